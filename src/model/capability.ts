@@ -1,0 +1,43 @@
+/** How a volume is to be used, in Berth's own words: what the edges make of CSI's VolumeCapability and FlexVolume's options. */
+
+export type AccessMode =
+  | 'SINGLE_NODE_WRITER'
+  | 'SINGLE_NODE_READER_ONLY'
+  | 'MULTI_NODE_READER_ONLY'
+  | 'MULTI_NODE_SINGLE_WRITER'
+  | 'MULTI_NODE_MULTI_WRITER'
+  | 'SINGLE_NODE_SINGLE_WRITER'
+  | 'SINGLE_NODE_MULTI_WRITER';
+
+export type FilesystemType = 'ext4' | 'xfs';
+export const FILESYSTEMS: readonly FilesystemType[] = ['ext4', 'xfs'];
+
+export interface BlockAccess {
+  readonly kind: 'block';
+}
+
+export interface MountAccess {
+  readonly kind: 'mount';
+  /** Undefined where the caller left the choice to the volume. */
+  readonly fsType: FilesystemType | undefined;
+  /** May be sensitive (CSI 1.12): never logged. */
+  readonly mountFlags: readonly string[];
+  /** A gid for the volume's files (VOLUME_MOUNT_GROUP), empty for none. */
+  readonly group: string;
+}
+
+export interface Capability {
+  readonly access: BlockAccess | MountAccess;
+  readonly mode: AccessMode;
+}
+
+/** May this mode write at all? */
+export const isReaderMode = (mode: AccessMode): boolean =>
+  mode === 'SINGLE_NODE_READER_ONLY' || mode === 'MULTI_NODE_READER_ONLY';
+
+/** May more than one node hold a volume in this mode? */
+export const isMultiNode = (mode: AccessMode): boolean => mode.startsWith('MULTI_NODE');
+
+/** May a second target path on the same node be published (CSI 1.12, NodePublishVolume table)? */
+export const allowsManyTargets = (mode: AccessMode): boolean =>
+  isMultiNode(mode) || mode === 'SINGLE_NODE_MULTI_WRITER';

@@ -1,0 +1,43 @@
+/** A point in time by which an answer is due, handed down from the caller's RPC to every child process and Ceph call. */
+
+/** How long an operation may take when its caller named no deadline, in ms (kubelet's own limit is two minutes). */
+export const DEFAULT_BUDGET_MS = 60_000;
+
+export class Deadline {
+  readonly #at: number;
+
+  private constructor(at: number) {
+    this.#at = at;
+  }
+
+  /** A deadline `ms` milliseconds from now. */
+  static after(ms: number): Deadline {
+    return new Deadline(performance.now() + ms);
+  }
+
+  /** A deadline at a wall-clock date; an infinite or missing date becomes {@link DEFAULT_BUDGET_MS}. */
+  static atDate(date: Date | number | undefined): Deadline {
+    const at = date instanceof Date ? date.getTime() : date;
+    if (at === undefined || !Number.isFinite(at)) return Deadline.after(DEFAULT_BUDGET_MS);
+    return Deadline.after(at - Date.now());
+  }
+
+  /** Milliseconds left, never below zero. */
+  remaining(): number {
+    return Math.max(0, this.#at - performance.now());
+  }
+
+  get expired(): boolean {
+    return this.remaining() <= 0;
+  }
+
+  /** The earlier of this deadline and `ms` milliseconds from now: a step may not eat its operation's whole time. */
+  within(ms: number): Deadline {
+    return new Deadline(Math.min(this.#at, performance.now() + ms));
+  }
+
+  /** This deadline brought forward by `ms`, so that an answer still reaches the caller in time. */
+  less(ms: number): Deadline {
+    return new Deadline(this.#at - ms);
+  }
+}

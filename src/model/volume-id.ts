@@ -1,0 +1,50 @@
+/** The volume handle: `cluster/pool[/namespace]/image`, all that is needed to find the image and nothing to look up. */
+import { fail } from './errors.js';
+
+/** CSI limits ids to 128 bytes (spec 1.12, size limits). */
+export const MAX_ID_BYTES = 128;
+
+export interface VolumeId {
+  readonly cluster: string;
+  readonly pool: string;
+  /** Empty for the pool's default namespace. */
+  readonly namespace: string;
+  readonly image: string;
+}
+
+const PART = /^[A-Za-z0-9._][A-Za-z0-9._-]*$/;
+const CLUSTER = /^[A-Za-z0-9][A-Za-z0-9._-]{0,35}$/;
+
+/** May this be the name of a cluster in the clusters file? */
+export const isClusterName = (text: string): boolean => CLUSTER.test(text);
+/** May this be a pool, namespace or image in a volume handle? Ceph allows more, command lines and paths do not. */
+export const isPlaceName = (text: string): boolean => PART.test(text);
+
+/** The handle as Kubernetes stores it; throws FIELD_INVALID where it would not fit 128 bytes. */
+export function formatVolumeId(id: VolumeId): string {
+  const text = [id.cluster, id.pool, ...(id.namespace === '' ? [] : [id.namespace]), id.image].join('/');
+  if (Buffer.byteLength(text) > MAX_ID_BYTES) {
+    throw fail('FIELD_INVALID', {
+      field: 'volume id',
+      why: `${text} is longer than ${MAX_ID_BYTES} bytes; use shorter pool or namespace names`,
+    });
+  }
+  return text;
+}
+
+/** Read a handle; undefined where it cannot be one of ours (the contract treats such an id as a volume that is not there). */
+export function parseVolumeId(text: string): VolumeId | undefined {
+  if (Buffer.byteLength(text) > MAX_ID_BYTES) return undefined;
+  const [cluster, pool, ...rest] = text.split('/');
+  const image = rest.at(-1);
+  const namespace = rest.length === 2 ? rest[0] : '';
+  if (cluster === undefined || pool === undefined || image === undefined || namespace === undefined || rest.length > 2)
+    return undefined;
+  if (!CLUSTER.test(cluster) || !PART.test(pool) || !PART.test(image)) return undefined;
+  if (rest.length === 2 && !PART.test(namespace)) return undefined;
+  return { cluster, pool, namespace, image };
+}
+
+/** `pool[/namespace]/image`, as the rbd command line spells it. */
+export const imageSpec = (at: Omit<VolumeId, 'cluster'>): string =>
+  at.namespace === '' ? `${at.pool}/${at.image}` : `${at.pool}/${at.namespace}/${at.image}`;

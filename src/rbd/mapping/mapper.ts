@@ -1,0 +1,56 @@
+/** From an image to a block device and back: what krbd, rbd-nbd and the loop-device Ceph have in common. */
+import type { Deadline } from '../../model/deadline.js';
+import type { ImageRef } from '../port.js';
+
+export type MapperName = 'krbd' | 'nbd' | 'loop';
+/** The StorageClass parameter `mounter`. */
+export type MounterChoice = MapperName | 'auto';
+
+/** Where an image is, without credentials: enough to find and undo a mapping from the kernel alone. */
+export interface ImageLocation {
+  readonly fsid: string;
+  readonly pool: string;
+  readonly namespace: string;
+  readonly image: string;
+}
+
+export interface Mapping {
+  readonly mapper: MapperName;
+  readonly location: ImageLocation;
+  /** `/dev/rbd0`, `/dev/nbd3`, `/dev/loop7`. */
+  readonly device: string;
+  readonly readOnly: boolean;
+}
+
+export interface MapRequest {
+  readonly image: ImageRef;
+  readonly fsid: string;
+  readonly readOnly: boolean;
+  /** Features of the image, checked against what the mapper can do before anything is mapped. */
+  readonly features: readonly string[];
+  /** Extra options of the StorageClass (`mapOptions`), comma separated as the rbd CLI takes them; empty for none. */
+  readonly options: string;
+}
+
+export interface Mapper {
+  readonly name: MapperName;
+  /** True for the loop-device Ceph: fine for tests and a laptop, never for production. */
+  readonly developmentOnly: boolean;
+  /** Undefined where it can work here, else the reason why not. */
+  whyNot(): Promise<string | undefined>;
+  /** How many images this node can have mapped at a time. */
+  limit(): Promise<number>;
+  /** The mapping of this image, read from the kernel; undefined where there is none. Needs no cluster. */
+  find(location: ImageLocation, deadline: Deadline): Promise<Mapping | undefined>;
+  /** Every mapping of this mapper on the node, ours or not. */
+  list(deadline: Deadline): Promise<readonly Mapping[]>;
+  /**
+   * Map, or return the mapping that is already there; never a second one. Errors: MAPPER_UNAVAILABLE, FEATURES_UNSUPPORTED, MAP_FAILED,
+   * DEADLINE; after an error nothing of the attempt is left or the next `find` sees it.
+   */
+  map(request: MapRequest, deadline: Deadline): Promise<Mapping>;
+  /** Unmap; a mapping that is gone already is a success. UNMAP_BUSY while something uses the device, UNMAP_FAILED, DEADLINE. */
+  unmap(mapping: Mapping, deadline: Deadline): Promise<void>;
+  /** Make the device show the image's new size (bytes); returns when `/sys/class/block` does. */
+  resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void>;
+}

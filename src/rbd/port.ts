@@ -1,0 +1,137 @@
+/** The one door to Ceph's control plane: images, their metadata, small records; implemented by librbd/ and by a fake in tests. */
+import type { Deadline } from '../model/deadline.js';
+import type { Secret } from '../model/secret.js';
+
+/** How to reach a cluster as somebody. Connections are pooled by all of these fields. */
+export interface ClusterAccess {
+  /** The name in the clusters file, for messages. */
+  readonly cluster: string;
+  /** Monitor addresses as ceph.conf's `mon host` takes them, e.g. `[v2:10.0.0.1:3300,v1:10.0.0.1:6789]`. */
+  readonly monitors: readonly string[];
+  /** Without the `client.` prefix. */
+  readonly user: string;
+  readonly key: Secret;
+}
+
+export interface PoolRef {
+  readonly access: ClusterAccess;
+  readonly pool: string;
+  /** Empty for the default namespace. */
+  readonly namespace: string;
+}
+
+export interface ImageRef extends PoolRef {
+  readonly image: string;
+}
+
+/** What CreateVolume decides about a new image. */
+export interface ImageSpec {
+  readonly sizeBytes: bigint;
+  /** RBD feature names as `rbd feature` spells them. */
+  readonly features: readonly string[];
+  /** Power of two, 4 KiB to 32 MiB; undefined takes the cluster's default. */
+  readonly objectSizeBytes: number | undefined;
+  readonly stripeUnitBytes: number | undefined;
+  readonly stripeCount: number | undefined;
+  readonly dataPool: string | undefined;
+}
+
+/** What two OSD operations tell of an image: enough for most RPCs, without opening it. */
+export interface ImageHead {
+  readonly id: string;
+  readonly sizeBytes: bigint;
+  readonly objectSizeBytes: number;
+  readonly features: readonly string[];
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
+/** What an open image tells on top: who uses it and what it stands on. */
+export interface ImageDetail extends ImageHead {
+  readonly stripeUnitBytes: number;
+  readonly stripeCount: number;
+  /** `pool/namespace/image@snap` of a clone's parent. */
+  readonly parent: string | undefined;
+  readonly snapshots: readonly string[];
+  readonly watchers: readonly Watcher[];
+  /** Data pool name where it is not the image's own pool. */
+  readonly dataPool: string | undefined;
+}
+
+export interface Watcher {
+  /** `addr:port/nonce` of the client instance, as `rbd status` and the kernel's client_addr show it. */
+  readonly address: string;
+  /** `client.<id>` number of the connection. */
+  readonly client: bigint;
+}
+
+export interface PoolStats {
+  /** What may still be written, replication and the pool's quota counted; undefined while the manager has no figures. */
+  readonly availableBytes: bigint | undefined;
+  /** User data stored now. */
+  readonly storedBytes: bigint;
+}
+
+export interface ClusterIdentity {
+  readonly fsid: string;
+  /** Our own client instance, `addr:port/nonce`. */
+  readonly instance: string;
+}
+
+/**
+ * Every call ends by its deadline (DEADLINE) and fails with an error of the catalogue: CLUSTER_UNREACHABLE, CLUSTER_AUTH_FAILED,
+ * CEPH_DENIED, POOL_NOT_FOUND, NAMESPACE_NOT_FOUND, CLIENT_EVICTED, CEPH_FULL, WORKER_DIED, CEPH_ERROR, or what its comment adds.
+ */
+export interface RbdPort {
+  /** Connect (or use the pooled connection) and say who the cluster is and who we are. */
+  identify(access: ClusterAccess, deadline: Deadline): Promise<ClusterIdentity>;
+
+  /** Create an image and read back its id; IMAGE_EXISTS where the name is taken. At most 9 OSD operations. */
+  createImage(at: ImageRef, spec: ImageSpec, deadline: Deadline): Promise<string>;
+  /** Two OSD operations; undefined where there is no such image. */
+  head(at: ImageRef, deadline: Deadline): Promise<ImageHead | undefined>;
+  /** Open read-only and look at everything; IMAGE_NOT_FOUND. */
+  inspect(at: ImageRef, deadline: Deadline): Promise<ImageDetail>;
+  /** Has nothing ever been written to it (no allocated extent, no snapshot, no parent)? IMAGE_NOT_FOUND. */
+  isEmpty(at: ImageRef, deadline: Deadline): Promise<boolean>;
+  /** Grow to `sizeBytes`; a smaller size is CEPH_ERROR and changes nothing. IMAGE_NOT_FOUND. */
+  resize(at: ImageRef, sizeBytes: bigint, deadline: Deadline): Promise<void>;
+  /** Delete image and data; true if it was there. IMAGE_BUSY with watchers or snapshots. */
+  remove(at: ImageRef, deadline: Deadline): Promise<boolean>;
+  /** Up to `max` images by name, those after `after` ('' for the first), in the directory's own stable order. */
+  list(
+    at: PoolRef,
+    after: string,
+    max: number,
+    deadline: Deadline,
+  ): Promise<readonly { readonly name: string; readonly id: string }[]>;
+
+  /** Set all entries in one OSD operation (class rbd metadata_set); `rbd image-meta list` shows them. */
+  setMetadata(at: PoolRef, imageId: string, entries: ReadonlyMap<string, string>, deadline: Deadline): Promise<void>;
+  /**
+   * Change one metadata key only if it still is `expected` (undefined: absent), in one write operation (assert-exists, omap_cmp, omap_set or rm).
+   * False where somebody else was first; IMAGE_NOT_FOUND where the image is gone.
+   */
+  compareAndSet(
+    at: PoolRef,
+    imageId: string,
+    key: string,
+    expected: string | undefined,
+    next: string | undefined,
+    deadline: Deadline,
+  ): Promise<boolean>;
+
+  poolStats(at: PoolRef, deadline: Deadline): Promise<PoolStats>;
+
+  /** Set keys in the omap of a plain RADOS object, creating it. */
+  setRecords(at: PoolRef, object: string, entries: ReadonlyMap<string, string>, deadline: Deadline): Promise<void>;
+  /** Read these keys; absent keys and an absent object give no entry. */
+  getRecords(
+    at: PoolRef,
+    object: string,
+    keys: readonly string[],
+    deadline: Deadline,
+  ): Promise<ReadonlyMap<string, string>>;
+
+  /** End connections and the worker; calls in flight fail with SHUTTING_DOWN. */
+  close(): Promise<void>;
+}
