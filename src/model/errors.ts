@@ -110,12 +110,27 @@ export const catalogue = {
     'detach it there first',
   ),
   VOLUME_IN_USE: entry('FAILED_PRECONDITION', 'volume {volume} is in use by {who}', 'stop its users, then try again'),
+  DELETE_REFUSED: entry(
+    'FAILED_PRECONDITION',
+    'volume {volume} will not be deleted: {why}',
+    'remove the image by hand if that is meant',
+  ),
+  DETACH_UNPROVEN: entry(
+    'ABORTED',
+    'volume {volume} stays attached to node {node}: its image is still open at {who}',
+    'unstage it there; a client that died is forgotten by Ceph after about 30 s',
+  ),
   VOLUME_HAS_SNAPSHOTS: entry(
     'FAILED_PRECONDITION',
     'volume {volume} still has {count} snapshot(s)',
     'delete its snapshots first',
   ),
   NOT_STAGED: entry('FAILED_PRECONDITION', 'volume {volume} is not staged at {path}', 'stage it first'),
+  STAGING_PATH_MISSING: entry(
+    'FAILED_PRECONDITION',
+    'volume {volume} is to be published without a staging path',
+    'stage it first and pass its staging_target_path',
+  ),
   SINGLE_WRITER: entry(
     'FAILED_PRECONDITION',
     'volume {volume} allows one pod and is published at {path}',
@@ -168,6 +183,17 @@ export const catalogue = {
     'nothing was formatted; look at the device and try again',
   ),
   TARGET_OCCUPIED: entry('FAILED_PRECONDITION', '{path} is {what}', 'clear that path; Berth only removes what it made'),
+  UNMOUNT_BUSY: entry(
+    'FAILED_PRECONDITION',
+    '{path} cannot be unmounted, it is in use: {who}',
+    'end its users, then try again',
+  ),
+  DEVICE_INVALID: entry(
+    'FAILED_PRECONDITION',
+    '{device} cannot be used as a block device: {why}',
+    'remove what is there if it is not a device, then try again',
+  ),
+  DEVICE_BUSY: entry('FAILED_PRECONDITION', '{device} is busy: {who}', 'end its users, then try again'),
   // -- mapping
   MAPPER_UNAVAILABLE: entry(
     'FAILED_PRECONDITION',
@@ -239,6 +265,20 @@ export const catalogue = {
     'the program {command} is not installed',
     'install it on the node or in the image',
   ),
+  PACKAGES_MISSING: entry(
+    'FAILED_PRECONDITION',
+    'this machine lacks {what}',
+    'install the packages {packages} (as root on a Debian family system Berth does it itself)' as string,
+  ),
+  DIRECTORY_BUSY: entry('ABORTED', '{directory} is in use: {holder}', 'wait for it to end or end it, then try again'),
+  DAEMON_FAILED: entry('INTERNAL', '{daemon} did not start: {why}', 'see {log}' as string),
+  DRIVER_DIED: entry('INTERNAL', 'the driver ended ({how})', 'its log {log} ends with: {lines}' as string),
+  LEFTOVER: entry('FAILED_PRECONDITION', '{what} could not be removed: {why}', 'end what uses it, then try again'),
+  LIBRARY_MISSING: entry(
+    'FAILED_PRECONDITION',
+    'the library {library} cannot be loaded: {why}',
+    'install librados2 and librbd1 (14.2 or newer) on the node or in the image',
+  ),
   JOURNAL_UNREADABLE: entry(
     'FAILED_PRECONDITION',
     'journal entry {file} cannot be used: {why}',
@@ -254,6 +294,9 @@ export const catalogue = {
 } as const;
 
 export type ErrorCode = keyof typeof catalogue;
+
+/** Is this text, from another process, one of our codes? */
+export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(catalogue, text);
 
 type Placeholders<S extends string> = S extends `${string}{${infer Name}}${infer Rest}`
   ? Name | Placeholders<Rest>

@@ -1,0 +1,55 @@
+/** Who may hold a volume: a pure decision over the record and the request, so that every combination can be a test. */
+import { isMultiNode, type AccessMode } from '../model/capability.js';
+import { fail, type BerthError } from '../model/errors.js';
+import type { Holder, HolderRecord } from './record.js';
+
+export interface AttachRequest {
+  readonly volume: string;
+  readonly node: string;
+  readonly mode: AccessMode;
+  readonly access: 'block' | 'mount';
+  readonly readOnly: boolean;
+  readonly by: Holder['by'];
+}
+
+export type AttachDecision =
+  | { readonly kind: 'held' }
+  | { readonly kind: 'write'; readonly next: HolderRecord }
+  | { readonly kind: 'refused'; readonly error: BerthError };
+
+const differs = (record: HolderRecord, request: AttachRequest): string | undefined => {
+  if (record.access !== request.access) return 'access type';
+  if (record.mode !== request.mode) return 'access mode';
+  return record.readOnly === request.readOnly ? undefined : 'readonly flag';
+};
+
+/** May `request.node` hold the volume, and what must the record say then? `now` is an ISO 8601 time. */
+export function decideAttach(record: HolderRecord | undefined, request: AttachRequest, now: string): AttachDecision {
+  const { node, mode, access, readOnly, by, volume } = request;
+  const holder: Holder = { node, since: now, by };
+  if (record === undefined) {
+    return { kind: 'write', next: { version: 1, mode, access, readOnly, holders: [holder] } };
+  }
+  const difference = differs(record, request);
+  if (record.holders.some((one) => one.node === node)) {
+    if (difference === undefined) return { kind: 'held' };
+    return { kind: 'refused', error: fail('PUBLISHED_OTHERWISE', { volume, path: `node ${node}`, what: difference }) };
+  }
+  // Two nodes only where both were promised company, and in the same way: a reader beside a writer sees torn blocks.
+  if (isMultiNode(record.mode) && isMultiNode(mode) && difference === undefined) {
+    return { kind: 'write', next: { ...record, holders: [...record.holders, holder] } };
+  }
+  const [first] = record.holders;
+  return { kind: 'refused', error: fail('VOLUME_HELD', { volume, holder: first.node, since: first.since }) };
+}
+
+/**
+ * What the record must say after `node` let go ('' for every node); `keep` where it never held, undefined where nobody is left.
+ */
+export function decideDetach(record: HolderRecord | undefined, node: string): HolderRecord | undefined | 'keep' {
+  if (record === undefined) return 'keep';
+  const left = record.holders.filter((one) => node !== '' && one.node !== node);
+  if (left.length === record.holders.length) return 'keep';
+  const [first, ...rest] = left;
+  return first === undefined ? undefined : { ...record, holders: [first, ...rest] };
+}

@@ -1,0 +1,137 @@
+/** The Controller service: each method reads its request, calls one use case and shapes the answer. */
+import { fail } from '../model/errors.js';
+import { attachVolume, detachVolume } from '../volume/attach.js';
+import { whyNotCapability } from '../volume/capability-rules.js';
+import { createVolume } from '../volume/create.js';
+import { deleteVolume } from '../volume/delete.js';
+import { expandVolume } from '../volume/expand.js';
+import { listVolumes } from '../volume/list.js';
+import { availableCapacity, getVolume, whyNotValid, type SeenVolume } from '../volume/look.js';
+import type { ControllerRoom } from '../volume/room.js';
+import type { CreateVolumeRequest__Output } from './gen/csi/v1/CreateVolumeRequest.js';
+import type { _csi_v1_ControllerServiceCapability_RPC_Type } from './gen/csi/v1/ControllerServiceCapability.js';
+import { READ_ONLY } from './publish-context.js';
+import { readCapabilities, readCapability, readRange, readSecrets, require } from './read-request.js';
+import type { ControllerService } from './server.js';
+
+const CAPABILITIES: readonly _csi_v1_ControllerServiceCapability_RPC_Type[] = [
+  'CREATE_DELETE_VOLUME',
+  'PUBLISH_UNPUBLISH_VOLUME',
+  'PUBLISH_READONLY',
+  'LIST_VOLUMES',
+  'LIST_VOLUMES_PUBLISHED_NODES',
+  'GET_VOLUME',
+  'GET_CAPACITY',
+  'EXPAND_VOLUME',
+  'SINGLE_NODE_MULTI_WRITER',
+];
+
+export function controllerService(room: ControllerRoom): ControllerService {
+  return { ...lifecycle(room), ...attachment(room), ...looking(room) };
+}
+
+function lifecycle(room: ControllerRoom): ControllerService {
+  return {
+    async CreateVolume(request, { deadline }) {
+      require({ name: request.name });
+      refuseUnsupported(request);
+      const { volume, sizeBytes } = await createVolume(
+        room,
+        {
+          name: request.name,
+          range: readRange(request.capacityRange),
+          capabilities: readCapabilities(request.volumeCapabilities),
+          parameters: request.parameters,
+          secrets: readSecrets(request.secrets),
+        },
+        deadline,
+      );
+      return { volume: { volumeId: volume, capacityBytes: String(sizeBytes), volumeContext: {} } };
+    },
+
+    async DeleteVolume(request, { deadline }) {
+      require({ volume_id: request.volumeId });
+      await deleteVolume(room, request.volumeId, readSecrets(request.secrets), deadline);
+      return {};
+    },
+
+    async ControllerExpandVolume(request, { deadline }) {
+      require({ volume_id: request.volumeId });
+      const { volumeId: volume, capacityRange, secrets, volumeCapability } = request;
+      if (volumeCapability !== null) readCapability(volumeCapability);
+      const asked = { volume, range: readRange(capacityRange), secrets: readSecrets(secrets) };
+      const size = await expandVolume(room, asked, deadline);
+      // Also for a raw block volume: not every mapper's device follows the image by itself.
+      return { capacityBytes: String(size), nodeExpansionRequired: true };
+    },
+  };
+}
+
+function attachment(room: ControllerRoom): ControllerService {
+  return {
+    async ControllerPublishVolume(request, { deadline }) {
+      require({ volume_id: request.volumeId, node_id: request.nodeId });
+      const { volumeId: volume, nodeId: node, readonly: readOnly } = request;
+      const capability = readCapability(request.volumeCapability);
+      await attachVolume(room, { volume, node, capability, readOnly, secrets: readSecrets(request.secrets) }, deadline);
+      return { publishContext: readOnly ? { [READ_ONLY]: 'true' } : {} };
+    },
+
+    async ControllerUnpublishVolume(request, { deadline }) {
+      require({ volume_id: request.volumeId });
+      const { volumeId: volume, nodeId: node } = request;
+      await detachVolume(room, { volume, node, secrets: readSecrets(request.secrets) }, deadline);
+      return {};
+    },
+  };
+}
+
+function looking(room: ControllerRoom): ControllerService {
+  return {
+    ControllerGetCapabilities: () => Promise.resolve({ capabilities: CAPABILITIES.map((type) => ({ rpc: { type } })) }),
+
+    async ValidateVolumeCapabilities(request, { deadline }) {
+      require({ volume_id: request.volumeId });
+      const { volumeId: volume, parameters, volumeContext, mutableParameters } = request;
+      const capabilities = readCapabilities(request.volumeCapabilities);
+      const asked = { volume, capabilities, parameters, secrets: readSecrets(request.secrets) };
+      const why =
+        Object.keys(mutableParameters).length > 0
+          ? 'it has no mutable parameters'
+          : await whyNotValid(room, asked, deadline);
+      if (why !== undefined) return { confirmed: null, message: why };
+      return { confirmed: { volumeCapabilities: request.volumeCapabilities, volumeContext, parameters }, message: '' };
+    },
+
+    async ListVolumes({ maxEntries, startingToken }, { deadline }) {
+      const { volumes, nextToken } = await listVolumes(room, { maxEntries, startingToken }, deadline);
+      return { entries: volumes.map(entry), nextToken };
+    },
+
+    async ControllerGetVolume(request, { deadline }) {
+      require({ volume_id: request.volumeId });
+      return entry(await getVolume(room, request.volumeId, deadline));
+    },
+
+    async GetCapacity(request, { deadline }) {
+      const capabilities = readCapabilities(request.volumeCapabilities);
+      if (capabilities.some((one) => whyNotCapability(one) !== undefined)) return { availableCapacity: '0' };
+      const { available, largest } = await availableCapacity(room, request.parameters, deadline);
+      return {
+        availableCapacity: String(available),
+        maximumVolumeSize: largest === undefined ? null : { value: String(largest) },
+      };
+    },
+  };
+}
+
+const entry = ({ volume, sizeBytes, publishedNodes }: SeenVolume) => ({
+  volume: { volumeId: volume, capacityBytes: String(sizeBytes), volumeContext: {} },
+  status: { publishedNodeIds: [...publishedNodes] },
+});
+
+function refuseUnsupported({ mutableParameters, volumeContentSource: source }: CreateVolumeRequest__Output): void {
+  const [name] = Object.keys(mutableParameters);
+  if (name !== undefined) throw fail('MUTABLE_PARAMETER_UNKNOWN', { name });
+  if (source !== null) throw fail('SOURCE_UNSUPPORTED', {});
+}

@@ -1,0 +1,97 @@
+/** The Node service: each method reads its request, calls one use case and shapes the answer. */
+import { fail } from '../model/errors.js';
+import { nodeLimit, type NodeRoom } from '../volume/node-room.js';
+import { expandOnNode, volumeUsage, type VolumeUsage } from '../volume/on-node.js';
+import { publishVolume } from '../volume/publish.js';
+import { stageVolume } from '../volume/stage.js';
+import { unpublishVolume } from '../volume/unpublish.js';
+import { unstageVolume } from '../volume/unstage.js';
+import type { _csi_v1_NodeServiceCapability_RPC_Type } from './gen/csi/v1/NodeServiceCapability.js';
+import type { VolumeUsage as WireUsage } from './gen/csi/v1/VolumeUsage.js';
+import { READ_ONLY } from './publish-context.js';
+import { readCapability, readRange, readSecrets, require } from './read-request.js';
+import type { NodeService } from './server.js';
+
+const CAPABILITIES: readonly _csi_v1_NodeServiceCapability_RPC_Type[] = [
+  'STAGE_UNSTAGE_VOLUME',
+  'GET_VOLUME_STATS',
+  'EXPAND_VOLUME',
+  'SINGLE_NODE_MULTI_WRITER',
+];
+
+export function nodeService(room: NodeRoom): NodeService {
+  return { ...staging(room), ...publishing(room), ...looking(room) };
+}
+
+function staging(room: NodeRoom): NodeService {
+  return {
+    async NodeStageVolume(request, { deadline }) {
+      const { volumeId: volume, stagingTargetPath: stagingPath, publishContext } = request;
+      require({ volume_id: volume, staging_target_path: stagingPath });
+      const capability = readCapability(request.volumeCapability);
+      const readOnly = publishContext[READ_ONLY] === 'true';
+      await stageVolume(
+        room,
+        { volume, stagingPath, capability, readOnly, secrets: readSecrets(request.secrets) },
+        deadline,
+      );
+      return {};
+    },
+
+    async NodeUnstageVolume({ volumeId: volume, stagingTargetPath: stagingPath }, { deadline }) {
+      require({ volume_id: volume, staging_target_path: stagingPath });
+      await unstageVolume(room, { volume, stagingPath }, deadline);
+      return {};
+    },
+  };
+}
+
+function publishing(room: NodeRoom): NodeService {
+  return {
+    async NodePublishVolume(request, { deadline }) {
+      const { volumeId: volume, stagingTargetPath: stagingPath, targetPath, readonly: readOnly } = request;
+      require({ volume_id: volume, target_path: targetPath });
+      const capability = readCapability(request.volumeCapability);
+      if (stagingPath === '') throw fail('STAGING_PATH_MISSING', { volume });
+      await publishVolume(room, { volume, stagingPath, targetPath, capability, readOnly }, deadline);
+      return {};
+    },
+
+    async NodeUnpublishVolume({ volumeId: volume, targetPath }, { deadline }) {
+      require({ volume_id: volume, target_path: targetPath });
+      await unpublishVolume(room, { volume, targetPath }, deadline);
+      return {};
+    },
+  };
+}
+
+function looking(room: NodeRoom): NodeService {
+  return {
+    NodeGetCapabilities: () => Promise.resolve({ capabilities: CAPABILITIES.map((type) => ({ rpc: { type } })) }),
+
+    async NodeGetInfo() {
+      return { nodeId: room.node, maxVolumesPerNode: String(await nodeLimit(room)) };
+    },
+
+    async NodeGetVolumeStats({ volumeId: volume, volumePath }, { deadline }) {
+      require({ volume_id: volume, volume_path: volumePath });
+      return { usage: wireUsage(await volumeUsage(room, volume, volumePath, deadline)) };
+    },
+
+    async NodeExpandVolume(request, { deadline }) {
+      const { volumeId: volume, volumePath: path, capacityRange, secrets } = request;
+      require({ volume_id: volume, volume_path: path });
+      const asked = { volume, path, range: readRange(capacityRange), secrets: readSecrets(secrets) };
+      return { capacityBytes: String(await expandOnNode(room, asked, deadline)) };
+    },
+  };
+}
+
+function wireUsage(usage: VolumeUsage): WireUsage[] {
+  if (usage.kind === 'block') return [{ unit: 'BYTES', total: String(usage.totalBytes) }];
+  const { bytes, inodes } = usage;
+  return [
+    { unit: 'BYTES', total: String(bytes.total), used: String(bytes.used), available: String(bytes.available) },
+    { unit: 'INODES', total: String(inodes.total), used: String(inodes.used), available: String(inodes.available) },
+  ];
+}

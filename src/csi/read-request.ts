@@ -1,0 +1,66 @@
+/** From the contract's messages to Berth's own words: presence, enums, sizes and secrets, each refused with the field's name. */
+import { FILESYSTEMS, type AccessMode, type Capability, type MountAccess } from '../model/capability.js';
+import { fail } from '../model/errors.js';
+import { Secret } from '../model/secret.js';
+import type { Credentials } from '../volume/room.js';
+import type { SizeRange } from '../volume/size.js';
+import type { CapacityRange__Output } from './gen/csi/v1/CapacityRange.js';
+import type { VolumeCapability__Output } from './gen/csi/v1/VolumeCapability.js';
+
+const MODES: readonly AccessMode[] = [
+  'SINGLE_NODE_WRITER',
+  'SINGLE_NODE_READER_ONLY',
+  'MULTI_NODE_READER_ONLY',
+  'MULTI_NODE_SINGLE_WRITER',
+  'MULTI_NODE_MULTI_WRITER',
+  'SINGLE_NODE_SINGLE_WRITER',
+  'SINGLE_NODE_MULTI_WRITER',
+];
+
+/** FIELD_MISSING for the first of these fields (in the contract's spelling) that is empty. */
+export function require(fields: Readonly<Record<string, string>>): void {
+  for (const [field, value] of Object.entries(fields)) if (value === '') throw fail('FIELD_MISSING', { field });
+}
+
+/** Undefined where the request names no secrets; SECRETS_INVALID for half of them. */
+export function readSecrets(secrets: Readonly<Record<string, string>>): Credentials | undefined {
+  if (Object.keys(secrets).length === 0) return undefined;
+  const { userID = '', userKey = '' } = secrets;
+  if (userID === '' || userKey === '') {
+    throw fail('SECRETS_INVALID', { why: `${userID === '' ? 'userID' : 'userKey'} is missing or empty` });
+  }
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(userID))
+    throw fail('SECRETS_INVALID', { why: 'userID is no cephx user name' });
+  return { user: userID, key: new Secret(userKey.trim()) };
+}
+
+export function readRange(range: CapacityRange__Output | null): SizeRange | undefined {
+  if (range === null) return undefined;
+  return { required: BigInt(range.requiredBytes), limit: BigInt(range.limitBytes) };
+}
+
+/** @param field the contract's name of it, for the error */
+export function readCapability(
+  capability: VolumeCapability__Output | null | undefined,
+  field = 'volume_capability',
+): Capability {
+  if (capability === null || capability === undefined) throw fail('FIELD_MISSING', { field });
+  const mode = MODES.find((one) => one === capability.accessMode?.mode);
+  if (mode === undefined) throw fail('FIELD_INVALID', { field: `${field}.access_mode`, why: 'missing or unknown' });
+  if (capability.block) return { mode, access: { kind: 'block' } };
+  if (!capability.mount) throw fail('FIELD_MISSING', { field: `${field}.access_type` });
+  const { fsType, mountFlags, volumeMountGroup } = capability.mount;
+  if (volumeMountGroup !== '') throw fail('CAPABILITY_UNSUPPORTED', { why: 'volume_mount_group' });
+  return { mode, access: { kind: 'mount', fsType: readFilesystem(fsType), mountFlags, group: '' } };
+}
+
+function readFilesystem(text: string): MountAccess['fsType'] {
+  if (text === '') return undefined;
+  const found = FILESYSTEMS.find((one) => one === text);
+  if (found === undefined)
+    throw fail('CAPABILITY_UNSUPPORTED', { why: `filesystem ${text}; known: ${FILESYSTEMS.join(', ')}` });
+  return found;
+}
+
+export const readCapabilities = (capabilities: readonly VolumeCapability__Output[]): readonly Capability[] =>
+  capabilities.map((one, index) => readCapability(one, `volume_capabilities[${index}]`));

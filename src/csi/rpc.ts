@@ -1,0 +1,133 @@
+/** Turns a typed async handler into a gRPC method: deadline, limits, one log line, error status, drain. */
+import type { handleUnaryCall, sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
+import type { Type } from 'protobufjs';
+import { Deadline } from '../model/deadline.js';
+import type { BerthError } from '../model/errors.js';
+import type { Logger } from '../observe/log.js';
+import type { Drain } from './drain.js';
+import { checkLimits } from './limits.js';
+import { requestType } from './proto.js';
+import { blot, redact } from './redact.js';
+import { asBerthError, causes, toStatus } from './status.js';
+
+export interface RpcContext {
+  /** A little before the caller's own, so that our error, which says more, is the one that arrives. */
+  readonly deadline: Deadline;
+  /** Carries rpc, volume and node of this call. */
+  readonly log: Logger;
+}
+
+/** Answers, or throws an error of the catalogue; anything else thrown is a bug and becomes BERTH_INTERNAL. */
+export type RpcHandler<Request, Response> = (request: Request, context: RpcContext) => Promise<Response>;
+
+/** The unary methods of a generated `...Handlers` type as handlers; what is left out answers UNIMPLEMENTED. */
+export type RpcHandlers<Generated> = {
+  readonly [Name in keyof Generated as string extends Name ? never : Name]?: Generated[Name] extends handleUnaryCall<
+    infer Request,
+    infer Response
+  >
+    ? RpcHandler<Request, Response>
+    : never;
+};
+
+/** Called every few seconds by probes and the kubelet: a line each would bury everything else. */
+const QUIET = /^(Probe|GetPluginInfo|NodeGetInfo|NodeGetVolumeStats|\w*Get\w*Capabilities)$/;
+
+/** Of a caller's time, at most this much is kept back for the answer's way, in ms. */
+const MARGIN_MS = 500;
+
+interface Call {
+  readonly rpc: string;
+  readonly type: Type;
+  readonly request: object;
+  readonly deadline: Deadline;
+  readonly log: Logger;
+  readonly startedAt: number;
+  readonly abandoned: () => boolean;
+}
+
+/** Wraps `handler` for a grpc-js server. */
+export function unary<Request extends object, Response>(
+  handler: RpcHandler<Request, Response>,
+  edge: { readonly log: Logger; readonly drain: Drain },
+): handleUnaryCall<Request, Response> {
+  return (grpcCall, reply) => {
+    const call = describe(grpcCall, edge.log);
+    answer(handler, grpcCall.request, call, edge.drain).then(
+      (response) => {
+        logEnd(call, undefined);
+        reply(null, response);
+      },
+      (thrown: unknown) => {
+        replyError(call, asBerthError(thrown), reply);
+      },
+    );
+  };
+}
+
+async function answer<Request extends object, Response>(
+  handler: RpcHandler<Request, Response>,
+  request: Request,
+  call: Call,
+  drain: Drain,
+): Promise<Response> {
+  const leave = drain.enter();
+  try {
+    checkLimits(call.type, request);
+    if (call.log.isLevelEnabled('debug')) call.log.debug({ request: redact(call.type, request) }, `${call.rpc} begins`);
+    return await handler(request, { deadline: call.deadline, log: call.log });
+  } finally {
+    leave();
+  }
+}
+
+function describe<Request extends object>(call: ServerUnaryCall<Request, unknown>, log: Logger): Call {
+  const path = call.getPath();
+  const rpc = path.slice(path.lastIndexOf('/') + 1);
+  const volume = text(call.request, 'volumeId', 'name', 'sourceVolumeId', 'snapshotId', 'groupSnapshotId');
+  const node = text(call.request, 'nodeId');
+  const caller = Deadline.atDate(call.getDeadline());
+  return {
+    rpc,
+    type: requestType(path),
+    request: call.request,
+    deadline: caller.less(Math.min(MARGIN_MS, caller.remaining() / 10)),
+    log: log.child({ rpc, ...(volume && { volume }), ...(node && { node }) }),
+    startedAt: performance.now(),
+    abandoned: () => call.cancelled,
+  };
+}
+
+/** The first of these fields that is set, cut to what a log line can bear (limits are not checked yet). */
+function text(request: object, ...fields: readonly string[]): string | undefined {
+  for (const field of fields) {
+    const value: unknown = Reflect.get(request, field);
+    if (typeof value === 'string' && value !== '') return value.slice(0, 256);
+  }
+  return undefined;
+}
+
+function replyError<Response>(call: Call, error: BerthError, reply: sendUnaryData<Response>): void {
+  const details = blot(error.message, call.type, call.request);
+  logEnd(call, { error, details });
+  reply(toStatus(error, details), null);
+}
+
+function logEnd(call: Call, failure: { error: BerthError; details: string } | undefined): void {
+  const ms = Math.round(performance.now() - call.startedAt);
+  const gone = call.abandoned() && { callerGone: true };
+  if (failure === undefined) {
+    const level = QUIET.test(call.rpc) ? 'debug' : 'info';
+    call.log[level]({ ms, code: 'OK', ...gone }, call.rpc);
+    return;
+  }
+  const { error, details } = failure;
+  const clean = (one: string): string => blot(one, call.type, call.request);
+  const chain = causes(error).map(clean);
+  // Only a bug is worth its stack, and only here: never on the wire.
+  const stack = error.code === 'INTERNAL' && error.cause instanceof Error && { stack: clean(error.cause.stack ?? '') };
+  call.log.warn(
+    { ms, code: error.status, error: details, ...(chain.length > 0 && { causes: chain }), ...stack, ...gone },
+    call.rpc,
+  );
+}

@@ -1,0 +1,147 @@
+/** A real single-node Ceph cluster in one directory: made, reused, mended after a crash, and removed without a trace. */
+import { mkdir, realpath } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Exec } from '../../host/exec.js';
+import type { Deadline } from '../../model/deadline.js';
+import { fail } from '../../model/errors.js';
+import { lockDirectory } from '../lock.js';
+import { monitorAnswers, monitorVector } from './address.js';
+import { adminOf, type Admin } from './admin.js';
+import { runningDaemons, startDaemon, stopMakers, type Daemons } from './daemons.js';
+import { makeMonitor, makeOsd, makeSite } from './genesis.js';
+import { checkDirectoryName, layoutOf, type Layout } from './layout.js';
+import { declarePool, haveFigures, lacking, merged, preparePool } from './pools.js';
+import { newRecord, readRecord, writeRecord, type PoolSpec, type Record } from './record.js';
+import { capArguments, CONTROLLER, NODE, readKey, volumeCaps, type CephUser } from './users.js';
+
+export const DEFAULT_POOL = 'hyper';
+
+export interface Cluster {
+  readonly directory: string;
+  /** ceph.conf of the cluster, for the `ceph` and `rbd` programs. */
+  readonly conf: string;
+  readonly fsid: string;
+  /** As ceph.conf's `mon host` takes them. */
+  readonly monitors: readonly string[];
+  readonly pools: readonly PoolSpec[];
+  readonly users: { readonly controller: CephUser; readonly node: CephUser };
+}
+
+export interface ClusterRequest {
+  readonly directory: string;
+  /** Pools beside nothing; the default is `hyper` alone. */
+  readonly pools?: readonly PoolSpec[];
+}
+
+interface Site {
+  readonly exec: Exec;
+  readonly layout: Layout;
+  readonly record: Record;
+  readonly admin: Admin;
+}
+
+const MONITOR_PATIENCE_MS = 500;
+const POLL_MS = 250;
+
+async function describe({ layout, record }: Site): Promise<Cluster> {
+  const [controller, node] = await Promise.all([
+    readKey(layout, `client.${CONTROLLER}`),
+    readKey(layout, `client.${NODE}`),
+  ]);
+  return {
+    directory: layout.directory,
+    conf: layout.conf,
+    fsid: record.fsid,
+    monitors: [monitorVector(record.address)],
+    pools: record.pools,
+    users: { controller: { id: CONTROLLER, key: controller }, node: { id: NODE, key: node } },
+  };
+}
+
+async function waitForFigures({ admin }: Site, pools: readonly string[], deadline: Deadline): Promise<void> {
+  while (!(await haveFigures(admin, pools, deadline))) {
+    if (deadline.expired) throw fail('DEADLINE', { what: 'the manager reporting capacity', ms: 0 });
+    await sleep(POLL_MS);
+  }
+}
+
+/**
+ * Start what does not run; the OSD is made meanwhile, and pools need only the monitor to be declared. True where the monitor was
+ * made just now, and with it users whose caps cover the missing pools.
+ */
+async function startMissing(
+  site: Site,
+  running: Daemons,
+  missing: readonly PoolSpec[],
+  deadline: Deadline,
+): Promise<boolean> {
+  const { exec, layout, record, admin } = site;
+  await stopMakers(layout, deadline);
+  const born = running.mon === undefined && (await makeMonitor(exec, layout, record, missing, deadline));
+  if (running.mon === undefined) await startDaemon(exec, layout, 'mon', deadline);
+  const manager = async (): Promise<void> => {
+    if (running.mgr === undefined) await startDaemon(exec, layout, 'mgr', deadline);
+  };
+  const osd = async (): Promise<void> => {
+    if (running.osd !== undefined) return;
+    await makeOsd(exec, layout, record, admin, deadline);
+    await startDaemon(exec, layout, 'osd', deadline);
+  };
+  const declare = async (): Promise<void> => {
+    for (const pool of missing) await declarePool(admin, pool.name, deadline);
+  };
+  await Promise.all([manager(), osd(), declare()]);
+  return born;
+}
+
+async function allowPools({ admin }: Site, pools: readonly string[], deadline: Deadline): Promise<void> {
+  const caps = capArguments(volumeCaps(pools));
+  for (const user of [CONTROLLER, NODE]) await admin.ceph(['auth', 'caps', `client.${user}`, ...caps], deadline);
+}
+
+/** Prepare pools that are new and write it down. */
+async function addPools(site: Site, missing: readonly PoolSpec[], deadline: Deadline): Promise<Site> {
+  const pools = merged(site.record.pools, missing);
+  for (const pool of missing) await preparePool(site.admin, pool, deadline);
+  const record = { ...site.record, pools };
+  await writeRecord(site.layout, record);
+  return { ...site, record };
+}
+
+async function upLocked(exec: Exec, layout: Layout, wanted: readonly PoolSpec[], deadline: Deadline): Promise<Cluster> {
+  const record = (await readRecord(layout)) ?? (await newRecord(layout));
+  const site: Site = { exec, layout, record, admin: adminOf(exec, layout) };
+  const running = await runningDaemons(layout);
+  const missing = lacking(record.pools, wanted);
+  const complete = running.mon !== undefined && running.mgr !== undefined && running.osd !== undefined;
+  if (complete && missing.length === 0 && (await monitorAnswers(record.address, MONITOR_PATIENCE_MS))) {
+    return describe(site);
+  }
+  await makeSite(layout, record);
+  const born = await startMissing(site, running, missing, deadline);
+  const names = merged(record.pools, missing).map((pool) => pool.name);
+  if (!born && missing.length > 0) await allowPools(site, names, deadline);
+  const finished = await addPools(site, missing, deadline);
+  // A restarted OSD is up once an image directory can be read through it.
+  await Promise.all(names.map((name) => site.admin.rbd(['ls', name], deadline)));
+  await waitForFigures(finished, names, deadline);
+  return describe(finished);
+}
+
+/**
+ * Bring the cluster of a directory up: made anew, finished where an earlier attempt was cut off, restarted where daemons died,
+ * or left as it is. A second caller waits for the first. Errors: FIELD_INVALID, DIRECTORY_BUSY, DAEMON_FAILED, COMMAND_FAILED, DEADLINE.
+ */
+export async function clusterUp(exec: Exec, request: ClusterRequest, deadline: Deadline): Promise<Cluster> {
+  checkDirectoryName(request.directory);
+  await mkdir(request.directory, { recursive: true, mode: 0o700 });
+  const layout = layoutOf(await realpath(request.directory));
+  checkDirectoryName(layout.directory);
+  const lock = await lockDirectory(layout.directory, 'change', 'bringing the cluster up', deadline);
+  try {
+    const wanted = request.pools ?? [{ name: DEFAULT_POOL, namespaces: [] }];
+    return await upLocked(exec, layout, wanted, deadline);
+  } finally {
+    await lock.release();
+  }
+}

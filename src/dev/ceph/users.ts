@@ -1,0 +1,87 @@
+/** The cephx users of a development cluster and their caps (docs/ceph-users.md says what each cap is for). */
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Exec } from '../../host/exec.js';
+import type { Deadline } from '../../model/deadline.js';
+import { fail } from '../../model/errors.js';
+import { Secret } from '../../model/secret.js';
+import { keyringOf, type Layout } from './layout.js';
+
+export interface CephUser {
+  /** Without the `client.` prefix. */
+  readonly id: string;
+  readonly key: Secret;
+}
+
+export interface Caps {
+  readonly mon: string;
+  readonly osd?: string;
+  readonly mgr?: string;
+}
+
+export const CONTROLLER = 'berth-controller';
+export const NODE = 'berth-node';
+
+const EVERYTHING: Caps = { mon: 'allow *', osd: 'allow *', mgr: 'allow *' };
+
+/** What Berth needs in these pools, all their namespaces included: the same for controller and node. */
+export const volumeCaps = (pools: readonly string[]): Caps => ({
+  mon: 'profile rbd',
+  osd: pools.map((pool) => `profile rbd pool=${pool}`).join(', '),
+  mgr: pools.map((pool) => `profile rbd pool=${pool}`).join(', '),
+});
+
+/** Caps as arguments of `ceph auth get-or-create` and `ceph auth caps`. */
+export const capArguments = (caps: Caps): readonly string[] =>
+  Object.entries(caps).flatMap(([daemon, cap]: [string, string | undefined]) =>
+    cap === undefined ? [] : [daemon, cap],
+  );
+
+const section = (name: string, key: Secret, caps: Caps): string =>
+  [`[${name}]`, `\tkey = ${key.reveal()}`]
+    .concat(Object.entries(caps).map(([daemon, cap]) => `\tcaps ${daemon} = "${cap as string}"`))
+    .join('\n') + '\n';
+
+/** A fresh key of whatever type the installed Ceph makes. */
+export async function newKey(exec: Exec, deadline: Deadline): Promise<Secret> {
+  const { stdout } = await exec('ceph-authtool', ['--gen-print-key'], { deadline });
+  return new Secret(stdout.trim());
+}
+
+/** The key in a keyring file of ours; CONFIG_INVALID where there is none. */
+export async function readKey(layout: Layout, name: string): Promise<Secret> {
+  const file = keyringOf(layout, name);
+  const key = /^\s*key = (\S+)$/m.exec(await readFile(file, 'utf8'))?.[1];
+  if (key === undefined) throw fail('CONFIG_INVALID', { file, why: 'it holds no key' });
+  return new Secret(key);
+}
+
+/**
+ * Make keys for every daemon and user, one file each, and the monitor's initial keyring with all of them: the monitor is born
+ * knowing everybody, which saves a second of `ceph auth` commands.
+ */
+export async function makeKeyrings(
+  exec: Exec,
+  layout: Layout,
+  pools: readonly string[],
+  deadline: Deadline,
+): Promise<string> {
+  const everybody: readonly (readonly [string, Caps])[] = [
+    ['mon.', { mon: 'allow *' }],
+    ['client.admin', EVERYTHING],
+    ['mgr.x', { mon: 'allow profile mgr', osd: 'allow *' }],
+    ['osd.0', { mon: 'allow profile osd', mgr: 'allow profile osd', osd: 'allow *' }],
+    [`client.${CONTROLLER}`, volumeCaps(pools)],
+    [`client.${NODE}`, volumeCaps(pools)],
+  ];
+  const sections = await Promise.all(
+    everybody.map(async ([name, caps]) => {
+      const text = section(name, await newKey(exec, deadline), caps);
+      await writeFile(keyringOf(layout, name), text, { mode: 0o600 });
+      return text;
+    }),
+  );
+  const initial = path.join(layout.keys, 'initial.keyring');
+  await writeFile(initial, sections.join('\n'), { mode: 0o600 });
+  return initial;
+}

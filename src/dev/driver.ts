@@ -1,0 +1,107 @@
+/** The driver as a child process: started, waited for until it is ready, watched, and told to end. */
+import { spawn } from 'node:child_process';
+import { open, readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Deadline } from '../model/deadline.js';
+import { fail } from '../model/errors.js';
+import { ask, csiClient } from './csi-client.js';
+import type { ProbeResponse__Output } from '../csi/gen/csi/v1/ProbeResponse.js';
+
+export interface DriverOptions {
+  /** Absolute; the endpoint is `unix://` and this. */
+  readonly socket: string;
+  readonly clustersFile: string;
+  readonly nodeId: string;
+  readonly stateDir: string;
+  readonly services: readonly ('identity' | 'controller' | 'node')[];
+  readonly logFile: string;
+}
+
+export interface Driver {
+  readonly pid: number;
+  /** Resolves, never rejects, with how it ended: `exit code 1`, `SIGKILL`. */
+  readonly ended: Promise<string>;
+  /** Resolves once Probe answers ready; DRIVER_DIED with its last log lines, DEADLINE. */
+  ready(deadline: Deadline): Promise<void>;
+  /** SIGTERM, then wait for the drain; SIGKILL after {@link DRAIN_MS}. */
+  stop(): Promise<void>;
+  /** The error of a driver that ended by itself, with its last log lines. */
+  death(): Promise<Error>;
+}
+
+const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
+/** Longer than the driver's own patience with calls in flight. */
+const DRAIN_MS = 30_000;
+const PROBE_MS = 2_000;
+const POLL_MS = 50;
+const LOG_LINES = 8;
+
+const argumentsOf = (options: DriverOptions): readonly string[] => [
+  MAIN,
+  ...['--endpoint', `unix://${options.socket}`],
+  ...['--clusters', options.clustersFile],
+  ...['--node-id', options.nodeId],
+  ...['--state-dir', options.stateDir],
+  ...['--services', options.services.join(',')],
+  ...['--mounter', 'auto'],
+  ...['--log-level', 'info'],
+];
+
+async function lastLines(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  return text.trimEnd().split('\n').slice(-LOG_LINES).join('\n');
+}
+
+async function probe(socket: string): Promise<boolean> {
+  const client = csiClient(`unix://${socket}`);
+  try {
+    const options = { deadline: Date.now() + PROBE_MS };
+    const answer = await ask<ProbeResponse__Output>((done) => client.identity.Probe({}, options, done));
+    return answer.ready?.value === true;
+  } catch {
+    // Not listening yet.
+    return false;
+  } finally {
+    client.close();
+  }
+}
+
+/** Start it; its log is appended to `logFile`. DRIVER_DIED where node itself cannot be started. */
+export async function startDriver(options: DriverOptions): Promise<Driver> {
+  const log = await open(options.logFile, 'a', 0o600);
+  const args = argumentsOf(options);
+  // A process group of its own: Ctrl-C reaches us alone, and we pass it on as the SIGTERM that drains.
+  const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log.fd, log.fd] });
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code ?? 0}`));
+  });
+  await log.close();
+  const death = async (): Promise<Error> =>
+    fail('DRIVER_DIED', { how: await ended, log: options.logFile, lines: await lastLines(options.logFile) });
+  const { pid } = child;
+  if (pid === undefined) throw await death();
+  return {
+    pid,
+    ended,
+    death,
+    ready: async (deadline) => {
+      const ms = Math.round(deadline.remaining());
+      const end = ended.then(() => 'ended' as const);
+      while (!(await probe(options.socket))) {
+        if ((await Promise.race([end, sleep(POLL_MS)])) === 'ended') throw await death();
+        if (deadline.expired) {
+          const what = `the driver becoming ready (its last log lines: ${await lastLines(options.logFile)})`;
+          throw fail('DEADLINE', { what, ms });
+        }
+      }
+    },
+    stop: async () => {
+      child.kill('SIGTERM');
+      const patience = setTimeout(() => child.kill('SIGKILL'), DRAIN_MS);
+      await ended;
+      clearTimeout(patience);
+    },
+  };
+}

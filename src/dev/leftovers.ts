@@ -1,0 +1,92 @@
+/** Undoes what drivers of one directory left on this machine: their processes, mounts, loop and rbd devices, FUSE exports. */
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Exec } from '../host/exec.js';
+import { detachLoop, findLoops } from '../host/loop.js';
+import { unmount } from '../host/mount.js';
+import { readMounts, type Mount } from '../host/mountinfo.js';
+import type { Deadline } from '../model/deadline.js';
+import { isBerthError } from '../model/errors.js';
+import { isWithin } from './directory.js';
+import { findProcesses, stopProcesses, type RunningProcess } from './processes.js';
+
+/** What served images to the kernel from user space; they outlive the driver that started them. */
+const SERVERS = ['qemu-storage-daemon', 'rbd-fuse', 'rbd-nbd'];
+const DRIVER_GRACE_MS = 15_000;
+const SERVER_GRACE_MS = 3_000;
+/** A filesystem on a device whose cluster is dead never finishes unmounting; one on a living cluster does within this. */
+const UNMOUNT_MS = 15_000;
+
+const readLine = async (file: string): Promise<string> => (await readFile(file, 'utf8').catch(() => '')).trim();
+
+const mentions = (one: RunningProcess, directory: string): boolean =>
+  one.argv.some((argument) => argument.includes(`${directory}/`));
+
+const isDriver = (one: RunningProcess): boolean =>
+  one.program === 'node' && one.argv.some((argument) => argument.endsWith('/src/main.js'));
+
+/** Drivers that serve a state directory below `directory`. */
+export const driversOf = (directory: string): Promise<readonly RunningProcess[]> =>
+  findProcesses((one) => isDriver(one) && mentions(one, directory));
+
+const serversOf = (directory: string): Promise<readonly RunningProcess[]> =>
+  findProcesses((one) => SERVERS.includes(one.program) && mentions(one, directory));
+
+export const stopDrivers = async (directory: string, deadline: Deadline): Promise<void> =>
+  stopProcesses(await driversOf(directory), DRIVER_GRACE_MS, deadline);
+
+/** Kernel rbd devices of a cluster, as `/dev/rbdN`. */
+async function rbdDevicesOf(fsid: string): Promise<readonly string[]> {
+  const ids = await readdir('/sys/bus/rbd/devices').catch(() => []);
+  const fsids = await Promise.all(ids.map((id) => readLine(`/sys/bus/rbd/devices/${id}/cluster_fsid`)));
+  return ids.filter((_, index) => fsids[index] === fsid).map((id) => `/dev/rbd${id}`);
+}
+
+/** Is this a filesystem on one of the devices, or a bind mount of a device's node (a published raw block volume)? */
+async function mountsOf(devices: readonly string[]): Promise<readonly Mount[]> {
+  const names = devices.map((device) => path.basename(device));
+  const numbers = await Promise.all(names.map((name) => readLine(`/sys/class/block/${name}/dev`)));
+  const isNode = (mount: Mount): boolean =>
+    ['devtmpfs', 'tmpfs'].includes(mount.fsType) && names.includes(path.basename(mount.root));
+  return (await readMounts()).filter((mount) => numbers.includes(mount.device) || isNode(mount));
+}
+
+/** Newest first: a mount may cover an older one. */
+async function unmountAll(exec: Exec, mounts: readonly Mount[], deadline: Deadline): Promise<void> {
+  for (const mount of mounts.toReversed()) await unmount(exec, mount.target, deadline.within(UNMOUNT_MS));
+}
+
+async function releaseDevices(exec: Exec, directory: string, fsid: string, deadline: Deadline): Promise<void> {
+  const loops = (await findLoops()).filter((loop) => isWithin(directory, loop.file)).map((loop) => loop.device);
+  const rbds = await rbdDevicesOf(fsid);
+  await unmountAll(exec, await mountsOf([...loops, ...rbds]), deadline);
+  for (const loop of loops) await detachLoop(exec, loop, deadline);
+  for (const rbd of rbds) await exec('rbd', ['device', 'unmap', '--options', 'noudev', rbd], { deadline });
+}
+
+/**
+ * End drivers, unmount everything on their devices wherever it is mounted, detach the devices, end what served them. `clusterLives`
+ * is false where daemons are missing: I/O would hang, so what serves it is killed first and fails it. Errors: UNMOUNT_BUSY names
+ * who still uses a mount; LEFTOVER, COMMAND_FAILED, DEADLINE.
+ */
+export async function clearLeftovers(
+  exec: Exec,
+  directory: string,
+  cluster: { readonly fsid: string; readonly lives: boolean },
+  deadline: Deadline,
+): Promise<void> {
+  await stopDrivers(directory, deadline);
+  const killServers = async (): Promise<void> => stopProcesses(await serversOf(directory), 0, deadline);
+  if (!cluster.lives) await killServers();
+  try {
+    await releaseDevices(exec, directory, cluster.fsid, deadline);
+  } catch (error) {
+    if (!isBerthError(error, 'DEADLINE')) throw error;
+    await killServers();
+    await releaseDevices(exec, directory, cluster.fsid, deadline);
+  }
+  await stopProcesses(await serversOf(directory), SERVER_GRACE_MS, deadline);
+  // FUSE files of a server that was killed, and whatever a test mounted there.
+  const inside = (await readMounts()).filter((mount) => isWithin(directory, mount.target));
+  await unmountAll(exec, inside, deadline);
+}

@@ -1,0 +1,11 @@
+/** What a development tool tells the person at the terminal: standard error, so that standard output stays for programs. */
+
+export function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** An error as one reads it: the catalogue's message, or all there is of an unexpected one. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.name === 'BerthError' ? error.message : (error.stack ?? error.message);
+}

@@ -1,0 +1,84 @@
+/** The files that a CSI tool and the driver need for a development cluster: clusters.yaml, parameters.yaml, secrets.yaml, key files. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { stringify } from 'yaml';
+import type { FilesystemType } from '../model/capability.js';
+import type { Cluster } from './ceph/cluster.js';
+import type { CephUser } from './ceph/users.js';
+
+export const CLUSTER_ID = 'dev';
+
+/** The keys of csi-test's secrets file, by the user whose they are; a reader passes over those it does not know. */
+const CONTROLLER_SECRETS = [
+  'CreateVolumeSecret',
+  'DeleteVolumeSecret',
+  'ControllerPublishVolumeSecret',
+  'ControllerUnpublishVolumeSecret',
+  'ControllerValidateVolumeCapabilitiesSecret',
+  'ControllerExpandVolumeSecret',
+  'ControllerModifyVolumeSecret',
+  'CreateSnapshotSecret',
+  'DeleteSnapshotSecret',
+  'ListSnapshotsSecret',
+];
+const NODE_SECRETS = ['NodeStageVolumeSecret', 'NodePublishVolumeSecret', 'NodeExpandVolumeSecret'];
+
+/** CAP_SYS_RESOURCE (capability.h): without it the kernel refuses ext4's online resize. */
+const CAP_SYS_RESOURCE = 24n;
+
+export interface SettingsFiles {
+  readonly clusters: string;
+  readonly parameters: string;
+  readonly secrets: string;
+  readonly keys: string;
+}
+
+export const settingsFiles = (directory: string): SettingsFiles => ({
+  clusters: path.join(directory, 'clusters.yaml'),
+  parameters: path.join(directory, 'parameters.yaml'),
+  secrets: path.join(directory, 'secrets.yaml'),
+  keys: path.join(directory, 'keys'),
+});
+
+/** The filesystem that this process can grow while it is mounted; `status` is the text of /proc/self/status. */
+export function growableFilesystem(status: string): FilesystemType {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0';
+  return ((BigInt(`0x${effective}`) >> CAP_SYS_RESOURCE) & 1n) === 1n ? 'ext4' : 'xfs';
+}
+
+const pairs = ({ id, key }: CephUser): { userID: string; userKey: string } => ({ userID: id, userKey: key.reveal() });
+
+async function writeKey(file: string, user: CephUser): Promise<{ id: string; keyFile: string }> {
+  await writeFile(file, user.key.reveal(), { mode: 0o600 });
+  return { id: user.id, keyFile: file };
+}
+
+const toYaml = (value: unknown): string => stringify(value, { aliasDuplicateObjects: false, lineWidth: 0 });
+
+/** Write them all, keys 0600, from what the cluster is now. */
+export async function writeSettings(directory: string, cluster: Cluster): Promise<SettingsFiles> {
+  const files = settingsFiles(directory);
+  const { controller, node } = cluster.users;
+  await mkdir(files.keys, { recursive: true, mode: 0o700 });
+  const users = {
+    controller: await writeKey(path.join(files.keys, 'controller'), controller),
+    node: await writeKey(path.join(files.keys, 'node'), node),
+  };
+  const pools = cluster.pools.map(({ name, namespaces }) => ({ name, namespaces: ['', ...namespaces] }));
+  const clusters = [{ id: CLUSTER_ID, monitors: cluster.monitors, pools, users }];
+  const parameters = {
+    clusterID: CLUSTER_ID,
+    pool: cluster.pools[0]?.name,
+    mounter: 'auto',
+    // Not csi.storage.k8s.io/fstype: a tool that is no external-provisioner hands this file to CreateVolume as it is.
+    fsType: growableFilesystem(await readFile('/proc/self/status', 'utf8')),
+  };
+  const secrets = Object.fromEntries([
+    ...CONTROLLER_SECRETS.map((name) => [name, pairs(controller)] as const),
+    ...NODE_SECRETS.map((name) => [name, pairs(node)] as const),
+  ]);
+  await writeFile(files.clusters, toYaml({ clusters }));
+  await writeFile(files.parameters, toYaml(parameters));
+  await writeFile(files.secrets, toYaml(secrets), { mode: 0o600 });
+  return files;
+}

@@ -1,0 +1,42 @@
+/** `--down`: end whoever serves the directory, undo what its drivers left on this machine, remove the cluster and every file we made. */
+import { access } from 'node:fs/promises';
+import path from 'node:path';
+import { run } from '../host/exec.js';
+import { Deadline } from '../model/deadline.js';
+import { clusterDown, clusterState } from './ceph/down.js';
+import { realDirectory, removeIfEmpty, removeTree } from './directory.js';
+import { clearLeftovers } from './leftovers.js';
+import { holderOf, lockDirectory } from './lock.js';
+import { findProcesses, stopProcesses } from './processes.js';
+import { madeIn, siteAt } from './site.js';
+
+const DOWN_MS = 90_000;
+/** The one that serves passes SIGTERM on to its driver and waits for the drain. */
+const SERVER_GRACE_MS = 40_000;
+
+/** Idempotent; works on what is there. Errors: LEFTOVER, UNMOUNT_BUSY, DIRECTORY_BUSY, COMMAND_FAILED, DEADLINE. */
+export async function takeDown(directory: string): Promise<void> {
+  const deadline = Deadline.after(DOWN_MS);
+  const real = await realDirectory(path.resolve(directory));
+  if (real === undefined) return;
+  const site = siteAt(real);
+  const holder = await holderOf(real, 'serve', deadline);
+  if (holder !== undefined) {
+    await stopProcesses(await findProcesses((one) => one.pid === holder.pid), SERVER_GRACE_MS, deadline);
+  }
+  const lock = await lockDirectory(real, 'serve', 'taking everything down', deadline);
+  try {
+    await clearLeftovers(run, real, await clusterState(site.cluster), deadline);
+    await clusterDown(site.cluster, deadline);
+    for (const file of madeIn(site)) await removeTree(file);
+    await removeIfEmpty(site.cluster);
+    const madeByUs = await access(site.mark).then(
+      () => true,
+      () => false,
+    );
+    await removeTree(site.mark);
+    if (madeByUs) await removeIfEmpty(real);
+  } finally {
+    await lock.release();
+  }
+}

@@ -1,0 +1,39 @@
+/** Reads the beginning of a device past the page cache: another node, or a mounted xfs, may have written since it was cached. */
+import { constants } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import type { Deadline } from '../../model/deadline.js';
+import { bounded } from '../bounded.js';
+import { isErrno } from '../errno.js';
+
+/** Bytes read; a multiple of every logical block size in use. */
+export const PAGE_BYTES = 4096;
+
+/** TypeScript's library for Node does not declare it, DOM's does. */
+declare const WebAssembly: { Memory: new (size: { initial: number; maximum: number }) => { buffer: ArrayBuffer } };
+
+/** The first {@link PAGE_BYTES} bytes; system call errors as they are, DEADLINE. A dead device keeps one thread of the pool busy. */
+export function readFirstPage(device: string, deadline: Deadline): Promise<Buffer> {
+  return bounded(readUncached(device), `reading ${device}`, deadline);
+}
+
+async function readUncached(device: string): Promise<Buffer> {
+  const file = await openDirect(device);
+  try {
+    // O_DIRECT wants page-aligned memory, which Buffer does not promise and WebAssembly does.
+    const memory = Buffer.from(new WebAssembly.Memory({ initial: 1, maximum: 1 }).buffer);
+    const { bytesRead } = await file.read(memory, 0, PAGE_BYTES, 0);
+    return Buffer.from(memory.subarray(0, bytesRead));
+  } finally {
+    await file.close();
+  }
+}
+
+async function openDirect(device: string): Promise<FileHandle> {
+  try {
+    return await open(device, constants.O_RDONLY | constants.O_DIRECT);
+  } catch (error) {
+    // Some filesystems refuse O_DIRECT for image files; every block device takes it.
+    if (isErrno(error, 'EINVAL')) return open(device, constants.O_RDONLY);
+    throw error;
+  }
+}

@@ -1,0 +1,90 @@
+/** What a device holds. A probe that did not work is an error and never "empty": data was lost to that (rook#1553, ceph-csi#1820). */
+import type { Deadline } from '../../model/deadline.js';
+import { fail } from '../../model/errors.js';
+import { deviceSizeBytes } from '../block-device.js';
+import type { Exec, ExecResult } from '../exec.js';
+
+export type Content =
+  /** No signature, and nothing but zeroes in the first and last 4 MiB. */
+  | { readonly kind: 'empty' }
+  /** `type` as blkid spells it; `uuid` empty where the filesystem has none. */
+  | { readonly kind: 'filesystem'; readonly type: string; readonly uuid: string }
+  /** LUKS, LVM, a partition table, several signatures at once, or data that nobody knows. */
+  | { readonly kind: 'other'; readonly what: string };
+
+/** Filesystems and databases leave something in one of the two. */
+const EDGE_BYTES = 4n * 1024n * 1024n;
+/** blkid(8): found; nothing found; several signatures. */
+const BLKID = { found: 0, nothing: 2, ambivalent: 8 } as const;
+
+/**
+ * Look at an unmounted block device. PROBE_FAILED where it cannot be read, DEVICE_INVALID, DEADLINE. Children do the reading: a dead
+ * device then costs no thread of ours.
+ */
+export async function probe(exec: Exec, device: string, deadline: Deadline): Promise<Content> {
+  const size = await deviceSizeBytes(device);
+  if (size === 0n) throw fail('PROBE_FAILED', { device, why: 'it has a size of 0 bytes' });
+  // Drop what the page cache kept while something held the device open: another node may have written since.
+  await ask(exec, device, 'blockdev', ['--flushbufs', device], [0], deadline);
+  const found = await askBlkid(exec, device, deadline);
+  if (found !== undefined) return found;
+  // blkid says "nothing found" of a device that gives I/O errors too (measured, 2.38), so every zero is read.
+  const tail = size > EDGE_BYTES ? size - EDGE_BYTES : 0n;
+  for (const offset of new Set([0n, tail])) {
+    if (!(await isZero(exec, device, offset, size < EDGE_BYTES ? size : EDGE_BYTES, deadline))) {
+      return { kind: 'other', what: 'data without a known signature' };
+    }
+  }
+  return { kind: 'empty' };
+}
+
+/** What blkid's `export` output means; undefined for no signature. */
+export function parseBlkid(stdout: string): Content | undefined {
+  const values = new Map(stdout.split('\n').map((line) => splitAt(line, '=')));
+  const type = values.get('TYPE');
+  const table = values.get('PTTYPE');
+  if (type !== undefined && values.get('USAGE') === 'filesystem') {
+    return { kind: 'filesystem', type, uuid: values.get('UUID') ?? '' };
+  }
+  if (type !== undefined) return { kind: 'other', what: type };
+  if (table !== undefined) return { kind: 'other', what: `a ${table} partition table` };
+  return undefined;
+}
+
+async function askBlkid(exec: Exec, device: string, deadline: Deadline): Promise<Content | undefined> {
+  const answers = [BLKID.found, BLKID.nothing, BLKID.ambivalent];
+  const result = await ask(exec, device, 'blkid', ['--probe', '--output', 'export', device], answers, deadline);
+  if (result.exitCode === BLKID.ambivalent) return { kind: 'other', what: 'several signatures at once' };
+  // A device that cannot be opened is "nothing found" for the exit code as well; only the message differs.
+  if (result.stderr !== '') throw fail('PROBE_FAILED', { device, why: result.stderr });
+  if (result.exitCode === BLKID.nothing) return undefined;
+  return parseBlkid(result.stdout) ?? { kind: 'other', what: 'something that blkid does not name' };
+}
+
+async function isZero(exec: Exec, device: string, offset: bigint, bytes: bigint, deadline: Deadline): Promise<boolean> {
+  const args = [`--bytes=${bytes}`, `--ignore-initial=${offset}:0`, device, '/dev/zero'];
+  return (await ask(exec, device, 'cmp', args, [0, 1], deadline)).exitCode === 0;
+}
+
+/** Run a tool whose answer is one of `answers`; anything else means that the probe did not work. */
+async function ask(
+  exec: Exec,
+  device: string,
+  tool: string,
+  args: readonly string[],
+  answers: readonly number[],
+  deadline: Deadline,
+): Promise<ExecResult> {
+  const any = Array.from({ length: 126 }, (_, code) => code);
+  const result = await exec(tool, args, { deadline, okCodes: any });
+  if (answers.includes(result.exitCode)) return result;
+  throw fail('PROBE_FAILED', {
+    device,
+    why: `${tool} ended with ${result.exitCode}: ${result.stderr || 'no message'}`,
+  });
+}
+
+function splitAt(line: string, separator: string): [string, string] {
+  const at = line.indexOf(separator);
+  return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1)];
+}

@@ -1,0 +1,56 @@
+/** One volume's entry in the node's journal: what this node set out to do with it, enough to undo it without asking anybody. */
+import type { AccessMode } from '../model/capability.js';
+
+export interface JournalMapping {
+  readonly mapper: 'krbd' | 'nbd' | 'loop';
+  readonly device: string;
+  readonly readOnly: boolean;
+}
+
+/** A published target path and how it was asked for. */
+export interface JournalTarget {
+  readonly readOnly: boolean;
+  readonly mode: AccessMode;
+}
+
+/**
+ * `staging`: begun, anything of it may exist. `staged`: done. `unstaging`: begun to undo. The kernel says what is really there;
+ * the entry says what was meant.
+ */
+export type StageState = 'staging' | 'staged' | 'unstaging';
+
+export interface JournalEntry {
+  readonly version: 1;
+  readonly volume: string;
+  /** The cluster's own id: what the kernel knows a mapping by. */
+  readonly fsid: string;
+  readonly stagingPath: string;
+  readonly state: StageState;
+  readonly mode: AccessMode;
+  readonly access: 'block' | 'mount';
+  readonly readOnly: boolean;
+  /** Set for mounts. */
+  readonly fsType?: string;
+  /** Flags of the stage request, as a digest: they may be sensitive. */
+  readonly flagsDigest: string;
+  readonly mapper: JournalMapping['mapper'];
+  /** Known once mapped. */
+  readonly mapping?: JournalMapping;
+  /** The node took the holder record itself, so it gives it back at unstage. */
+  readonly holdsRecord: boolean;
+  readonly targets: Readonly<Record<string, JournalTarget>>;
+  /** ISO 8601, when the stage was begun. */
+  readonly since: string;
+}
+
+/** Why a parsed value is not an entry of this version; undefined where it is one. */
+export function whyNotEntry(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return 'not an object';
+  const entry = value as Partial<Record<keyof JournalEntry, unknown>>;
+  if (entry.version !== 1) return `version ${String(entry.version)} is not known to this Berth`;
+  for (const key of ['volume', 'fsid', 'stagingPath', 'state', 'mode', 'access', 'mapper'] as const) {
+    if (typeof entry[key] !== 'string') return `${key} is missing`;
+  }
+  if (typeof entry.targets !== 'object' || entry.targets === null) return 'targets is missing';
+  return undefined;
+}

@@ -1,0 +1,104 @@
+/** The node's journal: one file a volume, written whole and renamed into place, so that a crash leaves the old or the new. */
+import { createHash } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fail } from '../model/errors.js';
+import { whyNotEntry, type JournalEntry } from './entry.js';
+
+const SUFFIX = '.json';
+
+export class Journal {
+  readonly #directory: string;
+
+  /** @param directory on a local disk that survives a restart of the plugin */
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  async open(): Promise<void> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+  }
+
+  /** The entry of a volume; undefined where there is none, JOURNAL_UNREADABLE where there is one that cannot be trusted. */
+  async read(volume: string): Promise<JournalEntry | undefined> {
+    return this.#parse(this.#file(volume));
+  }
+
+  /** Write the entry durably before the act that it announces; JOURNAL_WRITE_FAILED means that the act must not begin. */
+  async write(entry: JournalEntry): Promise<void> {
+    const file = this.#file(entry.volume);
+    const draft = `${file}.tmp`;
+    try {
+      const handle = await open(draft, 'w', 0o600);
+      try {
+        await handle.writeFile(`${JSON.stringify(entry, undefined, 2)}\n`);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await rename(draft, file);
+      await this.#syncDirectory();
+    } catch (error) {
+      await rm(draft, { force: true }).catch(() => undefined);
+      throw fail('JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
+    }
+  }
+
+  async remove(volume: string): Promise<void> {
+    const file = this.#file(volume);
+    try {
+      await rm(file, { force: true });
+      await this.#syncDirectory();
+    } catch (error) {
+      throw fail('JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
+    }
+  }
+
+  /** Every readable entry, and the files that are not. */
+  async all(): Promise<{ readonly entries: readonly JournalEntry[]; readonly unreadable: readonly string[] }> {
+    const entries: JournalEntry[] = [];
+    const unreadable: string[] = [];
+    for (const name of (await readdir(this.#directory)).filter((one) => one.endsWith(SUFFIX)).sort()) {
+      const file = join(this.#directory, name);
+      const entry = await this.#parse(file).catch(() => 'unreadable' as const);
+      if (entry === 'unreadable') unreadable.push(file);
+      else if (entry !== undefined) entries.push(entry);
+    }
+    return { entries, unreadable };
+  }
+
+  /** A volume handle has slashes and up to 128 bytes; the digest keeps file names flat, the handle stands inside the file. */
+  #file(volume: string): string {
+    return join(this.#directory, `${createHash('sha256').update(volume).digest('hex').slice(0, 32)}${SUFFIX}`);
+  }
+
+  async #parse(file: string): Promise<JournalEntry | undefined> {
+    let text: string;
+    try {
+      text = await readFile(file, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw fail('JOURNAL_UNREADABLE', { file, why: reason(error) }, error);
+    }
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch (error) {
+      throw fail('JOURNAL_UNREADABLE', { file, why: 'not JSON' }, error);
+    }
+    const why = whyNotEntry(value);
+    if (why !== undefined) throw fail('JOURNAL_UNREADABLE', { file, why });
+    return value as JournalEntry;
+  }
+
+  async #syncDirectory(): Promise<void> {
+    const handle = await open(this.#directory, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+const reason = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? 'failed';

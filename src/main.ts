@@ -1,0 +1,155 @@
+#!/usr/bin/env node
+/** The program: reads its options, wires the rooms and serves until it is told to stop; the only file that knows them all. */
+import { chmod, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Holders } from './attachment/holders.js';
+import { Nodes } from './attachment/nodes.js';
+import { controllerService } from './csi/controller.js';
+import { identityService } from './csi/identity.js';
+import { nodeService } from './csi/node.js';
+import { packageVersion } from './csi/package-root.js';
+import { startServer } from './csi/server.js';
+import { run } from './host/exec.js';
+import { Journal } from './journal/journal.js';
+import { fail, isBerthError } from './model/errors.js';
+import { createLog, type Logger } from './observe/log.js';
+import { parseOptions, USAGE, type Options } from './options.js';
+import { Clusters } from './rbd/clusters.js';
+import { createLibrbd } from './rbd/librbd/supervisor.js';
+import { chooseMapper } from './rbd/mapping/choose.js';
+import { KrbdMapper } from './rbd/mapping/krbd.js';
+import { LoopMapper } from './rbd/mapping/loop.js';
+import { NbdMapper } from './rbd/mapping/nbd.js';
+import type { RbdPort } from './rbd/port.js';
+import { clustersAnswer, mapperWorks, nodeIsRegistered } from './volume/checks.js';
+import type { NodeRoom } from './volume/node-room.js';
+import { Operations } from './volume/operations.js';
+import { PoolCapacity } from './volume/pool-capacity.js';
+import { Readiness, type Check } from './volume/readiness.js';
+import type { ControllerRoom } from './volume/room.js';
+
+/** How long calls in flight may take after SIGTERM, in ms; below the 30 s that Kubernetes gives a pod. */
+const DRAIN_MS = 25_000;
+
+interface Ground {
+  readonly options: Options;
+  readonly log: Logger;
+  readonly rbd: RbdPort;
+  readonly clusters: Clusters;
+  readonly holders: Holders;
+  readonly nodes: Nodes;
+}
+
+const now = (): Date => new Date();
+
+function controllerRoom({ log, rbd, clusters, holders, nodes }: Ground): ControllerRoom {
+  return { rbd, clusters, holders, nodes, capacity: new PoolCapacity(rbd), operations: new Operations(), log, now };
+}
+
+async function nodeRoom({ options, log, rbd, clusters, holders }: Ground): Promise<NodeRoom> {
+  const { stateDirectory: stateDir } = options;
+  await mkdir(stateDir, { recursive: true, mode: 0o700 });
+  await chmod(stateDir, 0o700);
+  const journal = new Journal(join(stateDir, 'journal'));
+  await journal.open();
+  const mappers = [
+    new KrbdMapper({ exec: run }),
+    new NbdMapper({ exec: run }),
+    new LoopMapper({ exec: run, stateDir }),
+  ];
+  return {
+    ...{
+      node: options.nodeId,
+      rbd,
+      clusters,
+      holders,
+      journal,
+      operations: new Operations(),
+      exec: run,
+      log,
+      now,
+      mappers,
+    },
+    maxVolumes: options.maxVolumes,
+    mapperFor: (choice) => chooseMapper(choice === 'auto' ? options.mounter : choice, mappers, log),
+    mapperNamed: (name) => {
+      const found = mappers.find((one) => one.name === name);
+      if (found === undefined) throw fail('INTERNAL', { what: `there is no mapper ${name}` });
+      return found;
+    },
+  };
+}
+
+async function serve(options: Options): Promise<void> {
+  const log = createLog(options.logLevel);
+  const version = packageVersion();
+  const { services, endpoint, nodeId } = options;
+  log.info({ version, services, endpoint, node: nodeId }, 'berth starts');
+  const rbd = createLibrbd({ log });
+  const ground: Ground = {
+    options,
+    log,
+    rbd,
+    clusters: new Clusters(options.clusters),
+    holders: new Holders(rbd),
+    nodes: new Nodes(rbd),
+  };
+  const controller = services.includes('controller') ? controllerRoom(ground) : undefined;
+  const node = services.includes('node') ? await nodeRoom(ground) : undefined;
+  const checks: Record<string, Check> = {
+    clusters: clustersAnswer(ground.clusters, rbd, controller === undefined ? 'node' : 'controller'),
+  };
+  if (node !== undefined) {
+    checks['mapper'] = mapperWorks(node);
+    checks['registration'] = nodeIsRegistered(node, ground.nodes, version);
+  }
+  const readiness = new Readiness(checks, log);
+  const server = await startServer({
+    endpoint,
+    log,
+    services: {
+      Identity: identityService({ readiness: () => readiness.current() }),
+      ...(controller === undefined ? {} : { Controller: controllerService(controller) }),
+      ...(node === undefined ? {} : { Node: nodeService(node) }),
+    },
+  });
+  readiness.start();
+  await stopRequested(log);
+  readiness.stop();
+  await server.drain(DRAIN_MS);
+  await rbd.close();
+  log.info('berth stopped');
+}
+
+function stopRequested(log: Logger): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        log.info({ signal }, 'asked to stop');
+        resolve();
+      });
+    }
+  });
+}
+
+async function main(): Promise<number> {
+  const options = parseOptions(process.argv.slice(2), process.env);
+  if (options === 'help' || options === 'version') {
+    process.stdout.write(options === 'help' ? USAGE : `${packageVersion()}\n`);
+    return 0;
+  }
+  await serve(options);
+  return 0;
+}
+
+main().then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    process.stderr.write(
+      `${isBerthError(error) ? error.message : String(error instanceof Error ? error.stack : error)}\n`,
+    );
+    process.exit(1);
+  },
+);

@@ -1,0 +1,98 @@
+/** The command line: every option has an environment variable beside it and is checked before anything starts. */
+import { parseArgs } from 'node:util';
+import { fail } from './model/errors.js';
+import type { MounterChoice } from './rbd/mapping/mapper.js';
+
+export type ServiceName = 'identity' | 'controller' | 'node';
+
+export interface Options {
+  readonly endpoint: string;
+  readonly clusters: string;
+  readonly nodeId: string;
+  readonly stateDirectory: string;
+  readonly services: readonly ServiceName[];
+  readonly mounter: MounterChoice;
+  readonly maxVolumes: number | undefined;
+  readonly logLevel: string;
+}
+
+const SERVICES: readonly ServiceName[] = ['identity', 'controller', 'node'];
+const MOUNTERS: readonly MounterChoice[] = ['auto', 'krbd', 'nbd', 'loop'];
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+/** What CSI allows a node id, in bytes. */
+const MAX_NODE_ID = 256;
+
+export const USAGE = `berth: a CSI driver for Ceph RBD
+
+  --endpoint unix:///csi/csi.sock      where to serve                        (CSI_ENDPOINT)
+  --clusters /etc/berth/clusters.yaml  clusters, pools and users             (BERTH_CLUSTERS)
+  --node-id NAME                       this node, needed by the node service (NODE_ID)
+  --state-dir /var/lib/berth           the node's journal                    (BERTH_STATE_DIR)
+  --services identity,controller,node  what to serve                         (BERTH_SERVICES)
+  --mounter auto|krbd|nbd|loop         how to map where a volume leaves it open; loop is for development only
+  --max-volumes-per-node N             below what the kernel can hold
+  --log-level info
+  --version, --help
+`;
+
+/** CONFIG_INVALID names the option. */
+export function parseOptions(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Options | 'help' | 'version' {
+  const values = read(args);
+  if (values.help === true) return 'help';
+  if (values.version === true) return 'version';
+  const services = (values.services ?? env['BERTH_SERVICES'] ?? SERVICES.join(','))
+    .split(',')
+    .map((name) => known('services', name, SERVICES));
+  const nodeId = values['node-id'] ?? env['NODE_ID'] ?? '';
+  if (services.includes('node')) {
+    if (nodeId === '') throw wrong('node-id', 'the node service needs it');
+    if (Buffer.byteLength(nodeId) > MAX_NODE_ID) throw wrong('node-id', `more than ${MAX_NODE_ID} bytes`);
+  }
+  return {
+    endpoint: values.endpoint ?? env['CSI_ENDPOINT'] ?? 'unix:///csi/csi.sock',
+    clusters: values.clusters ?? env['BERTH_CLUSTERS'] ?? '/etc/berth/clusters.yaml',
+    nodeId,
+    stateDirectory: absolute('state-dir', values['state-dir'] ?? env['BERTH_STATE_DIR'] ?? '/var/lib/berth'),
+    services: [...new Set<ServiceName>(['identity', ...services])],
+    mounter: known('mounter', values.mounter ?? 'auto', MOUNTERS),
+    maxVolumes: count('max-volumes-per-node', values['max-volumes-per-node']),
+    logLevel: known('log-level', values['log-level'] ?? 'info', LEVELS),
+  };
+}
+
+function read(args: readonly string[]) {
+  try {
+    const text = { type: 'string' } as const;
+    const flag = { type: 'boolean' } as const;
+    const options = {
+      ...{ endpoint: text, clusters: text, 'node-id': text, 'state-dir': text, services: text, mounter: text },
+      ...{ 'max-volumes-per-node': text, 'log-level': text, help: flag, version: flag },
+    };
+    return parseArgs({ args: [...args], options, strict: true }).values;
+  } catch (error) {
+    throw wrong('command line', error instanceof Error ? error.message : 'cannot be read');
+  }
+}
+
+const wrong = (option: string, why: string): Error => fail('CONFIG_INVALID', { file: `--${option}`, why });
+
+function known<T extends string>(option: string, text: string, all: readonly T[]): T {
+  const found = all.find((one) => one === text.trim());
+  if (found === undefined) throw wrong(option, `"${text}" is none of ${all.join(', ')}`);
+  return found;
+}
+
+function absolute(option: string, path: string): string {
+  if (!path.startsWith('/')) throw wrong(option, `${path} is not absolute`);
+  return path;
+}
+
+function count(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1) throw wrong(option, `"${text}" is no whole number above zero`);
+  return number;
+}

@@ -1,0 +1,134 @@
+/** What the clusters file may say, checked field by field so that a typo is an error with a place and not a surprise at night. */
+import { parse } from 'yaml';
+import { fail } from '../model/errors.js';
+import { isClusterName, isPlaceName } from '../model/volume-id.js';
+
+export interface PoolConfig {
+  readonly name: string;
+  /** Rados namespaces that are ours; `''` is the pool's default namespace. */
+  readonly namespaces: readonly string[];
+}
+
+export interface UserConfig {
+  /** Without `client.`. */
+  readonly id: string;
+  /** Holds the bare key; mounted from a Secret. */
+  readonly keyFile: string;
+}
+
+export interface ClusterConfig {
+  readonly id: string;
+  readonly monitors: readonly string[];
+  readonly pools: readonly PoolConfig[];
+  readonly users: { readonly controller?: UserConfig; readonly node?: UserConfig };
+  /** Where nodes register; the first pool's first namespace unless said otherwise. */
+  readonly registry: { readonly pool: string; readonly namespace: string };
+}
+
+/** Parse and check the file's text; CONFIG_INVALID names the field. */
+export function parseClusters(text: string, file: string): readonly ClusterConfig[] {
+  const read = new Reader(file);
+  const root = read.object(parseYaml(text, file), 'the file', ['clusters']);
+  const clusters = read
+    .list(root['clusters'], 'clusters')
+    .map((one, index) => cluster(read, one, `clusters[${index}]`));
+  const ids = new Set(clusters.map((one) => one.id));
+  if (ids.size !== clusters.length) throw read.wrong('clusters', 'two clusters have the same id');
+  return clusters;
+}
+
+function parseYaml(text: string, file: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    throw fail('CONFIG_INVALID', {
+      file,
+      why: error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'not YAML',
+    });
+  }
+}
+
+function cluster(read: Reader, value: unknown, at: string): ClusterConfig {
+  const one = read.object(value, at, ['id', 'monitors', 'pools', 'users', 'registry']);
+  const id = read.text(one['id'], `${at}.id`);
+  if (!isClusterName(id)) throw read.wrong(`${at}.id`, 'letters, digits, dot, dash, underscore; at most 36');
+  const monitors = read.list(one['monitors'], `${at}.monitors`).map((mon, i) => read.text(mon, `${at}.monitors[${i}]`));
+  const pools = read.list(one['pools'], `${at}.pools`).map((pool, i) => poolOf(read, pool, `${at}.pools[${i}]`));
+  const users = read.object(one['users'] ?? {}, `${at}.users`, ['controller', 'node']);
+  const [first] = pools;
+  if (first === undefined) throw read.wrong(`${at}.pools`, 'at least one pool');
+  return {
+    id,
+    monitors,
+    pools,
+    users: {
+      ...(users['controller'] === undefined
+        ? {}
+        : { controller: userOf(read, users['controller'], `${at}.users.controller`) }),
+      ...(users['node'] === undefined ? {} : { node: userOf(read, users['node'], `${at}.users.node`) }),
+    },
+    registry: registryOf(read, one['registry'], `${at}.registry`, first),
+  };
+}
+
+function poolOf(read: Reader, value: unknown, at: string): PoolConfig {
+  const one = read.object(value, at, ['name', 'namespaces']);
+  const namespaces = one['namespaces'] === undefined ? [''] : read.list(one['namespaces'], `${at}.namespaces`);
+  return {
+    name: read.place(one['name'], `${at}.name`),
+    namespaces: namespaces.map((ns, i) => (ns === '' || ns === null ? '' : read.place(ns, `${at}.namespaces[${i}]`))),
+  };
+}
+
+function userOf(read: Reader, value: unknown, at: string): UserConfig {
+  const one = read.object(value, at, ['id', 'keyFile']);
+  const id = read.text(one['id'], `${at}.id`);
+  if (id.startsWith('client.')) throw read.wrong(`${at}.id`, 'without the client. prefix');
+  return { id, keyFile: read.text(one['keyFile'], `${at}.keyFile`) };
+}
+
+function registryOf(read: Reader, value: unknown, at: string, first: PoolConfig): ClusterConfig['registry'] {
+  if (value === undefined) return { pool: first.name, namespace: first.namespaces[0] ?? '' };
+  const one = read.object(value, at, ['pool', 'namespace']);
+  const namespace = one['namespace'] ?? '';
+  return {
+    pool: read.place(one['pool'], `${at}.pool`),
+    namespace: namespace === '' ? '' : read.place(namespace, `${at}.namespace`),
+  };
+}
+
+/** Narrowing of unknown YAML with the place in every complaint. */
+class Reader {
+  readonly #file: string;
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  wrong(at: string, why: string): Error {
+    return fail('CONFIG_INVALID', { file: this.#file, why: `${at}: ${why}` });
+  }
+
+  object(value: unknown, at: string, known: readonly string[]): Readonly<Record<string, unknown>> {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw this.wrong(at, 'must be a map');
+    const strange = Object.keys(value).find((key) => !known.includes(key));
+    if (strange !== undefined) throw this.wrong(at, `does not know "${strange}"; known: ${known.join(', ')}`);
+    return value as Record<string, unknown>;
+  }
+
+  list(value: unknown, at: string): readonly unknown[] {
+    if (!Array.isArray(value) || value.length === 0) throw this.wrong(at, 'must be a list with at least one entry');
+    return value;
+  }
+
+  text(value: unknown, at: string): string {
+    if (typeof value !== 'string' || value === '') throw this.wrong(at, 'must be a text');
+    return value;
+  }
+
+  place(value: unknown, at: string): string {
+    const text = this.text(value, at);
+    if (!isPlaceName(text)) throw this.wrong(at, `"${text}" is not a usable pool or namespace name`);
+    return text;
+  }
+}

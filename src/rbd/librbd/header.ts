@@ -1,0 +1,104 @@
+/** Reads and writes an image's small objects directly (`rbd_id.<name>`, `rbd_header.<id>`, `rbd_directory`), without opening the image. */
+import type { ImageHead } from '../port.js';
+import { Decoder, Encoder } from './encoding.js';
+import { CephErrno, ECANCELED, ENOENT } from './errors.js';
+import { featureNames } from './features.js';
+import { callClasses, mustEqual, mustExist, removeEntry, setEntries, write, writeClass } from './object-operation.js';
+import type { ClassCall } from './object-operation.js';
+import type { Place } from './place.js';
+import type { Entries } from './wire.js';
+
+/** Metadata entries asked for at a time: an answer of usual size comes with the first operation. */
+const PAGE = 1024;
+/** CEPH_NOSNAP: the image itself, not a snapshot of it. */
+const NO_SNAPSHOT = 0xffff_ffff_ffff_fffen;
+
+const rbdClass = (method: string, input = new Encoder()): ClassCall => ({ cls: 'rbd', method, input: input.end() });
+const header = (id: string): string => `rbd_header.${id}`;
+/** Where class rbd keeps a metadata entry in the header's omap (RBD_METADATA_KEY_PREFIX). */
+const metadataKey = (name: string): string => `metadata_${name}`;
+
+/** One operation. @throws CephErrno ENOENT */
+export async function readImageId({ link, io }: Place, image: string): Promise<string> {
+  const [answer] = await callClasses(link.ceph, io, `rbd_id.${image}`, [rbdClass('get_id')]);
+  return new Decoder(answer ?? Buffer.alloc(0)).text();
+}
+
+/** Two operations, one more for every further 1024 metadata entries; undefined where there is no such image. */
+export async function readHead(place: Place, image: string): Promise<ImageHead | undefined> {
+  try {
+    const id = await readImageId(place, image);
+    return await readHeader(place, id);
+  } catch (error) {
+    if (!(error instanceof CephErrno) || !error.is(ENOENT)) throw error;
+    await place.link.checkPool(place.at);
+    return undefined;
+  }
+}
+
+async function readHeader({ link, io }: Place, id: string): Promise<ImageHead> {
+  const page = (after: string): ClassCall => rbdClass('metadata_list', new Encoder().bytes(after).u64(BigInt(PAGE)));
+  const [size, features, first] = await callClasses(link.ceph, io, header(id), [
+    rbdClass('get_size', new Encoder().u64(NO_SNAPSHOT)),
+    rbdClass('get_features', new Encoder().u64(NO_SNAPSHOT).u8(1)),
+    page(''),
+  ]);
+  const sizes = new Decoder(size ?? Buffer.alloc(0));
+  const order = sizes.u8();
+  const sizeBytes = sizes.u64();
+  const metadata = new Decoder(first ?? Buffer.alloc(0)).map();
+  let got = metadata.size;
+  while (got === PAGE) {
+    const [more] = await callClasses(link.ceph, io, header(id), [page([...metadata.keys()].at(-1) ?? '')]);
+    const entries = new Decoder(more ?? Buffer.alloc(0)).map();
+    for (const [key, value] of entries) metadata.set(key, value);
+    got = entries.size;
+  }
+  const bits = new Decoder(features ?? Buffer.alloc(0)).u64();
+  return { id, sizeBytes, objectSizeBytes: 2 ** order, features: featureNames(bits), metadata };
+}
+
+/** One operation. @throws CephErrno ENOENT where the image is gone: without that check the class would leave a stray header */
+export async function writeMetadata({ link, io }: Place, id: string, entries: Entries): Promise<void> {
+  if (entries.size === 0) return;
+  await write(link.ceph, io, header(id), 'set metadata', [
+    mustExist(link.ceph),
+    writeClass(link.ceph, rbdClass('metadata_set', new Encoder().map(entries))),
+  ]);
+}
+
+/**
+ * One operation. The OSD takes an absent key for an empty value, so an empty `expected` or `next` means absent here too.
+ * @throws CephErrno ENOENT
+ */
+export async function exchangeMetadata(
+  { link: { ceph }, io }: Place,
+  id: string,
+  name: string,
+  expected = '',
+  next = '',
+): Promise<boolean> {
+  const key = metadataKey(name);
+  try {
+    await write(ceph, io, header(id), 'compare and set', [
+      mustExist(ceph),
+      mustEqual(ceph, key, expected),
+      next === '' ? removeEntry(ceph, key) : setEntries(ceph, new Map([[key, next]])),
+    ]);
+    return true;
+  } catch (error) {
+    if (error instanceof CephErrno && error.is(ECANCELED)) return false;
+    throw error;
+  }
+}
+
+/** One operation for `max` images after the name `after`, in byte order of names. @throws CephErrno ENOENT */
+export async function listDirectory(
+  { link, io }: Place,
+  after: string,
+  max: number,
+): Promise<{ name: string; id: string }[]> {
+  const input = new Encoder().bytes(after).u64(BigInt(max));
+  const [answer] = await callClasses(link.ceph, io, 'rbd_directory', [rbdClass('dir_list', input)]);
+  return [...new Decoder(answer ?? Buffer.alloc(0)).map()].map(([name, id]) => ({ name, id }));
+}

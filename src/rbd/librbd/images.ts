@@ -1,0 +1,120 @@
+/** The operations on whole images: create, look, grow, delete. */
+import type { ImageDetail, ImageSpec } from '../port.js';
+import type { Image, ImageOptions } from './bindings.js';
+import { CephErrno, check, EBUSY, EEXIST, ENOENT, ENOTEMPTY, refuse } from './errors.js';
+import { featureBits } from './features.js';
+import { readHead, readImageId } from './header.js';
+import { withCells } from './memory.js';
+import { numberOf, parentOf, snapshotsOf, watchersOf, withImage } from './open-image.js';
+import { checkOtherPool, specOf } from './place.js';
+import type { Place } from './place.js';
+
+/** rbd_image_options_t, enum of librbd.h. */
+const FORMAT = 0;
+const FEATURES = 1;
+const ORDER = 2;
+const STRIPE_UNIT = 3;
+const STRIPE_COUNT = 4;
+const DATA_POOL = 10;
+
+/** librbd's create, and one operation to read the id that it chose. @throws IMAGE_EXISTS */
+export async function createImage(place: Place, name: string, spec: ImageSpec): Promise<string> {
+  const { link, io, at } = place;
+  const features = featureBits(spec.features);
+  if (features === undefined) throw refuse('FIELD_INVALID', { field: 'imageFeatures', why: spec.features.join(',') });
+  const result = await withOptions(place, async (options) => {
+    const { rbd } = link.ceph;
+    const set = (option: number, value: bigint | number | undefined): void => {
+      if (value !== undefined) check(rbd.setNumber.now(options, option, BigInt(value)), 'set image option');
+    };
+    set(FORMAT, 2);
+    set(FEATURES, features);
+    set(ORDER, spec.objectSizeBytes === undefined ? undefined : Math.log2(spec.objectSizeBytes));
+    set(STRIPE_UNIT, spec.stripeUnitBytes);
+    set(STRIPE_COUNT, spec.stripeCount);
+    if (spec.dataPool !== undefined) rbd.setText.now(options, DATA_POOL, spec.dataPool);
+    return rbd.create.later(io, name, spec.sizeBytes, options);
+  });
+  if (result === -EEXIST) throw refuse('IMAGE_EXISTS', { image: specOf(at, name) });
+  if (result === -ENOENT && spec.dataPool !== undefined) await checkOtherPool(place, spec.dataPool);
+  check(result, 'create image');
+  return readImageId(place, name);
+}
+
+function withOptions<T>({ link }: Place, work: (options: ImageOptions) => Promise<T>): Promise<T> {
+  const { rbd } = link.ceph;
+  return withCells(1, async (cells) => {
+    rbd.newOptions.now(cells.at(0));
+    const options = cells.u64(0) as ImageOptions;
+    try {
+      return await work(options);
+    } finally {
+      rbd.freeOptions.now(options);
+    }
+  });
+}
+
+/** @throws CephErrno ENOENT */
+export async function inspect(place: Place, name: string): Promise<ImageDetail> {
+  const { rbd, rados } = place.link.ceph;
+  const head = await readHead(place, name);
+  if (head === undefined) throw refuse('IMAGE_NOT_FOUND', { image: specOf(place.at, name) });
+  return withImage(place, name, 'read-only', async (image) => {
+    const dataPool = BigInt(rbd.dataPool.now(image));
+    return {
+      ...head,
+      sizeBytes: await numberOf(rbd.size, image, 'get size'),
+      stripeUnitBytes: Number(await numberOf(rbd.stripeUnit, image, 'get stripe unit')),
+      stripeCount: Number(await numberOf(rbd.stripeCount, image, 'get stripe count')),
+      parent: await parentOf(place, image),
+      snapshots: await snapshotsOf(place, image),
+      watchers: await watchersOf(place, image),
+      dataPool: dataPool === BigInt(rados.poolIdOf.now(place.io)) ? undefined : await poolName(place, dataPool),
+    };
+  });
+}
+
+function poolName({ link }: Place, id: bigint): Promise<string> {
+  const bytes = 256;
+  return withCells(bytes / 8, async (cells) => {
+    check(await link.ceph.rados.poolName.later(link.cluster, id, cells.at(0), bytes), 'look up pool');
+    return cells.chars(0);
+  });
+}
+
+/** Never shrinks, whoever resized it since the caller looked. @throws CephErrno ENOENT; EINVAL for a smaller size */
+export function resize(place: Place, name: string, sizeBytes: bigint): Promise<void> {
+  const { rbd } = place.link.ceph;
+  return withImage(place, name, 'read-write', async (image: Image) => {
+    check(await rbd.resize.later(image, sizeBytes, 0, rbd.ignoreProgress, null), `resize to ${sizeBytes} bytes`);
+  });
+}
+
+/** True if it was there. librbd itself refuses watchers and snapshots; only then we look who they are. @throws IMAGE_BUSY */
+export async function remove(place: Place, name: string): Promise<boolean> {
+  const result = await place.link.ceph.rbd.remove.later(place.io, name);
+  if (result === -ENOENT) {
+    await place.link.checkPool(place.at);
+    return false;
+  }
+  if (result !== -EBUSY && result !== -ENOTEMPTY) {
+    check(result, 'remove image');
+    return true;
+  }
+  throw refuse('IMAGE_BUSY', { image: specOf(place.at, name), why: await whoUses(place, name, result) });
+}
+
+async function whoUses(place: Place, name: string, result: number): Promise<string> {
+  const looked = await withImage(place, name, 'read-only', async (image) => ({
+    snapshots: await snapshotsOf(place, image),
+    watchers: await watchersOf(place, image),
+  })).catch((error: unknown) => {
+    if (error instanceof CephErrno) return undefined;
+    throw error;
+  });
+  const reasons = [
+    ...(looked?.watchers ?? []).map(({ address }) => `watched by ${address}`),
+    ...(looked?.snapshots.length ? [`snapshots ${looked.snapshots.join(', ')}`] : []),
+  ];
+  return reasons.length > 0 ? reasons.join('; ') : new CephErrno(result, 'remove image').message;
+}

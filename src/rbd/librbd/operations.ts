@@ -1,0 +1,86 @@
+/** Every operation by its name: where it works and what it does there. */
+import type { Deadline } from '../../model/deadline.js';
+import type { Connections } from './connections.js';
+import { isEmpty } from './emptiness.js';
+import { CephErrno, ENOENT } from './errors.js';
+import { exchangeMetadata, listDirectory, readHead, writeMetadata } from './header.js';
+import { createImage, inspect, remove, resize } from './images.js';
+import { readEntries, setEntries, write } from './object-operation.js';
+import { inPool, specOf } from './place.js';
+import type { Place } from './place.js';
+import { identify, poolStats } from './pools.js';
+import type { Answer, Arguments, OperationName, WireImage, WirePool } from './wire.js';
+
+export type Handlers = {
+  readonly [Op in OperationName]: (deadline: Deadline, ...args: Arguments<Op>) => Promise<Answer<Op>>;
+};
+
+/** The operations over these connections. */
+export function createOperations(connections: Connections): Handlers {
+  const onImage = <T>(at: WireImage, deadline: Deadline, what: string, work: (place: Place) => Promise<T>) =>
+    inPool(connections, at, specOf(at, at.image), deadline, `${what} ${specOf(at, at.image)}`, work);
+  const onHeader = <T>(at: WirePool, id: string, deadline: Deadline, work: (place: Place) => Promise<T>) =>
+    inPool(connections, at, specOf(at, `id ${id}`), deadline, `write metadata of ${specOf(at, id)}`, work);
+  const onObject = <T>(at: WirePool, object: string, deadline: Deadline, work: (place: Place) => Promise<T>) =>
+    inPool(connections, at, undefined, deadline, `records ${specOf(at, object)}`, work);
+
+  return {
+    identify: (deadline, at) =>
+      connections.use(at, deadline, `identify cluster ${at.cluster}`, (link) => identify(link, at)),
+    poolStats: (deadline, at) =>
+      connections.use(at.access, deadline, `statistics of pool ${at.pool}`, (link) => poolStats(link, at)),
+
+    createImage: (deadline, at, spec) =>
+      inPool(connections, at, undefined, deadline, `create ${specOf(at, at.image)}`, (place) =>
+        createImage(place, at.image, spec),
+      ),
+    head: (deadline, at) => onImage(at, deadline, 'look at', (place) => readHead(place, at.image)),
+    inspect: (deadline, at) => onImage(at, deadline, 'inspect', (place) => inspect(place, at.image)),
+    isEmpty: (deadline, at) => onImage(at, deadline, 'look into', (place) => isEmpty(place, at.image)),
+    resize: (deadline, at, sizeBytes) =>
+      onImage(at, deadline, 'resize', async (place) => {
+        await resize(place, at.image, sizeBytes);
+        return undefined;
+      }),
+    remove: (deadline, at) => onImage(at, deadline, 'remove', (place) => remove(place, at.image)),
+    list: (deadline, at, after, max) => onObject(at, 'rbd_directory', deadline, (place) => list(place, after, max)),
+
+    setMetadata: (deadline, at, id, entries) =>
+      onHeader(at, id, deadline, async (place) => {
+        await writeMetadata(place, id, entries);
+        return undefined;
+      }),
+    compareAndSet: (deadline, at, id, key, expected, next) =>
+      onHeader(at, id, deadline, (place) => exchangeMetadata(place, id, key, expected, next)),
+
+    setRecords: (deadline, at, object, entries) =>
+      onObject(at, object, deadline, async (place) => {
+        const { ceph } = place.link;
+        if (entries.size > 0) await write(ceph, place.io, object, 'set records', [setEntries(ceph, entries)]);
+        return undefined;
+      }),
+    getRecords: (deadline, at, object, keys) => onObject(at, object, deadline, (place) => records(place, object, keys)),
+  };
+}
+
+/** A pool that never held an image has no directory; a namespace has one from its creation. */
+async function list(place: Place, after: string, max: number): Promise<{ name: string; id: string }[]> {
+  try {
+    return await listDirectory(place, after, max);
+  } catch (error) {
+    if (place.at.namespace !== '' || !(error instanceof CephErrno) || !error.is(ENOENT)) throw error;
+    await place.link.checkPool(place.at);
+    return [];
+  }
+}
+
+async function records(place: Place, object: string, keys: readonly string[]): Promise<Map<string, string>> {
+  if (keys.length === 0) return new Map();
+  try {
+    return await readEntries(place.link.ceph, place.io, object, keys);
+  } catch (error) {
+    if (!(error instanceof CephErrno) || !error.is(ENOENT)) throw error;
+    await place.link.checkPool(place.at);
+    return new Map();
+  }
+}

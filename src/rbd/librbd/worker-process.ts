@@ -1,0 +1,142 @@
+/** One life of the worker process, seen from the parent: start, calls in flight, end. */
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import { fail } from '../../model/errors.js';
+import type { Logger } from '../../observe/log.js';
+import { fromWire } from './errors.js';
+import type { FromWorker, OperationName, ToWorker, WorkerOptions } from './wire.js';
+
+/** After this the worker is killed rather than asked, ms. */
+const GOODBYE_MS = 2_000;
+/** Ceph may write long lines to standard error; so many characters of one are logged. */
+const LINE_CHARS = 500;
+
+interface InFlight {
+  readonly what: string;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+  /** Set when the caller stopped waiting. */
+  abandonedAt: number | undefined;
+}
+
+/** A call: its answer, and how to say that nobody waits for it any more. */
+export interface Sent {
+  readonly answer: Promise<unknown>;
+  readonly abandon: () => void;
+}
+
+export class WorkerProcess {
+  readonly startedAt = performance.now();
+  readonly #child: ChildProcess;
+  readonly #log: Logger;
+  readonly #calls = new Map<number, InFlight>();
+  #heardAt = performance.now();
+  #nextId = 1;
+
+  /** @param onEnd told how the process ended, by itself or not */
+  constructor(
+    file: string,
+    env: NodeJS.ProcessEnv,
+    options: WorkerOptions,
+    log: Logger,
+    onEnd: (worker: WorkerProcess, how: string) => void,
+  ) {
+    this.#child = fork(file, [], {
+      env,
+      // The parent's own flags (an inspector port, a loader) are not the worker's.
+      execArgv: ['--max-old-space-size=256', '--max-semi-space-size=2'],
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    this.#log = log.child({ worker: this.#child.pid });
+    this.#child.on('message', (message) => this.#receive(message as FromWorker));
+    const ended = (how: string): void => {
+      this.#rejectAll((what) => fail('WORKER_DIED', { how, what }));
+      onEnd(this, how);
+    };
+    this.#child.once('exit', (code, signal) => ended(signal ?? `exit code ${code ?? 'unknown'}`));
+    this.#child.on('error', (error) => {
+      this.#log.warn({ err: error }, 'librbd worker');
+      // It could not even be started, and no exit will follow.
+      if (this.#child.pid === undefined) ended(error.message);
+    });
+    this.#logStderr();
+    // A caller that waits has a timer; nothing else of the worker may hold the parent.
+    this.#child.unref();
+    this.#child.channel?.unref();
+    this.#post({ kind: 'configure', options });
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  send(op: OperationName, args: readonly unknown[], ms: number, what: string): Sent {
+    const id = this.#nextId++;
+    const answer = new Promise<unknown>((resolve, reject) => {
+      this.#calls.set(id, { what, resolve, reject, abandonedAt: undefined });
+    });
+    this.#post({ kind: 'call', id, op, args, ms });
+    const abandon = (): void => {
+      const call = this.#calls.get(id);
+      if (call !== undefined) call.abandonedAt = performance.now();
+    };
+    return { answer, abandon };
+  }
+
+  /**
+   * Is it past help: silent since a caller gave up `ms` ago, or with `calls` such callers' calls still in its threads?
+   */
+  isStuck(ms: number, calls: number): boolean {
+    const since = performance.now() - ms;
+    const lost = [...this.#calls.values()].flatMap(({ abandonedAt }) =>
+      abandonedAt !== undefined && abandonedAt < since ? [abandonedAt] : [],
+    );
+    return lost.length >= calls || lost.some((abandonedAt) => this.#heardAt < abandonedAt);
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  /** Reject what is in flight with `reason`, let it close its connections, and see it gone. */
+  async end(reason: () => Error): Promise<void> {
+    this.#rejectAll(reason);
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null || this.pid === undefined) return;
+    const gone = once(this.#child, 'exit');
+    this.#post({ kind: 'end' });
+    const timer = setTimeout(() => this.kill(), GOODBYE_MS);
+    await gone;
+    clearTimeout(timer);
+  }
+
+  #post(message: ToWorker): void {
+    // A failed send is followed by the exit, which rejects the call.
+    if (this.#child.connected) this.#child.send(message, () => undefined);
+  }
+
+  #receive(message: FromWorker): void {
+    this.#heardAt = performance.now();
+    const call = this.#calls.get(message.id);
+    this.#calls.delete(message.id);
+    if (message.kind === 'answer') call?.resolve(message.value);
+    else call?.reject(fromWire(message.error));
+  }
+
+  #rejectAll(error: (what: string) => Error): void {
+    for (const { what, reject } of this.#calls.values()) reject(error(what));
+    this.#calls.clear();
+  }
+
+  #logStderr(): void {
+    const { stderr } = this.#child;
+    if (stderr === null) return;
+    if (stderr instanceof Socket) stderr.unref();
+    createInterface({ input: stderr }).on('line', (line) => {
+      this.#log.warn({ line: line.slice(0, LINE_CHARS) }, 'librbd worker says');
+    });
+  }
+}

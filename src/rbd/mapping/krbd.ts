@@ -1,0 +1,176 @@
+/** The kernel's own rbd client: mapped by the rbd program, believed only from sysfs. */
+import { release } from 'node:os';
+import path from 'node:path';
+import { waitForDevice } from '../../host/block-device.js';
+import { waitFor } from '../../host/bounded.js';
+import type { Exec } from '../../host/exec.js';
+import { Deadline } from '../../model/deadline.js';
+import { fail, isBerthError } from '../../model/errors.js';
+import { imageSpec } from '../../model/volume-id.js';
+import { runToAnswer } from './any-exit.js';
+import { blockSizeBytes } from './attribute.js';
+import { cephTimeouts, clientArguments, withKeyFile } from './ceph-client.js';
+import { krbdOptions } from './krbd-options.js';
+import { checkKrbdRequest, whyNotKrbd } from './krbd-preflight.js';
+import { isImage, krbdLimit, readKrbdDevices, refreshFile, type KrbdDevice } from './krbd-sysfs.js';
+import { unmapKrbd } from './krbd-unmap.js';
+import { locationName, locationOf, sameLocation } from './location-name.js';
+import type { ImageLocation, Mapper, MapRequest, Mapping } from './mapper.js';
+import { explainRbd } from './rbd-messages.js';
+import { KERNEL_ROOTS, type KernelRoots } from './roots.js';
+import { Turns } from './turns.js';
+
+/** devtmpfs makes the node before the map returns; a /dev that is not the host's never gets it, ms. */
+const NODE_MS = 5_000;
+/** What adopting or undoing a mapping may take after its own time is over, ms. */
+const UNDO_MS = 5_000;
+
+type WaitForNode = (path: string, number: string, deadline: Deadline) => Promise<void>;
+
+export interface KrbdMapperOptions {
+  readonly exec: Exec;
+  /** For key files that live as long as one `rbd map`; a tmpfs. */
+  readonly runtimeDir?: string;
+  readonly roots?: KernelRoots;
+  readonly kernelRelease?: string;
+  /** Resolves when the node `path` is the device `number` (major:minor). */
+  readonly waitForNode?: WaitForNode;
+}
+
+export class KrbdMapper implements Mapper {
+  readonly name = 'krbd';
+  readonly developmentOnly = false;
+  readonly #exec: Exec;
+  readonly #keyDir: string;
+  readonly #roots: KernelRoots;
+  readonly #kernelRelease: string;
+  readonly #waitForNode: WaitForNode;
+  readonly #turns = new Turns();
+
+  constructor(options: KrbdMapperOptions) {
+    this.#exec = options.exec;
+    this.#keyDir = path.join(options.runtimeDir ?? '/run/berth', 'keys');
+    this.#roots = options.roots ?? KERNEL_ROOTS;
+    this.#kernelRelease = options.kernelRelease ?? release();
+    this.#waitForNode = options.waitForNode ?? waitForDevice;
+  }
+
+  whyNot(): Promise<string | undefined> {
+    return whyNotKrbd(this.#exec, this.#roots.sys);
+  }
+
+  limit(): Promise<number> {
+    return krbdLimit(this.#roots.sys, this.#roots.proc);
+  }
+
+  async find(location: ImageLocation): Promise<Mapping | undefined> {
+    const device = await this.#device(location);
+    return device === undefined ? undefined : mappingOf(device);
+  }
+
+  async list(): Promise<readonly Mapping[]> {
+    return (await readKrbdDevices(this.#roots.sys)).filter(isImage).map(mappingOf);
+  }
+
+  async map(request: MapRequest, deadline: Deadline): Promise<Mapping> {
+    const location = locationOf(request);
+    return this.#turns.take(locationName(location), deadline, async () => {
+      const present = await this.#device(location);
+      if (present !== undefined) return this.#usable(present, deadline);
+      await checkKrbdRequest(this.#exec, this.#roots.sys, this.#kernelRelease, request);
+      try {
+        await this.#runMap(request, deadline);
+      } catch (error) {
+        // Failed, killed or late, and the kernel may have mapped nevertheless (2 of 17 kills did): adopted then.
+        const device = await this.#device(location);
+        if (device === undefined) throw error;
+        return this.#usable(device, Deadline.after(UNDO_MS));
+      }
+      const device = await this.#device(location);
+      if (device !== undefined) return this.#usable(device, deadline);
+      throw this.#failed(location, 'rbd map succeeded and sysfs shows no device');
+    });
+  }
+
+  async unmap(mapping: Mapping, deadline: Deadline): Promise<void> {
+    await this.#turns.take(locationName(mapping.location), deadline, () =>
+      unmapKrbd(this.#exec, this.#roots, mapping, deadline),
+    );
+  }
+
+  async resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void> {
+    const name = path.basename(mapping.device);
+    const shows = async () => {
+      const size = await blockSizeBytes(this.#roots.sys, name);
+      return size !== undefined && size >= sizeBytes ? true : undefined;
+    };
+    if (await shows()) return;
+    // The kernel watches the header and knows already as a rule; where a notice was lost this makes it look. In a child, for the
+    // write may hang as long as the cluster does.
+    const refresh = refreshFile(this.#roots.sys, name.replace(/^rbd/, ''));
+    await this.#exec('tee', [refresh], { input: '1', deadline, okCodes: [0, 1] });
+    await waitFor(shows, `waiting for ${mapping.device} to have ${sizeBytes} bytes`, deadline);
+  }
+
+  async #device(location: ImageLocation): Promise<KrbdDevice | undefined> {
+    const devices = await readKrbdDevices(this.#roots.sys);
+    return devices.find((device) => isImage(device) && sameLocation(device.location, location));
+  }
+
+  async #runMap(request: MapRequest, deadline: Deadline): Promise<void> {
+    const { access, pool, namespace, image } = request.image;
+    await withKeyFile(this.#keyDir, access.key, async (keyFile) => {
+      const args = [
+        ...clientArguments(access, keyFile),
+        'map',
+        ...['--pool', pool],
+        ...(namespace === '' ? [] : ['--namespace', namespace]),
+        ...['--image', image],
+        ...(request.readOnly ? ['--read-only'] : []),
+        ...['--options', krbdOptions(request.options, access.monitors)],
+      ];
+      const result = await runToAnswer(this.#exec, 'rbd', args, { deadline, env: cephTimeouts(deadline) });
+      if (result.exitCode !== 0) throw explainRbd(result, request, this.name);
+    });
+  }
+
+  /** The mapping once its node is there; where it does not come, the mapping is undone, for nobody could use it. */
+  async #usable(device: KrbdDevice, deadline: Deadline): Promise<Mapping> {
+    const mapping = mappingOf(device);
+    const node = path.join(this.#roots.dev, `rbd${device.id}`);
+    try {
+      await this.#waitForNode(node, `${device.major}:${device.minor}`, deadline.within(NODE_MS));
+      return mapping;
+    } catch (error) {
+      if (!isBerthError(error)) throw error;
+      const undone = await this.#undo(mapping);
+      throw this.#failed(
+        device.location,
+        `${node} did not become its device (is this the host's /dev?); ${undone}`,
+        error,
+      );
+    }
+  }
+
+  /** For an error text: whether the mapping could be undone. */
+  async #undo(mapping: Mapping): Promise<string> {
+    try {
+      await unmapKrbd(this.#exec, this.#roots, mapping, Deadline.after(UNDO_MS));
+      return 'unmapped again';
+    } catch (error) {
+      if (!isBerthError(error)) throw error;
+      return `still mapped: ${error.message}`;
+    }
+  }
+
+  #failed(location: ImageLocation, why: string, cause?: unknown) {
+    return fail('MAP_FAILED', { image: imageSpec(location), mapper: this.name, why }, cause);
+  }
+}
+
+const mappingOf = (device: KrbdDevice): Mapping => ({
+  mapper: 'krbd',
+  location: device.location,
+  device: `/dev/rbd${device.id}`,
+  readOnly: device.readOnly,
+});

@@ -1,0 +1,75 @@
+/** The checks behind Probe: the clusters answer, the node is known to them, and it can map. */
+import { readFile } from 'node:fs/promises';
+import type { Nodes } from '../attachment/nodes.js';
+import type { Deadline } from '../model/deadline.js';
+import type { Clusters, Role } from '../rbd/clusters.js';
+import type { RbdPort } from '../rbd/port.js';
+import type { NodeRoom } from './node-room.js';
+import type { Check } from './readiness.js';
+
+/** How old a node's registration may grow before it is written again, in ms. */
+const REGISTER_EVERY_MS = 30_000;
+
+/** Ready while at least one cluster answers: the volumes of the others fail with their own error. */
+export function clustersAnswer(clusters: Clusters, rbd: RbdPort, role: Role): Check {
+  return async (deadline) => {
+    const all = await clusters.all();
+    const found = await Promise.allSettled(
+      all.map(async (one) => rbd.identify(await clusters.access(one, role), deadline)),
+    );
+    if (found.some((one) => one.status === 'fulfilled')) return undefined;
+    return found.flatMap((one) => (one.status === 'rejected' ? [messageOf(one.reason)] : [])).join('; ');
+  };
+}
+
+export function mapperWorks(room: NodeRoom): Check {
+  return async () => {
+    await room.mapperFor('auto');
+    return undefined;
+  };
+}
+
+/** Writes the node into every cluster that answers; without that no volume can be attached to it. */
+export function nodeIsRegistered(room: NodeRoom, nodes: Nodes, driver: string): Check {
+  const registered = new Map<string, number>();
+  return async (deadline) => {
+    const failures: string[] = [];
+    const all = await room.clusters.all();
+    for (const { id } of all) {
+      const last = registered.get(id);
+      if (last !== undefined && performance.now() - last < REGISTER_EVERY_MS) continue;
+      try {
+        await register(room, nodes, id, driver, deadline);
+        registered.set(id, performance.now());
+      } catch (error) {
+        registered.delete(id);
+        failures.push(messageOf(error));
+      }
+    }
+    return failures.length < all.length ? undefined : failures.join('; ');
+  };
+}
+
+async function register(
+  room: NodeRoom,
+  nodes: Nodes,
+  cluster: string,
+  driver: string,
+  deadline: Deadline,
+): Promise<void> {
+  const working = await Promise.all(
+    room.mappers.map(async (one) => ((await one.whyNot()) === undefined ? [one.name] : [])),
+  );
+  const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+  const registration = {
+    version: 1,
+    node: room.node,
+    bootId,
+    driver,
+    mappers: working.flat(),
+    seen: room.now().toISOString(),
+  } as const;
+  await nodes.register(await room.clusters.registry(cluster, 'node'), registration, deadline);
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : 'failed');

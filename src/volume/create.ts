@@ -1,0 +1,176 @@
+/** CreateVolume: one image, named from the volume's name, so that Ceph's own "exists" makes it idempotent. */
+import type { Capability, FilesystemType } from '../model/capability.js';
+import { minimumSizeBytes, parseMkfsOptions } from '../host/filesystem.js';
+import type { Deadline } from '../model/deadline.js';
+import { fail, isBerthError } from '../model/errors.js';
+import { formatVolumeId } from '../model/volume-id.js';
+import type { ImageHead, ImageRef, PoolRef } from '../rbd/port.js';
+import { checkCapabilities } from './capability-rules.js';
+import { imageName } from './image-name.js';
+import { parseParameters, words, type VolumeParameters } from './parameters.js';
+import { FILESYSTEM_KEY, formatProvenance } from './provenance.js';
+import { differsFrom, formatVolumeRecord, parseVolumeRecord, shapeOf, VOLUME_KEY, type VolumeShape } from './record.js';
+import type { ControllerRoom, Credentials } from './room.js';
+import { checkRange, chooseSize, satisfies, type SizeRange } from './size.js';
+
+export interface CreateRequest {
+  readonly name: string;
+  readonly range: SizeRange | undefined;
+  readonly capabilities: readonly Capability[];
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly secrets: Credentials | undefined;
+}
+
+export interface CreatedVolume {
+  readonly volume: string;
+  readonly sizeBytes: bigint;
+}
+
+interface Plan {
+  readonly volume: string;
+  readonly at: ImageRef;
+  readonly minimum: bigint;
+  readonly shape: VolumeShape;
+  readonly parameters: VolumeParameters;
+}
+
+/**
+ * Create the volume or return the one that is there. Ten OSD operations: librbd's create, the id, all metadata in one call.
+ * VOLUME_INCOMPATIBLE where the name is taken by another shape or size, IMAGE_FOREIGN where the image is not ours.
+ */
+export async function createVolume(
+  room: ControllerRoom,
+  request: CreateRequest,
+  deadline: Deadline,
+): Promise<CreatedVolume> {
+  checkCapabilities(request.capabilities);
+  checkRange(request.range);
+  const plan = await makePlan(room, request);
+  const what = { op: 'create', fingerprint: fingerprint(request) };
+  return room.operations.run(plan.volume, what, deadline, async (operation) => {
+    operation.step('pool capacity');
+    const size = chooseSize(request.range, plan.minimum);
+    await room.capacity.check(plan.at, size, deadline);
+    operation.step('create image');
+    const id = await createImage(room, plan, size, deadline);
+    if (id === undefined) return reuse(room, plan, request, deadline);
+    operation.step('image metadata');
+    await room.rbd.setMetadata(plan.at, id, metadataOf(room, plan, request.name), deadline);
+    return { volume: plan.volume, sizeBytes: size };
+  });
+}
+
+async function makePlan(room: ControllerRoom, request: CreateRequest): Promise<Plan> {
+  const parameters = parseParameters(request.parameters);
+  const image = imageName(parameters.namePrefix, request.name);
+  const volume = formatVolumeId({ ...parameters, image });
+  const pool: PoolRef = await room.clusters.pool(parameters, 'controller', request.secrets);
+  const filesystems = filesystemsOf(request.capabilities, parameters.fsType);
+  const minimum = filesystems.map(minimumSizeBytes).reduce((a, b) => (a > b ? a : b), 0n);
+  // Found now rather than at the first stage, when the PVC is long bound.
+  for (const type of filesystems) parseMkfsOptions('parameter mkfsOptions', type, words(parameters.mkfsOptions));
+  return { volume, at: { ...pool, image }, minimum, shape: shapeOf(parameters), parameters };
+}
+
+/** The filesystems that the capabilities may put on the volume. */
+function filesystemsOf(
+  capabilities: readonly Capability[],
+  fallback: FilesystemType | undefined,
+): readonly FilesystemType[] {
+  return capabilities.flatMap(({ access }) => (access.kind === 'mount' ? [access.fsType ?? fallback ?? 'ext4'] : []));
+}
+
+/** Undefined where the name is taken. */
+async function createImage(
+  room: ControllerRoom,
+  plan: Plan,
+  size: bigint,
+  deadline: Deadline,
+): Promise<string | undefined> {
+  const { features, objectSizeBytes, stripeUnitBytes, stripeCount, dataPool } = plan.parameters;
+  const spec = { sizeBytes: size, features, objectSizeBytes, stripeUnitBytes, stripeCount, dataPool };
+  try {
+    return await room.rbd.createImage(plan.at, spec, deadline);
+  } catch (error) {
+    if (isBerthError(error, 'IMAGE_EXISTS')) return undefined;
+    throw error;
+  }
+}
+
+function metadataOf(room: ControllerRoom, plan: Plan, name: string): ReadonlyMap<string, string> {
+  const record = formatVolumeRecord({ version: 1, name, created: room.now().toISOString(), shape: plan.shape });
+  return new Map([
+    ...plan.parameters.labels,
+    [VOLUME_KEY, record],
+    [FILESYSTEM_KEY, formatProvenance({ state: 'never' })],
+  ]);
+}
+
+/** The name is taken: by this very volume (answer the same), by another shape of it, or by an image that is not ours. */
+async function reuse(
+  room: ControllerRoom,
+  plan: Plan,
+  request: CreateRequest,
+  deadline: Deadline,
+): Promise<CreatedVolume> {
+  const { volume, at } = plan;
+  const head = await room.rbd.head(at, deadline);
+  if (head === undefined) throw fail('BUSY', { key: volume, op: 'delete', age: 0, step: 'remove', detail: '' });
+  const record = parseVolumeRecord(head.metadata, volume);
+  if (!satisfies(head.sizeBytes, request.range)) {
+    const want = request.range === undefined ? 'any' : `${request.range.required} to ${request.range.limit || 'any'}`;
+    throw fail('VOLUME_INCOMPATIBLE', { volume, what: 'size', have: head.sizeBytes, want });
+  }
+  if (record === undefined) {
+    await finishInterrupted(room, plan, head, request.name, deadline);
+    return { volume, sizeBytes: head.sizeBytes };
+  }
+  const difference = differsFrom(record, request.name, plan.shape);
+  if (difference !== undefined) throw fail('VOLUME_INCOMPATIBLE', { volume, ...difference });
+  return { volume, sizeBytes: head.sizeBytes };
+}
+
+/**
+ * An image of our name without our record: a create that died between its two steps, or somebody else's. Ceph is asked whether
+ * anything was ever written to it: an image without a single byte is safe to take, and one with data never is.
+ */
+async function finishInterrupted(
+  room: ControllerRoom,
+  plan: Plan,
+  head: ImageHead,
+  name: string,
+  deadline: Deadline,
+): Promise<void> {
+  const image = plan.at.image;
+  const foreign = (why: string): Error => fail('IMAGE_FOREIGN', { image, why });
+  if (head.metadata.size > 0) throw foreign('it has metadata of somebody else');
+  const wanted = [...plan.shape.features].sort().join(',');
+  const have = head.features
+    .filter((one) => one !== 'data-pool' && one !== 'striping')
+    .sort()
+    .join(',');
+  if (wanted !== have) throw foreign(`it has the features ${have}`);
+  const { parent, snapshots, watchers } = await room.rbd.inspect(plan.at, deadline);
+  if (parent !== undefined || snapshots.length > 0) throw foreign('it has a parent or snapshots');
+  if (watchers.length > 0) throw foreign(`it is open at ${watchers.map((one) => one.address).join(', ')}`);
+  if (!(await room.rbd.isEmpty(plan.at, deadline))) throw foreign('it holds data');
+  room.log.warn(
+    { volume: plan.volume },
+    'completing a create that was cut short: the image was empty and had no record',
+  );
+  const entries = metadataOf(room, plan, name);
+  const record = entries.get(VOLUME_KEY);
+  // The record goes first and by compare-and-set: of two controllers that both find it missing, the second must not overwrite.
+  if (await room.rbd.compareAndSet(plan.at, head.id, VOLUME_KEY, undefined, record, deadline)) {
+    await room.rbd.setMetadata(plan.at, head.id, new Map([...entries].filter(([key]) => key !== VOLUME_KEY)), deadline);
+  }
+}
+
+/** Two requests are the same where all but the secrets is. */
+const fingerprint = ({ name, range, capabilities, parameters }: CreateRequest): string =>
+  JSON.stringify([
+    name,
+    range && [String(range.required), String(range.limit)],
+    capabilities,
+    Object.entries(parameters).sort(),
+  ]);

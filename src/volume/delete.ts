@@ -1,0 +1,52 @@
+/** DeleteVolume: remove the image if nobody holds, watches or needs it; a volume that is gone already is a success. */
+import { parseHolderRecord, HOLDER_KEY } from '../attachment/record.js';
+import type { Deadline } from '../model/deadline.js';
+import { fail, isBerthError } from '../model/errors.js';
+import { parseVolumeRecord } from './record.js';
+import { findVolume, type ControllerRoom, type Credentials, type FoundVolume } from './room.js';
+
+export async function deleteVolume(
+  room: ControllerRoom,
+  volume: string,
+  secrets: Credentials | undefined,
+  deadline: Deadline,
+): Promise<void> {
+  await room.operations.run(volume, { op: 'delete', fingerprint: '' }, deadline, async (operation) => {
+    operation.step('look');
+    const found = await findVolume(room, volume, 'controller', secrets, deadline);
+    if (found === undefined) return;
+    refuseHeld(found);
+    operation.step('remove image');
+    try {
+      await room.rbd.remove(found.at, deadline);
+    } catch (error) {
+      throw isBerthError(error, 'IMAGE_BUSY') ? await explainBusy(room, found, error, deadline) : error;
+    }
+  });
+}
+
+function refuseHeld({ head, volume }: FoundVolume): void {
+  if (parseVolumeRecord(head.metadata, volume) === undefined) {
+    throw fail('DELETE_REFUSED', { volume, why: 'Berth did not make this image' });
+  }
+  const holders = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
+  if (holders !== undefined) {
+    throw fail('VOLUME_IN_USE', {
+      volume,
+      who: `node ${holders.holders.map((one) => one.node).join(', ')} (attached)`,
+    });
+  }
+}
+
+/** Busy says no more than that; the image itself tells whether it is a snapshot or a client, and which. */
+async function explainBusy(
+  room: ControllerRoom,
+  { at, volume }: FoundVolume,
+  cause: Error,
+  deadline: Deadline,
+): Promise<Error> {
+  const { snapshots, watchers } = await room.rbd.inspect(at, deadline);
+  if (snapshots.length > 0) return fail('VOLUME_HAS_SNAPSHOTS', { volume, count: snapshots.length }, cause);
+  if (watchers.length === 0) return cause;
+  return fail('VOLUME_IN_USE', { volume, who: `client ${watchers.map((one) => one.address).join(', ')}` }, cause);
+}

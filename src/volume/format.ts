@@ -1,0 +1,111 @@
+/** From a mapped device to a filesystem that may be mounted: formatted by provenance, confirmed in the record, or refused. */
+import { randomUUID } from 'node:crypto';
+import { makeFilesystem, probe, repairBeforeMount } from '../host/filesystem.js';
+import type { FilesystemType } from '../model/capability.js';
+import type { Deadline } from '../model/deadline.js';
+import { fail } from '../model/errors.js';
+import type { NodeRoom } from './node-room.js';
+import type { Operation } from './operations.js';
+import { decideFormat, FILESYSTEM_KEY, formatProvenance, parseProvenance, type Provenance } from './provenance.js';
+import type { FoundVolume } from './room.js';
+
+export interface Preparation {
+  readonly found: FoundVolume;
+  readonly device: string;
+  readonly type: FilesystemType;
+  readonly readOnly: boolean;
+  readonly mkfsOptions: readonly string[];
+}
+
+/**
+ * Make the device mountable as `type`. FORMAT_REFUSED or FILESYSTEM_MISMATCH where it holds, or may hold, something else;
+ * PROBE_FAILED where that cannot be told. Nothing is written unless the image is ours, was never formatted and is empty.
+ */
+export async function prepareFilesystem(
+  room: NodeRoom,
+  preparation: Preparation,
+  operation: Operation,
+  deadline: Deadline,
+): Promise<void> {
+  const { found, device, type, readOnly } = preparation;
+  const { volume, head } = found;
+  operation.step('probe');
+  const content = await probe(room.exec, device, deadline);
+  const decision = decideFormat(parseProvenance(head.metadata, volume), content, type, readOnly);
+  const recorded = head.metadata.get(FILESYSTEM_KEY);
+  switch (decision.act) {
+    case 'mount':
+      if (!readOnly) await repairBeforeMount(room.exec, device, type, deadline);
+      return;
+    case 'format':
+      return format(room, preparation, recorded, operation, deadline);
+    case 'repeat':
+      room.log.warn({ volume, device }, 'repeating an mkfs of ours that was cut short before the volume was ever used');
+      return mkfs(room, preparation, { uuid: decision.uuid, recorded, force: true }, operation, deadline);
+    case 'confirm':
+      return confirm(room, preparation, decision.uuid, recorded, deadline);
+    case 'refuse':
+      if (content.kind === 'filesystem') throw fail('FILESYSTEM_MISMATCH', { volume, have: content.type, want: type });
+      throw fail('FORMAT_REFUSED', { volume, why: decision.why });
+  }
+}
+
+async function format(
+  room: NodeRoom,
+  preparation: Preparation,
+  recorded: string | undefined,
+  operation: Operation,
+  deadline: Deadline,
+): Promise<void> {
+  const { found, type } = preparation;
+  const { volume, at } = found;
+  operation.step('ask Ceph whether the image is empty');
+  // The device says nothing was found; Ceph says whether anything was ever written. Only both together permit mkfs.
+  if (!(await room.rbd.isEmpty(at, deadline))) throw fail('FORMAT_REFUSED', { volume, why: 'its image holds data' });
+  const uuid = randomUUID();
+  const intent = formatProvenance({ state: 'formatting', type, uuid, node: room.node });
+  await record(room, found, recorded, intent, deadline);
+  await mkfs(room, preparation, { uuid, recorded: intent, force: false }, operation, deadline);
+}
+
+async function mkfs(
+  room: NodeRoom,
+  preparation: Preparation,
+  { uuid, recorded, force }: { readonly uuid: string; readonly recorded: string | undefined; readonly force: boolean },
+  operation: Operation,
+  deadline: Deadline,
+): Promise<void> {
+  const { device, type, mkfsOptions } = preparation;
+  operation.step(`mkfs.${type}`);
+  await makeFilesystem(room.exec, { device, type, uuid, options: mkfsOptions, force }, deadline);
+  await confirm(room, preparation, uuid, recorded, deadline);
+}
+
+/** Before the first mount the record says "formatted": from then on no path leads to mkfs any more. */
+async function confirm(
+  room: NodeRoom,
+  { found, type }: Preparation,
+  uuid: string,
+  recorded: string | undefined,
+  deadline: Deadline,
+): Promise<void> {
+  await record(room, found, recorded, formatProvenance({ state: 'formatted', type, uuid }), deadline);
+}
+
+async function record(
+  room: NodeRoom,
+  { at, head, volume }: FoundVolume,
+  expected: string | undefined,
+  next: string,
+  deadline: Deadline,
+): Promise<void> {
+  if (await room.rbd.compareAndSet(at, head.id, FILESYSTEM_KEY, expected, next, deadline)) return;
+  throw fail('RECORD_CONTENDED', { volume, times: 1 });
+}
+
+/** A volume handed out writable as a raw device is its user's from then on: remember that it must never be formatted. */
+export async function recordRawUse(room: NodeRoom, found: FoundVolume, deadline: Deadline): Promise<void> {
+  const provenance: Provenance = parseProvenance(found.head.metadata, found.volume);
+  if (provenance.state !== 'never' && provenance.state !== 'formatting') return;
+  await record(room, found, found.head.metadata.get(FILESYSTEM_KEY), formatProvenance({ state: 'raw' }), deadline);
+}

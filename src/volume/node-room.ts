@@ -1,0 +1,86 @@
+/** What the node's use cases stand on, wired once in main. */
+import type { Holders } from '../attachment/holders.js';
+import { fail, isBerthError } from '../model/errors.js';
+import type { Exec } from '../host/exec.js';
+import type { Journal } from '../journal/journal.js';
+import type { JournalEntry } from '../journal/entry.js';
+import type { Deadline } from '../model/deadline.js';
+import { parseVolumeId } from '../model/volume-id.js';
+import type { Logger } from '../observe/log.js';
+import type { Clusters } from '../rbd/clusters.js';
+import type { ImageLocation, Mapper, Mapping, MapperName, MounterChoice } from '../rbd/mapping/mapper.js';
+import type { RbdPort } from '../rbd/port.js';
+import type { Operations } from './operations.js';
+
+export interface NodeRoom {
+  /** This node's id, as ControllerPublish will name it. */
+  readonly node: string;
+  readonly rbd: RbdPort;
+  readonly clusters: Clusters;
+  readonly holders: Holders;
+  readonly journal: Journal;
+  readonly operations: Operations;
+  readonly exec: Exec;
+  readonly log: Logger;
+  readonly now: () => Date;
+  /** The mapper for a choice (`auto` takes the best that works here); MAPPER_UNAVAILABLE. */
+  mapperFor(choice: MounterChoice): Promise<Mapper>;
+  mapperNamed(name: MapperName): Mapper;
+  readonly mappers: readonly Mapper[];
+  /** An operator's own limit of volumes on this node; undefined takes what the mapper can. */
+  readonly maxVolumes: number | undefined;
+}
+
+/** Time that an undo gets when its operation's own has run out, in ms. */
+export const UNDO_MS = 20_000;
+
+/** Where the entry's image is, for the kernel; undefined for a handle that is none of ours. */
+export function locationOf(volume: string, fsid: string): ImageLocation | undefined {
+  const id = parseVolumeId(volume);
+  return id === undefined ? undefined : { fsid, pool: id.pool, namespace: id.namespace, image: id.image };
+}
+
+/** The entry's mapping as the kernel has it now; what the journal says of it is only what was meant. */
+export async function mappingOf(room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<Mapping | undefined> {
+  const location = locationOf(entry.volume, entry.fsid);
+  return location === undefined ? undefined : room.mapperNamed(entry.mapper).find(location, deadline);
+}
+
+/** A volume's mapping when the journal knows nothing of it (lost state directory): looked for in every mapper's kernel state. */
+export async function findUnrecorded(room: NodeRoom, volume: string, deadline: Deadline): Promise<Mapping | undefined> {
+  const wanted = locationOf(volume, '');
+  if (wanted === undefined) return undefined;
+  for (const mapper of room.mappers) {
+    if ((await mapper.whyNot()) !== undefined) continue;
+    const found = (await mapper.list(deadline)).filter(
+      ({ location: { pool, namespace, image } }) =>
+        pool === wanted.pool && namespace === wanted.namespace && image === wanted.image,
+    );
+    // The same place in two clusters cannot be told apart without the journal's fsid: leave both alone.
+    if (found.length === 1) return found[0];
+  }
+  return undefined;
+}
+
+/** How many more volumes the node may take; NODE_FULL at the limit. */
+export async function checkRoomOnNode(room: NodeRoom, mapper: Mapper, deadline: Deadline): Promise<void> {
+  const limit = await volumeLimit(room, mapper);
+  const count = (await mapper.list(deadline)).length;
+  if (count >= limit) throw fail('NODE_FULL', { node: room.node, count, limit });
+}
+
+/** What NodeGetInfo reports: the operator's limit where it is the smaller one, else what the kernel can hold. */
+export async function volumeLimit(room: Pick<NodeRoom, 'maxVolumes'>, mapper: Mapper): Promise<number> {
+  const kernel = await mapper.limit();
+  return room.maxVolumes === undefined ? kernel : Math.min(room.maxVolumes, kernel);
+}
+
+/** The limit of the mapper that this node would choose; 0 (no limit known) where none works. */
+export async function nodeLimit(room: NodeRoom): Promise<number> {
+  try {
+    return await volumeLimit(room, await room.mapperFor('auto'));
+  } catch (error) {
+    if (isBerthError(error, 'MAPPER_UNAVAILABLE')) return 0;
+    throw error;
+  }
+}

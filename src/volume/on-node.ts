@@ -1,0 +1,87 @@
+/** What the node can say of, and do to, a volume where it is: usage and growth. */
+import { deviceSizeBytes } from '../host/block-device.js';
+import { mountAt } from '../host/mountinfo.js';
+import { isAbsolutePath, resolveTarget } from '../host/paths.js';
+import { filesystemUsage, type FilesystemUsage } from '../host/usage.js';
+import type { JournalEntry } from '../journal/entry.js';
+import type { Deadline } from '../model/deadline.js';
+import { fail } from '../model/errors.js';
+import type { Mapping } from '../rbd/mapping/mapper.js';
+import { grow, isSmaller } from './grow.js';
+import { mappingOf, type NodeRoom } from './node-room.js';
+import { mustFindVolume, type Credentials } from './room.js';
+import { checkRange, type SizeRange } from './size.js';
+
+interface Present {
+  readonly entry: JournalEntry;
+  readonly mapping: Mapping;
+}
+
+/** The volume where it is staged or published; VOLUME_NOT_AT_PATH for any other path, a relative one included. */
+async function presentAt(room: NodeRoom, volume: string, path: string, deadline: Deadline): Promise<Present> {
+  const nowhere = fail('VOLUME_NOT_AT_PATH', { volume, path });
+  if (!isAbsolutePath(path)) throw nowhere;
+  const resolved = await resolveTarget('volume_path', path);
+  const entry = await room.journal.read(volume);
+  if (entry === undefined || (entry.stagingPath !== resolved && !(resolved in entry.targets))) throw nowhere;
+  const mapping = await mappingOf(room, entry, deadline);
+  const isBlockStaging = entry.access === 'block' && resolved === entry.stagingPath;
+  if (mapping === undefined || (!isBlockStaging && (await mountAt(resolved)) === undefined)) throw nowhere;
+  return { entry, mapping };
+}
+
+export type VolumeUsage =
+  | { readonly kind: 'block'; readonly totalBytes: bigint }
+  | ({ readonly kind: 'mount' } & FilesystemUsage);
+
+/** NodeGetVolumeStats; a dead filesystem answers DEADLINE and does not hang its caller. */
+export async function volumeUsage(
+  room: NodeRoom,
+  volume: string,
+  path: string,
+  deadline: Deadline,
+): Promise<VolumeUsage> {
+  const { entry, mapping } = await presentAt(room, volume, path, deadline);
+  if (entry.access === 'block') return { kind: 'block', totalBytes: await deviceSizeBytes(mapping.device) };
+  return { kind: 'mount', ...(await filesystemUsage(path, deadline)) };
+}
+
+export interface ExpandOnNode {
+  readonly volume: string;
+  readonly path: string;
+  readonly range: SizeRange | undefined;
+  readonly secrets: Credentials | undefined;
+}
+
+/**
+ * NodeExpandVolume: the device takes the image's size, the filesystem the device's. The size in bytes after the call.
+ * SIZE_OUT_OF_RANGE where the image itself is smaller than asked, FILESYSTEM_GROW_FAILED.
+ */
+export async function expandOnNode(room: NodeRoom, request: ExpandOnNode, deadline: Deadline): Promise<bigint> {
+  const { volume, path, range, secrets } = request;
+  if (range !== undefined && (range.required !== 0n || range.limit !== 0n)) checkRange(range);
+  const what = { op: 'expand', fingerprint: `${path} ${range?.required ?? 0n}` };
+  return room.operations.run(volume, what, deadline, async (operation) => {
+    operation.step('look');
+    const { entry, mapping } = await presentAt(room, volume, path, deadline);
+    const { head } = await mustFindVolume(room, volume, 'node', secrets, deadline);
+    if (range !== undefined && head.sizeBytes < range.required) {
+      throw fail('SIZE_OUT_OF_RANGE', {
+        size: range.required,
+        why: `the image has ${head.sizeBytes} bytes; expand it at the controller first`,
+      });
+    }
+    operation.step('device size');
+    await room.mapperNamed(mapping.mapper).resized(mapping, head.sizeBytes, deadline);
+    if (entry.access === 'mount' && !entry.readOnly) {
+      operation.step('grow filesystem');
+      const target = {
+        device: mapping.device,
+        type: entry.fsType === 'xfs' ? 'xfs' : 'ext4',
+        mountedAt: entry.stagingPath,
+      } as const;
+      if (await isSmaller(target)) await grow(room, target, deadline);
+    }
+    return deviceSizeBytes(mapping.device);
+  });
+}

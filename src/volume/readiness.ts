@@ -1,0 +1,60 @@
+/** Can this process do its work? Asked in the background, answered from memory: a Probe must not wait for a sick cluster. */
+import { Deadline } from '../model/deadline.js';
+import type { Logger } from '../observe/log.js';
+
+/** Undefined where all is well, else what is wrong. */
+export type Check = (deadline: Deadline) => Promise<string | undefined>;
+
+/** Pause between rounds in ms: short while something is missing, so that a start is not slowed by its own caution. */
+const READY_PAUSE_MS = 10_000;
+const UNREADY_PAUSE_MS = 500;
+const CHECK_MS = 5_000;
+
+export class Readiness {
+  readonly #checks: Readonly<Record<string, Check>>;
+  readonly #log: Logger;
+  #why: string | undefined = 'starting';
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(checks: Readonly<Record<string, Check>>, log: Logger) {
+    this.#checks = checks;
+    this.#log = log;
+  }
+
+  current(): { readonly ready: boolean; readonly why: string | undefined } {
+    return { ready: this.#why === undefined, why: this.#why };
+  }
+
+  /** Begin the rounds; the first result is there after the first of them. */
+  start(): void {
+    void this.#round();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #round(): Promise<void> {
+    const found = await Promise.all(Object.entries(this.#checks).map(([name, check]) => this.#ask(name, check)));
+    const why = found.filter((one) => one !== undefined).join('; ');
+    const next = why === '' ? undefined : why;
+    if (next !== this.#why)
+      this.#log.info({ ready: next === undefined, ...(next === undefined ? {} : { why: next }) }, 'readiness');
+    this.#why = next;
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => void this.#round(), next === undefined ? READY_PAUSE_MS : UNREADY_PAUSE_MS);
+    // The socket keeps the process alive, not this timer.
+    this.#timer.unref();
+  }
+
+  async #ask(name: string, check: Check): Promise<string | undefined> {
+    try {
+      const why = await check(Deadline.after(CHECK_MS));
+      return why === undefined ? undefined : `${name}: ${why}`;
+    } catch (error) {
+      return `${name}: ${error instanceof Error ? error.message : 'failed'}`;
+    }
+  }
+}

@@ -1,0 +1,74 @@
+/** What the controller's use cases stand on, wired once in main. */
+import type { Holders } from '../attachment/holders.js';
+import type { Nodes } from '../attachment/nodes.js';
+import type { Deadline } from '../model/deadline.js';
+import { fail } from '../model/errors.js';
+import { parseVolumeId, type VolumeId } from '../model/volume-id.js';
+import type { Logger } from '../observe/log.js';
+import type { Clusters, Credentials, Role } from '../rbd/clusters.js';
+import type { ImageHead, ImageRef, RbdPort } from '../rbd/port.js';
+import type { Operations } from './operations.js';
+import type { PoolCapacity } from './pool-capacity.js';
+
+export type { Credentials } from '../rbd/clusters.js';
+
+export interface ControllerRoom {
+  readonly rbd: RbdPort;
+  readonly clusters: Clusters;
+  readonly holders: Holders;
+  readonly nodes: Nodes;
+  readonly capacity: PoolCapacity;
+  readonly operations: Operations;
+  readonly log: Logger;
+  readonly now: () => Date;
+}
+
+/** A volume that a handle names and Ceph has. */
+export interface FoundVolume {
+  readonly volume: string;
+  readonly id: VolumeId;
+  readonly at: ImageRef;
+  readonly head: ImageHead;
+}
+
+/** Where a handle points; undefined for a handle that cannot be one of ours, or names a cluster or pool that is not. */
+export async function locate(
+  clusters: Clusters,
+  volume: string,
+  role: Role,
+  secrets: Credentials | undefined,
+): Promise<{ readonly id: VolumeId; readonly at: ImageRef } | undefined> {
+  const id = parseVolumeId(volume);
+  if (id === undefined) return undefined;
+  const config = (await clusters.all()).find((one) => one.id === id.cluster);
+  const pool = config?.pools.find((one) => one.name === id.pool);
+  if (pool?.namespaces.includes(id.namespace) !== true) return undefined;
+  return { id, at: { ...(await clusters.pool(id, role, secrets)), image: id.image } };
+}
+
+/** Two OSD operations; undefined where there is no such volume. */
+export async function findVolume(
+  room: Pick<ControllerRoom, 'clusters' | 'rbd'>,
+  volume: string,
+  role: Role,
+  secrets: Credentials | undefined,
+  deadline: Deadline,
+): Promise<FoundVolume | undefined> {
+  const place = await locate(room.clusters, volume, role, secrets);
+  if (place === undefined) return undefined;
+  const head = await room.rbd.head(place.at, deadline);
+  return head === undefined ? undefined : { volume, ...place, head };
+}
+
+/** As {@link findVolume}, but VOLUME_NOT_FOUND where there is none. */
+export async function mustFindVolume(
+  room: Pick<ControllerRoom, 'clusters' | 'rbd'>,
+  volume: string,
+  role: Role,
+  secrets: Credentials | undefined,
+  deadline: Deadline,
+): Promise<FoundVolume> {
+  const found = await findVolume(room, volume, role, secrets, deadline);
+  if (found === undefined) throw fail('VOLUME_NOT_FOUND', { volume });
+  return found;
+}

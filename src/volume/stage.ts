@@ -1,0 +1,217 @@
+/** NodeStage: hold, map, format by provenance, mount. Undo, in this order: unmount, unmap, forget; what cannot be undone stays in the journal. */
+import { createHash } from 'node:crypto';
+import { checkAbsolute, resolveTarget } from '../host/paths.js';
+import type { JournalEntry } from '../journal/entry.js';
+import { isReaderMode, type Capability, type FilesystemType } from '../model/capability.js';
+import { Deadline } from '../model/deadline.js';
+import { fail } from '../model/errors.js';
+import type { Mapper, Mapping } from '../rbd/mapping/mapper.js';
+import { checkCapabilities } from './capability-rules.js';
+import { prepareFilesystem, recordRawUse } from './format.js';
+import { growIfSmaller } from './grow.js';
+import { checkRoomOnNode, mappingOf, UNDO_MS, type NodeRoom } from './node-room.js';
+import type { Operation } from './operations.js';
+import { words } from './parameters.js';
+import { parseProvenance } from './provenance.js';
+import { parseVolumeRecord, type VolumeRecord } from './record.js';
+import { mustFindVolume, type Credentials, type FoundVolume } from './room.js';
+import { isMountedFrom, mountStaged, unmountStaged } from './staging-mount.js';
+
+export interface StageVolume {
+  readonly volume: string;
+  readonly stagingPath: string;
+  readonly capability: Capability;
+  /** The attach said so, or the capability's mode does. */
+  readonly readOnly: boolean;
+  readonly secrets: Credentials | undefined;
+}
+
+/**
+ * Bring the volume to this node and, for a filesystem, mount it at the staging path. Errors: VOLUME_NOT_FOUND, VOLUME_HELD,
+ * PUBLISHED_OTHERWISE (staged in another way), NODE_FULL, FORMAT_REFUSED, FILESYSTEM_MISMATCH, and those of the mapper.
+ */
+export async function stageVolume(room: NodeRoom, request: StageVolume, deadline: Deadline): Promise<void> {
+  checkCapabilities([request.capability]);
+  checkAbsolute('staging_target_path', request.stagingPath);
+  const stagingPath = await resolveTarget('staging_target_path', request.stagingPath);
+  const resolved = { ...request, stagingPath, readOnly: isReadOnly(request) };
+  const what = { op: 'stage', fingerprint: JSON.stringify([stagingPath, request.capability, resolved.readOnly]) };
+  await room.operations.run(request.volume, what, deadline, async (operation) => {
+    operation.step('journal');
+    const entry = await room.journal.read(request.volume);
+    if (entry !== undefined && (await isStagedAlready(room, entry, resolved, deadline))) return;
+    await stage(room, resolved, entry, operation, deadline);
+  });
+}
+
+function isReadOnly({ capability: { access, mode }, readOnly }: StageVolume): boolean {
+  return readOnly || isReaderMode(mode) || (access.kind === 'mount' && access.mountFlags.includes('ro'));
+}
+
+/** True where the kernel confirms it; PUBLISHED_OTHERWISE where the volume is here in another way; false for a stale entry. */
+async function isStagedAlready(
+  room: NodeRoom,
+  entry: JournalEntry,
+  request: StageVolume,
+  deadline: Deadline,
+): Promise<boolean> {
+  const mapping = await mappingOf(room, entry, deadline);
+  if (mapping === undefined) return false;
+  const isThere = entry.access === 'block' || (await isMountedFrom(entry.stagingPath, mapping.device));
+  const difference = differenceOf(entry, request);
+  if (entry.state === 'staged' && isThere && difference === undefined) return true;
+  if (isThere && difference !== undefined && entry.state === 'staged') {
+    throw fail('PUBLISHED_OTHERWISE', { volume: entry.volume, path: entry.stagingPath, what: difference });
+  }
+  return false;
+}
+
+function differenceOf(entry: JournalEntry, request: StageVolume): string | undefined {
+  const { access, mode } = request.capability;
+  if (entry.stagingPath !== request.stagingPath) return 'staging path';
+  if (entry.access !== access.kind) return 'access type';
+  if (entry.mode !== mode) return 'access mode';
+  if (entry.readOnly !== request.readOnly) return 'readonly flag';
+  if (access.kind === 'mount' && access.fsType !== undefined && entry.fsType !== access.fsType) return 'filesystem';
+  return entry.flagsDigest === flagsDigest(request.capability) ? undefined : 'set of mount flags';
+}
+
+async function stage(
+  room: NodeRoom,
+  request: StageVolume,
+  before: JournalEntry | undefined,
+  operation: Operation,
+  deadline: Deadline,
+): Promise<void> {
+  const { volume, capability, secrets } = request;
+  operation.step('look');
+  const found = await mustFindVolume(room, volume, 'node', secrets, deadline);
+  const record = parseVolumeRecord(found.head.metadata, volume);
+  const { fsid } = await room.rbd.identify(found.at.access, deadline);
+  const mapper = await room.mapperFor(record?.shape.mounter ?? 'auto');
+  if (before?.mapping === undefined) await checkRoomOnNode(room, mapper, deadline);
+  operation.step('holder record');
+  const held = await hold(room, found, request, deadline);
+  const fsType = capability.access.kind === 'mount' ? filesystemOf(capability.access.fsType, found, record) : undefined;
+  const entry = newEntry(room, request, { fsid, mapper, fsType, holdsRecord: held });
+  operation.step('journal');
+  await room.journal.write(entry);
+  try {
+    await mapAndMount(room, { request, found, record, entry, mapper }, operation, deadline);
+  } catch (error) {
+    await undo(room, entry, found);
+    throw error;
+  }
+}
+
+/** The attach normally wrote the record; where nobody attaches, the node takes it, under the same compare-and-set. */
+async function hold(room: NodeRoom, found: FoundVolume, request: StageVolume, deadline: Deadline): Promise<boolean> {
+  const { mode, access } = request.capability;
+  const asked = { volume: found.volume, node: room.node, mode, access: access.kind, readOnly: request.readOnly };
+  return room.holders.hold(found.at, found.head, { ...asked, by: 'node' }, deadline);
+}
+
+function filesystemOf(
+  asked: FilesystemType | undefined,
+  found: FoundVolume,
+  record: VolumeRecord | undefined,
+): FilesystemType {
+  if (asked !== undefined) return asked;
+  const provenance = parseProvenance(found.head.metadata, found.volume);
+  if (provenance.state === 'formatted' || provenance.state === 'formatting') return provenance.type;
+  return record?.shape.fsType ?? 'ext4';
+}
+
+function newEntry(
+  room: NodeRoom,
+  { volume, stagingPath, capability, readOnly }: StageVolume,
+  known: { fsid: string; mapper: Mapper; fsType: FilesystemType | undefined; holdsRecord: boolean },
+): JournalEntry {
+  return {
+    version: 1,
+    volume,
+    fsid: known.fsid,
+    stagingPath,
+    state: 'staging',
+    mode: capability.mode,
+    access: capability.access.kind,
+    readOnly,
+    ...(known.fsType === undefined ? {} : { fsType: known.fsType }),
+    flagsDigest: flagsDigest(capability),
+    mapper: known.mapper.name,
+    holdsRecord: known.holdsRecord,
+    targets: {},
+    since: room.now().toISOString(),
+  };
+}
+
+interface Staging {
+  readonly request: StageVolume;
+  readonly found: FoundVolume;
+  readonly record: VolumeRecord | undefined;
+  readonly entry: JournalEntry;
+  readonly mapper: Mapper;
+}
+
+async function mapAndMount(room: NodeRoom, staging: Staging, operation: Operation, deadline: Deadline): Promise<void> {
+  const { request, found, record, entry, mapper } = staging;
+  operation.step(`map by ${mapper.name}`);
+  const options = record?.shape.mapOptions ?? '';
+  const { readOnly } = request;
+  const asked = { image: found.at, fsid: entry.fsid, readOnly, features: found.head.features, options };
+  const mapping = await mapper.map(asked, deadline);
+  await mapper.resized(mapping, found.head.sizeBytes, deadline);
+  const mapped: JournalEntry = { ...entry, mapping: { mapper: mapping.mapper, device: mapping.device, readOnly } };
+  await room.journal.write(mapped);
+  if (request.capability.access.kind === 'block') {
+    if (!readOnly) await recordRawUse(room, found, deadline);
+  } else {
+    await mountDevice(room, staging, mapping, operation, deadline);
+  }
+  operation.step('journal');
+  await room.journal.write({ ...mapped, state: 'staged' });
+}
+
+async function mountDevice(
+  room: NodeRoom,
+  { request, found, record, entry }: Staging,
+  { device }: Mapping,
+  operation: Operation,
+  deadline: Deadline,
+): Promise<void> {
+  const type = entry.fsType === 'xfs' ? 'xfs' : 'ext4';
+  const { readOnly, stagingPath, capability } = request;
+  if (await isMountedFrom(stagingPath, device)) return;
+  const mkfsOptions = words(record?.shape.mkfsOptions ?? '');
+  await prepareFilesystem(room, { found, device, type, readOnly, mkfsOptions }, operation, deadline);
+  if (!readOnly) await growIfSmaller(room, { device, type, mountedAt: undefined }, deadline);
+  operation.step('mount');
+  const flags = capability.access.kind === 'mount' ? capability.access.mountFlags : [];
+  await mountStaged(room, { device, stagingPath, type, flags, readOnly }, deadline);
+  if (!readOnly) await growIfSmaller(room, { device, type, mountedAt: stagingPath }, deadline);
+}
+
+/** Undo gets time of its own: its operation's deadline is most likely why we are here. */
+async function undo(room: NodeRoom, entry: JournalEntry, found: FoundVolume): Promise<void> {
+  const deadline = Deadline.after(UNDO_MS);
+  try {
+    const mapping = await mappingOf(room, entry, deadline);
+    if (mapping !== undefined) {
+      if (entry.access === 'mount') await unmountStaged(room, entry.stagingPath, mapping.device, deadline);
+      await room.mapperNamed(entry.mapper).unmap(mapping, deadline);
+    }
+    if (entry.holdsRecord) await room.holders.detach(found.at, found.head, entry.volume, room.node, deadline);
+    await room.journal.remove(entry.volume);
+  } catch (error) {
+    room.log.warn(
+      { volume: entry.volume, err: error },
+      'a failed stage could not be undone; the journal keeps it for the next try',
+    );
+  }
+}
+
+/** Flags may be sensitive (CSI 1.12), so the journal keeps only enough to compare them. */
+const flagsDigest = ({ access }: Capability): string =>
+  access.kind === 'block'
+    ? ''
+    : createHash('sha256').update(JSON.stringify(access.mountFlags)).digest('hex').slice(0, 16);

@@ -1,0 +1,44 @@
+/** NodeUnpublish: take a volume from one pod and remove the target; what is not there is a success, what is not ours is not touched. */
+import { checkAbsolute, resolveTarget } from '../host/paths.js';
+import type { JournalEntry } from '../journal/entry.js';
+import type { Deadline } from '../model/deadline.js';
+import { isShownAt, withdraw } from '../sandbox/host.js';
+import { findUnrecorded, mappingOf, type NodeRoom } from './node-room.js';
+import { hostVolume } from './publish.js';
+
+export async function unpublishVolume(
+  room: NodeRoom,
+  { volume, targetPath }: { readonly volume: string; readonly targetPath: string },
+  deadline: Deadline,
+): Promise<void> {
+  checkAbsolute('target_path', targetPath);
+  const path = await resolveTarget('target_path', targetPath);
+  await room.operations.run(volume, { op: 'unpublish', fingerprint: path }, deadline, async (operation) => {
+    operation.step('look');
+    const entry = await room.journal.read(volume);
+    operation.step('unmount');
+    await withdraw(room.exec, path, () => isOurs(room, volume, entry, path, deadline), deadline);
+    if (entry === undefined || !(path in entry.targets)) return;
+    operation.step('journal');
+    const targets = Object.fromEntries(Object.entries(entry.targets).filter(([target]) => target !== path));
+    await room.journal.write({ ...entry, targets });
+  });
+}
+
+/** The mount at the target has to be this volume, by the journal's mapping or by the kernel's. */
+async function isOurs(
+  room: NodeRoom,
+  volume: string,
+  entry: JournalEntry | undefined,
+  path: string,
+  deadline: Deadline,
+): Promise<boolean> {
+  const mapping =
+    entry === undefined ? await findUnrecorded(room, volume, deadline) : await mappingOf(room, entry, deadline);
+  if (mapping === undefined) return false;
+  if (entry !== undefined) return isShownAt(hostVolume(entry, mapping, false), path);
+  for (const kind of ['mount', 'block'] as const) {
+    if (await isShownAt({ kind, source: '', device: mapping.device, readOnly: false }, path)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,87 @@
+/** NodeUnstage: unmount, unmap, forget, from the journal and the kernel alone; what is not staged here is a success. */
+import { checkAbsolute, resolveTarget } from '../host/paths.js';
+import { mountAt } from '../host/mountinfo.js';
+import type { JournalEntry } from '../journal/entry.js';
+import { Deadline } from '../model/deadline.js';
+import { fail } from '../model/errors.js';
+import { findUnrecorded, mappingOf, type NodeRoom } from './node-room.js';
+import type { Operation } from './operations.js';
+import { locate } from './room.js';
+import { isMountedFrom, unmountStaged } from './staging-mount.js';
+
+/** How long the holder record may take to be given back, in ms: an unstage does not wait for a cluster that is down. */
+const RELEASE_MS = 5_000;
+
+/** VOLUME_IN_USE while a target is still published, UNMAP_BUSY while something else has the device open. */
+export async function unstageVolume(
+  room: NodeRoom,
+  { volume, stagingPath }: { readonly volume: string; readonly stagingPath: string },
+  deadline: Deadline,
+): Promise<void> {
+  checkAbsolute('staging_target_path', stagingPath);
+  const path = await resolveTarget('staging_target_path', stagingPath);
+  await room.operations.run(volume, { op: 'unstage', fingerprint: path }, deadline, async (operation) => {
+    operation.step('journal');
+    const entry = await room.journal.read(volume);
+    if (entry === undefined) return unstageUnrecorded(room, volume, path, operation, deadline);
+    if (entry.stagingPath !== path) throw fail('VOLUME_NOT_AT_PATH', { volume, path });
+    await refusePublished(room, entry, deadline);
+    await room.journal.write({ ...entry, state: 'unstaging' });
+    await takeDown(room, entry, operation, deadline);
+    if (entry.holdsRecord) await giveBack(room, volume);
+    await room.journal.remove(volume);
+  });
+}
+
+async function takeDown(room: NodeRoom, entry: JournalEntry, operation: Operation, deadline: Deadline): Promise<void> {
+  const mapping = await mappingOf(room, entry, deadline);
+  if (mapping === undefined) return;
+  operation.step('unmount');
+  if (entry.access === 'mount') await unmountStaged(room, entry.stagingPath, mapping.device, deadline);
+  operation.step(`unmap ${mapping.device}`);
+  await room.mapperNamed(entry.mapper).unmap(mapping, deadline);
+}
+
+/** A target that the journal knows and the kernel still has: the orchestrator has to unpublish it first (CSI 1.12, NodeUnstageVolume). */
+async function refusePublished(room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<void> {
+  if ((await mappingOf(room, entry, deadline)) === undefined) return;
+  for (const target of Object.keys(entry.targets)) {
+    if ((await mountAt(target)) !== undefined)
+      throw fail('VOLUME_IN_USE', { volume: entry.volume, who: `the pod at ${target}` });
+  }
+}
+
+/** Best effort: the record says only that this node may hold it, and this node can always take it again. */
+async function giveBack(room: NodeRoom, volume: string): Promise<void> {
+  const deadline = Deadline.after(RELEASE_MS);
+  try {
+    const place = await locate(room.clusters, volume, 'node', undefined);
+    const head = place && (await room.rbd.head(place.at, deadline));
+    if (place !== undefined && head !== undefined)
+      await room.holders.detach(place.at, head, volume, room.node, deadline);
+  } catch (error) {
+    room.log.warn(
+      { volume, err: error },
+      'the holder record could not be given back; the next attach to this node takes it over',
+    );
+  }
+}
+
+/** The journal knows nothing, the kernel may: a lost state directory must not leave a mapping for ever. */
+async function unstageUnrecorded(
+  room: NodeRoom,
+  volume: string,
+  path: string,
+  operation: Operation,
+  deadline: Deadline,
+): Promise<void> {
+  const mapping = await findUnrecorded(room, volume, deadline);
+  if (mapping === undefined) return;
+  operation.step('unmount without a journal entry');
+  if (!(await isMountedFrom(path, mapping.device)) && (await mountAt(path)) !== undefined) {
+    throw fail('TARGET_OCCUPIED', { path, what: 'a mount of something else' });
+  }
+  room.log.warn({ volume, device: mapping.device }, 'unstaging a mapping that the journal does not know');
+  await unmountStaged(room, path, mapping.device, deadline);
+  await room.mapperNamed(mapping.mapper).unmap(mapping, deadline);
+}
