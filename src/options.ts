@@ -35,6 +35,22 @@ export const USAGE = `berth: a CSI driver for Ceph RBD
   --version, --help
 `;
 
+/** What stands where neither option nor variable says otherwise. */
+const DEFAULTS = {
+  endpoint: 'unix:///csi/csi.sock',
+  clusters: '/etc/berth/clusters.yaml',
+  'state-dir': '/var/lib/berth',
+  'node-id': '',
+  services: SERVICES.join(','),
+} as const;
+const VARIABLES = {
+  endpoint: 'CSI_ENDPOINT',
+  clusters: 'BERTH_CLUSTERS',
+  'state-dir': 'BERTH_STATE_DIR',
+  'node-id': 'NODE_ID',
+  services: 'BERTH_SERVICES',
+} as const;
+
 /** CONFIG_INVALID names the option. */
 export function parseOptions(
   args: readonly string[],
@@ -43,24 +59,26 @@ export function parseOptions(
   const values = read(args);
   if (values.help === true) return 'help';
   if (values.version === true) return 'version';
-  const services = (values.services ?? env['BERTH_SERVICES'] ?? SERVICES.join(','))
+  const get = (name: keyof typeof DEFAULTS): string => values[name] ?? env[VARIABLES[name]] ?? DEFAULTS[name];
+  const services = get('services')
     .split(',')
     .map((name) => known('services', name, SERVICES));
-  const nodeId = values['node-id'] ?? env['NODE_ID'] ?? '';
-  if (services.includes('node')) {
-    if (nodeId === '') throw wrong('node-id', 'the node service needs it');
-    if (Buffer.byteLength(nodeId) > MAX_NODE_ID) throw wrong('node-id', `more than ${MAX_NODE_ID} bytes`);
-  }
   return {
-    endpoint: values.endpoint ?? env['CSI_ENDPOINT'] ?? 'unix:///csi/csi.sock',
-    clusters: values.clusters ?? env['BERTH_CLUSTERS'] ?? '/etc/berth/clusters.yaml',
-    nodeId,
-    stateDirectory: absolute('state-dir', values['state-dir'] ?? env['BERTH_STATE_DIR'] ?? '/var/lib/berth'),
+    endpoint: get('endpoint'),
+    clusters: get('clusters'),
+    nodeId: services.includes('node') ? checkNodeId(get('node-id')) : get('node-id'),
+    stateDirectory: absolute('state-dir', get('state-dir')),
     services: [...new Set<ServiceName>(['identity', ...services])],
     mounter: known('mounter', values.mounter ?? 'auto', MOUNTERS),
     maxVolumes: count('max-volumes-per-node', values['max-volumes-per-node']),
     logLevel: known('log-level', values['log-level'] ?? 'info', LEVELS),
   };
+}
+
+function checkNodeId(nodeId: string): string {
+  if (nodeId === '') throw wrong('node-id', 'the node service needs it');
+  if (Buffer.byteLength(nodeId) > MAX_NODE_ID) throw wrong('node-id', `more than ${MAX_NODE_ID} bytes`);
+  return nodeId;
 }
 
 function read(args: readonly string[]) {

@@ -1,5 +1,5 @@
 /** The holder record: which nodes may use a volume, kept in the image itself under one metadata key. */
-import type { AccessMode } from '../model/capability.js';
+import { isAccessMode, type AccessMode } from '../model/capability.js';
 import { fail } from '../model/errors.js';
 
 /** Readable with `rbd image-meta get <image> berth.dev/holder`. */
@@ -34,10 +34,15 @@ export function parseHolderRecord(text: string | undefined, volume: string): Hol
   if (typeof value !== 'object' || value === null) throw unreadable('not an object');
   const record = value as Partial<HolderRecord>;
   if ((record.version as number | undefined) !== 1) throw unreadable(`version ${String(record.version)}`);
+  if (!isAccessMode(record.mode)) throw unreadable(`mode ${String(record.mode)}`);
+  if (record.access !== 'block' && record.access !== 'mount') throw unreadable(`access ${String(record.access)}`);
+  if (typeof record.readOnly !== 'boolean') throw unreadable('no readOnly');
   if (!Array.isArray(record.holders) || record.holders.length === 0) throw unreadable('no holders');
-  if (record.holders.some((holder: Partial<Holder>) => typeof holder.node !== 'string'))
-    throw unreadable('a holder without node');
+  if (!record.holders.every(isHolder)) throw unreadable('a holder without node or time');
   return value as HolderRecord;
 }
+
+const isHolder = (value: Partial<Holder> | null): boolean =>
+  typeof value?.node === 'string' && typeof value.since === 'string';
 
 export const formatHolderRecord = (record: HolderRecord): string => JSON.stringify(record);

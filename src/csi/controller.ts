@@ -1,5 +1,6 @@
 /** The Controller service: each method reads its request, calls one use case and shapes the answer. */
-import { fail } from '../model/errors.js';
+import type { Deadline } from '../model/deadline.js';
+import { fail, isBerthError } from '../model/errors.js';
 import { attachVolume, detachVolume } from '../volume/attach.js';
 import { whyNotCapability } from '../volume/capability-rules.js';
 import { createVolume } from '../volume/create.js';
@@ -10,6 +11,7 @@ import { availableCapacity, getVolume, whyNotValid, type SeenVolume } from '../v
 import type { ControllerRoom } from '../volume/room.js';
 import type { CreateVolumeRequest__Output } from './gen/csi/v1/CreateVolumeRequest.js';
 import type { _csi_v1_ControllerServiceCapability_RPC_Type } from './gen/csi/v1/ControllerServiceCapability.js';
+import type { ValidateVolumeCapabilitiesRequest__Output } from './gen/csi/v1/ValidateVolumeCapabilitiesRequest.js';
 import { READ_ONLY } from './publish-context.js';
 import { readCapabilities, readCapability, readRange, readSecrets, require } from './read-request.js';
 import type { ControllerService } from './server.js';
@@ -92,15 +94,10 @@ function looking(room: ControllerRoom): ControllerService {
 
     async ValidateVolumeCapabilities(request, { deadline }) {
       require({ volume_id: request.volumeId });
-      const { volumeId: volume, parameters, volumeContext, mutableParameters } = request;
-      const capabilities = readCapabilities(request.volumeCapabilities);
-      const asked = { volume, capabilities, parameters, secrets: readSecrets(request.secrets) };
-      const why =
-        Object.keys(mutableParameters).length > 0
-          ? 'it has no mutable parameters'
-          : await whyNotValid(room, asked, deadline);
+      const { volumeCapabilities, volumeContext, parameters } = request;
+      const why = await whyNotConfirmed(room, request, deadline);
       if (why !== undefined) return { confirmed: null, message: why };
-      return { confirmed: { volumeCapabilities: request.volumeCapabilities, volumeContext, parameters }, message: '' };
+      return { confirmed: { volumeCapabilities, volumeContext, parameters }, message: '' };
     },
 
     async ListVolumes({ maxEntries, startingToken }, { deadline }) {
@@ -123,6 +120,24 @@ function looking(room: ControllerRoom): ControllerService {
       };
     },
   };
+}
+
+/** What cannot be had is an answer here and not an error (CSI 1.12, ValidateVolumeCapabilities); a malformed request still is one. */
+async function whyNotConfirmed(
+  room: ControllerRoom,
+  request: ValidateVolumeCapabilitiesRequest__Output,
+  deadline: Deadline,
+): Promise<string | undefined> {
+  const { volumeId: volume, parameters, mutableParameters } = request;
+  try {
+    const capabilities = readCapabilities(request.volumeCapabilities);
+    const asked = { volume, capabilities, parameters, secrets: readSecrets(request.secrets) };
+    const why = await whyNotValid(room, asked, deadline);
+    return why ?? (Object.keys(mutableParameters).length > 0 ? 'it has no mutable parameters' : undefined);
+  } catch (error) {
+    if (isBerthError(error, 'CAPABILITY_UNSUPPORTED', 'PARAMETER_UNKNOWN', 'PARAMETER_INVALID')) return error.message;
+    throw error;
+  }
 }
 
 const entry = ({ volume, sizeBytes, publishedNodes }: SeenVolume) => ({

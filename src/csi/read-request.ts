@@ -1,21 +1,11 @@
 /** From the contract's messages to Berth's own words: presence, enums, sizes and secrets, each refused with the field's name. */
-import { FILESYSTEMS, type AccessMode, type Capability, type MountAccess } from '../model/capability.js';
+import { ACCESS_MODES, FILESYSTEMS, type Capability, type MountAccess } from '../model/capability.js';
 import { fail } from '../model/errors.js';
 import { Secret } from '../model/secret.js';
 import type { Credentials } from '../volume/room.js';
 import type { SizeRange } from '../volume/size.js';
 import type { CapacityRange__Output } from './gen/csi/v1/CapacityRange.js';
 import type { VolumeCapability__Output } from './gen/csi/v1/VolumeCapability.js';
-
-const MODES: readonly AccessMode[] = [
-  'SINGLE_NODE_WRITER',
-  'SINGLE_NODE_READER_ONLY',
-  'MULTI_NODE_READER_ONLY',
-  'MULTI_NODE_SINGLE_WRITER',
-  'MULTI_NODE_MULTI_WRITER',
-  'SINGLE_NODE_SINGLE_WRITER',
-  'SINGLE_NODE_MULTI_WRITER',
-];
 
 /** FIELD_MISSING for the first of these fields (in the contract's spelling) that is empty. */
 export function require(fields: Readonly<Record<string, string>>): void {
@@ -45,7 +35,7 @@ export function readCapability(
   field = 'volume_capability',
 ): Capability {
   if (capability === null || capability === undefined) throw fail('FIELD_MISSING', { field });
-  const mode = MODES.find((one) => one === capability.accessMode?.mode);
+  const mode = ACCESS_MODES.find((one) => one === capability.accessMode?.mode);
   if (mode === undefined) throw fail('FIELD_INVALID', { field: `${field}.access_mode`, why: 'missing or unknown' });
   if (capability.block) return { mode, access: { kind: 'block' } };
   if (!capability.mount) throw fail('FIELD_MISSING', { field: `${field}.access_type` });

@@ -7,7 +7,7 @@ import { unmount } from '../host/mount.js';
 import { readMounts, type Mount } from '../host/mountinfo.js';
 import type { Deadline } from '../model/deadline.js';
 import { isBerthError } from '../model/errors.js';
-import { isWithin } from './directory.js';
+import { isWithin, realDirectory } from './directory.js';
 import { findProcesses, stopProcesses, type RunningProcess } from './processes.js';
 
 /** What served images to the kernel from user space; they outlive the driver that started them. */
@@ -89,4 +89,17 @@ export async function clearLeftovers(
   // FUSE files of a server that was killed, and whatever a test mounted there.
   const inside = (await readMounts()).filter((mount) => isWithin(directory, mount.target));
   await unmountAll(exec, inside, deadline);
+}
+
+/** What is still there of a directory that was taken down: processes, mounts, loop devices, the directory itself; empty for nothing. */
+export async function leftBehind(directory: string): Promise<readonly string[]> {
+  const processes = await findProcesses((one) => mentions(one, directory));
+  const mounts = (await readMounts()).filter((mount) => isWithin(directory, mount.target));
+  const loops = (await findLoops()).filter((loop) => isWithin(directory, loop.file));
+  return [
+    ...processes.map((one) => `process ${one.pid} (${one.program})`),
+    ...mounts.map((mount) => `mount ${mount.target}`),
+    ...loops.map((loop) => loop.device),
+    ...((await realDirectory(directory)) === undefined ? [] : [directory]),
+  ];
 }

@@ -7,5 +7,6 @@ export function say(line: string): void {
 /** An error as one reads it: the catalogue's message, or all there is of an unexpected one. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error.name === 'BerthError' ? error.message : (error.stack ?? error.message);
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join('\n');
+  return error.name === 'BerthError' || error.name === 'AbortError' ? error.message : (error.stack ?? error.message);
 }

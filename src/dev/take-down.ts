@@ -14,6 +14,15 @@ const DOWN_MS = 90_000;
 /** The one that serves passes SIGTERM on to its driver and waits for the drain. */
 const SERVER_GRACE_MS = 40_000;
 
+/** Other clusters below the directory (tests make some), or daemons of ours whose files somebody removed. */
+async function stopCephBelow(directory: string, deadline: Deadline): Promise<void> {
+  const isCeph = /^ceph-(mon|mgr|osd)$/;
+  const left = await findProcesses(
+    (one) => isCeph.test(one.program) && one.argv.some((argument) => argument.startsWith(`${directory}/`)),
+  );
+  await stopProcesses(left, 0, deadline);
+}
+
 /** Idempotent; works on what is there. Errors: LEFTOVER, UNMOUNT_BUSY, DIRECTORY_BUSY, COMMAND_FAILED, DEADLINE. */
 export async function takeDown(directory: string): Promise<void> {
   const deadline = Deadline.after(DOWN_MS);
@@ -28,6 +37,7 @@ export async function takeDown(directory: string): Promise<void> {
   try {
     await clearLeftovers(run, real, await clusterState(site.cluster), deadline);
     await clusterDown(site.cluster, deadline);
+    await stopCephBelow(real, deadline);
     for (const file of madeIn(site)) await removeTree(file);
     await removeIfEmpty(site.cluster);
     const madeByUs = await access(site.mark).then(

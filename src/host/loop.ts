@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Deadline } from '../model/deadline.js';
 import { fail, isBerthError } from '../model/errors.js';
+import { setReadOnly } from './block-device.js';
 import { waitFor } from './bounded.js';
 import { isErrno } from './errno.js';
 import type { Exec, ExecResult } from './exec.js';
@@ -36,7 +37,7 @@ export async function findLoops(sysfs = SYSFS): Promise<readonly Loop[]> {
 
 /**
  * Attach `file` to a free loop device and return it; with direct I/O where the file's filesystem can, so that nothing is cached twice.
- * COMMAND_FAILED, COMMAND_MISSING, DEADLINE. After DEADLINE it may be attached: look with {@link findLoops}.
+ * DEVICE_INVALID where it was to be writable and is not; COMMAND_FAILED, COMMAND_MISSING, DEADLINE. After DEADLINE it may be attached: look with {@link findLoops}.
  */
 export async function attachLoop(
   exec: Exec,
@@ -48,7 +49,11 @@ export async function attachLoop(
   for (let attempt = 1; ; attempt += 1) {
     const result = await exec('losetup', [...flags, ...directIo, '--', file], { deadline, okCodes: [0, FAILED] });
     // A losetup that attaches first and switches to direct I/O then may fail having attached.
-    if (result.stdout.startsWith('/dev/')) return result.stdout.trim();
+    if (result.stdout.startsWith('/dev/')) {
+      const device = result.stdout.trim();
+      if (!readOnly) await ensureWritable(exec, device, deadline);
+      return device;
+    }
     if (directIo.length > 0 && saysNoDirectIo(result.stderr)) directIo = [];
     else if (!saysTaken(result.stderr) || attempt === ATTEMPTS) throw attachFailed(result);
   }
@@ -85,6 +90,19 @@ export const saysTaken = (stderr: string): boolean =>
 /** losetup: the file cannot be opened for direct I/O (ramfs, some FUSE and network filesystems). */
 export const saysNoDirectIo = (stderr: string): boolean =>
   /failed to set up loop device: Invalid argument|set direct io failed/.test(stderr);
+
+/**
+ * `blockdev --setro` on a loop device outlives its file (measured, 6.18): the next file is read-only too. And losetup itself turns to
+ * read-only where the file cannot be opened for writing.
+ */
+async function ensureWritable(exec: Exec, device: string, deadline: Deadline): Promise<void> {
+  const attached = () => readLoop(SYSFS, path.basename(device));
+  if ((await attached())?.readOnly !== true) return;
+  await setReadOnly(exec, device, false, deadline);
+  if ((await attached())?.readOnly !== true) return;
+  await detachLoop(exec, device, deadline);
+  throw fail('DEVICE_INVALID', { device, why: 'its file cannot be written' });
+}
 
 const attachFailed = ({ exitCode, stderr }: ExecResult) =>
   fail('COMMAND_FAILED', { command: 'losetup --find', how: `exit code ${exitCode}`, stderr });

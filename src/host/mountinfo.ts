@@ -75,7 +75,7 @@ function unescape(field: string): string {
 
 /** Does its path no longer lead to this mount, because another one is on top of it or of a directory above it? */
 function isCovered(mounts: readonly Mount[], mount: Mount): boolean {
-  const onTop = mounts.some((other) => other.parentId === mount.id && other.target === mount.target);
+  const onTop = mounts.some((other) => isChild(other, mount.id) && other.target === mount.target);
   return onTop || !isReachable(mounts, mount);
 }
 
@@ -85,16 +85,15 @@ function isCovered(mounts: readonly Mount[], mount: Mount): boolean {
  */
 function isReachable(mounts: readonly Mount[], mount: Mount): boolean {
   const hidden = mounts.some(
-    (other) =>
-      other !== mount &&
-      other.parentId === mount.parentId &&
-      other.target !== mount.target &&
-      isWithin(mount.target, other.target),
+    (other) => isChild(other, mount.parentId) && other.target !== mount.target && isWithin(mount.target, other.target),
   );
   if (hidden) return false;
   const parent = mounts.find((other) => other.id === mount.parentId);
   return parent === undefined || parent === mount || isReachable(mounts, parent);
 }
+
+/** The first mount of all, an initramfs, is its own parent in the table. */
+const isChild = (mount: Mount, parentId: number): boolean => mount.parentId === parentId && mount.id !== parentId;
 
 function isWithin(path: string, directory: string): boolean {
   return path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`);

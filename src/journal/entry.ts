@@ -1,5 +1,5 @@
 /** One volume's entry in the node's journal: what this node set out to do with it, enough to undo it without asking anybody. */
-import type { AccessMode } from '../model/capability.js';
+import { isAccessMode, type AccessMode } from '../model/capability.js';
 
 export interface JournalMapping {
   readonly mapper: 'krbd' | 'nbd' | 'loop';
@@ -43,14 +43,28 @@ export interface JournalEntry {
   readonly since: string;
 }
 
+const WORDS = {
+  state: ['staging', 'staged', 'unstaging'],
+  access: ['block', 'mount'],
+  mapper: ['krbd', 'nbd', 'loop'],
+} as const;
+
 /** Why a parsed value is not an entry of this version; undefined where it is one. */
 export function whyNotEntry(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return 'not an object';
   const entry = value as Partial<Record<keyof JournalEntry, unknown>>;
   if (entry.version !== 1) return `version ${String(entry.version)} is not known to this Berth`;
-  for (const key of ['volume', 'fsid', 'stagingPath', 'state', 'mode', 'access', 'mapper'] as const) {
+  for (const key of ['volume', 'fsid', 'stagingPath'] as const) {
     if (typeof entry[key] !== 'string') return `${key} is missing`;
   }
-  if (typeof entry.targets !== 'object' || entry.targets === null) return 'targets is missing';
+  for (const key of ['readOnly', 'holdsRecord'] as const) {
+    if (typeof entry[key] !== 'boolean') return `${key} is missing`;
+  }
+  for (const [key, known] of Object.entries(WORDS) as [keyof typeof WORDS, readonly unknown[]][]) {
+    if (!known.includes(entry[key])) return `${key} ${String(entry[key])} is not known to this Berth`;
+  }
+  if (!isAccessMode(entry.mode)) return `mode ${String(entry.mode)} is not known to this Berth`;
+  if (typeof entry.targets !== 'object' || entry.targets === null || Array.isArray(entry.targets))
+    return 'targets is missing';
   return undefined;
 }

@@ -21,7 +21,11 @@ export class Journal {
 
   /** The entry of a volume; undefined where there is none, JOURNAL_UNREADABLE where there is one that cannot be trusted. */
   async read(volume: string): Promise<JournalEntry | undefined> {
-    return this.#parse(this.#file(volume));
+    const file = this.#file(volume);
+    const entry = await this.#parse(file);
+    if (entry === undefined || entry.volume === volume) return entry;
+    // Copied or restored by somebody: acting on it would undo another volume.
+    throw fail('JOURNAL_UNREADABLE', { file, why: `it is about ${entry.volume}` });
   }
 
   /** Write the entry durably before the act that it announces; JOURNAL_WRITE_FAILED means that the act must not begin. */

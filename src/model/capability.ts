@@ -1,13 +1,19 @@
 /** How a volume is to be used, in Berth's own words: what the edges make of CSI's VolumeCapability and FlexVolume's options. */
 
-export type AccessMode =
-  | 'SINGLE_NODE_WRITER'
-  | 'SINGLE_NODE_READER_ONLY'
-  | 'MULTI_NODE_READER_ONLY'
-  | 'MULTI_NODE_SINGLE_WRITER'
-  | 'MULTI_NODE_MULTI_WRITER'
-  | 'SINGLE_NODE_SINGLE_WRITER'
-  | 'SINGLE_NODE_MULTI_WRITER';
+export const ACCESS_MODES = [
+  'SINGLE_NODE_WRITER',
+  'SINGLE_NODE_READER_ONLY',
+  'MULTI_NODE_READER_ONLY',
+  'MULTI_NODE_SINGLE_WRITER',
+  'MULTI_NODE_MULTI_WRITER',
+  'SINGLE_NODE_SINGLE_WRITER',
+  'SINGLE_NODE_MULTI_WRITER',
+] as const;
+
+export type AccessMode = (typeof ACCESS_MODES)[number];
+
+/** Is this text, from a record or a request, one of the modes? */
+export const isAccessMode = (value: unknown): value is AccessMode => ACCESS_MODES.some((one) => one === value);
 
 export type FilesystemType = 'ext4' | 'xfs';
 export const FILESYSTEMS: readonly FilesystemType[] = ['ext4', 'xfs'];

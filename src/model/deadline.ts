@@ -3,6 +3,9 @@
 /** How long an operation may take when its caller named no deadline, in ms (kubelet's own limit is two minutes). */
 export const DEFAULT_BUDGET_MS = 60_000;
 
+/** Node's timers fire at once for more than this, in ms; a caller that waits 24 days has no deadline. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 export class Deadline {
   readonly #at: number;
 
@@ -10,9 +13,9 @@ export class Deadline {
     this.#at = at;
   }
 
-  /** A deadline `ms` milliseconds from now. */
+  /** A deadline `ms` milliseconds from now, at most as far as a timer reaches. */
   static after(ms: number): Deadline {
-    return new Deadline(performance.now() + ms);
+    return new Deadline(performance.now() + Math.min(ms, LONGEST_MS));
   }
 
   /** A deadline at a wall-clock date; an infinite or missing date becomes {@link DEFAULT_BUDGET_MS}. */

@@ -12,7 +12,8 @@ export interface VolumeId {
   readonly image: string;
 }
 
-const PART = /^[A-Za-z0-9._][A-Za-z0-9._-]*$/;
+// A part is also a path component, so it is neither "." nor "..".
+const PART = /^(?!\.{1,2}$)[A-Za-z0-9._][A-Za-z0-9._-]*$/;
 const CLUSTER = /^[A-Za-z0-9][A-Za-z0-9._-]{0,35}$/;
 
 /** May this be the name of a cluster in the clusters file? */

@@ -1,5 +1,5 @@
 /** The program's log: pino, one JSON object a line on standard output, nothing secret in it. */
-import { pino, type Logger } from 'pino';
+import { destination, pino, type Logger } from 'pino';
 
 export type { Logger } from 'pino';
 
@@ -8,10 +8,12 @@ const NEVER = ['key', 'userKey', 'secrets', '*.key', '*.userKey', '*.secrets', '
 
 /** @param level pino's level name; `silent` for tests */
 export function createLog(level = 'info'): Logger {
-  return pino({
+  const options = {
     level,
     base: { pid: process.pid },
     redact: { paths: NEVER, censor: '***' },
     timestamp: pino.stdTimeFunctions.isoTime,
-  });
+  };
+  // A slow reader of our output (a full disk under the container runtime's log) must not stop the event loop.
+  return pino(options, destination({ dest: 1, sync: false }));
 }

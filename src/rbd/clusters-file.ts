@@ -32,8 +32,10 @@ export function parseClusters(text: string, file: string): readonly ClusterConfi
   const clusters = read
     .list(root['clusters'], 'clusters')
     .map((one, index) => cluster(read, one, `clusters[${index}]`));
-  const ids = new Set(clusters.map((one) => one.id));
-  if (ids.size !== clusters.length) throw read.wrong('clusters', 'two clusters have the same id');
+  read.distinct(
+    clusters.map((one) => one.id),
+    'clusters',
+  );
   return clusters;
 }
 
@@ -57,6 +59,11 @@ function cluster(read: Reader, value: unknown, at: string): ClusterConfig {
   const users = read.object(one['users'] ?? {}, `${at}.users`, ['controller', 'node']);
   const [first] = pools;
   if (first === undefined) throw read.wrong(`${at}.pools`, 'at least one pool');
+  // Listed twice, its volumes would be listed twice, and only the first entry's namespaces would count.
+  read.distinct(
+    pools.map((pool) => pool.name),
+    `${at}.pools`,
+  );
   return {
     id,
     monitors,
@@ -73,11 +80,10 @@ function cluster(read: Reader, value: unknown, at: string): ClusterConfig {
 
 function poolOf(read: Reader, value: unknown, at: string): PoolConfig {
   const one = read.object(value, at, ['name', 'namespaces']);
-  const namespaces = one['namespaces'] === undefined ? [''] : read.list(one['namespaces'], `${at}.namespaces`);
-  return {
-    name: read.place(one['name'], `${at}.name`),
-    namespaces: namespaces.map((ns, i) => (ns === '' || ns === null ? '' : read.place(ns, `${at}.namespaces[${i}]`))),
-  };
+  const listed = one['namespaces'] === undefined ? [''] : read.list(one['namespaces'], `${at}.namespaces`);
+  const namespaces = listed.map((ns, i) => (ns === '' || ns === null ? '' : read.place(ns, `${at}.namespaces[${i}]`)));
+  read.distinct(namespaces, `${at}.namespaces`);
+  return { name: read.place(one['name'], `${at}.name`), namespaces };
 }
 
 function userOf(read: Reader, value: unknown, at: string): UserConfig {
@@ -119,6 +125,11 @@ class Reader {
   list(value: unknown, at: string): readonly unknown[] {
     if (!Array.isArray(value) || value.length === 0) throw this.wrong(at, 'must be a list with at least one entry');
     return value;
+  }
+
+  distinct(names: readonly string[], at: string): void {
+    const twice = names.find((name, index) => names.indexOf(name) !== index);
+    if (twice !== undefined) throw this.wrong(at, `names "${twice}" twice`);
   }
 
   text(value: unknown, at: string): string {

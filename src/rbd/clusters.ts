@@ -1,8 +1,8 @@
 /** The clusters file: which clusters, pools and users are ours; read again when it changes, so nothing else remembers monitors. */
-import { readFile, stat } from 'node:fs/promises';
-import { isBerthError, fail } from '../model/errors.js';
+import { fail } from '../model/errors.js';
 import { Secret } from '../model/secret.js';
 import { parseClusters, type ClusterConfig } from './clusters-file.js';
+import { FreshFiles } from './fresh-file.js';
 import type { ClusterAccess, PoolRef } from './port.js';
 
 /** Which of a cluster's users an operation acts as when its RPC carries no secrets. */
@@ -14,30 +14,35 @@ export interface Credentials {
   readonly key: Secret;
 }
 
+/** A pool and namespace of a cluster. */
+export interface Place {
+  readonly cluster: string;
+  readonly pool: string;
+  readonly namespace: string;
+}
+
 export class Clusters {
   readonly #file: string;
-  #read: { readonly mtimeMs: number; readonly size: number; readonly clusters: readonly ClusterConfig[] } | undefined;
+  readonly #files: FreshFiles;
+  #read: { readonly text: string; readonly clusters: readonly ClusterConfig[] } | undefined;
 
-  constructor(file: string) {
+  /** @param files decides how soon a change of the file or of a key is seen */
+  constructor(file: string, files: FreshFiles = new FreshFiles()) {
     this.#file = file;
+    this.#files = files;
   }
 
   /** Every configured cluster; CONFIG_INVALID where the file cannot be used. */
   async all(): Promise<readonly ClusterConfig[]> {
-    try {
-      const { mtimeMs, size } = await stat(this.#file);
-      if (this.#read?.mtimeMs === mtimeMs && this.#read.size === size) return this.#read.clusters;
-      const clusters = parseClusters(await readFile(this.#file, 'utf8'), this.#file);
-      this.#read = { mtimeMs, size, clusters };
-      return clusters;
-    } catch (error) {
-      if (isBerthError(error)) throw error;
+    const text = await this.#files.read(this.#file).catch((error: unknown) => {
       throw fail(
         'CONFIG_INVALID',
         { file: this.#file, why: error instanceof Error ? error.message : 'unreadable' },
         error,
       );
-    }
+    });
+    if (this.#read?.text !== text) this.#read = { text, clusters: parseClusters(text, this.#file) };
+    return this.#read.clusters;
   }
 
   /** One cluster by its name; CLUSTER_UNKNOWN. */
@@ -47,19 +52,21 @@ export class Clusters {
     return found;
   }
 
-  /** How to reach a pool that is ours: POOL_NOT_OURS unless the clusters file lists pool and namespace. */
-  async pool(
-    at: { readonly cluster: string; readonly pool: string; readonly namespace: string },
-    role: Role,
-    secrets?: Credentials,
-  ): Promise<PoolRef> {
+  /** The cluster of a place that is ours; CLUSTER_UNKNOWN, POOL_NOT_OURS unless the file lists pool and namespace. */
+  async listed(at: Place): Promise<ClusterConfig> {
     const config = await this.get(at.cluster);
     const listed = config.pools.find((pool) => pool.name === at.pool);
     if (listed === undefined) throw fail('POOL_NOT_OURS', { pool: at.pool, cluster: at.cluster });
     if (!listed.namespaces.includes(at.namespace)) {
       throw fail('POOL_NOT_OURS', { pool: `${at.pool}/${at.namespace}`, cluster: at.cluster });
     }
-    return { access: await this.access(config, role, secrets), pool: at.pool, namespace: at.namespace };
+    return config;
+  }
+
+  /** How to reach a pool that is ours; errors as {@link listed}. */
+  async pool(at: Place, role: Role, secrets?: Credentials): Promise<PoolRef> {
+    const access = await this.access(await this.listed(at), role, secrets);
+    return { access, pool: at.pool, namespace: at.namespace };
   }
 
   /** Every pool and namespace that is ours in every cluster, reached as `role`. */
@@ -80,16 +87,16 @@ export class Clusters {
     return { access: await this.access(config, role, secrets), ...config.registry };
   }
 
-  /** Secrets of the request win; else the configured user of that role, whose key file is read anew each time (Secrets rotate). */
+  /** Secrets of the request win; else the configured user of that role, whose key file is read again every second (Secrets rotate). */
   async access(config: ClusterConfig, role: Role, secrets?: Credentials): Promise<ClusterAccess> {
     const base = { cluster: config.id, monitors: config.monitors };
     if (secrets !== undefined) return { ...base, ...secrets };
     const user = config.users[role];
     if (user === undefined) throw fail('CREDENTIALS_MISSING', { cluster: config.id, role });
-    try {
-      return { ...base, user: user.id, key: new Secret((await readFile(user.keyFile, 'utf8')).trim()) };
-    } catch (error) {
+    const key = await this.#files.read(user.keyFile).catch((error: unknown) => {
       throw fail('CONFIG_INVALID', { file: user.keyFile, why: 'the key file cannot be read' }, error);
-    }
+    });
+    if (key.trim() === '') throw fail('CONFIG_INVALID', { file: user.keyFile, why: 'the key file is empty' });
+    return { ...base, user: user.id, key: new Secret(key.trim()) };
   }
 }

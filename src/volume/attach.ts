@@ -4,7 +4,7 @@ import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import { HOLDER_KEY, parseHolderRecord } from '../attachment/record.js';
 import { checkCapabilities } from './capability-rules.js';
-import { findVolume, mustFindVolume, type ControllerRoom, type Credentials } from './room.js';
+import { findVolume, mustFindVolume, refuseUnlisted, type ControllerRoom, type Credentials } from './room.js';
 
 export interface AttachVolume {
   readonly volume: string;
@@ -52,7 +52,7 @@ export async function detachVolume(
   await room.operations.run(volume, { op: 'detach', fingerprint: node }, deadline, async (operation) => {
     operation.step('look');
     const found = await findVolume(room, volume, 'controller', secrets, deadline);
-    if (found === undefined) return;
+    if (found === undefined) return refuseUnlisted(room.clusters, volume);
     const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), volume);
     if (record === undefined || (node !== '' && !record.holders.some((one) => one.node === node))) return;
     // With several holders a watcher cannot be told to be this node's; each of them was promised company.

@@ -7,10 +7,10 @@ import { formatVolumeId } from '../model/volume-id.js';
 import type { ImageHead, ImageRef, PoolRef } from '../rbd/port.js';
 import { checkCapabilities } from './capability-rules.js';
 import { imageName } from './image-name.js';
-import { parseParameters, words, type VolumeParameters } from './parameters.js';
+import { LABELS, parseParameters, words, type VolumeParameters } from './parameters.js';
 import { FILESYSTEM_KEY, formatProvenance } from './provenance.js';
 import { differsFrom, formatVolumeRecord, parseVolumeRecord, shapeOf, VOLUME_KEY, type VolumeShape } from './record.js';
-import type { ControllerRoom, Credentials } from './room.js';
+import { dataHome, type ControllerRoom, type Credentials } from './room.js';
 import { checkRange, chooseSize, satisfies, type SizeRange } from './size.js';
 
 export interface CreateRequest {
@@ -50,7 +50,7 @@ export async function createVolume(
   return room.operations.run(plan.volume, what, deadline, async (operation) => {
     operation.step('pool capacity');
     const size = chooseSize(request.range, plan.minimum);
-    await room.capacity.check(plan.at, size, deadline);
+    await room.capacity.check(dataHome(plan.at, plan.shape.dataPool), size, deadline);
     operation.step('create image');
     const id = await createImage(room, plan, size, deadline);
     if (id === undefined) return reuse(room, plan, request, deadline);
@@ -117,22 +117,52 @@ async function reuse(
   const head = await room.rbd.head(at, deadline);
   if (head === undefined) throw fail('BUSY', { key: volume, op: 'delete', age: 0, step: 'remove', detail: '' });
   const record = parseVolumeRecord(head.metadata, volume);
+  if (record === undefined) await refuseForeign(room, plan, head, deadline);
   if (!satisfies(head.sizeBytes, request.range)) {
     const want = request.range === undefined ? 'any' : `${request.range.required} to ${request.range.limit || 'any'}`;
     throw fail('VOLUME_INCOMPATIBLE', { volume, what: 'size', have: head.sizeBytes, want });
   }
   if (record === undefined) {
-    await finishInterrupted(room, plan, head, request.name, deadline);
-    return { volume, sizeBytes: head.sizeBytes };
+    const isOurs = await finishInterrupted(room, plan, head, request.name, deadline);
+    // Somebody else finished it first, perhaps in another shape.
+    return isOurs ? { volume, sizeBytes: head.sizeBytes } : reuse(room, plan, request, deadline);
   }
   const difference = differsFrom(record, request.name, plan.shape);
   if (difference !== undefined) throw fail('VOLUME_INCOMPATIBLE', { volume, ...difference });
   return { volume, sizeBytes: head.sizeBytes };
 }
 
+/** What a create that was cut short may have left: nothing at all, or the first entries of {@link finishInterrupted}. */
+const isLeftByUs = ([key, value]: readonly [string, string]): boolean =>
+  LABELS.includes(key) || (key === FILESYSTEM_KEY && value === formatProvenance({ state: 'never' }));
+
+/** Features that Ceph adds, or leaves out, by itself. */
+const IMPLIED = ['data-pool', 'striping'];
+const chosen = (features: readonly string[]): string =>
+  features
+    .filter((one) => !IMPLIED.includes(one))
+    .sort()
+    .join(',');
+
 /**
  * An image of our name without our record: a create that died between its two steps, or somebody else's. Ceph is asked whether
  * anything was ever written to it: an image without a single byte is safe to take, and one with data never is.
+ */
+async function refuseForeign(room: ControllerRoom, plan: Plan, head: ImageHead, deadline: Deadline): Promise<void> {
+  const image = plan.at.image;
+  const foreign = (why: string): Error => fail('IMAGE_FOREIGN', { image, why });
+  if (![...head.metadata].every(isLeftByUs)) throw foreign('it has metadata of somebody else');
+  const have = chosen(head.features);
+  if (chosen(plan.shape.features) !== have) throw foreign(`it has the features ${have}`);
+  const { parent, snapshots, watchers } = await room.rbd.inspect(plan.at, deadline);
+  if (parent !== undefined || snapshots.length > 0) throw foreign('it has a parent or snapshots');
+  if (watchers.length > 0) throw foreign(`it is open at ${watchers.map((one) => one.address).join(', ')}`);
+  if (!(await room.rbd.isEmpty(plan.at, deadline))) throw foreign('it holds data');
+}
+
+/**
+ * Each entry by compare-and-set, so that nothing is overwritten that another controller wrote meanwhile; the record last, so that
+ * an image which has it lacks nothing. False where another controller wrote the record first.
  */
 async function finishInterrupted(
   room: ControllerRoom,
@@ -140,30 +170,17 @@ async function finishInterrupted(
   head: ImageHead,
   name: string,
   deadline: Deadline,
-): Promise<void> {
-  const image = plan.at.image;
-  const foreign = (why: string): Error => fail('IMAGE_FOREIGN', { image, why });
-  if (head.metadata.size > 0) throw foreign('it has metadata of somebody else');
-  const wanted = [...plan.shape.features].sort().join(',');
-  const have = head.features
-    .filter((one) => one !== 'data-pool' && one !== 'striping')
-    .sort()
-    .join(',');
-  if (wanted !== have) throw foreign(`it has the features ${have}`);
-  const { parent, snapshots, watchers } = await room.rbd.inspect(plan.at, deadline);
-  if (parent !== undefined || snapshots.length > 0) throw foreign('it has a parent or snapshots');
-  if (watchers.length > 0) throw foreign(`it is open at ${watchers.map((one) => one.address).join(', ')}`);
-  if (!(await room.rbd.isEmpty(plan.at, deadline))) throw foreign('it holds data');
+): Promise<boolean> {
   room.log.warn(
     { volume: plan.volume },
     'completing a create that was cut short: the image was empty and had no record',
   );
   const entries = metadataOf(room, plan, name);
-  const record = entries.get(VOLUME_KEY);
-  // The record goes first and by compare-and-set: of two controllers that both find it missing, the second must not overwrite.
-  if (await room.rbd.compareAndSet(plan.at, head.id, VOLUME_KEY, undefined, record, deadline)) {
-    await room.rbd.setMetadata(plan.at, head.id, new Map([...entries].filter(([key]) => key !== VOLUME_KEY)), deadline);
+  if (plan.parameters.labels.size > 0) {
+    await room.rbd.setMetadata(plan.at, head.id, plan.parameters.labels, deadline);
   }
+  await room.rbd.compareAndSet(plan.at, head.id, FILESYSTEM_KEY, undefined, entries.get(FILESYSTEM_KEY), deadline);
+  return room.rbd.compareAndSet(plan.at, head.id, VOLUME_KEY, undefined, entries.get(VOLUME_KEY), deadline);
 }
 
 /** Two requests are the same where all but the secrets is. */

@@ -3,7 +3,7 @@ import { parseHolderRecord, HOLDER_KEY } from '../attachment/record.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail, isBerthError } from '../model/errors.js';
 import { parseVolumeRecord } from './record.js';
-import { findVolume, type ControllerRoom, type Credentials, type FoundVolume } from './room.js';
+import { findVolume, refuseUnlisted, type ControllerRoom, type Credentials, type FoundVolume } from './room.js';
 
 export async function deleteVolume(
   room: ControllerRoom,
@@ -14,7 +14,7 @@ export async function deleteVolume(
   await room.operations.run(volume, { op: 'delete', fingerprint: '' }, deadline, async (operation) => {
     operation.step('look');
     const found = await findVolume(room, volume, 'controller', secrets, deadline);
-    if (found === undefined) return;
+    if (found === undefined) return refuseUnlisted(room.clusters, volume);
     refuseHeld(found);
     operation.step('remove image');
     try {

@@ -1,7 +1,8 @@
 /** ControllerExpandVolume: grow the image; never shrink, and what is already large enough is a success. */
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
-import { mustFindVolume, type ControllerRoom, type Credentials } from './room.js';
+import { parseVolumeRecord } from './record.js';
+import { dataHome, mustFindVolume, type ControllerRoom, type Credentials } from './room.js';
 import { checkRange, chooseSize, type SizeRange } from './size.js';
 
 export interface ExpandVolume {
@@ -24,7 +25,8 @@ export async function expandVolume(room: ControllerRoom, request: ExpandVolume, 
     }
     if (head.sizeBytes >= range.required) return head.sizeBytes;
     const size = chooseSize(range, head.sizeBytes);
-    await room.capacity.check(at, size, deadline);
+    const dataPool = parseVolumeRecord(head.metadata, volume)?.shape.dataPool;
+    await room.capacity.check(dataHome(at, dataPool), size, deadline);
     operation.step('resize image');
     await room.rbd.resize(at, size, deadline);
     return size;

@@ -72,7 +72,8 @@ async function collect(
 /** Undefined for an image that Berth did not make. */
 function see(place: PoolRef, image: string, head: ImageHead): SeenVolume | undefined {
   if (!head.metadata.has(VOLUME_KEY)) return undefined;
-  const volume = formatVolumeId({ cluster: place.access.cluster, pool: place.pool, namespace: place.namespace, image });
+  const volume = handleOf(place, image);
+  if (volume === undefined) return undefined;
   let publishedNodes: readonly string[] = [];
   try {
     publishedNodes = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume)?.holders.map((one) => one.node) ?? [];
@@ -80,6 +81,16 @@ function see(place: PoolRef, image: string, head: ImageHead): SeenVolume | undef
     // One unreadable record must not hide every other volume; attach and delete will say what is wrong with it.
   }
   return { volume, sizeBytes: head.sizeBytes, publishedNodes };
+}
+
+/** A copy or a rename by hand takes our record along; undefined under a name that no handle can carry. */
+function handleOf({ access: { cluster }, pool, namespace }: PoolRef, image: string): string | undefined {
+  try {
+    const volume = formatVolumeId({ cluster, pool, namespace, image });
+    return parseVolumeId(volume) === undefined ? undefined : volume;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The token is the last handle of the page: the contract allows it 128 bytes, no more than a handle has. */

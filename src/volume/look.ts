@@ -9,7 +9,7 @@ import { checkCapabilities, whyNotCapability } from './capability-rules.js';
 import { parseParameters } from './parameters.js';
 import { parseProvenance } from './provenance.js';
 import { differsFrom, parseVolumeRecord, shapeOf } from './record.js';
-import { mustFindVolume, type ControllerRoom, type Credentials } from './room.js';
+import { dataHome, mustFindVolume, type ControllerRoom, type Credentials } from './room.js';
 
 export interface SeenVolume {
   readonly volume: string;
@@ -34,10 +34,11 @@ export async function availableCapacity(
   parameters: Readonly<Record<string, string>>,
   deadline: Deadline,
 ): Promise<{ readonly available: bigint; readonly largest: bigint | undefined }> {
-  const named = Object.keys(parameters).length > 0;
-  const places = named
-    ? [await room.clusters.pool(parseParameters(parameters), 'controller')]
-    : distinctPools(await room.clusters.pools('controller'));
+  const wanted = Object.keys(parameters).length > 0 ? parseParameters(parameters) : undefined;
+  const places =
+    wanted === undefined
+      ? distinctPools(await room.clusters.pools('controller'))
+      : [dataHome(await room.clusters.pool(wanted, 'controller'), wanted.dataPool)];
   const stats = await Promise.all(places.map((place) => room.capacity.stats(place, deadline)));
   const available = stats.reduce((sum, one) => sum + (one.availableBytes ?? 0n), 0n);
   const most = stats.flatMap((one) => (one.availableBytes === undefined ? [] : [one.availableBytes + one.storedBytes]));
@@ -65,7 +66,7 @@ export async function whyNotValid(
 ): Promise<string | undefined> {
   const { volume, capabilities, parameters, secrets } = request;
   if (capabilities.length === 0) throw fail('FIELD_MISSING', { field: 'volume_capabilities' });
-  const { head } = await mustFindVolume(room, volume, 'controller', secrets, deadline);
+  const { head, id } = await mustFindVolume(room, volume, 'controller', secrets, deadline);
   const unsupported = capabilities.map(whyNotCapability).find((why) => why !== undefined);
   if (unsupported !== undefined) return unsupported;
   checkCapabilities(capabilities);
@@ -75,8 +76,8 @@ export async function whyNotValid(
     const wanted = parseParameters(parameters);
     const difference = differsFrom(record, record.name, shapeOf(wanted));
     if (difference !== undefined) return `${difference.what} is ${difference.have}, not ${difference.want}`;
-    const home = formatVolumeId({ ...wanted, image: 'x' }).slice(0, -1);
-    if (!volume.startsWith(home)) return `it is not in ${home}`;
+    const home = formatVolumeId({ ...wanted, image: id.image });
+    if (volume !== home) return `it is not in ${home.slice(0, -id.image.length - 1)}`;
   }
   return whyNotFilesystem(head, volume, capabilities);
 }
@@ -85,7 +86,7 @@ function whyNotFilesystem(head: ImageHead, volume: string, capabilities: readonl
   const provenance = parseProvenance(head.metadata, volume);
   for (const { access } of capabilities) {
     if (access.kind !== 'mount') continue;
-    if (provenance.state === 'formatted' && access.fsType !== undefined && provenance.type !== access.fsType) {
+    if ('type' in provenance && access.fsType !== undefined && provenance.type !== access.fsType) {
       return `it holds ${provenance.type}, not ${access.fsType}`;
     }
   }

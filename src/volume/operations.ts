@@ -37,7 +37,9 @@ export class Operations {
     }
     const running: Running = { ...what, startedAt: performance.now(), step: 'start', result: Promise.resolve() };
     this.#running.set(key, running);
-    running.result = body({ step: (name) => (running.step = name) }).finally(() => this.#running.delete(key));
+    // An async call, so that a body that throws at once frees the key as well.
+    const start = async (): Promise<T> => body({ step: (name) => (running.step = name) });
+    running.result = start().finally(() => this.#running.delete(key));
     // A result that nobody waits for any more must not end the process.
     running.result.catch(() => undefined);
     return this.#await(key, running, deadline) as Promise<T>;

@@ -26,7 +26,7 @@ export interface VolumeParameters {
 }
 
 const MOUNTERS: readonly MounterChoice[] = ['auto', 'krbd', 'nbd', 'loop'];
-const LABELS = ['csi.storage.k8s.io/pvc/name', 'csi.storage.k8s.io/pvc/namespace', 'csi.storage.k8s.io/pv/name'];
+export const LABELS: readonly string[] = ['csi.storage.k8s.io/pvc/name', 'csi.storage.k8s.io/pvc/namespace', 'csi.storage.k8s.io/pv/name'];
 const KNOWN = [
   ...[
     'clusterID',
@@ -70,7 +70,7 @@ export function parseParameters(parameters: Readonly<Record<string, string>>): V
     mounter: read.oneOf('mounter', MOUNTERS) ?? 'auto',
     mapOptions: read.options('mapOptions'),
     mkfsOptions: read.options('mkfsOptions'),
-    fsType: read.oneOf('fsType', FILESYSTEMS) ?? read.oneOf('csi.storage.k8s.io/fstype', FILESYSTEMS),
+    fsType: read.filesystem(),
     labels: new Map(LABELS.flatMap((name) => (parameters[name] ? [[name, parameters[name]]] : []))),
   };
 }
@@ -117,6 +117,16 @@ class Values {
     return found;
   }
 
+  /** The provisioner's own key and ours mean the same: both checked, and never one silently above the other. */
+  filesystem(): FilesystemType | undefined {
+    const ours = this.oneOf('fsType', FILESYSTEMS);
+    const theirs = this.oneOf('csi.storage.k8s.io/fstype', FILESYSTEMS);
+    if (ours !== undefined && theirs !== undefined && ours !== theirs) {
+      throw this.invalid('fsType', `csi.storage.k8s.io/fstype says ${theirs}`);
+    }
+    return ours ?? theirs;
+  }
+
   bytes(name: string): number | undefined {
     const text = this.text(name);
     if (text === '') return undefined;
@@ -136,7 +146,7 @@ class Values {
     const text = this.text('imageFeatures');
     if (text === '') return DEFAULT_FEATURES;
     const names = [...new Set(text.split(',').map((one) => one.trim()))].filter((one) => one !== '');
-    const why = whyNotFeatures(names);
+    const why = names.length === 0 ? 'names no feature' : whyNotFeatures(names);
     if (why !== undefined) throw this.invalid('imageFeatures', why);
     return names;
   }

@@ -25,12 +25,13 @@ export function parseProvenance(metadata: ReadonlyMap<string, string>, volume: s
   const text = metadata.get(FILESYSTEM_KEY);
   if (text === undefined) return { state: 'foreign' };
   const unreadable = (why: string): Error => fail('RECORD_UNREADABLE', { key: FILESYSTEM_KEY, volume, why });
-  let value: { version?: unknown; state?: unknown; type?: unknown; uuid?: unknown };
+  let value: { version?: unknown; state?: unknown; type?: unknown; uuid?: unknown } | null;
   try {
     value = JSON.parse(text) as typeof value;
   } catch {
     throw unreadable('not JSON');
   }
+  if (typeof value !== 'object' || value === null) throw unreadable('not an object');
   if (value.version !== 1) throw unreadable(`version ${String(value.version)}`);
   if (value.state === 'never' || value.state === 'raw') return { state: value.state };
   const isNamed = (value.type === 'ext4' || value.type === 'xfs') && typeof value.uuid === 'string';

@@ -13,6 +13,7 @@ const CHECK_MS = 5_000;
 export class Readiness {
   readonly #checks: Readonly<Record<string, Check>>;
   readonly #log: Logger;
+  readonly #asked = new Map<string, Promise<string | undefined>>();
   #why: string | undefined = 'starting';
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -50,11 +51,24 @@ export class Readiness {
   }
 
   async #ask(name: string, check: Check): Promise<string | undefined> {
-    try {
-      const why = await check(Deadline.after(CHECK_MS));
-      return why === undefined ? undefined : `${name}: ${why}`;
-    } catch (error) {
-      return `${name}: ${error instanceof Error ? error.message : 'failed'}`;
-    }
+    // One that hangs although it was given a deadline is not asked a second time before it answers.
+    const asked = this.#asked.get(name) ?? this.#begin(name, check);
+    let timer: NodeJS.Timeout | undefined;
+    const silent = new Promise<string>((resolve) => {
+      timer = setTimeout(() => resolve(`no answer in ${CHECK_MS} ms`), CHECK_MS);
+      timer.unref();
+    });
+    const why = await Promise.race([asked, silent]);
+    clearTimeout(timer);
+    return why === undefined ? undefined : `${name}: ${why}`;
+  }
+
+  #begin(name: string, check: Check): Promise<string | undefined> {
+    const begin = async (): Promise<string | undefined> => check(Deadline.after(CHECK_MS));
+    const asked = begin()
+      .catch((error: unknown) => (error instanceof Error ? error.message : 'failed'))
+      .finally(() => this.#asked.delete(name));
+    this.#asked.set(name, asked);
+    return asked;
   }
 }

@@ -6,7 +6,7 @@ import { fail } from '../model/errors.js';
 import { parseVolumeId, type VolumeId } from '../model/volume-id.js';
 import type { Logger } from '../observe/log.js';
 import type { Clusters, Credentials, Role } from '../rbd/clusters.js';
-import type { ImageHead, ImageRef, RbdPort } from '../rbd/port.js';
+import type { ImageHead, ImageRef, PoolRef, RbdPort } from '../rbd/port.js';
 import type { Operations } from './operations.js';
 import type { PoolCapacity } from './pool-capacity.js';
 
@@ -44,6 +44,19 @@ export async function locate(
   const pool = config?.pools.find((one) => one.name === id.pool);
   if (pool?.namespaces.includes(id.namespace) !== true) return undefined;
   return { id, at: { ...(await clusters.pool(id, role, secrets)), image: id.image } };
+}
+
+/** The pool that a volume's data fills: not its own where a data pool (erasure coded) was asked for. */
+export const dataHome = (at: PoolRef, dataPool: string | undefined): PoolRef =>
+  dataPool === undefined ? at : { ...at, pool: dataPool };
+
+/**
+ * For what must not take "not found" for "gone": CLUSTER_UNKNOWN or POOL_NOT_OURS for a handle of ours whose place the clusters
+ * file does not list, most likely by a mistake in it; a delete would otherwise answer OK and leave the image behind.
+ */
+export async function refuseUnlisted(clusters: Clusters, volume: string): Promise<void> {
+  const id = parseVolumeId(volume);
+  if (id !== undefined) await clusters.listed(id);
 }
 
 /** Two OSD operations; undefined where there is no such volume. */

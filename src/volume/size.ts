@@ -10,6 +10,8 @@ export interface SizeRange {
 const MiB = 1024n * 1024n;
 /** A block device counts in sectors: an image of another size would lose its tail. */
 export const SECTOR = 512n;
+/** CSI carries sizes as int64. */
+const LARGEST = 2n ** 63n - 1n;
 /** What a volume gets when nobody says. */
 export const DEFAULT_SIZE = 1024n * MiB;
 
@@ -34,22 +36,21 @@ export function checkRange(range: SizeRange | undefined): void {
  */
 export function chooseSize(range: SizeRange | undefined, minimum: bigint): bigint {
   checkRange(range);
-  const limit = range === undefined || range.limit === 0n ? undefined : range.limit;
+  const limit = range === undefined || range.limit === 0n ? LARGEST : range.limit;
   const asked = range === undefined || range.required === 0n ? smaller(DEFAULT_SIZE, limit) : range.required;
   const wanted = asked < minimum ? minimum : asked;
-  const fits = [up(wanted, MiB), up(wanted, SECTOR)].find((size) => limit === undefined || size <= limit);
+  const fits = [up(wanted, MiB), up(wanted, SECTOR)].find((size) => size <= limit);
   if (fits !== undefined) return fits;
   // Nothing was required, only a ceiling that is no whole number of sectors: stay below it.
-  const below = limit === undefined ? 0n : (limit / SECTOR) * SECTOR;
+  const below = (limit / SECTOR) * SECTOR;
   if (range?.required === 0n && below >= minimum && below > 0n) return below;
   throw fail('SIZE_OUT_OF_RANGE', {
     size: wanted,
-    why: `no multiple of ${SECTOR} bytes of at least ${wanted} fits below ${limit ?? 0n}`,
+    why: `no multiple of ${SECTOR} bytes of at least ${wanted} fits below ${limit}`,
   });
 }
 
-const smaller = (size: bigint, limit: bigint | undefined): bigint =>
-  limit !== undefined && limit < size ? limit : size;
+const smaller = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 
 /** Does an existing volume of `size` bytes satisfy the range? */
 export function satisfies(size: bigint, range: SizeRange | undefined): boolean {

@@ -3,7 +3,7 @@ import { mkdir, realpath } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Exec } from '../../host/exec.js';
 import type { Deadline } from '../../model/deadline.js';
-import { fail } from '../../model/errors.js';
+import { fail, isBerthError } from '../../model/errors.js';
 import { lockDirectory } from '../lock.js';
 import { monitorAnswers, monitorVector } from './address.js';
 import { adminOf, type Admin } from './admin.js';
@@ -42,6 +42,7 @@ interface Site {
 
 const MONITOR_PATIENCE_MS = 500;
 const POLL_MS = 250;
+const ATTEMPT_MS = 2_000;
 
 async function describe({ layout, record }: Site): Promise<Cluster> {
   const [controller, node] = await Promise.all([
@@ -58,9 +59,23 @@ async function describe({ layout, record }: Site): Promise<Cluster> {
   };
 }
 
+/** A restarted OSD serves once an image directory can be read through it. */
+async function waitForService({ admin }: Site, pools: readonly string[], deadline: Deadline): Promise<void> {
+  for (;;) {
+    // A client that began with the map of before the restart asks for a new one only after ten seconds; a new client has it at once.
+    const attempt = deadline.within(ATTEMPT_MS);
+    try {
+      await Promise.all(pools.map((pool) => admin.rbd(['ls', pool], attempt)));
+      return;
+    } catch (error) {
+      if (!isBerthError(error, 'DEADLINE') || deadline.expired) throw error;
+    }
+  }
+}
+
 async function waitForFigures({ admin }: Site, pools: readonly string[], deadline: Deadline): Promise<void> {
   while (!(await haveFigures(admin, pools, deadline))) {
-    if (deadline.expired) throw fail('DEADLINE', { what: 'the manager reporting capacity', ms: 0 });
+    if (deadline.expired) throw fail('NOT_READY', { why: 'the manager reports no capacity' });
     await sleep(POLL_MS);
   }
 }
@@ -122,8 +137,7 @@ async function upLocked(exec: Exec, layout: Layout, wanted: readonly PoolSpec[],
   const names = merged(record.pools, missing).map((pool) => pool.name);
   if (!born && missing.length > 0) await allowPools(site, names, deadline);
   const finished = await addPools(site, missing, deadline);
-  // A restarted OSD is up once an image directory can be read through it.
-  await Promise.all(names.map((name) => site.admin.rbd(['ls', name], deadline)));
+  await waitForService(site, names, deadline);
   await waitForFigures(finished, names, deadline);
   return describe(finished);
 }

@@ -6,6 +6,12 @@ import type { Record } from './record.js';
 /** Sparse, so that volumes of any usual size fit; it grows with what is really written. */
 export const OSD_BYTES = 100 * 2 ** 30;
 
+/** Where a daemon of any kind puts what it writes. */
+const outlets = (layout: Layout, record: Record): string => `log file = ${layout.log}/$name.log
+admin socket = ${record.sockets}/$name.asok
+pid file = ${layout.run}/$name.pid
+debug rocksdb = 0/0`;
+
 /** Text of the file; every path in it lies in the cluster's directory (or its socket directory). */
 export const confText = (layout: Layout, record: Record): string => `[global]
 fsid = ${record.fsid}
@@ -32,19 +38,14 @@ mon warn on pool no redundancy = false
 [mon]
 mon data = ${layout.mon}
 keyring = ${layout.mon}/keyring
-log file = ${layout.log}/$name.log
-admin socket = ${record.sockets}/$name.asok
-pid file = ${layout.run}/$name.pid
+${outlets(layout, record)}
 auth allow insecure global id reclaim = false
 mon data avail warn = 1
 mon data avail crit = 1
-debug rocksdb = 0/0
 
 [mgr]
 mgr data = ${layout.mgr}
-log file = ${layout.log}/$name.log
-admin socket = ${record.sockets}/$name.asok
-pid file = ${layout.run}/$name.pid
+${outlets(layout, record)}
 mgr initial modules = iostat
 # Capacity figures appear within a second instead of within five.
 mgr tick period = 1
@@ -52,9 +53,7 @@ mgr stats period = 1
 
 [osd]
 osd data = ${layout.osd}
-log file = ${layout.log}/$name.log
-admin socket = ${record.sockets}/$name.asok
-pid file = ${layout.run}/$name.pid
+${outlets(layout, record)}
 osd objectstore = bluestore
 osd memory target = 1073741824
 bluestore block size = ${OSD_BYTES}
@@ -66,7 +65,6 @@ osd pool default read lease ratio = 0.1
 osd crush update on start = false
 osd class update on start = false
 mgr stats period = 1
-debug rocksdb = 0/0
 
 [client]
 log file =

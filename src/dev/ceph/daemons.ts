@@ -1,5 +1,6 @@
 /** The three daemons of a cluster: started so that they outlive us, found again by their command line, stopped within a bound. */
 import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Exec } from '../../host/exec.js';
 import type { Deadline } from '../../model/deadline.js';
 import { fail } from '../../model/errors.js';
@@ -13,6 +14,7 @@ const KINDS: readonly DaemonKind[] = ['osd', 'mgr', 'mon'];
 const ID: Readonly<Record<DaemonKind, string>> = { mon: 'a', mgr: 'x', osd: '0' };
 /** The OSD flushes nothing on SIGTERM that a killed one could not replay; more patience gains nothing. */
 const GRACE_MS = 4_000;
+const RETRY_MS = 1_000;
 
 const keyringFor = (layout: Layout, kind: DaemonKind): string =>
   kind === 'mon' ? `${layout.mon}/keyring` : keyringOf(layout, `${kind}.${ID[kind]}`);
@@ -47,11 +49,18 @@ async function lastErrors(file: string): Promise<string> {
   return lines.slice(-2).join(' | ');
 }
 
-/** Start a daemon; it forks into the background and answers when it is initialised. DAEMON_FAILED with its last log lines. */
+/**
+ * Start a daemon; it forks into the background and answers when it is initialised. DAEMON_FAILED with its last log lines.
+ * One that has just been killed may hold its locks for a moment longer than it is seen in /proc: hence the second attempt.
+ */
 export async function startDaemon(exec: Exec, layout: Layout, kind: DaemonKind, deadline: Deadline): Promise<void> {
   const log = `${layout.log}/${kind}.${ID[kind]}.log`;
+  const start = () => exec(`ceph-${kind}`, daemonArguments(layout, kind), { deadline });
   try {
-    await exec(`ceph-${kind}`, daemonArguments(layout, kind), { deadline });
+    await start().catch(async () => {
+      await sleep(RETRY_MS);
+      await start();
+    });
   } catch (error) {
     const why = [error instanceof Error ? error.message : String(error), await lastErrors(log)].join(' | ');
     throw fail('DAEMON_FAILED', { daemon: `ceph-${kind}`, why, log }, error);

@@ -24,11 +24,10 @@ export const NODE = 'berth-node';
 
 const EVERYTHING: Caps = { mon: 'allow *', osd: 'allow *', mgr: 'allow *' };
 
-/** What Berth needs in these pools, all their namespaces included: the same for controller and node. */
+/** What Berth needs in these pools, all their namespaces included: the same for controller and node, and nothing of the manager. */
 export const volumeCaps = (pools: readonly string[]): Caps => ({
   mon: 'profile rbd',
   osd: pools.map((pool) => `profile rbd pool=${pool}`).join(', '),
-  mgr: pools.map((pool) => `profile rbd pool=${pool}`).join(', '),
 });
 
 /** Caps as arguments of `ceph auth get-or-create` and `ceph auth caps`. */

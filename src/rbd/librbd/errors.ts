@@ -79,14 +79,21 @@ function describe(number: number): string {
 }
 
 /** Why the cluster could not be connected to. */
-export function connectRefusal(error: CephErrno, { cluster, user }: Scene): Refusal {
+export function connectRefusal(error: CephErrno, { cluster, user, key }: Scene & { readonly key: string }): Refusal {
   if (error.is(errno.EACCES, errno.EPERM, errno.EOPNOTSUPP)) return refuse('CLUSTER_AUTH_FAILED', { cluster, user });
+  if (error.is(errno.EINVAL) && !isCephxKey(key)) return refuse('CLUSTER_AUTH_FAILED', { cluster, user });
   const why = error.is(errno.ETIMEDOUT)
     ? 'no monitor answered in time'
     : error.is(errno.ENOENT, errno.EINVAL)
-      ? `${describe(error.errno)}: the monitor addresses or the key are malformed`
+      ? `${describe(error.errno)}: the monitor addresses are malformed`
       : describe(error.errno);
   return refuse('CLUSTER_UNREACHABLE', { cluster, why });
+}
+
+/** CryptoKey in base64: u16 type, 8 bytes of time, u16 length, and so many bytes of secret (src/auth/Crypto.cc). */
+function isCephxKey(key: string): boolean {
+  const bytes = Buffer.from(key, 'base64');
+  return bytes.length > 12 && bytes.readUInt16LE(10) === bytes.length - 12;
 }
 
 /** What a failed operation means where its own code knows no better. */

@@ -94,7 +94,7 @@ export function resize(place: Place, name: string, sizeBytes: bigint): Promise<v
 export async function remove(place: Place, name: string): Promise<boolean> {
   const result = await place.link.ceph.rbd.remove.later(place.io, name);
   if (result === -ENOENT) {
-    await place.link.checkPool(place.at);
+    await confirmAbsence(place, name);
     return false;
   }
   if (result !== -EBUSY && result !== -ENOTEMPTY) {
@@ -102,6 +102,22 @@ export async function remove(place: Place, name: string): Promise<boolean> {
     return true;
   }
   throw refuse('IMAGE_BUSY', { image: specOf(place.at, name), why: await whoUses(place, name, result) });
+}
+
+/** librbd also answers ENOENT when it cannot move an image to the trash, e.g. in a pool over its object quota (seen with 16.2). */
+async function confirmAbsence(place: Place, name: string): Promise<void> {
+  const id = await readImageId(place, name).catch((error: unknown) => {
+    if (error instanceof CephErrno && error.is(ENOENT)) return undefined;
+    throw error;
+  });
+  if (id !== undefined) {
+    const what = `remove image ${specOf(place.at, name)}`;
+    throw refuse('CEPH_ERROR', {
+      what,
+      why: 'librbd answers ENOENT although it is there; is the pool over its quota?',
+    });
+  }
+  await place.link.checkPool(place.at);
 }
 
 async function whoUses(place: Place, name: string, result: number): Promise<string> {

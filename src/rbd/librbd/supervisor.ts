@@ -83,6 +83,8 @@ class Supervisor {
     const ms = Math.ceil(deadline.remaining());
     const late = () => fail('DEADLINE', { what, ms });
     const worker = await this.#running(deadline, late);
+    // Somebody may have closed us in the turns between.
+    if (this.#closed) throw fail('SHUTTING_DOWN', {});
     const left = Math.ceil(deadline.remaining());
     if (left === 0) throw late();
     const { answer, abandon } = worker.send(op, args, left, what);

@@ -34,6 +34,7 @@ export class WorkerProcess {
   readonly #log: Logger;
   readonly #calls = new Map<number, InFlight>();
   #heardAt = performance.now();
+  #ended: string | undefined;
   #nextId = 1;
 
   /** @param onEnd told how the process ended, by itself or not */
@@ -54,6 +55,7 @@ export class WorkerProcess {
     this.#log = log.child({ worker: this.#child.pid });
     this.#child.on('message', (message) => this.#receive(message as FromWorker));
     const ended = (how: string): void => {
+      this.#ended = how;
       this.#rejectAll((what) => fail('WORKER_DIED', { how, what }));
       onEnd(this, how);
     };
@@ -75,6 +77,9 @@ export class WorkerProcess {
   }
 
   send(op: OperationName, args: readonly unknown[], ms: number, what: string): Sent {
+    if (this.#ended !== undefined) {
+      return { answer: Promise.reject(fail('WORKER_DIED', { how: this.#ended, what })), abandon: () => undefined };
+    }
     const id = this.#nextId++;
     const answer = new Promise<unknown>((resolve, reject) => {
       this.#calls.set(id, { what, resolve, reject, abandonedAt: undefined });
@@ -105,7 +110,7 @@ export class WorkerProcess {
   /** Reject what is in flight with `reason`, let it close its connections, and see it gone. */
   async end(reason: () => Error): Promise<void> {
     this.#rejectAll(reason);
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null || this.pid === undefined) return;
+    if (this.#ended !== undefined) return;
     const gone = once(this.#child, 'exit');
     this.#post({ kind: 'end' });
     const timer = setTimeout(() => this.kill(), GOODBYE_MS);

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { ClusterAccess } from '../port.js';
 
 /** s until librados stops looking for a monitor; QEMU's whole main loop stands still for that time. */
-const MOUNT_TIMEOUT_S = 20;
+const MOUNT_TIMEOUT_S = 10;
 /** s until an operation on a dead OSD is an I/O error; without a limit the daemon would hang with it for ever. */
 const OSD_TIMEOUT_S = 120;
 

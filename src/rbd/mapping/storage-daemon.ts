@@ -8,7 +8,7 @@ import type { Exec } from '../../host/exec.js';
 import type { Deadline } from '../../model/deadline.js';
 import { fail } from '../../model/errors.js';
 import { readAttribute } from './attribute.js';
-import { QmpSession } from './qmp.js';
+import { QmpError, QmpSession } from './qmp.js';
 
 /** sizeof(sun_path) less the final NUL (unix(7)). */
 const MAX_SOCKET_PATH_BYTES = 107;
@@ -52,7 +52,8 @@ export class StorageDaemon {
     try {
       return await QmpSession.connect(this.socketPath, deadline);
     } catch (error) {
-      if (!isErrno(error, 'ENOENT', 'ECONNREFUSED')) throw error;
+      // QmpError: it went away in the middle of the greeting.
+      if (!isErrno(error, 'ENOENT', 'ECONNREFUSED', 'ECONNRESET') && !(error instanceof QmpError)) throw error;
       const pid = await this.pid();
       if (pid === undefined) return undefined;
       const why = `${ALREADY_RUNNING} ${this.socketPath} (pid ${pid})`;

@@ -1,8 +1,8 @@
 /** The development cluster itself: quick when it runs already, whole again after a crash, gone without a trace. */
-import { mkdir, mkdtemp, readdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { adminOf } from '../../../src/dev/ceph/admin.js';
 import { clusterUp, type Cluster } from '../../../src/dev/ceph/cluster.js';
 import { runningDaemons } from '../../../src/dev/ceph/daemons.js';
@@ -12,6 +12,7 @@ import { readRecord } from '../../../src/dev/ceph/record.js';
 import { findProcesses, stopProcesses } from '../../../src/dev/processes.js';
 import { run } from '../../../src/host/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
+import { scratchDirectory } from '../ceph.js';
 
 const soon = () => Deadline.after(60_000);
 const processesOf = (directory: string) =>
@@ -23,7 +24,9 @@ describe('a development cluster of our own, beside that of the other tests', () 
   let cluster: Cluster;
 
   beforeAll(async () => {
-    root = await realpath(await mkdtemp(path.join(os.tmpdir(), 'berth-dev-')));
+    root = await scratchDirectory('dev');
+    // Where admin sockets go that would not fit the directory.
+    vi.stubEnv('TMPDIR', root);
     // Too long for admin sockets, with a space in it: both are legal for a directory.
     directory = path.join(root, 'with a space', 'x'.repeat(90));
     cluster = await clusterUp(run, { directory }, soon());
@@ -31,7 +34,7 @@ describe('a development cluster of our own, beside that of the other tests', () 
 
   afterAll(async () => {
     await clusterDown(directory, soon());
-    await rm(root, { recursive: true, force: true });
+    vi.unstubAllEnvs();
   });
 
   const admin = () => adminOf(run, layoutOf(directory));
@@ -63,6 +66,7 @@ describe('a development cluster of our own, beside that of the other tests', () 
     await admin().rbd(['import', '--no-progress', file, 'hyper/kept'], soon());
     const { osd } = await daemons();
     await stopProcesses([osd!], 0, soon());
+    expect((await daemons()).osd).toBeUndefined();
     await clusterUp(run, { directory }, soon());
     expect((await daemons()).osd!.pid).not.toBe(osd!.pid);
     expect(await admin().rbd(['export', '--no-progress', 'hyper/kept', '-'], soon())).toBe('written before the crash');

@@ -1,0 +1,57 @@
+/** A process that does nothing but librbd's create through the same binding: what the driver is measured against. */
+import { loadCeph, type ImageOptions } from '../src/rbd/librbd/bindings.js';
+import { prepareForeign } from '../src/rbd/librbd/foreign.js';
+import { connect } from '../src/rbd/librbd/link.js';
+import { withCells } from '../src/rbd/librbd/memory.js';
+import type { WireAccess } from '../src/rbd/librbd/wire.js';
+import { atPace, type Pace } from './pace.js';
+
+export interface BareJob {
+  readonly access: WireAccess;
+  readonly pool: string;
+  readonly namespace: string;
+  readonly prefix: string;
+  readonly count: number;
+  readonly concurrency: number;
+  readonly sizeBytes: number;
+}
+
+/** librbd.h: RBD_IMAGE_OPTION_FORMAT and _FEATURES; 61 is what the driver creates with. */
+const FORMAT = 0;
+const FEATURES = 1;
+const DEFAULT_FEATURES = 61n;
+
+async function work(job: BareJob): Promise<Pace> {
+  prepareForeign(Number(process.env['UV_THREADPOOL_SIZE'] ?? 32));
+  const ceph = loadCeph();
+  const { rbd } = ceph;
+  const link = await connect(ceph, job.access, {
+    threads: 32,
+    idleMs: 60_000,
+    connectSeconds: 10,
+    operationSeconds: 30,
+    extraConf: {},
+  });
+  const io = await link.pool(job);
+  return atPace(job.count, job.concurrency, (index) =>
+    withCells(1, async (cells) => {
+      rbd.newOptions.now(cells.at(0));
+      const options = cells.u64(0) as ImageOptions;
+      rbd.setNumber.now(options, FORMAT, 2n);
+      rbd.setNumber.now(options, FEATURES, DEFAULT_FEATURES);
+      const result = await rbd.create.later(io, `${job.prefix}${index}`, BigInt(job.sizeBytes), options);
+      rbd.freeOptions.now(options);
+      if (result !== 0) throw new Error(`rbd_create4: ${result}`);
+    }),
+  );
+}
+
+process.once('message', (job: BareJob) => {
+  work(job).then(
+    (pace) => process.send?.(pace, undefined, {}, () => process.exit(0)),
+    (error: unknown) => {
+      process.stderr.write(`${String(error)}\n`);
+      process.exit(1);
+    },
+  );
+});

@@ -1,0 +1,120 @@
+/** What a bench run stands on: a fresh cluster with a rados namespace for every measurement, and drivers on it; all gone at the end. */
+import { fork } from 'node:child_process';
+import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { adminOf } from '../src/dev/ceph/admin.js';
+import { clusterUp, type Cluster } from '../src/dev/ceph/cluster.js';
+import { layoutOf } from '../src/dev/ceph/layout.js';
+import { ask, csiClient, type CsiClient } from '../src/dev/csi-client.js';
+import { startDriver, type Driver } from '../src/dev/driver.js';
+import { ensurePackages } from '../src/dev/packages.js';
+import { say } from '../src/dev/say.js';
+import { writeSettings } from '../src/dev/settings.js';
+import { siteAt } from '../src/dev/site.js';
+import { takeDown } from '../src/dev/take-down.js';
+import type { CreateVolumeResponse__Output } from '../src/csi/gen/csi/v1/CreateVolumeResponse.js';
+import { run } from '../src/host/exec.js';
+import { Deadline } from '../src/model/deadline.js';
+import type { BareJob } from './bare-create.js';
+import type { Pace } from './pace.js';
+
+export const MiB = 2 ** 20;
+const NAMESPACES = ['c1', 'c8', 'c32', 'bare8', 'bare32', 'empty', 'full', 'memory', 'count'] as const;
+export type Namespace = (typeof NAMESPACES)[number];
+
+export interface Ground {
+  readonly directory: string;
+  readonly cluster: Cluster;
+  readonly clustersFile: string;
+  startDriver(name: string): Promise<{ readonly driver: Driver; readonly client: CsiClient }>;
+  bare(job: Omit<BareJob, 'access' | 'pool' | 'sizeBytes'>): Promise<Pace>;
+  down(): Promise<void>;
+}
+
+export async function lay(): Promise<Ground> {
+  await ensurePackages(run, say, Deadline.after(900_000));
+  const directory = await realpath(await mkdtemp(join(tmpdir(), 'berth-bench-')));
+  const site = siteAt(directory);
+  const cluster = await clusterUp(run, { directory: site.cluster }, Deadline.after(90_000));
+  const admin = adminOf(run, layoutOf(cluster.directory));
+  const pool = 'hyper';
+  for (const namespace of NAMESPACES)
+    await admin.rbd(['namespace', 'create', `${pool}/${namespace}`], Deadline.after(30_000));
+  const { keys } = await writeSettings(directory, cluster);
+  const clustersFile = join(directory, 'bench.yaml');
+  const users = { controller: { id: cluster.users.controller.id, keyFile: join(keys, 'controller') } };
+  const config = {
+    id: 'dev',
+    monitors: cluster.monitors,
+    pools: [{ name: pool, namespaces: ['', ...NAMESPACES] }],
+    users,
+  };
+  await writeFile(clustersFile, stringify({ clusters: [config] }));
+  const access = {
+    cluster: 'dev',
+    monitors: cluster.monitors,
+    user: users.controller.id,
+    key: cluster.users.controller.key.reveal(),
+  };
+  return {
+    directory,
+    cluster,
+    clustersFile,
+    bare: (job) => bare({ ...job, access, pool, sizeBytes: 1024 * MiB }),
+    startDriver: async (name) => {
+      const socket = join(directory, `${name}.sock`);
+      const options = {
+        socket,
+        clustersFile,
+        nodeId: name,
+        stateDir: join(site.state, name),
+        logFile: join(directory, `${name}.log`),
+      };
+      const driver = await startDriver({ ...options, services: ['identity', 'controller'] });
+      await driver.ready(Deadline.after(30_000));
+      return { driver, client: csiClient(`unix://${socket}`) };
+    },
+    down: async () => {
+      await takeDown(directory);
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function bare(job: BareJob): Promise<Pace> {
+  const child = fork(fileURLToPath(new URL('./bare-create.js', import.meta.url)), {
+    env: { ...process.env, UV_THREADPOOL_SIZE: '32' },
+    serialization: 'advanced',
+  });
+  return new Promise((resolve, reject) => {
+    child.once('message', (pace: Pace) => resolve(pace));
+    child.once('exit', (code) => reject(new Error(`bare create ended with ${code ?? 'a signal'}`)));
+    child.send(job);
+  });
+}
+
+/** CreateVolume as the provisioner with extra metadata calls it. */
+export async function create(client: CsiClient, namespace: Namespace, name: string): Promise<void> {
+  await ask<CreateVolumeResponse__Output>((done) =>
+    client.controller.CreateVolume(
+      {
+        name,
+        capacityRange: { requiredBytes: 1024 * MiB },
+        volumeCapabilities: [{ block: {}, accessMode: { mode: 'SINGLE_NODE_WRITER' } }],
+        parameters: {
+          ...{ clusterID: 'dev', pool: 'hyper', radosNamespace: namespace },
+          ...{
+            'csi.storage.k8s.io/pvc/name': name,
+            'csi.storage.k8s.io/pvc/namespace': 'bench',
+            'csi.storage.k8s.io/pv/name': name,
+          },
+        },
+      },
+      { deadline: Date.now() + 60_000 },
+      done,
+    ),
+  );
+}

@@ -1,0 +1,110 @@
+/** `npm run bench`: the figures that the project promises, measured in one run against bare librbd on the same cluster. */
+import { cpus, loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+import type { CsiClient } from '../src/dev/csi-client.js';
+import { figure, median, mib, ms, print, quantile, rate, times } from './figures.js';
+import { create, lay, type Ground } from './ground.js';
+import { opsPerCreate } from './op-count.js';
+import { atPace } from './pace.js';
+import { residentKiB } from './process-size.js';
+
+const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
+/** Fewer rounds and images for a look; the promises are about the full run. */
+const SCALE = values.quick
+  ? { images: 1_000, rounds: 1, creates: 100, starts: 3 }
+  : { images: 10_000, rounds: 3, creates: 300, starts: 7 };
+
+async function throughput(ground: Ground, client: CsiClient): Promise<void> {
+  print('\nCreateVolume with metadata, against bare librbd create through the same binding (rounds in turn)');
+  for (const concurrency of [8, 32] as const) {
+    const ratios: number[] = [];
+    const ours: number[] = [];
+    const bare: number[] = [];
+    for (let round = 0; round < SCALE.rounds; round += 1) {
+      const job = { namespace: `bare${concurrency}`, prefix: `r${round}-`, count: SCALE.creates, concurrency };
+      bare.push((await ground.bare(job)).perSecond);
+      const namespace = `c${concurrency}` as const;
+      ours.push(
+        (await atPace(SCALE.creates, concurrency, (i) => create(client, namespace, `r${round}-${i}`))).perSecond,
+      );
+      ratios.push((ours.at(-1) ?? NaN) / (bare.at(-1) ?? NaN));
+    }
+    figure(`concurrency ${concurrency}: bare`, rate(median(bare)));
+    figure(`concurrency ${concurrency}: CreateVolume`, rate(median(ours)));
+    figure(`concurrency ${concurrency}: ratio`, times(median(ratios)), {
+      text: 'at least 0.70',
+      met: median(ratios) >= 0.7,
+    });
+  }
+}
+
+async function flatness(ground: Ground, client: CsiClient): Promise<void> {
+  print(`\nCreateVolume, one at a time, beside ${SCALE.images} images and beside none (in turn)`);
+  await ground.bare({ namespace: 'full', prefix: 'fill-', count: SCALE.images, concurrency: 32 });
+  const empty: number[] = [];
+  const full: number[] = [];
+  await atPace(10, 1, (i) => create(client, 'c1', `warm-${i}`));
+  for (let i = 0; i < 100; i += 1) {
+    empty.push(...(await atPace(1, 1, () => create(client, 'empty', `flat-${i}`))).eachMs);
+    full.push(...(await atPace(1, 1, () => create(client, 'full', `flat-${i}`))).eachMs);
+  }
+  figure('none: median (90 %)', `${ms(median(empty))} (${quantile(empty, 0.9).toFixed(1)})`);
+  figure(`${SCALE.images}: median (90 %)`, `${ms(median(full))} (${quantile(full, 0.9).toFixed(1)})`);
+  const ratio = median(full) / median(empty);
+  figure('ratio of the medians', times(ratio), { text: 'at most 1.30', met: ratio <= 1.3 });
+}
+
+async function starts(ground: Ground): Promise<void> {
+  print('\nStart and weight of a controller');
+  const took: number[] = [];
+  for (let i = 0; i < SCALE.starts; i += 1) {
+    const begun = performance.now();
+    const { driver, client } = await ground.startDriver(`start-${i}`);
+    took.push(performance.now() - begun);
+    client.close();
+    await driver.stop();
+  }
+  figure('start to the first Probe that says ready: median', ms(median(took)));
+}
+
+async function weight(ground: Ground): Promise<void> {
+  const { driver, client } = await ground.startDriver('weight');
+  try {
+    const idle = await residentKiB(driver.pid);
+    figure('resident, idle: driver + librbd worker', `${mib(idle.driver)} + ${mib(idle.worker)}`);
+    await atPace(1000, 8, (i) => create(client, 'memory', `weight-${i}`));
+    const after = await residentKiB(driver.pid);
+    figure('resident, after 1,000 creates', `${mib(after.driver)} + ${mib(after.worker)}`);
+  } finally {
+    client.close();
+    await driver.stop();
+  }
+}
+
+async function bench(): Promise<void> {
+  const ground = await lay();
+  try {
+    print(
+      `node ${process.version}, ${cpus().length} cores, load ${loadavg()
+        .map((one) => one.toFixed(1))
+        .join(' ')}; Ceph: one OSD on loopback`,
+    );
+    print('\nRound trips');
+    const ops = await opsPerCreate(ground);
+    figure('OSD operations per CreateVolume with metadata', ops.toFixed(1), { text: 'at most 10', met: ops <= 10 });
+    const { driver, client } = await ground.startDriver('load');
+    try {
+      await throughput(ground, client);
+      await flatness(ground, client);
+    } finally {
+      client.close();
+      await driver.stop();
+    }
+    await starts(ground);
+    await weight(ground);
+  } finally {
+    await ground.down();
+  }
+}
+
+await bench();

@@ -1,0 +1,165 @@
+/** A volume's whole life, step by step: made, held by one node, written, grown, moved with its data to another node, deleted. */
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { readFile, statfs, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { mountAt } from '../../host/mountinfo.js';
+import { Deadline } from '../../model/deadline.js';
+import { imageSpec, parseVolumeId } from '../../model/volume-id.js';
+import type { Admin } from '../ceph/admin.js';
+import type { DemoController, Volume } from './controller.js';
+import type { Attached, DemoNode } from './node.js';
+import type { Table } from './table.js';
+
+const GIB = 2 ** 30;
+const MIB = 2 ** 20;
+const FIRST_BYTES = GIB;
+const GROWN_BYTES = 3 * GIB;
+const FILE_BYTES = 16 * MIB;
+
+export interface Scene {
+  readonly table: Table;
+  readonly admin: Admin;
+  readonly pool: string;
+  readonly controller: DemoController;
+  readonly one: DemoNode;
+  readonly two: DemoNode;
+  /** Between steps: throws once the demo was asked to end. */
+  readonly checkpoint: () => void;
+}
+
+const soon = (): Deadline => Deadline.after(30_000);
+const sha256 = (data: Buffer): string => createHash('sha256').update(data).digest('hex').slice(0, 16);
+
+async function df(target: string): Promise<string> {
+  const { blocks, bsize, bavail } = await statfs(target);
+  return `${Math.round((blocks * bsize) / MIB)} MiB, ${Math.round((bavail * bsize) / MIB)} MiB free`;
+}
+
+/** Which mapper made this mount's device: an honest line for whoever takes the demo's figures for a node's. */
+async function mapperLine(staging: string): Promise<string> {
+  const source = (await mountAt(staging))?.source ?? 'nothing';
+  if (source.startsWith('/dev/loop')) {
+    return `mapper: loop (${source}: qemu-storage-daemon, FUSE, loop device), for development only; real nodes use the kernel's rbd`;
+  }
+  return `mapper: ${source.startsWith('/dev/nbd') ? 'rbd-nbd' : 'kernel rbd'} (${source})`;
+}
+
+class Story {
+  readonly #scene: Scene;
+
+  constructor(scene: Scene) {
+    this.#scene = scene;
+  }
+
+  async step(name: string, work: () => Promise<string | undefined>): Promise<void> {
+    this.#scene.checkpoint();
+    await this.#scene.table.step(name, async () => (await work()) ?? '');
+  }
+
+  async mount(node: DemoNode, attached: Attached): Promise<void> {
+    await this.step(`stage on ${node.name}`, async () => {
+      await node.stage(attached);
+      return (await mountAt(node.staging))?.source;
+    });
+    await this.step(`publish on ${node.name}`, async () => {
+      await node.publish(attached);
+      return df(node.target);
+    });
+  }
+
+  async unmount(node: DemoNode, nodeId: string, volumeId: string): Promise<void> {
+    const { controller } = this.#scene;
+    await this.step(`unpublish, unstage on ${node.name}`, async () => {
+      await node.unpublish(volumeId);
+      await node.unstage(volumeId);
+      return undefined;
+    });
+    await this.step(`detach from ${node.name}`, async () => {
+      await controller.detach(volumeId, nodeId);
+      return undefined;
+    });
+  }
+}
+
+async function writeAndGrow(story: Story, scene: Scene, attached: Attached): Promise<string> {
+  const { one, controller } = scene;
+  const data = randomBytes(FILE_BYTES);
+  const sum = sha256(data);
+  await story.step('write a file', async () => {
+    await writeFile(path.join(one.target, 'payload'), data, { flush: true });
+    return `${FILE_BYTES / MIB} MiB, sha256 ${sum}...`;
+  });
+  await story.step('grow to 3 GiB while it is mounted', async () => {
+    const before = await df(one.target);
+    await controller.expand(attached.volumeId, GROWN_BYTES);
+    await one.expand(attached, GROWN_BYTES);
+    const { blocks, bsize } = await statfs(one.target);
+    // A filesystem keeps some of the device for itself, never a third of it.
+    if (blocks * bsize < 2 * GIB) throw new Error(`the filesystem did not grow: ${await df(one.target)}`);
+    return `${before} -> ${await df(one.target)}`;
+  });
+  return sum;
+}
+
+async function onNodeOne(story: Story, scene: Scene, volume: Volume): Promise<string> {
+  const { controller, one, two, table } = scene;
+  const [idOne, idTwo] = [await one.id(), await two.id()];
+  let attached: Attached | undefined;
+  await story.step('attach to node-one', async () => {
+    attached = await controller.attach(volume, idOne);
+    return undefined;
+  });
+  if (attached === undefined) throw new TypeError('not attached');
+  await story.step('attach to node-two: refused', () => controller.attachRefused(volume, idTwo, idOne));
+  await story.mount(one, attached);
+  table.note(await mapperLine(one.staging));
+  const sum = await writeAndGrow(story, scene, attached);
+  await story.unmount(one, idOne, volume.volumeId);
+  return sum;
+}
+
+async function onNodeTwo(story: Story, scene: Scene, volume: Volume, sum: string): Promise<void> {
+  const { controller, two } = scene;
+  const id = await two.id();
+  let attached: Attached | undefined;
+  await story.step('attach to node-two', async () => {
+    attached = await controller.attach(volume, id);
+    return undefined;
+  });
+  if (attached === undefined) throw new TypeError('not attached');
+  await story.mount(two, attached);
+  await story.step('read the file back', async () => {
+    const found = sha256(await readFile(path.join(two.target, 'payload')));
+    if (found !== sum)
+      throw new Error(`sha256 ${found}... instead of ${sum}...: the data did not move with the volume`);
+    return `sha256 ${found}..., the same`;
+  });
+  await story.unmount(two, id, volume.volumeId);
+}
+
+/** Tell the whole story; the first step that does not go as it should throws. */
+export async function tell(scene: Scene): Promise<void> {
+  const { admin, controller, pool } = scene;
+  const story = new Story(scene);
+  let volume: Volume | undefined;
+  await story.step('create a volume of 1 GiB', async () => {
+    volume = await controller.create(`pvc-${randomUUID()}`, pool, FIRST_BYTES);
+    return volume.volumeId;
+  });
+  const id = volume === undefined ? undefined : parseVolumeId(volume.volumeId);
+  if (volume === undefined || id === undefined) throw new TypeError('CreateVolume answered a handle that is not ours');
+  const made = volume;
+  const sum = await onNodeOne(story, scene, made);
+  await onNodeTwo(story, scene, made, sum);
+  await story.step('rbd image-meta list', async () => {
+    const listed = await admin.rbd(['image-meta', 'list', imageSpec(id), '--format', 'json'], soon());
+    const entries = Object.entries(JSON.parse(listed) as Record<string, string>);
+    return entries.map(([key, value]) => `${key} = ${value}`).join('\n');
+  });
+  await story.step('delete the volume', async () => {
+    await controller.remove(made.volumeId);
+    const left = (await admin.rbd(['ls', pool], soon())).trim();
+    if (left !== '') throw new Error(`images are left in the pool: ${left}`);
+    return 'the pool is empty';
+  });
+}

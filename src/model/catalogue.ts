@@ -1,0 +1,298 @@
+/** The catalogue of everything Berth can refuse or fail: a stable code, the gRPC status, a sentence, and what to do. */
+
+/** gRPC status names of the CSI specification; chosen by what the sidecars do with them (docs/errors.md). */
+export type StatusName =
+  | 'INVALID_ARGUMENT'
+  | 'DEADLINE_EXCEEDED'
+  | 'NOT_FOUND'
+  | 'ALREADY_EXISTS'
+  | 'PERMISSION_DENIED'
+  | 'RESOURCE_EXHAUSTED'
+  | 'FAILED_PRECONDITION'
+  | 'ABORTED'
+  | 'OUT_OF_RANGE'
+  | 'UNIMPLEMENTED'
+  | 'INTERNAL'
+  | 'UNAVAILABLE'
+  | 'UNAUTHENTICATED';
+
+interface Entry<S extends string, T extends string> {
+  readonly status: StatusName;
+  /** What is wrong, with {placeholders}. */
+  readonly says: S;
+  /** What the reader should do about it, with {placeholders} too. */
+  readonly todo: T;
+}
+
+const entry = <const S extends string, const T extends string>(status: StatusName, says: S, todo: T): Entry<S, T> => ({
+  status,
+  says,
+  todo,
+});
+
+/** Codes are never reused or renamed: runbooks and alerts match on them. */
+export const catalogue = {
+  // -- what the caller sent
+  FIELD_MISSING: entry('INVALID_ARGUMENT', '{field} is required', 'the caller must send it (CSI 1.12)'),
+  FIELD_INVALID: entry('INVALID_ARGUMENT', '{field}: {why}', 'correct the request'),
+  PARAMETER_UNKNOWN: entry(
+    'INVALID_ARGUMENT',
+    'parameter {name} is not known',
+    'correct the StorageClass; known: {known}',
+  ),
+  PARAMETER_INVALID: entry('INVALID_ARGUMENT', 'parameter {name}={value}: {why}', 'correct the StorageClass'),
+  MUTABLE_PARAMETER_UNKNOWN: entry(
+    'INVALID_ARGUMENT',
+    'mutable parameter {name} is not known',
+    'correct the VolumeAttributesClass',
+  ),
+  CAPABILITY_UNSUPPORTED: entry(
+    'INVALID_ARGUMENT',
+    'volume capability not supported: {why}',
+    'use ReadWriteOnce, ReadWriteOncePod or ReadOnlyMany, or ReadWriteMany with volumeMode Block',
+  ),
+  SOURCE_UNSUPPORTED: entry(
+    'INVALID_ARGUMENT',
+    'a volume content source is not supported yet',
+    'create an empty volume',
+  ),
+  SOURCE_NOT_FOUND: entry('NOT_FOUND', 'volume content source {source} does not exist', 'check the PVC dataSource'),
+  SIZE_OUT_OF_RANGE: entry('OUT_OF_RANGE', 'size {size}: {why}', 'ask for a size inside the range'),
+  SHRINK_REFUSED: entry(
+    'OUT_OF_RANGE',
+    'volume {volume} has {size} bytes and cannot shrink to the limit {limit}',
+    'ask for at least its present size',
+  ),
+  TOKEN_INVALID: entry('ABORTED', 'starting_token {token} is not one of ours', 'list again from the start'),
+  CLUSTER_UNKNOWN: entry(
+    'INVALID_ARGUMENT',
+    'cluster {cluster} is not in the clusters file',
+    'add it to clusters.yaml or correct clusterID',
+  ),
+  POOL_NOT_OURS: entry(
+    'INVALID_ARGUMENT',
+    'pool {pool} is not listed for cluster {cluster}',
+    'add pool and namespace to clusters.yaml or correct the StorageClass',
+  ),
+  SECRETS_INVALID: entry('INVALID_ARGUMENT', 'secrets: {why}', 'a secret needs userID and userKey'),
+  CREDENTIALS_MISSING: entry(
+    'INVALID_ARGUMENT',
+    'no cephx user for cluster {cluster}: the request carries no secrets and clusters.yaml names no {role} user',
+    'name the Secret in the StorageClass or add users.{role} to clusters.yaml',
+  ),
+  // -- what does or does not exist
+  VOLUME_NOT_FOUND: entry('NOT_FOUND', 'volume {volume} does not exist', 'check the volume handle'),
+  NODE_NOT_FOUND: entry(
+    'NOT_FOUND',
+    'node {node} is not registered in cluster {cluster}',
+    'check that the node plugin runs there and reaches the cluster',
+  ),
+  VOLUME_NOT_AT_PATH: entry(
+    'NOT_FOUND',
+    'volume {volume} is not at {path}',
+    'use the path that stage or publish was given',
+  ),
+  VOLUME_INCOMPATIBLE: entry(
+    'ALREADY_EXISTS',
+    'volume {volume} exists with another {what}: {have}, asked for {want}',
+    'delete it first or ask for the same',
+  ),
+  IMAGE_FOREIGN: entry(
+    'ALREADY_EXISTS',
+    'image {image} exists and was not made by Berth: {why}',
+    'move it away or choose another volumeNamePrefix',
+  ),
+  PUBLISHED_OTHERWISE: entry(
+    'ALREADY_EXISTS',
+    'volume {volume} is at {path} with another {what}',
+    'unpublish it there first',
+  ),
+  // -- who holds a volume
+  VOLUME_HELD: entry(
+    'FAILED_PRECONDITION',
+    'volume {volume} is attached to node {holder} since {since}',
+    'detach it there first',
+  ),
+  VOLUME_IN_USE: entry('FAILED_PRECONDITION', 'volume {volume} is in use by {who}', 'stop its users, then try again'),
+  DELETE_REFUSED: entry(
+    'FAILED_PRECONDITION',
+    'volume {volume} will not be deleted: {why}',
+    'remove the image by hand if that is meant',
+  ),
+  DETACH_UNPROVEN: entry(
+    'ABORTED',
+    'volume {volume} stays attached to node {node}: its image is still open at {who}',
+    'unstage it there; a client that died is forgotten by Ceph after about 30 s',
+  ),
+  VOLUME_HAS_SNAPSHOTS: entry(
+    'FAILED_PRECONDITION',
+    'volume {volume} still has {count} snapshot(s)',
+    'delete its snapshots first',
+  ),
+  NOT_STAGED: entry('FAILED_PRECONDITION', 'volume {volume} is not staged at {path}', 'stage it first'),
+  STAGING_PATH_MISSING: entry(
+    'FAILED_PRECONDITION',
+    'volume {volume} is to be published without a staging path',
+    'stage it first and pass its staging_target_path',
+  ),
+  SINGLE_WRITER: entry(
+    'FAILED_PRECONDITION',
+    'volume {volume} allows one pod and is published at {path}',
+    'unpublish it there first',
+  ),
+  READONLY_MISMATCH: entry(
+    'FAILED_PRECONDITION',
+    'volume {volume}: {why}',
+    'use one mode for all its pods on this node',
+  ),
+  NODE_FULL: entry(
+    'RESOURCE_EXHAUSTED',
+    'node {node} holds {count} volumes, its limit is {limit}',
+    'detach volumes or raise the limit',
+  ),
+  RECORD_CONTENDED: entry(
+    'ABORTED',
+    'the holder record of {volume} changed {times} times while it was written',
+    'try again',
+  ),
+  RECORD_UNREADABLE: entry(
+    'FAILED_PRECONDITION',
+    'record {key} of {volume} cannot be read: {why}',
+    'look at it with rbd image-meta get; a newer Berth may have written it',
+  ),
+  // -- formatting and mounting
+  FORMAT_REFUSED: entry(
+    'FAILED_PRECONDITION',
+    'volume {volume} will not be formatted: {why}',
+    'check what the image holds; only an empty image that Berth made is formatted',
+  ),
+  FILESYSTEM_MISMATCH: entry(
+    'FAILED_PRECONDITION',
+    'volume {volume} holds {have}, not {want}',
+    'correct fsType, the content is left as it is',
+  ),
+  FILESYSTEM_DAMAGED: entry(
+    'FAILED_PRECONDITION',
+    'the {fs} filesystem of {volume} is damaged: {why}',
+    'repair it by hand with the tools of that filesystem, then try again',
+  ),
+  FILESYSTEM_GROW_FAILED: entry(
+    'FAILED_PRECONDITION',
+    'the {fs} filesystem at {path} could not grow: {why}',
+    'unstage and stage the volume again, it grows offline then',
+  ),
+  PROBE_FAILED: entry(
+    'INTERNAL',
+    'what {device} holds could not be determined: {why}',
+    'nothing was formatted; look at the device and try again',
+  ),
+  TARGET_OCCUPIED: entry('FAILED_PRECONDITION', '{path} is {what}', 'clear that path; Berth only removes what it made'),
+  UNMOUNT_BUSY: entry(
+    'FAILED_PRECONDITION',
+    '{path} cannot be unmounted, it is in use: {who}',
+    'end its users, then try again',
+  ),
+  DEVICE_INVALID: entry(
+    'FAILED_PRECONDITION',
+    '{device} cannot be used as a block device: {why}',
+    'remove what is there if it is not a device, then try again',
+  ),
+  DEVICE_BUSY: entry('FAILED_PRECONDITION', '{device} is busy: {who}', 'end its users, then try again'),
+  // -- mapping
+  MAPPER_UNAVAILABLE: entry(
+    'FAILED_PRECONDITION',
+    'mapper {mapper} cannot work on this node: {why}',
+    'load the kernel module or choose another mounter',
+  ),
+  FEATURES_UNSUPPORTED: entry(
+    'FAILED_PRECONDITION',
+    'image {image} has features that {mapper} cannot do: {features}',
+    'rbd feature disable {features}, or use another mounter',
+  ),
+  MAP_FAILED: entry('INTERNAL', 'image {image} could not be mapped by {mapper}: {why}', 'see the node plugin log'),
+  UNMAP_BUSY: entry('FAILED_PRECONDITION', '{device} of {image} is busy: {who}', 'end its users, then try again'),
+  UNMAP_FAILED: entry('INTERNAL', '{device} of {image} could not be unmapped: {why}', 'see the node plugin log'),
+  // -- Ceph
+  CLUSTER_UNREACHABLE: entry(
+    'UNAVAILABLE',
+    'cluster {cluster} cannot be reached: {why}',
+    'check monitors and network; the call may be repeated',
+  ),
+  CLUSTER_AUTH_FAILED: entry(
+    'UNAUTHENTICATED',
+    'cluster {cluster} refused user {user}',
+    'check userID and userKey in the Secret',
+  ),
+  CEPH_DENIED: entry('PERMISSION_DENIED', 'user {user} may not {what}', 'give it the caps of docs/ceph-users.md'),
+  POOL_NOT_FOUND: entry(
+    'NOT_FOUND',
+    'pool {pool} does not exist in cluster {cluster}',
+    'create it and run rbd pool init, or correct the pool',
+  ),
+  NAMESPACE_NOT_FOUND: entry(
+    'NOT_FOUND',
+    'rados namespace {namespace} does not exist in pool {pool}',
+    'rbd namespace create',
+  ),
+  IMAGE_NOT_FOUND: entry('NOT_FOUND', 'image {image} does not exist', 'check the volume handle'),
+  IMAGE_EXISTS: entry('ALREADY_EXISTS', 'image {image} exists', 'choose another name'),
+  IMAGE_BUSY: entry('FAILED_PRECONDITION', 'image {image} is busy: {why}', 'find its watchers with rbd status'),
+  CLIENT_EVICTED: entry(
+    'UNAVAILABLE',
+    'this client was evicted (blocklisted) by cluster {cluster}',
+    'the next call connects anew; if it stays, see ceph osd blocklist ls',
+  ),
+  CEPH_FULL: entry('RESOURCE_EXHAUSTED', 'pool {pool} is full or over its quota', 'free space or raise the quota'),
+  CEPH_ERROR: entry('INTERNAL', '{what} failed: {why}', 'see the log and ceph -s'),
+  WORKER_DIED: entry(
+    'UNAVAILABLE',
+    'the librbd worker ended ({how}) while {what} ran',
+    'the call may be repeated; the worker is started anew',
+  ),
+  // -- time and order
+  BUSY: entry(
+    'ABORTED',
+    '{key}: {op} is running since {age} ms at step {step}{detail}',
+    'wait for it; the call may be repeated',
+  ),
+  DEADLINE: entry(
+    'DEADLINE_EXCEEDED',
+    '{what} did not end in {ms} ms',
+    'the call may be repeated, it continues where it was',
+  ),
+  SHUTTING_DOWN: entry('UNAVAILABLE', 'the plugin is shutting down', 'the call may be repeated'),
+  NOT_READY: entry('UNAVAILABLE', 'the plugin is not ready: {why}', 'the call may be repeated'),
+  // -- this machine
+  COMMAND_FAILED: entry('INTERNAL', '{command} failed ({how}): {stderr}', 'see the node plugin log'),
+  COMMAND_MISSING: entry(
+    'FAILED_PRECONDITION',
+    'the program {command} is not installed',
+    'install it on the node or in the image',
+  ),
+  PACKAGES_MISSING: entry(
+    'FAILED_PRECONDITION',
+    'this machine lacks {what}',
+    'install the packages {packages} (as root on a Debian family system Berth does it itself)',
+  ),
+  DIRECTORY_BUSY: entry('ABORTED', '{directory} is in use: {holder}', 'wait for it to end or end it, then try again'),
+  DAEMON_FAILED: entry('INTERNAL', '{daemon} did not start: {why}', 'see {log}'),
+  DRIVER_DIED: entry('INTERNAL', 'the driver ended ({how})', 'its log {log} ends with: {lines}'),
+  LEFTOVER: entry('FAILED_PRECONDITION', '{what} could not be removed: {why}', 'end what uses it, then try again'),
+  LIBRARY_MISSING: entry(
+    'FAILED_PRECONDITION',
+    'the library {library} cannot be loaded: {why}',
+    'install librados2 and librbd1 (14.2 or newer) on the node or in the image',
+  ),
+  JOURNAL_UNREADABLE: entry(
+    'FAILED_PRECONDITION',
+    'journal entry {file} cannot be used: {why}',
+    'a newer Berth may have written it; the kernel is read instead where that is safe',
+  ),
+  JOURNAL_WRITE_FAILED: entry(
+    'INTERNAL',
+    'journal entry {file} could not be written: {why}',
+    'nothing was done; free space on the state directory',
+  ),
+  CONFIG_INVALID: entry('FAILED_PRECONDITION', 'configuration {file}: {why}', 'correct the file'),
+  INTERNAL: entry('INTERNAL', '{what}', 'this is a bug in Berth; please report it with the log line'),
+} as const;

@@ -1,0 +1,256 @@
+/** RbdPort in memory for unit tests of the rooms above: images, metadata, watchers, records, and failures on demand. */
+import type { Deadline } from '../../src/model/deadline.js';
+import { fail } from '../../src/model/errors.js';
+import type {
+  ClusterAccess,
+  ClusterIdentity,
+  ImageDetail,
+  ImageHead,
+  ImageRef,
+  ImageSpec,
+  PoolRef,
+  PoolStats,
+  RbdPort,
+  Watcher,
+} from '../../src/rbd/port.js';
+import { featureBits } from '../../src/rbd/librbd/features.js';
+
+/** What the fake keeps of an image; tests may change it behind the port's back. */
+export interface MemoryImage {
+  readonly id: string;
+  readonly spec: ImageSpec;
+  sizeBytes: bigint;
+  readonly metadata: Map<string, string>;
+  written: boolean;
+  parent: string | undefined;
+  snapshots: string[];
+  watchers: Watcher[];
+}
+
+interface Namespace {
+  readonly images: Map<string, MemoryImage>;
+  readonly records: Map<string, Map<string, string>>;
+}
+
+type Operation = Exclude<keyof RbdPort, 'close'>;
+
+const OBJECT_BYTES = 4 * 1024 * 1024;
+const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+export class MemoryRbd implements RbdPort {
+  /** Every call so far, in order, for tests that count. */
+  readonly calls: { readonly operation: Operation; readonly about: string }[] = [];
+  fsid = 'f51d0000-0000-4000-8000-000000000000';
+  instance = '127.0.0.1:0/1';
+  stats: PoolStats = { availableBytes: 1n << 40n, storedBytes: 0n };
+  readonly #pools = new Map<string, Map<string, Namespace>>();
+  readonly #failures: { readonly operation: Operation; readonly make: () => Error }[] = [];
+  #nextId = 1;
+  #closed = false;
+
+  /** @param pools `pool` or `pool/namespace` */
+  constructor(...pools: string[]) {
+    for (const spec of pools) {
+      const [pool = '', namespace = ''] = spec.split('/');
+      const namespaces = this.#pools.get(pool) ?? new Map<string, Namespace>([['', emptyNamespace()]]);
+      if (namespace !== '') namespaces.set(namespace, emptyNamespace());
+      this.#pools.set(pool, namespaces);
+    }
+  }
+
+  /** The next call of `operation` throws what `make` makes and does nothing; several of them queue up. */
+  failNext(operation: Operation, make: () => Error): void {
+    this.#failures.push({ operation, make });
+  }
+
+  /** The image behind the port's back. */
+  image(at: Pick<ImageRef, 'pool' | 'namespace' | 'image'>): MemoryImage | undefined {
+    return this.#pools.get(at.pool)?.get(at.namespace)?.images.get(at.image);
+  }
+
+  identify(access: ClusterAccess, deadline: Deadline): Promise<ClusterIdentity> {
+    return this.#run('identify', access.cluster, deadline, () => ({ fsid: this.fsid, instance: this.instance }));
+  }
+
+  createImage(at: ImageRef, spec: ImageSpec, deadline: Deadline): Promise<string> {
+    return this.#run('createImage', at.image, deadline, () => {
+      if (featureBits(spec.features) === undefined) {
+        throw fail('FIELD_INVALID', { field: 'imageFeatures', why: spec.features.join(',') });
+      }
+      const { images } = this.#existing(at);
+      if (spec.dataPool !== undefined && !this.#pools.has(spec.dataPool)) throw poolMissing(at, spec.dataPool);
+      if (images.has(at.image)) throw fail('IMAGE_EXISTS', { image: specOf(at) });
+      const id = `${(this.#nextId++).toString(16)}0cafe`;
+      const fresh = { metadata: new Map(), written: false, parent: undefined, snapshots: [], watchers: [] };
+      images.set(at.image, { id, spec, sizeBytes: spec.sizeBytes, ...fresh });
+      return id;
+    });
+  }
+
+  head(at: ImageRef, deadline: Deadline): Promise<ImageHead | undefined> {
+    return this.#run('head', at.image, deadline, () => {
+      const image = this.#namespace(at)?.images.get(at.image);
+      return image === undefined ? undefined : headOf(image);
+    });
+  }
+
+  inspect(at: ImageRef, deadline: Deadline): Promise<ImageDetail> {
+    return this.#run('inspect', at.image, deadline, () => {
+      const image = this.#image(at);
+      const { spec, parent, snapshots, watchers } = image;
+      const head = headOf(image);
+      const stripeUnitBytes = spec.stripeUnitBytes ?? head.objectSizeBytes;
+      const stripes = { stripeUnitBytes, stripeCount: spec.stripeCount ?? 1, dataPool: spec.dataPool };
+      return { ...head, ...stripes, parent, snapshots: [...snapshots], watchers: [...watchers] };
+    });
+  }
+
+  isEmpty(at: ImageRef, deadline: Deadline): Promise<boolean> {
+    return this.#run('isEmpty', at.image, deadline, () => {
+      const { written, parent, snapshots } = this.#image(at);
+      return !written && parent === undefined && snapshots.length === 0;
+    });
+  }
+
+  resize(at: ImageRef, sizeBytes: bigint, deadline: Deadline): Promise<void> {
+    return this.#run('resize', at.image, deadline, () => {
+      const image = this.#image(at);
+      if (sizeBytes < image.sizeBytes) throw fail('CEPH_ERROR', { what: `resize ${specOf(at)}`, why: 'EINVAL' });
+      image.sizeBytes = sizeBytes;
+    });
+  }
+
+  remove(at: ImageRef, deadline: Deadline): Promise<boolean> {
+    return this.#run('remove', at.image, deadline, () => {
+      const images = this.#namespace(at)?.images;
+      const image = images?.get(at.image);
+      if (image === undefined) return false;
+      const why = [
+        ...image.watchers.map(({ address }) => `watched by ${address}`),
+        ...(image.snapshots.length > 0 ? [`snapshots ${image.snapshots.join(', ')}`] : []),
+      ];
+      if (why.length > 0) throw fail('IMAGE_BUSY', { image: specOf(at), why: why.join('; ') });
+      return images?.delete(at.image) ?? false;
+    });
+  }
+
+  list(
+    at: PoolRef,
+    after: string,
+    max: number,
+    deadline: Deadline,
+  ): Promise<readonly { readonly name: string; readonly id: string }[]> {
+    return this.#run('list', at.pool, deadline, () =>
+      [...this.#existing(at).images]
+        .map(([name, { id }]) => ({ name, id }))
+        .sort((a, b) => byBytes(a.name, b.name))
+        .filter(({ name }) => byBytes(name, after) > 0)
+        .slice(0, max),
+    );
+  }
+
+  setMetadata(at: PoolRef, id: string, entries: ReadonlyMap<string, string>, deadline: Deadline): Promise<void> {
+    return this.#run('setMetadata', id, deadline, () => {
+      const { metadata } = this.#byId(at, id);
+      for (const [key, value] of entries) metadata.set(key, value);
+    });
+  }
+
+  compareAndSet(
+    at: PoolRef,
+    id: string,
+    key: string,
+    expected: string | undefined,
+    next: string | undefined,
+    deadline: Deadline,
+  ): Promise<boolean> {
+    return this.#run('compareAndSet', id, deadline, () => {
+      const { metadata } = this.#byId(at, id);
+      if ((metadata.get(key) ?? '') !== (expected ?? '')) return false;
+      if (next === undefined || next === '') metadata.delete(key);
+      else metadata.set(key, next);
+      return true;
+    });
+  }
+
+  poolStats(at: PoolRef, deadline: Deadline): Promise<PoolStats> {
+    return this.#run('poolStats', at.pool, deadline, () => {
+      this.#namespace(at);
+      return this.stats;
+    });
+  }
+
+  setRecords(at: PoolRef, object: string, entries: ReadonlyMap<string, string>, deadline: Deadline): Promise<void> {
+    return this.#run('setRecords', object, deadline, () => {
+      const { records } = this.#existing(at);
+      const omap = records.get(object) ?? new Map<string, string>();
+      for (const [key, value] of entries) omap.set(key, value);
+      records.set(object, omap);
+    });
+  }
+
+  getRecords(
+    at: PoolRef,
+    object: string,
+    keys: readonly string[],
+    deadline: Deadline,
+  ): Promise<ReadonlyMap<string, string>> {
+    return this.#run('getRecords', object, deadline, () => {
+      const omap = this.#namespace(at)?.records.get(object) ?? new Map<string, string>();
+      return new Map([...omap].filter(([key]) => keys.includes(key)));
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    return Promise.resolve();
+  }
+
+  /** Like the real one, an answer never comes in the same turn as the call. */
+  async #run<T>(operation: Operation, about: string, deadline: Deadline, work: () => T): Promise<T> {
+    this.calls.push({ operation, about });
+    await Promise.resolve();
+    if (this.#closed) throw fail('SHUTTING_DOWN', {});
+    if (deadline.expired) throw fail('DEADLINE', { what: `${operation} ${about}`, ms: 0 });
+    const index = this.#failures.findIndex((failure) => failure.operation === operation);
+    const [failure] = index < 0 ? [] : this.#failures.splice(index, 1);
+    if (failure !== undefined) throw failure.make();
+    return work();
+  }
+
+  /** @throws POOL_NOT_FOUND */
+  #namespace(at: PoolRef): Namespace | undefined {
+    const namespaces = this.#pools.get(at.pool);
+    if (namespaces === undefined) throw poolMissing(at, at.pool);
+    return namespaces.get(at.namespace);
+  }
+
+  /** @throws POOL_NOT_FOUND, NAMESPACE_NOT_FOUND */
+  #existing(at: PoolRef): Namespace {
+    const found = this.#namespace(at);
+    if (found === undefined) throw fail('NAMESPACE_NOT_FOUND', { namespace: at.namespace, pool: at.pool });
+    return found;
+  }
+
+  #image(at: ImageRef): MemoryImage {
+    const image = this.#existing(at).images.get(at.image);
+    if (image === undefined) throw fail('IMAGE_NOT_FOUND', { image: specOf(at) });
+    return image;
+  }
+
+  #byId(at: PoolRef, id: string): MemoryImage {
+    const image = [...this.#existing(at).images.values()].find((one) => one.id === id);
+    if (image === undefined) throw fail('IMAGE_NOT_FOUND', { image: specOf({ ...at, image: `id ${id}` }) });
+    return image;
+  }
+}
+
+const emptyNamespace = (): Namespace => ({ images: new Map(), records: new Map() });
+const specOf = (at: ImageRef): string => [at.pool, ...(at.namespace === '' ? [] : [at.namespace]), at.image].join('/');
+const poolMissing = (at: PoolRef, pool: string): Error => fail('POOL_NOT_FOUND', { pool, cluster: at.access.cluster });
+
+function headOf({ id, sizeBytes, spec, metadata }: MemoryImage): ImageHead {
+  const sorted = new Map([...metadata].sort(([a], [b]) => byBytes(a, b)));
+  const objectSizeBytes = spec.objectSizeBytes ?? OBJECT_BYTES;
+  return { id, sizeBytes, objectSizeBytes, features: [...spec.features], metadata: sorted };
+}

@@ -1,0 +1,136 @@
+/** A real driver process of the tests: its own socket, state directory, node id and log; it may be killed and started again. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, open, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect, type Services } from './calls.js';
+
+const MAIN = path.resolve('dist/src/main.js');
+const READY_MS = 30_000;
+const DRAIN_MS = 30_000;
+const PROBE_MS = 2_000;
+const POLL_MS = 30;
+
+export interface DriverOptions {
+  readonly name: string;
+  readonly nodeId: string;
+  readonly directory: string;
+  readonly clustersFile: string;
+  readonly services?: string;
+  readonly arguments?: readonly string[];
+}
+
+export class Driver {
+  readonly name: string;
+  readonly nodeId: string;
+  readonly socket: string;
+  readonly stateDir: string;
+  readonly logFile: string;
+  readonly #options: DriverOptions;
+  #child: ChildProcess | undefined;
+  #ended: Promise<string> = Promise.resolve('never started');
+  #calls: Services | undefined;
+
+  constructor(options: DriverOptions) {
+    const { name, nodeId, directory } = options;
+    this.#options = options;
+    this.name = name;
+    this.nodeId = nodeId;
+    this.socket = path.join(directory, `${name}.sock`);
+    this.stateDir = path.join(directory, `${name}-state`);
+    this.logFile = path.join(directory, `${name}.log`);
+  }
+
+  get calls(): Services {
+    if (this.#calls === undefined) throw new Error(`${this.name} does not run`);
+    return this.#calls;
+  }
+
+  get controller(): Services['controller'] {
+    return this.calls.controller;
+  }
+
+  get node(): Services['node'] {
+    return this.calls.node;
+  }
+
+  get identity(): Services['identity'] {
+    return this.calls.identity;
+  }
+
+  get pid(): number {
+    const pid = this.#child?.pid;
+    if (pid === undefined) throw new Error(`${this.name} does not run`);
+    return pid;
+  }
+
+  /** Start the process and wait until it is ready, or only until it listens. */
+  async start(until: 'ready' | 'listening' = 'ready'): Promise<this> {
+    await mkdir(this.#options.directory, { recursive: true });
+    const log = await open(this.logFile, 'a', 0o600);
+    const child = spawn(process.execPath, this.#arguments(), { stdio: ['ignore', log.fd, log.fd] });
+    await log.close();
+    this.#child = child;
+    this.#ended = new Promise((resolve) => {
+      child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code ?? 0}`));
+      child.once('error', (error) => resolve(error.message));
+    });
+    this.#calls = connect(this.socket);
+    await this.#await(until);
+    return this;
+  }
+
+  #arguments(): readonly string[] {
+    const { nodeId, clustersFile, services = 'identity,controller,node' } = this.#options;
+    return [
+      MAIN,
+      ...['--endpoint', `unix://${this.socket}`, '--clusters', clustersFile, '--node-id', nodeId],
+      ...['--state-dir', this.stateDir, '--services', services, '--log-level', 'trace'],
+      ...(this.#options.arguments ?? []),
+    ];
+  }
+
+  async #await(until: 'ready' | 'listening'): Promise<void> {
+    const last = performance.now() + READY_MS;
+    for (;;) {
+      const answer = await this.identity.Probe({}, PROBE_MS).catch(() => undefined);
+      if (answer?.ready?.value === true || (answer !== undefined && until === 'listening')) return;
+      const state = await Promise.race([this.#ended, sleep(POLL_MS, 'running')]);
+      if (state !== 'running' || performance.now() > last) {
+        throw new Error(`${this.name} is not ${until} (${state}): ${(await this.log()).slice(-2_000)}`);
+      }
+    }
+  }
+
+  /** End it by a signal and wait for that; how it ended: `exit code 0`, `SIGKILL`. */
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<string> {
+    if (this.#child === undefined) return 'exit code 0';
+    this.#child.kill(signal);
+    const stubborn = setTimeout(() => this.#child?.kill('SIGKILL'), DRAIN_MS);
+    const how = await this.#ended;
+    clearTimeout(stubborn);
+    this.#calls?.close();
+    this.#child = undefined;
+    this.#calls = undefined;
+    return how;
+  }
+
+  /** All that it has logged so far. */
+  log(): Promise<string> {
+    return readFile(this.logFile, 'utf8').catch(() => '');
+  }
+
+  /** A directory that exists, as the orchestrator makes it before a stage. */
+  async stagingPath(volume: string): Promise<string> {
+    const directory = path.join(this.#options.directory, this.name, 'staging', volume.replaceAll('/', '~'));
+    await mkdir(directory, { recursive: true });
+    return directory;
+  }
+
+  /** A path that does not exist in a directory that does, as the orchestrator leaves it before a publish. */
+  async targetPath(volume: string, pod: string): Promise<string> {
+    const directory = path.join(this.#options.directory, this.name, 'pods', pod, volume.replaceAll('/', '~'));
+    await mkdir(directory, { recursive: true });
+    return path.join(directory, 'mount');
+  }
+}

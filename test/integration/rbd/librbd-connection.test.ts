@@ -1,0 +1,144 @@
+/** Connections that fail, hang, are evicted or idle: each gets its own error, and the next call a connection that works. */
+import { createServer } from 'node:net';
+import type { Server } from 'node:net';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { Secret } from '../../../src/model/secret.js';
+import type { ClusterAccess } from '../../../src/rbd/port.js';
+import type { Librbd } from '../../../src/rbd/librbd/supervisor.js';
+import { accessAs, admin, cluster } from '../ceph.js';
+import { realGround, startLibrbd } from './librbd.js';
+import { refused, soon, spec } from './port.contract.js';
+import type { Ground } from './port.contract.js';
+
+/** Nobody listens there, on any machine. */
+const DEAF = '127.66.6.6:6789';
+
+let ground: Ground;
+let fresh: Librbd | undefined;
+beforeAll(async () => void (ground = await realGround('connection')));
+afterAll(() => ground.close());
+afterEach(() => fresh?.close());
+const start = (...args: Parameters<typeof startLibrbd>): Librbd => (fresh = startLibrbd(...args));
+const image = (access: ClusterAccess = ground.at.access) => ({ ...ground.at, access, image: 'anything' });
+
+describe('a user the cluster does not take', () => {
+  it.each([
+    ['with another key', { key: new Secret('AQDdAVxnAAAAABAAqKZyfvbOBMsQ2GvTJm0AnA==') }],
+    ['with an empty key', { key: new Secret('') }],
+    ['with a key that is no key', { key: new Secret('not-even-base64') }],
+    ['that does not exist', { user: 'nobody-knows-me' }],
+  ])('%s is refused as such', async (_, change) => {
+    const message = await refused(
+      start().head(image({ ...accessAs('controller'), ...change }), soon()),
+      'CLUSTER_AUTH_FAILED',
+    );
+    expect(message).toContain('dev');
+    expect(message).not.toContain('not-even-base64');
+  });
+
+  it('without caps for the pool is told what it may not', async () => {
+    const key = await admin().ceph(['auth', 'get-or-create-key', 'client.it-looker', 'mon', 'allow r'], soon());
+    try {
+      const access = { ...accessAs('controller'), user: 'it-looker', key: new Secret(key.trim()) };
+      expect(await refused(start().createImage(image(access), spec(), soon()), 'CEPH_DENIED')).toContain('it-looker');
+    } finally {
+      await admin().ceph(['auth', 'rm', 'client.it-looker'], soon());
+    }
+  });
+});
+
+describe('a monitor that cannot be reached', () => {
+  let silent: Server;
+  beforeAll(async () => {
+    silent = createServer(() => undefined).listen(0, '127.66.6.7');
+    await once(silent, 'listening');
+  });
+  afterAll(() => silent.close());
+  const addresses = (): [string, string][] => {
+    const bound = silent.address();
+    const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
+    return [
+      ['nobody listens', DEAF],
+      ['it accepts and never answers', `v2:127.66.6.7:${port}`],
+    ];
+  };
+
+  it('fails when Ceph gives up', async () => {
+    for (const [, address] of addresses()) {
+      const access = { ...accessAs('controller'), monitors: [address] };
+      const begin = performance.now();
+      await refused(start({ connectSeconds: 1 }).head(image(access), soon()), 'CLUSTER_UNREACHABLE');
+      expect(performance.now() - begin).toBeLessThan(4_000);
+      await fresh?.close();
+    }
+  });
+
+  it('fails at the deadline where that is earlier, and does not keep other clusters waiting', async () => {
+    const port = start({ connectSeconds: 3, threads: 8 });
+    const sick = addresses().flatMap(([, address]) => {
+      const access = { ...accessAs('controller'), monitors: [address] };
+      return Array.from({ length: 30 }, () => refused(port.head(image(access), soon(500)), 'DEADLINE'));
+    });
+    const begin = performance.now();
+    expect(await port.head(image(), soon())).toBeUndefined();
+    expect(performance.now() - begin).toBeLessThan(2_500);
+    await Promise.all(sick);
+    expect(performance.now() - begin).toBeLessThan(3_000);
+  });
+
+  it('that has no address at all is told from one that is silent', async () => {
+    const access = { ...accessAs('controller'), monitors: [] };
+    expect(await refused(start().head(image(access), soon()), 'CLUSTER_UNREACHABLE')).toContain('malformed');
+  });
+});
+
+describe('a connection', () => {
+  it('of a client that was evicted says so once, and the next call has another', async () => {
+    const port = start();
+    const { instance } = await port.identify(ground.at.access, soon());
+    await port.setRecords(ground.at, 'berth.evicted', new Map([['a', '1']]), soon());
+    await admin().ceph(['osd', 'blocklist', 'add', instance, '60'], soon());
+    try {
+      // The monitor has said yes; the OSD and we hear of it a moment later.
+      let evicted: unknown;
+      for (const deadline = soon(20_000); evicted === undefined && !deadline.expired; ) {
+        evicted = await port
+          .setRecords(ground.at, 'berth.evicted', new Map([['a', '2']]), soon())
+          .catch((e: unknown) => e);
+      }
+      expect(evicted).toMatchObject({ code: 'CLIENT_EVICTED', status: 'UNAVAILABLE' });
+      await port.setRecords(ground.at, 'berth.evicted', new Map([['a', '3']]), soon());
+      expect((await port.identify(ground.at.access, soon())).instance).not.toBe(instance);
+    } finally {
+      await admin().ceph(['osd', 'blocklist', 'rm', instance], soon());
+    }
+  });
+
+  it('is shared by all first callers', async () => {
+    const port = start();
+    const all = await Promise.all(Array.from({ length: 20 }, () => port.identify(ground.at.access, soon())));
+    expect(new Set(all.map(({ instance }) => instance)).size).toBe(1);
+    expect(all[0]!.fsid).toBe(cluster().fsid);
+  });
+
+  it('that is idle is closed, and made again when it is needed', async () => {
+    const port = start({ idleMs: 150 });
+    const first = await port.identify(ground.at.access, soon());
+    const threads = () => readdirSync(`/proc/${port.workerPid()!}/task`).length;
+    const busy = threads();
+    for (const deadline = soon(5_000); threads() >= busy && !deadline.expired; ) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(threads()).toBeLessThan(busy);
+    expect((await port.identify(ground.at.access, soon())).instance).not.toBe(first.instance);
+  });
+
+  it('survives that its idle time is over in the middle of many calls', async () => {
+    const port = start({ idleMs: 0 });
+    for (let n = 0; n < 100; n++) expect(await port.head(image(), soon())).toBeUndefined();
+    const many = await Promise.all(Array.from({ length: 100 }, () => port.head(image(), soon())));
+    expect(many.every((one) => one === undefined)).toBe(true);
+  });
+});

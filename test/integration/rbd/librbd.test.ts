@@ -1,0 +1,5 @@
+/** librbd on a real cluster keeps the contract of RbdPort, with Berth's least-privilege user. */
+import { realGround } from './librbd.js';
+import { describeRbdPort } from './port.contract.js';
+
+describeRbdPort('librbd', () => realGround('contract'));

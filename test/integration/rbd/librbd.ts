@@ -1,0 +1,72 @@
+/** librbd for tests: the compiled worker (Node 20 cannot fork TypeScript), and another client that writes, snapshots and watches. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { createLog } from '../../../src/observe/log.js';
+import type { ImageRef } from '../../../src/rbd/port.js';
+import { createLibrbd } from '../../../src/rbd/librbd/supervisor.js';
+import type { Librbd, LibrbdOptions } from '../../../src/rbd/librbd/supervisor.js';
+import { keyringOf, layoutOf } from '../../../src/dev/ceph/layout.js';
+import { accessAs, admin, cluster, isolatedNamespace } from '../ceph.js';
+import { soon } from './port.contract.js';
+import type { Ground } from './port.contract.js';
+
+/** `npm run test:integration` builds it first. */
+export const WORKER = path.resolve('dist/src/rbd/librbd/worker.js');
+
+export const startLibrbd = (options: Partial<LibrbdOptions> = {}): Librbd =>
+  createLibrbd({ log: createLog('silent'), workerPath: WORKER, ...options });
+
+const where = ({ pool, namespace, image }: ImageRef): string[] => [
+  '--pool',
+  pool,
+  '--namespace',
+  namespace,
+  '--image',
+  image,
+];
+
+/** `rbd watch`: a client of its own that holds a watch as a mapped image would. */
+async function watch(at: ImageRef): Promise<{ address: string; stop(): Promise<void> }> {
+  const layout = layoutOf(cluster().clusterDirectory);
+  const identity = ['-c', layout.conf, '--id', 'admin', '--keyring', keyringOf(layout, 'client.admin')];
+  const child = spawn('rbd', [...identity, 'watch', ...where(at)], { stdio: ['pipe', 'ignore', 'ignore'] });
+  const gone = once(child, 'exit');
+  const stop = async (): Promise<void> => {
+    child.stdin.end('\n');
+    const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
+    await gone;
+    clearTimeout(timer);
+  };
+  try {
+    for (const deadline = soon(15_000); !deadline.expired; ) {
+      const text = await admin().rbd(['status', ...where(at), '--format', 'json'], soon());
+      const [watcher] = (JSON.parse(text) as { watchers: { address: string }[] }).watchers;
+      if (watcher !== undefined) return { address: watcher.address, stop };
+    }
+    throw new Error('rbd watch did not begin to watch');
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** A namespace of its own and everything the contract asks for there. */
+export async function realGround(label: string, port = startLibrbd()): Promise<Ground> {
+  const place = await isolatedNamespace(label);
+  const rbd = async (...args: string[]): Promise<void> => {
+    await admin().rbd(args, soon(60_000));
+  };
+  return {
+    port,
+    at: { access: accessAs('controller'), pool: place.pool, namespace: place.namespace },
+    write: (at) => rbd('bench', ...where(at), '--io-type', 'write', '--io-size', '4K', '--io-total', '4K'),
+    snapshot: (at, name) => rbd('snap', 'create', '--no-progress', ...where(at), '--snap', name),
+    removeSnapshot: (at, name) => rbd('snap', 'rm', '--no-progress', ...where(at), '--snap', name),
+    watch,
+    close: async () => {
+      await port.close();
+      await place.remove();
+    },
+  };
+}

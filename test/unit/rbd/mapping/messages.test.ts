@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import { isBerthError } from '../../../../src/model/errors.js';
+import { explainQemu, saysAbsent, saysReadOnly } from '../../../../src/rbd/mapping/qemu-messages.js';
+import { explainRbd, lastWords, saysBusy, saysNotMapped } from '../../../../src/rbd/mapping/rbd-messages.js';
+import { abilities, explainRbdNbd, parseListMapped } from '../../../../src/rbd/mapping/rbd-nbd-messages.js';
+import { mapRequest } from './kernel-fixture.js';
+
+describe('what rbd says', () => {
+  // Printed by rbd 16.2.15 on this project's development cluster and in its kernel test guest.
+  it.each([
+    [2, 'rbd: error opening image nope: (2) No such file or directory', 'IMAGE_NOT_FOUND'],
+    [2, "rbd: error opening pool 'nope': (2) No such file or directory", 'POOL_NOT_FOUND'],
+    [2, "rbd: namespace 'nons' does not exist.", 'NAMESPACE_NOT_FOUND'],
+    [22, "rbd: unknown map option 'bogus'\nrbd: couldn't parse map options", 'PARAMETER_INVALID'],
+    [6, 'rbd: sysfs write failed\nRBD image feature set mismatch. You can disable features', 'FEATURES_UNSUPPORTED'],
+    [6, 'rbd: sysfs write failed\nrbd: map failed: (6) No such device or address', 'FEATURES_UNSUPPORTED'],
+    [2, 'rbd: failed to load rbd kernel module (1)\nrbd: sysfs write failed', 'MAPPER_UNAVAILABLE'],
+    [2, 'rbd: failed to get mon address (possible ms_mode mismatch)', 'MAP_FAILED'],
+    [1, 'rbd: error opening image i0: (1) Operation not permitted', 'CEPH_DENIED'],
+    [13, "rbd: couldn't connect to the cluster!", 'CLUSTER_AUTH_FAILED'],
+    [110, "rbd: couldn't connect to the cluster!", 'CLUSTER_UNREACHABLE'],
+    [108, "rbd: couldn't connect to the cluster!", 'CLIENT_EVICTED'],
+    [30, 'rbd: sysfs write failed\nrbd: map failed: (30) Read-only file system', 'MAP_FAILED'],
+    [5, 'rbd: sysfs write failed\nrbd: map failed: (5) Input/output error', 'MAP_FAILED'],
+  ])('exit code %i, %j is %s', (exitCode, stderr, code) => {
+    expect(explainRbd({ exitCode, stderr }, mapRequest(), 'krbd').code).toBe(code);
+  });
+
+  it('shows the last line that says something', () => {
+    const stderr =
+      '2026-11-20T23:50:22.085+0000 7f041 -1 monclient: x\nrbd: map failed: (5)\nIn some cases useful info is found in syslog - try "dmesg | tail".';
+    expect(lastWords({ exitCode: 5, stderr })).toBe('rbd: map failed: (5) (exit code 5)');
+    expect(lastWords({ exitCode: 1, stderr: '' })).toBe('no message (exit code 1)');
+  });
+
+  it('tells busy from not mapped', () => {
+    const busy = { exitCode: 16, stderr: 'rbd: sysfs write failed\nrbd: unmap failed: (16) Device or resource busy' };
+    const absent = {
+      exitCode: 22,
+      stderr: "rbd: '/dev/rbd0' is not a block device\nrbd: unmap failed: (22) Invalid argument",
+    };
+    expect([saysBusy(busy), saysNotMapped(busy)]).toEqual([true, false]);
+    expect([saysBusy(absent), saysNotMapped(absent)]).toEqual([false, true]);
+  });
+});
+
+describe('what rbd-nbd says', () => {
+  it.each([
+    [
+      'monclient(hunting): handle_auth_bad_method server allowed_methods []\nfailed to fetch mon config',
+      'CLUSTER_AUTH_FAILED',
+    ],
+    ['failed to fetch mon config (--no-mon-config to skip)', 'CLUSTER_UNREACHABLE'],
+    ['rbd-nbd: failed to find unused device', 'MAPPER_UNAVAILABLE'],
+    ['rbd-nbd: failed to open device: /dev/nbd9', 'MAPPER_UNAVAILABLE'],
+    ['rbd-nbd: unknown args: --bogus', 'PARAMETER_INVALID'],
+  ])('%j is %s', (stderr, code) => {
+    expect(explainRbdNbd({ exitCode: 1, stderr }, mapRequest())?.code).toBe(code);
+  });
+
+  it('leaves anything else to be asked elsewhere', () => {
+    expect(explainRbdNbd({ exitCode: 1, stderr: '' }, mapRequest())).toBeUndefined();
+  });
+
+  it('tells what it can do, and what is mapped', () => {
+    expect(abilities('--try-netlink --show-cookie --cookie --io-timeout')).toEqual({
+      netlink: true,
+      cookie: true,
+      reattachTimeout: false,
+      ioTimeout: true,
+    });
+    const text =
+      '[{"id":7,"pool":"p","namespace":"n","image":"i","snap":"-","device":"/dev/nbd0","cookie":"c"},{"id":8},null]';
+    expect(parseListMapped(text)).toEqual([
+      { device: '/dev/nbd0', pool: 'p', namespace: 'n', image: 'i', snapshot: '-' },
+    ]);
+    expect(parseListMapped('')).toEqual([]);
+    expect(parseListMapped('{}')).toEqual([]);
+  });
+});
+
+describe('what QEMU says', () => {
+  // Printed by qemu-storage-daemon 7.2 on this project's development cluster.
+  it.each([
+    ['error connecting: Permission denied', 'CLUSTER_AUTH_FAILED'],
+    ['error connecting: Invalid argument', 'CLUSTER_AUTH_FAILED'],
+    ['Base64 data contains invalid characters', 'CLUSTER_AUTH_FAILED'],
+    ['error connecting: Connection timed out', 'CLUSTER_UNREACHABLE'],
+    ['error connecting: Cannot send after transport endpoint shutdown', 'CLIENT_EVICTED'],
+    ['error opening pool nope: No such file or directory', 'POOL_NOT_FOUND'],
+    ["namespace 'nope' does not exist", 'NAMESPACE_NOT_FOUND'],
+    ['error reading header from nope: No such file or directory', 'IMAGE_NOT_FOUND'],
+    ['error reading header from i: Operation not permitted', 'CEPH_DENIED'],
+    ['error reading header from i: Connection timed out', 'CLUSTER_UNREACHABLE'],
+    ["Unknown driver 'rbd'", 'MAPPER_UNAVAILABLE'],
+    ['something new', 'MAP_FAILED'],
+  ])('%j is %s', (text, code) => {
+    expect(
+      isBerthError(explainQemu(text, mapRequest(), undefined)) && explainQemu(text, mapRequest(), undefined).code,
+    ).toBe(code);
+  });
+
+  it('tells what is absent and what is read-only', () => {
+    const absent = ["Export 'x' is not found", "Failed to find node with node-name='x'", "object 'x' not found"];
+    expect(absent.map(saysAbsent)).toEqual([true, true, true]);
+    expect(saysAbsent('Node x is in use')).toBe(false);
+    expect(saysReadOnly('Image is read-only')).toBe(true);
+  });
+});

@@ -1,0 +1,41 @@
+/** The fake keeps the contract that librbd keeps, and fails when a test wants it to. */
+import { describe, expect, it } from 'vitest';
+import { fail } from '../../../src/model/errors.js';
+import { Secret } from '../../../src/model/secret.js';
+import type { ImageRef, PoolRef } from '../../../src/rbd/port.js';
+import { MemoryRbd } from '../../fakes/rbd-memory.js';
+import { describeRbdPort, refused, soon, spec } from '../../integration/rbd/port.contract.js';
+
+const access = { cluster: 'fake', monitors: ['192.0.2.1'], user: 'u', key: new Secret('k') };
+const at: PoolRef = { access, pool: 'pool', namespace: 'ours' };
+
+describeRbdPort('the fake', () => {
+  const port = new MemoryRbd('pool/ours');
+  const image = (one: ImageRef) => port.image(one)!;
+  return Promise.resolve({
+    port,
+    at,
+    write: (one) => Promise.resolve(void (image(one).written = true)),
+    snapshot: (one, name) => Promise.resolve(void image(one).snapshots.push(name)),
+    removeSnapshot: (one) => Promise.resolve(void (image(one).snapshots = [])),
+    watch: (one) => {
+      const address = '10.0.0.7:0/4242';
+      image(one).watchers = [{ address, client: 7n }];
+      return Promise.resolve({ address, stop: () => Promise.resolve(void (image(one).watchers = [])) });
+    },
+    close: () => port.close(),
+  });
+});
+
+describe('the fake', () => {
+  it('fails the next call of an operation as told, once', async () => {
+    const port = new MemoryRbd('pool/ours');
+    port.failNext('createImage', () => fail('CEPH_FULL', { pool: 'pool' }));
+    const image = { ...at, image: 'a' };
+    expect(await port.head(image, soon())).toBeUndefined();
+    await refused(port.createImage(image, spec(), soon()), 'CEPH_FULL');
+    expect(port.image(image)).toBeUndefined();
+    await port.createImage(image, spec(), soon());
+    expect(port.calls.map(({ operation }) => operation)).toEqual(['head', 'createImage', 'createImage']);
+  });
+});

@@ -1,0 +1,167 @@
+/** One operation a volume: joins, refusals, deadlines, and never a key that stays behind. */
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Deadline } from '../../../src/model/deadline.js';
+import { fail } from '../../../src/model/errors.js';
+import { Operations, type Operation } from '../../../src/volume/operations.js';
+
+const attach = { op: 'attach', fingerprint: 'node-a' };
+const soon = (): Deadline => Deadline.after(10_000);
+
+/** A body that waits until it is let go. */
+function held<T>() {
+  let end: (value: T) => void = () => undefined;
+  let breakOff: (error: Error) => void = () => undefined;
+  const result = new Promise<T>((resolve, reject) => {
+    end = resolve;
+    breakOff = reject;
+  });
+  let operation: Operation | undefined;
+  const body = vi.fn((given: Operation) => {
+    operation = given;
+    return result;
+  });
+  return { body, end, breakOff, step: (name: string) => operation?.step(name) };
+}
+
+const unhandled = vi.fn();
+beforeEach(() => {
+  unhandled.mockReset();
+  process.on('unhandledRejection', unhandled);
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('unhandledRejection', unhandled);
+  expect(unhandled).not.toHaveBeenCalled();
+});
+
+describe('the same request', () => {
+  it('joins the one that runs and gets its result', async () => {
+    const operations = new Operations();
+    const first = held<string>();
+    const second = held<string>();
+    const calls = [operations.run('v', attach, soon(), first.body), operations.run('v', attach, soon(), second.body)];
+    first.end('done');
+    expect(await Promise.all(calls)).toEqual(['done', 'done']);
+    expect(second.body).not.toHaveBeenCalled();
+  });
+
+  it('joins the failure too', async () => {
+    const operations = new Operations();
+    const first = held<string>();
+    const calls = [operations.run('v', attach, soon(), first.body), operations.run('v', attach, soon(), first.body)];
+    first.breakOff(fail('CEPH_FULL', { pool: 'p' }));
+    const both = await Promise.allSettled(calls);
+    expect(both).toMatchObject([{ reason: { code: 'CEPH_FULL' } }, { reason: { code: 'CEPH_FULL' } }]);
+    expect(first.body).toHaveBeenCalledTimes(1);
+  });
+
+  it('runs anew once the first has ended', async () => {
+    const operations = new Operations();
+    expect(await operations.run('v', attach, soon(), () => Promise.resolve(1))).toBe(1);
+    expect(await operations.run('v', attach, soon(), () => Promise.resolve(2))).toBe(2);
+  });
+});
+
+describe('another request', () => {
+  it.each([
+    ['another operation', { op: 'detach', fingerprint: 'node-a' }],
+    ['other arguments', { op: 'attach', fingerprint: 'node-b' }],
+  ])('(%s) is told what runs, at which step and since when', async (_what, what) => {
+    vi.useFakeTimers();
+    const operations = new Operations();
+    const first = held<string>();
+    const running = operations.run('c/p/i', attach, soon(), first.body);
+    first.step('holder record');
+    vi.advanceTimersByTime(1500);
+    const refused = operations.run('c/p/i', what, soon(), () => Promise.reject(new Error('must not run')));
+    await expect(refused).rejects.toMatchObject({ code: 'BUSY', status: 'ABORTED' });
+    await expect(refused).rejects.toThrow('c/p/i: attach is running since 1500 ms at step holder record;');
+    first.end('done');
+    await running;
+  });
+
+  it('of another volume does not wait', async () => {
+    const operations = new Operations();
+    const first = held<string>();
+    const running = operations.run('v', attach, soon(), first.body);
+    expect(await operations.run('w', attach, soon(), () => Promise.resolve('w'))).toBe('w');
+    expect(operations.size).toBe(1);
+    first.end('v');
+    await running;
+    expect(operations.size).toBe(0);
+  });
+
+  it('in the same tick does not slip past: the key is taken before anything is awaited', async () => {
+    const operations = new Operations();
+    const body = vi.fn(() => Promise.resolve('x'));
+    const ops = ['attach', 'detach', 'delete', 'expand'];
+    const calls = ops.map((op) => operations.run('v', { op, fingerprint: '' }, soon(), body));
+    expect(operations.size).toBe(1);
+    const states = (await Promise.allSettled(calls)).map((one) => one.status);
+    expect(states).toEqual(['fulfilled', 'rejected', 'rejected', 'rejected']);
+    expect(body).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('a deadline', () => {
+  it('of one caller ends its wait and not the operation, which a retry joins', async () => {
+    vi.useFakeTimers();
+    const operations = new Operations();
+    const first = held<string>();
+    const hurried = operations.run('v', attach, Deadline.after(50), first.body);
+    const patient = operations.run('v', attach, soon(), first.body);
+    first.step('map');
+    const late = expect(hurried).rejects.toThrow(/DEADLINE: attach of v \(step map, running since 5\d ms\) did not end/);
+    await vi.advanceTimersByTimeAsync(51);
+    await late;
+    expect(operations.size).toBe(1);
+    const retry = operations.run('v', attach, soon(), first.body);
+    first.end('done');
+    expect(await Promise.all([patient, retry])).toEqual(['done', 'done']);
+    expect(first.body).toHaveBeenCalledTimes(1);
+    expect(operations.size).toBe(0);
+  });
+
+  it('that has passed already is an answer at once', async () => {
+    const operations = new Operations();
+    const first = held<string>();
+    const call = operations.run('v', attach, Deadline.after(-1), first.body);
+    await expect(call).rejects.toMatchObject({ code: 'DEADLINE' });
+    first.end('x');
+  });
+
+  it('leaves no timer behind', async () => {
+    vi.useFakeTimers();
+    const operations = new Operations();
+    await operations.run('v', attach, soon(), () => Promise.resolve());
+    await operations.run('v', attach, soon(), () => Promise.reject(new Error('x'))).catch(() => undefined);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('a failure', () => {
+  it.each<[string, () => Promise<void>]>([
+    ['later', () => Promise.reject(new Error('no'))],
+    [
+      'at once',
+      () => {
+        throw new Error('no');
+      },
+    ],
+  ])('that comes %s frees the key', async (_when, body) => {
+    const operations = new Operations();
+    await expect(operations.run('v', attach, soon(), body)).rejects.toThrow('no');
+    expect(operations.size).toBe(0);
+    expect(await operations.run('v', { op: 'delete', fingerprint: '' }, soon(), () => Promise.resolve('ok'))).toBe('ok');
+  });
+
+  it('that comes after its last caller has gone ends nothing', async () => {
+    const operations = new Operations();
+    const first = held<string>();
+    await expect(operations.run('v', attach, Deadline.after(1), first.body)).rejects.toMatchObject({ code: 'DEADLINE' });
+    first.breakOff(new Error('nobody listens'));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(operations.size).toBe(0);
+  });
+});
