@@ -21,7 +21,11 @@ export function readSecrets(secrets: Readonly<Record<string, string>>): Credenti
   }
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(userID))
     throw fail('SECRETS_INVALID', { why: 'userID is no cephx user name' });
-  return { user: userID, key: new Secret(userKey.trim()) };
+  const key = userKey.trim();
+  if (key === '') throw fail('SECRETS_INVALID', { why: 'userKey is missing or empty' });
+  // It goes into option lists and key files, one line each; a key is base64 and nothing else.
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(key)) throw fail('SECRETS_INVALID', { why: 'userKey is no cephx key' });
+  return { user: userID, key: new Secret(key) };
 }
 
 export function readRange(range: CapacityRange__Output | null): SizeRange | undefined {

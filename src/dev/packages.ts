@@ -5,7 +5,7 @@ import type { Exec } from '../host/exec.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 
-interface Need {
+export interface Need {
   /** A program's name, or a library's path below a library directory. */
   readonly what: string;
   /** The Debian package that brings it. */
@@ -66,16 +66,17 @@ const libraryPaths = (what: string, directories: readonly string[]): readonly st
       : [path.join(directory, what)],
   );
 
-/** What is not on this machine. */
-async function missing(): Promise<readonly Need[]> {
+/** What is not on this machine, of what every development cluster needs and of `more` programs. */
+async function missing(more: readonly Need[]): Promise<readonly Need[]> {
   // A login shell of an ordinary user has no sbin in its PATH, the programs are there all the same.
   const bins = [...(process.env['PATH'] ?? '').split(':').filter(Boolean), '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
   const libraries = await libraryDirectories();
+  const programs = [...PROGRAMS, ...more];
   const found = await Promise.all([
-    ...PROGRAMS.map((need) => anyExists(bins.map((bin) => path.join(bin, need.what)))),
+    ...programs.map((need) => anyExists(bins.map((bin) => path.join(bin, need.what)))),
     ...LIBRARIES.map((need) => anyExists(libraryPaths(need.what, libraries))),
   ]);
-  return [...PROGRAMS, ...LIBRARIES].filter((_, index) => found[index] === false);
+  return [...programs, ...LIBRARIES].filter((_, index) => found[index] === false);
 }
 
 async function isDebianFamily(): Promise<boolean> {
@@ -83,16 +84,33 @@ async function isDebianFamily(): Promise<boolean> {
   return /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(release);
 }
 
+/** What the check asks of the machine; tests answer for another one. */
+export interface Machine {
+  missing(): Promise<readonly Need[]>;
+  mayInstall(): Promise<boolean>;
+}
+
+/** This machine, which has to have `more` programs beside those of every development cluster. */
+export const thisMachine = (more: readonly Need[] = []): Machine => ({
+  missing: () => missing(more),
+  mayInstall: async () => process.getuid?.() === 0 && (await isDebianFamily()),
+});
+
 /**
  * Check, and as root on a Debian family system install, what the development cluster needs; `say` is told before anything is
  * installed. PACKAGES_MISSING where we may not install or something is still missing afterwards; COMMAND_FAILED from apt-get.
  */
-export async function ensurePackages(exec: Exec, say: (line: string) => void, deadline: Deadline): Promise<void> {
-  const lacks = await missing();
+export async function ensurePackages(
+  exec: Exec,
+  say: (line: string) => void,
+  deadline: Deadline,
+  machine = thisMachine(),
+): Promise<void> {
+  const lacks = await machine.missing();
   if (lacks.length === 0) return;
   const packages = [...new Set(lacks.map((need) => need.comesWith))];
   const describe = (needs: readonly Need[]): string => needs.map((need) => need.what).join(', ');
-  if (process.getuid?.() !== 0 || !(await isDebianFamily())) {
+  if (!(await machine.mayInstall())) {
     throw fail('PACKAGES_MISSING', { what: describe(lacks), packages: packages.join(' ') });
   }
   say(`this machine lacks ${describe(lacks)}; installing the packages ${packages.join(' ')} with apt-get`);
@@ -100,6 +118,6 @@ export async function ensurePackages(exec: Exec, say: (line: string) => void, de
   const apt = ['-q', '-y', '-o', 'DPkg::Lock::Timeout=120'];
   await exec('apt-get', [...apt, 'update'], options);
   await exec('apt-get', [...apt, 'install', '--no-install-recommends', ...packages], options);
-  const still = await missing();
+  const still = await machine.missing();
   if (still.length > 0) throw fail('PACKAGES_MISSING', { what: describe(still), packages: packages.join(' ') });
 }

@@ -1,5 +1,5 @@
 /** The files that a CSI tool and the driver need for a development cluster: clusters.yaml, parameters.yaml, secrets.yaml, key files. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { stringify } from 'yaml';
 import type { FilesystemType } from '../model/capability.js';
@@ -48,8 +48,14 @@ export function growableFilesystem(status: string): FilesystemType {
 
 const pairs = ({ id, key }: CephUser): { userID: string; userKey: string } => ({ userID: id, userKey: key.reveal() });
 
+/** A file's mode is given only when it is made: one that is there already may be open to everybody. */
+async function writePrivate(file: string, text: string): Promise<void> {
+  await rm(file, { force: true });
+  await writeFile(file, text, { mode: 0o600, flag: 'wx' });
+}
+
 async function writeKey(file: string, user: CephUser): Promise<{ id: string; keyFile: string }> {
-  await writeFile(file, user.key.reveal(), { mode: 0o600 });
+  await writePrivate(file, user.key.reveal());
   return { id: user.id, keyFile: file };
 }
 
@@ -79,6 +85,6 @@ export async function writeSettings(directory: string, cluster: Cluster): Promis
   ]);
   await writeFile(files.clusters, toYaml({ clusters }));
   await writeFile(files.parameters, toYaml(parameters));
-  await writeFile(files.secrets, toYaml(secrets), { mode: 0o600 });
+  await writePrivate(files.secrets, toYaml(secrets));
   return files;
 }

@@ -22,7 +22,7 @@ const NEEDS: Readonly<Record<string, readonly string[]>> = {
 /** Why this set cannot be created; undefined where it can. */
 export function whyNotFeatures(names: readonly string[]): string | undefined {
   for (const name of names) {
-    const needs = NEEDS[name];
+    const needs = Object.hasOwn(NEEDS, name) ? NEEDS[name] : undefined;
     if (needs === undefined) return `"${name}" is none of ${Object.keys(NEEDS).join(', ')}`;
     const missing = needs.find((one) => !names.includes(one));
     if (missing !== undefined) return `${name} needs ${missing}`;

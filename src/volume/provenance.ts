@@ -1,4 +1,5 @@
 /** Whether an image may be formatted: only one that we made, that was never formatted, and only as the record foretold. */
+import { UNSIGNED_DATA } from '../host/filesystem.js';
 import { fail } from '../model/errors.js';
 import type { FilesystemType } from '../model/capability.js';
 
@@ -55,10 +56,7 @@ export type FormatDecision =
   | { readonly act: 'confirm'; readonly uuid: string }
   | { readonly act: 'refuse'; readonly why: string };
 
-/**
- * Decide from the record and the device together; `isEmpty` is what Ceph itself says of the image (no object ever written),
- * asked only where a format is on the table.
- */
+/** Decide from the record and the device together; before a `format` Ceph too is asked whether anything was ever written. */
 export function decideFormat(
   provenance: Provenance,
   found: Found,
@@ -89,6 +87,10 @@ function decideInterrupted(
 ): FormatDecision {
   if (readOnly) return { act: 'refuse', why: 'its formatting was begun and is asked for read-only' };
   if (type !== wanted) return { act: 'refuse', why: `its formatting as ${type} was begun, asked for ${wanted}` };
+  // A signature of something else (LUKS, LVM, a partition table) is nothing that our mkfs leaves: somebody used the image by hand.
+  if (found.kind === 'other' && found.what !== UNSIGNED_DATA) {
+    return { act: 'refuse', why: `its formatting was begun, yet it holds ${found.what}` };
+  }
   if (found.kind !== 'filesystem') return { act: 'repeat', uuid };
   // Both tools write the main superblock last, so our uuid there means that mkfs ended.
   if (found.type === type && found.uuid.toLowerCase() === uuid.toLowerCase()) return { act: 'confirm', uuid };

@@ -5,7 +5,7 @@ import type { JournalEntry } from '../journal/entry.js';
 import { isReaderMode, type Capability, type FilesystemType } from '../model/capability.js';
 import { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
-import type { Mapper, Mapping } from '../rbd/mapping/mapper.js';
+import type { Mapper, Mapping, MapRequest } from '../rbd/mapping/mapper.js';
 import { checkCapabilities } from './capability-rules.js';
 import { prepareFilesystem, recordRawUse } from './format.js';
 import { growIfSmaller } from './grow.js';
@@ -159,7 +159,7 @@ async function mapAndMount(room: NodeRoom, staging: Staging, operation: Operatio
   const options = record?.shape.mapOptions ?? '';
   const { readOnly } = request;
   const asked = { image: found.at, fsid: entry.fsid, readOnly, features: found.head.features, options };
-  const mapping = await mapper.map(asked, deadline);
+  const mapping = await mapAsAsked(mapper, asked, deadline);
   await mapper.resized(mapping, found.head.sizeBytes, deadline);
   const mapped: JournalEntry = { ...entry, mapping: { mapper: mapping.mapper, device: mapping.device, readOnly } };
   await room.journal.write(mapped);
@@ -170,6 +170,14 @@ async function mapAndMount(room: NodeRoom, staging: Staging, operation: Operatio
   }
   operation.step('journal');
   await room.journal.write({ ...mapped, state: 'staged' });
+}
+
+/** A mapping left by an earlier life of the plugin may be of the other kind: it goes, unless somebody uses it (UNMAP_BUSY). */
+async function mapAsAsked(mapper: Mapper, asked: MapRequest, deadline: Deadline): Promise<Mapping> {
+  const mapping = await mapper.map(asked, deadline);
+  if (mapping.readOnly === asked.readOnly) return mapping;
+  await mapper.unmap(mapping, deadline);
+  return mapper.map(asked, deadline);
 }
 
 async function mountDevice(

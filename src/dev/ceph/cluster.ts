@@ -31,6 +31,8 @@ export interface ClusterRequest {
   readonly directory: string;
   /** Pools beside nothing; the default is `hyper` alone. */
   readonly pools?: readonly PoolSpec[];
+  /** IPv4 address of this machine for a cluster that is made now; the default is a free loopback address. */
+  readonly address?: string;
 }
 
 interface Site {
@@ -123,8 +125,9 @@ async function addPools(site: Site, missing: readonly PoolSpec[], deadline: Dead
   return { ...site, record };
 }
 
-async function upLocked(exec: Exec, layout: Layout, wanted: readonly PoolSpec[], deadline: Deadline): Promise<Cluster> {
-  const record = (await readRecord(layout)) ?? (await newRecord(layout));
+async function upLocked(exec: Exec, layout: Layout, request: ClusterRequest, deadline: Deadline): Promise<Cluster> {
+  const wanted = request.pools ?? [{ name: DEFAULT_POOL, namespaces: [] }];
+  const record = (await readRecord(layout)) ?? (await newRecord(layout, request.address));
   const site: Site = { exec, layout, record, admin: adminOf(exec, layout) };
   const running = await runningDaemons(layout);
   const missing = lacking(record.pools, wanted);
@@ -153,8 +156,7 @@ export async function clusterUp(exec: Exec, request: ClusterRequest, deadline: D
   checkDirectoryName(layout.directory);
   const lock = await lockDirectory(layout.directory, 'change', 'bringing the cluster up', deadline);
   try {
-    const wanted = request.pools ?? [{ name: DEFAULT_POOL, namespaces: [] }];
-    return await upLocked(exec, layout, wanted, deadline);
+    return await upLocked(exec, layout, request, deadline);
   } finally {
     await lock.release();
   }

@@ -47,13 +47,13 @@ export async function writeRecord(layout: Layout, record: Record): Promise<void>
   await rename(temporary, layout.record);
 }
 
-/** Decide on an address and identities for a new cluster and write them down. */
-export async function newRecord(layout: Layout): Promise<Record> {
+/** Decide on identities for a new cluster, and on an address where the caller names none, and write them down. */
+export async function newRecord(layout: Layout, address?: string): Promise<Record> {
   const record: Record = {
     version: 1,
     fsid: randomUUID(),
     osdUuid: randomUUID(),
-    address: await freeAddress(layout.directory),
+    address: address ?? (await freeAddress(layout.directory)),
     sockets: fitsSockets(layout.run) ? layout.run : await mkdtemp(path.join(os.tmpdir(), 'berth-')),
     pools: [],
   };

@@ -12,6 +12,9 @@ export type Content =
   /** LUKS, LVM, a partition table, several signatures at once, or data that nobody knows. */
   | { readonly kind: 'other'; readonly what: string };
 
+/** `what` of an `other` that is not zero and bears no signature: somebody's data, or what a cut-short mkfs leaves. */
+export const UNSIGNED_DATA = 'data without a known signature';
+
 /** Filesystems and databases leave something in one of the two. */
 const EDGE_BYTES = 4n * 1024n * 1024n;
 /** blkid(8): found; nothing found; several signatures. */
@@ -32,7 +35,7 @@ export async function probe(exec: Exec, device: string, deadline: Deadline): Pro
   const tail = size > EDGE_BYTES ? size - EDGE_BYTES : 0n;
   for (const offset of new Set([0n, tail])) {
     if (!(await isZero(exec, device, offset, size < EDGE_BYTES ? size : EDGE_BYTES, deadline))) {
-      return { kind: 'other', what: 'data without a known signature' };
+      return { kind: 'other', what: UNSIGNED_DATA };
     }
   }
   return { kind: 'empty' };

@@ -57,12 +57,12 @@ export const deviceSize = async (device: string): Promise<number> =>
 
 /** Writes and syncs without a pause until it is told to stop; then says how often, or throws what went wrong. */
 export function keepWriting(target: string): () => Promise<number> {
-  let stopped = false;
+  const until = new AbortController();
   const work = (async () => {
     const file = await open(path.join(target, 'heartbeat'), 'a+');
     let count = 0;
     try {
-      while (!stopped) {
+      while (!until.signal.aborted) {
         await file.write(`beat ${count}\n`);
         await file.sync();
         count += 1;
@@ -77,7 +77,7 @@ export function keepWriting(target: string): () => Promise<number> {
   })();
   work.catch(() => undefined);
   return () => {
-    stopped = true;
+    until.abort();
     return work;
   };
 }

@@ -122,6 +122,11 @@ export class Site {
     return volume;
   }
 
+  /** An image that is no volume of ours: whoever made it ends it. */
+  adopt(id: string, capability: VolumeCapability, on: Driver): Volume {
+    return new Volume(id, capability, on, this.secrets());
+  }
+
   /** End every volume by the driver's own calls, whatever state a test left it in. */
   async endVolumes(): Promise<void> {
     const failures: unknown[] = [];

@@ -5,17 +5,17 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { LoopMapper } from '../../../src/rbd/mapping/loop.js';
-import { admin, scratchDirectory } from '../ceph.js';
+import { admin } from '../ceph.js';
 import {
   MIB,
   at,
   cleanUpAfterwards,
   execute,
   image,
-  kill,
   location,
   mount,
   node,
+  publish,
   request,
   soon,
   umount,
@@ -46,12 +46,9 @@ describe('use', () => {
 
   it('refuses to unmap a device that is published as a block volume or open in a process', async () => {
     const mapping = await mapper.map(request(await image()), soon());
-    const node = path.join(await scratchDirectory('block'), 'dev');
-    await writeFile(node, '');
-    await execute('mount', ['--bind', mapping.device, node]);
-    mounted.push(node);
-    await expect(mapper.unmap(mapping, soon())).rejects.toThrow(node);
-    await umount(node);
+    const published = await publish(mapping.device);
+    await expect(mapper.unmap(mapping, soon())).rejects.toThrow(published);
+    await umount(published);
     const holder = execFile('bash', ['-c', `exec 9<${mapping.device}; exec sleep 60`]);
     await sleep(300);
     try {

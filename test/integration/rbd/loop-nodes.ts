@@ -1,6 +1,6 @@
 /** Nodes with a loop mapper each, images in a namespace of their own, and the clean-up after both. */
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -63,6 +63,15 @@ export async function mount(device: string, options: readonly string[] = []): Pr
   const target = path.join(await scratchDirectory('mnt'), 'm');
   await mkdir(target);
   await execute('mount', [...options, device, target]);
+  mounted.push(target);
+  return target;
+}
+
+/** As a raw block volume is published: the device node bound to a file. */
+export async function publish(device: string): Promise<string> {
+  const target = path.join(await scratchDirectory('block'), 'dev');
+  await writeFile(target, '');
+  await execute('mount', ['--bind', device, target]);
   mounted.push(target);
   return target;
 }

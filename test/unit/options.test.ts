@@ -1,0 +1,100 @@
+/** The command line: defaults, environment, and a refusal that names the option for everything else. */
+import { describe, expect, it } from 'vitest';
+import { parseOptions, USAGE, type Options } from '../../src/options.js';
+
+const parse = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Options => {
+  const options = parseOptions(args, env);
+  if (typeof options === 'string') throw new Error(options);
+  return options;
+};
+const node = ['--node-id', 'n1'];
+
+describe('options', () => {
+  it('have defaults for all but the node', () => {
+    expect(parse(node)).toEqual({
+      ...{ endpoint: 'unix:///csi/csi.sock', clusters: '/etc/berth/clusters.yaml', nodeId: 'n1' },
+      ...{ stateDirectory: '/var/lib/berth', services: ['identity', 'controller', 'node'], mounter: 'auto' },
+      ...{ maxVolumes: undefined, logLevel: 'info' },
+    });
+  });
+
+  it('are read from the command line', () => {
+    const args = [
+      ...['--endpoint', 'unix:///e', '--clusters', '/c', '--node-id=n', '--state-dir', '/s', '--services', 'node'],
+      ...['--mounter', 'krbd', '--max-volumes-per-node', '12', '--log-level', 'debug'],
+    ];
+    expect(parse(args)).toEqual({
+      ...{ endpoint: 'unix:///e', clusters: '/c', nodeId: 'n', stateDirectory: '/s', services: ['identity', 'node'] },
+      ...{ mounter: 'krbd', maxVolumes: 12, logLevel: 'debug' },
+    });
+  });
+
+  it('are read from the environment, the command line first', () => {
+    const env = {
+      ...{ CSI_ENDPOINT: 'unix:///env', BERTH_CLUSTERS: '/env/c', NODE_ID: 'env', BERTH_STATE_DIR: '/env/s' },
+      ...{ BERTH_SERVICES: 'identity, controller' },
+    };
+    const all = { endpoint: 'unix:///env', clusters: '/env/c', nodeId: 'env', stateDirectory: '/env/s' };
+    expect(parse([], env)).toMatchObject({ ...all, services: ['identity', 'controller'] });
+    expect(parse(['--node-id', 'arg', '--services', 'node'], env)).toMatchObject({
+      ...{ ...all, nodeId: 'arg' },
+      services: ['identity', 'node'],
+    });
+  });
+
+  it('always serve identity, and each service once', () => {
+    expect(parse(['--services', 'controller,controller']).services).toEqual(['identity', 'controller']);
+  });
+
+  it('need no node where the node is not served', () => {
+    expect(parse(['--services', 'controller']).nodeId).toBe('');
+  });
+
+  it('take a node id of 256 bytes, which is what CSI allows', () => {
+    expect(parse(['--node-id', 'n'.repeat(256)]).nodeId).toHaveLength(256);
+  });
+
+  it.each<[string, readonly string[]]>([
+    ['node-id', []],
+    ['node-id', ['--node-id', '']],
+    ['node-id', ['--node-id', 'n'.repeat(257)]],
+    ['node-id', ['--node-id', 'é'.repeat(129)]],
+    ['services', [...node, '--services', '']],
+    ['services', [...node, '--services', 'group']],
+    ['services', [...node, '--services', 'node;controller']],
+    ['services', [...node, '--services', 'Node']],
+    ['state-dir', [...node, '--state-dir', 'state']],
+    ['state-dir', [...node, '--state-dir', '']],
+    ['mounter', [...node, '--mounter', 'rbd-nbd']],
+    ['mounter', [...node, '--mounter', '']],
+    ['log-level', [...node, '--log-level', 'verbose']],
+    ['log-level', [...node, '--log-level', 'INFO']],
+    ...['0', '-1', '1.5', 'many', '', 'NaN', 'Infinity'].map((count): [string, readonly string[]] => [
+      'max-volumes-per-node',
+      [...node, `--max-volumes-per-node=${count}`],
+    ]),
+    ['command line', [...node, '--endpont', 'unix:///e']],
+    ['command line', [...node, 'start']],
+    ['command line', [...node, '--endpoint']],
+    ['command line', [...node, '--help=yes']],
+    ['command line', ['-v']],
+  ])('refuse --%s in %j', (option, args) => {
+    expect(() => parseOptions(args, {})).toThrow(`BERTH_CONFIG_INVALID: configuration --${option}: `);
+  });
+
+  it('refuse a bad environment just the same', () => {
+    expect(() => parseOptions(node, { BERTH_SERVICES: 'nodes' })).toThrow(/--services/);
+    expect(() => parseOptions(node, { BERTH_STATE_DIR: 'var' })).toThrow(/--state-dir/);
+    expect(() => parseOptions([], { NODE_ID: 'n'.repeat(300) })).toThrow(/--node-id/);
+  });
+
+  it('give help and version before anything is checked', () => {
+    expect(parseOptions(['--help', '--services', 'nonsense'], {})).toBe('help');
+    expect(parseOptions(['--version'], {})).toBe('version');
+  });
+
+  it('are all in the usage', () => {
+    const known = ['endpoint', 'clusters', 'node-id', 'state-dir', 'services', 'mounter', 'max-volumes-per-node'];
+    for (const name of [...known, 'log-level', 'version', 'help']) expect(USAGE).toContain(`--${name}`);
+  });
+});

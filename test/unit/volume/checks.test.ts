@@ -1,0 +1,61 @@
+/** What Probe's checks say of clusters and of the node's own registration. */
+import { describe, expect, it } from 'vitest';
+import { fail } from '../../../src/model/errors.js';
+import type { Mapper } from '../../../src/rbd/mapping/mapper.js';
+import { clustersAnswer, mapperWorks, nodeIsRegistered } from '../../../src/volume/checks.js';
+import type { NodeRoom } from '../../../src/volume/node-room.js';
+import { controllerRoom, place, soon } from './controller-room.js';
+
+const room = controllerRoom();
+const unreachable = (): Error => fail('CLUSTER_UNREACHABLE', { cluster: 'c1', why: 'no monitor answers' });
+
+describe('the clusters', () => {
+  it('are fine while one answers', async () => {
+    expect(await clustersAnswer(room.clusters, room.rbd, 'controller')(soon())).toBeUndefined();
+  });
+
+  it('are not while none does, and the reason is the cluster´s own', async () => {
+    room.rbd.failNext('identify', unreachable);
+    expect(await clustersAnswer(room.clusters, room.rbd, 'controller')(soon())).toMatch(/no monitor answers/);
+  });
+
+  it('without a user for the role say which one is missing', async () => {
+    expect(await clustersAnswer(room.clusters, room.rbd, 'node')(soon())).toMatch(/CREDENTIALS_MISSING.*users\.node/);
+  });
+});
+
+/** As much of a node's room as these checks use; the controller's user stands in for the node's. */
+function nodeRoom(mappers: readonly Pick<Mapper, 'name' | 'whyNot'>[]): NodeRoom {
+  const clusters = {
+    all: () => room.clusters.all(),
+    registry: (cluster: string) => room.clusters.registry(cluster, 'controller'),
+  };
+  const mapperFor = (): Promise<never> => Promise.reject(fail('MAPPER_UNAVAILABLE', { mapper: 'auto', why: 'none' }));
+  return { node: 'n1', clusters, rbd: room.rbd, mappers, now: room.now, mapperFor } as unknown as NodeRoom;
+}
+
+describe('the node', () => {
+  it('registers with the mappers that work, once and not on every probe', async () => {
+    const mappers = [
+      { name: 'krbd', whyNot: () => Promise.resolve('no module') },
+      { name: 'loop', whyNot: () => Promise.resolve(undefined) },
+    ] as const;
+    const check = nodeIsRegistered(nodeRoom(mappers), room.nodes, '0.1.0');
+    expect(await check(soon())).toBeUndefined();
+    expect(await check(soon())).toBeUndefined();
+    expect(room.rbd.calls.filter((one) => one.operation === 'setRecords')).toHaveLength(1);
+    const [line] = (await room.rbd.getRecords(place(), 'berth.nodes', ['n1'], soon())).values();
+    expect(JSON.parse(line!)).toMatchObject({ version: 1, node: 'n1', driver: '0.1.0', mappers: ['loop'] });
+  });
+
+  it('that could not register is not ready, and tries again', async () => {
+    const check = nodeIsRegistered(nodeRoom([]), room.nodes, '0.1.0');
+    room.rbd.failNext('setRecords', unreachable);
+    expect(await check(soon())).toMatch(/CLUSTER_UNREACHABLE/);
+    expect(await check(soon())).toBeUndefined();
+  });
+
+  it('without a mapper that works is not ready', async () => {
+    await expect(mapperWorks(nodeRoom([]))(soon())).rejects.toMatchObject({ code: 'MAPPER_UNAVAILABLE' });
+  });
+});

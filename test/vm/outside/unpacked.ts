@@ -1,0 +1,132 @@
+/** The guest's kernel and system programs: the distribution's packages, downloaded and unpacked into a cache, never installed. */
+import { access, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import type { Exec } from '../../../src/host/exec.js';
+import type { Deadline } from '../../../src/model/deadline.js';
+import { machine } from './machine.js';
+import { extractVmlinux } from './vmlinux.js';
+
+export interface Unpacked {
+  /** What QEMU boots. */
+  readonly kernel: string;
+  /** `lib/modules/<release>`. */
+  readonly modules: string;
+  readonly release: string;
+  /** Programs and libraries that are laid over the host's file system. */
+  readonly programs: string;
+  readonly busybox: string;
+}
+
+/** udevd with its library, modprobe, and the shell of the init program. */
+const PROGRAMS = ['udev', 'libsystemd-shared', 'kmod', 'busybox-static'];
+/** Of the 4,000 modules: filesystems, network protocols, block devices and what they stand on. */
+const MODULES = ['fs', 'net', 'block', 'lib', 'crypto', 'arch', 'mm', 'drivers/block', 'drivers/md', 'drivers/virtio'];
+const MODULE_FILES = ['drivers/net/*.ko*', 'drivers/dax/*.ko*', 'drivers/nvdimm/*.ko*'];
+/** Half of udev's bytes; the guest has no device that they describe. */
+const UNWANTED = ['./usr/share', './lib/udev/hwdb.d', './usr/lib/udev/hwdb.d'];
+/** The same whether a package still has /lib or already /usr/lib: in the guest it is laid over a host whose /lib is a link. */
+const MERGED_USR = String.raw`s,^\./\(bin\|sbin\|lib\)/,./usr/\1/,`;
+
+const cacheDirectory = (): string =>
+  process.env['BERTH_VM_CACHE'] ?? path.join(process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'berth-vm');
+
+/** Take them from the cache, where they lie under their versions, or download them. COMMAND_FAILED, DEADLINE. */
+export async function unpackedPackages(exec: Exec, say: (line: string) => void, deadline: Deadline): Promise<Unpacked> {
+  const kernel = await kernelPackage(exec, deadline);
+  const versions = await versionsOf(exec, [kernel, ...PROGRAMS], deadline);
+  const cache = cacheDirectory();
+  const name = createHash('sha256').update(versions.join('\n')).digest('hex').slice(0, 16);
+  const target = path.join(cache, name);
+  const there = await access(target).then(
+    () => true,
+    () => false,
+  );
+  if (there) return describe(target);
+  say(`unpacking ${versions.join(', ')} into ${target}`);
+  await mkdir(cache, { recursive: true });
+  // Two runs may do this at the same time: each in a directory of its own, and the first one names it.
+  const draft = await mkdtemp(path.join(cache, 'new-'));
+  try {
+    await unpack(exec, draft, kernel, deadline);
+    await rename(draft, target).catch((error: unknown) => {
+      if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    });
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+  return describe(target);
+}
+
+/** What the metapackage depends on now: `linux-image-6.1.0-56-amd64`. */
+async function kernelPackage(exec: Exec, deadline: Deadline): Promise<string> {
+  const ask = () => exec('apt-cache', ['depends', machine().kernelPackage], { deadline, okCodes: [0, 100] });
+  const find = (text: string): string | undefined => /Depends: (linux-image-\d\S*)/.exec(text)?.[1];
+  const known = find((await ask()).stdout);
+  if (known !== undefined) return known;
+  // A machine, or an image, that has never looked at its archive.
+  await exec('apt-get', ['-q', 'update'], { deadline });
+  const found = find((await ask()).stdout);
+  if (found === undefined) throw new Error(`apt-cache knows no kernel behind ${machine().kernelPackage}`);
+  return found;
+}
+
+/** `name_version` of each, as it would be downloaded now. */
+async function versionsOf(exec: Exec, packages: readonly string[], deadline: Deadline): Promise<readonly string[]> {
+  const { stdout } = await exec('apt-cache', ['show', '--no-all-versions', ...packages], { deadline });
+  return stdout.split(/\n\n+/).map((paragraph) => {
+    const field = (name: string): string => new RegExp(`^${name}: (.*)$`, 'm').exec(paragraph)?.[1] ?? '';
+    return `${field('Package')}_${field('Version')}`;
+  });
+}
+
+async function unpack(exec: Exec, directory: string, kernel: string, deadline: Deadline): Promise<void> {
+  const at = (name: string): string => path.join(directory, name);
+  await Promise.all(['debs', 'kernel', 'programs'].map((name) => mkdir(at(name))));
+  // As root apt drops its privileges for the download, and may not write here then.
+  const apt = ['-q', '-o', 'APT::Sandbox::User=root', '-o', `Dir::Cache::archives=${at('debs')}`];
+  await exec('env', ['-C', at('debs'), 'apt-get', ...apt, 'download', kernel, ...PROGRAMS], { deadline });
+  for (const deb of await readdir(at('debs'))) {
+    const isKernel = deb.startsWith(`${kernel}_`);
+    const wanted = isKernel ? kernelFiles() : UNWANTED.map((name) => `--exclude=${name}`);
+    // Without symlinks' own texts (S) and hard links (h) changed: both may be relative.
+    const tar = ['tar', '-x', '-C', at(isKernel ? 'kernel' : 'programs'), `--transform=${MERGED_USR}Sh`, ...wanted];
+    await exec('sh', ['-c', 'dpkg-deb --fsys-tarfile "$0" | "$@"', at(`debs/${deb}`), ...tar], { deadline });
+  }
+  const { modules, release, kernel: image, programs } = await describe(directory);
+  const environment = { LD_LIBRARY_PATH: await libraryPath(programs) };
+  const depmod = ['-b', path.join(at('kernel'), 'usr'), release];
+  await exec(path.join(programs, 'usr/bin/kmod'), ['--version'], { deadline, env: environment });
+  await exec(path.join(programs, 'usr/sbin/depmod'), depmod, { deadline, env: environment });
+  await access(path.join(modules, 'modules.dep'));
+  if (machine().bareKernel) await extractVmlinux(path.join(at('kernel/boot'), `vmlinuz-${release}`), image);
+  await rm(at('debs'), { recursive: true });
+  await writeFile(at('made'), '');
+}
+
+const kernelFiles = (): readonly string[] => [
+  '--wildcards',
+  ...['./boot/vmlinuz-*', './lib/modules/*/modules.*'],
+  ...MODULES.map((name) => `./lib/modules/*/kernel/${name}/*`),
+  ...MODULE_FILES.map((name) => `./lib/modules/*/kernel/${name}`),
+];
+
+async function libraryPath(programs: string): Promise<string> {
+  const library = path.join(programs, 'usr/lib');
+  const multiarch = (await readdir(library)).filter((name) => name.includes('-linux-'));
+  return multiarch.map((name) => path.join(library, name)).join(':');
+}
+
+async function describe(directory: string): Promise<Unpacked> {
+  const tree = path.join(directory, 'kernel/usr/lib/modules');
+  const [release = ''] = await readdir(tree);
+  const kernel = machine().bareKernel ? 'vmlinux' : `boot/vmlinuz-${release}`;
+  return {
+    kernel: path.join(directory, 'kernel', kernel),
+    modules: path.join(tree, release),
+    release,
+    programs: path.join(directory, 'programs'),
+    busybox: path.join(directory, 'programs/usr/bin/busybox'),
+  };
+}

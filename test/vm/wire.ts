@@ -1,0 +1,47 @@
+/** What the two sides of a test run tell each other: the session that a test file finds, its results, and what it may ask of the host. */
+
+/** Written by the host before each boot, read by the test file. */
+export interface Session {
+  /** Of the same file: 1, and one more after each {@link Asked.reboot}. */
+  readonly boot: number;
+  /** False where the host's own kernel is tested, without a guest. */
+  readonly guest: boolean;
+  /** A directory on a disk that outlives a reboot and forgets what was not synced, as disks do. */
+  readonly state: string;
+  readonly control: { readonly host: string; readonly port: number } | { readonly path: string };
+  readonly fsid: string;
+  readonly monitors: readonly string[];
+  readonly pool: string;
+  readonly users: Readonly<Record<'controller' | 'node', { readonly id: string; readonly key: string }>>;
+}
+
+/** The environment variable with the path of the session's file. */
+export const SESSION_VARIABLE = 'BERTH_VM_SESSION';
+
+export type Daemon = 'mon' | 'mgr' | 'osd';
+
+/** What the host does on request, each with what it answers. */
+export interface Asked {
+  /** SIGSTOP and SIGCONT; the host thaws whatever is still frozen when the file has ended. */
+  freeze(daemon: Daemon): Promise<void>;
+  thaw(daemon: Daemon): Promise<void>;
+  /** The programs as client.admin; their standard output, or an error with what they said. */
+  ceph(...args: string[]): Promise<string>;
+  rbd(...args: string[]): Promise<string>;
+  /** Kills the guest as a power cut does and boots it again; the file is run once more, with the next {@link Session.boot}. */
+  reboot(): Promise<never>;
+}
+
+/** One line of JSON from the guest to the host. */
+export interface Request {
+  readonly call: keyof Asked;
+  readonly args: readonly string[];
+}
+
+export type Answer = { readonly result: string } | { readonly error: string };
+
+/** One line of JSON in the results file. */
+export type Event =
+  | { readonly kind: 'start'; readonly name: string }
+  | { readonly kind: 'pass'; readonly name: string; readonly ms: number }
+  | { readonly kind: 'fail'; readonly name: string; readonly ms: number; readonly why: string };
