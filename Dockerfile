@@ -44,7 +44,7 @@ RUN export DEBIAN_FRONTEND=noninteractive \
  && mv /tmp/ceph.sources /etc/apt/sources.list.d/ceph.sources \
  && apt-get update \
  && apt-get install -y --no-install-recommends \
-      ceph-common e2fsprogs kmod librados2 librbd1 libstdc++6 mount rbd-nbd util-linux xfsprogs \
+      ceph-common diffutils e2fsprogs kmod librados2 librbd1 libstdc++6 mount rbd-nbd util-linux xfsprogs \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log
 
 COPY --from=node /usr/local/bin/node /usr/local/bin/node
@@ -57,7 +57,8 @@ COPY --from=build /opt/berth/dist dist
 
 # In each architecture: every program that the driver starts is there, and the foreign functions can be called. An image that was put
 # together wrongly (another architecture's binary in it) does not get built.
-RUN for program in blkid blockdev e2fsck losetup mkfs.ext4 mkfs.xfs modprobe mount rbd rbd-nbd resize2fs tee umount xfs_growfs; do \
+RUN for program in blkid blockdev cmp e2fsck flock losetup mkfs.ext4 mkfs.xfs modprobe mount rbd rbd-nbd \
+      resize2fs stat tee umount xfs_growfs; do \
       command -v "$program" >/dev/null || { echo "$program is missing"; exit 1; }; \
     done \
  && node --version && rbd --version && rbd-nbd --version \

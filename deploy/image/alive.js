@@ -2,16 +2,15 @@
 import { connect as connectHttp } from 'node:http2';
 import { connect } from 'node:net';
 
-const socket = process.argv[2] ?? '/csi/csi.sock';
-/** Below the probe's own timeout, so that the reason is in its event, ms. */
-const PATIENCE_MS = 8_000;
+/** The patience, in ms, stays below the probe's own timeout, so that the reason is in its event. */
+const [socket = '/csi/csi.sock', patience = '8000'] = process.argv.slice(2);
 
 const fail = (why) => {
   process.stderr.write(`${socket}: ${why}\n`);
   process.exit(1);
 };
 
-setTimeout(() => fail(`no answer in ${PATIENCE_MS} ms`), PATIENCE_MS).unref();
+setTimeout(() => fail(`no answer in ${patience} ms`), Number(patience));
 const session = connectHttp('http://localhost', { createConnection: () => connect(socket) });
 session.once('error', (error) => fail(error.message));
 session.once('close', () => fail('closed without an answer'));

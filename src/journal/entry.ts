@@ -11,6 +11,8 @@ export interface JournalMapping {
 export interface JournalTarget {
   readonly readOnly: boolean;
   readonly mode: AccessMode;
+  /** Flags of the publish request, as a digest; absent in entries of before. */
+  readonly flagsDigest?: string;
 }
 
 /**

@@ -34,6 +34,8 @@ export interface ImageSpec {
   readonly stripeUnitBytes: number | undefined;
   readonly stripeCount: number | undefined;
   readonly dataPool: string | undefined;
+  /** Set in one operation once the image is there; a crash in between leaves an image without any. */
+  readonly metadata: ReadonlyMap<string, string>;
 }
 
 /** What two OSD operations tell of an image: enough for most RPCs, without opening it. */
@@ -85,7 +87,7 @@ export interface RbdPort {
   /** Connect (or use the pooled connection) and say who the cluster is and who we are. */
   identify(access: ClusterAccess, deadline: Deadline): Promise<ClusterIdentity>;
 
-  /** Create an image and read back its id; IMAGE_EXISTS where the name is taken. At most 9 OSD operations. */
+  /** Create an image with its metadata and say its id; IMAGE_EXISTS where the name is taken. At most 10 OSD operations. */
   createImage(at: ImageRef, spec: ImageSpec, deadline: Deadline): Promise<string>;
   /** Two OSD operations; undefined where there is no such image. */
   head(at: ImageRef, deadline: Deadline): Promise<ImageHead | undefined>;

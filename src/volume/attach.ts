@@ -1,5 +1,5 @@
 /** ControllerPublish and ControllerUnpublish: the holder record in the image is the attachment, nothing else is. */
-import { isMultiNode, type Capability } from '../model/capability.js';
+import type { Capability } from '../model/capability.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import { HOLDER_KEY, parseHolderRecord } from '../attachment/record.js';
@@ -55,8 +55,8 @@ export async function detachVolume(
     if (found === undefined) return refuseUnlisted(room.clusters, volume);
     const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), volume);
     if (record === undefined || (node !== '' && !record.holders.some((one) => one.node === node))) return;
-    // With several holders a watcher cannot be told to be this node's; each of them was promised company.
-    if (!isMultiNode(record.mode)) {
+    // With several holders a watcher cannot be told to be this node's; whoever is the last has to be gone before anybody else comes.
+    if (node === '' || record.holders.length === 1) {
       operation.step('watchers');
       const { watchers } = await room.rbd.inspect(found.at, deadline);
       if (watchers.length > 0) {

@@ -14,12 +14,23 @@ const REGISTER_EVERY_MS = 30_000;
 export function clustersAnswer(clusters: Clusters, rbd: RbdPort, role: Role): Check {
   return async (deadline) => {
     const all = await clusters.all();
-    const found = await Promise.allSettled(
-      all.map(async (one) => rbd.identify(await clusters.access(one, role), deadline)),
+    return whyNone(
+      all.map(async (one) => {
+        await rbd.identify(await clusters.access(one, role), deadline);
+      }),
     );
-    if (found.some((one) => one.status === 'fulfilled')) return undefined;
-    return found.flatMap((one) => (one.status === 'rejected' ? [messageOf(one.reason)] : [])).join('; ');
   };
+}
+
+/** Undefined as soon as one is done: nobody waits for a cluster that does not answer. Else why none of them is. */
+async function whyNone(attempts: readonly Promise<void>[]): Promise<string | undefined> {
+  try {
+    await Promise.any(attempts);
+    return undefined;
+  } catch (error) {
+    const reasons = error instanceof AggregateError ? (error.errors as readonly unknown[]) : [error];
+    return reasons.map(messageOf).join('; ');
+  }
 }
 
 export function mapperWorks(room: NodeRoom): Check {
@@ -33,20 +44,14 @@ export function mapperWorks(room: NodeRoom): Check {
 export function nodeIsRegistered(room: NodeRoom, nodes: Nodes, driver: string): Check {
   const registered = new Map<string, number>();
   return async (deadline) => {
-    const failures: string[] = [];
-    const all = await room.clusters.all();
-    for (const { id } of all) {
+    const refresh = async (id: string): Promise<void> => {
       const last = registered.get(id);
-      if (last !== undefined && performance.now() - last < REGISTER_EVERY_MS) continue;
-      try {
-        await register(room, nodes, id, driver, deadline);
-        registered.set(id, performance.now());
-      } catch (error) {
-        registered.delete(id);
-        failures.push(messageOf(error));
-      }
-    }
-    return failures.length < all.length ? undefined : failures.join('; ');
+      if (last !== undefined && performance.now() - last < REGISTER_EVERY_MS) return;
+      registered.delete(id);
+      await register(room, nodes, id, driver, deadline);
+      registered.set(id, performance.now());
+    };
+    return whyNone((await room.clusters.all()).map(({ id }) => refresh(id)));
   };
 }
 

@@ -52,10 +52,8 @@ export async function createVolume(
     const size = chooseSize(request.range, plan.minimum);
     await room.capacity.check(dataHome(plan.at, plan.shape.dataPool), size, deadline);
     operation.step('create image');
-    const id = await createImage(room, plan, size, deadline);
-    if (id === undefined) return reuse(room, plan, request, deadline);
-    operation.step('image metadata');
-    await room.rbd.setMetadata(plan.at, id, metadataOf(room, plan, request.name), deadline);
+    const isNew = await createImage(room, plan, size, metadataOf(room, plan, request.name), deadline);
+    if (!isNew) return reuse(room, plan, request, deadline);
     return { volume: plan.volume, sizeBytes: size };
   });
 }
@@ -80,19 +78,21 @@ function filesystemsOf(
   return capabilities.flatMap(({ access }) => (access.kind === 'mount' ? [access.fsType ?? fallback ?? 'ext4'] : []));
 }
 
-/** Undefined where the name is taken. */
+/** False where the name is taken. */
 async function createImage(
   room: ControllerRoom,
   plan: Plan,
-  size: bigint,
+  sizeBytes: bigint,
+  metadata: ReadonlyMap<string, string>,
   deadline: Deadline,
-): Promise<string | undefined> {
+): Promise<boolean> {
   const { features, objectSizeBytes, stripeUnitBytes, stripeCount, dataPool } = plan.parameters;
-  const spec = { sizeBytes: size, features, objectSizeBytes, stripeUnitBytes, stripeCount, dataPool };
+  const spec = { sizeBytes, features, objectSizeBytes, stripeUnitBytes, stripeCount, dataPool, metadata };
   try {
-    return await room.rbd.createImage(plan.at, spec, deadline);
+    await room.rbd.createImage(plan.at, spec, deadline);
+    return true;
   } catch (error) {
-    if (isBerthError(error, 'IMAGE_EXISTS')) return undefined;
+    if (isBerthError(error, 'IMAGE_EXISTS')) return false;
     throw error;
   }
 }

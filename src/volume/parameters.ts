@@ -26,7 +26,11 @@ export interface VolumeParameters {
 }
 
 const MOUNTERS: readonly MounterChoice[] = ['auto', 'krbd', 'nbd', 'loop'];
-export const LABELS: readonly string[] = ['csi.storage.k8s.io/pvc/name', 'csi.storage.k8s.io/pvc/namespace', 'csi.storage.k8s.io/pv/name'];
+export const LABELS: readonly string[] = [
+  'csi.storage.k8s.io/pvc/name',
+  'csi.storage.k8s.io/pvc/namespace',
+  'csi.storage.k8s.io/pv/name',
+];
 const KNOWN = [
   ...[
     'clusterID',

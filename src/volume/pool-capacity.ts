@@ -1,4 +1,5 @@
 /** What a pool can hold, asked of Ceph at most every few seconds: a burst of creates must not become a burst of `df`. */
+import { bounded } from '../host/bounded.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import type { PoolRef, PoolStats, RbdPort } from '../rbd/port.js';
@@ -17,7 +18,10 @@ export class PoolCapacity {
   async stats(at: PoolRef, deadline: Deadline): Promise<PoolStats> {
     const key = `${at.access.cluster}/${at.pool}/${at.access.user}`;
     const kept = this.#figures.get(key);
-    if (kept !== undefined && kept.until > performance.now()) return kept.stats;
+    if (kept !== undefined && kept.until > performance.now()) {
+      // Asked for by somebody who may have more time than this caller.
+      return bounded(kept.stats, 'the capacity of a pool', deadline);
+    }
     const stats = this.#rbd.poolStats(at, deadline);
     this.#figures.set(key, { until: performance.now() + FRESH_MS, stats });
     stats.catch(() => this.#figures.delete(key));

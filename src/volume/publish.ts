@@ -4,11 +4,13 @@ import { mountAt } from '../host/mountinfo.js';
 import type { JournalEntry, JournalTarget } from '../journal/entry.js';
 import { allowsManyTargets, isReaderMode, type Capability } from '../model/capability.js';
 import { Deadline } from '../model/deadline.js';
-import { fail } from '../model/errors.js';
+import { fail, isBerthError } from '../model/errors.js';
 import type { Mapping } from '../rbd/mapping/mapper.js';
 import { isShownAt, show, withdraw, type HostVolume } from '../sandbox/host.js';
 import { checkCapabilities } from './capability-rules.js';
 import { mappingOf, UNDO_MS, type NodeRoom } from './node-room.js';
+import { flagsDigest } from './stage.js';
+import { isMountedFrom } from './staging-mount.js';
 
 export interface PublishVolume {
   readonly volume: string;
@@ -25,6 +27,7 @@ export async function publishVolume(room: NodeRoom, request: PublishVolume, dead
   checkAbsolute('target_path', request.targetPath);
   const stagingPath = await resolveTarget('staging_target_path', request.stagingPath);
   const targetPath = await resolveTarget('target_path', request.targetPath);
+  if (targetPath === stagingPath) throw fail('FIELD_INVALID', { field: 'target_path', why: 'it is the staging path' });
   const { volume, capability } = request;
   const readOnly = isReadOnly(request);
   const what = { op: 'publish', fingerprint: JSON.stringify([stagingPath, targetPath, capability, readOnly]) };
@@ -32,7 +35,10 @@ export async function publishVolume(room: NodeRoom, request: PublishVolume, dead
     operation.step('look');
     const entry = await room.journal.read(volume);
     const mapping = entry?.state === 'staged' ? await mappingOf(room, entry, deadline) : undefined;
-    if (entry === undefined || mapping === undefined || entry.stagingPath !== stagingPath) {
+    const isThere =
+      mapping !== undefined && (entry?.access === 'block' || (await isMountedFrom(stagingPath, mapping.device)));
+    // A staging path that lost its mount is a directory of the host: bound into a pod it would take the data and lose it.
+    if (entry === undefined || mapping === undefined || entry.stagingPath !== stagingPath || !isThere) {
       throw fail('NOT_STAGED', { volume, path: stagingPath });
     }
     const live = await liveTargets(entry);
@@ -40,14 +46,17 @@ export async function publishVolume(room: NodeRoom, request: PublishVolume, dead
     const shown = hostVolume(entry, mapping, readOnly);
     if (targetPath in live) return;
     operation.step('journal');
-    const target: JournalTarget = { readOnly, mode: capability.mode };
+    const target: JournalTarget = { readOnly, mode: capability.mode, flagsDigest: flagsDigest(capability) };
     const next = { ...entry, targets: { ...live, [targetPath]: target } };
     await room.journal.write(next);
     operation.step('show to the pod');
     try {
       await show(room.exec, shown, targetPath, deadline);
     } catch (error) {
-      await undo(room, { ...entry, targets: live }, shown, targetPath);
+      // Refused before anything was made: what lies there is somebody else's, and stays even where it is empty.
+      if (isBerthError(error, 'TARGET_OCCUPIED', 'FIELD_INVALID'))
+        await room.journal.write({ ...entry, targets: live });
+      else await undo(room, { ...entry, targets: live }, shown, targetPath);
       throw error;
     }
   });
@@ -89,9 +98,8 @@ function checkSecondTarget(entry: JournalEntry, live: Readonly<Record<string, Jo
     });
   }
   if (same !== undefined) {
-    const what = same.readOnly === readOnly ? 'access mode' : 'readonly flag';
-    if (same.readOnly !== readOnly || same.mode !== capability.mode)
-      throw fail('PUBLISHED_OTHERWISE', { volume, path: targetPath, what });
+    const what = differenceOf(entry, same, wanted);
+    if (what !== undefined) throw fail('PUBLISHED_OTHERWISE', { volume, path: targetPath, what });
     return;
   }
   if (entry.readOnly && !readOnly)
@@ -106,6 +114,15 @@ function checkSecondTarget(entry: JournalEntry, live: Readonly<Record<string, Jo
       why: 'a read-only and a writable pod cannot share one raw block device',
     });
   }
+}
+
+function differenceOf(entry: JournalEntry, same: JournalTarget, { capability, readOnly }: Wanted): string | undefined {
+  const { access, mode } = capability;
+  if (same.readOnly !== readOnly) return 'readonly flag';
+  if (same.mode !== mode) return 'access mode';
+  if (access.kind === 'mount' && access.fsType !== undefined && access.fsType !== entry.fsType) return 'filesystem';
+  const flags = flagsDigest(capability);
+  return (same.flagsDigest ?? flags) === flags ? undefined : 'set of mount flags';
 }
 
 async function undo(room: NodeRoom, entry: JournalEntry, shown: HostVolume, targetPath: string): Promise<void> {

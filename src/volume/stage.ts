@@ -219,7 +219,7 @@ async function undo(room: NodeRoom, entry: JournalEntry, found: FoundVolume): Pr
 }
 
 /** Flags may be sensitive (CSI 1.12), so the journal keeps only enough to compare them. */
-const flagsDigest = ({ access }: Capability): string =>
+export const flagsDigest = ({ access }: Capability): string =>
   access.kind === 'block'
     ? ''
     : createHash('sha256').update(JSON.stringify(access.mountFlags)).digest('hex').slice(0, 16);

@@ -1,6 +1,7 @@
 /** The mount of a volume's filesystem at its staging path: there once, from the right device, or not at all. */
 import { mkdir } from 'node:fs/promises';
 import { deviceNumber } from '../host/block-device.js';
+import { isErrno } from '../host/errno.js';
 import { mountFilesystem, unmount } from '../host/mount.js';
 import { mountAt } from '../host/mountinfo.js';
 import type { FilesystemType } from '../model/capability.js';
@@ -27,7 +28,11 @@ export async function mountStaged(room: NodeRoom, staging: StagingMount, deadlin
   const { device, stagingPath, type, flags, readOnly } = staging;
   const present = await mountAt(stagingPath);
   if (present !== undefined) throw fail('TARGET_OCCUPIED', { path: stagingPath, what: `a mount of ${present.source}` });
-  await mkdir(stagingPath, { recursive: true, mode: 0o750 });
+  await mkdir(stagingPath, { recursive: true, mode: 0o750 }).catch((error: unknown) => {
+    throw isErrno(error, 'EEXIST')
+      ? fail('TARGET_OCCUPIED', { path: stagingPath, what: 'not a directory' }, error)
+      : error;
+  });
   // xfs refuses a second filesystem with the same uuid, which every clone of a volume has.
   const always = type === 'xfs' ? ['nouuid'] : [];
   const options = [...new Set([...(readOnly ? ['ro'] : []), ...always, ...flags])];

@@ -2,6 +2,7 @@
 import { checkAbsolute, resolveTarget } from '../host/paths.js';
 import type { JournalEntry } from '../journal/entry.js';
 import type { Deadline } from '../model/deadline.js';
+import { fail } from '../model/errors.js';
 import { isShownAt, withdraw } from '../sandbox/host.js';
 import { findUnrecorded, mappingOf, type NodeRoom } from './node-room.js';
 import { hostVolume } from './publish.js';
@@ -16,6 +17,9 @@ export async function unpublishVolume(
   await room.operations.run(volume, { op: 'unpublish', fingerprint: path }, deadline, async (operation) => {
     operation.step('look');
     const entry = await room.journal.read(volume);
+    // The staging mount is of this volume too, and every pod stands on it: only unstage takes it away.
+    if (entry?.stagingPath === path)
+      throw fail('FIELD_INVALID', { field: 'target_path', why: 'it is the staging path' });
     operation.step('unmount');
     await withdraw(room.exec, path, () => isOurs(room, volume, entry, path, deadline), deadline);
     if (entry === undefined || !(path in entry.targets)) return;

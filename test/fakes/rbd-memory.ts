@@ -81,7 +81,13 @@ export class MemoryRbd implements RbdPort {
       if (spec.dataPool !== undefined && !this.#pools.has(spec.dataPool)) throw poolMissing(at, spec.dataPool);
       if (images.has(at.image)) throw fail('IMAGE_EXISTS', { image: specOf(at) });
       const id = `${(this.#nextId++).toString(16)}0cafe`;
-      const fresh = { metadata: new Map(), written: false, parent: undefined, snapshots: [], watchers: [] };
+      const fresh = {
+        metadata: new Map(spec.metadata),
+        written: false,
+        parent: undefined,
+        snapshots: [],
+        watchers: [],
+      };
       images.set(at.image, { id, spec, sizeBytes: spec.sizeBytes, ...fresh });
       return id;
     });

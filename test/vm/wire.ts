@@ -17,6 +17,8 @@ export interface Session {
 
 /** The environment variable with the path of the session's file. */
 export const SESSION_VARIABLE = 'BERTH_VM_SESSION';
+/** The environment variable with the path of the file that results are appended to, one {@link Event} a line. */
+export const RESULTS_VARIABLE = 'BERTH_VM_RESULTS';
 
 export type Daemon = 'mon' | 'mgr' | 'osd';
 

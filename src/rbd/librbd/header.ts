@@ -58,6 +58,22 @@ async function readHeader({ link, io }: Place, id: string): Promise<ImageHead> {
   return { id, sizeBytes, objectSizeBytes: 2 ** order, features: featureNames(bits), metadata };
 }
 
+/** One operation, and only where none of the keys is there yet: false where one is. @throws CephErrno ENOENT */
+export async function writeFirstMetadata(
+  { link: { ceph }, io }: Place,
+  id: string,
+  entries: Entries,
+): Promise<boolean> {
+  if (entries.size === 0) return true;
+  return unlessChanged(() =>
+    write(ceph, io, header(id), 'set first metadata', [
+      mustExist(ceph),
+      ...[...entries.keys()].map((name) => mustEqual(ceph, metadataKey(name), '')),
+      writeClass(ceph, rbdClass('metadata_set', new Encoder().map(entries))),
+    ]),
+  );
+}
+
 /** One operation. @throws CephErrno ENOENT where the image is gone: without that check the class would leave a stray header */
 export async function writeMetadata({ link, io }: Place, id: string, entries: Entries): Promise<void> {
   if (entries.size === 0) return;
@@ -79,12 +95,19 @@ export async function exchangeMetadata(
   next = '',
 ): Promise<boolean> {
   const key = metadataKey(name);
-  try {
-    await write(ceph, io, header(id), 'compare and set', [
+  return unlessChanged(() =>
+    write(ceph, io, header(id), 'compare and set', [
       mustExist(ceph),
       mustEqual(ceph, key, expected),
       next === '' ? removeEntry(ceph, key) : setEntries(ceph, new Map([[key, next]])),
-    ]);
+    ]),
+  );
+}
+
+/** False where the comparison in the operation failed: somebody else was first. */
+async function unlessChanged(change: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await change();
     return true;
   } catch (error) {
     if (error instanceof CephErrno && error.is(ECANCELED)) return false;

@@ -3,7 +3,7 @@ import type { ImageDetail, ImageSpec } from '../port.js';
 import type { Image, ImageOptions } from './bindings.js';
 import { CephErrno, check, EBUSY, EEXIST, ENOENT, ENOTEMPTY, refuse } from './errors.js';
 import { featureBits } from './features.js';
-import { readHead, readImageId } from './header.js';
+import { readHead, readImageId, writeFirstMetadata } from './header.js';
 import { withCells } from './memory.js';
 import { numberOf, parentOf, snapshotsOf, watchersOf, withImage } from './open-image.js';
 import { checkOtherPool, specOf } from './place.js';
@@ -17,7 +17,7 @@ const STRIPE_UNIT = 3;
 const STRIPE_COUNT = 4;
 const DATA_POOL = 10;
 
-/** librbd's create, and one operation to read the id that it chose. @throws IMAGE_EXISTS */
+/** librbd's create, one operation to read the id that it chose, and one for all metadata. @throws IMAGE_EXISTS */
 export async function createImage(place: Place, name: string, spec: ImageSpec): Promise<string> {
   const { link, io, at } = place;
   const features = featureBits(spec.features);
@@ -38,7 +38,10 @@ export async function createImage(place: Place, name: string, spec: ImageSpec): 
   if (result === -EEXIST) throw refuse('IMAGE_EXISTS', { image: specOf(at, name) });
   if (result === -ENOENT && spec.dataPool !== undefined) await checkOtherPool(place, spec.dataPool);
   check(result, 'create image');
-  return readImageId(place, name);
+  const id = await readImageId(place, name);
+  // Slow as we may have been, somebody else may have found the image bare and completed it: then it is theirs.
+  if (!(await writeFirstMetadata(place, id, spec.metadata))) throw refuse('IMAGE_EXISTS', { image: specOf(at, name) });
+  return id;
 }
 
 function withOptions<T>({ link }: Place, work: (options: ImageOptions) => Promise<T>): Promise<T> {

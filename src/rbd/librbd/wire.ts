@@ -71,6 +71,9 @@ export interface Call {
   readonly ms: number;
 }
 
+/** Messages of one turn of the event loop travel together: each of its own costs a system call and a switch of processes. */
+export type Batch<Message> = readonly Message[];
+
 export type ToWorker =
   | Call
   | { readonly kind: 'configure'; readonly options: WorkerOptions }

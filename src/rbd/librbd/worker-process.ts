@@ -7,7 +7,8 @@ import { createInterface } from 'node:readline';
 import { fail } from '../../model/errors.js';
 import type { Logger } from '../../observe/log.js';
 import { fromWire } from './errors.js';
-import type { FromWorker, OperationName, ToWorker, WorkerOptions } from './wire.js';
+import { Outbox } from './outbox.js';
+import type { Batch, FromWorker, OperationName, ToWorker, WorkerOptions } from './wire.js';
 
 /** After this the worker is killed rather than asked, ms. */
 const GOODBYE_MS = 2_000;
@@ -33,6 +34,10 @@ export class WorkerProcess {
   readonly #child: ChildProcess;
   readonly #log: Logger;
   readonly #calls = new Map<number, InFlight>();
+  readonly #outbox = new Outbox<ToWorker>((batch) => {
+    // A failed send is followed by the exit, which rejects the calls.
+    if (this.#child.connected) this.#child.send(batch, () => undefined);
+  });
   #heardAt = performance.now();
   #ended: string | undefined;
   #nextId = 1;
@@ -53,7 +58,9 @@ export class WorkerProcess {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     this.#log = log.child({ worker: this.#child.pid });
-    this.#child.on('message', (message) => this.#receive(message as FromWorker));
+    this.#child.on('message', (batch) => {
+      for (const message of batch as Batch<FromWorker>) this.#receive(message);
+    });
     const ended = (how: string): void => {
       this.#ended = how;
       this.#rejectAll((what) => fail('WORKER_DIED', { how, what }));
@@ -119,8 +126,7 @@ export class WorkerProcess {
   }
 
   #post(message: ToWorker): void {
-    // A failed send is followed by the exit, which rejects the call.
-    if (this.#child.connected) this.#child.send(message, () => undefined);
+    this.#outbox.post(message);
   }
 
   #receive(message: FromWorker): void {

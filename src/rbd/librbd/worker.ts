@@ -8,7 +8,8 @@ import { prepareForeign } from './foreign.js';
 import { Lanes } from './lanes.js';
 import { createOperations } from './operations.js';
 import type { Handlers } from './operations.js';
-import type { Call, FromWorker, ToWorker, WireAccess, WorkerOptions } from './wire.js';
+import { Outbox } from './outbox.js';
+import type { Batch, Call, FromWorker, ToWorker, WireAccess, WorkerOptions } from './wire.js';
 
 /** How long the connections may take to say goodbye, ms. */
 const GOODBYE_MS = 1_000;
@@ -64,10 +65,16 @@ const leave = (): never => {
   throw new Error('still alive');
 };
 
-process.on('message', (message: ToWorker) => {
+const outbox = new Outbox<FromWorker>((batch) => process.connected && process.send?.(batch));
+
+function receive(message: ToWorker): void {
   if (message.kind === 'configure') options = message.options;
   else if (message.kind === 'end') void end();
-  else void answer(message).then((reply) => process.connected && process.send?.(reply));
+  else void answer(message).then((reply) => outbox.post(reply));
+}
+
+process.on('message', (batch: Batch<ToWorker>) => {
+  for (const message of batch) receive(message);
 });
 process.on('disconnect', () => void end());
 // A terminal's ^C reaches the whole process group; the parent drains first and then ends us.

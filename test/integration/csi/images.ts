@@ -1,6 +1,6 @@
 /** Images prepared behind Berth's back, with the rbd program alone: foreign ones, clones, wiped ones, some with odd bytes in them. */
 import { createHash } from 'node:crypto';
-import { open, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from '../../../src/host/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
@@ -40,7 +40,8 @@ export async function allocated(site: Site, image: string): Promise<number> {
 export async function importFilesystem(site: Site, image: string, bytes: number): Promise<void> {
   const file = path.join(site.directory, 'foreign.img');
   const content = path.join(site.directory, 'foreign.txt');
-  await (await open(file, 'w')).truncate(bytes);
+  await writeFile(file, '');
+  await truncate(file, bytes);
   await writeFile(content, 'from elsewhere');
   const deadline = Deadline.after(30_000);
   await run('mkfs.ext4', ['-q', '-F', file], { deadline });

@@ -209,4 +209,42 @@ describe('a detach', () => {
     await refused(volume.attach(two), 'FAILED_PRECONDITION', new RegExp(one.nodeId));
     await refused(volume.delete(), 'FAILED_PRECONDITION', new RegExp(one.nodeId));
   });
+
+  it('of the only holder of a shared volume is not believed either while it is open there', async () => {
+    const volume = await site.create(one, block(RWX), { sizeBytes: SMALL_BYTES });
+    await volume.bring(one);
+    await refused(volume.detach(one), ['ABORTED', 'FAILED_PRECONDITION'], new RegExp(one.nodeId));
+    await refused(volume.attach(two, { volumeCapability: block(RWO) }), 'FAILED_PRECONDITION');
+    await volume.unpublish(one);
+    await volume.unstage(one);
+    await volume.detach(one);
+    await volume.attach(two, { volumeCapability: block(RWO) });
+  });
+});
+
+describe('a stage', () => {
+  it('cannot take more than the attach granted: no writer among readers', async () => {
+    const volume = await site.create(one, ext4(), { sizeBytes: SMALL_BYTES });
+    await put(await volume.bring(one), 'kept');
+    await volume.leave(one);
+    const many = { volumeCapability: ext4(ROX) };
+    for (const node of [one, two]) await volume.attach(node, many);
+    await volume.stage(two, many);
+    await refused(volume.stage(one), ['FAILED_PRECONDITION', 'ALREADY_EXISTS']);
+    await refused(volume.stage(one, { volumeCapability: block(RWX) }), ['FAILED_PRECONDITION', 'ALREADY_EXISTS']);
+    await volume.stage(one, many);
+  });
+
+  it('takes the holder itself where nobody attaches, and gives it back', async () => {
+    const volume = await site.create(one, ext4(), { sizeBytes: SMALL_BYTES });
+    await volume.stage(one);
+    await put(await volume.publish(one), 'without an attach');
+    await refused(volume.stage(two), 'FAILED_PRECONDITION', new RegExp(one.nodeId));
+    await refused(volume.attach(two), 'FAILED_PRECONDITION', new RegExp(one.nodeId));
+    await refused(volume.delete(), 'FAILED_PRECONDITION', new RegExp(one.nodeId));
+    await volume.unpublish(one);
+    await volume.unstage(one);
+    await volume.stage(two);
+    expect(await get(await volume.publish(two))).toBe('without an attach');
+  });
 });

@@ -151,7 +151,7 @@ describe('pages of ListVolumes', () => {
   beforeAll(async () => {
     other = await isolatedNamespace('meta2');
     const file = `${site.directory}/both.yaml`;
-    await site.writeClusters({ namespaces: [site.namespace, other.namespace] }, [], file);
+    await site.writeClusters({ namespaces: [site.namespace, other.namespace] }, {}, file);
     both = await site.driver('both', { clustersFile: file }).start();
   });
   afterAll(async () => {

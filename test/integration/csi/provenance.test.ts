@@ -11,6 +11,7 @@ import type { Volume } from './volume.js';
 
 let site: Site;
 let driver: Driver;
+/** What a test prepared by hand, undone in reverse order. */
 const afterwards: (() => Promise<unknown>)[] = [];
 
 beforeAll(async () => {
@@ -18,8 +19,7 @@ beforeAll(async () => {
   driver = await site.driver('node-one').start();
 });
 afterEach(async () => {
-  const steps = afterwards.splice(0);
-  for (const step of steps) await step();
+  for (const step of afterwards.splice(0).toReversed()) await step();
   await site.endVolumes();
 });
 afterAll(() => site.close());
@@ -33,7 +33,7 @@ function byHand(name: string): { readonly image: string; readonly id: string } {
 
 /** Take a volume that Berth may not delete from the node again. */
 function leaveAfterwards(volume: Volume): void {
-  afterwards.unshift(() => volume.leave(driver));
+  afterwards.push(() => volume.leave(driver));
 }
 
 async function refusesToFormat(volume: Volume, words?: RegExp): Promise<void> {

@@ -62,13 +62,13 @@ export class Site {
     return { userID: id, userKey: key };
   }
 
-  /** The clusters file with these places, or with other entries on top. */
+  /** The clusters file with these places, or with other clusters before and after ours. */
   async writeClusters(
     {
       namespaces = [this.namespace],
       monitors = cluster().monitors,
     }: { namespaces?: readonly string[]; monitors?: readonly string[] } = {},
-    more: readonly object[] = [],
+    { before = [], after = [] }: { before?: readonly object[]; after?: readonly object[] } = {},
     file = this.clustersFile,
   ): Promise<string> {
     const keys = path.join(this.directory, 'keys');
@@ -83,7 +83,7 @@ export class Site {
     // Nodes register outside of our namespace, so that it can be removed.
     const registry = { pool: this.pool, namespace: '' };
     const ours = { id: CLUSTER, monitors, pools, users, registry };
-    await writeFile(file, stringify({ clusters: [ours, ...more] }, { aliasDuplicateObjects: false }));
+    await writeFile(file, stringify({ clusters: [...before, ours, ...after] }, { aliasDuplicateObjects: false }));
     return file;
   }
 

@@ -25,6 +25,7 @@ export const spec = (change: Partial<ImageSpec> = {}): ImageSpec => ({
   stripeUnitBytes: undefined,
   stripeCount: undefined,
   dataPool: undefined,
+  metadata: new Map(),
   ...change,
 });
 export const soon = (ms = 30_000): Deadline => Deadline.after(ms);

@@ -13,7 +13,7 @@ const at: ImageRef = { access, pool: 'p', namespace: '', image: 'i' };
 const deadline = Deadline.after(10_000);
 const spec = {
   ...{ sizeBytes: 1n << 20n, features: ['layering'], objectSizeBytes: undefined },
-  ...{ stripeUnitBytes: undefined, stripeCount: undefined, dataPool: undefined },
+  ...{ stripeUnitBytes: undefined, stripeCount: undefined, dataPool: undefined, metadata: new Map() },
 };
 const ask = (node: string, more: Partial<AttachRequest> = {}): AttachRequest => ({
   ...{ volume: 'c/p/i', node, mode: 'SINGLE_NODE_WRITER', access: 'mount', readOnly: false, by: 'controller' },

@@ -16,7 +16,9 @@ const RWO = 'SINGLE_NODE_WRITER';
 
 describe('required fields', () => {
   it('name the first that is empty', () => {
-    expect(() => require({ volume_id: 'v', node_id: '', name: '' })).toThrow(/^BERTH_FIELD_MISSING: node_id is required/);
+    expect(() => require({ volume_id: 'v', node_id: '', name: '' })).toThrow(
+      /^BERTH_FIELD_MISSING: node_id is required/,
+    );
     expect(() => require({ volume_id: 'v' })).not.toThrow();
     expect(() => require({ volume_id: ' ' })).not.toThrow();
   });
@@ -81,7 +83,11 @@ describe('a capability', () => {
     ['of mode UNKNOWN', wire('UNKNOWN', mount()), /FIELD_INVALID: volume_capability.access_mode/],
     ['of a mode to come', wire('8', mount()), /FIELD_INVALID: volume_capability.access_mode/],
     ['without access type', wire(RWO, {}), /FIELD_MISSING: volume_capability.access_type/],
-    ['with another filesystem', wire(RWO, mount({ fsType: 'btrfs' })), /CAPABILITY_UNSUPPORTED.*btrfs; known: ext4, xfs/],
+    [
+      'with another filesystem',
+      wire(RWO, mount({ fsType: 'btrfs' })),
+      /CAPABILITY_UNSUPPORTED.*btrfs; known: ext4, xfs/,
+    ],
     ['with a group', wire(RWO, mount({ volumeMountGroup: '1000' })), /CAPABILITY_UNSUPPORTED.*volume_mount_group/],
   ])('%s is refused', (_what, capability, message) => {
     expect(() => readCapability(capability)).toThrow(message);

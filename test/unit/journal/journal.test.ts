@@ -73,13 +73,13 @@ describe('the journal', () => {
     await fc.assert(
       fc.asyncProperty(some, async (handles) => {
         // A lone surrogate has no UTF-8 of its own, and no handle can carry one.
-        const whole = handles.filter((one) => one.isWellFormed());
+        const whole = handles.filter((one) => Buffer.from(one).toString() === one);
         await Promise.all(whole.map((one) => journal.write(entry(one))));
         for (const one of whole) expect((await journal.read(one))?.volume).toBe(one);
         for (const one of whole) await journal.remove(one);
         expect(await files()).toEqual([]);
       }),
-      { numRuns: 15 },
+      { numRuns: 5 },
     );
   });
 });

@@ -18,9 +18,12 @@ describe('a deadline', () => {
     expect(deadline.remaining()).toBe(0);
   });
 
-  it.each([undefined, Infinity, -Infinity, NaN, new Date(NaN)])('is the default one where the caller says %s', (date) => {
-    expect(Deadline.atDate(date).remaining()).toBe(DEFAULT_BUDGET_MS);
-  });
+  it.each([undefined, Infinity, -Infinity, NaN, new Date(NaN)])(
+    'is the default one where the caller says %s',
+    (date) => {
+      expect(Deadline.atDate(date).remaining()).toBe(DEFAULT_BUDGET_MS);
+    },
+  );
 
   it('is the wall-clock date of the caller, as a Date or in ms', () => {
     expect(Deadline.atDate(new Date(Date.now() + 1234)).remaining()).toBe(1234);

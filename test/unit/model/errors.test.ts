@@ -1,7 +1,14 @@
 /** The catalogue: every code makes a whole sentence, keeps its cause to itself and can be told from other errors. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BerthError, catalogue, fail, isBerthError, isErrorCode, type ErrorCode } from '../../../src/model/errors.js';
+import {
+  type BerthError,
+  catalogue,
+  fail,
+  isBerthError,
+  isErrorCode,
+  type ErrorCode,
+} from '../../../src/model/errors.js';
 
 const codes = Object.keys(catalogue) as ErrorCode[];
 
@@ -71,6 +78,7 @@ describe('an error of the catalogue', () => {
 describe('isErrorCode', () => {
   it('knows the codes and nothing that every object has', () => {
     expect(codes.every(isErrorCode)).toBe(true);
-    for (const text of ['', 'toString', '__proto__', 'constructor', 'BERTH_BUSY']) expect(isErrorCode(text)).toBe(false);
+    for (const text of ['', 'toString', '__proto__', 'constructor', 'BERTH_BUSY'])
+      expect(isErrorCode(text)).toBe(false);
   });
 });

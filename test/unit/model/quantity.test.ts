@@ -17,10 +17,23 @@ describe('parseBytes', () => {
     expect(parseBytes(text)).toBe(bytes);
   });
 
-  it.each(['', ' ', '4 Mi', '4mi', '4MB', '4MiB', '-1', '+1', '1.5Mi', '1e3', '0x10', 'Mi', '4T', '999999999999G', '٤'])(
-    'refuses %j',
-    (text) => {
-      expect(parseBytes(text)).toBeUndefined();
-    },
-  );
+  it.each([
+    '',
+    ' ',
+    '4 Mi',
+    '4mi',
+    '4MB',
+    '4MiB',
+    '-1',
+    '+1',
+    '1.5Mi',
+    '1e3',
+    '0x10',
+    'Mi',
+    '4T',
+    '999999999999G',
+    '٤',
+  ])('refuses %j', (text) => {
+    expect(parseBytes(text)).toBeUndefined();
+  });
 });

@@ -33,7 +33,10 @@ describe('a volume handle', () => {
   });
 
   it('is written back as it was read, whatever text could be read at all', () => {
-    const text = fc.oneof(fc.string(), fc.array(fc.oneof(part, fc.string()), { maxLength: 5 }).map((a) => a.join('/')));
+    const text = fc.oneof(
+      fc.string(),
+      fc.array(fc.oneof(part, fc.string()), { maxLength: 5 }).map((a) => a.join('/')),
+    );
     fc.assert(
       fc.property(text, (one) => {
         const read = parseVolumeId(one);
@@ -70,7 +73,8 @@ describe('names', () => {
   });
 
   it('of clusters have at most 36 characters, enough for an fsid', () => {
-    for (const name of ['a', 'prod.eu-1', '6a0f9f4e-0000-4000-8000-000000000000']) expect(isClusterName(name)).toBe(true);
+    for (const name of ['a', 'prod.eu-1', '6a0f9f4e-0000-4000-8000-000000000000'])
+      expect(isClusterName(name)).toBe(true);
     for (const name of ['', '.a', '-a', 'a/b', 'x'.repeat(37)]) expect(isClusterName(name)).toBe(false);
   });
 

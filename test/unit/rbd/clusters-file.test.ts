@@ -63,19 +63,43 @@ clusters:
     ['no pools', one(''), 'clusters[0].pools: must be a list'],
     ['a pool without name', one('    pools: [{}]\n'), 'clusters[0].pools[0].name: must be a text'],
     ['a pool that is a text', one('    pools: [rbd]\n'), 'clusters[0].pools[0]: must be a map'],
-    ['a typo in a pool', one('    pools: [{ name: a, namespace: b }]\n'), 'clusters[0].pools[0]: does not know "namespace"'],
-    ['a pool with a slash', one('    pools: [{ name: a }, { name: b/c }]\n'), 'clusters[0].pools[1].name: "b/c" is not'],
+    [
+      'a typo in a pool',
+      one('    pools: [{ name: a, namespace: b }]\n'),
+      'clusters[0].pools[0]: does not know "namespace"',
+    ],
+    [
+      'a pool with a slash',
+      one('    pools: [{ name: a }, { name: b/c }]\n'),
+      'clusters[0].pools[1].name: "b/c" is not',
+    ],
     ['a pool twice', one('    pools: [{ name: a }, { name: a }]\n'), 'clusters[0].pools: names "a" twice'],
-    ['no namespaces', one('    pools: [{ name: a, namespaces: [] }]\n'), 'clusters[0].pools[0].namespaces: must be a list'],
+    [
+      'no namespaces',
+      one('    pools: [{ name: a, namespaces: [] }]\n'),
+      'clusters[0].pools[0].namespaces: must be a list',
+    ],
     ['a namespace twice', one(`    pools: [{ name: a, namespaces: ['', ~] }]\n`), 'namespaces: names "" twice'],
     ['an odd namespace', one(`    pools: [{ name: a, namespaces: [x, '../y'] }]\n`), 'namespaces[1]: "../y" is not'],
     ['a typo in users', one(`${pools}    users: { nodes: {} }\n`), 'clusters[0].users: does not know "nodes"'],
     ['an empty user', one(`${pools}    users: { node: }\n`), 'clusters[0].users.node: must be a map'],
     ['a key in the file', one(`${pools}    users: { node: { id: a, key: s } }\n`), 'users.node: does not know "key"'],
     ['no key file', one(`${pools}    users: { node: { id: a } }\n`), 'clusters[0].users.node.keyFile: must be a text'],
-    ['a prefixed user', one(`${pools}    users: { node: { id: client.a, keyFile: /k } }\n`), 'without the client. prefix'],
-    ['an odd registry', one(`${pools}    registry: { pool: rbd, name: x }\n`), 'clusters[0].registry: does not know "name"'],
-    ['two clusters of a name', `${one(pools)}  - { id: c1, monitors: [m], pools: [{ name: p }] }\n`, 'clusters: names "c1" twice'],
+    [
+      'a prefixed user',
+      one(`${pools}    users: { node: { id: client.a, keyFile: /k } }\n`),
+      'without the client. prefix',
+    ],
+    [
+      'an odd registry',
+      one(`${pools}    registry: { pool: rbd, name: x }\n`),
+      'clusters[0].registry: does not know "name"',
+    ],
+    [
+      'two clusters of a name',
+      `${one(pools)}  - { id: c1, monitors: [m], pools: [{ name: p }] }\n`,
+      'clusters: names "c1" twice',
+    ],
   ])('with %s is refused', (_what, text, why) => {
     const read = (): unknown => parse(text);
     expect(read).toThrow(/^BERTH_CONFIG_INVALID: configuration \/etc\/berth\/clusters\.yaml: .+; correct the file$/s);

@@ -18,8 +18,12 @@ beforeEach(async () => {
   }
 });
 
-const attach = (node: string, capability = mounted, at = volume, controller = room as Parameters<typeof attachVolume>[0]) =>
-  attachVolume(controller, { volume: at, node, capability, readOnly: false, secrets: noSecrets }, soon());
+const attach = (
+  node: string,
+  capability = mounted,
+  at = volume,
+  controller = room as Parameters<typeof attachVolume>[0],
+) => attachVolume(controller, { volume: at, node, capability, readOnly: false, secrets: noSecrets }, soon());
 const detach = (node: string, at = volume) => detachVolume(room, { volume: at, node, secrets: noSecrets }, soon());
 const holders = (): string[] =>
   parseHolderRecord(room.image('berth-v')!.metadata.get(HOLDER_KEY), 'v')?.holders.map((one) => one.node) ?? [];
@@ -34,7 +38,9 @@ describe('attaching', () => {
 
   it('to a second node is refused and names the first', async () => {
     await attach('a');
-    await expect(attach('b')).rejects.toThrow(/BERTH_VOLUME_HELD: volume c1\/rbd\/berth-v is attached to node a since 2026/);
+    await expect(attach('b')).rejects.toThrow(
+      /BERTH_VOLUME_HELD: volume c1\/rbd\/berth-v is attached to node a since 2026/,
+    );
   });
 
   it('to two nodes at once gives it to one of them', async () => {
@@ -92,7 +98,9 @@ describe('detaching', () => {
     open();
     for (const node of ['a', '']) {
       await expect(detach(node)).rejects.toMatchObject({ code: 'DETACH_UNPROVEN', status: 'ABORTED' });
-      await expect(detach(node)).rejects.toThrow(/stays attached to node a: its image is still open at 10\.0\.0\.1:0\/5/);
+      await expect(detach(node)).rejects.toThrow(
+        /stays attached to node a: its image is still open at 10\.0\.0\.1:0\/5/,
+      );
     }
     await expect(attach('b')).rejects.toMatchObject({ code: 'VOLUME_HELD' });
     room.image('berth-v')!.watchers.length = 0;
@@ -114,8 +122,19 @@ describe('detaching', () => {
     await detach('a');
     expect(holders()).toEqual(['b']);
     await attach('a', shared);
+    await expect(detach('')).rejects.toMatchObject({ code: 'DETACH_UNPROVEN' });
+    room.image('berth-v')!.watchers.length = 0;
     await detach('');
     expect(holders()).toEqual([]);
+  });
+
+  it('of the last of several holders waits until the image is closed', async () => {
+    await attach('a', shared);
+    await attach('b', shared);
+    open();
+    await detach('a');
+    await expect(detach('b')).rejects.toMatchObject({ code: 'DETACH_UNPROVEN' });
+    expect(holders()).toEqual(['b']);
   });
 
   it('of what is gone is a success', async () => {

@@ -53,7 +53,11 @@ describe('a list of capabilities', () => {
   it.each<[string, readonly Capability[], RegExp]>([
     ['nothing', [], /BERTH_FIELD_MISSING: volume_capabilities/],
     ['block and mount', [block('SINGLE_NODE_WRITER'), mount('SINGLE_NODE_WRITER')], /block and mount .* contradict/],
-    ['two filesystems', [mount('SINGLE_NODE_WRITER', 'xfs'), mount('SINGLE_NODE_WRITER', 'ext4')], /xfs and ext4 contra/],
+    [
+      'two filesystems',
+      [mount('SINGLE_NODE_WRITER', 'xfs'), mount('SINGLE_NODE_WRITER', 'ext4')],
+      /xfs and ext4 contra/,
+    ],
     ['one bad among good', [mount('SINGLE_NODE_WRITER'), mount('MULTI_NODE_MULTI_WRITER')], /destroy it/],
     ['one writer of many', [block('MULTI_NODE_SINGLE_WRITER')], /MULTI_NODE_SINGLE_WRITER/],
   ])('with %s is refused', (_what, list, message) => {

@@ -59,7 +59,12 @@ describe('deleting a volume', () => {
       'VOLUME_IN_USE',
       /node node-7 \(attached\)/,
     ],
-    ['held by nobody knows whom', (one) => one.metadata.set(HOLDER_KEY, '{"version":2}'), 'RECORD_UNREADABLE', /version 2/],
+    [
+      'held by nobody knows whom',
+      (one) => one.metadata.set(HOLDER_KEY, '{"version":2}'),
+      'RECORD_UNREADABLE',
+      /version 2/,
+    ],
     ['open', (one) => one.watchers.push({ address: '10.1.1.1:0/9', client: 9n }), 'VOLUME_IN_USE', /10\.1\.1\.1:0\/9/],
     ['snapshotted', (one) => one.snapshots.push('a', 'b'), 'VOLUME_HAS_SNAPSHOTS', /still has 2 snapshot/],
     ['not ours', (one) => one.metadata.delete(VOLUME_KEY), 'DELETE_REFUSED', /Berth did not make this image/],

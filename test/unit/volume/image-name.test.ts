@@ -19,7 +19,9 @@ const name = fc.oneof(
 
 describe('an image name', () => {
   it('is different for every one of 10,000 names, and the same for the same', () => {
-    const names = new Set(fc.sample(name, { numRuns: 10_000, seed: 1 }).filter((one) => one.isWellFormed()));
+    const names = new Set(
+      fc.sample(name, { numRuns: 10_000, seed: 1 }).filter((one) => Buffer.from(one).toString() === one),
+    );
     expect(names.size).toBeGreaterThan(7000);
     expect(new Set([...names].map((one) => imageName('p-', one))).size).toBe(names.size);
     for (const one of names) expect(imageName('p-', one)).toBe(imageName('p-', one));

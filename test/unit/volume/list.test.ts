@@ -10,7 +10,7 @@ import { controllerRoom, GiB, soon } from './controller-room.js';
 const room = controllerRoom();
 const spec = {
   ...{ sizeBytes: GiB, features: DEFAULT_FEATURES, objectSizeBytes: undefined, stripeUnitBytes: undefined },
-  ...{ stripeCount: undefined, dataPool: undefined },
+  ...{ stripeCount: undefined, dataPool: undefined, metadata: new Map() },
 };
 const PLACES = [
   ['rbd', ''],

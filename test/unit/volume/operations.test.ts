@@ -112,7 +112,9 @@ describe('a deadline', () => {
     const hurried = operations.run('v', attach, Deadline.after(50), first.body);
     const patient = operations.run('v', attach, soon(), first.body);
     first.step('map');
-    const late = expect(hurried).rejects.toThrow(/DEADLINE: attach of v \(step map, running since 5\d ms\) did not end/);
+    const late = expect(hurried).rejects.toThrow(
+      /DEADLINE: attach of v \(step map, running since 5\d ms\) did not end/,
+    );
     await vi.advanceTimersByTimeAsync(51);
     await late;
     expect(operations.size).toBe(1);
@@ -153,13 +155,17 @@ describe('a failure', () => {
     const operations = new Operations();
     await expect(operations.run('v', attach, soon(), body)).rejects.toThrow('no');
     expect(operations.size).toBe(0);
-    expect(await operations.run('v', { op: 'delete', fingerprint: '' }, soon(), () => Promise.resolve('ok'))).toBe('ok');
+    expect(await operations.run('v', { op: 'delete', fingerprint: '' }, soon(), () => Promise.resolve('ok'))).toBe(
+      'ok',
+    );
   });
 
   it('that comes after its last caller has gone ends nothing', async () => {
     const operations = new Operations();
     const first = held<string>();
-    await expect(operations.run('v', attach, Deadline.after(1), first.body)).rejects.toMatchObject({ code: 'DEADLINE' });
+    await expect(operations.run('v', attach, Deadline.after(1), first.body)).rejects.toMatchObject({
+      code: 'DEADLINE',
+    });
     first.breakOff(new Error('nobody listens'));
     await new Promise((resolve) => setImmediate(resolve));
     expect(operations.size).toBe(0);

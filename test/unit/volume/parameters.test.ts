@@ -39,7 +39,10 @@ describe('parameters', () => {
   });
 
   it.each(['clusterID', 'pool'])('without %s are refused', (name) => {
-    for (const missing of [{ ...least, [name]: '' }, Object.fromEntries(Object.entries(least).filter(([k]) => k !== name))]) {
+    for (const missing of [
+      { ...least, [name]: '' },
+      Object.fromEntries(Object.entries(least).filter(([k]) => k !== name)),
+    ]) {
       expect(() => parseParameters(missing)).toThrow(`BERTH_FIELD_MISSING: parameter ${name} is required`);
     }
   });
@@ -52,17 +55,25 @@ describe('parameters', () => {
         // Without its c, pvc/name is another key that we know.
         fc.pre(!Object.hasOwn(full, typo));
         const say = (): unknown => parse({ [typo]: 'x' });
-        expect(say).toThrow(`BERTH_PARAMETER_UNKNOWN: parameter ${typo} is not known; correct the StorageClass; known: `);
+        expect(say).toThrow(
+          `BERTH_PARAMETER_UNKNOWN: parameter ${typo} is not known; correct the StorageClass; known: `,
+        );
       }),
     );
   });
 
-  it.each(['ClusterID', 'Pool', 'fstype', 'imagefeatures', '__proto__x', 'toString', 'csi.storage.k8s.io/pvc/uid', ' pool'])(
-    'do not know %j',
-    (name) => {
-      expect(() => parse({ [name]: 'x' })).toThrow(/BERTH_PARAMETER_UNKNOWN/);
-    },
-  );
+  it.each([
+    'ClusterID',
+    'Pool',
+    'fstype',
+    'imagefeatures',
+    '__proto__x',
+    'toString',
+    'csi.storage.k8s.io/pvc/uid',
+    ' pool',
+  ])('do not know %j', (name) => {
+    expect(() => parse({ [name]: 'x' })).toThrow(/BERTH_PARAMETER_UNKNOWN/);
+  });
 
   it.each<[string, string]>([
     ['pool', 'a/b'],
@@ -126,7 +137,10 @@ describe('parameters', () => {
   });
 
   it('name each feature once, however they are spaced', () => {
-    expect(parse({ imageFeatures: ' layering ,layering,, exclusive-lock' }).features).toEqual(['layering', 'exclusive-lock']);
+    expect(parse({ imageFeatures: ' layering ,layering,, exclusive-lock' }).features).toEqual([
+      'layering',
+      'exclusive-lock',
+    ]);
   });
 });
 

@@ -89,18 +89,27 @@ describe('the decision to format', () => {
       fc.record({ kind: fc.constant('other' as const), what: fc.string() }),
       fc.constant({ kind: 'empty' as const }),
     );
-    const provenance = fc.constantFrom<Provenance>(...Object.values(states), { ...formatting, type: 'xfs' } as Provenance);
+    const provenance = fc.constantFrom<Provenance>(...Object.values(states), {
+      ...formatting,
+      type: 'xfs',
+    } as Provenance);
     fc.assert(
-      fc.property(provenance, found, fc.constantFrom('ext4' as const, 'xfs' as const), fc.boolean(), (p, f, type, ro) => {
-        const { act } = decideFormat(p, f, type, ro);
-        if (act === 'format') expect([p.state, f.kind, ro]).toEqual(['never', 'empty', false]);
-        if (act === 'repeat') {
-          expect([p.state, ro]).toEqual(['formatting', false]);
-          expect(p).toMatchObject({ type });
-          expect(f.kind).not.toBe('filesystem');
-        }
-        if (f.kind === 'filesystem') expect(['mount', 'confirm', 'refuse']).toContain(act);
-      }),
+      fc.property(
+        provenance,
+        found,
+        fc.constantFrom('ext4' as const, 'xfs' as const),
+        fc.boolean(),
+        (p, f, type, ro) => {
+          const { act } = decideFormat(p, f, type, ro);
+          if (act === 'format') expect([p.state, f.kind, ro]).toEqual(['never', 'empty', false]);
+          if (act === 'repeat') {
+            expect([p.state, ro]).toEqual(['formatting', false]);
+            expect(p).toMatchObject({ type });
+            expect(f.kind).not.toBe('filesystem');
+          }
+          if (f.kind === 'filesystem') expect(['mount', 'confirm', 'refuse']).toContain(act);
+        },
+      ),
       { numRuns: 2000 },
     );
   });
@@ -129,9 +138,12 @@ describe('the decision to format', () => {
 describe('the filesystem record', () => {
   const read = (text: string): Provenance => parseProvenance(new Map([[FILESYSTEM_KEY, text]]), 'c/p/i');
 
-  it.each([never, formatting, formatted, raw] as Exclude<Provenance, { state: 'foreign' }>[])('%o is read as written', (one) => {
-    expect(read(formatProvenance(one))).toMatchObject(one);
-  });
+  it.each([never, formatting, formatted, raw] as Exclude<Provenance, { state: 'foreign' }>[])(
+    '%o is read as written',
+    (one) => {
+      expect(read(formatProvenance(one))).toMatchObject(one);
+    },
+  );
 
   it('that is absent makes the image a foreign one', () => {
     expect(parseProvenance(new Map([['other', 'x']]), 'v')).toEqual(foreign);
@@ -145,6 +157,8 @@ describe('the filesystem record', () => {
       `{"version":1,"state":"formatting","type":"btrfs","uuid":"x"}`,
     ],
   ])('%j is refused: nothing is guessed, nothing formatted', (text) => {
-    expect(() => read(text)).toThrow(/^BERTH_RECORD_UNREADABLE: record berth.dev\/filesystem of c\/p\/i cannot be read: /);
+    expect(() => read(text)).toThrow(
+      /^BERTH_RECORD_UNREADABLE: record berth.dev\/filesystem of c\/p\/i cannot be read: /,
+    );
   });
 });

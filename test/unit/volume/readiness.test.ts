@@ -57,7 +57,7 @@ describe('readiness', () => {
 
   it('is lost to a check that hangs, which holds up neither the answer nor the other checks', async () => {
     const check = vi.fn(hangs);
-    let other: string | undefined;
+    let other: string | undefined = undefined;
     const readiness = start({ hangs: check, other: () => Promise.resolve(other) });
     expect(readiness.current().ready).toBe(false);
     await vi.advanceTimersByTimeAsync(5_001);

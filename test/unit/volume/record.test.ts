@@ -17,7 +17,14 @@ const read = (text: string) => parseVolumeRecord(new Map([[VOLUME_KEY, text]]), 
 
 describe('the volume record', () => {
   it('is read as it was written, whatever shape it has', () => {
-    const all = { objectSize: '8Mi', stripeUnit: '1Mi', stripeCount: '2', dataPool: 'ec', fsType: 'xfs', mounter: 'nbd' };
+    const all = {
+      objectSize: '8Mi',
+      stripeUnit: '1Mi',
+      stripeCount: '2',
+      dataPool: 'ec',
+      fsType: 'xfs',
+      mounter: 'nbd',
+    };
     for (const one of [record, { ...record, shape: shape({ ...all, mapOptions: 'a', mkfsOptions: 'b' }) }]) {
       expect(read(formatVolumeRecord(one))).toEqual(one);
     }
@@ -27,12 +34,18 @@ describe('the volume record', () => {
     expect(parseVolumeRecord(new Map(), 'v')).toBeUndefined();
   });
 
-  it.each(['', '{', 'null', '1', '{"version":2}', '{"version":1}', '{"version":1,"name":"x"}', '{"version":1,"name":"x","shape":null}'])(
-    '%j is refused',
-    (text) => {
-      expect(() => read(text)).toThrow(/^BERTH_RECORD_UNREADABLE: record berth.dev\/volume of c\/p\/i cannot be read: /);
-    },
-  );
+  it.each([
+    '',
+    '{',
+    'null',
+    '1',
+    '{"version":2}',
+    '{"version":1}',
+    '{"version":1,"name":"x"}',
+    '{"version":1,"name":"x","shape":null}',
+  ])('%j is refused', (text) => {
+    expect(() => read(text)).toThrow(/^BERTH_RECORD_UNREADABLE: record berth.dev\/volume of c\/p\/i cannot be read: /);
+  });
 
   it('with a filesystem that this version does not know is refused', () => {
     const text = JSON.stringify({ ...record, shape: { ...record.shape, fsType: 'zfs' } });
@@ -59,7 +72,12 @@ describe('a volume', () => {
   });
 
   it.each<[string, Record<string, string>, string, string]>([
-    ['features', { imageFeatures: 'layering' }, 'deep-flatten,exclusive-lock,fast-diff,layering,object-map', 'layering'],
+    [
+      'features',
+      { imageFeatures: 'layering' },
+      'deep-flatten,exclusive-lock,fast-diff,layering,object-map',
+      'layering',
+    ],
     ['objectSizeBytes', { objectSize: '8Mi' }, 'unset', '8388608'],
     ['stripeUnitBytes', { stripeUnit: '1Mi', stripeCount: '2' }, 'unset', '1048576'],
     ['dataPool', { dataPool: 'ec' }, 'unset', 'ec'],

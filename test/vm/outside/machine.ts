@@ -34,7 +34,8 @@ const ARM64: Machine = {
 
 export function machine(): Machine {
   const found = { x64: X64, arm64: ARM64 }[process.arch as string];
-  if (found === undefined) throw new Error(`no guest is defined for ${process.arch}; use --native on a kernel with rbd`);
+  if (found === undefined)
+    throw new Error(`no guest is defined for ${process.arch}; use --native on a kernel with rbd`);
   return found;
 }
 

@@ -4,11 +4,17 @@ import path from 'node:path';
 
 /** Loaded by the init program; everything else comes by modprobe from the mounted tree, a second or two each time. */
 const EARLY = [
+  // The crypto API's names are soft dependencies, which modules.dep does not know.
+  ...['crc32c_generic', 'crc32c_intel'],
   ...['virtio_pci', 'virtio_net', 'virtio_blk', '9p', '9pnet_virtio', 'overlay'],
-  ...['ext4', 'xfs', 'loop', 'fuse', 'libceph', 'rbd', 'crc32c_generic'],
+  ...['ext4', 'xfs', 'loop', 'fuse', 'libceph', 'rbd'],
 ];
 
-const moduleName = (file: string): string => path.basename(file).replace(/\.ko(\.\w+)?$/, '').replaceAll('-', '_');
+const moduleName = (file: string): string =>
+  path
+    .basename(file)
+    .replace(/\.ko(\.\w+)?$/, '')
+    .replaceAll('-', '_');
 
 /** Files below `directory` (`lib/modules/<release>`, with depmod's modules.dep), dependencies first; those built in are left out. */
 export async function earlyModules(directory: string): Promise<readonly string[]> {

@@ -1,5 +1,5 @@
 /** The guest's kernel and system programs: the distribution's packages, downloaded and unpacked into a cache, never installed. */
-import { access, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import path from 'node:path';
@@ -20,17 +20,18 @@ export interface Unpacked {
 }
 
 /** udevd with its library, modprobe, and the shell of the init program. */
-const PROGRAMS = ['udev', 'libsystemd-shared', 'kmod', 'busybox-static'];
+const PROGRAMS = ['udev', 'libsystemd-shared', 'kmod', 'libkmod2', 'busybox-static'];
 /** Of the 4,000 modules: filesystems, network protocols, block devices and what they stand on. */
 const MODULES = ['fs', 'net', 'block', 'lib', 'crypto', 'arch', 'mm', 'drivers/block', 'drivers/md', 'drivers/virtio'];
 const MODULE_FILES = ['drivers/net/*.ko*', 'drivers/dax/*.ko*', 'drivers/nvdimm/*.ko*'];
-/** Half of udev's bytes; the guest has no device that they describe. */
-const UNWANTED = ['./usr/share', './lib/udev/hwdb.d', './usr/lib/udev/hwdb.d'];
+/** Most of the bytes, for devices that the guest has not and for a systemd that it does not run. */
+const UNWANTED = ['./usr/share', './lib/udev/hwdb.d', './usr/lib/udev/hwdb.d', 'libsystemd-core-*'];
 /** The same whether a package still has /lib or already /usr/lib: in the guest it is laid over a host whose /lib is a link. */
 const MERGED_USR = String.raw`s,^\./\(bin\|sbin\|lib\)/,./usr/\1/,`;
 
 const cacheDirectory = (): string =>
-  process.env['BERTH_VM_CACHE'] ?? path.join(process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'berth-vm');
+  process.env['BERTH_VM_CACHE'] ??
+  path.join(process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'berth-vm');
 
 /** Take them from the cache, where they lie under their versions, or download them. COMMAND_FAILED, DEADLINE. */
 export async function unpackedPackages(exec: Exec, say: (line: string) => void, deadline: Deadline): Promise<Unpacked> {
@@ -94,21 +95,21 @@ async function unpack(exec: Exec, directory: string, kernel: string, deadline: D
     const tar = ['tar', '-x', '-C', at(isKernel ? 'kernel' : 'programs'), `--transform=${MERGED_USR}Sh`, ...wanted];
     await exec('sh', ['-c', 'dpkg-deb --fsys-tarfile "$0" | "$@"', at(`debs/${deb}`), ...tar], { deadline });
   }
-  const { modules, release, kernel: image, programs } = await describe(directory);
-  const environment = { LD_LIBRARY_PATH: await libraryPath(programs) };
-  const depmod = ['-b', path.join(at('kernel'), 'usr'), release];
-  await exec(path.join(programs, 'usr/bin/kmod'), ['--version'], { deadline, env: environment });
-  await exec(path.join(programs, 'usr/sbin/depmod'), depmod, { deadline, env: environment });
-  await access(path.join(modules, 'modules.dep'));
-  if (machine().bareKernel) await extractVmlinux(path.join(at('kernel/boot'), `vmlinuz-${release}`), image);
+  // Moved, but for the directories themselves: laid over links of that name they would hide what is behind them.
+  await Promise.all(['bin', 'sbin', 'lib'].map((name) => rm(at(`programs/${name}`), { recursive: true, force: true })));
+  const { release, kernel: image, programs } = await describe(directory);
+  // kmod does what its name says; the package's links are absolute, so that they point to the host's.
+  await symlink('programs/usr/bin/kmod', at('depmod'));
+  const env = { LD_LIBRARY_PATH: await libraryPath(programs) };
+  await exec(at('depmod'), ['-b', at('kernel/usr'), release], { deadline, env });
+  if (machine().bareKernel) await extractVmlinux(at(`kernel/boot/vmlinuz-${release}`), image);
   await rm(at('debs'), { recursive: true });
-  await writeFile(at('made'), '');
 }
 
 const kernelFiles = (): readonly string[] => [
-  '--wildcards',
+  ...['--wildcards', '--no-wildcards-match-slash'],
   ...['./boot/vmlinuz-*', './lib/modules/*/modules.*'],
-  ...MODULES.map((name) => `./lib/modules/*/kernel/${name}/*`),
+  ...MODULES.map((name) => `./lib/modules/*/kernel/${name}`),
   ...MODULE_FILES.map((name) => `./lib/modules/*/kernel/${name}`),
 ];
 

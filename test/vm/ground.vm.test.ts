@@ -1,0 +1,34 @@
+/** The ground that the other files stand on: what the guest is given, what it may ask of the host, and that its disk outlives it. */
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { release } from 'node:os';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { host } from './inside/host.js';
+import { session } from './inside/session.js';
+
+const note = path.join(session.state, 'note');
+
+describe('the ground', () => {
+  if (session.boot === 1) {
+    it('is a kernel with the rbd client', async () => {
+      assert.match(await readFile('/sys/bus/rbd/supported_features', 'utf8'), /^0x[0-9a-f]+/, release());
+    });
+    it('has a cluster whose admin is on the host', async () => {
+      const status = JSON.parse(await host.ceph('status', '--format', 'json')) as { fsid: string };
+      assert.equal(status.fsid, session.fsid);
+      await assert.rejects(host.rbd('info', `${session.pool}/no-such-image`), /No such file/);
+    });
+  }
+  if (session.guest && session.boot === 1) {
+    it('comes up again after a power cut, ', async () => {
+      await writeFile(note, 'from the first boot', { flush: true });
+      await host.reboot();
+    });
+  }
+  if (session.boot === 2) {
+    it('with what was synced before', async () => {
+      assert.equal(await readFile(note, 'utf8'), 'from the first boot');
+    });
+  }
+});

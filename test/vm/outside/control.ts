@@ -1,0 +1,81 @@
+/** Answers what test files ask of the host, one request for each connection. */
+import net from 'node:net';
+import { adminOf } from '../../../src/dev/ceph/admin.js';
+import { runningDaemons } from '../../../src/dev/ceph/daemons.js';
+import { layoutOf } from '../../../src/dev/ceph/layout.js';
+import { run } from '../../../src/host/exec.js';
+import { Deadline } from '../../../src/model/deadline.js';
+import type { Answer, Daemon, Request, Session } from '../wire.js';
+
+/** For one `ceph` or `rbd` command on a loaded machine, ms. */
+const COMMAND_MS = 120_000;
+const DAEMONS: readonly Daemon[] = ['mon', 'mgr', 'osd'];
+
+export interface Control {
+  readonly address: Session['control'];
+  /** What a reboot is for the file that runs now. */
+  onReboot: (() => void) | undefined;
+  /** Undo what a file left of its requests. */
+  reset(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Listen at `where` for the cluster of this directory. */
+export async function startControl(clusterDirectory: string, where: net.ListenOptions): Promise<Control> {
+  const layout = layoutOf(clusterDirectory);
+  const admin = adminOf(run, layout);
+  const frozen = new Set<number>();
+
+  const signal = async (name: string, which: NodeJS.Signals): Promise<void> => {
+    const daemon = DAEMONS.find((one) => one === name);
+    const found = daemon === undefined ? undefined : (await runningDaemons(layout))[daemon];
+    if (found === undefined) throw new Error(`no daemon "${name}" runs`);
+    process.kill(found.pid, which);
+    if (which === 'SIGSTOP') frozen.add(found.pid);
+    else frozen.delete(found.pid);
+  };
+  const answer = async ({ call, args }: Request): Promise<string> => {
+    const [first = ''] = args;
+    if (call === 'ceph' || call === 'rbd') return admin[call](args, Deadline.after(COMMAND_MS));
+    if (call === 'freeze') await signal(first, 'SIGSTOP');
+    else if (call === 'thaw') await signal(first, 'SIGCONT');
+    else if (control.onReboot !== undefined) control.onReboot();
+    else throw new Error('this machine cannot be rebooted');
+    return '';
+  };
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on('error', () => socket.destroy());
+    void readLine(socket)
+      .then((line) => answer(JSON.parse(line) as Request))
+      .then(
+        (result): Answer => ({ result }),
+        (error: unknown): Answer => ({ error: error instanceof Error ? error.message : String(error) }),
+      )
+      .then((reply) => socket.end(JSON.stringify(reply)));
+  });
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(where, resolve));
+  const address = server.address();
+  const control: Control = {
+    address: typeof address === 'string' ? { path: address } : { host: where.host ?? '', port: address?.port ?? 0 },
+    onReboot: undefined,
+    reset: async () => {
+      for (const pid of frozen) process.kill(pid, 'SIGCONT');
+      frozen.clear();
+      await admin.ceph(['osd', 'blocklist', 'clear'], Deadline.after(COMMAND_MS));
+    },
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+  return control;
+}
+
+function readLine(socket: net.Socket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    socket.setEncoding('utf8');
+    socket.on('data', (chunk: string) => {
+      text += chunk;
+      if (text.includes('\n')) resolve(text.slice(0, text.indexOf('\n')));
+    });
+    socket.once('close', () => reject(new Error('hung up')));
+  });
+}

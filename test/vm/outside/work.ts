@@ -1,0 +1,87 @@
+/** The part of a run that lives in its own network namespace: cluster, control, and one guest after the other. */
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { clusterUp, type Cluster } from '../../../src/dev/ceph/cluster.js';
+import { messageOf, say } from '../../../src/dev/say.js';
+import { siteAt } from '../../../src/dev/site.js';
+import { run } from '../../../src/host/exec.js';
+import { Deadline } from '../../../src/model/deadline.js';
+import { startControl } from './control.js';
+import { runInGuest, type FileRun } from './in-guest.js';
+import { runNatively } from './native.js';
+import { Results } from './results.js';
+import type { Unpacked } from './unpacked.js';
+
+/** Travels as JSON in the worker's argument. */
+export interface Work {
+  readonly directory: string;
+  readonly packageRoot: string;
+  readonly tests: readonly string[];
+  /** Absent for tests on this machine's own kernel. */
+  readonly unpacked?: Unpacked | undefined;
+}
+
+/** Of the cluster, on the loopback device of the namespace: QEMU's user network connects the guest out to it. */
+const ADDRESS = '10.99.0.1';
+const CLUSTER_MS = 180_000;
+
+async function makeNetwork(): Promise<void> {
+  const deadline = Deadline.after(CLUSTER_MS);
+  await run('ip', ['link', 'set', 'lo', 'up'], { deadline });
+  await run('ip', ['address', 'add', `${ADDRESS}/32`, 'dev', 'lo'], { deadline });
+}
+
+const describe = ({ fsid, monitors, pools, users }: Cluster): FileRun['cluster'] => ({
+  fsid,
+  monitors,
+  pool: pools[0]?.name ?? '',
+  users: {
+    controller: { id: users.controller.id, key: users.controller.key.reveal() },
+    node: { id: users.node.id, key: users.node.key.reveal() },
+  },
+});
+
+async function main(work: Work, signal: AbortSignal): Promise<number> {
+  const { directory, packageRoot, tests, unpacked } = work;
+  const started = performance.now();
+  const seconds = (): string => `${((performance.now() - started) / 1000).toFixed(1)} s`;
+  const site = siteAt(directory);
+  await mkdir(site.state, { recursive: true, mode: 0o700 });
+  if (unpacked !== undefined) await makeNetwork();
+  const address = unpacked === undefined ? {} : { address: ADDRESS };
+  const cluster = await clusterUp(run, { directory: site.cluster, ...address }, Deadline.after(CLUSTER_MS));
+  say(`Ceph cluster up after ${seconds()}`);
+  const where = unpacked === undefined ? { path: path.join(site.state, 'control.sock') } : { host: ADDRESS, port: 0 };
+  const control = await startControl(cluster.directory, where);
+  const totals = { passed: 0, failed: 0 };
+  for (const test of tests) {
+    signal.throwIfAborted();
+    const name = path.basename(test, '.vm.test.js');
+    const begun = performance.now();
+    say(`${name} (${unpacked === undefined ? "this machine's kernel" : unpacked.release})`);
+    const results = new Results(say);
+    const file = { test, packageRoot, control, results, signal, cluster: describe(cluster) };
+    const own = { ...file, directory: path.join(site.state, name) };
+    if (unpacked === undefined) await runNatively({ ...own });
+    else await runInGuest({ ...own, unpacked });
+    await control.reset();
+    totals.passed += results.passed;
+    totals.failed += results.failed;
+    say(`  ${name}: ${((performance.now() - begun) / 1000).toFixed(1)} s`);
+  }
+  await control.close();
+  say(`${totals.passed} passed, ${totals.failed} failed, ${seconds()}`);
+  return totals.failed === 0 ? 0 : 1;
+}
+
+const stop = new AbortController();
+// The second one: whoever started us was killed.
+for (const sign of ['SIGTERM', 'disconnect'] as const) process.on(sign, () => stop.abort());
+try {
+  process.exitCode = await main(JSON.parse(process.argv[2] ?? '') as Work, stop.signal);
+} catch (error) {
+  say(messageOf(error));
+  process.exitCode = 1;
+}
+// The channel to our parent would keep us alive.
+if (process.connected) process.disconnect();

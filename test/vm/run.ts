@@ -1,0 +1,105 @@
+/** `npm run test:vm [-- --native] [name ...]`: the tests of this directory on a real kernel; leaves nothing behind, also after a failure or Ctrl-C. */
+import { fork, spawn, type ChildProcess } from 'node:child_process';
+import { mkdtemp, readdir, realpath, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { lockDirectory } from '../../src/dev/lock.js';
+import { ensurePackages, thisMachine } from '../../src/dev/packages.js';
+import { findProcesses, stopProcesses } from '../../src/dev/processes.js';
+import { messageOf, say } from '../../src/dev/say.js';
+import { siteAt } from '../../src/dev/site.js';
+import { takeDown } from '../../src/dev/take-down.js';
+import { run } from '../../src/host/exec.js';
+import { Deadline } from '../../src/model/deadline.js';
+import { guestNeeds, NATIVE_NEEDS } from './outside/machine.js';
+import type { Work } from './outside/work.js';
+import { unpackedPackages } from './outside/unpacked.js';
+
+const PREFIX = 'berth-vm-';
+const PACKAGES_MS = 900_000;
+/** What the worker may take to end its guest after it was asked to, ms. */
+const GRACE_MS = 20_000;
+const PACKAGE = fileURLToPath(new URL('../../../', import.meta.url));
+const WORKER = fileURLToPath(new URL('outside/work.js', import.meta.url));
+
+/** Compiled files of the tests whose names contain one of `names`; all where there are none. */
+async function testFiles(names: readonly string[]): Promise<readonly string[]> {
+  const sources = (await readdir(path.join(PACKAGE, 'test/vm'))).filter((name) => name.endsWith('.vm.test.ts')).sort();
+  const wanted = sources.filter((file) => names.length === 0 || names.some((name) => file.includes(name)));
+  if (wanted.length === 0)
+    throw new Error(`no test is named like ${names.join(', ')}; there are ${sources.join(', ')}`);
+  return wanted.map((file) => path.join(PACKAGE, 'dist/test/vm', file.replace(/\.ts$/, '.js')));
+}
+
+/** Directories of runs that were killed: nobody holds them any more. */
+async function takeDownStale(): Promise<void> {
+  for (const name of (await readdir(os.tmpdir())).filter((one) => one.startsWith(PREFIX))) {
+    const directory = await realpath(path.join(os.tmpdir(), name));
+    const lock = await lockDirectory(directory, 'serve', 'stale?', Deadline.after(0)).catch(() => undefined);
+    if (lock === undefined) continue;
+    await lock.release();
+    await cleanUp(directory);
+  }
+}
+
+/** Idempotent: machines of this directory, then cluster, devices and files. */
+async function cleanUp(directory: string): Promise<void> {
+  const mentions = (argument: string): boolean => argument.includes(directory);
+  const isOurs = /^(qemu-system-|node$)/;
+  const left = await findProcesses(({ program, argv }) => isOurs.test(program) && argv.some(mentions));
+  await stopProcesses(left, 0, Deadline.after(GRACE_MS));
+  await takeDown(directory);
+}
+
+function startWorker(work: Work): ChildProcess {
+  const argument = JSON.stringify(work);
+  const stdio: ('ignore' | 'inherit' | 'ipc')[] = ['ignore', 'inherit', 'inherit', 'ipc'];
+  if (work.unpacked === undefined) return fork(WORKER, [argument], { detached: true, stdio });
+  // A network namespace without a name, so that no two runs can meet; it ends with the last process in it.
+  return spawn('unshare', ['--net', '--', process.execPath, WORKER, argument], { detached: true, stdio });
+}
+
+/** The worker's exit code; it is told to end, and ended, where somebody wants us to. */
+async function outcome(worker: ChildProcess, asked: AbortSignal): Promise<number> {
+  asked.addEventListener('abort', () => {
+    worker.kill('SIGTERM');
+    setTimeout(() => worker.kill('SIGKILL'), GRACE_MS).unref();
+  });
+  return new Promise((resolve, reject) => {
+    worker.once('error', reject);
+    worker.once('exit', (code) => resolve(code ?? 1));
+  });
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    options: { native: { type: 'boolean', default: false } },
+    allowPositionals: true,
+  });
+  const tests = await testFiles(positionals);
+  const asked = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => asked.abort());
+  const deadline = Deadline.after(PACKAGES_MS);
+  await ensurePackages(run, say, deadline, thisMachine(values.native ? NATIVE_NEEDS : guestNeeds()));
+  const unpacked = values.native ? undefined : await unpackedPackages(run, say, deadline);
+  await takeDownStale();
+  const directory = await realpath(await mkdtemp(path.join(os.tmpdir(), PREFIX)));
+  const lock = await lockDirectory(directory, 'serve', 'test:vm', Deadline.after(1_000));
+  try {
+    await writeFile(siteAt(directory).mark, '');
+    asked.signal.throwIfAborted();
+    return await outcome(startWorker({ directory, packageRoot: PACKAGE, tests, unpacked }), asked.signal);
+  } finally {
+    await lock.release();
+    await cleanUp(directory);
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  say(messageOf(error));
+  process.exitCode = 1;
+}
