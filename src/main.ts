@@ -43,8 +43,14 @@ interface Ground {
 const now = (): Date => new Date();
 
 function controllerRoom({ log, rbd, clusters, holders, nodes }: Ground): ControllerRoom {
-  return { rbd, clusters, holders, nodes, capacity: new PoolCapacity(rbd), operations: new Operations(), log, now };
+  return { rbd, clusters, holders, nodes, capacity: new PoolCapacity(rbd), operations: operations(log), log, now };
 }
+
+const operations = (log: Logger): Operations =>
+  new Operations(({ error, ...end }) => {
+    if (error === undefined) log.info(end, 'an operation ended after its caller had gone');
+    else log.warn({ ...end, err: error }, 'an operation failed after its caller had gone');
+  });
 
 async function nodeRoom({ options, log, rbd, clusters, holders }: Ground): Promise<NodeRoom> {
   const { stateDirectory: stateDir } = options;
@@ -64,7 +70,7 @@ async function nodeRoom({ options, log, rbd, clusters, holders }: Ground): Promi
       clusters,
       holders,
       journal,
-      operations: new Operations(),
+      operations: operations(log),
       exec: run,
       log,
       now,

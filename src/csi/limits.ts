@@ -16,7 +16,16 @@ const CONTROL = /[\u{0}-\u{8}\u{b}\u{c}\u{e}-\u{1f}\u{7f}-\u{9f}]/u;
 
 const bytes = (text: unknown): number => (typeof text === 'string' ? Buffer.byteLength(text) : 0);
 const total = (texts: readonly unknown[]): number => texts.reduce<number>((sum, text) => sum + bytes(text), 0);
-const snake = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+const spellings = new Map<string, string>();
+/** The contract's spelling of a field, for the error; kept, since every field of every message is looked at. */
+function snake(name: string): string {
+  let spelt = spellings.get(name);
+  if (spelt === undefined) {
+    spelt = name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    spellings.set(name, spelt);
+  }
+  return spelt;
+}
 
 const tooLong = (field: string, have: number, limit: number): BerthError =>
   fail('FIELD_INVALID', { field, why: `${have} bytes, the limit is ${limit}` });

@@ -42,6 +42,8 @@ interface Call {
   readonly request: object;
   readonly deadline: Deadline;
   readonly log: Logger;
+  /** What every line of this call says of it. */
+  readonly about: Readonly<Record<string, string>>;
   readonly startedAt: number;
   readonly abandoned: () => boolean;
 }
@@ -74,8 +76,16 @@ async function answer<Request extends object, Response>(
   const leave = drain.enter();
   try {
     checkLimits(call.type, request);
-    if (call.log.isLevelEnabled('debug')) call.log.debug({ request: redact(call.type, request) }, `${call.rpc} begins`);
-    return await handler(request, { deadline: call.deadline, log: call.log });
+    if (call.log.isLevelEnabled('debug'))
+      call.log.debug({ ...call.about, request: redact(call.type, request) }, `${call.rpc} begins`);
+    // A child logger costs more than most calls do with it.
+    const context = {
+      deadline: call.deadline,
+      get log(): Logger {
+        return call.log.child(call.about);
+      },
+    };
+    return await handler(request, context);
   } finally {
     leave();
   }
@@ -92,7 +102,8 @@ function describe<Request extends object>(call: ServerUnaryCall<Request, unknown
     type: requestType(path),
     request: call.request,
     deadline: caller.less(Math.min(MARGIN_MS, caller.remaining() / 10)),
-    log: log.child({ rpc, ...(volume && { volume }), ...(node && { node }) }),
+    log,
+    about: { rpc, ...(volume && { volume }), ...(node && { node }) },
     startedAt: performance.now(),
     abandoned: () => call.cancelled,
   };
@@ -118,7 +129,7 @@ function logEnd(call: Call, failure: { error: BerthError; details: string } | un
   const gone = call.abandoned() && { callerGone: true };
   if (failure === undefined) {
     const level = QUIET.test(call.rpc) ? 'debug' : 'info';
-    call.log[level]({ ms, code: 'OK', ...gone }, call.rpc);
+    call.log[level]({ ...call.about, ms, code: 'OK', ...gone }, call.rpc);
     return;
   }
   const { error, details } = failure;
@@ -127,7 +138,15 @@ function logEnd(call: Call, failure: { error: BerthError; details: string } | un
   // Only a bug is worth its stack, and only here: never on the wire.
   const stack = error.code === 'INTERNAL' && error.cause instanceof Error && { stack: clean(error.cause.stack ?? '') };
   call.log.warn(
-    { ms, code: error.status, error: details, ...(chain.length > 0 && { causes: chain }), ...stack, ...gone },
+    {
+      ...call.about,
+      ms,
+      code: error.status,
+      error: details,
+      ...(chain.length > 0 && { causes: chain }),
+      ...stack,
+      ...gone,
+    },
     call.rpc,
   );
 }

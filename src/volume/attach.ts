@@ -19,7 +19,7 @@ export async function attachVolume(room: ControllerRoom, request: AttachVolume, 
   const { volume, node, capability, readOnly, secrets } = request;
   checkCapabilities([capability]);
   const what = { op: 'attach', fingerprint: JSON.stringify([node, capability, readOnly]) };
-  await room.operations.run(volume, what, deadline, async (operation) => {
+  await room.operations.run(volume, what, deadline, async (operation, deadline) => {
     operation.step('look');
     const found = await mustFindVolume(room, volume, 'controller', secrets, deadline);
     const registry = await room.clusters.registry(found.id.cluster, 'controller', secrets);
@@ -49,7 +49,7 @@ export async function detachVolume(
   deadline: Deadline,
 ): Promise<void> {
   const { volume, node, secrets } = request;
-  await room.operations.run(volume, { op: 'detach', fingerprint: node }, deadline, async (operation) => {
+  await room.operations.run(volume, { op: 'detach', fingerprint: node }, deadline, async (operation, deadline) => {
     operation.step('look');
     const found = await findVolume(room, volume, 'controller', secrets, deadline);
     if (found === undefined) return refuseUnlisted(room.clusters, volume);

@@ -47,7 +47,7 @@ export async function createVolume(
   checkRange(request.range);
   const plan = await makePlan(room, request);
   const what = { op: 'create', fingerprint: fingerprint(request) };
-  return room.operations.run(plan.volume, what, deadline, async (operation) => {
+  return room.operations.run(plan.volume, what, deadline, async (operation, deadline) => {
     operation.step('pool capacity');
     const size = chooseSize(request.range, plan.minimum);
     await room.capacity.check(dataHome(plan.at, plan.shape.dataPool), size, deadline);

@@ -11,7 +11,7 @@ export async function deleteVolume(
   secrets: Credentials | undefined,
   deadline: Deadline,
 ): Promise<void> {
-  await room.operations.run(volume, { op: 'delete', fingerprint: '' }, deadline, async (operation) => {
+  await room.operations.run(volume, { op: 'delete', fingerprint: '' }, deadline, async (operation, deadline) => {
     operation.step('look');
     const found = await findVolume(room, volume, 'controller', secrets, deadline);
     if (found === undefined) return refuseUnlisted(room.clusters, volume);

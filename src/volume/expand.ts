@@ -17,7 +17,7 @@ export async function expandVolume(room: ControllerRoom, request: ExpandVolume, 
   if (range === undefined) throw fail('FIELD_MISSING', { field: 'capacity_range' });
   checkRange(range);
   const fingerprint = `${range.required}-${range.limit}`;
-  return room.operations.run(volume, { op: 'expand', fingerprint }, deadline, async (operation) => {
+  return room.operations.run(volume, { op: 'expand', fingerprint }, deadline, async (operation, deadline) => {
     operation.step('look');
     const { at, head } = await mustFindVolume(room, volume, 'controller', secrets, deadline);
     if (range.limit > 0n && head.sizeBytes > range.limit) {

@@ -31,7 +31,7 @@ export async function publishVolume(room: NodeRoom, request: PublishVolume, dead
   const { volume, capability } = request;
   const readOnly = isReadOnly(request);
   const what = { op: 'publish', fingerprint: JSON.stringify([stagingPath, targetPath, capability, readOnly]) };
-  await room.operations.run(volume, what, deadline, async (operation) => {
+  await room.operations.run(volume, what, deadline, async (operation, deadline) => {
     operation.step('look');
     const entry = await room.journal.read(volume);
     const mapping = entry?.state === 'staged' ? await mappingOf(room, entry, deadline) : undefined;

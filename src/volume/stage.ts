@@ -36,7 +36,7 @@ export async function stageVolume(room: NodeRoom, request: StageVolume, deadline
   const stagingPath = await resolveTarget('staging_target_path', request.stagingPath);
   const resolved = { ...request, stagingPath, readOnly: isReadOnly(request) };
   const what = { op: 'stage', fingerprint: JSON.stringify([stagingPath, request.capability, resolved.readOnly]) };
-  await room.operations.run(request.volume, what, deadline, async (operation) => {
+  await room.operations.run(request.volume, what, deadline, async (operation, deadline) => {
     operation.step('journal');
     const entry = await room.journal.read(request.volume);
     if (entry !== undefined && (await isStagedAlready(room, entry, resolved, deadline))) return;
@@ -160,7 +160,7 @@ async function mapAndMount(room: NodeRoom, staging: Staging, operation: Operatio
   const { readOnly } = request;
   const asked = { image: found.at, fsid: entry.fsid, readOnly, features: found.head.features, options };
   const mapping = await mapAsAsked(mapper, asked, deadline);
-  await mapper.resized(mapping, found.head.sizeBytes, deadline);
+  await mapper.resized(mapping, found.head.sizeBytes, deadline, found.at);
   const mapped: JournalEntry = { ...entry, mapping: { mapper: mapping.mapper, device: mapping.device, readOnly } };
   await room.journal.write(mapped);
   if (request.capability.access.kind === 'block') {

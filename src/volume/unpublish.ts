@@ -14,7 +14,7 @@ export async function unpublishVolume(
 ): Promise<void> {
   checkAbsolute('target_path', targetPath);
   const path = await resolveTarget('target_path', targetPath);
-  await room.operations.run(volume, { op: 'unpublish', fingerprint: path }, deadline, async (operation) => {
+  await room.operations.run(volume, { op: 'unpublish', fingerprint: path }, deadline, async (operation, deadline) => {
     operation.step('look');
     const entry = await room.journal.read(volume);
     // The staging mount is of this volume too, and every pod stands on it: only unstage takes it away.

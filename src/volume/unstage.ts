@@ -20,7 +20,7 @@ export async function unstageVolume(
 ): Promise<void> {
   checkAbsolute('staging_target_path', stagingPath);
   const path = await resolveTarget('staging_target_path', stagingPath);
-  await room.operations.run(volume, { op: 'unstage', fingerprint: path }, deadline, async (operation) => {
+  await room.operations.run(volume, { op: 'unstage', fingerprint: path }, deadline, async (operation, deadline) => {
     operation.step('journal');
     const entry = await room.journal.read(volume);
     if (entry === undefined) return unstageUnrecorded(room, volume, path, operation, deadline);

@@ -7,7 +7,9 @@ import { run } from '../../src/host/exec.js';
 import { Secret } from '../../src/model/secret.js';
 import { locationOf } from '../../src/rbd/mapping/location-name.js';
 import type { MapRequest } from '../../src/rbd/mapping/mapper.js';
+import { readNbdDevices } from '../../src/rbd/mapping/nbd-sysfs.js';
 import { NbdMapper } from '../../src/rbd/mapping/nbd.js';
+import { KERNEL_ROOTS } from '../../src/rbd/mapping/roots.js';
 import { get, makeExt4, mounted, put, readSector, soon, writeSector } from './inside/disk.js';
 import { nothingIsLeft, refused } from './inside/expect.js';
 import { host } from './inside/host.js';
@@ -118,9 +120,32 @@ describe('rbd-nbd', () => {
   it('sees a larger image without being mapped anew', async () => {
     const request = await newImage();
     const mapping = await mapper.map(request, soon());
-    await host.rbd('resize', '--no-progress', '--size', '96M', specOf(request));
-    await mapper.resized(mapping, BigInt(96 * MiB), soon());
-    assert.equal(await deviceSizeBytes(mapping.device), BigInt(96 * MiB));
+    await makeExt4(mapping.device);
+    await mounted(mapping.device, async (target) => {
+      await put(target, 'under a mount', false);
+      await host.rbd('resize', '--no-progress', '--size', '96M', specOf(request));
+      await mapper.resized(mapping, BigInt(96 * MiB), soon(), request.image);
+      assert.equal(await deviceSizeBytes(mapping.device), BigInt(96 * MiB));
+      assert.equal(await get(target), 'under a mount');
+    });
+  });
+
+  it('goes on with a new daemon where the old one was killed: what was written meanwhile is not lost', async () => {
+    const request = await newImage();
+    const mapping = await mapper.map(request, soon());
+    await makeExt4(mapping.device);
+    await mounted(mapping.device, async (target) => {
+      await put(target, 'before');
+      const [device] = await readNbdDevices(KERNEL_ROOTS.sys, KERNEL_ROOTS.proc);
+      process.kill(device!.server!, 'SIGKILL');
+      const write = put(target, 'while nobody served it');
+      assert.deepEqual(await mapper.map(request, soon()), mapping);
+      await write;
+      await refused(mapper.unmap(mapping, soon()), 'UNMAP_BUSY', new RegExp(`mounted at ${target}`));
+    });
+    await mapper.unmap(mapping, soon());
+    const again = await mapper.map(request, soon());
+    await mounted(again.device, async (target) => assert.equal(await get(target), 'while nobody served it'));
   });
 
   it('says that a key is wrong', async () => {

@@ -21,11 +21,14 @@ export interface DeviceUsers {
 const PASSING_MS = 2_000;
 const PAUSE_MS = 50;
 
-/** All users found now. `device` is `/dev/rbd0`; reads /proc and /sys only, never the device. */
-export async function deviceUsers(device: string, roots: KernelRoots): Promise<DeviceUsers> {
+/**
+ * All users found now. `device` is `/dev/rbd0`; reads /proc and /sys only, never the device. `server` is the pid of the process
+ * that serves the device from user space and has it open for that.
+ */
+export async function deviceUsers(device: string, roots: KernelRoots, server?: number): Promise<DeviceUsers> {
   const name = path.basename(device);
   const numbers = await deviceNumbers(name, roots.sys);
-  const { processes, namespaces } = await scanProcesses(name, roots.proc);
+  const { processes, namespaces } = await scanProcesses(name, roots.proc, [process.pid, server]);
   const mounts = new Set<string>();
   for (const file of [`${roots.proc}/self/mountinfo`, ...namespaces]) {
     for (const mount of await readMounts(file).catch(() => [])) {
@@ -41,10 +44,11 @@ export async function lastingUsers(
   device: string,
   roots: KernelRoots,
   deadline: Deadline,
+  server?: number,
 ): Promise<string | undefined> {
   const patience = deadline.within(PASSING_MS);
   for (;;) {
-    const users = await deviceUsers(device, roots);
+    const users = await deviceUsers(device, roots, server);
     const passing = users.mounts.length === 0 && users.holders.length === 0;
     if (!passing || users.processes.length === 0 || patience.expired) return describeUsers(users);
     await sleep(Math.min(PAUSE_MS, patience.remaining()));
@@ -83,6 +87,7 @@ async function isMountOfNode(mount: Mount, name: string, numbers: ReadonlySet<st
 async function scanProcesses(
   name: string,
   procRoot: string,
+  except: readonly (number | undefined)[],
 ): Promise<{ processes: readonly string[]; namespaces: readonly string[] }> {
   const processes: string[] = [];
   const namespaces = new Map<string, string>();
@@ -90,7 +95,7 @@ async function scanProcesses(
   for (const pid of (await readEntries(procRoot)).filter((entry) => /^\d+$/.test(entry))) {
     const namespace = await readlink(`${procRoot}/${pid}/ns/mnt`).catch(() => ours);
     if (namespace !== ours) namespaces.set(namespace, `${procRoot}/${pid}/mountinfo`);
-    if (pid !== String(process.pid) && (await hasOpen(`${procRoot}/${pid}/fd`, name))) {
+    if (!except.includes(Number(pid)) && (await hasOpen(`${procRoot}/${pid}/fd`, name))) {
       processes.push(`${(await readAttribute(`${procRoot}/${pid}/comm`)) ?? 'a process'} (pid ${pid})`);
     }
   }

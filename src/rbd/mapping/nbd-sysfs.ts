@@ -7,10 +7,11 @@ import type { ImageLocation } from './mapper.js';
 export interface NbdDevice {
   /** `nbd3` */
   readonly name: string;
-  /** The process that serves it, or served it until it died. */
-  readonly pid: number;
-  readonly alive: boolean;
+  /** The process that serves it; undefined where it has died. */
+  readonly server: number | undefined;
   readonly readOnly: boolean;
+  /** By which it can be given a new process; empty where the kernel (before 5.14) keeps none. */
+  readonly cookie: string;
   /** From the cookie that we mapped it with; undefined where the kernel (before 5.14) or the program keeps none. */
   readonly location: ImageLocation | undefined;
   /** Of the cluster, from the process' arguments. */
@@ -34,22 +35,47 @@ export async function nbdLimit(sysRoot: string): Promise<number> {
   return Number((await readAttribute(path.join(sysRoot, 'module/nbd/parameters/nbds_max'))) ?? 0);
 }
 
+interface Daemon {
+  readonly pid: number;
+  readonly args: readonly string[];
+}
+
 async function readDevice(sysRoot: string, procRoot: string, name: string): Promise<NbdDevice | undefined> {
   const directory = path.join(sysRoot, 'block', name);
   const pid = Number(await readAttribute(path.join(directory, 'pid')));
   if (!Number.isSafeInteger(pid)) return undefined;
-  const args = ((await readAttribute(path.join(procRoot, String(pid), 'cmdline'))) ?? '').split('\0');
-  const alive = path.basename(args[0] ?? '') === 'rbd-nbd';
   const cookie = (await readAttribute(path.join(directory, 'backend'))) ?? '';
-  const ofProcess = alive ? (argument(args, '--cookie') ?? '') : '';
+  const daemon = await findDaemon(procRoot, pid, cookie);
+  const args = daemon?.args ?? [];
   return {
     name,
-    pid,
-    alive,
+    server: daemon?.pid,
     readOnly: (await readAttribute(path.join(directory, 'ro'))) === '1',
-    location: parseLocationName(cookie) ?? parseLocationName(ofProcess),
-    fsid: alive ? argument(args, '--fsid') : undefined,
+    cookie,
+    location: parseLocationName(cookie) ?? parseLocationName(argument(args, '--cookie') ?? ''),
+    fsid: argument(args, '--fsid'),
   };
+}
+
+/** The kernel shows the pid of the first daemon for ever; one that was attached later has the cookie among its arguments. */
+async function findDaemon(procRoot: string, first: number, cookie: string): Promise<Daemon | undefined> {
+  const serves = ({ args }: Daemon): boolean => {
+    const own = argument(args, '--cookie');
+    return cookie === '' || own === undefined || own === cookie;
+  };
+  const daemon = await readDaemon(procRoot, first);
+  if (daemon !== undefined && serves(daemon)) return daemon;
+  if (cookie === '') return undefined;
+  for (const pid of (await readEntries(procRoot)).filter((entry) => /^\d+$/.test(entry))) {
+    const other = await readDaemon(procRoot, Number(pid));
+    if (other !== undefined && argument(other.args, '--cookie') === cookie) return other;
+  }
+  return undefined;
+}
+
+async function readDaemon(procRoot: string, pid: number): Promise<Daemon | undefined> {
+  const args = ((await readAttribute(path.join(procRoot, String(pid), 'cmdline'))) ?? '').split('\0');
+  return path.basename(args[0] ?? '') === 'rbd-nbd' ? { pid, args } : undefined;
 }
 
 function argument(args: readonly string[], name: string): string | undefined {

@@ -3,8 +3,9 @@ import path from 'node:path';
 import { waitFor } from '../../host/bounded.js';
 import type { Exec } from '../../host/exec.js';
 import { Deadline } from '../../model/deadline.js';
-import { fail, type BerthError } from '../../model/errors.js';
+import { fail, isBerthError, type BerthError } from '../../model/errors.js';
 import { imageSpec } from '../../model/volume-id.js';
+import type { ImageRef } from '../port.js';
 import { runToAnswer } from './any-exit.js';
 import { blockSizeBytes } from './attribute.js';
 import { cephTimeouts, clientArguments, withKeyFile } from './ceph-client.js';
@@ -32,6 +33,8 @@ const IO_TIMEOUT_S = 120;
 const REATTACH_TIMEOUT_S = 60;
 /** Devices that the module makes if it is us who load it; its own default is 16. */
 const DEVICES = 128;
+/** A daemon that can tell the kernel of a new size does so in a fraction of this, ms. */
+const TOLD_MS = 3_000;
 /** rbd-nbd looks for a free device and then takes it: two of them must not look at once. */
 const MAPPING = 'rbd-nbd map';
 
@@ -81,7 +84,7 @@ export class NbdMapper implements Mapper {
     const location = locationOf(request);
     return this.#turns.take(MAPPING, deadline, async () => {
       const present = await this.find(location, deadline);
-      if (present !== undefined) return this.#alive(present);
+      if (present !== undefined) return this.#served(present, request, deadline);
       const why = await this.whyNot();
       if (why !== undefined) throw fail('MAPPER_UNAVAILABLE', { mapper: this.name, why });
       try {
@@ -104,8 +107,9 @@ export class NbdMapper implements Mapper {
       const name = path.basename(device);
       const image = imageSpec(location);
       if ((await this.find(location, deadline))?.device !== device) return;
+      const server = (await this.#device(mapping))?.server;
       // rbd-nbd disconnects a mounted device without a word, and what was not written yet is lost.
-      const who = await lastingUsers(device, this.#roots, deadline);
+      const who = await lastingUsers(device, this.#roots, deadline, server);
       if (who !== undefined) throw fail('UNMAP_BUSY', { device, image, who });
       const args = ['--conf', '/dev/null', 'unmap', device];
       const result = await runToAnswer(this.#exec, 'rbd-nbd', args, { deadline, env: cephTimeouts(deadline) });
@@ -118,25 +122,64 @@ export class NbdMapper implements Mapper {
     });
   }
 
-  async resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void> {
-    // The daemon watches the image and tells the kernel; there is nothing to do but to see it.
+  async resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline, image?: ImageRef): Promise<void> {
+    const { device, location, readOnly } = mapping;
     const shows = async () => {
-      const size = await blockSizeBytes(this.#roots.sys, path.basename(mapping.device));
+      const size = await blockSizeBytes(this.#roots.sys, path.basename(device));
       return size !== undefined && size >= sizeBytes ? true : undefined;
     };
-    await waitFor(shows, `waiting for ${mapping.device} to have ${sizeBytes} bytes`, deadline);
+    const seen = async (by: Deadline): Promise<void> => {
+      await waitFor(shows, `waiting for ${device} to have ${sizeBytes} bytes`, by);
+    };
+    // The daemon watches the image and tells the kernel; as a rule there is nothing to do but to see it.
+    if (image === undefined) return seen(deadline);
+    try {
+      await seen(deadline.within(TOLD_MS));
+    } catch (error) {
+      if (!isBerthError(error, 'DEADLINE') || deadline.expired) throw error;
+      // Before 17.2.8 and 18.2.4 it tells without its own cookie and is refused (tracker.ceph.com/issues/64139): a new one brings
+      // the size along, and what is written meanwhile waits.
+      const request = { image, fsid: location.fsid, readOnly, features: [], options: '' };
+      await this.#turns.take(locationName(location), deadline, () => this.#replaceDaemon(mapping, request, deadline));
+      await seen(deadline);
+    }
+  }
+
+  async #replaceDaemon(mapping: Mapping, request: MapRequest, deadline: Deadline): Promise<void> {
+    if ((await this.#device(mapping))?.server !== undefined) {
+      const args = ['--conf', '/dev/null', 'detach', mapping.device];
+      await this.#exec('rbd-nbd', args, { deadline, env: cephTimeouts(deadline) });
+      const gone = async () => ((await this.#device(mapping))?.server === undefined ? true : undefined);
+      await waitFor(gone, `the end of the rbd-nbd behind ${mapping.device}`, deadline);
+    }
+    await this.#attach(mapping, request, deadline);
+  }
+
+  /** A new daemon for a device that has none. */
+  async #attach(mapping: Mapping, request: MapRequest, deadline: Deadline): Promise<void> {
+    const cookie = (await this.#device(mapping))?.cookie ?? '';
+    if (cookie === '') {
+      throw this.#failed(mapping.location, `the rbd-nbd behind ${mapping.device} has died; unmap it first`);
+    }
+    const can = await this.#can(deadline);
+    const args = ['attach', '--device', mapping.device, '--cookie', cookie, ...timeouts(can)];
+    const { readOnly } = mapping;
+    await this.#runDaemon({ ...request, readOnly }, readOnly ? [...args, '--read-only'] : args, deadline);
   }
 
   async #runMap(request: MapRequest, deadline: Deadline): Promise<void> {
-    const { access } = request.image;
     const can = await this.#can(deadline);
+    await this.#runDaemon(request, ['map', ...deviceArguments(request, can)], deadline);
+  }
+
+  async #runDaemon(request: MapRequest, command: readonly string[], deadline: Deadline): Promise<void> {
+    const { access } = request.image;
     await withKeyFile(this.#keyDir, access.key, async (keyFile) => {
       const args = [
         ...clientArguments(access, keyFile),
         // Not needed by the daemon: its command line tells whose cluster the image is of, also where there is no cookie.
         ...['--fsid', request.fsid],
-        'map',
-        ...deviceArguments(request, can),
+        ...command,
         imageSpec(request.image),
       ];
       const result = await runToAnswer(this.#exec, 'rbd-nbd', args, { deadline, env: cephTimeouts(deadline) });
@@ -167,12 +210,15 @@ export class NbdMapper implements Mapper {
     return parseListMapped((await this.#exec('rbd-nbd', args, { deadline })).stdout);
   }
 
-  /** The mapping, unless nobody serves it any more: attaching a new daemon to it is not done yet. */
-  async #alive(mapping: Mapping): Promise<Mapping> {
+  async #device(mapping: Mapping): Promise<NbdDevice | undefined> {
     const devices = await readNbdDevices(this.#roots.sys, this.#roots.proc);
-    const device = devices.find(({ name }) => name === path.basename(mapping.device));
-    if (device?.alive === true) return mapping;
-    throw this.#failed(mapping.location, `the rbd-nbd behind ${mapping.device} has died; unmap it first`);
+    return devices.find(({ name }) => name === path.basename(mapping.device));
+  }
+
+  /** The mapping with somebody who serves it: where the daemon has died, a new one goes on with what the kernel held back. */
+  async #served(mapping: Mapping, request: MapRequest, deadline: Deadline): Promise<Mapping> {
+    if ((await this.#device(mapping))?.server === undefined) await this.#attach(mapping, request, deadline);
+    return mapping;
   }
 
   #failed(location: Omit<ImageLocation, 'fsid'>, why: string) {
@@ -184,9 +230,13 @@ export class NbdMapper implements Mapper {
 const deviceArguments = ({ image, fsid, readOnly }: MapRequest, can: NbdAbilities): readonly string[] => [
   ...(can.netlink ? ['--try-netlink'] : []),
   ...(can.netlink && can.cookie ? ['--cookie', locationName({ ...image, fsid })] : []),
+  ...timeouts(can),
+  ...(readOnly ? ['--read-only'] : []),
+];
+
+const timeouts = (can: NbdAbilities): readonly string[] => [
   ...(can.reattachTimeout ? ['--reattach-timeout', String(REATTACH_TIMEOUT_S)] : []),
   ...(can.ioTimeout ? ['--io-timeout', String(IO_TIMEOUT_S)] : []),
-  ...(readOnly ? ['--read-only'] : []),
 ];
 
 /** Undefined for a snapshot and for an nbd device that is not rbd-nbd's. */

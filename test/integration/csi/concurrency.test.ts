@@ -163,22 +163,26 @@ describe('one node', () => {
     await volume.unstage(one);
   });
 
-  it('answers a caller who is in a hurry in time, and the work gets done when the call is repeated', async () => {
-    const volume = await site.create(one, xfs(), { sizeBytes: XFS_BYTES });
-    await volume.attach(one);
-    const stagingTargetPath = await one.stagingPath(volume.id);
-    const request = { volumeId: volume.id, stagingTargetPath, volumeCapability: xfs(), secrets: site.secrets() };
-    const began = performance.now();
-    const first = await one.node.NodeStageVolume(request, 600).catch((error: unknown) => error);
-    expect(performance.now() - began).toBeLessThan(1_000);
-    if (first instanceof Error) expect(first).toMatchObject({ code: 4 });
-    // A repeated call joins what still runs, and may be told that it ran out of time: the next one is on its own.
-    const second = await volume.stage(one).catch((error: unknown) => error);
-    if (second instanceof Error) expect(second).toMatchObject({ code: 4 });
-    await volume.stage(one);
-    expect((await readMounts()).filter((mount) => mount.target === stagingTargetPath)).toHaveLength(1);
-    await put(await volume.publish(one), 'fine');
-  });
+  it.each([540, 620, 700, 850])(
+    'answers a caller with %s ms in time, and the work gets done when the call is repeated',
+    async (ms) => {
+      const volume = await site.create(one, xfs(), { sizeBytes: XFS_BYTES });
+      await volume.attach(one);
+      const stagingTargetPath = await one.stagingPath(volume.id);
+      const request = { volumeId: volume.id, stagingTargetPath, volumeCapability: xfs(), secrets: site.secrets() };
+      const began = performance.now();
+      const first = await one.node.NodeStageVolume(request, ms).catch((error: unknown) => error);
+      expect(performance.now() - began).toBeLessThan(ms + 400);
+      if (first instanceof Error) expect(first).toMatchObject({ code: 4 });
+      // A repeated call joins what still runs, and may be told that it ran out of time: the next one is on its own. Whatever was cut
+      // off, mkfs in the middle of its work included, may not stay broken.
+      const second = await volume.stage(one).catch((error: unknown) => error);
+      if (second instanceof Error) expect(second).toMatchObject({ code: 4 });
+      await volume.stage(one);
+      expect((await readMounts()).filter((mount) => mount.target === stagingTargetPath)).toHaveLength(1);
+      await put(await volume.publish(one), 'fine');
+    },
+  );
 
   it('brings six volumes at a time and takes them away again', async () => {
     const volumes = await Promise.all(Array.from({ length: 6 }, () => site.create(one, ext4(), small)));

@@ -33,7 +33,7 @@ describe('creating a volume', () => {
     };
     const { volume } = await create(creation('v', { parameters }));
     expect(volume).toBe('c1/rbd/team/x-v');
-    expect(room.image('x-v', 'rbd', 'team')!.spec).toEqual({
+    expect(room.image('x-v', 'rbd', 'team')!.spec).toMatchObject({
       ...{ sizeBytes: GiB, features: ['layering'], objectSizeBytes: 8 * 2 ** 20 },
       ...{ stripeUnitBytes: 2 ** 20, stripeCount: 2, dataPool: 'ec' },
     });

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Deadline } from '../../../src/model/deadline.js';
 import { fail } from '../../../src/model/errors.js';
-import { Operations, type Operation } from '../../../src/volume/operations.js';
+import { Operations, type LateEnd, type Operation } from '../../../src/volume/operations.js';
 
 const attach = { op: 'attach', fingerprint: 'node-a' };
 const soon = (): Deadline => Deadline.after(10_000);
@@ -123,6 +123,60 @@ describe('a deadline', () => {
     expect(await Promise.all([patient, retry])).toEqual(['done', 'done']);
     expect(first.body).toHaveBeenCalledTimes(1);
     expect(operations.size).toBe(0);
+  });
+
+  it('of the operation is its own: a hurried caller that began it does not take the time of a patient one', async () => {
+    const operations = new Operations();
+    let given: Deadline | undefined;
+    const first = held<string>();
+    const body = (operation: Operation, deadline: Deadline): Promise<string> => {
+      given = deadline;
+      return first.body(operation);
+    };
+    const hurried = operations.run('v', attach, Deadline.after(1), body);
+    await expect(hurried).rejects.toMatchObject({ code: 'DEADLINE' });
+    expect(given?.remaining()).toBeGreaterThan(50_000);
+    first.end('x');
+  });
+
+  it('that passed before the success leaves that success to the retry, once', async () => {
+    const ends: LateEnd[] = [];
+    const operations = new Operations((end) => ends.push(end));
+    const first = held<string>();
+    await expect(operations.run('v', attach, Deadline.after(1), first.body)).rejects.toMatchObject({
+      code: 'DEADLINE',
+    });
+    first.end('late');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(ends).toMatchObject([{ key: 'v', op: 'attach', error: undefined }]);
+    const again = vi.fn(() => Promise.resolve('anew'));
+    expect(await operations.run('v', attach, soon(), again)).toBe('late');
+    expect(await operations.run('v', attach, soon(), again)).toBe('anew');
+  });
+
+  it('that passed before the success leaves nothing to another request, nor to the first one after it', async () => {
+    const operations = new Operations();
+    const first = held<string>();
+    await expect(operations.run('v', attach, Deadline.after(1), first.body)).rejects.toMatchObject({
+      code: 'DEADLINE',
+    });
+    first.end('late');
+    await new Promise((resolve) => setImmediate(resolve));
+    await operations.run('v', { op: 'detach', fingerprint: 'node-a' }, soon(), () => Promise.resolve());
+    expect(await operations.run('v', attach, soon(), () => Promise.resolve('anew'))).toBe('anew');
+  });
+
+  it('that passed before a failure is told to the log, and the retry finds out for itself', async () => {
+    const ends: LateEnd[] = [];
+    const operations = new Operations((end) => ends.push(end));
+    const first = held<string>();
+    await expect(operations.run('v', attach, Deadline.after(1), first.body)).rejects.toMatchObject({
+      code: 'DEADLINE',
+    });
+    first.breakOff(new Error('no'));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(ends).toMatchObject([{ op: 'attach', error: { message: 'no' } }]);
+    expect(await operations.run('v', attach, soon(), () => Promise.resolve('anew'))).toBe('anew');
   });
 
   it('that has passed already is an answer at once', async () => {

@@ -8,8 +8,9 @@ import { Deadline } from '../../../src/model/deadline.js';
 /** Ten times what the slowest thing takes in a guest that has the machine for itself. */
 export const soon = (): Deadline => Deadline.after(60_000);
 
-export const makeExt4 = async (device: string): Promise<void> =>
-  void (await run('mkfs.ext4', ['-q', device], { deadline: soon() }));
+export async function makeExt4(device: string): Promise<void> {
+  await run('mkfs.ext4', ['-q', device], { deadline: soon() });
+}
 
 /** Run `job` with the device mounted at a directory of its own. */
 export async function mounted<T>(device: string, job: (target: string) => Promise<T>): Promise<T> {

@@ -16,8 +16,8 @@ function ask(call: keyof Asked, args: readonly string[]): Promise<string> {
     socket.on('error', reject);
     socket.on('close', () => {
       clearTimeout(timer);
-      if (text === '') return reject(new Error(`the host hung up: ${call}`));
-      const answer = JSON.parse(text) as Answer;
+      const silence = { error: `the host hung up: ${call}` };
+      const answer = text === '' ? silence : (JSON.parse(text) as Answer);
       if ('error' in answer) reject(new Error(answer.error));
       else resolve(answer.result);
     });
@@ -27,8 +27,12 @@ function ask(call: keyof Asked, args: readonly string[]): Promise<string> {
 }
 
 export const host: Asked = {
-  freeze: async (daemon) => void (await ask('freeze', [daemon])),
-  thaw: async (daemon) => void (await ask('thaw', [daemon])),
+  freeze: async (daemon) => {
+    await ask('freeze', [daemon]);
+  },
+  thaw: async (daemon) => {
+    await ask('thaw', [daemon]);
+  },
   ceph: (...args) => ask('ceph', args),
   rbd: (...args) => ask('rbd', args),
   reboot: async () => {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The guest's process 1 once the host's files are its root: network, udevd, the shares, then one test file, then the end.
 . /run/berth-vm-settings
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
+export PATH=${NODE%/*}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
 hostname berth-vm
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
@@ -26,7 +26,7 @@ udevadm trigger --action=add --subsystem-match=block
 cut -d' ' -f1 /proc/uptime > /mnt/share/booted
 cd "$PACKAGE" || echo 'berth: no package'
 export BERTH_VM_SESSION=/mnt/share/session.json BERTH_VM_RESULTS=/mnt/share/results
-node --test-reporter="$PACKAGE/dist/test/vm/inside/reporter.js" --test-force-exit "$TEST" > /mnt/share/output 2>&1
+"$NODE" --test-reporter="$PACKAGE/dist/test/vm/inside/reporter.js" --test-force-exit "$TEST" > /mnt/share/output 2>&1
 echo $? > /mnt/share/code
 # Nothing is synced or unmounted: with a cluster that was left frozen it would wait for ever.
 echo b > /proc/sysrq-trigger

@@ -54,6 +54,7 @@ async function prepare({ test, packageRoot, directory, unpacked }: FileRun): Pro
   await writeInitramfs(at('initramfs'), unpacked, path.join(inside, 'init'), {
     START: path.join(inside, 'start.sh'),
     PACKAGE: packageRoot,
+    NODE: process.execPath,
     TEST: test,
   });
   await writeFile(at('disk'), '');

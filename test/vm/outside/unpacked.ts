@@ -1,5 +1,5 @@
 /** The guest's kernel and system programs: the distribution's packages, downloaded and unpacked into a cache, never installed. */
-import { access, mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import path from 'node:path';
@@ -29,6 +29,9 @@ const UNWANTED = ['./usr/share', './lib/udev/hwdb.d', './usr/lib/udev/hwdb.d', '
 /** The same whether a package still has /lib or already /usr/lib: in the guest it is laid over a host whose /lib is a link. */
 const MERGED_USR = String.raw`s,^\./\(bin\|sbin\|lib\)/,./usr/\1/,`;
 
+const DRAFT = 'new-';
+const STALE_MS = 3_600_000;
+
 const cacheDirectory = (): string =>
   process.env['BERTH_VM_CACHE'] ??
   path.join(process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'berth-vm');
@@ -47,8 +50,9 @@ export async function unpackedPackages(exec: Exec, say: (line: string) => void, 
   if (there) return describe(target);
   say(`unpacking ${versions.join(', ')} into ${target}`);
   await mkdir(cache, { recursive: true });
+  await removeStaleDrafts(cache);
   // Two runs may do this at the same time: each in a directory of its own, and the first one names it.
-  const draft = await mkdtemp(path.join(cache, 'new-'));
+  const draft = await mkdtemp(path.join(cache, DRAFT));
   try {
     await unpack(exec, draft, kernel, deadline);
     await rename(draft, target).catch((error: unknown) => {
@@ -58,6 +62,15 @@ export async function unpackedPackages(exec: Exec, say: (line: string) => void, 
     await rm(draft, { recursive: true, force: true });
   }
   return describe(target);
+}
+
+/** Of runs that were killed while they unpacked. */
+async function removeStaleDrafts(cache: string): Promise<void> {
+  for (const name of (await readdir(cache)).filter((one) => one.startsWith(DRAFT))) {
+    const draft = path.join(cache, name);
+    const { mtimeMs } = await stat(draft);
+    if (Date.now() - mtimeMs > STALE_MS) await rm(draft, { recursive: true, force: true });
+  }
 }
 
 /** What the metapackage depends on now: `linux-image-6.1.0-56-amd64`. */

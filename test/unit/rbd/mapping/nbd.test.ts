@@ -1,3 +1,4 @@
+import { mkdir, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Deadline } from '../../../../src/model/deadline.js';
@@ -57,11 +58,23 @@ describe('map', () => {
     await expect(nbd().map(mapRequest(), soon())).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND' });
   });
 
-  it('does not hand out a device whose daemon has died, but still sees it', async () => {
+  it('gives a device whose daemon has died a new one, with the cookie of the first', async () => {
     const mapping = await nbd().map(mapRequest({ readOnly: true }), soon());
     await kernel.write('proc/4242/cmdline', 'bash\0');
     expect(await nbd().find(mapping.location, soon())).toEqual({ ...mapping, readOnly: true });
-    await expect(nbd().map(mapRequest(), soon())).rejects.toThrow('the rbd-nbd behind /dev/nbd0 has died');
+    expect(await nbd().map(mapRequest(), soon())).toEqual(mapping);
+    const call = (await kernel.calls()).find((line) => line.includes(' attach '));
+    expect(call).toContain(`attach --device /dev/nbd0 --cookie ${FSID}:p::i --reattach-timeout 60`);
+    expect(call).toMatch(/--read-only p\/i$/);
+    expect(call).not.toContain(KEY);
+  });
+
+  it('knows a daemon that was attached later, whose pid the kernel does not show', async () => {
+    const mapping = await nbd().map(mapRequest(), soon());
+    await kernel.write('proc/4242/cmdline', 'bash\0');
+    await kernel.write('proc/5151/cmdline', `rbd-nbd\0attach\0--cookie\0${FSID}:p::i\0`);
+    expect(await nbd().map(mapRequest(), soon())).toEqual(mapping);
+    expect((await kernel.calls()).join()).not.toContain(' attach ');
   });
 });
 
@@ -72,6 +85,14 @@ describe('unmap', () => {
     await nbd().unmap(mapping, soon());
     expect(await nbd().list(soon())).toEqual([]);
     expect((await kernel.calls()).filter((call) => call.includes(' unmap '))).toHaveLength(1);
+  });
+
+  it('does not take the daemon of the device for one of its users', async () => {
+    const mapping = await nbd().map(mapRequest(), soon());
+    await mkdir(path.join(kernel.roots.proc, '4242/fd'));
+    await symlink('/dev/nbd0', path.join(kernel.roots.proc, '4242/fd/3'));
+    await nbd().unmap(mapping, soon());
+    expect(await nbd().list(soon())).toEqual([]);
   });
 
   it('never lets rbd-nbd pull a mounted device away', async () => {
@@ -94,4 +115,12 @@ it('knows its limit and waits for a new size by its deadline', async () => {
   await expect(nbd().resized(mapping, 1n << 40n, soon(100))).rejects.toMatchObject({ code: 'DEADLINE' });
   await kernel.write('sys/class/block/nbd0/size', '2048\n');
   await nbd().resized(mapping, 1n << 20n, soon());
+});
+
+it('replaces a daemon that knows the new size and cannot tell the kernel', async () => {
+  const mapping = await nbd().map(mapRequest(), soon());
+  await kernel.write('sys/class/block/nbd0/size', '2048\n');
+  await nbd().resized(mapping, 100n << 20n, soon(), mapRequest().image);
+  const calls = (await kernel.calls()).filter((line) => / (detach|attach) /.test(line));
+  expect(calls.map((line) => / (detach|attach) /.exec(line)?.[1])).toEqual(['detach', 'attach']);
 });

@@ -1,0 +1,55 @@
+/** The real driver process in front of the real kernel, and kubelet's and the sidecars' part of the conversation with it. */
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { csiClient, type CsiClient } from '../../../src/dev/csi-client.js';
+import { startDriver, type Driver } from '../../../src/dev/driver.js';
+import { CLUSTER_ID, writeSettings } from '../../../src/dev/settings.js';
+import { Deadline } from '../../../src/model/deadline.js';
+import { accessAs, session } from './session.js';
+
+const READY_MS = 120_000;
+
+export interface Node {
+  readonly name: string;
+  /** Below it are the state directory, the staging and target paths. */
+  readonly directory: string;
+  readonly client: CsiClient;
+  readonly driver: Driver;
+  /** All that the driver has logged. */
+  log(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Of the StorageClass, but for what a test adds. */
+export const PARAMETERS = { clusterID: CLUSTER_ID, pool: session.pool };
+
+/** Start a driver with all services; what an earlier boot or driver of this name left is there. */
+export async function startNode(name: string): Promise<Node> {
+  const directory = path.join(session.state, name);
+  await mkdir(directory, { recursive: true });
+  const { fsid, monitors, pool } = session;
+  const user = (role: 'controller' | 'node') => ({ id: session.users[role].id, key: accessAs(role).key });
+  const users = { controller: user('controller'), node: user('node') };
+  const pools = [{ name: pool, namespaces: [] }];
+  const { clusters } = await writeSettings(directory, { directory, conf: '', fsid, monitors, pools, users });
+  const at = (file: string): string => path.join(directory, file);
+  const driver = await startDriver({
+    ...{ socket: at('csi.sock'), clustersFile: clusters, nodeId: name, stateDir: at('driver'), logFile: at('log') },
+    services: ['identity', 'controller', 'node'],
+  });
+  const client = csiClient(`unix://${at('csi.sock')}`);
+  const stop = async (): Promise<void> => {
+    client.close();
+    await driver.stop();
+  };
+  try {
+    await driver.ready(Deadline.after(READY_MS));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { name, directory, client, driver, log: () => readFile(at('log'), 'utf8'), stop };
+}
+
+/** Nothing of it is needed any more. */
+export const forget = ({ directory }: Node): Promise<void> => rm(directory, { recursive: true, force: true });

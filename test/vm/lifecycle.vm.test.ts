@@ -1,0 +1,98 @@
+/** A volume's whole life on the real kernel, through the driver's socket, for each mapper that production has. */
+import assert from 'node:assert/strict';
+import { stat, statfs } from 'node:fs/promises';
+import { after, before, describe, it } from 'node:test';
+import { deviceSizeBytes } from '../../src/host/block-device.js';
+import { mountAt } from '../../src/host/mountinfo.js';
+import { readSector, writeSector, get, put } from './inside/disk.js';
+import { forget, startNode, type Node } from './inside/driver.js';
+import { nothingIsLeft } from './inside/expect.js';
+import { host } from './inside/host.js';
+import { MiB } from './inside/images.js';
+import { session } from './inside/session.js';
+import { block, mount, Volume } from './inside/volume.js';
+
+let node: Node;
+
+const bytesOf = async (target: string): Promise<number> => {
+  const { blocks, bsize } = await statfs(target);
+  return blocks * bsize;
+};
+const deviceOf = async (target: string): Promise<string> => (await mountAt(target))?.source ?? 'nothing';
+
+describe('a volume of the driver', () => {
+  before(async () => {
+    node = await startNode('vm-node');
+  });
+  after(async () => {
+    try {
+      await nothingIsLeft();
+      assert.deepEqual(JSON.parse(await host.rbd('ls', session.pool, '--format', 'json')), []);
+    } catch (error) {
+      process.stdout.write(await node.log());
+      throw error;
+    } finally {
+      await node.stop();
+    }
+    await forget(node);
+  });
+
+  for (const mounter of ['krbd', 'nbd']) {
+    for (const [fsType, before, grown] of [
+      ['ext4', 64, 96],
+      ['xfs', 300, 400],
+    ] as const) {
+      it(`lives on ${mounter} with ${fsType}: made, mounted, grown under a pod, and its data is there again`, async () => {
+        const volume = await Volume.create(node, mount(fsType), before * MiB, { mounter });
+        const target = await volume.bring();
+        assert.match(await deviceOf(target), mounter === 'krbd' ? /^\/dev\/rbd\d/ : /^\/dev\/nbd\d/);
+        assert.equal((await mountAt(target))?.fsType, fsType);
+        await put(target, 'from the first pod');
+        const was = await bytesOf(target);
+        assert.equal(await volume.expand(grown * MiB), grown * MiB);
+        assert.ok(
+          (await bytesOf(target)) > was + 0.8 * (grown - before) * MiB,
+          `${was} to ${await bytesOf(target)} bytes`,
+        );
+        assert.equal(await get(target), 'from the first pod');
+        await volume.leave();
+        await nothingIsLeft();
+        const again = await volume.bring();
+        assert.equal(await get(again), 'from the first pod');
+        await volume.leave();
+        await volume.remove();
+      });
+    }
+
+    it(`lives on ${mounter} as a raw block device, which grows, too`, async () => {
+      const volume = await Volume.create(node, block, 32 * MiB, { mounter });
+      const target = await volume.bring();
+      assert.ok((await stat(target)).isBlockDevice());
+      await writeSector(target, 'raw');
+      assert.equal(await volume.expand(48 * MiB), 48 * MiB);
+      assert.equal(await deviceSizeBytes(target), BigInt(48 * MiB));
+      await volume.leave();
+      assert.equal(await readSector(await volume.bring()), 'raw');
+      await volume.leave();
+      await volume.remove();
+    });
+
+    it(`is shown on ${mounter} read-only to one pod and stays writable for the other`, async () => {
+      const volume = await Volume.create(node, mount('ext4'), 32 * MiB, { mounter });
+      const writer = await volume.bring();
+      const reader = await volume.publish('reader', true);
+      await put(writer, 'news');
+      assert.equal(await get(reader), 'news');
+      await assert.rejects(put(reader, 'no'), /EROFS/);
+      await volume.leave('pod', 'reader');
+      // And read-only altogether: the mapping itself refuses writes.
+      await volume.attach(true);
+      await volume.stage();
+      const target = await volume.publish('reader', true);
+      assert.equal(await get(target), 'news');
+      assert.ok((await mountAt(target))?.superOptions.includes('ro'));
+      await volume.leave('reader');
+      await volume.remove();
+    });
+  }
+});
