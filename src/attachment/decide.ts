@@ -1,6 +1,7 @@
 /** Who may hold a volume: a pure decision over the record and the request, so that every combination can be a test. */
-import { isMultiNode, type AccessMode } from '../model/capability.js';
+import { isMultiNode, isReaderMode, type AccessMode } from '../model/capability.js';
 import { fail, type BerthError } from '../model/errors.js';
+import { imageOf } from '../model/volume-id.js';
 import type { Holder, HolderRecord } from './record.js';
 
 export interface AttachRequest {
@@ -28,7 +29,9 @@ export function decideAttach(record: HolderRecord | undefined, request: AttachRe
   const { node, mode, access, readOnly, by, volume } = request;
   const holder: Holder = { node, since: now, by };
   if (record === undefined) {
-    return { kind: 'write', next: { version: 1, mode, access, readOnly, holders: [holder] } };
+    const image = imageOf(volume);
+    const about = image === undefined ? {} : { image };
+    return { kind: 'write', next: { version: 1, ...about, mode, access, readOnly, holders: [holder] } };
   }
   const difference = differs(record, request);
   if (record.holders.some((one) => one.node === node)) {
@@ -41,6 +44,13 @@ export function decideAttach(record: HolderRecord | undefined, request: AttachRe
   }
   const [first] = record.holders;
   return { kind: 'refused', error: fail('VOLUME_HELD', { volume, holder: first.node, since: first.since }) };
+}
+
+/** How a node that stages would go beyond what its attach was granted; undefined where it does not. Less is always fine. */
+export function beyondGrant(record: HolderRecord, request: AttachRequest): string | undefined {
+  if (record.access !== request.access) return `it was attached as ${record.access}, asked for ${request.access}`;
+  if (request.readOnly || !(record.readOnly || isReaderMode(record.mode))) return undefined;
+  return 'it was attached read-only, asked for writable';
 }
 
 /**

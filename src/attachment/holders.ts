@@ -2,7 +2,7 @@
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import type { ImageHead, ImageRef, RbdPort } from '../rbd/port.js';
-import { decideAttach, decideDetach, type AttachRequest } from './decide.js';
+import { beyondGrant, decideAttach, decideDetach, type AttachRequest } from './decide.js';
 import { formatHolderRecord, HOLDER_KEY, parseHolderRecord, type HolderRecord } from './record.js';
 
 /** Lost races before we tell the caller to come again: each one means that somebody else made progress. */
@@ -18,15 +18,22 @@ export class Holders {
   }
 
   /**
-   * As {@link attach}, for a node that stages: a record that the attach wrote for this node is enough, whatever its mode says of
-   * read-only. True where this call took the record, so that the node must give it back.
+   * As {@link attach}, for a node that stages: what the attach granted this node is enough, and no more than that may be
+   * used (BEYOND_ATTACH). True where this call took the record, so that the node must give it back.
    */
   async hold(at: ImageRef, head: ImageHead, request: AttachRequest, deadline: Deadline): Promise<boolean> {
-    const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), request.volume);
-    const mine = record?.holders.find((one) => one.node === request.node);
-    if (mine !== undefined) return mine.by === 'node';
-    await this.attach(at, head, request, deadline);
-    return true;
+    let took = true;
+    await this.#change(at, head, request.volume, deadline, (record) => {
+      const mine = record?.holders.find((one) => one.node === request.node);
+      took = mine?.by !== 'controller';
+      if (record !== undefined && mine?.by === 'controller') {
+        const why = beyondGrant(record, request);
+        if (why !== undefined) throw fail('BEYOND_ATTACH', { volume: request.volume, why });
+        return 'keep';
+      }
+      return takeAnew(record, request, mine?.since ?? this.#now().toISOString());
+    });
+    return took;
   }
 
   /** Grant the volume to a node; VOLUME_HELD or PUBLISHED_OTHERWISE where that may not be, RECORD_CONTENDED after too many lost races. */
@@ -62,4 +69,14 @@ export class Holders {
     }
     throw fail('RECORD_CONTENDED', { volume, times: ATTEMPTS });
   }
+}
+
+/** What this node took itself it may take in another mode as well, as if it had given it back in between. */
+function takeAnew(record: HolderRecord | undefined, request: AttachRequest, since: string): HolderRecord | 'keep' {
+  const others = decideDetach(record, request.node);
+  const decision = decideAttach(others === 'keep' ? record : others, request, since);
+  if (decision.kind === 'refused') throw decision.error;
+  if (decision.kind === 'held') return 'keep';
+  const isSame = record !== undefined && formatHolderRecord(record) === formatHolderRecord(decision.next);
+  return isSame ? 'keep' : decision.next;
 }

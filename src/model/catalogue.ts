@@ -113,6 +113,11 @@ export const catalogue = {
     'volume {volume} is attached to node {holder} since {since}',
     'detach it there first',
   ),
+  BEYOND_ATTACH: entry(
+    'FAILED_PRECONDITION',
+    'volume {volume} may not be staged like that: {why}',
+    'detach it and attach it as it is to be used',
+  ),
   VOLUME_IN_USE: entry('FAILED_PRECONDITION', 'volume {volume} is in use by {who}', 'stop its users, then try again'),
   DELETE_REFUSED: entry(
     'FAILED_PRECONDITION',

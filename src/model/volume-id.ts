@@ -49,3 +49,18 @@ export function parseVolumeId(text: string): VolumeId | undefined {
 /** `pool[/namespace]/image`, as the rbd command line spells it. */
 export const imageSpec = (at: Omit<VolumeId, 'cluster'>): string =>
   at.namespace === '' ? `${at.pool}/${at.image}` : `${at.pool}/${at.namespace}/${at.image}`;
+
+/** `pool[/namespace]/image` of a handle; undefined for one that is none of ours. */
+export function imageOf(volume: string): string | undefined {
+  const id = parseVolumeId(volume);
+  return id === undefined ? undefined : imageSpec(id);
+}
+
+/**
+ * Was a record that names `image` written for another image than this volume's? `rbd clone` and `rbd cp` carry an image's
+ * metadata along: what it says of its origin must not be believed of the copy.
+ */
+export function isCopied(image: unknown, volume: string): boolean {
+  const own = imageOf(volume);
+  return image !== undefined && own !== undefined && image !== own;
+}

@@ -3,7 +3,7 @@ import type { Capability, FilesystemType } from '../model/capability.js';
 import { minimumSizeBytes, parseMkfsOptions } from '../host/filesystem.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail, isBerthError } from '../model/errors.js';
-import { formatVolumeId } from '../model/volume-id.js';
+import { formatVolumeId, imageSpec } from '../model/volume-id.js';
 import type { ImageHead, ImageRef, PoolRef } from '../rbd/port.js';
 import { checkCapabilities } from './capability-rules.js';
 import { imageName } from './image-name.js';
@@ -98,11 +98,17 @@ async function createImage(
 }
 
 function metadataOf(room: ControllerRoom, plan: Plan, name: string): ReadonlyMap<string, string> {
-  const record = formatVolumeRecord({ version: 1, name, created: room.now().toISOString(), shape: plan.shape });
+  const record = formatVolumeRecord({
+    version: 1,
+    image: imageSpec(plan.at),
+    name,
+    created: room.now().toISOString(),
+    shape: plan.shape,
+  });
   return new Map([
     ...plan.parameters.labels,
     [VOLUME_KEY, record],
-    [FILESYSTEM_KEY, formatProvenance({ state: 'never' })],
+    [FILESYSTEM_KEY, formatProvenance({ state: 'never' }, plan.volume)],
   ]);
 }
 
@@ -133,8 +139,10 @@ async function reuse(
 }
 
 /** What a create that was cut short may have left: nothing at all, or the first entries of {@link finishInterrupted}. */
-const isLeftByUs = ([key, value]: readonly [string, string]): boolean =>
-  LABELS.includes(key) || (key === FILESYSTEM_KEY && value === formatProvenance({ state: 'never' }));
+const isLeftByUs =
+  (volume: string) =>
+  ([key, value]: readonly [string, string]): boolean =>
+    LABELS.includes(key) || (key === FILESYSTEM_KEY && value === formatProvenance({ state: 'never' }, volume));
 
 /** Features that Ceph adds, or leaves out, by itself. */
 const IMPLIED = ['data-pool', 'striping'];
@@ -151,7 +159,7 @@ const chosen = (features: readonly string[]): string =>
 async function refuseForeign(room: ControllerRoom, plan: Plan, head: ImageHead, deadline: Deadline): Promise<void> {
   const image = plan.at.image;
   const foreign = (why: string): Error => fail('IMAGE_FOREIGN', { image, why });
-  if (![...head.metadata].every(isLeftByUs)) throw foreign('it has metadata of somebody else');
+  if (![...head.metadata].every(isLeftByUs(plan.volume))) throw foreign('it has metadata of somebody else');
   const have = chosen(head.features);
   if (chosen(plan.shape.features) !== have) throw foreign(`it has the features ${have}`);
   const { parent, snapshots, watchers } = await room.rbd.inspect(plan.at, deadline);

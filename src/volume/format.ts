@@ -42,8 +42,6 @@ export async function prepareFilesystem(
     case 'repeat':
       room.log.warn({ volume, device }, 'repeating an mkfs of ours that was cut short before the volume was ever used');
       return mkfs(room, preparation, { uuid: decision.uuid, recorded, force: true }, operation, deadline);
-    case 'confirm':
-      return confirm(room, preparation, decision.uuid, recorded, deadline);
     case 'refuse':
       if (content.kind === 'filesystem') throw fail('FILESYSTEM_MISMATCH', { volume, have: content.type, want: type });
       throw fail('FORMAT_REFUSED', { volume, why: decision.why });
@@ -63,7 +61,7 @@ async function format(
   // The device says nothing was found; Ceph says whether anything was ever written. Only both together permit mkfs.
   if (!(await room.rbd.isEmpty(at, deadline))) throw fail('FORMAT_REFUSED', { volume, why: 'its image holds data' });
   const uuid = randomUUID();
-  const intent = formatProvenance({ state: 'formatting', type, uuid, node: room.node });
+  const intent = formatProvenance({ state: 'formatting', type, uuid, node: room.node }, volume);
   await record(room, found, recorded, intent, deadline);
   await mkfs(room, preparation, { uuid, recorded: intent, force: false }, operation, deadline);
 }
@@ -89,7 +87,7 @@ async function confirm(
   recorded: string | undefined,
   deadline: Deadline,
 ): Promise<void> {
-  await record(room, found, recorded, formatProvenance({ state: 'formatted', type, uuid }), deadline);
+  await record(room, found, recorded, formatProvenance({ state: 'formatted', type, uuid }, found.volume), deadline);
 }
 
 async function record(
@@ -107,5 +105,11 @@ async function record(
 export async function recordRawUse(room: NodeRoom, found: FoundVolume, deadline: Deadline): Promise<void> {
   const provenance: Provenance = parseProvenance(found.head.metadata, found.volume);
   if (provenance.state !== 'never' && provenance.state !== 'formatting') return;
-  await record(room, found, found.head.metadata.get(FILESYSTEM_KEY), formatProvenance({ state: 'raw' }), deadline);
+  await record(
+    room,
+    found,
+    found.head.metadata.get(FILESYSTEM_KEY),
+    formatProvenance({ state: 'raw' }, found.volume),
+    deadline,
+  );
 }

@@ -5,7 +5,7 @@ import { formatVolumeId, parseVolumeId } from '../model/volume-id.js';
 import type { ImageHead, PoolRef } from '../rbd/port.js';
 import { HOLDER_KEY, parseHolderRecord } from '../attachment/record.js';
 import type { SeenVolume } from './look.js';
-import { VOLUME_KEY } from './record.js';
+import { parseVolumeRecord } from './record.js';
 import type { ControllerRoom } from './room.js';
 
 /** A page where the caller names no size; a reply must stay below gRPC's 4 MiB at the Go clients. */
@@ -71,9 +71,8 @@ async function collect(
 
 /** Undefined for an image that Berth did not make. */
 function see(place: PoolRef, image: string, head: ImageHead): SeenVolume | undefined {
-  if (!head.metadata.has(VOLUME_KEY)) return undefined;
   const volume = handleOf(place, image);
-  if (volume === undefined) return undefined;
+  if (volume === undefined || !isOurs(head, volume)) return undefined;
   let publishedNodes: readonly string[] = [];
   try {
     publishedNodes = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume)?.holders.map((one) => one.node) ?? [];
@@ -81,6 +80,15 @@ function see(place: PoolRef, image: string, head: ImageHead): SeenVolume | undef
     // One unreadable record must not hide every other volume; attach and delete will say what is wrong with it.
   }
   return { volume, sizeBytes: head.sizeBytes, publishedNodes };
+}
+
+/** A record that cannot be read is still ours: hiding its volume would hide what is wrong with it. */
+function isOurs({ metadata }: ImageHead, volume: string): boolean {
+  try {
+    return parseVolumeRecord(metadata, volume) !== undefined;
+  } catch {
+    return true;
+  }
 }
 
 /** A copy or a rename by hand takes our record along; undefined under a name that no handle can carry. */

@@ -1,6 +1,7 @@
 /** Whether an image may be formatted: only one that we made, that was never formatted, and only as the record foretold. */
 import { UNSIGNED_DATA } from '../host/filesystem.js';
 import { fail } from '../model/errors.js';
+import { imageOf, isCopied } from '../model/volume-id.js';
 import type { FilesystemType } from '../model/capability.js';
 
 /** Readable with `rbd image-meta get <image> berth.dev/filesystem`. */
@@ -18,15 +19,16 @@ export type Provenance =
   | { readonly state: 'raw' }
   | { readonly state: 'foreign' };
 
-export const formatProvenance = (provenance: Exclude<Provenance, { state: 'foreign' }>): string =>
-  JSON.stringify({ version: 1, ...provenance });
+/** @param volume whose image the record speaks of, so that a copy of the image does not inherit it */
+export const formatProvenance = (provenance: Exclude<Provenance, { state: 'foreign' }>, volume = ''): string =>
+  JSON.stringify({ version: 1, image: imageOf(volume), ...provenance });
 
 /** RECORD_UNREADABLE where the value cannot be understood: then nothing is formatted and nothing guessed. */
 export function parseProvenance(metadata: ReadonlyMap<string, string>, volume: string): Provenance {
   const text = metadata.get(FILESYSTEM_KEY);
   if (text === undefined) return { state: 'foreign' };
   const unreadable = (why: string): Error => fail('RECORD_UNREADABLE', { key: FILESYSTEM_KEY, volume, why });
-  let value: { version?: unknown; state?: unknown; type?: unknown; uuid?: unknown } | null;
+  let value: { version?: unknown; image?: unknown; state?: unknown; type?: unknown; uuid?: unknown } | null;
   try {
     value = JSON.parse(text) as typeof value;
   } catch {
@@ -34,6 +36,7 @@ export function parseProvenance(metadata: ReadonlyMap<string, string>, volume: s
   }
   if (typeof value !== 'object' || value === null) throw unreadable('not an object');
   if (value.version !== 1) throw unreadable(`version ${String(value.version)}`);
+  if (isCopied(value.image, volume)) return { state: 'foreign' };
   if (value.state === 'never' || value.state === 'raw') return { state: value.state };
   const isNamed = (value.type === 'ext4' || value.type === 'xfs') && typeof value.uuid === 'string';
   if (isNamed && (value.state === 'formatting' || value.state === 'formatted')) return value as unknown as Provenance;
@@ -52,8 +55,6 @@ export type FormatDecision =
   | { readonly act: 'format' }
   /** Our own mkfs was cut short before any pod saw the volume: do it again under its uuid. */
   | { readonly act: 'repeat'; readonly uuid: string }
-  /** Our mkfs ended, only the record does not say so yet. */
-  | { readonly act: 'confirm'; readonly uuid: string }
   | { readonly act: 'refuse'; readonly why: string };
 
 /** Decide from the record and the device together; before a `format` Ceph too is asked whether anything was ever written. */
@@ -91,8 +92,9 @@ function decideInterrupted(
   if (found.kind === 'other' && found.what !== UNSIGNED_DATA) {
     return { act: 'refuse', why: `its formatting was begun, yet it holds ${found.what}` };
   }
-  if (found.kind !== 'filesystem') return { act: 'repeat', uuid };
-  // Both tools write the main superblock last, so our uuid there means that mkfs ended.
-  if (found.type === type && found.uuid.toLowerCase() === uuid.toLowerCase()) return { act: 'confirm', uuid };
+  // Our uuid does not mean that mkfs ended (mkfs.xfs writes it first); no pod has seen the volume, so it is simply made again.
+  const isOurs =
+    found.kind !== 'filesystem' || (found.type === type && found.uuid.toLowerCase() === uuid.toLowerCase());
+  if (isOurs) return { act: 'repeat', uuid };
   return { act: 'refuse', why: `its formatting was begun as ${uuid}, yet it holds ${found.type} ${found.uuid}` };
 }

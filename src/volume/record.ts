@@ -1,5 +1,6 @@
 /** What the image itself remembers of the volume it is: its CSI name and how it was asked for, under one metadata key. */
 import { fail } from '../model/errors.js';
+import { isCopied } from '../model/volume-id.js';
 import { FILESYSTEMS, type FilesystemType } from '../model/capability.js';
 import type { MounterChoice } from '../rbd/mapping/mapper.js';
 import type { VolumeParameters } from './parameters.js';
@@ -22,6 +23,8 @@ export interface VolumeShape {
 
 export interface VolumeRecord {
   readonly version: 1;
+  /** `pool[/namespace]/image` that it speaks of; a copy of that image carries the record along and is not meant. */
+  readonly image?: string;
   readonly name: string;
   /** ISO 8601. */
   readonly created: string;
@@ -55,13 +58,14 @@ export function shapeOf(parameters: VolumeParameters): VolumeShape {
 
 export const formatVolumeRecord = (record: VolumeRecord): string => JSON.stringify(record);
 
-/** Undefined for an image without a record; RECORD_UNREADABLE for one that this version cannot understand. */
+/** Undefined for an image without a record of its own; RECORD_UNREADABLE for one that this version cannot understand. */
 export function parseVolumeRecord(metadata: ReadonlyMap<string, string>, volume: string): VolumeRecord | undefined {
   const text = metadata.get(VOLUME_KEY);
   if (text === undefined) return undefined;
   try {
     const value = JSON.parse(text) as Partial<VolumeRecord>;
     if (value.version !== 1) throw new Error(`version ${String(value.version)}`);
+    if (isCopied(value.image, volume)) return undefined;
     if (typeof value.name !== 'string' || typeof value.shape !== 'object') throw new Error('name or shape is missing');
     if (value.shape.fsType !== undefined && !FILESYSTEMS.includes(value.shape.fsType))
       throw new Error('unknown fsType');

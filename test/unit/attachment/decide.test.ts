@@ -33,7 +33,7 @@ const same = (a: Way, b: Way): boolean => a.mode === b.mode && a.access === b.ac
 
 describe('an attach', () => {
   it.each(ways)('of a volume that nobody holds is granted: $mode, $access, readOnly $readOnly', (way) => {
-    const next = { version: 1, ...way, holders: [{ node: 'a', since: NOW, by: 'controller' }] };
+    const next = { version: 1, image: 'p/i', ...way, holders: [{ node: 'a', since: NOW, by: 'controller' }] };
     expect(decideAttach(undefined, ask(way, 'a'), NOW)).toEqual({ kind: 'write', next });
   });
 

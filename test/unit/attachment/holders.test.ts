@@ -42,7 +42,7 @@ describe('attach', () => {
     await holders.attach(at, seen, ask('a'), deadline);
     expect(rbd.calls.map((one) => one.operation)).toEqual(['compareAndSet']);
     expect(record()).toEqual({
-      ...{ version: 1, mode: 'SINGLE_NODE_WRITER', access: 'mount', readOnly: false },
+      ...{ version: 1, image: 'p/i', mode: 'SINGLE_NODE_WRITER', access: 'mount', readOnly: false },
       holders: [{ node: 'a', since: '2026-01-01T00:00:00.000Z', by: 'controller' }],
     });
   });
@@ -161,9 +161,27 @@ describe('detach', () => {
 });
 
 describe('hold, by a node that stages', () => {
-  it('is content with the attach, whatever it says of read-only, and has nothing to give back', async () => {
-    await holders.attach(at, await head(), ask('a', { readOnly: true }), deadline);
+  it('is content with what the attach granted, or with less, and has nothing to give back', async () => {
+    await holders.attach(at, await head(), ask('a'), deadline);
     expect(await holders.hold(at, await head(), ask('a', { by: 'node' }), deadline)).toBe(false);
+    expect(await holders.hold(at, await head(), ask('a', { by: 'node', readOnly: true }), deadline)).toBe(false);
+  });
+
+  it.each<[string, Partial<AttachRequest>, Partial<AttachRequest>]>([
+    ['writable after a read-only attach', { readOnly: true }, {}],
+    ['writable after an attach for readers', { mode: 'MULTI_NODE_READER_ONLY' }, { mode: 'SINGLE_NODE_WRITER' }],
+    ['a block device after an attach for a filesystem', {}, { access: 'block' }],
+  ])('is refused what goes beyond the attach: %s', async (_what, granted, asked) => {
+    await holders.attach(at, await head(), ask('a', granted), deadline);
+    const stage = holders.hold(at, await head(), ask('a', { ...asked, by: 'node' }), deadline);
+    await expect(stage).rejects.toMatchObject({ code: 'BEYOND_ATTACH', status: 'FAILED_PRECONDITION' });
+  });
+
+  it('takes what it took itself in another mode, as if it had given it back in between', async () => {
+    await holders.hold(at, await head(), ask('a', { by: 'node' }), deadline);
+    const other = ask('a', { by: 'node', access: 'block' });
+    expect(await holders.hold(at, await head(), other, deadline)).toBe(true);
+    expect(record()).toMatchObject({ access: 'block', holders: [{ node: 'a', by: 'node' }] });
   });
 
   it('takes the record where nobody attached, and knows it again when the stage is repeated', async () => {

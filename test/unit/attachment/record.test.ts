@@ -43,3 +43,12 @@ describe('the holder record', () => {
     expect(() => parseHolderRecord(formatHolderRecord(record).slice(0, -3), 'v')).toThrow(/not JSON/);
   });
 });
+
+describe('a record that came with a copy of another image', () => {
+  it('is not believed of the copy', () => {
+    const text = formatHolderRecord({ ...record, image: 'pool/original' });
+    expect(parseHolderRecord(text, 'c/pool/original')).toMatchObject({ image: 'pool/original' });
+    expect(parseHolderRecord(text, 'c/pool/copy')).toBeUndefined();
+    expect(parseHolderRecord(text, 'c/pool/ns/original')).toBeUndefined();
+  });
+});

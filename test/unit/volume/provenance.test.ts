@@ -40,7 +40,7 @@ const TABLE: Readonly<Record<keyof typeof states, Readonly<Record<keyof typeof f
   },
   formatting: {
     empty: 'repeat - - -',
-    'ours ext4': 'confirm - - -',
+    'ours ext4': 'repeat - - -',
     'another ext4': '- - - -',
     'ours xfs': '- - - -',
     // What a cut-short mkfs leaves has no signature; a signature is somebody's.
@@ -105,19 +105,19 @@ describe('the decision to format', () => {
           if (act === 'repeat') {
             expect([p.state, ro]).toEqual(['formatting', false]);
             expect(p).toMatchObject({ type });
-            expect(f.kind).not.toBe('filesystem');
-          }
-          if (f.kind === 'filesystem') expect(['mount', 'confirm', 'refuse']).toContain(act);
+            // Over a filesystem only where it is the one that our own mkfs was making.
+            if (f.kind === 'filesystem') expect(p).toMatchObject({ type: f.type, uuid: f.uuid.toLowerCase() });
+          } else if (f.kind === 'filesystem') expect(['mount', 'refuse']).toContain(act);
         },
       ),
       { numRuns: 2000 },
     );
   });
 
-  it('repeats and confirms under the uuid of the record, in whatever case blkid shows it', () => {
+  it('repeats under the uuid of the record, in whatever case blkid shows it', () => {
     expect(decideFormat(formatting, finds['empty']!, 'ext4', false)).toEqual({ act: 'repeat', uuid });
     const shown: Found = { kind: 'filesystem', type: 'ext4', uuid: uuid.toUpperCase() };
-    expect(decideFormat(formatting, shown, 'ext4', false)).toEqual({ act: 'confirm', uuid });
+    expect(decideFormat(formatting, shown, 'ext4', false)).toEqual({ act: 'repeat', uuid });
   });
 
   it.each<[Provenance, Found, string]>([
@@ -160,5 +160,13 @@ describe('the filesystem record', () => {
     expect(() => read(text)).toThrow(
       /^BERTH_RECORD_UNREADABLE: record berth.dev\/filesystem of c\/p\/i cannot be read: /,
     );
+  });
+});
+
+describe('a record that came with a clone or a copy', () => {
+  it('says nothing of the copy, which Berth did not make', () => {
+    const metadata = new Map([[FILESYSTEM_KEY, formatProvenance({ state: 'never' }, 'c/pool/original')]]);
+    expect(parseProvenance(metadata, 'c/pool/original')).toEqual({ state: 'never' });
+    expect(parseProvenance(metadata, 'c/pool/copy')).toEqual({ state: 'foreign' });
   });
 });
