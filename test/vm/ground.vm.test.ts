@@ -20,14 +20,23 @@ describe('the ground', () => {
       await assert.rejects(host.rbd('info', `${session.pool}/no-such-image`), /No such file/);
     });
   }
+  if (session.boot === 1) {
+    it('can have its OSD frozen and thawed', async () => {
+      await host.freeze('osd');
+      // The program's own patience, s; without it it would wait for the thaw.
+      await assert.rejects(host.rbd('ls', session.pool, '--rados_osd_op_timeout', '3'), /exit code 110/);
+      await host.thaw('osd');
+      await host.rbd('ls', session.pool);
+    });
+  }
   if (session.guest && session.boot === 1) {
-    it('comes up again after a power cut, ', async () => {
+    it('comes up again after a power cut', async () => {
       await writeFile(note, 'from the first boot', { flush: true });
       await host.reboot();
     });
   }
   if (session.boot === 2) {
-    it('with what was synced before', async () => {
+    it('has after a power cut what was synced before', async () => {
       assert.equal(await readFile(note, 'utf8'), 'from the first boot');
     });
   }

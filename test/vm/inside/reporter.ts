@@ -14,7 +14,7 @@ function reason(error: unknown): string {
 const isEcho = (error: unknown): boolean =>
   error instanceof Error && 'failureType' in error && error.failureType === 'subtestsFailed';
 
-/** Writes by itself, at once: --test-force-exit does not wait for a reporter's stream. */
+/** Writes by itself and at once: nothing of it waits in a stream when the guest dies. */
 export default async function report(source: AsyncIterable<TestEvent>): Promise<void> {
   const file = process.env[RESULTS_VARIABLE] ?? '/dev/stdout';
   const path: string[] = [];

@@ -26,7 +26,7 @@ udevadm trigger --action=add --subsystem-match=block
 cut -d' ' -f1 /proc/uptime > /mnt/share/booted
 cd "$PACKAGE" || echo 'berth: no package'
 export BERTH_VM_SESSION=/mnt/share/session.json BERTH_VM_RESULTS=/mnt/share/results
-"$NODE" --test-reporter="$PACKAGE/dist/test/vm/inside/reporter.js" --test-force-exit "$TEST" > /mnt/share/output 2>&1
+"$NODE" --test-reporter="$PACKAGE/dist/test/vm/inside/reporter.js" "$TEST" > /mnt/share/output 2>&1
 echo $? > /mnt/share/code
 # Nothing is synced or unmounted: with a cluster that was left frozen it would wait for ever.
 echo b > /proc/sysrq-trigger

@@ -54,6 +54,8 @@ export async function startControl(clusterDirectory: string, where: net.ListenOp
       .then((reply) => socket.end(JSON.stringify(reply)));
   });
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(where, resolve));
+  // Nobody asks any more once the guest is gone, however that came.
+  server.unref();
   const address = server.address();
   const control: Control = {
     address: typeof address === 'string' ? { path: address } : { host: where.host ?? '', port: address?.port ?? 0 },

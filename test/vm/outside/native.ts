@@ -21,7 +21,7 @@ export async function runNatively(file: Omit<FileRun, 'unpacked'>): Promise<void
   await writeFile(at('session.json'), JSON.stringify(session), { mode: 0o600 });
   const reporter = path.join(packageRoot, 'dist/test/vm/inside/reporter.js');
   const output = openSync(at('output'), 'w', 0o600);
-  const child = spawn(process.execPath, [`--test-reporter=${reporter}`, '--test-force-exit', file.test], {
+  const child = spawn(process.execPath, [`--test-reporter=${reporter}`, file.test], {
     cwd: packageRoot,
     env: { ...process.env, [SESSION_VARIABLE]: at('session.json'), [RESULTS_VARIABLE]: at('results') },
     stdio: ['ignore', output, output],
