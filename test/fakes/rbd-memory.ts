@@ -13,7 +13,7 @@ import type {
   RbdPort,
   Watcher,
 } from '../../src/rbd/port.js';
-import { featureBits } from '../../src/rbd/librbd/features.js';
+import { featureBits } from '../../src/rbd/feature-bits.js';
 
 /** What the fake keeps of an image; tests may change it behind the port's back. */
 export interface MemoryImage {

@@ -1,7 +1,7 @@
 /** Says whether anything was ever written to an image, from the object map or, without one, object by object. */
 import type { Image } from './bindings.js';
 import { check, ECANCELED, refuse } from './errors.js';
-import { FAST_DIFF } from './features.js';
+import { FAST_DIFF } from '../feature-bits.js';
 import { numberOf, parentOf, snapshotsOf, withImage } from './open-image.js';
 import type { Place } from './place.js';
 import { specOf } from './place.js';

@@ -2,7 +2,7 @@
 import type { ImageHead } from '../port.js';
 import { Decoder, Encoder } from './encoding.js';
 import { CephErrno, ECANCELED, ENOENT } from './errors.js';
-import { featureNames } from './features.js';
+import { featureNames } from '../feature-bits.js';
 import { callClasses, mustEqual, mustExist, removeEntry, setEntries, write, writeClass } from './object-operation.js';
 import type { ClassCall } from './object-operation.js';
 import type { Place } from './place.js';

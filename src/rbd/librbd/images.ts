@@ -2,7 +2,7 @@
 import type { ImageDetail, ImageSpec } from '../port.js';
 import type { Image, ImageOptions } from './bindings.js';
 import { CephErrno, check, EBUSY, EEXIST, ENOENT, ENOTEMPTY, refuse } from './errors.js';
-import { featureBits } from './features.js';
+import { featureBits } from '../feature-bits.js';
 import { readHead, readImageId, writeFirstMetadata } from './header.js';
 import { withCells } from './memory.js';
 import { numberOf, parentOf, snapshotsOf, watchersOf, withImage } from './open-image.js';

@@ -1,6 +1,6 @@
 /** Feature names are those of the rbd command. */
 import { expect, it } from 'vitest';
-import { featureBits, featureNames } from '../../../../src/rbd/librbd/features.js';
+import { featureBits, featureNames } from '../../../src/rbd/feature-bits.js';
 
 it('knows the default features of Ceph as 61', () => {
   expect(featureNames(61n)).toEqual(['layering', 'exclusive-lock', 'object-map', 'fast-diff', 'deep-flatten']);
