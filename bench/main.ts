@@ -82,30 +82,41 @@ async function weight(ground: Ground): Promise<void> {
   }
 }
 
+/** Rejects when the run is interrupted or its reader is gone, so that the ground is cleared then as well. */
+const interrupted = new Promise<never>((_, reject) => {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => reject(new Error(signal)));
+  process.stdout.once('error', reject);
+});
+interrupted.catch(() => undefined);
+
 async function bench(): Promise<void> {
   const ground = await lay();
   try {
-    print(
-      `node ${process.version}, ${cpus().length} cores, load ${loadavg()
-        .map((one) => one.toFixed(1))
-        .join(' ')}; Ceph: one OSD on loopback`,
-    );
-    print('\nRound trips');
-    const ops = await opsPerCreate(ground);
-    figure('OSD operations per CreateVolume with metadata', ops.toFixed(1), { text: 'at most 10', met: ops <= 10 });
-    const { driver, client } = await ground.startDriver('load');
-    try {
-      await throughput(ground, client);
-      await flatness(ground, client);
-    } finally {
-      client.close();
-      await driver.stop();
-    }
-    await starts(ground);
-    await weight(ground);
+    await Promise.race([measure(ground), interrupted]);
   } finally {
     await ground.down();
   }
+}
+
+async function measure(ground: Ground): Promise<void> {
+  print(
+    `node ${process.version}, ${cpus().length} cores, load ${loadavg()
+      .map((one) => one.toFixed(1))
+      .join(' ')}; Ceph: one OSD on loopback`,
+  );
+  print('\nRound trips');
+  const ops = await opsPerCreate(ground);
+  figure('OSD operations per CreateVolume with metadata', ops.toFixed(1), { text: 'at most 10', met: ops <= 10 });
+  const { driver, client } = await ground.startDriver('load');
+  try {
+    await throughput(ground, client);
+    await flatness(ground, client);
+  } finally {
+    client.close();
+    await driver.stop();
+  }
+  await starts(ground);
+  await weight(ground);
 }
 
 await bench();
