@@ -3,13 +3,15 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLog } from '../../../src/observe/log.js';
 import { Readiness, type Check } from '../../../src/volume/readiness.js';
 
+// Made with real timers: the log has one of its own.
+const log = createLog('silent');
 const fine: Check = () => Promise.resolve(undefined);
 const hangs: Check = () => new Promise(() => undefined);
 
 describe('readiness', () => {
   let running: Readiness | undefined;
   const start = (checks: Readonly<Record<string, Check>>): Readiness => {
-    running = new Readiness(checks, createLog('silent'));
+    running = new Readiness(checks, log);
     running.start();
     return running;
   };
@@ -20,7 +22,7 @@ describe('readiness', () => {
   });
 
   it('is not given before the first round has ended', async () => {
-    const readiness = new Readiness({ a: fine }, createLog('silent'));
+    const readiness = new Readiness({ a: fine }, log);
     expect(readiness.current()).toEqual({ ready: false, why: 'starting' });
     readiness.start();
     expect(readiness.current().ready).toBe(false);
