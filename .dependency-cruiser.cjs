@@ -67,9 +67,9 @@ module.exports = {
     ),
     forbid('nobody-needs-dev', '^src/(?!dev/)', room('dev'), 'the product ships without it'),
     {
-      name: 'foreign-functions-live-in-librbd',
+      name: 'foreign-functions-live-in-processes-of-their-own',
       severity: 'error',
-      from: { pathNot: room('rbd/librbd') },
+      from: { pathNot: room('rbd/(librbd|netlink)') },
       to: { path: 'node_modules/koffi' },
     },
     {

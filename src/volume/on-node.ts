@@ -64,7 +64,7 @@ export async function expandOnNode(room: NodeRoom, request: ExpandOnNode, deadli
   return room.operations.run(volume, what, deadline, async (operation, deadline) => {
     operation.step('look');
     const { entry, mapping } = await presentAt(room, volume, path, deadline);
-    const { head, at } = await mustFindVolume(room, volume, 'node', secrets, deadline);
+    const { head } = await mustFindVolume(room, volume, 'node', secrets, deadline);
     if (range !== undefined && head.sizeBytes < range.required) {
       throw fail('SIZE_OUT_OF_RANGE', {
         size: range.required,
@@ -72,7 +72,7 @@ export async function expandOnNode(room: NodeRoom, request: ExpandOnNode, deadli
       });
     }
     operation.step('device size');
-    await room.mapperNamed(mapping.mapper).resized(mapping, head.sizeBytes, deadline, at);
+    await room.mapperNamed(mapping.mapper).resized(mapping, head.sizeBytes, deadline);
     if (entry.access === 'mount' && !entry.readOnly) {
       operation.step('grow filesystem');
       const target = {

@@ -160,7 +160,7 @@ async function mapAndMount(room: NodeRoom, staging: Staging, operation: Operatio
   const { readOnly } = request;
   const asked = { image: found.at, fsid: entry.fsid, readOnly, features: found.head.features, options };
   const mapping = await mapAsAsked(mapper, asked, deadline);
-  await mapper.resized(mapping, found.head.sizeBytes, deadline, found.at);
+  await mapper.resized(mapping, found.head.sizeBytes, deadline);
   const mapped: JournalEntry = { ...entry, mapping: { mapper: mapping.mapper, device: mapping.device, readOnly } };
   await room.journal.write(mapped);
   if (request.capability.access.kind === 'block') {

@@ -124,7 +124,7 @@ describe('rbd-nbd', () => {
     await mounted(mapping.device, async (target) => {
       await put(target, 'under a mount', false);
       await host.rbd('resize', '--no-progress', '--size', '96M', specOf(request));
-      await mapper.resized(mapping, BigInt(96 * MiB), soon(), request.image);
+      await mapper.resized(mapping, BigInt(96 * MiB), soon());
       assert.equal(await deviceSizeBytes(mapping.device), BigInt(96 * MiB));
       assert.equal(await get(target), 'under a mount');
     });

@@ -51,9 +51,6 @@ export interface Mapper {
   map(request: MapRequest, deadline: Deadline): Promise<Mapping>;
   /** Unmap; a mapping that is gone already is a success. UNMAP_BUSY while something uses the device, UNMAP_FAILED, DEADLINE. */
   unmap(mapping: Mapping, deadline: Deadline): Promise<void>;
-  /**
-   * Make the device show the image's new size (bytes); returns when `/sys/class/block` does. With `image` a mapper may also replace
-   * what serves the device, which some rbd-nbd need.
-   */
-  resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline, image?: ImageRef): Promise<void>;
+  /** Make the device show the image's new size (bytes); returns when `/sys/class/block` does. */
+  resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void>;
 }

@@ -1,11 +1,11 @@
 /** rbd-nbd: librbd in a daemon for each image behind a kernel nbd device; every feature of RBD, at the price of that daemon. */
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { waitFor } from '../../host/bounded.js';
 import type { Exec } from '../../host/exec.js';
 import { Deadline } from '../../model/deadline.js';
 import { fail, isBerthError, type BerthError } from '../../model/errors.js';
 import { imageSpec } from '../../model/volume-id.js';
-import type { ImageRef } from '../port.js';
 import { runToAnswer } from './any-exit.js';
 import { blockSizeBytes } from './attribute.js';
 import { cephTimeouts, clientArguments, withKeyFile } from './ceph-client.js';
@@ -34,7 +34,7 @@ const REATTACH_TIMEOUT_S = 60;
 /** Devices that the module makes if it is us who load it; its own default is 16. */
 const DEVICES = 128;
 /** A daemon that can tell the kernel of a new size does so in a fraction of this, ms. */
-const TOLD_MS = 3_000;
+const TOLD_MS = 1_000;
 /** rbd-nbd looks for a free device and then takes it: two of them must not look at once. */
 const MAPPING = 'rbd-nbd map';
 
@@ -43,7 +43,16 @@ export interface NbdMapperOptions {
   /** For key files that live as long as one `rbd-nbd map`; a tmpfs. */
   readonly runtimeDir?: string;
   readonly roots?: KernelRoots;
+  /** Makes the kernel give a device a new size (bytes). */
+  readonly tellSize?: TellSize;
 }
+
+type TellSize = (exec: Exec, device: NbdDevice, sizeBytes: bigint, deadline: Deadline) => Promise<void>;
+
+const PROGRAM = fileURLToPath(new URL('../netlink/nbd-size.js', import.meta.url));
+const tellKernel: TellSize = async (exec, { name, cookie }, sizeBytes, deadline) => {
+  await exec(process.execPath, [PROGRAM, name.replace(/^nbd/, ''), String(sizeBytes), cookie], { deadline });
+};
 
 export class NbdMapper implements Mapper {
   readonly name = 'nbd';
@@ -51,13 +60,15 @@ export class NbdMapper implements Mapper {
   readonly #exec: Exec;
   readonly #keyDir: string;
   readonly #roots: KernelRoots;
+  readonly #tellSize: TellSize;
   readonly #turns = new Turns();
   #abilities: NbdAbilities | undefined;
 
-  constructor({ exec, runtimeDir = '/run/berth', roots = KERNEL_ROOTS }: NbdMapperOptions) {
+  constructor({ exec, runtimeDir = '/run/berth', roots = KERNEL_ROOTS, tellSize = tellKernel }: NbdMapperOptions) {
     this.#exec = exec;
     this.#keyDir = path.join(runtimeDir, 'keys');
     this.#roots = roots;
+    this.#tellSize = tellSize;
   }
 
   async whyNot(): Promise<string | undefined> {
@@ -122,37 +133,23 @@ export class NbdMapper implements Mapper {
     });
   }
 
-  async resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline, image?: ImageRef): Promise<void> {
-    const { device, location, readOnly } = mapping;
+  async resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void> {
+    const { device } = mapping;
     const shows = async () => {
       const size = await blockSizeBytes(this.#roots.sys, path.basename(device));
       return size !== undefined && size >= sizeBytes ? true : undefined;
     };
-    const seen = async (by: Deadline): Promise<void> => {
-      await waitFor(shows, `waiting for ${device} to have ${sizeBytes} bytes`, by);
-    };
-    // The daemon watches the image and tells the kernel; as a rule there is nothing to do but to see it.
-    if (image === undefined) return seen(deadline);
+    const what = `waiting for ${device} to have ${sizeBytes} bytes`;
     try {
-      await seen(deadline.within(TOLD_MS));
+      // The daemon watches the image and tells the kernel; as a rule there is nothing to do but to see it.
+      await waitFor(shows, what, deadline.within(TOLD_MS));
     } catch (error) {
       if (!isBerthError(error, 'DEADLINE') || deadline.expired) throw error;
-      // Before 17.2.8 and 18.2.4 it tells without its own cookie and is refused (tracker.ceph.com/issues/64139): a new one brings
-      // the size along, and what is written meanwhile waits.
-      const request = { image, fsid: location.fsid, readOnly, features: [], options: '' };
-      await this.#turns.take(locationName(location), deadline, () => this.#replaceDaemon(mapping, request, deadline));
-      await seen(deadline);
+      // Before 17.2.8 and 18.2.4 it tells without its own cookie and is refused (tracker.ceph.com/issues/64139).
+      const found = await this.#device(mapping);
+      if (found !== undefined) await this.#tellSize(this.#exec, found, sizeBytes, deadline);
+      await waitFor(shows, what, deadline);
     }
-  }
-
-  async #replaceDaemon(mapping: Mapping, request: MapRequest, deadline: Deadline): Promise<void> {
-    if ((await this.#device(mapping))?.server !== undefined) {
-      const args = ['--conf', '/dev/null', 'detach', mapping.device];
-      await this.#exec('rbd-nbd', args, { deadline, env: cephTimeouts(deadline) });
-      const gone = async () => ((await this.#device(mapping))?.server === undefined ? true : undefined);
-      await waitFor(gone, `the end of the rbd-nbd behind ${mapping.device}`, deadline);
-    }
-    await this.#attach(mapping, request, deadline);
   }
 
   /** A new daemon for a device that has none. */
