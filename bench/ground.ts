@@ -8,17 +8,16 @@ import { stringify } from 'yaml';
 import { adminOf } from '../src/dev/ceph/admin.js';
 import { clusterUp, type Cluster } from '../src/dev/ceph/cluster.js';
 import { layoutOf } from '../src/dev/ceph/layout.js';
-import { ask, csiClient, type CsiClient } from '../src/dev/csi-client.js';
 import { startDriver, type Driver } from '../src/dev/driver.js';
 import { ensurePackages } from '../src/dev/packages.js';
 import { say } from '../src/dev/say.js';
 import { writeSettings } from '../src/dev/settings.js';
 import { siteAt } from '../src/dev/site.js';
 import { takeDown } from '../src/dev/take-down.js';
-import type { CreateVolumeResponse__Output } from '../src/csi/gen/csi/v1/CreateVolumeResponse.js';
 import { run } from '../src/host/exec.js';
 import { Deadline } from '../src/model/deadline.js';
 import type { BareJob } from './bare-create.js';
+import { leanClient, type LeanClient } from './lean-client.js';
 import type { Pace } from './pace.js';
 
 export const MiB = 2 ** 20;
@@ -29,7 +28,7 @@ export interface Ground {
   readonly directory: string;
   readonly cluster: Cluster;
   readonly clustersFile: string;
-  startDriver(name: string): Promise<{ readonly driver: Driver; readonly client: CsiClient }>;
+  startDriver(name: string): Promise<{ readonly driver: Driver; readonly client: LeanClient }>;
   bare(job: Omit<BareJob, 'access' | 'pool' | 'sizeBytes'>): Promise<Pace>;
   down(): Promise<void>;
 }
@@ -75,7 +74,7 @@ export async function lay(): Promise<Ground> {
       };
       const driver = await startDriver({ ...options, services: ['identity', 'controller'] });
       await driver.ready(Deadline.after(30_000));
-      return { driver, client: csiClient(`unix://${socket}`) };
+      return { driver, client: leanClient(socket) };
     },
     down: async () => {
       await takeDown(directory);
@@ -97,24 +96,18 @@ function bare(job: BareJob): Promise<Pace> {
 }
 
 /** CreateVolume as the provisioner with extra metadata calls it. */
-export async function create(client: CsiClient, namespace: Namespace, name: string): Promise<void> {
-  await ask<CreateVolumeResponse__Output>((done) =>
-    client.controller.CreateVolume(
-      {
-        name,
-        capacityRange: { requiredBytes: 1024 * MiB },
-        volumeCapabilities: [{ block: {}, accessMode: { mode: 'SINGLE_NODE_WRITER' } }],
-        parameters: {
-          ...{ clusterID: 'dev', pool: 'hyper', radosNamespace: namespace },
-          ...{
-            'csi.storage.k8s.io/pvc/name': name,
-            'csi.storage.k8s.io/pvc/namespace': 'bench',
-            'csi.storage.k8s.io/pv/name': name,
-          },
-        },
+export async function create(client: LeanClient, namespace: Namespace, name: string): Promise<void> {
+  await client.createVolume({
+    name,
+    capacityRange: { requiredBytes: 1024 * MiB },
+    volumeCapabilities: [{ block: {}, accessMode: { mode: 'SINGLE_NODE_WRITER' } }],
+    parameters: {
+      ...{ clusterID: 'dev', pool: 'hyper', radosNamespace: namespace },
+      ...{
+        'csi.storage.k8s.io/pvc/name': name,
+        'csi.storage.k8s.io/pvc/namespace': 'bench',
+        'csi.storage.k8s.io/pv/name': name,
       },
-      { deadline: Date.now() + 60_000 },
-      done,
-    ),
-  );
+    },
+  });
 }

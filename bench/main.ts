@@ -1,9 +1,10 @@
 /** `npm run bench`: the figures that the project promises, measured in one run against bare librbd on the same cluster. */
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import type { CsiClient } from '../src/dev/csi-client.js';
+
 import { figure, median, mib, ms, print, quantile, rate, times } from './figures.js';
 import { create, lay, type Ground } from './ground.js';
+import type { LeanClient } from './lean-client.js';
 import { opsPerCreate } from './op-count.js';
 import { atPace } from './pace.js';
 import { residentKiB } from './process-size.js';
@@ -12,11 +13,11 @@ const { values } = parseArgs({ options: { quick: { type: 'boolean', default: fal
 /** Fewer rounds and images for a look; the promises are about the full run. */
 const SCALE = values.quick
   ? { images: 1_000, rounds: 1, creates: 300, warm: 500, starts: 3 }
-  : { images: 10_000, rounds: 5, creates: 500, warm: 1_000, starts: 7 };
+  : { images: 10_000, rounds: 5, creates: 500, warm: 3_000, starts: 7 };
 
-async function throughput(ground: Ground, client: CsiClient): Promise<void> {
+async function throughput(ground: Ground, client: LeanClient): Promise<void> {
   print('\nCreateVolume with metadata, against bare librbd create through the same binding (rounds in turn)');
-  // A controller lives for weeks: what V8 costs in its first second is not what is compared.
+  // A controller lives for weeks: what V8 spends on compiling in its first thousands of calls is not what is compared.
   await atPace(SCALE.warm, 32, (i) => create(client, 'c1', `warm-${i}`));
   for (const concurrency of [8, 32] as const) {
     const ratios: number[] = [];
@@ -40,7 +41,7 @@ async function throughput(ground: Ground, client: CsiClient): Promise<void> {
   }
 }
 
-async function flatness(ground: Ground, client: CsiClient): Promise<void> {
+async function flatness(ground: Ground, client: LeanClient): Promise<void> {
   print(`\nCreateVolume, one at a time, beside ${SCALE.images} images and beside none (in turn)`);
   await ground.bare({ namespace: 'full', prefix: 'fill-', count: SCALE.images, concurrency: 32 });
   const empty: number[] = [];

@@ -29,10 +29,16 @@ export function contract(): Contract {
   return loaded;
 }
 
+const requestTypes = new Map<string, protobuf.Type>();
+
 /** The request message of a method by its gRPC path, e.g. `/csi.v1.Node/NodeStageVolume`. */
 export function requestType(rpcPath: string): protobuf.Type {
+  const known = requestTypes.get(rpcPath);
+  if (known !== undefined) return known;
   const [, service = '', method = ''] = rpcPath.split('/');
-  return typesOf(contract().root.lookupService(service).methods[method], rpcPath).request;
+  const type = typesOf(contract().root.lookupService(service).methods[method], rpcPath).request;
+  requestTypes.set(rpcPath, type);
+  return type;
 }
 
 function load(): Contract {

@@ -197,5 +197,8 @@ const fingerprint = ({ name, range, capabilities, parameters }: CreateRequest): 
     name,
     range && [String(range.required), String(range.limit)],
     capabilities,
-    Object.entries(parameters).sort(),
+    // By name: a retry may send the same map in another order.
+    Object.keys(parameters)
+      .sort()
+      .map((name) => [name, parameters[name]]),
   ]);

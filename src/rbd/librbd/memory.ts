@@ -78,7 +78,9 @@ export function textAt(address: Address): string {
 /** `length` bytes, copied. */
 export function bytesAt(address: Address, length: number): Buffer {
   if (address === 0n || length === 0) return Buffer.alloc(0);
-  return Buffer.from(koffi.decode(address, 'uint8_t', length) as Uint8Array);
+  // What koffi decodes is a copy already.
+  const { buffer, byteOffset } = koffi.decode(address, 'uint8_t', length) as Uint8Array;
+  return Buffer.from(buffer, byteOffset, length);
 }
 
 /** C arrays of pointers and of lengths over a list of byte strings. */
