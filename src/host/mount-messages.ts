@@ -9,3 +9,6 @@ export const saysNotMounted = (stderr: string): boolean =>
 
 /** mount: the kernel said EUCLEAN, which xfs and ext4 use for metadata that contradicts itself. */
 export const saysDamaged = (stderr: string): boolean => /Structure needs cleaning/.test(stderr);
+
+/** mount: the kernel said EINVAL: an option that it does not know, or a superblock that is none. */
+export const saysRefused = (stderr: string): boolean => /bad option|wrong fs type/.test(stderr);

@@ -4,7 +4,7 @@ import { fail } from '../model/errors.js';
 import { whoUses } from './busy.js';
 import type { Exec, ExecResult } from './exec.js';
 import { checkMountFlags } from './mount-flags.js';
-import { saysBusy, saysDamaged, saysNotMounted } from './mount-messages.js';
+import { saysBusy, saysDamaged, saysNotMounted, saysRefused } from './mount-messages.js';
 import { mountAt } from './mountinfo.js';
 
 export interface FilesystemMount {
@@ -30,7 +30,8 @@ const FAILED = 32;
 const UNDO_MS = 2_000;
 
 /**
- * Mount the filesystem on a device. FIELD_INVALID for options that would mount something else, FILESYSTEM_DAMAGED, COMMAND_FAILED, DEADLINE;
+ * Mount the filesystem on a device. FIELD_INVALID for options that would mount something else or that the kernel refuses,
+ * FILESYSTEM_DAMAGED, COMMAND_FAILED, DEADLINE;
  * after DEADLINE it may be mounted nevertheless.
  */
 export async function mountFilesystem(exec: Exec, mount: FilesystemMount, deadline: Deadline): Promise<void> {
@@ -45,7 +46,19 @@ export async function mountFilesystem(exec: Exec, mount: FilesystemMount, deadli
   if (saysDamaged(result.stderr)) {
     throw fail('FILESYSTEM_DAMAGED', { fs: fsType, volume: device, why: oneLine(result) });
   }
+  const asked = options.filter((option) => !OWN.has(option));
+  if (asked.length > 0 && saysRefused(result.stderr)) throw refused(fsType, asked);
   throw failed('mount', result);
+}
+
+/** What Berth itself mounts with: never the reason for a refusal. */
+const OWN = new Set(['ro', 'nouuid']);
+
+/** By name only: values may be sensitive (CSI 1.12). */
+function refused(fsType: string, options: readonly string[]) {
+  const names = options.flatMap((option) => option.split(',')).map((one) => one.split('=', 1)[0]);
+  const why = `the kernel refuses ${fsType} with ${names.join(', ')}; one of them is unknown to it or has a wrong value`;
+  return fail('FIELD_INVALID', { field: 'mount flags', why });
 }
 
 /** Make a directory or file appear at a second place as well; COMMAND_FAILED, DEADLINE. A failure takes a new mount at

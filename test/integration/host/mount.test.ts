@@ -46,6 +46,15 @@ describe('mountFilesystem', () => {
     expect(await mountAt(target)).toBeUndefined();
   });
 
+  it('blames a flag that the kernel does not know', async () => {
+    const { device, directory } = await scratchDevice(16 * MIB);
+    await makeFilesystem(run, { device, type: 'ext4', uuid: UUID, options: [] }, soon());
+    const target = await newDirectory(directory, 'flags');
+    const failure = mountFilesystem(run, { device, target, fsType: 'ext4', options: ['nosuchflag=1'] }, soon());
+    await expect(failure).rejects.toThrow(/BERTH_FIELD_INVALID: .*refuses ext4 with nosuchflag;/);
+    expect(await mountAt(target)).toBeUndefined();
+  });
+
   it('names a filesystem that is not there', async () => {
     const { device, target } = await scratchDevice(16 * MIB);
     const failure = mountFilesystem(run, { device, target, fsType: 'ext4', options: [] }, soon());

@@ -1,6 +1,6 @@
 /** The messages of mount and umount that mean something to us, as util-linux prints them. */
 import { describe, expect, it } from 'vitest';
-import { saysBusy, saysDamaged, saysNotMounted } from '../../../src/host/mount-messages.js';
+import { saysBusy, saysDamaged, saysNotMounted, saysRefused } from '../../../src/host/mount-messages.js';
 
 describe('umount', () => {
   it.each([
@@ -26,5 +26,10 @@ describe('mount', () => {
   it('is understood as damaged', () => {
     expect(saysDamaged('mount: /mnt: mount(2) system call failed: Structure needs cleaning.')).toBe(true);
     expect(saysDamaged('mount: /mnt: wrong fs type, bad option, bad superblock on /dev/loop0')).toBe(false);
+  });
+
+  it('is understood as refused', () => {
+    expect(saysRefused('mount: /mnt: wrong fs type, bad option, bad superblock on /dev/loop0')).toBe(true);
+    expect(saysRefused('mount: /mnt: mount(2) system call failed: Structure needs cleaning.')).toBe(false);
   });
 });

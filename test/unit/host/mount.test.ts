@@ -32,10 +32,21 @@ describe('mountFilesystem', () => {
   });
 
   it('reports other failures with what mount said, on one line', async () => {
-    const { exec } = scriptedExec(() => ({ exitCode: 32, stderr: 'mount: /t: bad option;\n   see dmesg' }));
+    const { exec } = scriptedExec(() => ({ exitCode: 32, stderr: 'mount: /t: no such device;\n   see dmesg' }));
     await expect(mountFilesystem(exec, mount, deadline)).rejects.toThrow(
-      /BERTH_COMMAND_FAILED: mount failed \(exit code 32\): mount: \/t: bad option; see dmesg/,
+      /BERTH_COMMAND_FAILED: mount failed \(exit code 32\): mount: \/t: no such device; see dmesg/,
     );
+  });
+
+  it('blames the flags that were asked for, by name only, where the kernel refuses them', async () => {
+    const { exec } = scriptedExec(() => ({
+      exitCode: 32,
+      stderr: 'mount: /t: wrong fs type, bad option, bad superblock',
+    }));
+    const asked = mountFilesystem(exec, { ...mount, options: ['ro', 'fast=secret,noatime'] }, deadline);
+    await expect(asked).rejects.toThrow(/BERTH_FIELD_INVALID: .*refuses ext4 with fast, noatime;/);
+    const unasked = mountFilesystem(exec, { ...mount, options: ['ro'] }, deadline);
+    await expect(unasked).rejects.toMatchObject({ code: 'COMMAND_FAILED' });
   });
 });
 
