@@ -16,6 +16,8 @@ export interface DriverOptions {
   readonly stateDir: string;
   readonly services: readonly ('identity' | 'controller' | 'node')[];
   readonly logFile: string;
+  /** A program with arguments that runs the driver's command line in its own place, such as `nsenter`: its pid must stay. */
+  readonly within?: readonly string[];
 }
 
 export interface Driver {
@@ -70,9 +72,9 @@ async function probe(socket: string): Promise<boolean> {
 /** Start it; its log is appended to `logFile`. DRIVER_DIED where node itself cannot be started. */
 export async function startDriver(options: DriverOptions): Promise<Driver> {
   const log = await open(options.logFile, 'a', 0o600);
-  const args = argumentsOf(options);
+  const [program = process.execPath, ...args] = [...(options.within ?? []), process.execPath, ...argumentsOf(options)];
   // A process group of its own: Ctrl-C reaches us alone, and we pass it on as the SIGTERM that drains.
-  const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log.fd, log.fd] });
+  const child = spawn(program, args, { detached: true, stdio: ['ignore', log.fd, log.fd] });
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
     child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code ?? 0}`));

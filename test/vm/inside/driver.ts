@@ -1,8 +1,10 @@
 /** The real driver process in front of the real kernel, and kubelet's and the sidecars' part of the conversation with it. */
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { csiClient, type CsiClient } from '../../../src/dev/csi-client.js';
+import type { ProbeResponse__Output } from '../../../src/csi/gen/csi/v1/ProbeResponse.js';
+import { ask, csiClient, type CsiClient } from '../../../src/dev/csi-client.js';
 import { startDriver, type Driver } from '../../../src/dev/driver.js';
+import { findProcesses } from '../../../src/dev/processes.js';
 import { CLUSTER_ID, writeSettings } from '../../../src/dev/settings.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { accessAs, session } from './session.js';
@@ -23,8 +25,11 @@ export interface Node {
 /** Of the StorageClass, but for what a test adds. */
 export const PARAMETERS = { clusterID: CLUSTER_ID, pool: session.pool };
 
-/** Start a driver with all services; what an earlier boot or driver of this name left is there. */
-export async function startNode(name: string): Promise<Node> {
+/**
+ * Start a driver with all services; what an earlier boot or driver of this name left is there.
+ * @param within a program that puts the driver into another namespace
+ */
+export async function startNode(name: string, within: readonly string[] = []): Promise<Node> {
   const directory = path.join(session.state, name);
   await mkdir(directory, { recursive: true });
   const { fsid, monitors, pool } = session;
@@ -36,6 +41,7 @@ export async function startNode(name: string): Promise<Node> {
   const driver = await startDriver({
     ...{ socket: at('csi.sock'), clustersFile: clusters, nodeId: name, stateDir: at('driver'), logFile: at('log') },
     services: ['identity', 'controller', 'node'],
+    within,
   });
   const client = csiClient(`unix://${at('csi.sock')}`);
   const stop = async (): Promise<void> => {
@@ -49,6 +55,26 @@ export async function startNode(name: string): Promise<Node> {
     throw error;
   }
   return { name, directory, client, driver, log: () => readFile(at('log'), 'utf8'), stop };
+}
+
+/** Answers within `ms`, whatever the clusters do; true where it says that it is ready. */
+export async function probe({ client }: Node, ms: number): Promise<boolean> {
+  const options = { deadline: Date.now() + ms };
+  return (await ask<ProbeResponse__Output>((done) => client.identity.Probe({}, options, done))).ready?.value === true;
+}
+
+/** Command lines of the driver's children, but for the worker that speaks with Ceph. */
+export async function childrenOf({ driver }: Node): Promise<readonly string[]> {
+  const all = await findProcesses(({ argv }) => !argv.some((argument) => argument.endsWith('/librbd/worker.js')));
+  const parents = await Promise.all(all.map(({ pid }) => parentOf(pid)));
+  return all.filter((_, index) => parents[index] === driver.pid).map(({ argv }) => argv.join(' '));
+}
+
+/** Undefined for a process that has just ended. */
+async function parentOf(pid: number): Promise<number | undefined> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  const found = /^PPid:\s*(\d+)/m.exec(status)?.[1];
+  return found === undefined ? undefined : Number(found);
 }
 
 /** Nothing of it is needed any more. */

@@ -1,5 +1,6 @@
-/** The two questions that every file asks: is this the refusal that was wanted, and is the kernel empty again. */
+/** The questions that every file asks: is this the refusal that was wanted, and is the kernel empty again. */
 import assert from 'node:assert/strict';
+import { status, type ServiceError } from '@grpc/grpc-js';
 import { isBerthError, type ErrorCode } from '../../../src/model/errors.js';
 import { KERNEL_ROOTS } from '../../../src/rbd/mapping/roots.js';
 import { readKrbdDevices } from '../../../src/rbd/mapping/krbd-sysfs.js';
@@ -12,6 +13,15 @@ export async function refused(attempt: Promise<unknown>, code: ErrorCode, words 
   await assert.rejects(attempt, (error: unknown) => {
     if (!isBerthError(error, code)) throw error;
     assert.match(error.message, words);
+    return true;
+  });
+}
+
+/** The driver has to refuse with this status, in words that match. */
+export async function refusedByDriver(call: Promise<unknown>, code: status, words = /^/): Promise<void> {
+  await assert.rejects(call, (error: ServiceError) => {
+    assert.equal(status[error.code], status[code], error.details);
+    assert.match(error.details, words);
     return true;
   });
 }

@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { ControllerExpandVolumeResponse__Output } from '../../../src/csi/gen/csi/v1/ControllerExpandVolumeResponse.js';
 import type { ControllerPublishVolumeResponse__Output } from '../../../src/csi/gen/csi/v1/ControllerPublishVolumeResponse.js';
 import type { CreateVolumeResponse__Output } from '../../../src/csi/gen/csi/v1/CreateVolumeResponse.js';
+import type { NodeGetVolumeStatsResponse__Output } from '../../../src/csi/gen/csi/v1/NodeGetVolumeStatsResponse.js';
 import type { NodeExpandVolumeResponse__Output } from '../../../src/csi/gen/csi/v1/NodeExpandVolumeResponse.js';
 import type { VolumeCapability } from '../../../src/csi/gen/csi/v1/VolumeCapability.js';
 import { ask } from '../../../src/dev/csi-client.js';
@@ -13,7 +14,7 @@ import { session } from './session.js';
 
 /** As kubelet and the sidecars, which wait two minutes, ms. */
 const RPC_MS = 120_000;
-const inTime = (): { deadline: number } => ({ deadline: Date.now() + RPC_MS });
+const inTime = (ms = RPC_MS): { deadline: number } => ({ deadline: Date.now() + ms });
 
 const secretsOf = (role: 'controller' | 'node'): Record<string, string> => ({
   userID: session.users[role].id,
@@ -76,10 +77,11 @@ export class Volume {
     this.#published = answer.publishContext;
   }
 
-  async stage(): Promise<void> {
+  /** @param ms the caller's patience, as for the others below */
+  async stage(ms?: number): Promise<void> {
     await mkdir(this.staging, { recursive: true });
     const request = { ...this.#onNode('node'), stagingTargetPath: this.staging };
-    await ask((done) => this.#node.client.node.NodeStageVolume(request, inTime(), done));
+    await ask((done) => this.#node.client.node.NodeStageVolume(request, inTime(ms), done));
   }
 
   /** The target path. */
@@ -113,14 +115,23 @@ export class Volume {
     return Number(capacityBytes);
   }
 
-  async unpublish(pod = 'pod'): Promise<void> {
-    const request = { volumeId: this.id, targetPath: this.target(pod) };
-    await ask((done) => this.#node.client.node.NodeUnpublishVolume(request, inTime(), done));
+  /** NodeGetVolumeStats at the pod's path: total bytes. */
+  async stats(pod = 'pod', ms?: number): Promise<number> {
+    const request = { volumeId: this.id, volumePath: this.target(pod), stagingTargetPath: this.staging };
+    const { usage } = await ask<NodeGetVolumeStatsResponse__Output>((done) =>
+      this.#node.client.node.NodeGetVolumeStats(request, inTime(ms), done),
+    );
+    return Number(usage[0]?.total ?? 0);
   }
 
-  async unstage(): Promise<void> {
+  async unpublish(pod = 'pod', ms?: number): Promise<void> {
+    const request = { volumeId: this.id, targetPath: this.target(pod) };
+    await ask((done) => this.#node.client.node.NodeUnpublishVolume(request, inTime(ms), done));
+  }
+
+  async unstage(ms?: number): Promise<void> {
     const request = { volumeId: this.id, stagingTargetPath: this.staging };
-    await ask((done) => this.#node.client.node.NodeUnstageVolume(request, inTime(), done));
+    await ask((done) => this.#node.client.node.NodeUnstageVolume(request, inTime(ms), done));
   }
 
   async detach(): Promise<void> {
