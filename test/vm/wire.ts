@@ -13,7 +13,13 @@ export interface Session {
   readonly monitors: readonly string[];
   readonly pool: string;
   readonly users: Readonly<Record<'controller' | 'node', { readonly id: string; readonly key: string }>>;
+  /** Of tests that do something often, at random moments: {@link ROUNDS_VARIABLE}, or {@link ROUNDS}. */
+  readonly rounds: number;
 }
+
+/** Fewer are enough where the same tests run often. */
+export const ROUNDS_VARIABLE = 'BERTH_VM_ROUNDS';
+export const ROUNDS = 100;
 
 /** The environment variable with the path of the session's file. */
 export const SESSION_VARIABLE = 'BERTH_VM_SESSION';

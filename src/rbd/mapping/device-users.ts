@@ -1,15 +1,18 @@
 /** Who uses a block device: mounts (in any mount namespace we can see), devices built on it, processes that have it open. */
-import { readdir, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deviceNumber } from '../../host/block-device.js';
 import { readMounts, type Mount } from '../../host/mountinfo.js';
+import { mountNamespaceOf, processLinks } from '../../host/process-links.js';
 import type { Deadline } from '../../model/deadline.js';
 import { readAttribute, readEntries } from './attribute.js';
 import type { KernelRoots } from './roots.js';
 
 export interface DeviceUsers {
-  /** Mount points, also those of the device node itself (raw block volumes are bind mounts of it). */
+  /**
+   * Mount points, also those of the device node itself (raw block volumes are bind mounts of it); those of other mount namespaces with
+   * a process that is in there.
+   */
   readonly mounts: readonly string[];
   /** Names of devices on top: dm-0, md1. */
   readonly holders: readonly string[];
@@ -20,6 +23,7 @@ export interface DeviceUsers {
 /** udev and blkid open every new or closed device for some milliseconds: they are waited out, not reported. */
 const PASSING_MS = 2_000;
 const PAUSE_MS = 50;
+const SHOWN = 5;
 
 /**
  * All users found now. `device` is `/dev/rbd0`; reads /proc and /sys only, never the device. `server` is the pid of the process
@@ -29,11 +33,11 @@ export async function deviceUsers(device: string, roots: KernelRoots, server?: n
   const name = path.basename(device);
   const numbers = await deviceNumbers(name, roots.sys);
   const { processes, namespaces } = await scanProcesses(name, roots.proc, [process.pid, server]);
-  const mounts = new Set<string>();
-  for (const file of [`${roots.proc}/self/mountinfo`, ...namespaces]) {
-    for (const mount of await readMounts(file).catch(() => [])) {
-      if (numbers.has(mount.device) || (await isMountOfNode(mount, name, numbers))) mounts.add(mount.target);
-    }
+  const ours = await mountsOf(`${roots.proc}/self/mountinfo`, name, numbers);
+  const mounts = new Set(ours.map(({ target }) => target));
+  for (const { pid, who } of namespaces) {
+    const theirs = await mountsOf(`${roots.proc}/${pid}/mountinfo`, name, numbers);
+    for (const { target } of theirs) mounts.add(`${target} in the mount namespace of ${who}`);
   }
   const holders = await readEntries(`${roots.sys}/class/block/${name}/holders`);
   return { mounts: [...mounts], holders, processes };
@@ -55,14 +59,29 @@ export async function lastingUsers(
   }
 }
 
+/** Every container that was started meanwhile may have a copy of a mount: not all of them are named. */
+function some(names: readonly string[]): string {
+  const shown = names.slice(0, SHOWN).join(', ');
+  return names.length > SHOWN ? `${shown} and ${names.length - SHOWN} more` : shown;
+}
+
 /** For an error text; undefined where there is nobody. */
 export function describeUsers({ mounts, holders, processes }: DeviceUsers): string | undefined {
   const parts = [
-    mounts.length > 0 ? `mounted at ${mounts.join(', ')}` : '',
-    holders.length > 0 ? `held by ${holders.join(', ')}` : '',
-    processes.length > 0 ? `open in ${processes.join(', ')}` : '',
+    mounts.length > 0 ? `mounted at ${some(mounts)}` : '',
+    holders.length > 0 ? `held by ${some(holders)}` : '',
+    processes.length > 0 ? `open in ${some(processes)}` : '',
   ].filter((part) => part !== '');
   return parts.length === 0 ? undefined : parts.join('; ');
+}
+
+async function mountsOf(file: string, name: string, numbers: ReadonlySet<string>): Promise<readonly Mount[]> {
+  const found: Mount[] = [];
+  // A process may end while its file is read.
+  for (const mount of await readMounts(file).catch(() => [])) {
+    if (numbers.has(mount.device) || (await isMountOfNode(mount, name, numbers))) found.push(mount);
+  }
+  return found;
 }
 
 /** `major:minor` of the device and of its partitions. */
@@ -83,32 +102,28 @@ async function isMountOfNode(mount: Mount, name: string, numbers: ReadonlySet<st
   return numbers.has(number);
 }
 
-/** One walk over /proc: who has the node open, and one mountinfo file for each mount namespace but our own. */
+interface Scanned {
+  readonly processes: readonly string[];
+  /** One process of each mount namespace but our own. */
+  readonly namespaces: readonly { readonly pid: number; readonly who: string }[];
+}
+
+/** One walk over /proc. Descriptors are compared by name: looking at other people's files (stat) may hang on a dead filesystem. */
 async function scanProcesses(
   name: string,
   procRoot: string,
   except: readonly (number | undefined)[],
-): Promise<{ processes: readonly string[]; namespaces: readonly string[] }> {
+): Promise<Scanned> {
   const processes: string[] = [];
-  const namespaces = new Map<string, string>();
-  const ours = await readlink(`${procRoot}/self/ns/mnt`).catch(() => '');
-  for (const pid of (await readEntries(procRoot)).filter((entry) => /^\d+$/.test(entry))) {
-    const namespace = await readlink(`${procRoot}/${pid}/ns/mnt`).catch(() => ours);
-    if (namespace !== ours) namespaces.set(namespace, `${procRoot}/${pid}/mountinfo`);
-    if (!except.includes(Number(pid)) && (await hasOpen(`${procRoot}/${pid}/fd`, name))) {
-      processes.push(`${(await readAttribute(`${procRoot}/${pid}/comm`)) ?? 'a process'} (pid ${pid})`);
-    }
+  const namespaces = new Map<string, { pid: number; who: string }>();
+  const ours = mountNamespaceOf(procRoot, 'self');
+  const isDevice = (target: string): boolean => target.startsWith('/') && path.posix.basename(target) === name;
+  for await (const one of processLinks(procRoot)) {
+    const { pid } = one;
+    const namespace = one.mountNamespace() ?? ours;
+    const who = (): string => `${one.name()} (pid ${pid})`;
+    if (namespace !== undefined && namespace !== ours) namespaces.set(namespace, { pid, who: who() });
+    if (!except.includes(pid) && one.descriptors().some(isDevice)) processes.push(who());
   }
   return { processes, namespaces: [...namespaces.values()] };
-}
-
-/** Compared by name: looking at other people's descriptors (stat) may hang on a dead network filesystem. */
-async function hasOpen(directory: string, name: string): Promise<boolean> {
-  // A process may end, or belong to somebody whom we may not look at.
-  const descriptors = await readdir(directory).catch(() => []);
-  for (const descriptor of descriptors) {
-    const target = await readlink(`${directory}/${descriptor}`).catch(() => '');
-    if (target.startsWith('/') && path.posix.basename(target) === name) return true;
-  }
-  return false;
 }

@@ -3,7 +3,11 @@ import { access } from 'node:fs/promises';
 import type { Exec } from '../../host/exec.js';
 import { Deadline } from '../../model/deadline.js';
 
-const MODPROBE_MS = 10_000;
+/**
+ * nbd makes a kernel thread for each of its devices. Killed on the way, modprobe leaves a module with fewer devices than its parameter
+ * says.
+ */
+const MODPROBE_MS = 30_000;
 
 const exists = async (file: string): Promise<boolean> => {
   try {

@@ -9,7 +9,7 @@ const OSD_REQUEST_TIMEOUT_S = 120;
 const MSGR2_KERNEL = [5, 11] as const;
 
 /** The value of `--options`; what the StorageClass sets itself is left as it is, but nobody waits for udev. */
-export function krbdOptions(fromClass: string, monitors: readonly string[]): string {
+export function krbdOptions(fromClass: string, monitors: readonly string[], more: readonly string[] = []): string {
   const own = fromClass
     .split(',')
     .map((option) => option.trim())
@@ -19,6 +19,7 @@ export function krbdOptions(fromClass: string, monitors: readonly string[]): str
     ...own,
     ...(sets('osd_request_timeout') ? [] : [`osd_request_timeout=${OSD_REQUEST_TIMEOUT_S}`]),
     ...(sets('ms_mode') || !areV2Only(monitors) ? [] : ['ms_mode=prefer-crc']),
+    ...more,
     // Last, so that it wins: rbd waits for a udev event without any limit, which in a container never comes.
     'noudev',
   ].join(',');

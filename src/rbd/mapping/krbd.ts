@@ -3,7 +3,7 @@ import { release } from 'node:os';
 import path from 'node:path';
 import { waitForDevice } from '../../host/block-device.js';
 import { waitFor } from '../../host/bounded.js';
-import type { Exec } from '../../host/exec.js';
+import type { Exec, ExecResult } from '../../host/exec.js';
 import { Deadline } from '../../model/deadline.js';
 import { fail, isBerthError } from '../../model/errors.js';
 import { imageSpec } from '../../model/volume-id.js';
@@ -12,11 +12,12 @@ import { blockSizeBytes } from './attribute.js';
 import { cephTimeouts, clientArguments, withKeyFile } from './ceph-client.js';
 import { krbdOptions } from './krbd-options.js';
 import { checkKrbdRequest, whyNotKrbd } from './krbd-preflight.js';
-import { isImage, krbdLimit, readKrbdDevices, refreshFile, type KrbdDevice } from './krbd-sysfs.js';
+import { refreshKrbd } from './krbd-refresh.js';
+import { isImage, krbdLimit, readKrbdDevices, type KrbdDevice } from './krbd-sysfs.js';
 import { unmapKrbd } from './krbd-unmap.js';
 import { locationName, locationOf, sameLocation } from './location-name.js';
 import type { ImageLocation, Mapper, MapRequest, Mapping } from './mapper.js';
-import { explainRbd } from './rbd-messages.js';
+import { explainRbd, saysEvicted } from './rbd-messages.js';
 import { KERNEL_ROOTS, type KernelRoots } from './roots.js';
 import { Turns } from './turns.js';
 
@@ -76,7 +77,8 @@ export class KrbdMapper implements Mapper {
     const location = locationOf(request);
     return this.#turns.take(locationName(location), deadline, async () => {
       const present = await this.#device(location);
-      if (present !== undefined) return this.#usable(present, deadline);
+      if (present !== undefined && (await this.#isAlive(present, request, deadline)))
+        return this.#usable(present, deadline);
       await checkKrbdRequest(this.#exec, this.#roots.sys, this.#kernelRelease, request);
       try {
         await this.#runMap(request, deadline);
@@ -105,10 +107,10 @@ export class KrbdMapper implements Mapper {
       return size !== undefined && size >= sizeBytes ? true : undefined;
     };
     if (await shows()) return;
-    // The kernel watches the header and knows already as a rule; where a notice was lost this makes it look. In a child, for the
-    // write may hang as long as the cluster does.
-    const refresh = refreshFile(this.#roots.sys, name.replace(/^rbd/, ''));
-    await this.#exec('tee', [refresh], { input: '1', deadline, okCodes: [0, 1] });
+    // The kernel watches the header and knows already as a rule; where a notice was lost this makes it look.
+    if ((await refreshKrbd(this.#exec, this.#roots.sys, name.replace(/^rbd/, ''), deadline)) === 'evicted') {
+      throw fail('CLIENT_EVICTED', { cluster: mapping.location.fsid });
+    }
     await waitFor(shows, `waiting for ${mapping.device} to have ${sizeBytes} bytes`, deadline);
   }
 
@@ -118,20 +120,44 @@ export class KrbdMapper implements Mapper {
   }
 
   async #runMap(request: MapRequest, deadline: Deadline): Promise<void> {
-    const { access, pool, namespace, image } = request.image;
+    const { access } = request.image;
     await withKeyFile(this.#keyDir, access.key, async (keyFile) => {
-      const args = [
-        ...clientArguments(access, keyFile),
-        'map',
-        ...['--pool', pool],
-        ...(namespace === '' ? [] : ['--namespace', namespace]),
-        ...['--image', image],
-        ...(request.readOnly ? ['--read-only'] : []),
-        ...['--options', krbdOptions(request.options, access.monitors)],
-      ];
-      const result = await runToAnswer(this.#exec, 'rbd', args, { deadline, env: cephTimeouts(deadline) });
+      const ask = (more: readonly string[]) => this.#askMap(request, keyFile, more, deadline);
+      const first = await ask([]);
+      // The kernel has one client for all mappings that are alike. Once it is on the blocklist, nothing new can be mapped with it before
+      // the last of the old ones has gone; a client of its own is let in.
+      const result = saysEvicted(first) ? await ask(['noshare']) : first;
       if (result.exitCode !== 0) throw explainRbd(result, request, this.name);
     });
+  }
+
+  #askMap(request: MapRequest, keyFile: string, more: readonly string[], deadline: Deadline): Promise<ExecResult> {
+    const { access, pool, namespace, image } = request.image;
+    const args = [
+      ...clientArguments(access, keyFile),
+      'map',
+      ...['--pool', pool],
+      ...(namespace === '' ? [] : ['--namespace', namespace]),
+      ...['--image', image],
+      ...(request.readOnly ? ['--read-only'] : []),
+      ...['--options', krbdOptions(request.options, access.monitors, more)],
+    ];
+    return runToAnswer(this.#exec, 'rbd', args, { deadline, env: cephTimeouts(deadline) });
+  }
+
+  /**
+   * False where the mapping was one of a client that the cluster has thrown out, and is undone now; CLIENT_EVICTED where somebody still
+   * uses it.
+   */
+  async #isAlive(device: KrbdDevice, request: MapRequest, deadline: Deadline): Promise<boolean> {
+    if ((await refreshKrbd(this.#exec, this.#roots.sys, device.id, deadline)) === 'refreshed') return true;
+    try {
+      await unmapKrbd(this.#exec, this.#roots, mappingOf(device), deadline);
+      return false;
+    } catch (error) {
+      if (!isBerthError(error, 'UNMAP_BUSY')) throw error;
+      throw fail('CLIENT_EVICTED', { cluster: request.image.access.cluster }, error);
+    }
   }
 
   /** The mapping once its node is there; where it does not come, the mapping is undone, for nobody could use it. */

@@ -88,6 +88,10 @@ export function explainRbd(refusal: Refusal, request: MapRequest, mapper: Mapper
   return fail('MAP_FAILED', { image: imageSpec(request.image), mapper, why: lastWords(refusal) });
 }
 
+/** The kernel's client, or we ourselves, are on the cluster's blocklist (ESHUTDOWN from libceph, by rbd or by a write to sysfs). */
+export const saysEvicted = ({ exitCode, stderr }: Refusal): boolean =>
+  exitCode === ESHUTDOWN || stderr.includes('Cannot send after transport endpoint shutdown');
+
 /** unmap: something has the device open. */
 export const saysBusy = ({ exitCode }: Refusal): boolean => exitCode === EBUSY;
 

@@ -2,6 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { status, type ServiceError } from '@grpc/grpc-js';
 import type { ControllerExpandVolumeResponse__Output } from '../../../src/csi/gen/csi/v1/ControllerExpandVolumeResponse.js';
 import type { ControllerPublishVolumeResponse__Output } from '../../../src/csi/gen/csi/v1/ControllerPublishVolumeResponse.js';
 import type { CreateVolumeResponse__Output } from '../../../src/csi/gen/csi/v1/CreateVolumeResponse.js';
@@ -9,6 +11,9 @@ import type { NodeGetVolumeStatsResponse__Output } from '../../../src/csi/gen/cs
 import type { NodeExpandVolumeResponse__Output } from '../../../src/csi/gen/csi/v1/NodeExpandVolumeResponse.js';
 import type { VolumeCapability } from '../../../src/csi/gen/csi/v1/VolumeCapability.js';
 import { ask } from '../../../src/dev/csi-client.js';
+import { run } from '../../../src/host/exec.js';
+import { unmount } from '../../../src/host/mount.js';
+import { Deadline } from '../../../src/model/deadline.js';
 import { PARAMETERS, type Node } from './driver.js';
 import { session } from './session.js';
 
@@ -134,9 +139,28 @@ export class Volume {
     await ask((done) => this.#node.client.node.NodeUnstageVolume(request, inTime(ms), done));
   }
 
+  /** What the node would do first of an unstage, and no more. */
+  async unmountOnly(): Promise<void> {
+    await unmount(run, this.staging, Deadline.after(RPC_MS));
+  }
+
   async detach(): Promise<void> {
     const request = { volumeId: this.id, nodeId: this.#node.name, secrets: secretsOf('controller') };
     await ask((done) => this.#node.client.controller.ControllerUnpublishVolume(request, inTime(), done));
+  }
+
+  /** As the attacher, which repeats a detach: Ceph forgets a client that said nothing after some 30 s. */
+  async detachInTime(): Promise<void> {
+    const until = performance.now() + RPC_MS;
+    for (;;) {
+      try {
+        await this.detach();
+        return;
+      } catch (error) {
+        if ((error as ServiceError).code !== status.ABORTED || performance.now() > until) throw error;
+      }
+      await sleep(1_000);
+    }
   }
 
   async leave(...pods: string[]): Promise<void> {

@@ -6,6 +6,7 @@ import { messageOf, say } from '../../../src/dev/say.js';
 import { siteAt } from '../../../src/dev/site.js';
 import { run } from '../../../src/host/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
+import { ROUNDS, ROUNDS_VARIABLE } from '../wire.js';
 import { startControl } from './control.js';
 import { runInGuest, type FileRun } from './in-guest.js';
 import { runNatively } from './native.js';
@@ -39,6 +40,7 @@ const describe = ({ fsid, monitors, pools, users }: Cluster): FileRun['cluster']
     controller: { id: users.controller.id, key: users.controller.key.reveal() },
     node: { id: users.node.id, key: users.node.key.reveal() },
   },
+  rounds: Number(process.env[ROUNDS_VARIABLE] ?? ROUNDS),
 });
 
 async function main(work: Work, signal: AbortSignal): Promise<number> {

@@ -49,7 +49,7 @@ describe('deviceUsers', () => {
   it('finds a mount that only another mount namespace has', async () => {
     await runs(50, 'cadvisor', 'mnt:[2]');
     await kernel.write('proc/50/mountinfo', '36 25 252:16 / /rootfs/mnt rw - ext4 /dev/rbd1 rw\n');
-    expect((await users()).mounts).toEqual(['/rootfs/mnt']);
+    expect((await users()).mounts).toEqual(['/rootfs/mnt in the mount namespace of cadvisor (pid 50)']);
   });
 
   it('finds holders and the processes that have it open', async () => {

@@ -138,6 +138,38 @@ describe('map', () => {
   });
 });
 
+describe('a client on the blocklist', () => {
+  /** What a write to sysfs answers then; 0 for none. */
+  const refreshing = (): Partial<KrbdMapperOptions> => ({
+    exec: (file, args, options) =>
+      file === 'tee'
+        ? Promise.resolve({ stdout: '1', stderr: 'tee: f: Cannot send after transport endpoint shutdown', exitCode: 1 })
+        : kernel.exec(file, args, options),
+  });
+
+  it('is not shared with a new mapping', async () => {
+    kernel.behave('refuse', { FAKE_CODE: '108', FAKE_STDERR: 'rbd: map failed: (108) Cannot send after ...' });
+    await expect(krbd().map(mapRequest(), soon())).rejects.toMatchObject({ code: 'CLIENT_EVICTED' });
+    const calls = (await kernel.calls()).map((call) => call.split(' --options ')[1]);
+    expect(calls).toEqual(['osd_request_timeout=120,noudev', 'osd_request_timeout=120,noshare,noudev']);
+  });
+
+  it('does not keep its mapping', async () => {
+    await krbd().map(mapRequest(), soon());
+    await krbd(refreshing()).map(mapRequest(), soon());
+    expect((await kernel.calls()).map((call) => / (map|unmap) /.exec(call)?.[1])).toEqual(['map', 'unmap', 'map']);
+  });
+
+  it('is named where its mapping is still in use, and where a device has to grow', async () => {
+    const mapping = await krbd().map(mapRequest(), soon());
+    await expect(krbd(refreshing()).resized(mapping, 2n ** 40n, soon())).rejects.toMatchObject({
+      code: 'CLIENT_EVICTED',
+    });
+    kernel.behave('busy');
+    await expect(krbd(refreshing()).map(mapRequest(), soon())).rejects.toMatchObject({ code: 'CLIENT_EVICTED' });
+  });
+});
+
 describe('unmap', () => {
   const mapped = () => krbd().map(mapRequest(), soon());
 
