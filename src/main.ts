@@ -55,7 +55,10 @@ const operations = (log: Logger): Operations =>
 async function nodeRoom({ options, log, rbd, clusters, holders }: Ground): Promise<NodeRoom> {
   const { stateDirectory: stateDir } = options;
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
-  await chmod(stateDir, 0o700);
+  await chmod(stateDir, 0o700).catch((error: unknown) => {
+    // A disk that turned read-only must not keep volumes here: without a driver nothing could take them away.
+    log.warn({ stateDir, err: error }, 'the state directory cannot be changed: no volume can come, all can leave');
+  });
   const journal = new Journal(join(stateDir, 'journal'));
   await journal.open();
   const mappers = [

@@ -50,6 +50,14 @@ export class Holders {
     await this.#change(at, head, volume, deadline, (record) => decideDetach(record, node));
   }
 
+  /** Give back what this node took by itself ({@link hold}); what an attach granted stays until that is undone. */
+  async release(at: ImageRef, head: ImageHead, volume: string, node: string, deadline: Deadline): Promise<void> {
+    await this.#change(at, head, volume, deadline, (record) => {
+      const mine = record?.holders.find((one) => one.node === node);
+      return mine?.by === 'node' ? decideDetach(record, node) : 'keep';
+    });
+  }
+
   async #change(
     at: ImageRef,
     seen: ImageHead,

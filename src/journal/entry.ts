@@ -51,11 +51,20 @@ const WORDS = {
   mapper: ['krbd', 'nbd', 'loop'],
 } as const;
 
+/** The version that this Berth writes, and the only one that it reads. */
+export const VERSION = 1;
+
+/** The version of a parsed value where a later Berth wrote it; undefined for anything else. */
+export function newerVersion(value: unknown): number | undefined {
+  const version = (value as { readonly version?: unknown } | null)?.version;
+  return typeof version === 'number' && version > VERSION ? version : undefined;
+}
+
 /** Why a parsed value is not an entry of this version; undefined where it is one. */
 export function whyNotEntry(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return 'not an object';
   const entry = value as Partial<Record<keyof JournalEntry, unknown>>;
-  if (entry.version !== 1) return `version ${String(entry.version)} is not known to this Berth`;
+  if (entry.version !== VERSION) return `version ${String(entry.version)} is not known to this Berth`;
   for (const key of ['volume', 'fsid', 'stagingPath'] as const) {
     if (typeof entry[key] !== 'string') return `${key} is missing`;
   }
@@ -68,5 +77,11 @@ export function whyNotEntry(value: unknown): string | undefined {
   if (!isAccessMode(entry.mode)) return `mode ${String(entry.mode)} is not known to this Berth`;
   if (typeof entry.targets !== 'object' || entry.targets === null || Array.isArray(entry.targets))
     return 'targets is missing';
-  return undefined;
+  const strange = Object.entries(entry.targets).find(([, target]) => !isTarget(target));
+  return strange === undefined ? undefined : `target ${strange[0]} is malformed`;
+}
+
+function isTarget(value: unknown): boolean {
+  const target = value as Partial<Record<keyof JournalTarget, unknown>> | null;
+  return typeof target?.readOnly === 'boolean' && isAccessMode(target.mode);
 }

@@ -3,9 +3,11 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fail } from '../model/errors.js';
-import { whyNotEntry, type JournalEntry } from './entry.js';
+import { newerVersion, VERSION, whyNotEntry, type JournalEntry } from './entry.js';
 
 const SUFFIX = '.json';
+const DRAFT = '.tmp';
+const DAMAGED = '.damaged';
 
 export class Journal {
   readonly #directory: string;
@@ -17,9 +19,15 @@ export class Journal {
 
   async open(): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    // What a crash left between write and rename was never an entry; on a disk that takes nothing any more it may stay.
+    const drafts = (await readdir(this.#directory)).filter((name) => name.endsWith(DRAFT));
+    for (const name of drafts) await rm(join(this.#directory, name), { force: true }).catch(() => undefined);
   }
 
-  /** The entry of a volume; undefined where there is none, JOURNAL_UNREADABLE where there is one that cannot be trusted. */
+  /**
+   * The entry of a volume; undefined where there is none. JOURNAL_UNREADABLE where there is one that cannot be trusted,
+   * JOURNAL_NEWER where a later version of Berth wrote it: that one may mean things which this one would undo wrongly.
+   */
   async read(volume: string): Promise<JournalEntry | undefined> {
     const file = this.#file(volume);
     const entry = await this.#parse(file);
@@ -31,11 +39,11 @@ export class Journal {
   /** Write the entry durably before the act that it announces; JOURNAL_WRITE_FAILED means that the act must not begin. */
   async write(entry: JournalEntry): Promise<void> {
     const file = this.#file(entry.volume);
-    const draft = `${file}.tmp`;
+    const draft = `${file}${DRAFT}`;
     try {
       const handle = await open(draft, 'w', 0o600);
       try {
-        await handle.writeFile(`${JSON.stringify(entry, undefined, 2)}\n`);
+        await handle.writeFile(`${JSON.stringify({ ...entry, sum: sumOf(entry) }, undefined, 2)}\n`);
         await handle.sync();
       } finally {
         await handle.close();
@@ -52,6 +60,17 @@ export class Journal {
     const file = this.#file(volume);
     try {
       await rm(file, { force: true });
+      await this.#syncDirectory();
+    } catch (error) {
+      throw fail('JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
+    }
+  }
+
+  /** Keep an entry that cannot be trusted for a person to look at, out of the way of the next one; JOURNAL_WRITE_FAILED. */
+  async setAside(volume: string): Promise<void> {
+    const file = this.#file(volume);
+    try {
+      await rename(file, file.slice(0, -SUFFIX.length) + DAMAGED);
       await this.#syncDirectory();
     } catch (error) {
       throw fail('JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
@@ -90,9 +109,14 @@ export class Journal {
     } catch (error) {
       throw fail('JOURNAL_UNREADABLE', { file, why: 'not JSON' }, error);
     }
+    const have = newerVersion(value);
+    if (have !== undefined) throw fail('JOURNAL_NEWER', { file, have, known: VERSION });
     const why = whyNotEntry(value);
     if (why !== undefined) throw fail('JOURNAL_UNREADABLE', { file, why });
-    return value as JournalEntry;
+    const { sum, ...entry } = value as JournalEntry & { readonly sum?: string };
+    // A damaged cluster id or path would still look like one. Entries of before, and those that a person wrote, have no sum.
+    if (sum !== undefined && sum !== sumOf(entry)) throw fail('JOURNAL_UNREADABLE', { file, why: 'its sum is wrong' });
+    return entry;
   }
 
   async #syncDirectory(): Promise<void> {
@@ -106,3 +130,6 @@ export class Journal {
 }
 
 const reason = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? 'failed';
+
+const sumOf = (entry: JournalEntry): string =>
+  createHash('sha256').update(JSON.stringify(entry)).digest('hex').slice(0, 16);

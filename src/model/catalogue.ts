@@ -291,7 +291,12 @@ export const catalogue = {
   JOURNAL_UNREADABLE: entry(
     'FAILED_PRECONDITION',
     'journal entry {file} cannot be used: {why}',
-    'a newer Berth may have written it; the kernel is read instead where that is safe',
+    'let the volume leave this node (unpublish and unstage go by the kernel alone), then bring it again',
+  ),
+  JOURNAL_NEWER: entry(
+    'FAILED_PRECONDITION',
+    'journal entry {file} has version {have}, this Berth knows version {known}',
+    'run the Berth that wrote it on this node again; drain the node before you go back to an older one',
   ),
   JOURNAL_WRITE_FAILED: entry(
     'INTERNAL',

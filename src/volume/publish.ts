@@ -8,6 +8,7 @@ import { fail, isBerthError } from '../model/errors.js';
 import type { Mapping } from '../rbd/mapping/mapper.js';
 import { isShownAt, show, withdraw, type HostVolume } from '../sandbox/host.js';
 import { checkCapabilities } from './capability-rules.js';
+import { noteWherePossible } from './journal-trouble.js';
 import { mappingOf, UNDO_MS, type NodeRoom } from './node-room.js';
 import { flagsDigest } from './stage.js';
 import { isMountedFrom } from './staging-mount.js';
@@ -55,7 +56,7 @@ export async function publishVolume(room: NodeRoom, request: PublishVolume, dead
     } catch (error) {
       // Refused before anything was made: what lies there is somebody else's, and stays even where it is empty.
       if (isBerthError(error, 'TARGET_OCCUPIED', 'FIELD_INVALID'))
-        await room.journal.write({ ...entry, targets: live });
+        await noteWherePossible(room, volume, () => room.journal.write({ ...entry, targets: live }));
       else await undo(room, { ...entry, targets: live }, shown, targetPath);
       throw error;
     }
@@ -136,5 +137,6 @@ async function undo(room: NodeRoom, entry: JournalEntry, shown: HostVolume, targ
       'the target of a failed publish was left as it is',
     );
   }
-  if (!(await isShownAt(shown, targetPath))) await room.journal.write(entry);
+  if (!(await isShownAt(shown, targetPath)))
+    await noteWherePossible(room, entry.volume, () => room.journal.write(entry));
 }

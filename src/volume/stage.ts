@@ -9,6 +9,7 @@ import type { Mapper, Mapping, MapRequest } from '../rbd/mapping/mapper.js';
 import { checkCapabilities } from './capability-rules.js';
 import { prepareFilesystem, recordRawUse } from './format.js';
 import { growIfSmaller } from './grow.js';
+import { entryToStage } from './journal-trouble.js';
 import { checkRoomOnNode, mappingOf, UNDO_MS, type NodeRoom } from './node-room.js';
 import type { Operation } from './operations.js';
 import { words } from './parameters.js';
@@ -38,7 +39,7 @@ export async function stageVolume(room: NodeRoom, request: StageVolume, deadline
   const what = { op: 'stage', fingerprint: JSON.stringify([stagingPath, request.capability, resolved.readOnly]) };
   await room.operations.run(request.volume, what, deadline, async (operation, deadline) => {
     operation.step('journal');
-    const entry = await room.journal.read(request.volume);
+    const entry = await entryToStage(room, request.volume, deadline);
     if (entry !== undefined && (await isStagedAlready(room, entry, resolved, deadline))) return;
     await stage(room, resolved, entry, operation, deadline);
   });
@@ -90,18 +91,28 @@ async function stage(
   const { fsid } = await room.rbd.identify(found.at.access, deadline);
   const mapper = await room.mapperFor(record?.shape.mounter ?? 'auto');
   if (before?.mapping === undefined) await checkRoomOnNode(room, mapper, deadline);
-  operation.step('holder record');
-  const held = await hold(room, found, request, deadline);
+  if (before !== undefined && differenceOf(before, request) !== undefined) await clearAway(room, before, deadline);
   const fsType = capability.access.kind === 'mount' ? filesystemOf(capability.access.fsType, found, record) : undefined;
-  const entry = newEntry(room, request, { fsid, mapper, fsType, holdsRecord: held });
+  // Before the record is taken: a record that no journal knows of would keep the volume on this node for ever.
+  let entry = newEntry(room, request, before, { fsid, mapper, fsType });
   operation.step('journal');
   await room.journal.write(entry);
   try {
+    operation.step('holder record');
+    entry = { ...entry, holdsRecord: await hold(room, found, request, deadline) };
     await mapAndMount(room, { request, found, record, entry, mapper }, operation, deadline);
   } catch (error) {
     await undo(room, entry, found);
     throw error;
   }
+}
+
+/** What another request's unfinished stage left: mounted elsewhere or otherwise, it is nothing to go on from. UNMAP_BUSY. */
+async function clearAway(room: NodeRoom, before: JournalEntry, deadline: Deadline): Promise<void> {
+  const mapping = await mappingOf(room, before, deadline);
+  if (mapping === undefined) return;
+  if (before.access === 'mount') await unmountStaged(room, before.stagingPath, mapping.device, deadline);
+  await room.mapperNamed(before.mapper).unmap(mapping, deadline);
 }
 
 /** The attach normally wrote the record; where nobody attaches, the node takes it, under the same compare-and-set. */
@@ -125,7 +136,8 @@ function filesystemOf(
 function newEntry(
   room: NodeRoom,
   { volume, stagingPath, capability, readOnly }: StageVolume,
-  known: { fsid: string; mapper: Mapper; fsType: FilesystemType | undefined; holdsRecord: boolean },
+  before: JournalEntry | undefined,
+  known: { fsid: string; mapper: Mapper; fsType: FilesystemType | undefined },
 ): JournalEntry {
   return {
     version: 1,
@@ -139,8 +151,10 @@ function newEntry(
     ...(known.fsType === undefined ? {} : { fsType: known.fsType }),
     flagsDigest: flagsDigest(capability),
     mapper: known.mapper.name,
-    holdsRecord: known.holdsRecord,
-    targets: {},
+    // Until it is known who took it; what the attach granted is never given back here (Holders.release).
+    holdsRecord: true,
+    // A staging mount may be lost while pods still stand on theirs.
+    targets: before?.targets ?? {},
     since: room.now().toISOString(),
   };
 }
@@ -208,7 +222,9 @@ async function undo(room: NodeRoom, entry: JournalEntry, found: FoundVolume): Pr
       if (entry.access === 'mount') await unmountStaged(room, entry.stagingPath, mapping.device, deadline);
       await room.mapperNamed(entry.mapper).unmap(mapping, deadline);
     }
-    if (entry.holdsRecord) await room.holders.detach(found.at, found.head, entry.volume, room.node, deadline);
+    // Read again: what we found is from before the record was taken.
+    const head = entry.holdsRecord ? await room.rbd.head(found.at, deadline) : undefined;
+    if (head !== undefined) await room.holders.release(found.at, head, entry.volume, room.node, deadline);
     await room.journal.remove(entry.volume);
   } catch (error) {
     room.log.warn(

@@ -4,6 +4,7 @@ import type { JournalEntry } from '../journal/entry.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import { isShownAt, withdraw } from '../sandbox/host.js';
+import { entryToUndo, noteWherePossible } from './journal-trouble.js';
 import { findUnrecorded, mappingOf, type NodeRoom } from './node-room.js';
 import { hostVolume } from './publish.js';
 
@@ -16,7 +17,8 @@ export async function unpublishVolume(
   const path = await resolveTarget('target_path', targetPath);
   await room.operations.run(volume, { op: 'unpublish', fingerprint: path }, deadline, async (operation, deadline) => {
     operation.step('look');
-    const entry = await room.journal.read(volume);
+    const read = await entryToUndo(room, volume);
+    const entry = read === 'damaged' ? undefined : read;
     // The staging mount is of this volume too, and every pod stands on it: only unstage takes it away.
     if (entry?.stagingPath === path)
       throw fail('FIELD_INVALID', { field: 'target_path', why: 'it is the staging path' });
@@ -25,7 +27,7 @@ export async function unpublishVolume(
     if (entry === undefined || !(path in entry.targets)) return;
     operation.step('journal');
     const targets = Object.fromEntries(Object.entries(entry.targets).filter(([target]) => target !== path));
-    await room.journal.write({ ...entry, targets });
+    await noteWherePossible(room, volume, () => room.journal.write({ ...entry, targets }));
   });
 }
 

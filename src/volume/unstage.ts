@@ -1,9 +1,11 @@
 /** NodeUnstage: unmount, unmap, forget, from the journal and the kernel alone; what is not staged here is a success. */
+import { deviceNumber } from '../host/block-device.js';
 import { checkAbsolute, resolveTarget } from '../host/paths.js';
-import { mountAt } from '../host/mountinfo.js';
+import { mountAt, readMounts } from '../host/mountinfo.js';
 import type { JournalEntry } from '../journal/entry.js';
 import { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
+import { entryToUndo, noteWherePossible } from './journal-trouble.js';
 import { findUnrecorded, mappingOf, type NodeRoom } from './node-room.js';
 import type { Operation } from './operations.js';
 import { locate } from './room.js';
@@ -22,14 +24,17 @@ export async function unstageVolume(
   const path = await resolveTarget('staging_target_path', stagingPath);
   await room.operations.run(volume, { op: 'unstage', fingerprint: path }, deadline, async (operation, deadline) => {
     operation.step('journal');
-    const entry = await room.journal.read(volume);
+    const entry = await entryToUndo(room, volume);
     if (entry === undefined) return unstageUnrecorded(room, volume, path, operation, deadline);
+    if (entry === 'damaged') return unstageDamaged(room, volume, path, operation, deadline);
     if (entry.stagingPath !== path) throw fail('VOLUME_NOT_AT_PATH', { volume, path });
     await refusePublished(room, entry, deadline);
-    await room.journal.write({ ...entry, state: 'unstaging' });
+    // What is to be undone is in the journal already: without this line a crash leads to the same undoing, or to a stage that
+    // goes on from what is left.
+    await noteWherePossible(room, volume, () => room.journal.write({ ...entry, state: 'unstaging' }));
     await takeDown(room, entry, operation, deadline);
     if (entry.holdsRecord) await giveBack(room, volume);
-    await room.journal.remove(volume);
+    await noteWherePossible(room, volume, () => room.journal.remove(volume));
   });
 }
 
@@ -58,13 +63,26 @@ async function giveBack(room: NodeRoom, volume: string): Promise<void> {
     const place = await locate(room.clusters, volume, 'node', undefined);
     const head = place && (await room.rbd.head(place.at, deadline));
     if (place !== undefined && head !== undefined)
-      await room.holders.detach(place.at, head, volume, room.node, deadline);
+      await room.holders.release(place.at, head, volume, room.node, deadline);
   } catch (error) {
     room.log.warn(
       { volume, err: error },
       'the holder record could not be given back; the next attach to this node takes it over',
     );
   }
+}
+
+/** As if nothing were recorded; the entry is kept aside only when the node is clean, so that a failure finds it again. */
+async function unstageDamaged(
+  room: NodeRoom,
+  volume: string,
+  path: string,
+  operation: Operation,
+  deadline: Deadline,
+): Promise<void> {
+  await unstageUnrecorded(room, volume, path, operation, deadline);
+  await giveBack(room, volume);
+  await noteWherePossible(room, volume, () => room.journal.setAside(volume));
 }
 
 /** The journal knows nothing, the kernel may: a lost state directory must not leave a mapping for ever. */
@@ -81,7 +99,15 @@ async function unstageUnrecorded(
   if (!(await isMountedFrom(path, mapping.device)) && (await mountAt(path)) !== undefined) {
     throw fail('TARGET_OCCUPIED', { path, what: 'a mount of something else' });
   }
+  await refuseOtherMounts(volume, mapping.device, path);
   room.log.warn({ volume, device: mapping.device }, 'unstaging a mapping that the journal does not know');
   await unmountStaged(room, path, mapping.device, deadline);
   await room.mapperNamed(mapping.mapper).unmap(mapping, deadline);
+}
+
+/** Without an entry nobody knows the targets: any other mount of the filesystem is taken for a pod's. */
+async function refuseOtherMounts(volume: string, device: string, path: string): Promise<void> {
+  const number = await deviceNumber(device);
+  const other = (await readMounts()).find((mount) => mount.device === number && mount.target !== path);
+  if (other !== undefined) throw fail('VOLUME_IN_USE', { volume, who: `the mount at ${other.target}` });
 }

@@ -197,3 +197,17 @@ describe('hold, by a node that stages', () => {
     await expect(stage).rejects.toMatchObject({ code: 'VOLUME_HELD' });
   });
 });
+
+describe('release', () => {
+  it('gives back what the node took itself', async () => {
+    await holders.hold(at, await head(), ask('a', { by: 'node' }), deadline);
+    await holders.release(at, await head(), 'c/p/i', 'a', deadline);
+    expect(nodes()).toEqual([]);
+  });
+
+  it('leaves alone what the attach granted, and other nodes', async () => {
+    await holders.attach(at, await head(), ask('a'), deadline);
+    for (const node of ['a', 'b']) await holders.release(at, await head(), 'c/p/i', node, deadline);
+    expect(nodes()).toEqual(['a']);
+  });
+});

@@ -106,6 +106,16 @@ describe('after a crash', () => {
   });
 });
 
+describe('opening', () => {
+  it('takes drafts of a crash away and nothing else', async () => {
+    await journal.write(entry('v'));
+    const before = await files();
+    await writeFile(path.join(directory, `${'0'.repeat(32)}.json.tmp`), '{');
+    await journal.open();
+    expect(await files()).toEqual(before);
+  });
+});
+
 describe('an entry that cannot be trusted', () => {
   const damage = async (change: (text: string) => string): Promise<void> => {
     await journal.write(entry('v'));
@@ -121,13 +131,16 @@ describe('an entry that cannot be trusted', () => {
     ['is garbage', () => '\0\0\0', 'not JSON'],
     ['is no object', () => '[]', 'version undefined'],
     ['is null', () => 'null', 'not an object'],
-    ['is of a newer version', having({ version: 2 }), 'version 2 is not known to this Berth'],
+    ['is of no version that ever was', having({ version: 0 }), 'version 0 is not known to this Berth'],
     ['has an unknown state', having({ state: 'moving' }), 'state moving is not known'],
     ['has an unknown mapper', having({ mapper: 'vhost' }), 'mapper vhost is not known'],
     ['has an unknown mode', having({ mode: 'ANY' }), 'mode ANY is not known'],
     ['has an unknown access', having({ access: 'file' }), 'access file is not known'],
     ['has a list of targets', having({ targets: ['/t'] }), 'targets is missing'],
-    ['is about another volume', having({ volume: 'other' }), 'it is about other'],
+    ['has a target without a mode', having({ targets: { '/t': { readOnly: true } } }), 'target /t is malformed'],
+    ['has a target that is nothing', having({ targets: { '/t': null } }), 'target /t is malformed'],
+    ['was changed in a word that still reads well', having({ fsid: 'other' }), 'its sum is wrong'],
+    ['is about another volume', having({ volume: 'other', sum: undefined }), 'it is about other'],
     ...['volume', 'fsid', 'stagingPath', 'readOnly', 'holdsRecord', 'targets'].map(
       (key): [string, (text: string) => string, string] => [`has no ${key}`, without(key), `${key} is missing`],
     ),
@@ -136,6 +149,50 @@ describe('an entry that cannot be trusted', () => {
     const read = journal.read('v');
     await expect(read).rejects.toThrow(/^BERTH_JOURNAL_UNREADABLE: journal entry \//);
     await expect(read).rejects.toThrow(why);
+  });
+
+  it('because it is of a newer version is refused with both versions', async () => {
+    await damage(having({ version: 2 }));
+    const read = journal.read('v');
+    await expect(read).rejects.toMatchObject({ code: 'JOURNAL_NEWER' });
+    await expect(read).rejects.toThrow(/has version 2, this Berth knows version 1; .*drain/);
+    expect((await journal.all()).unreadable).toEqual([await onlyFile()]);
+  });
+
+  it('because any one byte of it changed is refused, or says the same', async () => {
+    const targets = { '/pods/a': { readOnly: false, mode: 'SINGLE_NODE_WRITER' } } as const;
+    const written = entry('v', { targets, mapping: { mapper: 'krbd', device: '/dev/rbd1', readOnly: false } });
+    await journal.write(written);
+    const file = await onlyFile();
+    const bytes = await readFile(file);
+    const change = fc.tuple(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }));
+    await fc.assert(
+      fc.asyncProperty(change, async ([at, by]) => {
+        const changed = Buffer.from(bytes);
+        changed[at]! ^= by;
+        await writeFile(file, changed);
+        const read = await journal.read('v').catch((error: unknown) => error);
+        if (read instanceof Error) expect(read).toMatchObject({ name: 'BerthError' });
+        else expect(read).toMatchObject(written);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('but was written by hand without a sum is taken', async () => {
+    await damage(having({ sum: undefined }));
+    expect(await journal.read('v')).toEqual(entry('v'));
+  });
+
+  it('is set aside, out of the way of the next one', async () => {
+    await damage(() => '{');
+    const file = await onlyFile();
+    await journal.setAside('v');
+    expect(await files()).toEqual([path.basename(file).replace('.json', '.damaged')]);
+    expect(await journal.read('v')).toBeUndefined();
+    expect(await journal.all()).toEqual({ entries: [], unreadable: [] });
+    await journal.write(entry('v'));
+    expect(await journal.read('v')).toEqual(entry('v'));
   });
 
   it('because it was cut short at any length is refused', async () => {
