@@ -5,6 +5,7 @@ import type { Writable } from 'node:stream';
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import { noteChild } from './children.js';
+import { orphanProof, whyNotStarted } from './orphan-proof.js';
 
 export interface ExecOptions {
   readonly deadline: Deadline;
@@ -46,7 +47,7 @@ export const run: Exec = async (file, args, options) => {
   const budget = Math.ceil(options.deadline.remaining());
   const late = () => fail('DEADLINE', { what: command, ms: budget });
   if (budget === 0) throw late();
-  const child = start(file, args, options);
+  const child = start(...orphanProof(file, args), options);
   if (child.pid !== undefined) child.once('exit', noteChild(child.pid, command));
   child.once('exit', () => setTimeout(() => dropPipes(child), PIPE_GRACE_MS).unref());
   const result = await settleBy(child, budget);
@@ -127,16 +128,19 @@ function abandon(child: Child): void {
 
 function answer(file: string, command: string, result: Outcome, okCodes: readonly number[]): ExecResult {
   const { exitCode, stdout, stderr } = result;
-  if (exitCode !== undefined && okCodes.includes(exitCode) && !result.isMaxBuffer) return { stdout, stderr, exitCode };
-  if (result.code === 'ENOENT') throw fail('COMMAND_MISSING', { command: file });
+  const notStarted = whyNotStarted(result) ?? (exitCode === undefined ? result.code : undefined);
+  if (notStarted === 'ENOENT') throw fail('COMMAND_MISSING', { command: file });
+  if (notStarted === undefined && exitCode !== undefined && okCodes.includes(exitCode) && !result.isMaxBuffer) {
+    return { stdout, stderr, exitCode };
+  }
   // No cause: execa's error carries the whole command line, the environment and the input.
-  throw fail('COMMAND_FAILED', { command, how: how(result), stderr: shorten(stderr) });
+  throw fail('COMMAND_FAILED', { command, how: notStarted ?? how(result), stderr: shorten(stderr) });
 }
 
 function how(result: Outcome): string {
   if (result.isMaxBuffer) return `output over ${MAX_OUTPUT_CHARACTERS} characters`;
   if (result.exitCode !== undefined) return `exit code ${result.exitCode}`;
-  return result.signal ?? result.code ?? 'not started';
+  return result.signal ?? 'not started';
 }
 
 /** One line, beginning and end kept: tools put the reason at either. */

@@ -67,6 +67,26 @@ describe('run', () => {
     });
   });
 
+  it('says that of a program by its path, and of one whose interpreter is missing, even where every exit code is an answer', async () => {
+    const okCodes = Array.from({ length: 256 }, (_, code) => code);
+    for (const file of ['/no/such/program', fixture('lacks-interpreter')]) {
+      const failure = run(file, ['x'], { deadline: soon(), okCodes });
+      await expect(failure).rejects.toMatchObject({ code: 'COMMAND_MISSING' });
+    }
+  });
+
+  it('says of a file that is no program that it cannot be started', async () => {
+    await expect(run('/etc/passwd', [], { deadline: soon() })).rejects.toThrow(/passwd failed \(EACCES\)/);
+  });
+
+  it('takes 126 and 127 for a tool’s own exit codes where the tool itself ends with them', async () => {
+    for (const exitCode of [126, 127]) {
+      const script = `echo said >&2; exit ${exitCode}`;
+      const result = await run('sh', ['-c', script], { deadline: soon(), okCodes: [exitCode] });
+      expect(result).toEqual({ stdout: '', stderr: 'said', exitCode });
+    }
+  });
+
   it('ends a child whose output has no end', async () => {
     await expect(run('yes', [], { deadline: soon() })).rejects.toThrow(/output over \d+ characters/);
   });
