@@ -22,8 +22,9 @@ import { LoopMapper } from './rbd/mapping/loop.js';
 import { NbdMapper } from './rbd/mapping/nbd.js';
 import type { RbdPort } from './rbd/port.js';
 import { clustersAnswer, mapperWorks, nodeIsRegistered } from './volume/checks.js';
+import { CRASH_AT, crashAt } from './volume/crash-at.js';
 import type { NodeRoom } from './volume/node-room.js';
-import { Operations } from './volume/operations.js';
+import { Operations, type LateEnd, type Observers } from './volume/operations.js';
 import { PoolCapacity } from './volume/pool-capacity.js';
 import { Readiness, type Check } from './volume/readiness.js';
 import type { ControllerRoom } from './volume/room.js';
@@ -43,14 +44,32 @@ interface Ground {
 const now = (): Date => new Date();
 
 function controllerRoom({ log, rbd, clusters, holders, nodes }: Ground): ControllerRoom {
-  return { rbd, clusters, holders, nodes, capacity: new PoolCapacity(rbd), operations: operations(log), log, now };
+  return {
+    rbd,
+    clusters,
+    holders,
+    nodes,
+    capacity: new PoolCapacity(rbd),
+    operations: new Operations({ late: tellLate(log) }),
+    log,
+    now,
+  };
 }
 
-const operations = (log: Logger): Operations =>
-  new Operations(({ error, ...end }) => {
+const tellLate =
+  (log: Logger) =>
+  ({ error, ...end }: LateEnd): void => {
     if (error === undefined) log.info(end, 'an operation ended after its caller had gone');
     else log.warn({ ...end, err: error }, 'an operation failed after its caller had gone');
-  });
+  };
+
+function nodeObservers(log: Logger): Observers {
+  const step = process.env[CRASH_AT];
+  if (step === undefined) return { late: tellLate(log) };
+  const entered = crashAt(step);
+  log.warn({ step }, `${CRASH_AT} is set: this process will end itself`);
+  return { late: tellLate(log), entered };
+}
 
 async function nodeRoom({ options, log, rbd, clusters, holders }: Ground): Promise<NodeRoom> {
   const { stateDirectory: stateDir } = options;
@@ -73,7 +92,7 @@ async function nodeRoom({ options, log, rbd, clusters, holders }: Ground): Promi
       clusters,
       holders,
       journal,
-      operations: operations(log),
+      operations: new Operations(nodeObservers(log)),
       exec: run,
       log,
       now,

@@ -92,7 +92,8 @@ export async function unmount(exec: Exec, target: string, deadline: Deadline): P
   throw failed('umount', result);
 }
 
-async function ensureReadOnly(exec: Exec, target: string, deadline: Deadline): Promise<void> {
+/** Make the bind mount at `target` refuse changes if it does not yet; COMMAND_FAILED, DEADLINE. */
+export async function ensureReadOnly(exec: Exec, target: string, deadline: Deadline): Promise<void> {
   // util-linux does both system calls since 2.27, the busybox of a small image only the first.
   if (await isReadOnlyAt(target)) return;
   await exec('mount', ['-o', 'remount,bind,ro', '--', target], { deadline });

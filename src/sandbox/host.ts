@@ -2,7 +2,7 @@
 import { lstat, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises';
 import { isReadOnly, deviceNumber, setReadOnly } from '../host/block-device.js';
 import type { Exec } from '../host/exec.js';
-import { bindMount, unmount } from '../host/mount.js';
+import { bindMount, ensureReadOnly, unmount } from '../host/mount.js';
 import { mountAt } from '../host/mountinfo.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
@@ -15,18 +15,37 @@ export interface HostVolume {
   readonly readOnly: boolean;
 }
 
-/** Bind the volume at `target`, making the target as the specification asks (a directory, or a file for block). TARGET_OCCUPIED. */
-export async function show(exec: Exec, volume: HostVolume, target: string, deadline: Deadline): Promise<void> {
+/** Told of each act before it begins. */
+type Step<Name extends string> = (name: Name) => void;
+
+/**
+ * Bind the volume at `target`, making the target as the specification asks (a directory, or a file for block); there already is a
+ * success. TARGET_OCCUPIED.
+ */
+export async function show(
+  exec: Exec,
+  volume: HostVolume,
+  target: string,
+  step: Step<'switch device' | 'make target' | 'bind'>,
+  deadline: Deadline,
+): Promise<void> {
   const present = await mountAt(target);
   if (present !== undefined && !(await isShownAt(volume, target))) {
     throw fail('TARGET_OCCUPIED', { path: target, what: `a mount of ${present.source}` });
   }
-  if (present !== undefined) return;
+  if (present !== undefined) {
+    // A read-only bind is two system calls, and whoever made it may have been killed between them.
+    if (volume.kind === 'mount' && volume.readOnly) await ensureReadOnly(exec, target, deadline);
+    return;
+  }
   // A bind mount's ro flag does not stop writes to a device node: only the device's own switch does.
   if (volume.kind === 'block' && (await isReadOnly(volume.device)) !== volume.readOnly) {
+    step('switch device');
     await setReadOnly(exec, volume.device, volume.readOnly, deadline);
   }
+  step('make target');
   await (volume.kind === 'block' ? makeFile(target) : makeDirectory(target));
+  step('bind');
   await bindMount(exec, { source: volume.source, target, readOnly: volume.readOnly }, deadline);
 }
 
@@ -47,14 +66,17 @@ export async function withdraw(
   exec: Exec,
   target: string,
   isOurs: () => Promise<boolean>,
+  step: Step<'unmount' | 'remove target'>,
   deadline: Deadline,
 ): Promise<void> {
   while ((await mountAt(target)) !== undefined) {
     if (!(await isOurs())) throw fail('TARGET_OCCUPIED', { path: target, what: 'a mount of something else' });
+    step('unmount');
     await unmount(exec, target, deadline);
   }
   const stats = await lstat(target).catch(ignoreMissing);
   if (stats === undefined) return;
+  step('remove target');
   if (stats.isDirectory()) await rmdir(target).catch((error: unknown) => notEmpty(target, error));
   else if (stats.isFile() && stats.size === 0) await unlink(target).catch(ignoreMissing);
   else throw fail('TARGET_OCCUPIED', { path: target, what: 'not an empty file that Berth made' });

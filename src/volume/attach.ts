@@ -18,7 +18,7 @@ export interface AttachVolume {
 export async function attachVolume(room: ControllerRoom, request: AttachVolume, deadline: Deadline): Promise<void> {
   const { volume, node, capability, readOnly, secrets } = request;
   checkCapabilities([capability]);
-  const what = { op: 'attach', fingerprint: JSON.stringify([node, capability, readOnly]) };
+  const what = { op: 'attach', fingerprint: JSON.stringify([node, capability, readOnly]) } as const;
   await room.operations.run(volume, what, deadline, async (operation, deadline) => {
     operation.step('look');
     const found = await mustFindVolume(room, volume, 'controller', secrets, deadline);

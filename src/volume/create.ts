@@ -46,7 +46,7 @@ export async function createVolume(
   checkCapabilities(request.capabilities);
   checkRange(request.range);
   const plan = await makePlan(room, request);
-  const what = { op: 'create', fingerprint: fingerprint(request) };
+  const what = { op: 'create', fingerprint: fingerprint(request) } as const;
   return room.operations.run(plan.volume, what, deadline, async (operation, deadline) => {
     operation.step('pool capacity');
     const size = chooseSize(request.range, plan.minimum);

@@ -4,8 +4,7 @@ import { makeFilesystem, probe, repairBeforeMount } from '../host/filesystem.js'
 import type { FilesystemType } from '../model/capability.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
-import type { NodeRoom } from './node-room.js';
-import type { Operation } from './operations.js';
+import type { NodeOperation, NodeRoom } from './node-room.js';
 import { decideFormat, FILESYSTEM_KEY, formatProvenance, parseProvenance, type Provenance } from './provenance.js';
 import type { FoundVolume } from './room.js';
 
@@ -24,7 +23,7 @@ export interface Preparation {
 export async function prepareFilesystem(
   room: NodeRoom,
   preparation: Preparation,
-  operation: Operation,
+  operation: NodeOperation<'stage'>,
   deadline: Deadline,
 ): Promise<void> {
   const { found, device, type, readOnly } = preparation;
@@ -35,7 +34,9 @@ export async function prepareFilesystem(
   const recorded = head.metadata.get(FILESYSTEM_KEY);
   switch (decision.act) {
     case 'mount':
-      if (!readOnly) await repairBeforeMount(room.exec, device, type, deadline);
+      if (readOnly) return;
+      operation.step('repair');
+      await repairBeforeMount(room.exec, device, type, deadline);
       return;
     case 'format':
       return format(room, preparation, recorded, operation, deadline);
@@ -52,16 +53,17 @@ async function format(
   room: NodeRoom,
   preparation: Preparation,
   recorded: string | undefined,
-  operation: Operation,
+  operation: NodeOperation<'stage'>,
   deadline: Deadline,
 ): Promise<void> {
   const { found, type } = preparation;
   const { volume, at } = found;
-  operation.step('ask Ceph whether the image is empty');
+  operation.step('ask whether empty');
   // The device says nothing was found; Ceph says whether anything was ever written. Only both together permit mkfs.
   if (!(await room.rbd.isEmpty(at, deadline))) throw fail('FORMAT_REFUSED', { volume, why: 'its image holds data' });
   const uuid = randomUUID();
   const intent = formatProvenance({ state: 'formatting', type, uuid, node: room.node }, volume);
+  operation.step('record format intent');
   await record(room, found, recorded, intent, deadline);
   await mkfs(room, preparation, { uuid, recorded: intent, force: false }, operation, deadline);
 }
@@ -70,12 +72,13 @@ async function mkfs(
   room: NodeRoom,
   preparation: Preparation,
   { uuid, recorded, force }: { readonly uuid: string; readonly recorded: string | undefined; readonly force: boolean },
-  operation: Operation,
+  operation: NodeOperation<'stage'>,
   deadline: Deadline,
 ): Promise<void> {
   const { device, type, mkfsOptions } = preparation;
-  operation.step(`mkfs.${type}`);
+  operation.step('mkfs', `of ${type}`);
   await makeFilesystem(room.exec, { device, type, uuid, options: mkfsOptions, force }, deadline);
+  operation.step('record format end');
   await confirm(room, preparation, uuid, recorded, deadline);
 }
 
@@ -102,9 +105,15 @@ async function record(
 }
 
 /** A volume handed out writable as a raw device is its user's from then on: remember that it must never be formatted. */
-export async function recordRawUse(room: NodeRoom, found: FoundVolume, deadline: Deadline): Promise<void> {
+export async function recordRawUse(
+  room: NodeRoom,
+  found: FoundVolume,
+  operation: NodeOperation<'stage'>,
+  deadline: Deadline,
+): Promise<void> {
   const provenance: Provenance = parseProvenance(found.head.metadata, found.volume);
   if (provenance.state !== 'never' && provenance.state !== 'formatting') return;
+  operation.step('record raw use');
   await record(
     room,
     found,

@@ -3,7 +3,7 @@ import { deviceSizeBytes } from '../host/block-device.js';
 import { filesystemSize, growOffline, growOnline } from '../host/filesystem.js';
 import type { FilesystemType } from '../model/capability.js';
 import type { Deadline } from '../model/deadline.js';
-import type { NodeRoom } from './node-room.js';
+import type { NodeOperation, NodeRoom } from './node-room.js';
 
 /** Both filesystems leave a tail that is too small for their units; volumes grow by whole MiB. */
 const SLACK = 1024n * 1024n;
@@ -16,11 +16,17 @@ export interface GrowTarget {
 }
 
 /** At stage: a growth that fails must not keep the pod from its data, so it is logged and left to NodeExpandVolume. */
-export async function growIfSmaller(room: NodeRoom, target: GrowTarget, deadline: Deadline): Promise<void> {
+export async function growIfSmaller(
+  room: NodeRoom,
+  target: GrowTarget,
+  operation: NodeOperation<'stage'>,
+  deadline: Deadline,
+): Promise<void> {
   const fits = target.type === 'ext4' ? target.mountedAt === undefined : target.mountedAt !== undefined;
   if (!fits) return;
   try {
     if (!(await isSmaller(target))) return;
+    operation.step(target.mountedAt === undefined ? 'grow before mount' : 'grow after mount');
     await grow(room, target, deadline);
   } catch (error) {
     room.log.warn(

@@ -10,7 +10,8 @@ import type { Logger } from '../observe/log.js';
 import type { Clusters } from '../rbd/clusters.js';
 import type { ImageLocation, Mapper, Mapping, MapperName, MounterChoice } from '../rbd/mapping/mapper.js';
 import type { RbdPort } from '../rbd/port.js';
-import type { Operations } from './operations.js';
+import type { Operation, Operations } from './operations.js';
+import type { NodeOperationName, NodeStep, NodeSteps } from './steps.js';
 
 export interface NodeRoom {
   /** This node's id, as ControllerPublish will name it. */
@@ -19,7 +20,7 @@ export interface NodeRoom {
   readonly clusters: Clusters;
   readonly holders: Holders;
   readonly journal: Journal;
-  readonly operations: Operations;
+  readonly operations: Operations<NodeSteps>;
   readonly exec: Exec;
   readonly log: Logger;
   readonly now: () => Date;
@@ -30,6 +31,9 @@ export interface NodeRoom {
   /** An operator's own limit of volumes on this node; undefined takes what the mapper can. */
   readonly maxVolumes: number | undefined;
 }
+
+/** What a use case of the node says of itself while it runs. */
+export type NodeOperation<Op extends NodeOperationName> = Operation<NodeStep<Op>>;
 
 /** Time that an undo gets when its operation's own has run out, in ms. */
 export const UNDO_MS = 20_000;

@@ -60,7 +60,7 @@ export interface ExpandOnNode {
 export async function expandOnNode(room: NodeRoom, request: ExpandOnNode, deadline: Deadline): Promise<bigint> {
   const { volume, path, range, secrets } = request;
   if (range !== undefined && (range.required !== 0n || range.limit !== 0n)) checkRange(range);
-  const what = { op: 'expand', fingerprint: `${path} ${range?.required ?? 0n}` };
+  const what = { op: 'expand', fingerprint: `${path} ${range?.required ?? 0n}` } as const;
   return room.operations.run(volume, what, deadline, async (operation, deadline) => {
     operation.step('look');
     const { entry, mapping } = await presentAt(room, volume, path, deadline);

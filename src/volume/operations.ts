@@ -1,19 +1,37 @@
 /** One operation a volume: the same request joins the one that runs and gets its result, another is told what runs and since when. */
+import { childrenOf, describeChild, owning } from '../host/children.js';
 import { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
+import { ANSWER, START, type StepTable } from './steps.js';
 
 /** What an operation is allowed to say of itself while it runs. */
-export interface Operation {
-  /** Name the step that begins now; it stands in every BUSY and DEADLINE answer until the next one. */
-  step(name: string): void;
+export interface Operation<Step extends string = string> {
+  /** Name the step that begins now, `detail` is what varies; both stand in every BUSY and DEADLINE answer until the next one. */
+  readonly step: (name: Step, detail?: string) => void;
+  /** A child of ours that lives on after it was killed at its deadline: what it was asked to do may still come true. */
+  readonly straggler: () => string | undefined;
 }
 
 /** The operation's own deadline, not its first caller's: a patient caller that joins must not fail by a hurried one's clock. */
-type Body<T> = (operation: Operation, deadline: Deadline) => Promise<T>;
+type Body<Step extends string, T> = (operation: Operation<Step>, deadline: Deadline) => Promise<T>;
 
-interface What {
-  readonly op: string;
+interface What<Op extends string = string> {
+  readonly op: Op;
   readonly fingerprint: string;
+}
+
+/** A step that an operation enters. */
+export interface EnteredStep {
+  readonly key: string;
+  readonly op: string;
+  readonly step: string;
+}
+
+export interface Observers {
+  /** Told of every end that no caller waited for, so that the log has it. */
+  readonly late?: (end: LateEnd) => void;
+  /** Told of every step before its act begins; what it does happens there and then. */
+  readonly entered?: (at: EnteredStep) => void;
 }
 
 interface Running extends What {
@@ -42,28 +60,38 @@ const BUDGET_MS = 60_000;
 /** How long a success that nobody was there to hear is kept for the retry, in ms. */
 const REMEMBER_MS = 120_000;
 
-export class Operations {
+/** @typeParam Table which operations there are, and the steps of each (steps.ts) */
+export class Operations<Table extends StepTable = StepTable> {
   readonly #running = new Map<string, Running>();
   readonly #ended = new Map<string, Ended>();
-  readonly #late: (end: LateEnd) => void;
+  /** Ended, with a child that the kernel does not let die. */
+  readonly #stuck = new Map<string, Running>();
+  readonly #observers: Observers;
 
-  /** @param late told of every end that no caller waited for, so that the log has it */
-  constructor(late: (end: LateEnd) => void = () => undefined) {
-    this.#late = late;
+  constructor(observers: Observers = {}) {
+    this.#observers = observers;
   }
 
   /**
    * Run `body` as the only operation of `key`. A caller with the same `op` and `fingerprint` joins it; another gets BUSY.
    * A caller whose deadline passes gets DEADLINE; the operation goes on within its own time, a retry joins it or, where it has
-   * succeeded meanwhile, gets that success at once.
+   * succeeded meanwhile, gets that success at once. Where an operation had to leave a child behind that cannot be killed (D state),
+   * nothing new begins before the kernel has let go of it: BUSY, for the old child would race the new one.
    * The key is taken before the first await, so that two calls in one tick cannot both pass.
    */
-  async run<T>(key: string, what: What, deadline: Deadline, body: Body<T>): Promise<T> {
+  async run<Op extends keyof Table & string, T>(
+    key: string,
+    what: What<Op>,
+    deadline: Deadline,
+    body: Body<Table[Op][number], T>,
+  ): Promise<T> {
     const present = this.#running.get(key);
     if (present !== undefined) {
-      if (!isSame(present, what)) throw this.#busy(key, present);
+      if (!isSame(present, what)) throw this.#busy(key, present, present);
       return this.#await(key, present, deadline) as Promise<T>;
     }
+    const stuck = this.#stillStuck(key);
+    if (stuck !== undefined) throw this.#busy(key, { ...stuck, op: `what is left of ${stuck.op}` }, stuck);
     const ended = this.#ended.get(key);
     this.#ended.delete(key);
     if (ended !== undefined && isSame(ended, what) && performance.now() < ended.until) return ended.value as T;
@@ -75,14 +103,27 @@ export class Operations {
     return this.#running.size;
   }
 
-  #start<T>(key: string, { op, fingerprint }: What, deadline: Deadline, body: Body<T>): Running {
+  #start<S extends string, T>(key: string, what: What, deadline: Deadline, body: Body<S, T>): Running {
+    const { op, fingerprint } = what;
     const startedAt = performance.now();
-    const running: Running = { op, fingerprint, startedAt, step: 'start', waiting: 0, result: Promise.resolve() };
+    const running: Running = { op, fingerprint, startedAt, step: START, waiting: 0, result: Promise.resolve() };
     this.#running.set(key, running);
+    const enter = (name: string, detail?: string): void => {
+      running.step = detail === undefined ? name : `${name} ${detail}`;
+      this.#observers.entered?.({ key, op, step: name });
+    };
     const own = Deadline.after(Math.max(deadline.remaining(), BUDGET_MS));
     // An async call, so that a body that throws at once frees the key as well.
-    const start = async (): Promise<T> => body({ step: (name) => (running.step = name) }, own);
-    running.result = start().finally(() => this.#running.delete(key));
+    const start = async (): Promise<T> => {
+      enter(START);
+      const value = await body({ step: enter, straggler: () => waitsFor(running) }, own);
+      enter(ANSWER);
+      return value;
+    };
+    running.result = owning(running, start).finally(() => {
+      this.#running.delete(key);
+      if (waitsFor(running) !== undefined) this.#stuck.set(key, running);
+    });
     running.result.then(
       (value) => this.#end(key, running, { value }),
       // A failure that nobody waits for any more must not end the process; a retry finds out for itself.
@@ -98,14 +139,23 @@ export class Operations {
   ): void {
     if (waiting > 0) return;
     const ms = Math.round(performance.now() - startedAt);
-    this.#late({ key, op, ms, error: 'error' in outcome ? outcome.error : undefined });
+    this.#observers.late?.({ key, op, ms, error: 'error' in outcome ? outcome.error : undefined });
     if ('error' in outcome) return;
     for (const [old, { until }] of this.#ended) if (until < performance.now()) this.#ended.delete(old);
     this.#ended.set(key, { op, fingerprint, value: outcome.value, until: performance.now() + REMEMBER_MS });
   }
 
-  #busy(key: string, { op, step, startedAt }: Running): Error {
-    return fail('BUSY', { key, op, step, age: Math.round(performance.now() - startedAt), detail: '' });
+  #stillStuck(key: string): Running | undefined {
+    const stuck = this.#stuck.get(key);
+    if (stuck === undefined || waitsFor(stuck) !== undefined) return stuck;
+    this.#stuck.delete(key);
+    return undefined;
+  }
+
+  #busy(key: string, { op, step, startedAt }: Running, owner: Running): Error {
+    const child = waitsFor(owner);
+    const detail = child === undefined ? '' : `, waiting for ${child}`;
+    return fail('BUSY', { key, op, step, age: Math.round(performance.now() - startedAt), detail });
   }
 
   async #await(key: string, running: Running, deadline: Deadline): Promise<unknown> {
@@ -114,7 +164,9 @@ export class Operations {
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
         const age = Math.round(performance.now() - running.startedAt);
-        const what = `${running.op} of ${key} (step ${running.step}, running since ${age} ms)`;
+        const child = waitsFor(running);
+        const waiting = child === undefined ? '' : `, waiting for ${child},`;
+        const what = `${running.op} of ${key} (step ${running.step}, running since ${age} ms)${waiting}`;
         reject(fail('DEADLINE', { what, ms: Math.round(ms) }));
       }, ms);
     });
@@ -129,3 +181,9 @@ export class Operations {
 }
 
 const isSame = (one: What, other: What): boolean => one.op === other.op && one.fingerprint === other.fingerprint;
+
+/** The child that runs for it, the newest of several, for that is what it waits for now. */
+function waitsFor(owner: object): string | undefined {
+  const child = childrenOf(owner).at(-1);
+  return child === undefined ? undefined : describeChild(child);
+}

@@ -9,7 +9,7 @@ import type { Mapping } from '../rbd/mapping/mapper.js';
 import { isShownAt, show, withdraw, type HostVolume } from '../sandbox/host.js';
 import { checkCapabilities } from './capability-rules.js';
 import { noteWherePossible } from './journal-trouble.js';
-import { mappingOf, UNDO_MS, type NodeRoom } from './node-room.js';
+import { mappingOf, UNDO_MS, type NodeOperation, type NodeRoom } from './node-room.js';
 import { flagsDigest } from './stage.js';
 import { isMountedFrom } from './staging-mount.js';
 
@@ -31,7 +31,7 @@ export async function publishVolume(room: NodeRoom, request: PublishVolume, dead
   if (targetPath === stagingPath) throw fail('FIELD_INVALID', { field: 'target_path', why: 'it is the staging path' });
   const { volume, capability } = request;
   const readOnly = isReadOnly(request);
-  const what = { op: 'publish', fingerprint: JSON.stringify([stagingPath, targetPath, capability, readOnly]) };
+  const what = { op: 'publish', fingerprint: JSON.stringify([stagingPath, targetPath, capability, readOnly]) } as const;
   await room.operations.run(volume, what, deadline, async (operation, deadline) => {
     operation.step('look');
     const entry = await room.journal.read(volume);
@@ -45,19 +45,18 @@ export async function publishVolume(room: NodeRoom, request: PublishVolume, dead
     const live = await liveTargets(entry);
     checkSecondTarget(entry, live, { targetPath, capability, readOnly });
     const shown = hostVolume(entry, mapping, readOnly);
-    if (targetPath in live) return;
-    operation.step('journal');
+    if (targetPath in live) return show(room.exec, shown, targetPath, operation.step, deadline);
+    operation.step('write target');
     const target: JournalTarget = { readOnly, mode: capability.mode, flagsDigest: flagsDigest(capability) };
     const next = { ...entry, targets: { ...live, [targetPath]: target } };
     await room.journal.write(next);
-    operation.step('show to the pod');
     try {
-      await show(room.exec, shown, targetPath, deadline);
+      await show(room.exec, shown, targetPath, operation.step, deadline);
     } catch (error) {
       // Refused before anything was made: what lies there is somebody else's, and stays even where it is empty.
       if (isBerthError(error, 'TARGET_OCCUPIED', 'FIELD_INVALID'))
         await noteWherePossible(room, volume, () => room.journal.write({ ...entry, targets: live }));
-      else await undo(room, { ...entry, targets: live }, shown, targetPath);
+      else await undo(room, { ...entry, targets: live }, shown, targetPath, operation);
       throw error;
     }
   });
@@ -126,10 +125,23 @@ function differenceOf(entry: JournalEntry, same: JournalTarget, { capability, re
   return (same.flagsDigest ?? flags) === flags ? undefined : 'set of mount flags';
 }
 
-async function undo(room: NodeRoom, entry: JournalEntry, shown: HostVolume, targetPath: string): Promise<void> {
+async function undo(
+  room: NodeRoom,
+  entry: JournalEntry,
+  shown: HostVolume,
+  targetPath: string,
+  operation: NodeOperation<'publish'>,
+): Promise<void> {
+  operation.step('undo target');
   const deadline = Deadline.after(UNDO_MS);
   try {
-    await withdraw(room.exec, targetPath, () => isShownAt(shown, targetPath), deadline);
+    await withdraw(
+      room.exec,
+      targetPath,
+      () => isShownAt(shown, targetPath),
+      () => undefined,
+      deadline,
+    );
   } catch (error) {
     // Something that is not ours is at the target: it stays, and only our intent is taken back.
     room.log.warn(
@@ -137,6 +149,7 @@ async function undo(room: NodeRoom, entry: JournalEntry, shown: HostVolume, targ
       'the target of a failed publish was left as it is',
     );
   }
+  operation.step('undo journal');
   if (!(await isShownAt(shown, targetPath)))
     await noteWherePossible(room, entry.volume, () => room.journal.write(entry));
 }

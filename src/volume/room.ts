@@ -8,6 +8,7 @@ import type { Logger } from '../observe/log.js';
 import type { Clusters, Credentials, Role } from '../rbd/clusters.js';
 import type { ImageHead, ImageRef, PoolRef, RbdPort } from '../rbd/port.js';
 import type { Operations } from './operations.js';
+import type { ControllerSteps } from './steps.js';
 import type { PoolCapacity } from './pool-capacity.js';
 
 export type { Credentials } from '../rbd/clusters.js';
@@ -18,7 +19,7 @@ export interface ControllerRoom {
   readonly holders: Holders;
   readonly nodes: Nodes;
   readonly capacity: PoolCapacity;
-  readonly operations: Operations;
+  readonly operations: Operations<ControllerSteps>;
   readonly log: Logger;
   readonly now: () => Date;
 }

@@ -10,8 +10,7 @@ import { checkCapabilities } from './capability-rules.js';
 import { prepareFilesystem, recordRawUse } from './format.js';
 import { growIfSmaller } from './grow.js';
 import { entryToStage } from './journal-trouble.js';
-import { checkRoomOnNode, mappingOf, UNDO_MS, type NodeRoom } from './node-room.js';
-import type { Operation } from './operations.js';
+import { checkRoomOnNode, mappingOf, UNDO_MS, type NodeOperation, type NodeRoom } from './node-room.js';
 import { words } from './parameters.js';
 import { parseProvenance } from './provenance.js';
 import { parseVolumeRecord, type VolumeRecord } from './record.js';
@@ -36,9 +35,12 @@ export async function stageVolume(room: NodeRoom, request: StageVolume, deadline
   checkAbsolute('staging_target_path', request.stagingPath);
   const stagingPath = await resolveTarget('staging_target_path', request.stagingPath);
   const resolved = { ...request, stagingPath, readOnly: isReadOnly(request) };
-  const what = { op: 'stage', fingerprint: JSON.stringify([stagingPath, request.capability, resolved.readOnly]) };
+  const what = {
+    op: 'stage',
+    fingerprint: JSON.stringify([stagingPath, request.capability, resolved.readOnly]),
+  } as const;
   await room.operations.run(request.volume, what, deadline, async (operation, deadline) => {
-    operation.step('journal');
+    operation.step('read journal');
     const entry = await entryToStage(room, request.volume, deadline);
     if (entry !== undefined && (await isStagedAlready(room, entry, resolved, deadline))) return;
     await stage(room, resolved, entry, operation, deadline);
@@ -81,7 +83,7 @@ async function stage(
   room: NodeRoom,
   request: StageVolume,
   before: JournalEntry | undefined,
-  operation: Operation,
+  operation: NodeOperation<'stage'>,
   deadline: Deadline,
 ): Promise<void> {
   const { volume, capability, secrets } = request;
@@ -91,27 +93,36 @@ async function stage(
   const { fsid } = await room.rbd.identify(found.at.access, deadline);
   const mapper = await room.mapperFor(record?.shape.mounter ?? 'auto');
   if (before?.mapping === undefined) await checkRoomOnNode(room, mapper, deadline);
-  if (before !== undefined && differenceOf(before, request) !== undefined) await clearAway(room, before, deadline);
+  if (before !== undefined && differenceOf(before, request) !== undefined) {
+    await clearAway(room, before, operation, deadline);
+  }
   const fsType = capability.access.kind === 'mount' ? filesystemOf(capability.access.fsType, found, record) : undefined;
   // Before the record is taken: a record that no journal knows of would keep the volume on this node for ever.
   let entry = newEntry(room, request, before, { fsid, mapper, fsType });
-  operation.step('journal');
+  operation.step('write intent');
   await room.journal.write(entry);
   try {
-    operation.step('holder record');
+    operation.step('take holder record');
     entry = { ...entry, holdsRecord: await hold(room, found, request, deadline) };
     await mapAndMount(room, { request, found, record, entry, mapper }, operation, deadline);
   } catch (error) {
-    await undo(room, entry, found);
+    await undo(room, entry, found, operation);
     throw error;
   }
 }
 
 /** What another request's unfinished stage left: mounted elsewhere or otherwise, it is nothing to go on from. UNMAP_BUSY. */
-async function clearAway(room: NodeRoom, before: JournalEntry, deadline: Deadline): Promise<void> {
+async function clearAway(
+  room: NodeRoom,
+  before: JournalEntry,
+  operation: NodeOperation<'stage'>,
+  deadline: Deadline,
+): Promise<void> {
   const mapping = await mappingOf(room, before, deadline);
   if (mapping === undefined) return;
+  operation.step('unmount leftover');
   if (before.access === 'mount') await unmountStaged(room, before.stagingPath, mapping.device, deadline);
+  operation.step('unmap leftover', mapping.device);
   await room.mapperNamed(before.mapper).unmap(mapping, deadline);
 }
 
@@ -167,30 +178,44 @@ interface Staging {
   readonly mapper: Mapper;
 }
 
-async function mapAndMount(room: NodeRoom, staging: Staging, operation: Operation, deadline: Deadline): Promise<void> {
+async function mapAndMount(
+  room: NodeRoom,
+  staging: Staging,
+  operation: NodeOperation<'stage'>,
+  deadline: Deadline,
+): Promise<void> {
   const { request, found, record, entry, mapper } = staging;
-  operation.step(`map by ${mapper.name}`);
+  operation.step('map', `by ${mapper.name}`);
   const options = record?.shape.mapOptions ?? '';
   const { readOnly } = request;
   const asked = { image: found.at, fsid: entry.fsid, readOnly, features: found.head.features, options };
-  const mapping = await mapAsAsked(mapper, asked, deadline);
+  const mapping = await mapAsAsked(mapper, asked, operation, deadline);
+  operation.step('device size');
   await mapper.resized(mapping, found.head.sizeBytes, deadline);
   const mapped: JournalEntry = { ...entry, mapping: { mapper: mapping.mapper, device: mapping.device, readOnly } };
+  operation.step('write mapping');
   await room.journal.write(mapped);
   if (request.capability.access.kind === 'block') {
-    if (!readOnly) await recordRawUse(room, found, deadline);
+    if (!readOnly) await recordRawUse(room, found, operation, deadline);
   } else {
     await mountDevice(room, staging, mapping, operation, deadline);
   }
-  operation.step('journal');
+  operation.step('write staged');
   await room.journal.write({ ...mapped, state: 'staged' });
 }
 
 /** A mapping left by an earlier life of the plugin may be of the other kind: it goes, unless somebody uses it (UNMAP_BUSY). */
-async function mapAsAsked(mapper: Mapper, asked: MapRequest, deadline: Deadline): Promise<Mapping> {
+async function mapAsAsked(
+  mapper: Mapper,
+  asked: MapRequest,
+  operation: NodeOperation<'stage'>,
+  deadline: Deadline,
+): Promise<Mapping> {
   const mapping = await mapper.map(asked, deadline);
   if (mapping.readOnly === asked.readOnly) return mapping;
+  operation.step('unmap other kind', mapping.device);
   await mapper.unmap(mapping, deadline);
+  operation.step('map as asked');
   return mapper.map(asked, deadline);
 }
 
@@ -198,7 +223,7 @@ async function mountDevice(
   room: NodeRoom,
   { request, found, record, entry }: Staging,
   { device }: Mapping,
-  operation: Operation,
+  operation: NodeOperation<'stage'>,
   deadline: Deadline,
 ): Promise<void> {
   const type = entry.fsType === 'xfs' ? 'xfs' : 'ext4';
@@ -206,25 +231,37 @@ async function mountDevice(
   if (await isMountedFrom(stagingPath, device)) return;
   const mkfsOptions = words(record?.shape.mkfsOptions ?? '');
   await prepareFilesystem(room, { found, device, type, readOnly, mkfsOptions }, operation, deadline);
-  if (!readOnly) await growIfSmaller(room, { device, type, mountedAt: undefined }, deadline);
+  if (!readOnly) await growIfSmaller(room, { device, type, mountedAt: undefined }, operation, deadline);
   operation.step('mount');
   const flags = capability.access.kind === 'mount' ? capability.access.mountFlags : [];
   await mountStaged(room, { device, stagingPath, type, flags, readOnly }, deadline);
-  if (!readOnly) await growIfSmaller(room, { device, type, mountedAt: stagingPath }, deadline);
+  if (!readOnly) await growIfSmaller(room, { device, type, mountedAt: stagingPath }, operation, deadline);
 }
 
 /** Undo gets time of its own: its operation's deadline is most likely why we are here. */
-async function undo(room: NodeRoom, entry: JournalEntry, found: FoundVolume): Promise<void> {
+async function undo(
+  room: NodeRoom,
+  entry: JournalEntry,
+  found: FoundVolume,
+  operation: NodeOperation<'stage'>,
+): Promise<void> {
   const deadline = Deadline.after(UNDO_MS);
   try {
     const mapping = await mappingOf(room, entry, deadline);
     if (mapping !== undefined) {
+      operation.step('undo mount');
       if (entry.access === 'mount') await unmountStaged(room, entry.stagingPath, mapping.device, deadline);
+      operation.step('undo map', mapping.device);
       await room.mapperNamed(entry.mapper).unmap(mapping, deadline);
     }
+    operation.step('undo holder record');
     // Read again: what we found is from before the record was taken.
     const head = entry.holdsRecord ? await room.rbd.head(found.at, deadline) : undefined;
     if (head !== undefined) await room.holders.release(found.at, head, entry.volume, room.node, deadline);
+    const straggler = operation.straggler();
+    // A map that could not be killed may still come true: the entry stays, so that the next try finds it.
+    if (straggler !== undefined) throw new Error(`still alive: ${straggler}`);
+    operation.step('undo journal');
     await room.journal.remove(entry.volume);
   } catch (error) {
     room.log.warn(

@@ -22,10 +22,10 @@ export async function unpublishVolume(
     // The staging mount is of this volume too, and every pod stands on it: only unstage takes it away.
     if (entry?.stagingPath === path)
       throw fail('FIELD_INVALID', { field: 'target_path', why: 'it is the staging path' });
-    operation.step('unmount');
-    await withdraw(room.exec, path, () => isOurs(room, volume, entry, path, deadline), deadline);
+    const isOursNow = () => isOurs(room, volume, entry, path, deadline);
+    await withdraw(room.exec, path, isOursNow, operation.step, deadline);
     if (entry === undefined || !(path in entry.targets)) return;
-    operation.step('journal');
+    operation.step('write target');
     const targets = Object.fromEntries(Object.entries(entry.targets).filter(([target]) => target !== path));
     await noteWherePossible(room, volume, () => room.journal.write({ ...entry, targets }));
   });

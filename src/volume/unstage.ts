@@ -6,8 +6,7 @@ import type { JournalEntry } from '../journal/entry.js';
 import { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import { entryToUndo, noteWherePossible } from './journal-trouble.js';
-import { findUnrecorded, mappingOf, type NodeRoom } from './node-room.js';
-import type { Operation } from './operations.js';
+import { findUnrecorded, mappingOf, type NodeOperation, type NodeRoom } from './node-room.js';
 import { locate } from './room.js';
 import { isMountedFrom, unmountStaged } from './staging-mount.js';
 
@@ -23,27 +22,34 @@ export async function unstageVolume(
   checkAbsolute('staging_target_path', stagingPath);
   const path = await resolveTarget('staging_target_path', stagingPath);
   await room.operations.run(volume, { op: 'unstage', fingerprint: path }, deadline, async (operation, deadline) => {
-    operation.step('journal');
+    operation.step('read journal');
     const entry = await entryToUndo(room, volume);
     if (entry === undefined) return unstageUnrecorded(room, volume, path, operation, deadline);
     if (entry === 'damaged') return unstageDamaged(room, volume, path, operation, deadline);
     if (entry.stagingPath !== path) throw fail('VOLUME_NOT_AT_PATH', { volume, path });
     await refusePublished(room, entry, deadline);
+    operation.step('write unstaging');
     // What is to be undone is in the journal already: without this line a crash leads to the same undoing, or to a stage that
     // goes on from what is left.
     await noteWherePossible(room, volume, () => room.journal.write({ ...entry, state: 'unstaging' }));
     await takeDown(room, entry, operation, deadline);
-    if (entry.holdsRecord) await giveBack(room, volume);
+    if (entry.holdsRecord) await giveBack(room, volume, operation);
+    operation.step('remove journal');
     await noteWherePossible(room, volume, () => room.journal.remove(volume));
   });
 }
 
-async function takeDown(room: NodeRoom, entry: JournalEntry, operation: Operation, deadline: Deadline): Promise<void> {
+async function takeDown(
+  room: NodeRoom,
+  entry: JournalEntry,
+  operation: NodeOperation<'unstage'>,
+  deadline: Deadline,
+): Promise<void> {
   const mapping = await mappingOf(room, entry, deadline);
   if (mapping === undefined) return;
   operation.step('unmount');
   if (entry.access === 'mount') await unmountStaged(room, entry.stagingPath, mapping.device, deadline);
-  operation.step(`unmap ${mapping.device}`);
+  operation.step('unmap', mapping.device);
   await room.mapperNamed(entry.mapper).unmap(mapping, deadline);
 }
 
@@ -57,7 +63,8 @@ async function refusePublished(room: NodeRoom, entry: JournalEntry, deadline: De
 }
 
 /** Best effort: the record says only that this node may hold it, and this node can always take it again. */
-async function giveBack(room: NodeRoom, volume: string): Promise<void> {
+async function giveBack(room: NodeRoom, volume: string, operation: NodeOperation<'unstage'>): Promise<void> {
+  operation.step('give holder record back');
   const deadline = Deadline.after(RELEASE_MS);
   try {
     const place = await locate(room.clusters, volume, 'node', undefined);
@@ -77,11 +84,12 @@ async function unstageDamaged(
   room: NodeRoom,
   volume: string,
   path: string,
-  operation: Operation,
+  operation: NodeOperation<'unstage'>,
   deadline: Deadline,
 ): Promise<void> {
   await unstageUnrecorded(room, volume, path, operation, deadline);
-  await giveBack(room, volume);
+  await giveBack(room, volume, operation);
+  operation.step('set journal aside');
   await noteWherePossible(room, volume, () => room.journal.setAside(volume));
 }
 
@@ -90,18 +98,19 @@ async function unstageUnrecorded(
   room: NodeRoom,
   volume: string,
   path: string,
-  operation: Operation,
+  operation: NodeOperation<'unstage'>,
   deadline: Deadline,
 ): Promise<void> {
   const mapping = await findUnrecorded(room, volume, deadline);
   if (mapping === undefined) return;
-  operation.step('unmount without a journal entry');
   if (!(await isMountedFrom(path, mapping.device)) && (await mountAt(path)) !== undefined) {
     throw fail('TARGET_OCCUPIED', { path, what: 'a mount of something else' });
   }
   await refuseOtherMounts(volume, mapping.device, path);
   room.log.warn({ volume, device: mapping.device }, 'unstaging a mapping that the journal does not know');
+  operation.step('unmount unrecorded');
   await unmountStaged(room, path, mapping.device, deadline);
+  operation.step('unmap unrecorded', mapping.device);
   await room.mapperNamed(mapping.mapper).unmap(mapping, deadline);
 }
 

@@ -141,7 +141,7 @@ describe('a deadline', () => {
 
   it('that passed before the success leaves that success to the retry, once', async () => {
     const ends: LateEnd[] = [];
-    const operations = new Operations((end) => ends.push(end));
+    const operations = new Operations({ late: (end) => ends.push(end) });
     const first = held<string>();
     await expect(operations.run('v', attach, Deadline.after(1), first.body)).rejects.toMatchObject({
       code: 'DEADLINE',
@@ -168,7 +168,7 @@ describe('a deadline', () => {
 
   it('that passed before a failure is told to the log, and the retry finds out for itself', async () => {
     const ends: LateEnd[] = [];
-    const operations = new Operations((end) => ends.push(end));
+    const operations = new Operations({ late: (end) => ends.push(end) });
     const first = held<string>();
     await expect(operations.run('v', attach, Deadline.after(1), first.body)).rejects.toMatchObject({
       code: 'DEADLINE',

@@ -1,0 +1,41 @@
+/** Every step of every operation, in its usual order: what an operation may name, what a crash test kills it at. */
+
+/**
+ * A step begins with its act and ends with the next step, so each durable act stands between two names. `start` and `answer` are
+ * every operation's first and last. A step that is not listed here does not compile; one that no crash test reaches fails there.
+ */
+export const NODE_STEPS = {
+  stage: [
+    ...['read journal', 'look', 'unmount leftover', 'unmap leftover', 'write intent', 'take holder record'],
+    ...['map', 'unmap other kind', 'map as asked', 'device size', 'write mapping', 'record raw use'],
+    ...['probe', 'repair', 'ask whether empty', 'record format intent', 'mkfs', 'record format end'],
+    ...['grow before mount', 'mount', 'grow after mount', 'write staged'],
+    ...['undo mount', 'undo map', 'undo holder record', 'undo journal'],
+  ],
+  publish: ['look', 'write target', 'switch device', 'make target', 'bind', 'undo target', 'undo journal'],
+  unpublish: ['look', 'unmount', 'remove target', 'write target'],
+  unstage: [
+    ...['read journal', 'write unstaging', 'unmount', 'unmap', 'give holder record back', 'remove journal'],
+    ...['unmount unrecorded', 'unmap unrecorded', 'set journal aside'],
+  ],
+  expand: ['look', 'device size', 'grow filesystem'],
+} as const;
+
+export const CONTROLLER_STEPS = {
+  create: ['pool capacity', 'create image'],
+  delete: ['look', 'remove image'],
+  attach: ['look', 'holder record'],
+  detach: ['look', 'watchers', 'holder record'],
+  expand: ['look', 'resize image'],
+} as const;
+
+/** What an operation enters before its first step and after its last one, when only the answer is missing. */
+export const START = 'start';
+export const ANSWER = 'answer';
+
+export type StepTable = Readonly<Record<string, readonly string[]>>;
+export type NodeSteps = typeof NODE_STEPS;
+export type ControllerSteps = typeof CONTROLLER_STEPS;
+export type NodeOperationName = keyof NodeSteps;
+/** A step of the node's operation `Op`. */
+export type NodeStep<Op extends NodeOperationName> = NodeSteps[Op][number];
