@@ -9,6 +9,7 @@ import { identityService } from './csi/identity.js';
 import { nodeService } from './csi/node.js';
 import { packageVersion } from './csi/package-root.js';
 import { startServer } from './csi/server.js';
+import { watchChildren } from './host/children.js';
 import { run } from './host/exec.js';
 import { Journal } from './journal/journal.js';
 import { fail, isBerthError } from './model/errors.js';
@@ -113,6 +114,7 @@ async function serve(options: Options): Promise<void> {
   const version = packageVersion();
   const { services, endpoint, nodeId } = options;
   log.info({ version, services, endpoint, node: nodeId }, 'berth starts');
+  watchChildren((child) => log.debug(child, 'child process ended'));
   const rbd = createLibrbd({ log });
   const ground: Ground = {
     options,

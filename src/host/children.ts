@@ -12,9 +12,21 @@ export interface RunningChild {
   readonly owner: object | undefined;
 }
 
+export interface EndedChild {
+  readonly child: number;
+  readonly command: string;
+  readonly ms: number;
+}
+
 const running = new Map<number, RunningChild>();
 const owners = new AsyncLocalStorage<object>();
 let started = 0;
+let watcher: (child: EndedChild) => void = () => undefined;
+
+/** Be told of every child when it has ended; for the log. */
+export function watchChildren(watch: (child: EndedChild) => void): void {
+  watcher = watch;
+}
 
 /** Children started since this process began. */
 export const childrenStarted = (): number => started;
@@ -32,8 +44,12 @@ export const childrenOf = (owner: object): readonly RunningChild[] =>
 /** Note a started child; the returned function notes its end. */
 export function noteChild(pid: number, command: string): () => void {
   started += 1;
-  running.set(pid, { pid, command, since: performance.now(), owner: owners.getStore() });
-  return () => void running.delete(pid);
+  const since = performance.now();
+  running.set(pid, { pid, command, since, owner: owners.getStore() });
+  return () => {
+    running.delete(pid);
+    watcher({ child: pid, command, ms: Math.round(performance.now() - since) });
+  };
 }
 
 /** For an error text: `mkfs.ext4 -q (pid 7, 1200 ms, state D in blkdev_fsync)`. Asks /proc only, which does not wait for the child. */

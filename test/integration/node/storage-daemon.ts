@@ -1,0 +1,36 @@
+/** What the loop mapper's storage daemon serves, asked of the daemon itself, and what the driver's log says of its children. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { run } from '../../../src/host/exec.js';
+import { Deadline } from '../../../src/model/deadline.js';
+import { isRecord } from '../../../src/rbd/mapping/qmp.js';
+import { StorageDaemon } from '../../../src/rbd/mapping/storage-daemon.js';
+import type { Driver } from '../csi/driver.js';
+
+/** Files under which the daemon of a driver serves images now. */
+export async function servedFiles({ stateDir }: Driver): Promise<readonly string[]> {
+  const deadline = Deadline.after(10_000);
+  const daemon = new StorageDaemon({ exec: run, stateDir, runtimeDir: '/run/berth', procRoot: '/proc' });
+  const session = await daemon.connect(deadline);
+  if (session === undefined) return [];
+  try {
+    const exports = await session.execute('query-block-exports', {}, deadline);
+    return (exports as readonly unknown[]).filter(isRecord).map((one) => String(one['id']));
+  } finally {
+    session.close();
+  }
+}
+
+/** Commands that a driver ran between two moments of its log (characters). */
+export async function childrenSince(driver: Driver, from: number): Promise<readonly string[]> {
+  // The log leaves the driver in bunches, every 50 ms.
+  await sleep(200);
+  const lines = (await driver.log()).slice(from).split('\n');
+  return lines.filter((line) => line.includes('"child process ended"')).map(commandOf);
+}
+
+export async function logLength(driver: Driver): Promise<number> {
+  await sleep(200);
+  return (await driver.log()).length;
+}
+
+const commandOf = (line: string): string => (JSON.parse(line) as { readonly command: string }).command;
