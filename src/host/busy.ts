@@ -1,35 +1,21 @@
-/** Who keeps a mount busy, as far as it can be seen quickly and without touching the filesystem itself. */
+/** Who keeps a mount busy, as a sentence for an error. */
 import { Deadline } from '../model/deadline.js';
-import { mountsBelow, readMounts } from './mountinfo.js';
-import { processLinks } from './process-links.js';
+import { describeUsers } from './users/describe.js';
+import { usersOfDirectory } from './users/find.js';
 
-const SHOWN = 3;
-/** A node may run thousands of processes; the answer must not wait for all of them. */
-const LOOK_MS = 2_000;
+const LOOK_MS = 1_500;
+const ROOTS = { sys: '/sys', proc: '/proc' };
 
-/** A sentence for an error: mounts below `path`, else processes that have it open; never throws. */
+/** What is mounted below `path`, what stands on its files, which processes of which pods are in it; never throws. */
 export async function whoUses(path: string): Promise<string> {
   try {
-    const below = mountsBelow(await readMounts(), path);
-    if (below.length > 0) return `mounted below it: ${list(below.map((mount) => mount.target))}`;
-    const processes = await processesIn(path, Deadline.after(LOOK_MS));
-    return processes.length > 0 ? `process ${list(processes)}` : 'no process or mount seen from here';
+    const users = await usersOfDirectory(path, { roots: ROOTS, deadline: Deadline.after(LOOK_MS) });
+    const below =
+      users.mounts.length > 0 ? `mounted below it: ${users.mounts.map(({ target }) => target).join(', ')}` : '';
+    const others = describeUsers({ ...users, mounts: [] }) ?? '';
+    const all = [below, others].filter((one) => one !== '').join('; ');
+    return all === '' ? 'nobody who can be seen from here' : all;
   } catch {
     return 'its users could not be determined';
   }
-}
-
-function list(names: readonly string[]): string {
-  const shown = names.slice(0, SHOWN).join(', ');
-  return names.length > SHOWN ? `${shown} and others` : shown;
-}
-
-async function processesIn(path: string, deadline: Deadline): Promise<readonly string[]> {
-  const found: string[] = [];
-  const isInside = (target: string): boolean => target === path || target.startsWith(`${path}/`);
-  for await (const one of processLinks()) {
-    if (deadline.expired || found.length > SHOWN) break;
-    if ([...one.places(), ...one.descriptors()].some(isInside)) found.push(`${one.pid} (${one.name()})`);
-  }
-  return found;
 }

@@ -1,6 +1,7 @@
 /** NodeUnstage: unmount, unmap, forget, from the journal and the kernel alone; what is not staged here is a success. */
 import { deviceNumber } from '../host/block-device.js';
 import { checkAbsolute, resolveTarget } from '../host/paths.js';
+import { podOfPath } from '../host/users/pod.js';
 import { mountAt, readMounts } from '../host/mountinfo.js';
 import type { JournalEntry } from '../journal/entry.js';
 import { Deadline } from '../model/deadline.js';
@@ -57,8 +58,10 @@ async function takeDown(
 async function refusePublished(room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<void> {
   if ((await mappingOf(room, entry, deadline)) === undefined) return;
   for (const target of Object.keys(entry.targets)) {
-    if ((await mountAt(target)) !== undefined)
-      throw fail('VOLUME_IN_USE', { volume: entry.volume, who: `the pod at ${target}` });
+    if ((await mountAt(target)) === undefined) continue;
+    const pod = podOfPath(target);
+    const who = pod === undefined ? `the pod at ${target}` : `pod ${pod} (at ${target})`;
+    throw fail('VOLUME_IN_USE', { volume: entry.volume, who });
   }
 }
 

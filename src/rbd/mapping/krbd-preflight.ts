@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Exec } from '../../host/exec.js';
 import { fail } from '../../model/errors.js';
 import { imageSpec } from '../../model/volume-id.js';
-import { missingProgram } from './installed.js';
+import { missingProgram } from '../../host/installed.js';
 import { whyNotModule } from './kernel-module.js';
 import { unsupportedFeatures } from './krbd-features.js';
 import { whyNotMonitors } from './krbd-options.js';

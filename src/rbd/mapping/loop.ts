@@ -11,7 +11,7 @@ import { blockSizeBytes } from './attribute.js';
 import { writeClientConf } from './client-conf.js';
 import { lastingUsers } from './device-users.js';
 import { ExportDirectory } from './export-directory.js';
-import { missingProgram } from './installed.js';
+import { missingProgram } from '../../host/installed.js';
 import { locationName, locationOf, MAX_NAME_BYTES, sameLocation } from './location-name.js';
 import { addExport, dropExport, dropOthers, isExported, refreshSize } from './loop-export.js';
 import type { ImageLocation, Mapper, MapRequest, Mapping } from './mapper.js';

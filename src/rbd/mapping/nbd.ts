@@ -10,7 +10,7 @@ import { runToAnswer } from './any-exit.js';
 import { blockSizeBytes } from './attribute.js';
 import { cephTimeouts, clientArguments, withKeyFile } from './ceph-client.js';
 import { lastingUsers } from './device-users.js';
-import { missingProgram } from './installed.js';
+import { missingProgram } from '../../host/installed.js';
 import { whyNotModule } from './kernel-module.js';
 import { locationName, locationOf, sameLocation } from './location-name.js';
 import type { ImageLocation, Mapper, MapRequest, Mapping } from './mapper.js';

@@ -138,7 +138,9 @@ describe('unmount', () => {
     const file = await open(path.join(target, 'open'), 'w');
     onTestFinished(() => file.close());
     await expect(unmount(run, target, soon())).rejects.toThrow(
-      new RegExp(`BERTH_UNMOUNT_BUSY: ${target} cannot be unmounted, it is in use: process ${process.pid} `),
+      new RegExp(
+        `BERTH_UNMOUNT_BUSY: ${target} cannot be unmounted, it is in use: open in \\S+ \\(pid ${process.pid}\\)`,
+      ),
     );
     expect(await mountAt(target)).toBeDefined();
     await file.close();

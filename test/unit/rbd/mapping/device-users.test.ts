@@ -43,23 +43,28 @@ describe('deviceUsers', () => {
       '41 25 0:44 /rbd1 /tmp/rbd1 rw - tmpfs tmpfs rw',
     ];
     await kernel.write('proc/self/mountinfo', lines.join('\n'));
-    expect((await users()).mounts).toEqual(['/mnt/whole', '/mnt/part', '/pods/block']);
+    expect((await users()).mounts.map(({ target }) => target)).toEqual(['/mnt/whole', '/mnt/part', '/pods/block']);
   });
 
   it('finds a mount that only another mount namespace has', async () => {
     await runs(50, 'cadvisor', 'mnt:[2]');
     await kernel.write('proc/50/mountinfo', '36 25 252:16 / /rootfs/mnt rw - ext4 /dev/rbd1 rw\n');
-    expect((await users()).mounts).toEqual(['/rootfs/mnt in the mount namespace of cadvisor (pid 50)']);
+    expect(describeUsers(await users())).toBe('mounted at /rootfs/mnt in the mount namespace of cadvisor (pid 50)');
   });
 
   it('finds holders and the processes that have it open', async () => {
     await kernel.write('sys/class/block/rbd1/holders/dm-0', '');
     await runs(60, 'qemu-system-x86', 'mnt:[1]', ['/dev/null', '/dev/rbd1']);
-    expect(describeUsers(await users())).toBe('held by dm-0; open in qemu-system-x86 (pid 60)');
+    expect(describeUsers(await users())).toBe('held by dm-0; open in qemu-system-x86 (pid 60), a virtual machine');
   });
 });
 
 describe('lastingUsers', () => {
+  it('does not take a look that was cut short for a free device', async () => {
+    await runs(60, 'sh', 'mnt:[1]');
+    expect(await lastingUsers('/dev/rbd1', kernel.roots, Deadline.after(0))).toMatch(/could not be looked for/);
+  });
+
   it('waits for a process that only looks', async () => {
     await runs(60, 'blkid', 'mnt:[1]', ['/dev/rbd1']);
     setTimeout(() => void remove(60), 150);

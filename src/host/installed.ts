@@ -2,7 +2,7 @@
 import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
 
-/** Searched after PATH, as children are (src/host/exec.ts): system programs are not on everybody's path. */
+/** Searched after PATH, as children are (exec.ts): system programs are not on everybody's path. */
 const SYSTEM = ['/usr/sbin', '/sbin'];
 
 /** The program's absolute path, or undefined. */
