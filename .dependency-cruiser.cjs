@@ -55,10 +55,17 @@ module.exports = {
     ),
     forbid(
       'edges-go-through-volume',
-      room('(csi|flexvolume|cli|reconcile)'),
+      room('(csi|flexvolume|cli)'),
       '^src/(attachment|journal|sandbox|host)/',
       'edges call volume/',
     ),
+    forbid(
+      'reconcile-acts-through-volume',
+      room('reconcile'),
+      '^src/(attachment/|sandbox/|kube/|csi/|journal/journal[.]ts|host/(?!(bounded|errno|mountinfo)[.]ts))',
+      'it reads what is there by itself and changes nothing by itself',
+    ),
+    forbid('only-main-reconciles', '^src/(?!reconcile/|main[.]ts)', room('reconcile'), 'a loop, not a library'),
     forbid(
       'dev-runs-the-driver-as-a-process',
       room('dev'),

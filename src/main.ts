@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Holders } from './attachment/holders.js';
 import { Nodes } from './attachment/nodes.js';
 import { controllerService } from './csi/controller.js';
-import { identityService } from './csi/identity.js';
+import { DRIVER_NAME, identityService } from './csi/identity.js';
 import { nodeService } from './csi/node.js';
 import { packageVersion } from './csi/package-root.js';
 import { startServer } from './csi/server.js';
@@ -22,6 +22,7 @@ import { KrbdMapper } from './rbd/mapping/krbd.js';
 import { LoopMapper } from './rbd/mapping/loop.js';
 import { NbdMapper } from './rbd/mapping/nbd.js';
 import type { RbdPort } from './rbd/port.js';
+import { Reconciler } from './reconcile/reconciler.js';
 import { clustersAnswer, mapperWorks, nodeIsRegistered } from './volume/checks.js';
 import { CRASH_AT, crashAt } from './volume/crash-at.js';
 import type { NodeRoom } from './volume/node-room.js';
@@ -144,11 +145,22 @@ async function serve(options: Options): Promise<void> {
     },
   });
   readiness.start();
+  const reconciler = node === undefined ? undefined : reconcilerOf(node, options);
+  reconciler?.start();
   await stopRequested(log);
   readiness.stop();
+  const stopped = reconciler?.stop();
   await server.drain(DRAIN_MS);
+  await stopped;
   await rbd.close();
   log.info('berth stopped');
+}
+
+function reconcilerOf(room: NodeRoom, options: Options): Reconciler | undefined {
+  const { kubeletDirectory, reconcileInterval, leftoverAge } = options;
+  if (reconcileInterval === 0) return undefined;
+  const times = { everyMs: reconcileInterval * 1000, ageMs: leftoverAge * 1000 };
+  return new Reconciler(room, { kubeletDirectory, driver: DRIVER_NAME, ...times });
 }
 
 function stopRequested(log: Logger): Promise<void> {

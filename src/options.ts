@@ -14,6 +14,12 @@ export interface Options {
   readonly mounter: MounterChoice;
   readonly maxVolumes: number | undefined;
   readonly logLevel: string;
+  /** kubelet's root directory, as the node plugin sees it. */
+  readonly kubeletDirectory: string;
+  /** Between two rounds of reconciliation, in s; 0 for none at all. */
+  readonly reconcileInterval: number;
+  /** How long what looks left over must have been at rest before it is touched, in s. */
+  readonly leftoverAge: number;
 }
 
 const SERVICES: readonly ServiceName[] = ['identity', 'controller', 'node'];
@@ -31,6 +37,9 @@ export const USAGE = `berth: a CSI driver for Ceph RBD
   --services identity,controller,node  what to serve                         (BERTH_SERVICES)
   --mounter auto|krbd|nbd|loop         how to map where a volume leaves it open; loop is for development only
   --max-volumes-per-node N             below what the kernel can hold
+  --kubelet-dir /var/lib/kubelet       where the kubelet keeps pods, plugins (BERTH_KUBELET_DIR)
+  --reconcile-interval 300             s between looks for what crashes left on this node, 0 for none
+  --leftover-age 600                   s that a leftover is left to the kubelet before it is cleared
   --log-level info
   --version, --help
 `;
@@ -42,6 +51,7 @@ const DEFAULTS = {
   'state-dir': '/var/lib/berth',
   'node-id': '',
   services: SERVICES.join(','),
+  'kubelet-dir': '/var/lib/kubelet',
 } as const;
 const VARIABLES = {
   endpoint: 'CSI_ENDPOINT',
@@ -49,6 +59,7 @@ const VARIABLES = {
   'state-dir': 'BERTH_STATE_DIR',
   'node-id': 'NODE_ID',
   services: 'BERTH_SERVICES',
+  'kubelet-dir': 'BERTH_KUBELET_DIR',
 } as const;
 
 /** CONFIG_INVALID names the option. */
@@ -70,8 +81,14 @@ export function parseOptions(
     stateDirectory: absolute('state-dir', get('state-dir')),
     services: [...new Set<ServiceName>(['identity', ...services])],
     mounter: known('mounter', values.mounter ?? 'auto', MOUNTERS),
-    maxVolumes: count('max-volumes-per-node', values['max-volumes-per-node']),
+    maxVolumes:
+      values['max-volumes-per-node'] === undefined
+        ? undefined
+        : count('max-volumes-per-node', values['max-volumes-per-node']),
     logLevel: known('log-level', values['log-level'] ?? 'info', LEVELS),
+    kubeletDirectory: absolute('kubelet-dir', get('kubelet-dir')),
+    reconcileInterval: count('reconcile-interval', values['reconcile-interval'] ?? '300', 0),
+    leftoverAge: count('leftover-age', values['leftover-age'] ?? '600'),
   };
 }
 
@@ -88,6 +105,7 @@ function read(args: readonly string[]) {
     const options = {
       ...{ endpoint: text, clusters: text, 'node-id': text, 'state-dir': text, services: text, mounter: text },
       ...{ 'max-volumes-per-node': text, 'log-level': text, help: flag, version: flag },
+      ...{ 'kubelet-dir': text, 'reconcile-interval': text, 'leftover-age': text },
     };
     return parseArgs({ args: [...args], options, strict: true }).values;
   } catch (error) {
@@ -108,9 +126,10 @@ function absolute(option: string, path: string): string {
   return path;
 }
 
-function count(option: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
+function count(option: string, text: string, least = 1): number {
   const number = Number(text);
-  if (!Number.isInteger(number) || number < 1) throw wrong(option, `"${text}" is no whole number above zero`);
+  const wanted = least === 1 ? 'above zero' : `from ${least}`;
+  if (text.trim() === '' || !Number.isInteger(number) || number < least)
+    throw wrong(option, `"${text}" is no whole number ${wanted}`);
   return number;
 }

@@ -98,6 +98,11 @@ export class Operations<Table extends StepTable = StepTable> {
     return this.#await(key, this.#start(key, what, deadline, body), deadline) as Promise<T>;
   }
 
+  /** Is something under way for this key now? */
+  isRunning(key: string): boolean {
+    return this.#running.has(key);
+  }
+
   /** Operations under way, for the drain and for a person who asks. */
   get size(): number {
     return this.#running.size;

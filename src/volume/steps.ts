@@ -19,6 +19,11 @@ export const NODE_STEPS = {
     ...['unmount unrecorded', 'unmap unrecorded', 'set journal aside'],
   ],
   expand: ['look', 'device size', 'grow filesystem'],
+  reconcile: [
+    ...['read journal', 'look', 'write unstaging', 'unmount', 'unmap', 'remove target', 'write outcome'],
+    ...['give holder record back', 'remove journal', 'reattach', 'drop'],
+    ...['remove mount point', 'remove data file', 'remove directory'],
+  ],
 } as const;
 
 export const CONTROLLER_STEPS = {

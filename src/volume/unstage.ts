@@ -8,6 +8,7 @@ import { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import { entryToUndo, noteWherePossible } from './journal-trouble.js';
 import { findUnrecorded, mappingOf, type NodeOperation, type NodeRoom } from './node-room.js';
+import type { Operation } from './operations.js';
 import { locate } from './room.js';
 import { isMountedFrom, unmountStaged } from './staging-mount.js';
 
@@ -28,24 +29,32 @@ export async function unstageVolume(
     if (entry === undefined) return unstageUnrecorded(room, volume, path, operation, deadline);
     if (entry === 'damaged') return unstageDamaged(room, volume, path, operation, deadline);
     if (entry.stagingPath !== path) throw fail('VOLUME_NOT_AT_PATH', { volume, path });
-    await refusePublished(room, entry, deadline);
-    operation.step('write unstaging');
-    // What is to be undone is in the journal already: without this line a crash leads to the same undoing, or to a stage that
-    // goes on from what is left.
-    await noteWherePossible(room, volume, () => room.journal.write({ ...entry, state: 'unstaging' }));
-    await takeDown(room, entry, operation, deadline);
-    if (entry.holdsRecord) await giveBack(room, volume, operation);
+    await takeDownRecorded(room, entry, operation, deadline);
+    // Kept as `unstaging` where the record stays ours: reconciliation gives it back when the cluster answers again.
+    if (entry.holdsRecord && !(await giveBack(room, volume, operation))) return;
     operation.step('remove journal');
     await noteWherePossible(room, volume, () => room.journal.remove(volume));
   });
 }
 
-async function takeDown(
+type TakeDown = Operation<'write unstaging' | 'unmount' | 'unmap'>;
+
+/** Unmount and unmap what the journal knows, by the kernel alone; the entry stays, as `unstaging`. VOLUME_IN_USE, UNMAP_BUSY. */
+export async function takeDownRecorded(
   room: NodeRoom,
   entry: JournalEntry,
-  operation: NodeOperation<'unstage'>,
+  operation: TakeDown,
   deadline: Deadline,
 ): Promise<void> {
+  await refusePublished(room, entry, deadline);
+  operation.step('write unstaging');
+  // What is to be undone is in the journal already: without this line a crash leads to the same undoing, or to a stage that
+  // goes on from what is left.
+  await noteWherePossible(room, entry.volume, () => room.journal.write({ ...entry, state: 'unstaging' }));
+  await takeDown(room, entry, operation, deadline);
+}
+
+async function takeDown(room: NodeRoom, entry: JournalEntry, operation: TakeDown, deadline: Deadline): Promise<void> {
   const mapping = await mappingOf(room, entry, deadline);
   if (mapping === undefined) return;
   operation.step('unmount');
@@ -65,8 +74,12 @@ async function refusePublished(room: NodeRoom, entry: JournalEntry, deadline: De
   }
 }
 
-/** Best effort: the record says only that this node may hold it, and this node can always take it again. */
-async function giveBack(room: NodeRoom, volume: string, operation: NodeOperation<'unstage'>): Promise<void> {
+/** False where the cluster could not be asked; a volume that is gone, or not listed any more, has no record to give back. */
+export async function giveBack(
+  room: NodeRoom,
+  volume: string,
+  operation: Operation<'give holder record back'>,
+): Promise<boolean> {
   operation.step('give holder record back');
   const deadline = Deadline.after(RELEASE_MS);
   try {
@@ -74,11 +87,10 @@ async function giveBack(room: NodeRoom, volume: string, operation: NodeOperation
     const head = place && (await room.rbd.head(place.at, deadline));
     if (place !== undefined && head !== undefined)
       await room.holders.release(place.at, head, volume, room.node, deadline);
+    return true;
   } catch (error) {
-    room.log.warn(
-      { volume, err: error },
-      'the holder record could not be given back; the next attach to this node takes it over',
-    );
+    room.log.warn({ volume, err: error }, 'the holder record could not be given back yet; it will be tried again');
+    return false;
   }
 }
 

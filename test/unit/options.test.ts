@@ -15,6 +15,7 @@ describe('options', () => {
       ...{ endpoint: 'unix:///csi/csi.sock', clusters: '/etc/berth/clusters.yaml', nodeId: 'n1' },
       ...{ stateDirectory: '/var/lib/berth', services: ['identity', 'controller', 'node'], mounter: 'auto' },
       ...{ maxVolumes: undefined, logLevel: 'info' },
+      ...{ kubeletDirectory: '/var/lib/kubelet', reconcileInterval: 300, leftoverAge: 600 },
     });
   });
 
@@ -22,19 +23,22 @@ describe('options', () => {
     const args = [
       ...['--endpoint', 'unix:///e', '--clusters', '/c', '--node-id=n', '--state-dir', '/s', '--services', 'node'],
       ...['--mounter', 'krbd', '--max-volumes-per-node', '12', '--log-level', 'debug'],
+      ...['--kubelet-dir', '/k', '--reconcile-interval', '0', '--leftover-age', '7'],
     ];
     expect(parse(args)).toEqual({
       ...{ endpoint: 'unix:///e', clusters: '/c', nodeId: 'n', stateDirectory: '/s', services: ['identity', 'node'] },
       ...{ mounter: 'krbd', maxVolumes: 12, logLevel: 'debug' },
+      ...{ kubeletDirectory: '/k', reconcileInterval: 0, leftoverAge: 7 },
     });
   });
 
   it('are read from the environment, the command line first', () => {
     const env = {
       ...{ CSI_ENDPOINT: 'unix:///env', BERTH_CLUSTERS: '/env/c', NODE_ID: 'env', BERTH_STATE_DIR: '/env/s' },
-      ...{ BERTH_SERVICES: 'identity, controller' },
+      ...{ BERTH_SERVICES: 'identity, controller', BERTH_KUBELET_DIR: '/env/k' },
     };
-    const all = { endpoint: 'unix:///env', clusters: '/env/c', nodeId: 'env', stateDirectory: '/env/s' };
+    const paths = { stateDirectory: '/env/s', kubeletDirectory: '/env/k' };
+    const all = { endpoint: 'unix:///env', clusters: '/env/c', nodeId: 'env', ...paths };
     expect(parse([], env)).toMatchObject({ ...all, services: ['identity', 'controller'] });
     expect(parse(['--node-id', 'arg', '--services', 'node'], env)).toMatchObject({
       ...{ ...all, nodeId: 'arg' },
@@ -73,6 +77,10 @@ describe('options', () => {
       'max-volumes-per-node',
       [...node, `--max-volumes-per-node=${count}`],
     ]),
+    ['kubelet-dir', [...node, '--kubelet-dir', 'kubelet']],
+    ['reconcile-interval', [...node, '--reconcile-interval', '']],
+    ['reconcile-interval', [...node, '--reconcile-interval=-1']],
+    ['leftover-age', [...node, '--leftover-age', '0']],
     ['command line', [...node, '--endpont', 'unix:///e']],
     ['command line', [...node, 'start']],
     ['command line', [...node, '--endpoint']],

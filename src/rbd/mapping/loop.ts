@@ -102,6 +102,10 @@ export class LoopMapper implements Mapper {
     await this.#turns.take(TURN, deadline, () => this.#unmap(mapping, deadline));
   }
 
+  async whyUnserved(): Promise<string | undefined> {
+    return (await this.#daemon.pid()) === undefined ? 'its storage daemon has died' : undefined;
+  }
+
   async resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void> {
     const { location, device } = mapping;
     const name = path.basename(device);

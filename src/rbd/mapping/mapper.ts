@@ -51,6 +51,8 @@ export interface Mapper {
   map(request: MapRequest, deadline: Deadline): Promise<Mapping>;
   /** Unmap; a mapping that is gone already is a success. UNMAP_BUSY while something uses the device, UNMAP_FAILED, DEADLINE. */
   unmap(mapping: Mapping, deadline: Deadline): Promise<void>;
+  /** Why nobody serves the device any more (its daemon has died); undefined while it is served, not there where the kernel itself serves. */
+  whyUnserved?(mapping: Mapping): Promise<string | undefined>;
   /** Make the device show the image's new size (bytes); returns when `/sys/class/block` does. */
   resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void>;
 }

@@ -133,6 +133,11 @@ export class NbdMapper implements Mapper {
     });
   }
 
+  async whyUnserved(mapping: Mapping): Promise<string | undefined> {
+    const device = await this.#device(mapping);
+    return device !== undefined && device.server === undefined ? 'its rbd-nbd has died' : undefined;
+  }
+
   async resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void> {
     const { device } = mapping;
     const shows = async () => {

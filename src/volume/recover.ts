@@ -1,0 +1,139 @@
+/** What reconciliation may do to a volume: each act under the volume's key, and only while journal and kernel still say what it was decided upon. */
+import { mountAt } from '../host/mountinfo.js';
+import type { JournalEntry } from '../journal/entry.js';
+import type { Deadline } from '../model/deadline.js';
+import { isBerthError } from '../model/errors.js';
+import { locationName } from '../rbd/mapping/location-name.js';
+import type { Mapping } from '../rbd/mapping/mapper.js';
+import { withdraw } from '../sandbox/host.js';
+import { mappingOf, type NodeOperation, type NodeRoom } from './node-room.js';
+import { parseVolumeRecord } from './record.js';
+import { mustFindVolume } from './room.js';
+import { giveBack, takeDownRecorded } from './unstage.js';
+
+/** `changed`: the volume is not any more as it was when the act was decided; nothing was done. `later`: to be tried again. */
+export type Outcome = 'done' | 'changed' | 'later';
+
+/** Run `body` as the volume's only operation; the orchestrator's next call gets BUSY and comes again. BUSY where one runs already. */
+export async function underKey(
+  room: NodeRoom,
+  volume: string,
+  act: string,
+  deadline: Deadline,
+  body: (operation: NodeOperation<'reconcile'>, deadline: Deadline) => Promise<Outcome>,
+): Promise<Outcome> {
+  // An op of its own: an unstage that joined this one would be told "done" where this one found that it had nothing to do.
+  const what = { op: 'reconcile' as const, fingerprint: `${act} ${performance.now()}` };
+  return room.operations.run(volume, what, deadline, body);
+}
+
+async function ifUnchanged(
+  room: NodeRoom,
+  entry: JournalEntry,
+  act: string,
+  deadline: Deadline,
+  body: (operation: NodeOperation<'reconcile'>, deadline: Deadline) => Promise<Outcome>,
+): Promise<Outcome> {
+  return underKey(room, entry.volume, act, deadline, async (operation, deadline) => {
+    operation.step('read journal');
+    const now = await room.journal.read(entry.volume);
+    if (JSON.stringify(now) !== JSON.stringify(entry)) return 'changed';
+    return body(operation, deadline);
+  });
+}
+
+/**
+ * Unmount and unmap what the entry is about, by the kernel alone, and forget it; where the node holds the record, the entry stays
+ * as `unstaging` for {@link returnRecord}. VOLUME_IN_USE, UNMAP_BUSY.
+ */
+export const takeDownEntry = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<Outcome> =>
+  ifUnchanged(room, entry, 'take down', deadline, async (operation, deadline) => {
+    await takeDownRecorded(room, entry, operation, deadline);
+    return settle(room, entry, operation, deadline);
+  });
+
+/** Forget an entry of which the kernel has nothing, with the empty targets that it made; the holder record as in {@link takeDownEntry}. */
+export const forgetEntry = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<Outcome> =>
+  ifUnchanged(room, entry, 'forget', deadline, async (operation, deadline) => {
+    operation.step('look');
+    if ((await mappingOf(room, entry, deadline)) !== undefined) return 'changed';
+    for (const path of [entry.stagingPath, ...Object.keys(entry.targets)]) {
+      if ((await mountAt(path)) !== undefined) return 'changed';
+    }
+    return settle(room, entry, operation, deadline);
+  });
+
+async function settle(
+  room: NodeRoom,
+  entry: JournalEntry,
+  operation: NodeOperation<'reconcile'>,
+  deadline: Deadline,
+): Promise<Outcome> {
+  for (const target of Object.keys(entry.targets)) await removeTarget(room, target, operation, deadline);
+  operation.step('write outcome');
+  if (entry.holdsRecord) await room.journal.write({ ...entry, state: 'unstaging', targets: {} });
+  else await room.journal.remove(entry.volume);
+  return 'done';
+}
+
+/** An empty directory or file that a publish made and nothing is mounted on. */
+async function removeTarget(
+  room: NodeRoom,
+  target: string,
+  operation: NodeOperation<'reconcile'>,
+  deadline: Deadline,
+): Promise<void> {
+  try {
+    await withdraw(room.exec, target, () => Promise.resolve(false), operation.step, deadline);
+  } catch (error) {
+    if (!isBerthError(error, 'TARGET_OCCUPIED')) throw error;
+    room.log.warn({ target, err: error }, 'the target of a volume that is not here any more is left as it is');
+  }
+}
+
+/** Give back the holder record of an entry with which nothing else is left to do, then forget it; `later` while the cluster does not answer. */
+export const returnRecord = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<Outcome> =>
+  ifUnchanged(room, entry, 'give back', deadline, async (operation, deadline) => {
+    if (entry.state !== 'unstaging' || (await mappingOf(room, entry, deadline)) !== undefined) return 'changed';
+    if (!(await giveBack(room, entry.volume, operation))) return 'later';
+    operation.step('remove journal');
+    await room.journal.remove(entry.volume);
+    return 'done';
+  });
+
+/** Give a mapped device whose daemon died a new one; needs the cluster, as the node's own user. Errors of the mapper. */
+export const reattachEntry = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<Outcome> =>
+  ifUnchanged(room, entry, 'reattach', deadline, async (operation, deadline) => {
+    operation.step('look');
+    const mapping = await mappingOf(room, entry, deadline);
+    const mapper = room.mapperNamed(entry.mapper);
+    if (mapping === undefined || (await mapper.whyUnserved?.(mapping)) === undefined) return 'changed';
+    const { at, head } = await mustFindVolume(room, entry.volume, 'node', undefined, deadline);
+    const options = parseVolumeRecord(head.metadata, entry.volume)?.shape.mapOptions ?? '';
+    operation.step('reattach', mapping.device);
+    const { features } = head;
+    await mapper.map({ image: at, fsid: entry.fsid, readOnly: entry.readOnly, features, options }, deadline);
+    return 'done';
+  });
+
+/**
+ * Unmap what no journal entry knows. The caller knows that it is ours; the mapper refuses while anybody uses it (UNMAP_BUSY).
+ * @param volume its handle; undefined where it can have none, so that nobody could ask for it
+ */
+export function dropMapping(
+  room: NodeRoom,
+  mapping: Mapping,
+  volume: string | undefined,
+  deadline: Deadline,
+): Promise<Outcome> {
+  const key = volume ?? locationName(mapping.location);
+  return underKey(room, key, 'drop', deadline, async (operation, deadline) => {
+    operation.step('look');
+    if (volume !== undefined && (await room.journal.read(volume)) !== undefined) return 'changed';
+    const mapper = room.mapperNamed(mapping.mapper);
+    if ((await mapper.find(mapping.location, deadline))?.device !== mapping.device) return 'changed';
+    operation.step('drop', mapping.device);
+    await mapper.unmap(mapping, deadline);
+    return 'done';
+  });
+}

@@ -1,0 +1,23 @@
+/** Rows of a table of decisions as tests: what is there, which acts follow, and what is said of it. */
+import { expect, it } from 'vitest';
+import { decide } from '../../../src/reconcile/decide.js';
+import type { Facts } from '../../../src/reconcile/facts.js';
+
+export type Row = readonly [string, Facts, readonly string[], RegExp?];
+
+/** Acts by kind, and the reports as one text. */
+function decided(given: Facts): { acts: readonly string[]; said: string } {
+  const { acts, reports } = decide(given);
+  return { acts: acts.map(({ kind }) => kind), said: reports.map((one) => Object.values(one).join(' | ')).join('\n') };
+}
+
+export function rows(table: readonly Row[]): void {
+  for (const [name, given, acts, words] of table) {
+    it(name, () => {
+      const found = decided(given);
+      expect(found.acts).toEqual(acts);
+      if (words === undefined) expect(found.said).toBe('');
+      else expect(found.said).toMatch(words);
+    });
+  }
+}
