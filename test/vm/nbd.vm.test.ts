@@ -5,7 +5,7 @@ import { after, afterEach, describe, it } from 'node:test';
 import { deviceSizeBytes, isReadOnly } from '../../src/host/block-device.js';
 import { run } from '../../src/host/exec.js';
 import { Secret } from '../../src/model/secret.js';
-import { locationOf } from '../../src/rbd/mapping/location-name.js';
+import { locationName, locationOf } from '../../src/rbd/mapping/location-name.js';
 import type { MapRequest } from '../../src/rbd/mapping/mapper.js';
 import { readNbdDevices } from '../../src/rbd/mapping/nbd-sysfs.js';
 import { NbdMapper } from '../../src/rbd/mapping/nbd.js';
@@ -50,6 +50,9 @@ describe('rbd-nbd', () => {
       assert.deepEqual(await mapper.find(mapping.location, soon()), mapping);
       assert.deepEqual(await mapper.list(soon()), [mapping]);
       assert.equal(await deviceSizeBytes(mapping.device), BigInt(64 * MiB));
+      const [device] = await readNbdDevices(KERNEL_ROOTS.sys, KERNEL_ROOTS.proc);
+      // Mapped over netlink: only then the kernel keeps it.
+      assert.equal(device?.cookie, locationName(mapping.location));
       if (round > 1) assert.equal(await readSector(mapping.device), `round ${round - 1}`);
       await writeSector(mapping.device, `round ${round}`);
       await mapper.unmap(mapping, soon());
@@ -146,6 +149,14 @@ describe('rbd-nbd', () => {
     await mapper.unmap(mapping, soon());
     const again = await mapper.map(request, soon());
     await mounted(again.device, async (target) => assert.equal(await get(target), 'while nobody served it'));
+  });
+
+  it('frees a device whose daemon was killed, which rbd-nbd does not know any more', async () => {
+    const mapping = await mapper.map(await newImage(), soon());
+    const [device] = await readNbdDevices(KERNEL_ROOTS.sys, KERNEL_ROOTS.proc);
+    process.kill(device!.server!, 'SIGKILL');
+    await mapper.unmap(mapping, soon());
+    await nothingIsLeft();
   });
 
   it('says that a key is wrong', async () => {

@@ -14,6 +14,7 @@ import { takeDown } from '../../src/dev/take-down.js';
 import { run } from '../../src/host/exec.js';
 import { Deadline } from '../../src/model/deadline.js';
 import { guestNeeds, NATIVE_NEEDS } from './outside/machine.js';
+import { whyNotNative } from './outside/native.js';
 import type { Work } from './outside/work.js';
 import { unpackedPackages } from './outside/unpacked.js';
 
@@ -83,6 +84,8 @@ async function main(): Promise<number> {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => asked.abort());
   const deadline = Deadline.after(PACKAGES_MS);
   await ensurePackages(run, say, deadline, thisMachine(values.native ? NATIVE_NEEDS : guestNeeds()));
+  const why = values.native ? await whyNotNative(run) : undefined;
+  if (why !== undefined) throw new Error(`the kernel of this machine is not fit for --native: ${why}`);
   const unpacked = values.native ? undefined : await unpackedPackages(run, say, deadline);
   await takeDownStale();
   const directory = await realpath(await mkdtemp(path.join(os.tmpdir(), PREFIX)));

@@ -51,5 +51,7 @@ export type Answer = { readonly result: string } | { readonly error: string };
 /** One line of JSON in the results file. */
 export type Event =
   | { readonly kind: 'start'; readonly name: string }
+  /** A figure that a test wants to be seen: `t.diagnostic()`. */
+  | { readonly kind: 'note'; readonly text: string }
   | { readonly kind: 'pass'; readonly name: string; readonly ms: number }
   | { readonly kind: 'fail'; readonly name: string; readonly ms: number; readonly why: string };

@@ -1,6 +1,5 @@
 /** rbd-nbd: librbd in a daemon for each image behind a kernel nbd device; every feature of RBD, at the price of that daemon. */
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { waitFor } from '../../host/bounded.js';
 import type { Exec } from '../../host/exec.js';
 import { Deadline } from '../../model/deadline.js';
@@ -14,15 +13,9 @@ import { missingProgram } from '../../host/installed.js';
 import { whyNotModule } from './kernel-module.js';
 import { locationName, locationOf, sameLocation } from './location-name.js';
 import type { ImageLocation, Mapper, MapRequest, Mapping } from './mapper.js';
+import { nbdKernel, type NbdKernel } from './nbd-kernel.js';
 import { isNbdInUse, nbdLimit, readNbdDevices, type NbdDevice } from './nbd-sysfs.js';
-import {
-  abilities,
-  explainRbdNbd,
-  parseListMapped,
-  saysNotMapped,
-  type ListedNbd,
-  type NbdAbilities,
-} from './rbd-nbd-messages.js';
+import { abilities, explainRbdNbd, parseListMapped, type ListedNbd, type NbdAbilities } from './rbd-nbd-messages.js';
 import { explainRbd, lastWords, type Refusal } from './rbd-messages.js';
 import { KERNEL_ROOTS, type KernelRoots } from './roots.js';
 import { Turns } from './turns.js';
@@ -43,16 +36,8 @@ export interface NbdMapperOptions {
   /** For key files that live as long as one `rbd-nbd map`; a tmpfs. */
   readonly runtimeDir?: string;
   readonly roots?: KernelRoots;
-  /** Makes the kernel give a device a new size (bytes). */
-  readonly tellSize?: TellSize;
+  readonly kernel?: NbdKernel;
 }
-
-type TellSize = (exec: Exec, device: NbdDevice, sizeBytes: bigint, deadline: Deadline) => Promise<void>;
-
-const PROGRAM = fileURLToPath(new URL('../netlink/nbd-size.js', import.meta.url));
-const tellKernel: TellSize = async (exec, { name, cookie }, sizeBytes, deadline) => {
-  await exec(process.execPath, [PROGRAM, name.replace(/^nbd/, ''), String(sizeBytes), cookie], { deadline });
-};
 
 export class NbdMapper implements Mapper {
   readonly name = 'nbd';
@@ -60,15 +45,15 @@ export class NbdMapper implements Mapper {
   readonly #exec: Exec;
   readonly #keyDir: string;
   readonly #roots: KernelRoots;
-  readonly #tellSize: TellSize;
+  readonly #kernel: NbdKernel;
   readonly #turns = new Turns();
   #abilities: NbdAbilities | undefined;
 
-  constructor({ exec, runtimeDir = '/run/berth', roots = KERNEL_ROOTS, tellSize = tellKernel }: NbdMapperOptions) {
+  constructor({ exec, runtimeDir = '/run/berth', roots = KERNEL_ROOTS, kernel }: NbdMapperOptions) {
     this.#exec = exec;
     this.#keyDir = path.join(runtimeDir, 'keys');
     this.#roots = roots;
-    this.#tellSize = tellSize;
+    this.#kernel = kernel ?? nbdKernel(exec);
   }
 
   async whyNot(): Promise<string | undefined> {
@@ -118,16 +103,14 @@ export class NbdMapper implements Mapper {
       const name = path.basename(device);
       const image = imageSpec(location);
       if ((await this.find(location, deadline))?.device !== device) return;
-      const server = (await this.#device(mapping))?.server;
+      const found = await this.#device(mapping);
       // rbd-nbd disconnects a mounted device without a word, and what was not written yet is lost.
-      const who = await lastingUsers(device, this.#roots, deadline, server);
+      const who = await lastingUsers(device, this.#roots, deadline, found?.server);
       if (who !== undefined) throw fail('UNMAP_BUSY', { device, image, who });
-      const args = ['--conf', '/dev/null', 'unmap', device];
-      const result = await runToAnswer(this.#exec, 'rbd-nbd', args, { deadline, env: cephTimeouts(deadline) });
       const gone = async () => ((await isNbdInUse(this.#roots.sys, name)) ? undefined : true);
-      if (result.exitCode !== 0 && !(await gone())) {
-        const dead = saysNotMapped(result) ? '; its daemon has died (nbd-client -d frees it)' : '';
-        throw fail('UNMAP_FAILED', { device, image, why: lastWords(result) + dead });
+      const refusal = await this.#disconnect(device, found, deadline);
+      if (refusal !== undefined && !(await gone())) {
+        throw fail('UNMAP_FAILED', { device, image, why: lastWords(refusal) });
       }
       await waitFor(gone, `waiting for ${device} to be free`, deadline);
     });
@@ -136,6 +119,18 @@ export class NbdMapper implements Mapper {
   async whyUnserved(mapping: Mapping): Promise<string | undefined> {
     const device = await this.#device(mapping);
     return device !== undefined && device.server === undefined ? 'its rbd-nbd has died' : undefined;
+  }
+
+  /** Undefined, or what rbd-nbd said. */
+  async #disconnect(device: string, found: NbdDevice | undefined, deadline: Deadline): Promise<Refusal | undefined> {
+    if (found !== undefined && found.server === undefined) {
+      // rbd-nbd knows devices by their daemons: one that has lost its own is not mapped for it, and would stay for ever.
+      await this.#kernel.disconnect(found, deadline);
+      return undefined;
+    }
+    const args = ['--conf', '/dev/null', 'unmap', device];
+    const result = await runToAnswer(this.#exec, 'rbd-nbd', args, { deadline, env: cephTimeouts(deadline) });
+    return result.exitCode === 0 ? undefined : result;
   }
 
   async resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void> {
@@ -152,7 +147,7 @@ export class NbdMapper implements Mapper {
       if (!isBerthError(error, 'DEADLINE') || deadline.expired) throw error;
       // Before 17.2.8 and 18.2.4 it tells without its own cookie and is refused (tracker.ceph.com/issues/64139).
       const found = await this.#device(mapping);
-      if (found !== undefined) await this.#tellSize(this.#exec, found, sizeBytes, deadline);
+      if (found !== undefined) await this.#kernel.setSize(found, sizeBytes, deadline);
       await waitFor(shows, what, deadline);
     }
   }

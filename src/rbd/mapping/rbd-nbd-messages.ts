@@ -43,9 +43,6 @@ export function explainRbdNbd({ stderr }: Refusal, request: MapRequest): BerthEr
   return undefined;
 }
 
-/** unmap: it is no mapped device (any more). */
-export const saysNotMapped = ({ stderr }: Refusal): boolean => /is not mapped/.test(stderr);
-
 export interface ListedNbd {
   readonly device: string;
   readonly pool: string;

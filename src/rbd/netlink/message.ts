@@ -13,6 +13,7 @@ const CTRL_CMD_GETFAMILY = 3;
 const CTRL_ATTR_FAMILY_ID = 1;
 const CTRL_ATTR_FAMILY_NAME = 2;
 
+const NBD_CMD_DISCONNECT = 2;
 const NBD_CMD_RECONFIGURE = 3;
 const NBD_ATTR_INDEX = 1;
 const NBD_ATTR_SIZE_BYTES = 2;
@@ -66,6 +67,10 @@ export const setSize = (family: number, index: number, sizeBytes: bigint, cookie
     attribute(NBD_ATTR_SIZE_BYTES, u64(sizeBytes)),
     ...(cookie === '' ? [] : [attribute(NBD_ATTR_BACKEND_IDENTIFIER, text(cookie))]),
   ]);
+
+/** Frees `/dev/nbd<index>`, whoever served it. */
+export const disconnect = (family: number, index: number): Buffer =>
+  message(family, NBD_CMD_DISCONNECT, [attribute(NBD_ATTR_INDEX, u32(index))]);
 
 export interface Reply {
   /** Set in an acknowledgement: 0, or a negative error number. */

@@ -25,7 +25,9 @@ export default async function report(source: AsyncIterable<TestEvent>): Promise<
   };
   const tell = (event: Event): void => appendFileSync(file, `${JSON.stringify(event)}\n`);
   for await (const { type, data } of source) {
-    if (type === 'test:start') tell({ kind: 'start', name: name(data.name, data.nesting) });
+    // The runner's own summary is not nested.
+    if (type === 'test:diagnostic' && data.nesting > 0) tell({ kind: 'note', text: data.message });
+    else if (type === 'test:start') tell({ kind: 'start', name: name(data.name, data.nesting) });
     else if (type === 'test:pass' && data.details.type !== 'suite') {
       tell({ kind: 'pass', name: name(data.name, data.nesting), ms: data.details.duration_ms });
     } else if (type === 'test:fail' && !isEcho(data.details.error)) {

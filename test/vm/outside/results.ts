@@ -57,6 +57,10 @@ export class Results {
       this.#running = event.name;
       return;
     }
+    if (event.kind === 'note') {
+      this.#say(`    ${event.text}`);
+      return;
+    }
     this.#running = undefined;
     if (event.kind === 'pass') {
       this.#passed += 1;

@@ -1,8 +1,9 @@
-import { mkdir, symlink } from 'node:fs/promises';
+import { mkdir, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Deadline } from '../../../../src/model/deadline.js';
 import { locationOf } from '../../../../src/rbd/mapping/location-name.js';
+import type { NbdKernel } from '../../../../src/rbd/mapping/nbd-kernel.js';
 import { NbdMapper } from '../../../../src/rbd/mapping/nbd.js';
 import { FSID, kernelFixture, KEY, mapRequest, type KernelFixture } from './kernel-fixture.js';
 
@@ -10,6 +11,15 @@ let kernel: KernelFixture;
 const soon = (ms = 10_000): Deadline => Deadline.after(ms);
 const nbd = (): NbdMapper =>
   new NbdMapper({ exec: kernel.exec, roots: kernel.roots, runtimeDir: path.join(kernel.directory, 'run') });
+
+/** With a kernel that can do just this. */
+const withKernel = (does: Partial<NbdKernel>): NbdMapper => {
+  const not = () => Promise.reject(new Error('not asked for'));
+  return new NbdMapper({
+    ...{ exec: kernel.exec, roots: kernel.roots, runtimeDir: path.join(kernel.directory, 'run') },
+    kernel: { setSize: not, disconnect: not, ...does },
+  });
+};
 
 beforeEach(async () => {
   kernel = await kernelFixture();
@@ -102,10 +112,21 @@ describe('unmap', () => {
     expect((await kernel.calls()).join()).not.toContain(' unmap ');
   });
 
-  it('says what to do about a device whose daemon has died', async () => {
+  it('says what rbd-nbd said where it does not unmap', async () => {
     const mapping = await nbd().map(mapRequest(), soon());
     kernel.behave('dead');
-    await expect(nbd().unmap(mapping, soon())).rejects.toThrow('nbd-client -d frees it');
+    await expect(nbd().unmap(mapping, soon())).rejects.toThrow('/dev/nbd0 is not mapped (exit code 1)');
+  });
+
+  it('has the kernel free a device whose daemon has died, which rbd-nbd does not know any more', async () => {
+    const mapping = await nbd().map(mapRequest(), soon());
+    await kernel.write('proc/4242/cmdline', 'bash\0');
+    const mapper = withKernel({
+      disconnect: ({ name }) => rm(path.join(kernel.roots.sys, 'block', name), { recursive: true }),
+    });
+    await mapper.unmap(mapping, soon());
+    expect(await nbd().list(soon())).toEqual([]);
+    expect((await kernel.calls()).join()).not.toContain(' unmap ');
   });
 });
 
@@ -121,9 +142,8 @@ it('tells the kernel itself where a daemon knows the new size and cannot', async
   const mapping = await nbd().map(mapRequest(), soon());
   await kernel.write('sys/class/block/nbd0/size', '2048\n');
   const told: unknown[] = [];
-  const mapper = new NbdMapper({
-    ...{ exec: kernel.exec, roots: kernel.roots, runtimeDir: path.join(kernel.directory, 'run') },
-    tellSize: async (_exec, { name, cookie }, sizeBytes) => {
+  const mapper = withKernel({
+    setSize: async ({ name, cookie }, sizeBytes) => {
       told.push([name, cookie, sizeBytes]);
       await kernel.write('sys/class/block/nbd0/size', '204800\n');
     },

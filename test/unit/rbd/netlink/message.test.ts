@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { askFamily, readReplies, setSize } from '../../../../src/rbd/netlink/message.js';
+import { askFamily, disconnect, readReplies, setSize } from '../../../../src/rbd/netlink/message.js';
 
 it('asks for a family by its name', () => {
   expect(askFamily('nbd').toString('hex')).toBe(
@@ -13,6 +13,10 @@ it('sets a size with the device and its cookie, padded to four bytes', () => {
     `340000002200050000000000000000000301000008000100030000000c000200000000060000000009000a006162636400000000`,
   );
   expect(setSize(0x22, 3, 1n, '').length).toBe(40);
+});
+
+it('disconnects a device by its number', () => {
+  expect(disconnect(0x22, 3).toString('hex')).toBe(`1c0000002200050000000000000000000201000008000100` + `03000000`);
 });
 
 it("finds the family's number in the controller's answer, and the result in an acknowledgement", () => {

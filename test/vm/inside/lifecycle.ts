@@ -1,16 +1,16 @@
-/** A volume's whole life on the real kernel, through the driver's socket, for each mapper that production has. */
+/** A volume's whole life on the real kernel, through the driver's socket, by one of the mappers that production has. */
 import assert from 'node:assert/strict';
 import { stat, statfs } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
-import { deviceSizeBytes } from '../../src/host/block-device.js';
-import { mountAt } from '../../src/host/mountinfo.js';
-import { readSector, writeSector, get, put } from './inside/disk.js';
-import { forget, startNode, type Node } from './inside/driver.js';
-import { nothingIsLeft } from './inside/expect.js';
-import { host } from './inside/host.js';
-import { MiB } from './inside/images.js';
-import { session } from './inside/session.js';
-import { block, mount, Volume } from './inside/volume.js';
+import { deviceSizeBytes } from '../../../src/host/block-device.js';
+import { mountAt } from '../../../src/host/mountinfo.js';
+import { readSector, writeSector, get, put } from './disk.js';
+import { forget, startNode, type Node } from './driver.js';
+import { nothingIsLeft } from './expect.js';
+import { host } from './host.js';
+import { MiB } from './images.js';
+import { session } from './session.js';
+import { block, mount, Volume } from './volume.js';
 
 let node: Node;
 
@@ -20,29 +20,29 @@ const bytesOf = async (target: string): Promise<number> => {
 };
 const deviceOf = async (target: string): Promise<string> => (await mountAt(target))?.source ?? 'nothing';
 
-describe('a volume of the driver', () => {
-  before(async () => {
-    node = await startNode('vm-node');
-  });
-  after(async () => {
-    try {
-      await nothingIsLeft();
-      assert.deepEqual(JSON.parse(await host.rbd('ls', session.pool, '--format', 'json')), []);
-    } catch (error) {
-      process.stdout.write(await node.log());
-      throw error;
-    } finally {
-      await node.stop();
-    }
-    await forget(node);
-  });
+export const lifecycle = (mounter: 'krbd' | 'nbd'): void =>
+  void describe(`a volume of the driver on ${mounter}`, () => {
+    before(async () => {
+      node = await startNode('vm-node');
+    });
+    after(async () => {
+      try {
+        await nothingIsLeft();
+        assert.deepEqual(JSON.parse(await host.rbd('ls', session.pool, '--format', 'json')), []);
+      } catch (error) {
+        process.stdout.write(await node.log());
+        throw error;
+      } finally {
+        await node.stop();
+      }
+      await forget(node);
+    });
 
-  for (const mounter of ['krbd', 'nbd']) {
     for (const [fsType, before, grown] of [
       ['ext4', 64, 96],
       ['xfs', 300, 400],
     ] as const) {
-      it(`lives on ${mounter} with ${fsType}: made, mounted, grown under a pod, and its data is there again`, async () => {
+      it(`lives with ${fsType}: made, mounted, grown under a pod, and its data is there again`, async () => {
         const volume = await Volume.create(node, mount(fsType), before * MiB, { mounter });
         const target = await volume.bring();
         assert.match(await deviceOf(target), mounter === 'krbd' ? /^\/dev\/rbd\d/ : /^\/dev\/nbd\d/);
@@ -64,7 +64,7 @@ describe('a volume of the driver', () => {
       });
     }
 
-    it(`lives on ${mounter} as a raw block device, which grows, too`, async () => {
+    it(`lives as a raw block device, which grows, too`, async () => {
       const volume = await Volume.create(node, block, 32 * MiB, { mounter });
       const target = await volume.bring();
       assert.ok((await stat(target)).isBlockDevice());
@@ -77,7 +77,7 @@ describe('a volume of the driver', () => {
       await volume.remove();
     });
 
-    it(`is shown on ${mounter} read-only to one pod and stays writable for the other`, async () => {
+    it(`is shown read-only to one pod and stays writable for the other`, async () => {
       const volume = await Volume.create(node, mount('ext4'), 32 * MiB, { mounter });
       const writer = await volume.bring();
       const reader = await volume.publish('reader', true);
@@ -94,5 +94,4 @@ describe('a volume of the driver', () => {
       await volume.leave('reader');
       await volume.remove();
     });
-  }
-});
+  });

@@ -1,9 +1,10 @@
 /**
- * A program of its own, `nbd-size INDEX BYTES [COOKIE]`: tells the kernel the new size of an nbd device. Node has no netlink, and
- * foreign functions stay out of the driver's process. Exit code 0, or 1 with the reason on standard error.
+ * A program of its own: `nbd-device INDEX size BYTES [COOKIE]` tells the kernel the new size of an nbd device, `nbd-device INDEX
+ * disconnect` frees it. Node has no netlink, and foreign functions stay out of the driver's process. Exit code 0, or 1 with the
+ * reason on standard error.
  */
 import koffi from 'koffi';
-import { askFamily, readReplies, setSize, type Reply } from './message.js';
+import { askFamily, disconnect, readReplies, setSize, type Reply } from './message.js';
 
 const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
@@ -31,12 +32,13 @@ function ask(socket: number, request: Buffer): readonly Reply[] {
   return replies;
 }
 
-function tell([index = '', size = '', cookie = '']: readonly string[]): void {
+function tell([index = '', what = '', size = '', cookie = '']: readonly string[]): void {
   const socket = openSocket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_GENERIC);
   if (socket < 0) throw new Error('there is no generic netlink');
   const family = ask(socket, askFamily('nbd')).find((reply) => reply.family !== undefined)?.family;
   if (family === undefined) throw new Error('the kernel has no nbd interface');
-  ask(socket, setSize(family, Number(index), BigInt(size), cookie));
+  const device = Number(index);
+  ask(socket, what === 'size' ? setSize(family, device, BigInt(size), cookie) : disconnect(family, device));
 }
 
 try {
