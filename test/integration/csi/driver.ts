@@ -65,10 +65,13 @@ export class Driver {
   }
 
   /** Start the process and wait until it is ready, or only until it listens. */
-  async start(until: 'ready' | 'listening' = 'ready'): Promise<this> {
+  async start(until: 'ready' | 'listening' = 'ready', env: Readonly<Record<string, string>> = {}): Promise<this> {
     await mkdir(this.#options.directory, { recursive: true });
     const log = await open(this.logFile, 'a', 0o600);
-    const child = spawn(process.execPath, this.#arguments(), { stdio: ['ignore', log.fd, log.fd] });
+    const child = spawn(process.execPath, this.#arguments(), {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', log.fd, log.fd],
+    });
     await log.close();
     this.#child = child;
     this.#ended = new Promise((resolve) => {
@@ -100,6 +103,12 @@ export class Driver {
         throw new Error(`${this.name} is not ${until} (${state}): ${(await this.log()).slice(-2_000)}`);
       }
     }
+  }
+
+  /** Wait for an end that it comes to by itself: `SIGKILL`, or `alive` after `ms`. */
+  async death(ms: number): Promise<string> {
+    const how = await Promise.race([this.#ended, sleep(ms, 'alive')]);
+    return how === 'alive' ? how : this.stop('SIGKILL');
   }
 
   /** End it by a signal and wait for that; how it ended: `exit code 0`, `SIGKILL`. */

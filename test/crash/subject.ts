@@ -1,0 +1,63 @@
+/** One volume on one node whose driver may be killed at any step: what a scenario asks of it, whatever the mapper. */
+
+export type Kind = 'ext4' | 'xfs' | 'block';
+
+export interface StageHow {
+  readonly readOnly?: boolean;
+  /** Another filesystem than the volume's. */
+  readonly fsType?: string;
+  readonly flags?: readonly string[];
+}
+
+/** Calls are made once; each throws what the driver refused. */
+export interface Subject {
+  readonly kind: Kind;
+  /** The volume's handle. */
+  readonly id: string;
+  attach(): Promise<void>;
+  stage(how?: StageHow): Promise<void>;
+  publish(readOnly?: boolean): Promise<void>;
+  unpublish(): Promise<void>;
+  unstage(): Promise<void>;
+  /** Whether it was attached or not. */
+  detach(): Promise<void>;
+  /** At the controller; {@link growHere} then has something to do. */
+  growImage(): Promise<void>;
+  growHere(): Promise<void>;
+  /** As the pod, synced. */
+  write(text: string): Promise<void>;
+  /** As the pod: is that what was written? */
+  holds(text: string): Promise<boolean>;
+  /** What the kernel and the journal have of it now. */
+  traces(): Promise<Traces>;
+  /** As the image itself has it. */
+  holder(): Promise<Holder>;
+}
+
+/** Everything that a volume leaves on a node. */
+export interface Traces {
+  readonly devices: number;
+  readonly stagingMounts: number;
+  readonly targetMounts: number;
+  /** Does anything lie at the target path? */
+  readonly target: boolean;
+  /** The state in its journal entry, with the number of targets: `staged 1`. */
+  readonly journal: string | undefined;
+}
+
+/** By whom the holder record was taken. */
+export type Holder = 'controller' | 'node' | undefined;
+
+/** The node that a subject is on. */
+export interface Ground {
+  /** End the driver as kill -9 does and start it again, to end itself at `point` (BERTH_CRASH_AT) where one is given. */
+  restart(point?: string, env?: Readonly<Record<string, string>>): Promise<void>;
+  /** Make the call, which must end with the driver's own death; it is not started again. */
+  dies(call: () => Promise<unknown>): Promise<void>;
+  /** Only while no driver runs. */
+  loseJournal(): Promise<void>;
+  /** Every entry becomes a file of zero bytes, as a power loss leaves it. */
+  damageJournal(): Promise<void>;
+  /** For the driver's PATH: a directory whose mount refuses to bind. */
+  readonly refusingPath: string;
+}

@@ -1,0 +1,174 @@
+/** The node of the crash tests on the loop-device cluster: a real driver that ends itself, and volumes that outlive it. */
+import assert from 'node:assert/strict';
+import { lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parseHolderRecord, HOLDER_KEY } from '../../../src/attachment/record.js';
+import { READ_ONLY } from '../../../src/csi/publish-context.js';
+import { findLoops } from '../../../src/host/loop.js';
+import { readMounts } from '../../../src/host/mountinfo.js';
+import type { JournalEntry } from '../../../src/journal/entry.js';
+import { CRASH_AT } from '../../../src/volume/crash-at.js';
+import type { Ground, Holder, Kind, StageHow, Subject, Traces } from '../../crash/subject.js';
+import { block, MiB, mount, SMALL_BYTES, XFS_BYTES } from '../csi/capabilities.js';
+import type { Driver } from '../csi/driver.js';
+import { get, hasSector, put, putSector } from '../csi/files.js';
+import type { Site } from '../csi/site.js';
+import type { Volume } from '../csi/volume.js';
+
+/** A driver that was to end itself and has not after this is one that never came to the step, ms. */
+const DEATH_MS = 3_000;
+const GROWTH = 16 * MiB;
+
+export class LoopGround implements Ground {
+  readonly refusingPath = path.resolve('test/fixtures/refusing');
+  readonly site: Site;
+  readonly driver: Driver;
+  /** What the running driver is to end itself at. */
+  armed: string | undefined;
+
+  constructor(site: Site, driver: Driver) {
+    this.site = site;
+    this.driver = driver;
+  }
+
+  async restart(point?: string, env: Readonly<Record<string, string>> = {}): Promise<void> {
+    await this.driver.stop('SIGKILL');
+    await this.driver.start('listening', point === undefined ? env : { ...env, [CRASH_AT]: point });
+    this.armed = point;
+  }
+
+  async dies(call: () => Promise<unknown>): Promise<void> {
+    const answer = await call().then(
+      () => 'it succeeded',
+      (error: unknown) => String(error),
+    );
+    assert.equal(await this.driver.death(DEATH_MS), 'SIGKILL', `${this.armed ?? 'nothing'} is not reached: ${answer}`);
+    this.armed = undefined;
+  }
+
+  get #journal(): string {
+    return path.join(this.driver.stateDir, 'journal');
+  }
+
+  async loseJournal(): Promise<void> {
+    await this.driver.stop('SIGKILL');
+    await rm(this.#journal, { recursive: true });
+  }
+
+  async damageJournal(): Promise<void> {
+    for (const name of await this.journalFiles()) await writeFile(path.join(this.#journal, name), '');
+  }
+
+  async journalFiles(): Promise<readonly string[]> {
+    return (await readdir(this.#journal)).filter((name) => !name.endsWith('.damaged'));
+  }
+
+  async journalOf(id: string): Promise<string | undefined> {
+    for (const name of await this.journalFiles()) {
+      const text = await readFile(path.join(this.#journal, name), 'utf8');
+      const entry = JSON.parse(text) as JournalEntry;
+      if (entry.volume === id) return `${entry.state} ${Object.keys(entry.targets).length}`;
+    }
+    return undefined;
+  }
+
+  async subject(kind: Kind, name: string): Promise<LoopSubject> {
+    const sizeBytes = kind === 'xfs' ? XFS_BYTES : SMALL_BYTES;
+    const capability = kind === 'block' ? block() : mount(kind);
+    return new LoopSubject(this, kind, await this.site.create(this.driver, capability, { name, sizeBytes }), sizeBytes);
+  }
+}
+
+export class LoopSubject implements Subject {
+  readonly kind: Kind;
+  readonly #ground: LoopGround;
+  readonly #volume: Volume;
+  #sizeBytes: number;
+
+  constructor(ground: LoopGround, kind: Kind, volume: Volume, sizeBytes: number) {
+    this.#ground = ground;
+    this.kind = kind;
+    this.#volume = volume;
+    this.#sizeBytes = sizeBytes;
+  }
+
+  get id(): string {
+    return this.#volume.id;
+  }
+
+  get #driver(): Driver {
+    return this.#ground.driver;
+  }
+
+  attach(): Promise<void> {
+    return this.#volume.attach(this.#driver);
+  }
+
+  async stage({ readOnly = false, fsType, flags }: StageHow = {}): Promise<void> {
+    const isPlain = fsType === undefined && flags === undefined;
+    await this.#volume.stage(this.#driver, {
+      ...(readOnly ? { publishContext: { [READ_ONLY]: 'true' } } : {}),
+      ...(isPlain ? {} : { volumeCapability: mount(fsType ?? this.kind, undefined, flags) }),
+    });
+  }
+
+  async publish(readOnly = false): Promise<void> {
+    await this.#volume.publish(this.#driver, 'pod', { readonly: readOnly });
+  }
+
+  unpublish(): Promise<void> {
+    return this.#volume.unpublish(this.#driver);
+  }
+
+  unstage(): Promise<void> {
+    return this.#volume.unstage(this.#driver);
+  }
+
+  detach(): Promise<void> {
+    return this.#volume.detach(this.#driver);
+  }
+
+  async growImage(): Promise<void> {
+    this.#sizeBytes += GROWTH;
+    await this.#volume.expand(this.#sizeBytes);
+  }
+
+  async growHere(): Promise<void> {
+    const size = await this.#volume.expandOn(this.#driver, this.#sizeBytes, await this.#target());
+    assert.equal(size, String(this.#sizeBytes));
+  }
+
+  async write(text: string): Promise<void> {
+    await (this.kind === 'block' ? putSector(await this.#target(), 0, text) : put(await this.#target(), text));
+  }
+
+  async holds(text: string): Promise<boolean> {
+    const target = await this.#target();
+    return this.kind === 'block' ? hasSector(target, 0, text) : (await get(target)) === text;
+  }
+
+  async traces(): Promise<Traces> {
+    const [target, staging] = [await this.#target(), await this.#driver.stagingPath(this.id)];
+    const mounts = await readMounts();
+    const name = this.id.split('/').at(-1)!;
+    return {
+      devices: (await findLoops()).filter(({ file }) => file.endsWith(`:${name}`)).length,
+      stagingMounts: mounts.filter((one) => one.target === staging).length,
+      targetMounts: mounts.filter((one) => one.target === target).length,
+      target: await lstat(target).then(
+        () => true,
+        () => false,
+      ),
+      journal: await this.#ground.journalOf(this.id),
+    };
+  }
+
+  async holder(): Promise<Holder> {
+    const metadata = await this.#ground.site.metadata(this.#volume.image);
+    return parseHolderRecord(metadata[HOLDER_KEY], this.id)?.holders[0].by;
+  }
+
+  #target(): Promise<string> {
+    return this.#driver.targetPath(this.id, 'pod');
+  }
+}
