@@ -52,6 +52,8 @@ async function isAtRest(room: NodeRoom, leftover: Leftover, deadline: Deadline):
   // Not the directory's own time: it changes whenever one of these comes or goes, by our hand too.
   const times = await Promise.all([path.join(directory, DATA_FILE), mountPoint].map(changedAt));
   if (times.some((at) => at > unchangedSince)) return false;
+  // Through a symbolic link these would be files of somebody else.
+  if (!(await lstat(directory)).isDirectory()) return false;
   const known = [DATA_FILE, DATA_DRAFT, path.basename(mountPoint)];
   const others = (await readdir(directory)).filter((name) => !known.includes(name));
   if (others.length > 0)
