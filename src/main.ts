@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 /** The program: reads its options, wires the rooms and serves until it is told to stop; the only file that knows them all. */
 import { chmod, mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Holders } from './attachment/holders.js';
 import { Nodes } from './attachment/nodes.js';
+import { asJson, asTable, doctorArguments, exitCodeOf } from './cli/doctor.js';
 import { controllerService } from './csi/controller.js';
 import { DRIVER_NAME, identityService } from './csi/identity.js';
 import { nodeService } from './csi/node.js';
@@ -23,11 +25,12 @@ import { LoopMapper } from './rbd/mapping/loop.js';
 import { NbdMapper } from './rbd/mapping/nbd.js';
 import type { RbdPort } from './rbd/port.js';
 import { Reconciler } from './reconcile/reconciler.js';
-import { clustersAnswer, mapperWorks, nodeIsRegistered } from './volume/checks.js';
+import { clustersAnswer, machineWorks, mapperWorks, nodeIsRegistered } from './volume/checks.js';
 import { CRASH_AT, crashAt } from './volume/crash-at.js';
 import type { NodeRoom } from './volume/node-room.js';
 import { Operations, type LateEnd, type Observers } from './volume/operations.js';
 import { PoolCapacity } from './volume/pool-capacity.js';
+import { preflight, type Premises } from './volume/preflight.js';
 import { Readiness, type Check } from './volume/readiness.js';
 import type { ControllerRoom } from './volume/room.js';
 
@@ -131,6 +134,7 @@ async function serve(options: Options): Promise<void> {
     clusters: clustersAnswer(ground.clusters, rbd, controller === undefined ? 'node' : 'controller'),
   };
   if (node !== undefined) {
+    checks['machine'] = machineWorks(options.stateDirectory);
     checks['mapper'] = mapperWorks(node);
     checks['registration'] = nodeIsRegistered(node, ground.nodes, version);
   }
@@ -147,6 +151,7 @@ async function serve(options: Options): Promise<void> {
   readiness.start();
   const reconciler = node === undefined ? undefined : reconcilerOf(node, options);
   reconciler?.start();
+  void sayWhatIsWrong(ground);
   await stopRequested(log);
   readiness.stop();
   const stopped = reconciler?.stop();
@@ -163,6 +168,45 @@ function reconcilerOf(room: NodeRoom, options: Options): Reconciler | undefined 
   return new Reconciler(room, { kubeletDirectory, driver: DRIVER_NAME, ...times });
 }
 
+function premises(
+  { options, rbd, clusters }: Pick<Ground, 'options' | 'rbd' | 'clusters'>,
+  versions: boolean,
+): Premises {
+  const { services, stateDirectory, kubeletDirectory, mounter } = options;
+  const roles = (['controller', 'node'] as const).filter((role) => services.includes(role));
+  // Made only to be asked: it changes nothing before it maps.
+  const loop = new LoopMapper({ exec: run, stateDir: stateDirectory });
+  const whyNotLoop = () => loop.whyNot();
+  return { exec: run, rbd, clusters, roles, stateDirectory, kubeletDirectory, mounter, whyNotLoop, versions };
+}
+
+/** One line for each problem, once: what lasts is in the readiness, what comes later is for the doctor. */
+async function sayWhatIsWrong(ground: Ground): Promise<void> {
+  const findings = await preflight(premises(ground, false));
+  const problems = findings.filter(({ level }) => level !== 'ok');
+  for (const { name, level, says } of problems) {
+    ground.log[level === 'failed' ? 'error' : 'warn']({ check: name }, `preflight: ${says}`);
+  }
+  ground.log.info({ checks: findings.length, problems: problems.length }, 'preflight ended');
+}
+
+async function doctor(args: readonly string[], json: boolean): Promise<number> {
+  // He has no node to speak for and registers none.
+  const options = parseOptions(args, { NODE_ID: hostname(), ...process.env });
+  if (typeof options === 'string') {
+    process.stdout.write(options === 'help' ? USAGE : `${packageVersion()}\n`);
+    return 0;
+  }
+  const rbd = createLibrbd({ log: createLog('silent') });
+  try {
+    const findings = await preflight(premises({ options, rbd, clusters: new Clusters(options.clusters) }, true));
+    process.stdout.write(json ? asJson(findings) : asTable(findings));
+    return exitCodeOf(findings);
+  } finally {
+    await rbd.close();
+  }
+}
+
 function stopRequested(log: Logger): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -175,6 +219,8 @@ function stopRequested(log: Logger): Promise<void> {
 }
 
 async function main(): Promise<number> {
+  const asked = doctorArguments(process.argv.slice(2));
+  if (asked !== undefined) return doctor(asked.rest, asked.json);
   const options = parseOptions(process.argv.slice(2), process.env);
   if (options === 'help' || options === 'version') {
     process.stdout.write(options === 'help' ? USAGE : `${packageVersion()}\n`);

@@ -42,6 +42,9 @@ export const USAGE = `berth: a CSI driver for Ceph RBD
   --leftover-age 600                   s that a leftover is left to the kubelet before it is cleared
   --log-level info
   --version, --help
+
+berth doctor [--json] [the same options]: looks at this machine and the clusters, changes nothing, may run beside a live driver.
+Exit code 0: all is well, 2: warnings only, 1: something fails.
 `;
 
 /** What stands where neither option nor variable says otherwise. */

@@ -1,5 +1,6 @@
 /** The kernel's table of mounts in this mount namespace: /proc/self/mountinfo as values (proc_pid_mountinfo(5)). */
 import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 export interface Mount {
   readonly id: number;
@@ -14,6 +15,8 @@ export interface Mount {
   readonly fsType: string;
   readonly source: string;
   readonly superOptions: readonly string[];
+  /** `shared:12`, `master:3`, `unbindable`; none for a private mount. */
+  readonly propagation: readonly string[];
 }
 
 const MOUNTINFO = '/proc/self/mountinfo';
@@ -43,6 +46,13 @@ export function topmostAt(mounts: readonly Mount[], path: string): Mount | undef
   return mounts.filter((mount) => mount.target === path && !isCovered(mounts, mount)).at(-1);
 }
 
+/** The mount that `path` lies in, were it looked up now: the one at `path` itself or at the nearest directory above. */
+export function mountOf(mounts: readonly Mount[], path: string): Mount | undefined {
+  const at = topmostAt(mounts, path);
+  if (at !== undefined || path === '/') return at;
+  return mountOf(mounts, dirname(path));
+}
+
 /** Mounts below `path`, `path` itself not counted. */
 export function mountsBelow(mounts: readonly Mount[], path: string): readonly Mount[] {
   return mounts.filter((mount) => mount.target !== path && isWithin(mount.target, path));
@@ -51,7 +61,8 @@ export function mountsBelow(mounts: readonly Mount[], path: string): readonly Mo
 function parseLine(line: string): Mount | undefined {
   const [id, parentId, device, root, target, options, ...rest] = line.split(' ');
   // Any number of optional fields (propagation) ends with a lone hyphen.
-  const [fsType, source, superOptions] = rest.slice(rest.indexOf('-') + 1);
+  const end = rest.indexOf('-');
+  const [fsType, source, superOptions] = rest.slice(end + 1);
   if (device === undefined || root === undefined || target === undefined || options === undefined) return undefined;
   if (fsType === undefined || source === undefined || superOptions === undefined) return undefined;
   return {
@@ -64,6 +75,7 @@ function parseLine(line: string): Mount | undefined {
     fsType: unescape(fsType),
     source: unescape(source),
     superOptions: superOptions.split(','),
+    propagation: rest.slice(0, Math.max(end, 0)),
   };
 }
 

@@ -1,6 +1,7 @@
 /** The checks behind Probe: the clusters answer, the node is known to them, and it can map. */
 import { readFile } from 'node:fs/promises';
 import type { Nodes } from '../attachment/nodes.js';
+import { whyNotNode } from '../host/preflight/machine.js';
 import type { Deadline } from '../model/deadline.js';
 import type { Clusters, Role } from '../rbd/clusters.js';
 import type { RbdPort } from '../rbd/port.js';
@@ -32,6 +33,12 @@ async function whyNone(attempts: readonly Promise<void>[]): Promise<string | und
     return reasons.map(messageOf).join('; ');
   }
 }
+
+/** Only what would make every volume fail; the rest of what a look at the machine finds is for the log and the doctor. */
+export const machineWorks =
+  (stateDirectory: string): Check =>
+  () =>
+    whyNotNode(stateDirectory);
 
 export function mapperWorks(room: NodeRoom): Check {
   return async () => {

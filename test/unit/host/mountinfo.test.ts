@@ -1,6 +1,6 @@
 /** The kernel's mount table: its escapes, its optional fields, mounts over mounts, and ten thousand of them. */
 import { describe, expect, it } from 'vitest';
-import { mountAt, mountsBelow, parseMountinfo, readMounts, topmostAt } from '../../../src/host/mountinfo.js';
+import { mountAt, mountOf, mountsBelow, parseMountinfo, readMounts, topmostAt } from '../../../src/host/mountinfo.js';
 
 const line = (id: number, parent: number, target: string, rest = '- ext4 /dev/vda rw') =>
   `${id} ${parent} 8:1 / ${target} rw,relatime ${rest}`;
@@ -19,6 +19,7 @@ describe('parseMountinfo', () => {
         fsType: 'ext3',
         source: '/dev/root',
         superOptions: ['rw', 'errors=continue'],
+        propagation: ['master:1'],
       },
     ]);
   });
@@ -27,8 +28,9 @@ describe('parseMountinfo', () => {
     ['none', '- xfs /dev/rbd0 rw'],
     ['one', 'shared:7 - xfs /dev/rbd0 rw'],
     ['three', 'shared:7 master:2 propagate_from:1 - xfs /dev/rbd0 rw'],
-  ])('skips optional fields: %s', (_, rest) => {
-    expect(table(line(2, 1, '/a', rest))[0]).toMatchObject({ fsType: 'xfs', source: '/dev/rbd0' });
+  ])('keeps optional fields apart: %s', (_, rest) => {
+    const propagation = rest.split(' ').slice(0, rest.split(' ').indexOf('-'));
+    expect(table(line(2, 1, '/a', rest))[0]).toMatchObject({ fsType: 'xfs', source: '/dev/rbd0', propagation });
   });
 
   it('decodes space, tab, newline and backslash, in every path', () => {
@@ -90,6 +92,16 @@ describe('topmostAt', () => {
 
   it('does not follow a root that is its own parent for ever', () => {
     expect(topmostAt(table(line(1, 1, '/'), line(2, 1, '/a')), '/a')?.id).toBe(2);
+  });
+});
+
+describe('mountOf', () => {
+  it('is the mount at the path or at the nearest directory above, where that is not hidden', () => {
+    const mounts = table(line(1, 0, '/'), line(2, 1, '/a'), line(3, 2, '/a/b'), line(4, 2, '/a'));
+    expect(mountOf(table(line(1, 0, '/'), line(2, 1, '/a')), '/a/b/c')?.id).toBe(2);
+    expect(mountOf(mounts, '/a/b/c')?.id).toBe(4);
+    expect(mountOf(mounts, '/ab')?.id).toBe(1);
+    expect(mountOf([], '/a')).toBeUndefined();
   });
 });
 

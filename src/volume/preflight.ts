@@ -1,0 +1,76 @@
+/** Everything that has to be right before a volume can reach a pod, looked at one by one; nothing is changed, nobody is waited for long. */
+import type { Exec } from '../host/exec.js';
+import { lookAtClock, lookAtNode } from '../host/preflight/machine.js';
+import { Deadline } from '../model/deadline.js';
+import { isBerthError } from '../model/errors.js';
+import type { Finding } from '../model/finding.js';
+import type { Clusters, Role } from '../rbd/clusters.js';
+import type { ClusterConfig } from '../rbd/clusters-file.js';
+import { checkMappers } from '../rbd/health/mappers.js';
+import { checkMonitors } from '../rbd/health/monitors.js';
+import type { MounterChoice } from '../rbd/mapping/mapper.js';
+import type { RbdPort } from '../rbd/port.js';
+
+export { worst, type Finding, type Level } from '../model/finding.js';
+
+/** What is to be looked at, and with what. */
+export interface Premises {
+  readonly exec: Exec;
+  readonly rbd: Pick<RbdPort, 'identify'>;
+  readonly clusters: Pick<Clusters, 'all' | 'access'>;
+  /** What this process serves: a controller needs no more than clusters. */
+  readonly roles: readonly Role[];
+  readonly stateDirectory: string;
+  readonly kubeletDirectory: string;
+  readonly mounter: MounterChoice;
+  readonly whyNotLoop: () => Promise<string | undefined>;
+  /** Ask programs for their versions: a child process each. */
+  readonly versions: boolean;
+}
+
+const CLUSTER_MS = 5_000;
+const SYS = '/sys';
+
+/** Never throws; a check that breaks is a finding itself. */
+export async function preflight(premises: Premises): Promise<readonly Finding[]> {
+  const isNode = premises.roles.includes('node');
+  const machine = isNode ? lookAtNode(premises) : lookAtClock(premises.exec);
+  const mappers = isNode ? checkMappers({ ...premises, choice: premises.mounter, sysRoot: SYS }) : [];
+  return (await Promise.all([machine, mappers, lookAtClusters(premises)])).flat();
+}
+
+async function lookAtClusters(premises: Premises): Promise<readonly Finding[]> {
+  let all: readonly ClusterConfig[];
+  try {
+    all = await premises.clusters.all();
+  } catch (error) {
+    return [{ name: 'clusters-file', level: 'failed', says: messageOf(error) }];
+  }
+  const monitors = all.map((one) => checkMonitors(one.id, one.monitors, Deadline.after(CLUSTER_MS)));
+  const users = premises.roles.flatMap((role) => all.map((one) => letsIn(premises, one, role)));
+  const [answers, entries] = await Promise.all([Promise.all(monitors), Promise.all(users)]);
+  return [...answers.flat(), ...besideOthers(entries)];
+}
+
+async function letsIn({ rbd, clusters }: Premises, config: ClusterConfig, role: Role): Promise<Finding> {
+  const name = `cluster ${config.id} (${role})`;
+  try {
+    const access = await clusters.access(config, role);
+    const { fsid } = await rbd.identify(access, Deadline.after(CLUSTER_MS));
+    return { name, level: 'ok', says: `${fsid} lets in client.${access.user}` };
+  } catch (error) {
+    return { name, level: 'failed', says: messageOf(error) };
+  }
+}
+
+/** A cluster that does not let us in stops its own volumes; those of another go on. */
+function besideOthers(entries: readonly Finding[]): readonly Finding[] {
+  const oneWorks = entries.some(({ level }) => level === 'ok');
+  return entries.map((one) => (oneWorks && one.level === 'failed' ? { ...one, level: 'warning' } : one));
+}
+
+/** Without the code in front: a finding has a name of its own. */
+function messageOf(error: unknown): string {
+  if (isBerthError(error)) return error.message.replace(/^BERTH_\w+: /, '');
+  return error instanceof Error ? error.message : 'failed';
+}

@@ -1,0 +1,151 @@
+/** The doctor as a real process beside a live driver: what he says, how he ends, and that he leaves everything as it was. */
+import { execFile } from 'node:child_process';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Finding, Level } from '../../../src/volume/preflight.js';
+import { run } from '../../../src/host/exec.js';
+import { Deadline } from '../../../src/model/deadline.js';
+import { ext4, SMALL_BYTES } from '../csi/capabilities.js';
+import type { Driver } from '../csi/driver.js';
+import { Site } from '../csi/site.js';
+
+const MAIN = path.resolve('dist/src/main.js');
+const CODES: Readonly<Record<Level, number>> = { ok: 0, warning: 2, failed: 1 };
+let site: Site;
+let driver: Driver;
+let kubelet: string;
+const soon = () => Deadline.after(20_000);
+
+beforeAll(async () => {
+  site = await Site.open('doctor');
+  driver = await site.driver('live').start();
+  kubelet = path.join(site.directory, 'kubelet');
+  await mkdir(path.join(kubelet, 'pods'), { recursive: true });
+  await run('mount', ['--bind', kubelet, kubelet], { deadline: soon() });
+  await run('mount', ['--make-shared', kubelet], { deadline: soon() });
+});
+afterAll(async () => {
+  await run('umount', [kubelet], { deadline: soon(), okCodes: [0, 1, 32] });
+  await site.close();
+});
+
+interface Answer {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const doctor = (...args: readonly string[]): Promise<Answer> =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, 'doctor', ...args], (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
+    );
+  });
+
+const report = (answer: Answer) => JSON.parse(answer.stdout) as { level: Level; findings: readonly Finding[] };
+const common = () => ['--clusters', site.clustersFile, '--state-dir', driver.stateDir, '--kubelet-dir', kubelet];
+
+describe('the doctor', () => {
+  it('finds a node and its cluster in order, beside a live driver, and touches nothing', async () => {
+    const volume = await site.create(driver, ext4(), { sizeBytes: SMALL_BYTES });
+    const target = await volume.bring(driver);
+    await writeFile(path.join(target, 'file'), 'still here');
+    const before = await readdir(driver.stateDir, { recursive: true });
+    const nodes = await site.rbd('ls', site.pool);
+    const answer = await doctor(...common(), '--json');
+    const { level, findings } = report(answer);
+    expect(answer.stderr).toBe('');
+    expect(answer.code).toBe(CODES[level]);
+    // What this machine itself lacks (a kept clock, a udev daemon, rbd in the kernel) are warnings at most.
+    expect(findings.filter((one) => one.level === 'failed')).toEqual([]);
+    const levelOf = (name: string) => findings.find((one) => one.name.startsWith(name))?.level;
+    for (const name of [
+      'state-directory',
+      'mount-propagation',
+      'mount',
+      'ext4',
+      'xfs',
+      'monitor dev/',
+      'cluster dev',
+    ]) {
+      expect(`${name}: ${levelOf(name) ?? 'missing'}`).toBe(`${name}: ok`);
+    }
+    expect(await readdir(driver.stateDir, { recursive: true })).toEqual(before);
+    expect(await site.rbd('ls', site.pool)).toBe(nodes);
+    expect(await readFile(path.join(target, 'file'), 'utf8')).toBe('still here');
+    expect((await driver.identity.Probe({}, 3_000)).ready?.value).toBe(true);
+    await site.endVolumes();
+  });
+
+  it('prints a table for a person, and looks only at what the services need', async () => {
+    const answer = await doctor(...common(), '--services', 'controller');
+    expect(answer.stdout).toMatch(/^ok {7}monitor dev\/.* v2 \S+:\d+ answers in \d+ ms, v1 /m);
+    expect(answer.stdout).toMatch(/^ok {7}cluster dev \(controller\) +[0-9a-f-]{36} lets in client\./m);
+    expect(answer.stdout).toMatch(/\n\d+ ok, \d+ warnings, 0 failed\n$/);
+    expect(answer.stdout).not.toMatch(/mount-propagation|mapper|\(node\)/);
+    expect([0, 2]).toContain(answer.code);
+  });
+
+  it('ends with 1 and a reason where nothing can be reached, within his time', async () => {
+    const file = path.join(site.directory, 'dead.yaml');
+    await site.writeClusters({ monitors: ['127.213.9.1'] }, {}, file);
+    const began = performance.now();
+    const answer = await doctor(...common(), '--clusters', file, '--json');
+    expect(performance.now() - began).toBeLessThan(15_000);
+    expect(answer.code).toBe(1);
+    const failed = report(answer).findings.filter(({ level }) => level === 'failed');
+    expect(failed.map(({ name }) => name)).toEqual([
+      ...['monitor dev/127.213.9.1', 'cluster dev (controller)', 'cluster dev (node)'],
+    ]);
+    expect(failed[0]!.says).toMatch(/v2 127.213.9.1:3300 refuses connections, v1 127.213.9.1:6789 refuses/);
+  });
+
+  it('ends with 1 for a directory of the kubelet that would show pods nothing', async () => {
+    const lonely = path.join(site.directory, 'lonely');
+    await mkdir(path.join(lonely, 'pods'), { recursive: true });
+    await run('mount', ['--bind', lonely, lonely], { deadline: soon() });
+    try {
+      await run('mount', ['--make-private', lonely], { deadline: soon() });
+      const answer = await doctor(...common(), '--kubelet-dir', lonely);
+      expect(answer.code).toBe(1);
+      expect(answer.stdout).toMatch(/^failed {3}mount-propagation .*Bidirectional/m);
+    } finally {
+      await run('umount', [lonely], { deadline: soon() });
+    }
+  });
+
+  it('names a clusters file that cannot be read, and an option that he does not know', async () => {
+    const missing = await doctor('--clusters', '/nowhere.yaml', '--services', 'controller', '--json');
+    expect(missing.code).toBe(1);
+    expect(report(missing).findings).toContainEqual(
+      expect.objectContaining({
+        name: 'clusters-file',
+        level: 'failed',
+        says: expect.stringMatching(/nowhere.yaml/) as string,
+      }),
+    );
+    const wrong = await doctor('--clutsers', '/x');
+    expect(wrong.code).toBe(1);
+    expect(wrong.stderr).toMatch(/BERTH_CONFIG_INVALID.*clutsers/);
+  });
+});
+
+describe('a driver', () => {
+  it('says at its start what is wrong, a line for each, and goes on', async () => {
+    const started = await site.driver('told', { arguments: ['--kubelet-dir', '/nowhere'] }).start();
+    const lines = async () =>
+      (await started.log())
+        .split('\n')
+        .filter((line) => line.startsWith('{'))
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const last = performance.now() + 15_000;
+    while (!(await lines()).some(({ msg }) => msg === 'preflight ended')) {
+      expect(performance.now()).toBeLessThan(last);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    const told = (await lines()).filter(({ check }) => check === 'mount-propagation');
+    expect(told).toHaveLength(1);
+    expect(told[0]!['msg']).toMatch(/^preflight: there is no kubelet at \/nowhere/);
+  });
+});
