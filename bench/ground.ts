@@ -8,7 +8,7 @@ import { stringify } from 'yaml';
 import { adminOf } from '../src/dev/ceph/admin.js';
 import { clusterUp, type Cluster } from '../src/dev/ceph/cluster.js';
 import { layoutOf } from '../src/dev/ceph/layout.js';
-import { startDriver, type Driver } from '../src/dev/driver.js';
+import { startDriver, type Driver, type DriverOptions } from '../src/dev/driver.js';
 import { ensurePackages } from '../src/dev/packages.js';
 import { say } from '../src/dev/say.js';
 import { writeSettings } from '../src/dev/settings.js';
@@ -21,14 +21,21 @@ import { leanClient, type LeanClient } from './lean-client.js';
 import type { Pace } from './pace.js';
 
 export const MiB = 2 ** 20;
-const NAMESPACES = ['c1', 'c8', 'c32', 'bare8', 'bare32', 'empty', 'full', 'memory', 'count'] as const;
+const NAMESPACES = ['c1', 'c8', 'c32', 'bare8', 'bare32', 'empty', 'full', 'memory', 'count', 'node'] as const;
 export type Namespace = (typeof NAMESPACES)[number];
+
+export interface Running {
+  readonly driver: Driver;
+  readonly client: LeanClient;
+  readonly socket: string;
+  readonly logFile: string;
+}
 
 export interface Ground {
   readonly directory: string;
   readonly cluster: Cluster;
   readonly clustersFile: string;
-  startDriver(name: string): Promise<{ readonly driver: Driver; readonly client: LeanClient }>;
+  startDriver(name: string, more?: Partial<DriverOptions>): Promise<Running>;
   bare(job: Omit<BareJob, 'access' | 'pool' | 'sizeBytes'>): Promise<Pace>;
   down(): Promise<void>;
 }
@@ -44,7 +51,8 @@ export async function lay(): Promise<Ground> {
     await admin.rbd(['namespace', 'create', `${pool}/${namespace}`], Deadline.after(30_000));
   const { keys } = await writeSettings(directory, cluster);
   const clustersFile = join(directory, 'bench.yaml');
-  const users = { controller: { id: cluster.users.controller.id, keyFile: join(keys, 'controller') } };
+  const user = (role: 'controller' | 'node') => ({ id: cluster.users[role].id, keyFile: join(keys, role) });
+  const users = { controller: user('controller'), node: user('node') };
   const config = {
     id: 'dev',
     monitors: cluster.monitors,
@@ -63,7 +71,7 @@ export async function lay(): Promise<Ground> {
     cluster,
     clustersFile,
     bare: (job) => bare({ ...job, access, pool, sizeBytes: 1024 * MiB }),
-    startDriver: async (name) => {
+    startDriver: async (name, more) => {
       const socket = join(directory, `${name}.sock`);
       const options = {
         socket,
@@ -72,9 +80,9 @@ export async function lay(): Promise<Ground> {
         stateDir: join(site.state, name),
         logFile: join(directory, `${name}.log`),
       };
-      const driver = await startDriver({ ...options, services: ['identity', 'controller'] });
+      const driver = await startDriver({ ...options, services: ['identity', 'controller'], ...more });
       await driver.ready(Deadline.after(30_000));
-      return { driver, client: leanClient(socket) };
+      return { driver, client: leanClient(socket), socket, logFile: options.logFile };
     },
     down: async () => {
       await takeDown(directory);

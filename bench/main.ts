@@ -6,14 +6,17 @@ import { figure, median, mib, ms, print, quantile, rate, times } from './figures
 import { create, lay, type Ground } from './ground.js';
 import type { LeanClient } from './lean-client.js';
 import { opsPerCreate } from './op-count.js';
+import { nodeCost } from './node-cost.js';
 import { atPace } from './pace.js';
 import { residentKiB } from './process-size.js';
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, node: { type: 'boolean', default: false } },
+});
 /** Fewer rounds and images for a look; the promises are about the full run. */
 const SCALE = values.quick
-  ? { images: 1_000, rounds: 1, creates: 300, warm: 500, starts: 3 }
-  : { images: 10_000, rounds: 5, creates: 500, warm: 3_000, starts: 7 };
+  ? { images: 1_000, rounds: 1, creates: 300, warm: 500, starts: 3, stages: 5 }
+  : { images: 10_000, rounds: 5, creates: 500, warm: 3_000, starts: 7, stages: 25 };
 
 async function throughput(ground: Ground, client: LeanClient): Promise<void> {
   print('\nCreateVolume with metadata, against bare librbd create through the same binding (rounds in turn)');
@@ -105,6 +108,7 @@ async function measure(ground: Ground): Promise<void> {
       .map((one) => one.toFixed(1))
       .join(' ')}; Ceph: one OSD on loopback`,
   );
+  if (values.node) return nodeCost(ground, SCALE.stages);
   print('\nRound trips');
   const ops = await opsPerCreate(ground);
   figure('OSD operations per CreateVolume with metadata', ops.toFixed(1), { text: 'at most 10', met: ops <= 10 });
@@ -118,6 +122,7 @@ async function measure(ground: Ground): Promise<void> {
   }
   await starts(ground);
   await weight(ground);
+  await nodeCost(ground, SCALE.stages);
 }
 
 await bench();

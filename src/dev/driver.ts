@@ -15,6 +15,8 @@ export interface DriverOptions {
   readonly nodeId: string;
   readonly stateDir: string;
   readonly services: readonly ('identity' | 'controller' | 'node')[];
+  /** Default: info. */
+  readonly logLevel?: 'info' | 'debug';
   readonly logFile: string;
   /** A program with arguments that runs the driver's command line in its own place, such as `nsenter`: its pid must stay. */
   readonly within?: readonly string[];
@@ -47,7 +49,7 @@ const argumentsOf = (options: DriverOptions): readonly string[] => [
   ...['--state-dir', options.stateDir],
   ...['--services', options.services.join(',')],
   ...['--mounter', 'auto'],
-  ...['--log-level', 'info'],
+  ...['--log-level', options.logLevel ?? 'info'],
 ];
 
 async function lastLines(file: string): Promise<string> {

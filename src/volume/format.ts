@@ -1,6 +1,6 @@
 /** From a mapped device to a filesystem that may be mounted: formatted by provenance, confirmed in the record, or refused. */
 import { randomUUID } from 'node:crypto';
-import { makeFilesystem, probe, repairBeforeMount } from '../host/filesystem.js';
+import { holdsFilesystem, makeFilesystem, probe, repairBeforeMount, type Content } from '../host/filesystem.js';
 import type { FilesystemType } from '../model/capability.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
@@ -17,7 +17,7 @@ export interface Preparation {
 }
 
 /**
- * Make the device mountable as `type`. FORMAT_REFUSED or FILESYSTEM_MISMATCH where it holds, or may hold, something else;
+ * Make the device mountable as `type`; true where the filesystem is new, so that it has the device's size and no errors. FORMAT_REFUSED or FILESYSTEM_MISMATCH where it holds, or may hold, something else;
  * PROBE_FAILED where that cannot be told. Nothing is written unless the image is ours, was never formatted and is empty.
  */
 export async function prepareFilesystem(
@@ -25,28 +25,39 @@ export async function prepareFilesystem(
   preparation: Preparation,
   operation: NodeOperation<'stage'>,
   deadline: Deadline,
-): Promise<void> {
+): Promise<boolean> {
   const { found, device, type, readOnly } = preparation;
   const { volume, head } = found;
   operation.step('probe');
-  const content = await probe(room.exec, device, deadline);
-  const decision = decideFormat(parseProvenance(head.metadata, volume), content, type, readOnly);
+  const provenance = parseProvenance(head.metadata, volume);
+  const content = await look(room, device, provenance, deadline);
+  const decision = decideFormat(provenance, content, type, readOnly);
   const recorded = head.metadata.get(FILESYSTEM_KEY);
   switch (decision.act) {
     case 'mount':
-      if (readOnly) return;
+      if (readOnly) return false;
       operation.step('repair');
       await repairBeforeMount(room.exec, device, type, deadline);
-      return;
+      return false;
     case 'format':
-      return format(room, preparation, recorded, operation, deadline);
+      await format(room, preparation, recorded, operation, deadline);
+      return true;
     case 'repeat':
       room.log.warn({ volume, device }, 'repeating an mkfs of ours that was cut short before the volume was ever used');
-      return mkfs(room, preparation, { uuid: decision.uuid, recorded, force: true }, operation, deadline);
+      await mkfs(room, preparation, { uuid: decision.uuid, recorded, force: true }, operation, deadline);
+      return true;
     case 'refuse':
       if (content.kind === 'filesystem') throw fail('FILESYSTEM_MISMATCH', { volume, have: content.type, want: type });
       throw fail('FORMAT_REFUSED', { volume, why: decision.why });
   }
+}
+
+/** The filesystem that the record names is recognized by its uuid; anything else is looked at thoroughly. */
+async function look(room: NodeRoom, device: string, provenance: Provenance, deadline: Deadline): Promise<Content> {
+  if (provenance.state === 'formatted' && (await holdsFilesystem(room.exec, device, provenance, deadline))) {
+    return { kind: 'filesystem', type: provenance.type, uuid: provenance.uuid };
+  }
+  return probe(room.exec, device, deadline);
 }
 
 async function format(
@@ -77,7 +88,7 @@ async function mkfs(
 ): Promise<void> {
   const { device, type, mkfsOptions } = preparation;
   operation.step('mkfs', `of ${type}`);
-  await makeFilesystem(room.exec, { device, type, uuid, options: mkfsOptions, force }, deadline);
+  await makeFilesystem(room.exec, { device, type, uuid, options: mkfsOptions, force, probed: true }, deadline);
   operation.step('record format end');
   await confirm(room, preparation, uuid, recorded, deadline);
 }

@@ -11,7 +11,7 @@ import type { Clusters } from '../rbd/clusters.js';
 import type { ImageLocation, Mapper, Mapping, MapperName, MounterChoice } from '../rbd/mapping/mapper.js';
 import type { RbdPort } from '../rbd/port.js';
 import type { Operation, Operations } from './operations.js';
-import type { NodeOperationName, NodeStep, NodeSteps } from './steps.js';
+import type { NodeSteps } from './steps.js';
 
 export interface NodeRoom {
   /** This node's id, as ControllerPublish will name it. */
@@ -33,7 +33,7 @@ export interface NodeRoom {
 }
 
 /** What a use case of the node says of itself while it runs. */
-export type NodeOperation<Op extends NodeOperationName> = Operation<NodeStep<Op>>;
+export type NodeOperation<Op extends keyof NodeSteps> = Operation<NodeSteps[Op][number]>;
 
 /** Time that an undo gets when its operation's own has run out, in ms. */
 export const UNDO_MS = 20_000;

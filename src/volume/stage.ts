@@ -1,5 +1,6 @@
 /** NodeStage: hold, map, format by provenance, mount. Undo, in this order: unmount, unmap, forget; what cannot be undone stays in the journal. */
 import { createHash } from 'node:crypto';
+import { deviceSizeBytes } from '../host/block-device.js';
 import { checkAbsolute, resolveTarget } from '../host/paths.js';
 import type { JournalEntry } from '../journal/entry.js';
 import { isReaderMode, type Capability, type FilesystemType } from '../model/capability.js';
@@ -191,7 +192,9 @@ async function mapAndMount(
   const asked = { image: found.at, fsid: entry.fsid, readOnly, features: found.head.features, options };
   const mapping = await mapAsAsked(mapper, asked, operation, deadline);
   operation.step('device size');
-  await mapper.resized(mapping, found.head.sizeBytes, deadline);
+  // An image that grew while it was mapped (by an earlier try) is news to the device; a fresh mapping has the size already.
+  if ((await deviceSizeBytes(mapping.device)) !== found.head.sizeBytes)
+    await mapper.resized(mapping, found.head.sizeBytes, deadline);
   const mapped: JournalEntry = { ...entry, mapping: { mapper: mapping.mapper, device: mapping.device, readOnly } };
   operation.step('write mapping');
   await room.journal.write(mapped);
@@ -230,12 +233,13 @@ async function mountDevice(
   const { readOnly, stagingPath, capability } = request;
   if (await isMountedFrom(stagingPath, device)) return;
   const mkfsOptions = words(record?.shape.mkfsOptions ?? '');
-  await prepareFilesystem(room, { found, device, type, readOnly, mkfsOptions }, operation, deadline);
-  if (!readOnly) await growIfSmaller(room, { device, type, mountedAt: undefined }, operation, deadline);
+  const isNew = await prepareFilesystem(room, { found, device, type, readOnly, mkfsOptions }, operation, deadline);
+  const mayGrow = !readOnly && !isNew;
+  if (mayGrow) await growIfSmaller(room, { device, type, mountedAt: undefined }, operation, deadline);
   operation.step('mount');
   const flags = capability.access.kind === 'mount' ? capability.access.mountFlags : [];
   await mountStaged(room, { device, stagingPath, type, flags, readOnly }, deadline);
-  if (!readOnly) await growIfSmaller(room, { device, type, mountedAt: stagingPath }, operation, deadline);
+  if (mayGrow) await growIfSmaller(room, { device, type, mountedAt: stagingPath }, operation, deadline);
 }
 
 /** Undo gets time of its own: its operation's deadline is most likely why we are here. */

@@ -19,6 +19,10 @@ export const NODE_STEPS = {
     ...['unmount unrecorded', 'unmap unrecorded', 'set journal aside'],
   ],
   expand: ['look', 'device size', 'grow filesystem'],
+} as const;
+
+/** What the node does of itself, when nobody asks. */
+export const RECONCILE_STEPS = {
   reconcile: [
     ...['read journal', 'look', 'write unstaging', 'unmount', 'unmap', 'remove target', 'write outcome'],
     ...['give holder record back', 'remove journal', 'reattach', 'drop'],
@@ -39,8 +43,9 @@ export const START = 'start';
 export const ANSWER = 'answer';
 
 export type StepTable = Readonly<Record<string, readonly string[]>>;
-export type NodeSteps = typeof NODE_STEPS;
+export type NodeSteps = typeof NODE_STEPS & typeof RECONCILE_STEPS;
 export type ControllerSteps = typeof CONTROLLER_STEPS;
-export type NodeOperationName = keyof NodeSteps;
+/** What an orchestrator may ask of a node. */
+export type NodeOperationName = keyof typeof NODE_STEPS;
 /** A step of the node's operation `Op`. */
 export type NodeStep<Op extends NodeOperationName> = NodeSteps[Op][number];

@@ -16,6 +16,8 @@ export interface NewFilesystem {
   readonly options: readonly string[];
   /** Only to repeat a mkfs of our own that did not end, known from the volume's record: then content is overwritten. */
   readonly force?: boolean;
+  /** The caller has just probed the device, alone with it, and found it empty: it is not read a second time. */
+  readonly probed?: boolean;
 }
 
 const MIB = 1024n * 1024n;
@@ -32,7 +34,7 @@ export const minimumSizeBytes = (type: FilesystemType): bigint => MINIMUM_BYTES[
  * COMMAND_FAILED, DEADLINE. After DEADLINE the device may hold half a filesystem.
  */
 export async function makeFilesystem(exec: Exec, wanted: NewFilesystem, deadline: Deadline): Promise<void> {
-  const { device, type, uuid, force = false } = wanted;
+  const { device, type, uuid, force = false, probed = false } = wanted;
   const options = parseMkfsOptions('mkfs options', type, wanted.options);
   const refuse = (why: string) => fail('FORMAT_REFUSED', { volume: device, why });
   const size = await deviceSizeBytes(device);
@@ -41,7 +43,7 @@ export async function makeFilesystem(exec: Exec, wanted: NewFilesystem, deadline
   const number = await deviceNumber(device);
   const mount = (await readMounts()).find((one) => one.device === number);
   if (mount !== undefined) throw refuse(`it is mounted at ${mount.target}`);
-  if (!force) {
+  if (!force && !probed) {
     const content = await probe(exec, device, deadline);
     if (content.kind !== 'empty') throw refuse(`it holds ${content.kind === 'other' ? content.what : content.type}`);
   }

@@ -29,16 +29,27 @@ export async function probe(exec: Exec, device: string, deadline: Deadline): Pro
   if (size === 0n) throw fail('PROBE_FAILED', { device, why: 'it has a size of 0 bytes' });
   // Drop what the page cache kept while something held the device open: another node may have written since.
   await ask(exec, device, 'blockdev', ['--flushbufs', device], [0], deadline);
-  const found = await askBlkid(exec, device, deadline);
-  if (found !== undefined) return found;
-  // blkid says "nothing found" of a device that gives I/O errors too (measured, 2.38), so every zero is read.
+  // Zeroes first: every signature that blkid knows is in these edges, and it says "nothing found" of a device that gives I/O
+  // errors too (measured, 2.38), so every zero is read in any case.
   const tail = size > EDGE_BYTES ? size - EDGE_BYTES : 0n;
-  for (const offset of new Set([0n, tail])) {
-    if (!(await isZero(exec, device, offset, size < EDGE_BYTES ? size : EDGE_BYTES, deadline))) {
-      return { kind: 'other', what: UNSIGNED_DATA };
-    }
-  }
-  return { kind: 'empty' };
+  const bytes = size < EDGE_BYTES ? size : EDGE_BYTES;
+  const edges = [...new Set([0n, tail])].map((offset) => isZero(exec, device, offset, bytes, deadline));
+  if (!(await Promise.all(edges)).includes(false)) return { kind: 'empty' };
+  return (await askBlkid(exec, device, [], deadline)) ?? { kind: 'other', what: UNSIGNED_DATA };
+}
+
+/**
+ * Is this very filesystem there? Some reads where {@link probe} takes dozens, each of which may go to the cluster; false says only
+ * that a probe has to tell. Errors as there.
+ */
+export async function holdsFilesystem(
+  exec: Exec,
+  device: string,
+  { type, uuid }: { readonly type: string; readonly uuid: string },
+  deadline: Deadline,
+): Promise<boolean> {
+  const found = await askBlkid(exec, device, ['--match-types', type], deadline);
+  return found?.kind === 'filesystem' && found.type === type && found.uuid.toLowerCase() === uuid.toLowerCase();
 }
 
 /** What blkid's `export` output means; undefined for no signature. */
@@ -54,9 +65,15 @@ export function parseBlkid(stdout: string): Content | undefined {
   return undefined;
 }
 
-async function askBlkid(exec: Exec, device: string, deadline: Deadline): Promise<Content | undefined> {
+async function askBlkid(
+  exec: Exec,
+  device: string,
+  flags: readonly string[],
+  deadline: Deadline,
+): Promise<Content | undefined> {
   const answers = [BLKID.found, BLKID.nothing, BLKID.ambivalent];
-  const result = await ask(exec, device, 'blkid', ['--probe', '--output', 'export', device], answers, deadline);
+  const args = ['--probe', '--output', 'export', ...flags, device];
+  const result = await ask(exec, device, 'blkid', args, answers, deadline);
   if (result.exitCode === BLKID.ambivalent) return { kind: 'other', what: 'several signatures at once' };
   // A device that cannot be opened is "nothing found" for the exit code as well; only the message differs.
   if (result.stderr !== '') throw fail('PROBE_FAILED', { device, why: result.stderr });

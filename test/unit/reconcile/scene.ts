@@ -59,7 +59,7 @@ export const mount = (at: string, device = '252:0', other: Partial<Mount> = {}):
   serial += 1;
   return {
     ...{ id: serial, parentId: 1, device, root: '/', target: at, options: ['rw'], fsType: 'ext4' },
-    ...{ source: '/dev/rbd0', superOptions: ['rw'] },
+    ...{ source: '/dev/rbd0', superOptions: ['rw'], propagation: [] },
     ...other,
   };
 };
