@@ -9,6 +9,7 @@ import { opsPerCreate } from './op-count.js';
 import { nodeCost } from './node-cost.js';
 import { atPace } from './pace.js';
 import { residentKiB } from './process-size.js';
+import { reconcileCost } from './reconcile.js';
 
 const { values } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, node: { type: 'boolean', default: false } },
@@ -123,6 +124,7 @@ async function measure(ground: Ground): Promise<void> {
   await starts(ground);
   await weight(ground);
   await nodeCost(ground, SCALE.stages);
+  await reconcileCost();
 }
 
 await bench();

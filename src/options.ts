@@ -38,8 +38,8 @@ export const USAGE = `berth: a CSI driver for Ceph RBD
   --mounter auto|krbd|nbd|loop         how to map where a volume leaves it open; loop is for development only
   --max-volumes-per-node N             below what the kernel can hold
   --kubelet-dir /var/lib/kubelet       where the kubelet keeps pods, plugins (BERTH_KUBELET_DIR)
-  --reconcile-interval 300             s between looks for what crashes left on this node, 0 for none
-  --leftover-age 600                   s that a leftover is left to the kubelet before it is cleared
+  --reconcile-interval 300             s between looks for what crashes left here, 0 for none (BERTH_RECONCILE_INTERVAL)
+  --leftover-age 600                   s that a leftover is left to the kubelet (BERTH_LEFTOVER_AGE)
   --log-level info
   --version, --help
 
@@ -55,6 +55,8 @@ const DEFAULTS = {
   'node-id': '',
   services: SERVICES.join(','),
   'kubelet-dir': '/var/lib/kubelet',
+  'reconcile-interval': '300',
+  'leftover-age': '600',
 } as const;
 const VARIABLES = {
   endpoint: 'CSI_ENDPOINT',
@@ -63,6 +65,8 @@ const VARIABLES = {
   'node-id': 'NODE_ID',
   services: 'BERTH_SERVICES',
   'kubelet-dir': 'BERTH_KUBELET_DIR',
+  'reconcile-interval': 'BERTH_RECONCILE_INTERVAL',
+  'leftover-age': 'BERTH_LEFTOVER_AGE',
 } as const;
 
 /** CONFIG_INVALID names the option. */
@@ -90,8 +94,8 @@ export function parseOptions(
         : count('max-volumes-per-node', values['max-volumes-per-node']),
     logLevel: known('log-level', values['log-level'] ?? 'info', LEVELS),
     kubeletDirectory: absolute('kubelet-dir', get('kubelet-dir')),
-    reconcileInterval: count('reconcile-interval', values['reconcile-interval'] ?? '300', 0),
-    leftoverAge: count('leftover-age', values['leftover-age'] ?? '600'),
+    reconcileInterval: count('reconcile-interval', get('reconcile-interval'), 0),
+    leftoverAge: count('leftover-age', get('leftover-age')),
   };
 }
 

@@ -34,8 +34,10 @@ export function decideAttach(record: HolderRecord | undefined, request: AttachRe
     return { kind: 'write', next: { version: 1, ...about, mode, access, readOnly, holders: [holder] } };
   }
   const difference = differs(record, request);
-  if (record.holders.some((one) => one.node === node)) {
-    if (difference === undefined) return { kind: 'held' };
+  const mine = record.holders.find((one) => one.node === node);
+  if (mine !== undefined) {
+    if (difference === undefined)
+      return mine.by === 'node' && by === 'controller' ? adopt(record, node) : { kind: 'held' };
     return { kind: 'refused', error: fail('PUBLISHED_OTHERWISE', { volume, path: `node ${node}`, what: difference }) };
   }
   // Two nodes only where both were promised company, and in the same way: a reader beside a writer sees torn blocks.
@@ -44,6 +46,13 @@ export function decideAttach(record: HolderRecord | undefined, request: AttachRe
   }
   const [first] = record.holders;
   return { kind: 'refused', error: fail('VOLUME_HELD', { volume, holder: first.node, since: first.since }) };
+}
+
+/** What the node took itself becomes the attach's: the node must not give that back any more when it unstages. */
+function adopt(record: HolderRecord, node: string): AttachDecision {
+  const [first, ...rest] = record.holders;
+  const granted = (one: Holder): Holder => (one.node === node ? { ...one, by: 'controller' } : one);
+  return { kind: 'write', next: { ...record, holders: [granted(first), ...rest.map(granted)] } };
 }
 
 /** How a node that stages would go beyond what its attach was granted; undefined where it does not. Less is always fine. */

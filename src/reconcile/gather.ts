@@ -9,7 +9,7 @@ import { imageOf, imageSpec } from '../model/volume-id.js';
 import { readAttribute, readEntries } from '../rbd/mapping/attribute.js';
 import { locationName } from '../rbd/mapping/location-name.js';
 import type { Mapper, Mapping, MapperName } from '../rbd/mapping/mapper.js';
-import { KERNEL_ROOTS } from '../rbd/mapping/roots.js';
+import { KERNEL_ROOTS, type KernelRoots } from '../rbd/mapping/roots.js';
 import type { NodeRoom } from '../volume/node-room.js';
 import type { Facts, OurPlace, SeenMapping } from './facts.js';
 import { readKubelet } from './kubelet.js';
@@ -19,11 +19,13 @@ export interface GatherOptions {
   /** Our name in the kubelet's data files. */
   readonly driver: string;
   readonly ageMs: number;
+  readonly roots?: KernelRoots;
 }
 
 export class Gatherer {
   readonly #room: NodeRoom;
   readonly #options: GatherOptions;
+  readonly #roots: KernelRoots;
   /** Of the monotonic clock: a wall clock that jumps makes nothing look old. */
   readonly #started = performance.now();
   /** When a mapping was first seen, by device and image. */
@@ -32,6 +34,7 @@ export class Gatherer {
   constructor(room: NodeRoom, options: GatherOptions) {
     this.#room = room;
     this.#options = options;
+    this.#roots = options.roots ?? KERNEL_ROOTS;
   }
 
   /** DEADLINE where one of the reads hangs; errors of the journal's directory. */
@@ -42,14 +45,14 @@ export class Gatherer {
     const { mappings: listed, blind } = await this.#mappings(now, deadline);
     const { entries, unreadable } = await bounded(journal.all(), 'reading the journal', deadline);
     const mappings = await this.#stillThere(listed, entries, now, deadline);
-    const mounts = await bounded(readMounts(), 'reading the mount table', deadline);
+    const mounts = await bounded(readMounts(`${this.#roots.proc}/self/mountinfo`), 'reading the mount table', deadline);
     const scan = readKubelet(kubeletDirectory, driver, mounts);
     const kubelet = await bounded(scan, `reading ${kubeletDirectory}`, deadline).catch((error: unknown) => {
       const incomplete = error instanceof Error ? error.message : 'unreadable';
       return { root: kubeletDirectory, volumes: [], unclear: [], incomplete };
     });
     return {
-      ...{ now, quietFrom: now - Math.min(performance.now() - this.#started, await uptimeMs()), ageMs },
+      ...{ now, quietFrom: now - Math.min(performance.now() - this.#started, await uptimeMs(this.#roots.proc)), ageMs },
       ...{ entries, unreadable, mappings, blind, mounts, kubelet, places: await this.#places() },
       isRunning: (volume) => operations.isRunning(volume),
     };
@@ -87,7 +90,7 @@ export class Gatherer {
   }
 
   async #look(mapper: Mapper, mapping: Mapping, now: number): Promise<SeenMapping> {
-    const directory = `${KERNEL_ROOTS.sys}/class/block/${path.basename(mapping.device)}`;
+    const directory = `${this.#roots.sys}/class/block/${path.basename(mapping.device)}`;
     return {
       mapping,
       number: await readAttribute(`${directory}/dev`),
@@ -114,7 +117,7 @@ export class Gatherer {
 
 const keyOf = ({ device, location }: Mapping): string => `${device} ${locationName(location)}`;
 
-async function uptimeMs(): Promise<number> {
-  const [seconds = '0'] = (await readFile(`${KERNEL_ROOTS.proc}/uptime`, 'utf8')).split(' ');
+async function uptimeMs(procRoot: string): Promise<number> {
+  const [seconds = '0'] = (await readFile(`${procRoot}/uptime`, 'utf8')).split(' ');
   return Number(seconds) * 1000;
 }

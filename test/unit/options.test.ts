@@ -36,8 +36,9 @@ describe('options', () => {
     const env = {
       ...{ CSI_ENDPOINT: 'unix:///env', BERTH_CLUSTERS: '/env/c', NODE_ID: 'env', BERTH_STATE_DIR: '/env/s' },
       ...{ BERTH_SERVICES: 'identity, controller', BERTH_KUBELET_DIR: '/env/k' },
+      ...{ BERTH_RECONCILE_INTERVAL: '3', BERTH_LEFTOVER_AGE: '4' },
     };
-    const paths = { stateDirectory: '/env/s', kubeletDirectory: '/env/k' };
+    const paths = { stateDirectory: '/env/s', kubeletDirectory: '/env/k', reconcileInterval: 3, leftoverAge: 4 };
     const all = { endpoint: 'unix:///env', clusters: '/env/c', nodeId: 'env', ...paths };
     expect(parse([], env)).toMatchObject({ ...all, services: ['identity', 'controller'] });
     expect(parse(['--node-id', 'arg', '--services', 'node'], env)).toMatchObject({
@@ -103,6 +104,7 @@ describe('options', () => {
 
   it('are all in the usage', () => {
     const known = ['endpoint', 'clusters', 'node-id', 'state-dir', 'services', 'mounter', 'max-volumes-per-node'];
-    for (const name of [...known, 'log-level', 'version', 'help']) expect(USAGE).toContain(`--${name}`);
+    const slow = ['kubelet-dir', 'reconcile-interval', 'leftover-age'];
+    for (const name of [...known, ...slow, 'log-level', 'version', 'help']) expect(USAGE).toContain(`--${name}`);
   });
 });

@@ -201,13 +201,29 @@ describe('hold, by a node that stages', () => {
 describe('release', () => {
   it('gives back what the node took itself', async () => {
     await holders.hold(at, await head(), ask('a', { by: 'node' }), deadline);
-    await holders.release(at, await head(), 'c/p/i', 'a', deadline);
-    expect(nodes()).toEqual([]);
+    await holders.release(at, await head(), 'v', 'a', deadline);
+    expect(record()).toBeUndefined();
   });
 
-  it('leaves alone what the attach granted, and other nodes', async () => {
+  it('leaves what an attach has granted the node', async () => {
     await holders.attach(at, await head(), ask('a'), deadline);
-    for (const node of ['a', 'b']) await holders.release(at, await head(), 'c/p/i', node, deadline);
+    for (const node of ['a', 'b']) await holders.release(at, await head(), 'v', node, deadline);
+    expect(nodes()).toEqual(['a']);
+  });
+
+  it('leaves what an attach has adopted from the node', async () => {
+    await holders.hold(at, await head(), ask('a', { by: 'node' }), deadline);
+    await holders.attach(at, await head(), ask('a'), deadline);
+    await holders.release(at, await head(), 'v', 'a', deadline);
+    expect(record()?.holders).toEqual([{ node: 'a', since: '2026-01-01T00:00:00.000Z', by: 'controller' }]);
+  });
+
+  it('leaves what an attach grants the node at the same moment', async () => {
+    await holders.hold(at, await head(), ask('a', { by: 'node' }), deadline);
+    const seen = await head();
+    await holders.detach(at, await head(), 'v', 'a', deadline);
+    await holders.attach(at, await head(), ask('a'), deadline);
+    await holders.release(at, seen, 'v', 'a', deadline);
     expect(nodes()).toEqual(['a']);
   });
 });
