@@ -50,12 +50,18 @@ export type Holder = 'controller' | 'node' | undefined;
 
 /** The node that a subject is on. */
 export interface Ground {
+  /** What the running driver is to end itself at. */
+  readonly armed: string | undefined;
+  /** A new volume, its handle ends with `name`. */
+  subject(kind: Kind, name: string): Promise<Subject>;
   /** End the driver as kill -9 does and start it again, to end itself at `point` (BERTH_CRASH_AT) where one is given. */
   restart(point?: string, env?: Readonly<Record<string, string>>): Promise<void>;
   /** Make the call, which must end with the driver's own death; it is not started again. */
   dies(call: () => Promise<unknown>): Promise<void>;
   /** Only while no driver runs. */
   loseJournal(): Promise<void>;
+  /** But for what was set aside. */
+  journalFiles(): Promise<readonly string[]>;
   /** Every entry becomes a file of zero bytes, as a power loss leaves it. */
   damageJournal(): Promise<void>;
   /** For the driver's PATH: a directory whose mount refuses to bind. */

@@ -7,6 +7,7 @@ import { status, type ServiceError } from '@grpc/grpc-js';
 import type { ControllerExpandVolumeResponse__Output } from '../../../src/csi/gen/csi/v1/ControllerExpandVolumeResponse.js';
 import type { ControllerPublishVolumeResponse__Output } from '../../../src/csi/gen/csi/v1/ControllerPublishVolumeResponse.js';
 import type { CreateVolumeResponse__Output } from '../../../src/csi/gen/csi/v1/CreateVolumeResponse.js';
+import type { NodeStageVolumeRequest } from '../../../src/csi/gen/csi/v1/NodeStageVolumeRequest.js';
 import type { NodeGetVolumeStatsResponse__Output } from '../../../src/csi/gen/csi/v1/NodeGetVolumeStatsResponse.js';
 import type { NodeExpandVolumeResponse__Output } from '../../../src/csi/gen/csi/v1/NodeExpandVolumeResponse.js';
 import type { VolumeCapability } from '../../../src/csi/gen/csi/v1/VolumeCapability.js';
@@ -48,15 +49,16 @@ export class Volume {
     this.#context = context;
   }
 
-  /** CreateVolume with a name of its own. */
+  /** CreateVolume, with a name of its own where none is given. */
   static async create(
     node: Node,
     capability: VolumeCapability,
     sizeBytes: number,
     parameters: object,
+    name = `vm-${randomBytes(4).toString('hex')}`,
   ): Promise<Volume> {
     const request = {
-      name: `vm-${randomBytes(4).toString('hex')}`,
+      name,
       volumeCapabilities: [capability],
       parameters: { ...PARAMETERS, ...parameters },
       capacityRange: { requiredBytes: sizeBytes },
@@ -83,9 +85,9 @@ export class Volume {
   }
 
   /** @param ms the caller's patience, as for the others below */
-  async stage(ms?: number): Promise<void> {
+  async stage(ms?: number, other: Partial<NodeStageVolumeRequest> = {}): Promise<void> {
     await mkdir(this.staging, { recursive: true });
-    const request = { ...this.#onNode('node'), stagingTargetPath: this.staging };
+    const request = { ...this.#onNode('node'), stagingTargetPath: this.staging, ...other };
     await ask((done) => this.#node.client.node.NodeStageVolume(request, inTime(ms), done));
   }
 
@@ -107,12 +109,23 @@ export class Volume {
 
   /** Both halves; NodeExpandVolume comes without secrets, as Kubernetes sends it. The bytes that the node answers. */
   async expand(requiredBytes: number, pod = 'pod'): Promise<number> {
+    await this.expandImage(requiredBytes);
+    return this.expandHere(requiredBytes, pod);
+  }
+
+  /** ControllerExpandVolume, which has to ask for the node's half. */
+  async expandImage(requiredBytes: number): Promise<void> {
     const range = { volumeId: this.id, capacityRange: { requiredBytes }, volumeCapability: this.#capability };
     const { nodeExpansionRequired } = await ask<ControllerExpandVolumeResponse__Output>((done) => {
       const request = { ...range, secrets: secretsOf('controller') };
       this.#node.client.controller.ControllerExpandVolume(request, inTime(), done);
     });
     if (!nodeExpansionRequired) throw new Error('the node was not asked to expand');
+  }
+
+  /** NodeExpandVolume. */
+  async expandHere(requiredBytes: number, pod = 'pod'): Promise<number> {
+    const range = { volumeId: this.id, capacityRange: { requiredBytes }, volumeCapability: this.#capability };
     const request = { ...range, volumePath: this.target(pod), stagingTargetPath: this.staging };
     const { capacityBytes } = await ask<NodeExpandVolumeResponse__Output>((done) =>
       this.#node.client.node.NodeExpandVolume(request, inTime(), done),
