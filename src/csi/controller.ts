@@ -23,6 +23,8 @@ const CAPABILITIES: readonly _csi_v1_ControllerServiceCapability_RPC_Type[] = [
   'LIST_VOLUMES',
   'LIST_VOLUMES_PUBLISHED_NODES',
   'GET_VOLUME',
+  // Gone in CSI 1.13, which has calls of its own for it.
+  'VOLUME_CONDITION',
   'GET_CAPACITY',
   'EXPAND_VOLUME',
   'SINGLE_NODE_MULTI_WRITER',
@@ -140,9 +142,9 @@ async function whyNotConfirmed(
   }
 }
 
-const entry = ({ volume, sizeBytes, publishedNodes }: SeenVolume) => ({
+const entry = ({ volume, sizeBytes, publishedNodes, condition }: SeenVolume) => ({
   volume: { volumeId: volume, capacityBytes: String(sizeBytes), volumeContext: {} },
-  status: { publishedNodeIds: [...publishedNodes] },
+  status: { publishedNodeIds: [...publishedNodes], volumeCondition: condition },
 });
 
 function refuseUnsupported({ mutableParameters, volumeContentSource: source }: CreateVolumeRequest__Output): void {

@@ -1,7 +1,8 @@
 /** The Node service: each method reads its request, calls one use case and shapes the answer. */
 import { fail } from '../model/errors.js';
+import { NodeHealth, type VolumeUsage } from '../volume/health.js';
 import { nodeLimit, type NodeRoom } from '../volume/node-room.js';
-import { expandOnNode, volumeUsage, type VolumeUsage } from '../volume/on-node.js';
+import { expandOnNode } from '../volume/on-node.js';
 import { publishVolume } from '../volume/publish.js';
 import { stageVolume } from '../volume/stage.js';
 import { unpublishVolume } from '../volume/unpublish.js';
@@ -16,6 +17,8 @@ const CAPABILITIES: readonly _csi_v1_NodeServiceCapability_RPC_Type[] = [
   'STAGE_UNSTAGE_VOLUME',
   'GET_VOLUME_STATS',
   'EXPAND_VOLUME',
+  // Gone in CSI 1.13, which has calls of its own for it.
+  'VOLUME_CONDITION',
   'SINGLE_NODE_MULTI_WRITER',
 ];
 
@@ -66,6 +69,7 @@ function publishing(room: NodeRoom): NodeService {
 }
 
 function looking(room: NodeRoom): NodeService {
+  const health = new NodeHealth(room);
   return {
     NodeGetCapabilities: () => Promise.resolve({ capabilities: CAPABILITIES.map((type) => ({ rpc: { type } })) }),
 
@@ -75,7 +79,8 @@ function looking(room: NodeRoom): NodeService {
 
     async NodeGetVolumeStats({ volumeId: volume, volumePath }, { deadline }) {
       require({ volume_id: volume, volume_path: volumePath });
-      return { usage: wireUsage(await volumeUsage(room, volume, volumePath, deadline)) };
+      const { usage, condition } = await health.look(volume, volumePath, deadline);
+      return { usage: usage === undefined ? [] : wireUsage(usage), volumeCondition: condition };
     },
 
     async NodeExpandVolume(request, { deadline }) {

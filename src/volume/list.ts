@@ -4,6 +4,7 @@ import { fail } from '../model/errors.js';
 import { formatVolumeId, parseVolumeId } from '../model/volume-id.js';
 import type { ImageHead, PoolRef } from '../rbd/port.js';
 import { HOLDER_KEY, parseHolderRecord } from '../attachment/record.js';
+import { conditionOfRecords } from './condition.js';
 import type { SeenVolume } from './look.js';
 import { parseVolumeRecord } from './record.js';
 import type { ControllerRoom } from './room.js';
@@ -79,7 +80,7 @@ function see(place: PoolRef, image: string, head: ImageHead): SeenVolume | undef
   } catch {
     // One unreadable record must not hide every other volume; attach and delete will say what is wrong with it.
   }
-  return { volume, sizeBytes: head.sizeBytes, publishedNodes };
+  return { volume, sizeBytes: head.sizeBytes, publishedNodes, condition: conditionOfRecords(head, volume) };
 }
 
 /** A record that cannot be read is still ours: hiding its volume would hide what is wrong with it. */

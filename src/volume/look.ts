@@ -6,6 +6,7 @@ import { fail } from '../model/errors.js';
 import { formatVolumeId } from '../model/volume-id.js';
 import type { ImageHead, PoolRef } from '../rbd/port.js';
 import { checkCapabilities, whyNotCapability } from './capability-rules.js';
+import { conditionOf, type Condition } from './condition.js';
 import { parseParameters } from './parameters.js';
 import { parseProvenance } from './provenance.js';
 import { differsFrom, parseVolumeRecord, shapeOf } from './record.js';
@@ -15,17 +16,23 @@ export interface SeenVolume {
   readonly volume: string;
   readonly sizeBytes: bigint;
   readonly publishedNodes: readonly string[];
+  readonly condition: Condition;
 }
 
-const seen = (volume: string, head: ImageHead): SeenVolume => ({
-  volume,
-  sizeBytes: head.sizeBytes,
-  publishedNodes: parseHolderRecord(head.metadata.get(HOLDER_KEY), volume)?.holders.map((one) => one.node) ?? [],
-});
-
+/** Also looks who has it open, which opens the image for a moment. */
 export async function getVolume(room: ControllerRoom, volume: string, deadline: Deadline): Promise<SeenVolume> {
-  const { head } = await mustFindVolume(room, volume, 'controller', undefined, deadline);
-  return seen(volume, head);
+  const { head, at } = await mustFindVolume(room, volume, 'controller', undefined, deadline);
+  const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
+  const [{ watchers }, { instance }] = await Promise.all([
+    room.rbd.inspect(at, deadline),
+    room.rbd.identify(at.access, deadline),
+  ]);
+  return {
+    volume,
+    sizeBytes: head.sizeBytes,
+    publishedNodes: record?.holders.map((one) => one.node) ?? [],
+    condition: conditionOf(record, watchers, instance),
+  };
 }
 
 /** Bytes that can still be written: in the pool that the parameters name, or in all of ours. */

@@ -1,8 +1,7 @@
-/** What the node can say of, and do to, a volume where it is: usage and growth. */
+/** What the node can do to a volume where it is: growth. */
 import { deviceSizeBytes } from '../host/block-device.js';
 import { mountAt } from '../host/mountinfo.js';
 import { isAbsolutePath, resolveTarget } from '../host/paths.js';
-import { filesystemUsage, type FilesystemUsage } from '../host/usage.js';
 import type { JournalEntry } from '../journal/entry.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
@@ -28,22 +27,6 @@ async function presentAt(room: NodeRoom, volume: string, path: string, deadline:
   const isBlockStaging = entry.access === 'block' && resolved === entry.stagingPath;
   if (mapping === undefined || (!isBlockStaging && (await mountAt(resolved)) === undefined)) throw nowhere;
   return { entry, mapping };
-}
-
-export type VolumeUsage =
-  | { readonly kind: 'block'; readonly totalBytes: bigint }
-  | ({ readonly kind: 'mount' } & FilesystemUsage);
-
-/** NodeGetVolumeStats; a dead filesystem answers DEADLINE and does not hang its caller. */
-export async function volumeUsage(
-  room: NodeRoom,
-  volume: string,
-  path: string,
-  deadline: Deadline,
-): Promise<VolumeUsage> {
-  const { entry, mapping } = await presentAt(room, volume, path, deadline);
-  if (entry.access === 'block') return { kind: 'block', totalBytes: await deviceSizeBytes(mapping.device) };
-  return { kind: 'mount', ...(await filesystemUsage(path, deadline)) };
 }
 
 export interface ExpandOnNode {

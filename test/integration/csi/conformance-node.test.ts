@@ -37,7 +37,13 @@ describe('what the node says of itself', () => {
 
   it('offers exactly what works', async () => {
     const { capabilities } = await driver.node.NodeGetCapabilities({});
-    const all = ['EXPAND_VOLUME', 'GET_VOLUME_STATS', 'SINGLE_NODE_MULTI_WRITER', 'STAGE_UNSTAGE_VOLUME'];
+    const all = [
+      'EXPAND_VOLUME',
+      'GET_VOLUME_STATS',
+      'SINGLE_NODE_MULTI_WRITER',
+      'STAGE_UNSTAGE_VOLUME',
+      'VOLUME_CONDITION',
+    ];
     expect(capabilities.map(({ rpc }) => rpc?.type).sort()).toEqual(all);
   });
 

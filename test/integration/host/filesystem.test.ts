@@ -16,7 +16,7 @@ import {
 } from '../../../src/host/filesystem.js';
 import { refreshLoop } from '../../../src/host/loop.js';
 import { mountFilesystem, unmount } from '../../../src/host/mount.js';
-import { filesystemUsage } from '../../../src/host/usage.js';
+import { UsageReader } from '../../../src/host/usage.js';
 import { hasCapability, MIB, scratchDevice, soon, writeAt, type Scratch } from './scratch.js';
 
 const UUID = '0b2b9a3e-95b1-4c7e-8f27-1d9d6f7c6c05';
@@ -168,10 +168,10 @@ describe('growth of xfs', () => {
     const { device, target } = scratch;
     await make(device, 'xfs');
     await mount(scratch, 'xfs');
-    const before = (await filesystemUsage(target, soon())).bytes.total;
+    const before = (await new UsageReader(run).read(target, 'scratch', soon())).bytes.total;
     await enlarge(scratch, 2 * SIZE.xfs);
     for (let n = 0; n < 2; n += 1) await growOnline(run, { device, type: 'xfs', mountPoint: target }, soon());
-    const after = (await filesystemUsage(target, soon())).bytes.total;
+    const after = (await new UsageReader(run).read(target, 'scratch', soon())).bytes.total;
     expect(Number(after - before)).toBeGreaterThan(0.9 * SIZE.xfs);
     await unmount(run, target, soon());
     expect(await filesystemSize(device, 'xfs')).toBe(await deviceSizeBytes(device));

@@ -6,7 +6,7 @@ import { run } from '../../../src/host/exec.js';
 import { makeFilesystem } from '../../../src/host/filesystem.js';
 import { bindMount, mountFilesystem, unmount } from '../../../src/host/mount.js';
 import { mountAt, readMounts } from '../../../src/host/mountinfo.js';
-import { filesystemUsage } from '../../../src/host/usage.js';
+import { UsageReader } from '../../../src/host/usage.js';
 import { MIB, scratchDevice, scratchDirectory, soon } from './scratch.js';
 
 const UUID = '0b2b9a3e-95b1-4c7e-8f27-1d9d6f7c6c03';
@@ -31,7 +31,7 @@ describe('mountFilesystem', () => {
     const mount = await mountAt(target);
     expect(mount).toMatchObject({ source: device, fsType: 'ext4', root: '/' });
     expect(mount?.options).toContain('noatime');
-    const { bytes } = await filesystemUsage(target, soon());
+    const { bytes } = await new UsageReader(run).read(target, 'scratch', soon());
     expect(Number(bytes.total)).toBeGreaterThan(20 * MIB);
     expect(Number(bytes.total)).toBeLessThan(32 * MIB);
   });

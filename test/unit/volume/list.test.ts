@@ -94,10 +94,14 @@ describe('listing', () => {
     const record = { version: 1, mode: 'SINGLE_NODE_WRITER', access: 'block', readOnly: false, holders };
     room.image('a')!.metadata.set(HOLDER_KEY, JSON.stringify(record));
     room.image('b')!.metadata.set(HOLDER_KEY, '{"version":2}');
-    expect((await list(0)).volumes).toEqual([
-      { volume: 'c1/rbd/a', sizeBytes: GiB, publishedNodes: ['n1'] },
-      { volume: 'c1/rbd/b', sizeBytes: GiB, publishedNodes: [] },
-    ]);
+    const [a, b] = (await list(0)).volumes;
+    expect(a).toMatchObject({
+      volume: 'c1/rbd/a',
+      sizeBytes: GiB,
+      publishedNodes: ['n1'],
+      condition: { abnormal: false },
+    });
+    expect(b).toMatchObject({ volume: 'c1/rbd/b', sizeBytes: GiB, publishedNodes: [], condition: { abnormal: true } });
   });
 
   it('leaves out a copy under a name that no handle can carry, and does not fail for it', async () => {

@@ -76,7 +76,12 @@ describe('validating', () => {
 
 describe('getting a volume', () => {
   it('shows its size and holders as they are now', async () => {
-    expect(await getVolume(room, volume, soon())).toEqual({ volume, sizeBytes: GiB, publishedNodes: [] });
+    expect(await getVolume(room, volume, soon())).toEqual({
+      ...{ volume, sizeBytes: GiB, publishedNodes: [] },
+      condition: { abnormal: false, message: 'attached to no node, open nowhere' },
+    });
+    room.image('berth-v')!.watchers.push({ address: '10.0.0.9:0/7', client: 7n });
+    expect((await getVolume(room, volume, soon())).condition).toMatchObject({ abnormal: true });
     room.image('berth-v')!.metadata.set(HOLDER_KEY, '{"version":2}');
     await expect(getVolume(room, volume, soon())).rejects.toMatchObject({ code: 'RECORD_UNREADABLE' });
   });
