@@ -35,8 +35,16 @@ const SYS = '/sys';
 export async function preflight(premises: Premises): Promise<readonly Finding[]> {
   const isNode = premises.roles.includes('node');
   const machine = isNode ? lookAtNode(premises) : lookAtClock(premises.exec);
-  const mappers = isNode ? checkMappers({ ...premises, choice: premises.mounter, sysRoot: SYS }) : [];
+  const mappers = isNode ? lookAtMappers(premises) : [];
   return (await Promise.all([machine, mappers, lookAtClusters(premises)])).flat();
+}
+
+async function lookAtMappers(premises: Premises): Promise<readonly Finding[]> {
+  try {
+    return await checkMappers({ ...premises, choice: premises.mounter, sysRoot: SYS });
+  } catch (error) {
+    return [{ name: 'mapper', level: 'warning', says: `could not be determined: ${messageOf(error)}` }];
+  }
 }
 
 async function lookAtClusters(premises: Premises): Promise<readonly Finding[]> {
