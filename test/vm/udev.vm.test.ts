@@ -1,6 +1,6 @@
 /** Nobody on the node is waited for: without udevd, with its directory hidden, from another network namespace. */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import { run } from '../../src/host/exec.js';
 import { get, put, soon } from './inside/disk.js';
 import { forget, startNode, type Node } from './inside/driver.js';
@@ -10,9 +10,9 @@ import { session } from './inside/session.js';
 import { withoutUdevd } from './inside/udevd.js';
 import { mount, Volume } from './inside/volume.js';
 
-/** A generous multiple of the same steps with udevd, plus this, ms: other work on the machine is not what is measured. */
+/** A generous multiple of the same steps with udevd, plus this, ms: what waits for udev waits for ever, and the machine may be busy. */
 const FACTOR = 3;
-const NOISE_MS = 10_000;
+const NOISE_MS = 30_000;
 
 interface Took {
   readonly stage: number;
@@ -81,35 +81,44 @@ async function drive(name: string, within: readonly string[], job: (node: Node) 
 }
 
 describe('a driver that nobody tells of devices', () => {
-  const mounters = ['krbd', 'nbd'] as const;
-  const usual: Record<string, Took> = {};
-  let plain: Node;
+  const usual = new Map<string, Took>();
 
-  const asUsual = async (node: Node, mounter: string): Promise<void> =>
-    assertUsual(await comeAndGo(node, mounter), usual[mounter]!);
+  async function asUsual(node: Node, mounter: string, test: TestContext): Promise<void> {
+    const took = await comeAndGo(node, mounter);
+    test.diagnostic(`stage ${Math.round(took.stage)} ms, unstage ${Math.round(took.unstage)} ms`);
+    const compared = usual.get(mounter);
+    if (compared === undefined) usual.set(mounter, took);
+    else assertUsual(took, compared);
+  }
 
-  before(async () => {
-    plain = await startNode('plain');
-    for (const mounter of mounters) usual[mounter] = await comeAndGo(plain, mounter);
+  after(nothingIsLeft);
+
+  // One driver at a time: two of them on an emulated processor are slow to start.
+  describe('in the namespaces of the host', () => {
+    let node: Node;
+
+    before(async () => {
+      node = await startNode('plain');
+    });
+    after(async () => {
+      await node.stop();
+      await forget(node);
+    });
+
+    for (const mounter of ['krbd', 'nbd']) {
+      it(`takes some time to stage and unstage by ${mounter} with udevd`, (test) => asUsual(node, mounter, test));
+
+      it(`takes no longer by ${mounter} without udevd`, (test) => withoutUdevd(() => asUsual(node, mounter, test)));
+    }
   });
-  after(async () => {
-    await plain.stop();
-    await nothingIsLeft();
-    await forget(plain);
-  });
 
-  it('stages and unstages in the usual time without udevd', () =>
-    withoutUdevd(async () => {
-      for (const mounter of mounters) await asUsual(plain, mounter);
-    }));
-
-  it('stages and unstages in the usual time where /run/udev is hidden from it', () =>
-    drive('hidden', HIDDEN, (node) => asUsual(node, 'krbd')));
+  it('takes no longer where /run/udev is hidden from it', (test) =>
+    drive('hidden', HIDDEN, (node) => asUsual(node, 'krbd', test)));
 
   // Somebody's own machine has no second address in the network of the cluster.
-  it('stages and unstages in the usual time from another network namespace', { skip: !session.guest }, async () => {
+  it('takes no longer from another network namespace', { skip: !session.guest }, async (test) => {
     const within = await makeNetwork();
-    await drive('elsewhere', within, (node) => asUsual(node, 'krbd'));
+    await drive('elsewhere', within, (node) => asUsual(node, 'krbd', test));
     await run('ip', ['netns', 'delete', NETWORK], { deadline: soon() });
   });
 });
