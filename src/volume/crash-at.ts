@@ -19,7 +19,7 @@ export function crashAt(
   die: () => void = () => process.kill(process.pid, 'SIGKILL'),
 ): (at: EnteredStep) => void {
   const [, op = '', step = '', volume = '', ms] = /^(\w+):([^@+]+)(?:@([^+]+))?(?:\+(\d+))?$/.exec(text) ?? [];
-  const known = op in NODE_STEPS && crashSteps(op as keyof typeof NODE_STEPS).includes(step);
+  const known = Object.hasOwn(NODE_STEPS, op) && crashSteps(op as keyof typeof NODE_STEPS).includes(step);
   if (!known) {
     const operations = Object.keys(NODE_STEPS satisfies StepTable).join(', ');
     throw fail('CONFIG_INVALID', { file: CRASH_AT, why: `"${text}" is not ${FORM}; operations: ${operations}` });

@@ -1,5 +1,7 @@
 /** One operation a volume: joins, refusals, deadlines, and never a key that stays behind. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { runningChildren } from '../../../src/host/children.js';
+import { run } from '../../../src/host/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { fail } from '../../../src/model/errors.js';
 import { Operations, type LateEnd, type Operation } from '../../../src/volume/operations.js';
@@ -223,5 +225,66 @@ describe('a failure', () => {
     first.breakOff(new Error('nobody listens'));
     await new Promise((resolve) => setImmediate(resolve));
     expect(operations.size).toBe(0);
+  });
+});
+
+describe('a child of an operation', () => {
+  const CHILD = /sleep 30 \(pid \d+, \d+ ms, state S\)/;
+  const kill = (): void => runningChildren().forEach(({ pid }) => process.kill(pid, 'SIGKILL'));
+  afterEach(kill);
+
+  it('is named, with its pid and state, to another request and to a caller whose time is over', async () => {
+    const operations = new Operations();
+    const body = (operation: Operation, deadline: Deadline) => {
+      operation.step('mkfs', 'of ext4');
+      return run('sleep', ['30'], { deadline });
+    };
+    const hurried = operations.run('v', attach, Deadline.after(300), body);
+    const other = { op: 'detach', fingerprint: '' };
+    await expect.poll(runningChildren).toHaveLength(1);
+    const refused = operations.run('v', other, soon(), () => Promise.resolve());
+    await expect(refused).rejects.toThrow(new RegExp(`attach is running .* at step mkfs of ext4.*${CHILD.source}`));
+    await expect(hurried).rejects.toThrow(new RegExp(`attach of v .*waiting for ${CHILD.source}, did not end in`));
+    kill();
+    await expect.poll(() => operations.size).toBe(0);
+  });
+
+  it('is not laid at the door of another volume’s operation', async () => {
+    const operations = new Operations();
+    const one = operations.run('v', attach, soon(), (_, deadline) => run('sleep', ['30'], { deadline }));
+    const held1 = held<string>();
+    const two = operations.run('w', attach, soon(), held1.body);
+    await expect.poll(runningChildren).toHaveLength(1);
+    const refused = operations.run('w', { op: 'detach', fingerprint: '' }, soon(), () => Promise.resolve());
+    await expect(refused).rejects.not.toThrow(CHILD);
+    held1.end('x');
+    await two;
+    kill();
+    await expect(one).rejects.toMatchObject({ code: 'COMMAND_FAILED' });
+  });
+
+  it('that outlives its operation keeps the next one from beginning, and says so, until it ends', async () => {
+    const operations = new Operations();
+    let straggler: string | undefined;
+    // Not waited for, as one that the kernel does not let die.
+    const body = async (operation: Operation, deadline: Deadline): Promise<void> => {
+      operation.step('map');
+      run('sleep', ['30'], { deadline }).catch(() => undefined);
+      await new Promise((resolve) => setImmediate(resolve));
+      straggler = operation.straggler();
+      throw new Error('its time is over');
+    };
+    await expect(operations.run('v', attach, soon(), body)).rejects.toThrow('its time is over');
+    expect(straggler).toMatch(/^sleep 30 \(pid/);
+    const again = vi.fn(() => Promise.resolve('done'));
+    const refused = operations.run('v', attach, soon(), again);
+    await expect(refused).rejects.toMatchObject({ code: 'BUSY', status: 'ABORTED' });
+    await expect(refused).rejects.toThrow(
+      new RegExp(`what is left of attach is running .* step map, waiting for ${CHILD.source}`),
+    );
+    expect(again).not.toHaveBeenCalled();
+    kill();
+    await expect.poll(runningChildren).toEqual([]);
+    expect(await operations.run('v', attach, soon(), again)).toBe('done');
   });
 });
