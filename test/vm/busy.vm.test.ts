@@ -50,7 +50,7 @@ describe('a volume that somebody else keeps', () => {
       await volume.stage();
       await put(volume.staging, 'in use');
       const foreigner = await holder('env', [], volume.staging);
-      const words = new RegExp(`UNMOUNT_BUSY.*${foreigner.pid}.*sleep`);
+      const words = new RegExp(`UNMOUNT_BUSY.*sleep \\(pid ${foreigner.pid}\\)`);
       await refusedByDriver(volume.unstage(), status.FAILED_PRECONDITION, words);
       assert.equal(await get(volume.staging), 'in use');
       await end(foreigner);

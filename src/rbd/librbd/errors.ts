@@ -91,7 +91,7 @@ export function connectRefusal(error: CephErrno, { cluster, user, key }: Scene &
 }
 
 /** CryptoKey in base64: u16 type, 8 bytes of time, u16 length, and so many bytes of secret (src/auth/Crypto.cc). */
-function isCephxKey(key: string): boolean {
+export function isCephxKey(key: string): boolean {
   const bytes = Buffer.from(key, 'base64');
   return bytes.length > 12 && bytes.readUInt16LE(10) === bytes.length - 12;
 }

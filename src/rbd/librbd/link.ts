@@ -1,5 +1,5 @@
 /** One connection to one cluster as one user, with the pools opened through it. */
-import { CephErrno, check, connectRefusal, ENOENT, refuse } from './errors.js';
+import { CephErrno, check, connectRefusal, ENOENT, isCephxKey, refuse } from './errors.js';
 import type { Ceph, Cluster, Ioctx } from './bindings.js';
 import { Cells, withCells } from './memory.js';
 import type { WireAccess, WirePool, WorkerOptions } from './wire.js';
@@ -17,6 +17,10 @@ const SILENCE = {
 /** @throws CLUSTER_AUTH_FAILED, CLUSTER_UNREACHABLE after at most `connectSeconds` */
 export async function connect(ceph: Ceph, access: WireAccess, options: WorkerOptions): Promise<Link> {
   const { rados } = ceph;
+  // librados aborts the process over a key that is shorter than it says itself.
+  if (access.key !== '' && !isCephxKey(access.key)) {
+    throw refuse('CLUSTER_AUTH_FAILED', { cluster: access.cluster, user: access.user });
+  }
   const cells = new Cells(1);
   let cluster: Cluster;
   try {
