@@ -2,7 +2,7 @@
 import type { handleUnaryCall, sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
 import type { Type } from 'protobufjs';
 import { Deadline } from '../model/deadline.js';
-import type { BerthError } from '../model/errors.js';
+import { fail, type BerthError } from '../model/errors.js';
 import type { Logger } from '../observe/log.js';
 import type { Drain } from './drain.js';
 import { checkLimits } from './limits.js';
@@ -41,6 +41,8 @@ interface Call {
   readonly type: Type;
   readonly request: object;
   readonly deadline: Deadline;
+  /** Later than `deadline` and still before the caller's: an answer leaves by then, whatever the handler waits for. */
+  readonly lastMoment: Deadline;
   readonly log: Logger;
   /** What every line of this call says of it. */
   readonly about: Readonly<Record<string, string>>;
@@ -85,9 +87,25 @@ async function answer<Request extends object, Response>(
         return call.log.child(call.about);
       },
     };
-    return await handler(request, context);
+    return await inTime(handler(request, context), call);
   } finally {
     leave();
+  }
+}
+
+/** A handler may overrun its deadline, by the second that a child has to be killed in or on a path that hangs; its caller may not notice. */
+async function inTime<Response>(response: Promise<Response>, { rpc, lastMoment }: Call): Promise<Response> {
+  const ms = Math.round(lastMoment.remaining());
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(fail('DEADLINE', { what: rpc, ms })), ms);
+  });
+  // Nobody listens any more when it fails after that.
+  response.catch(() => undefined);
+  try {
+    return await Promise.race([response, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -97,11 +115,13 @@ function describe<Request extends object>(call: ServerUnaryCall<Request, unknown
   const volume = text(call.request, 'volumeId', 'name', 'sourceVolumeId', 'snapshotId', 'groupSnapshotId');
   const node = text(call.request, 'nodeId');
   const caller = Deadline.atDate(call.getDeadline());
+  const margin = Math.min(MARGIN_MS, caller.remaining() / 10);
   return {
     rpc,
     type: requestType(path),
     request: call.request,
-    deadline: caller.less(Math.min(MARGIN_MS, caller.remaining() / 10)),
+    deadline: caller.less(margin),
+    lastMoment: caller.less(margin / 2),
     log,
     about: { rpc, ...(volume && { volume }), ...(node && { node }) },
     startedAt: performance.now(),

@@ -58,6 +58,21 @@ describe('a handler', () => {
     expect(error?.details).toMatch(/^BERTH_DEADLINE: mapping did not end in [67]\d\d ms/);
   });
 
+  it('that does not keep its deadline is answered for before its caller’s clock ends', async () => {
+    let end: (error: Error) => void = () => undefined;
+    const never = new Promise<never>((_, reject) => (end = reject));
+    await edge.serve({ Node: { NodeGetVolumeStats: () => never } });
+    const began = performance.now();
+    const { error } = await call((done) =>
+      edge
+        .client(v1.Node)
+        .NodeGetVolumeStats({ volumeId: 'v', volumePath: '/v' }, { deadline: Date.now() + 800 }, done),
+    );
+    expect(error?.details).toMatch(/^BERTH_DEADLINE: NodeGetVolumeStats did not end in 7\d\d ms/);
+    expect(performance.now() - began).toBeGreaterThan(720);
+    end(new Error('much later, and nobody listens'));
+  });
+
   it('has a bounded deadline also where its caller set none', async () => {
     let deadline = Deadline.after(0);
     await edge.serve({
