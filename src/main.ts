@@ -55,7 +55,7 @@ function controllerRoom({ log, rbd, clusters, holders, nodes }: Ground): Control
     holders,
     nodes,
     capacity: new PoolCapacity(rbd),
-    operations: new Operations({ late: tellLate(log) }),
+    operations: new Operations({ late: tellLate(log), children: false }),
     log,
     now,
   };

@@ -1,13 +1,13 @@
 /** The node of the crash tests on the loop-device cluster: a real driver that ends itself, and volumes that outlive it. */
 import assert from 'node:assert/strict';
-import { lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { parseHolderRecord, HOLDER_KEY } from '../../../src/attachment/record.js';
 import { READ_ONLY } from '../../../src/csi/publish-context.js';
 import { findLoops } from '../../../src/host/loop.js';
 import { readMounts } from '../../../src/host/mountinfo.js';
-import type { JournalEntry } from '../../../src/journal/entry.js';
 import { CRASH_AT } from '../../../src/volume/crash-at.js';
+import { damageJournal, journalFiles, journalOf } from '../../crash/journal-files.js';
 import type { Ground, Holder, Kind, StageHow, Subject, Traces } from '../../crash/subject.js';
 import { block, MiB, mount, SMALL_BYTES, XFS_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
@@ -55,21 +55,16 @@ export class LoopGround implements Ground {
     await rm(this.#journal, { recursive: true });
   }
 
-  async damageJournal(): Promise<void> {
-    for (const name of await this.journalFiles()) await writeFile(path.join(this.#journal, name), '');
+  damageJournal(): Promise<void> {
+    return damageJournal(this.#journal);
   }
 
-  async journalFiles(): Promise<readonly string[]> {
-    return (await readdir(this.#journal)).filter((name) => !name.endsWith('.damaged'));
+  journalFiles(): Promise<readonly string[]> {
+    return journalFiles(this.#journal);
   }
 
-  async journalOf(id: string): Promise<string | undefined> {
-    for (const name of await this.journalFiles()) {
-      const text = await readFile(path.join(this.#journal, name), 'utf8');
-      const entry = JSON.parse(text) as JournalEntry;
-      if (entry.volume === id) return `${entry.state} ${Object.keys(entry.targets).length}`;
-    }
-    return undefined;
+  journalOf(id: string): Promise<string | undefined> {
+    return journalOf(this.#journal, id);
   }
 
   async subject(kind: Kind, name: string): Promise<LoopSubject> {

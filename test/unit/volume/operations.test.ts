@@ -229,7 +229,7 @@ describe('a failure', () => {
 });
 
 describe('a child of an operation', () => {
-  const CHILD = /sleep 30 \(pid \d+, \d+ ms, state S\)/;
+  const CHILD = /sleep 30 \(pid \d+, \d+ ms, state [RSD]\)/;
   const kill = (): void => runningChildren().forEach(({ pid }) => process.kill(pid, 'SIGKILL'));
   afterEach(kill);
 

@@ -6,11 +6,13 @@ import { ask, csiClient, type CsiClient } from '../../../src/dev/csi-client.js';
 import { startDriver, type Driver } from '../../../src/dev/driver.js';
 import { findProcesses } from '../../../src/dev/processes.js';
 import { CLUSTER_ID, writeSettings } from '../../../src/dev/settings.js';
+import { waitFor } from '../../../src/host/bounded.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { accessAs, session } from './session.js';
 
 /** Ten seconds on a machine that has nothing else to do. */
 const READY_MS = 240_000;
+const PROBE_MS = 10_000;
 
 export interface Node {
   readonly name: string;
@@ -28,9 +30,14 @@ export const PARAMETERS = { clusterID: CLUSTER_ID, pool: session.pool };
 
 /**
  * Start a driver with all services; what an earlier boot or driver of this name left is there.
- * @param within a program that puts the driver into another namespace
+ * @param within a program that puts the driver into another namespace, or another environment
+ * @param until what to wait for: that the cluster answered, or only that the driver does
  */
-export async function startNode(name: string, within: readonly string[] = []): Promise<Node> {
+export async function startNode(
+  name: string,
+  within: readonly string[] = [],
+  until: 'ready' | 'listening' = 'ready',
+): Promise<Node> {
   const directory = path.join(session.state, name);
   await mkdir(directory, { recursive: true });
   const { fsid, monitors, pool } = session;
@@ -49,13 +56,20 @@ export async function startNode(name: string, within: readonly string[] = []): P
     client.close();
     await driver.stop();
   };
+  const node = { name, directory, client, driver, log: () => readFile(at('log'), 'utf8'), stop };
+  const answers = (): Promise<true | undefined> =>
+    probe(node, PROBE_MS).then(
+      () => true,
+      () => undefined,
+    );
   try {
-    await driver.ready(Deadline.after(READY_MS));
+    if (until === 'ready') await driver.ready(Deadline.after(READY_MS));
+    else await waitFor(answers, 'the driver to answer', Deadline.after(READY_MS));
   } catch (error) {
     await stop();
     throw error;
   }
-  return { name, directory, client, driver, log: () => readFile(at('log'), 'utf8'), stop };
+  return node;
 }
 
 /** Answers within `ms`, whatever the clusters do; true where it says that it is ready. */

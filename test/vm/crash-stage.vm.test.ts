@@ -1,0 +1,5 @@
+/** kill -9 at every step of a stage by the kernel client. */
+import { crashCases } from '../crash/scenarios.js';
+import { describeCrashes } from './inside/crash-cases.js';
+
+describeCrashes('cut-s', 'krbd', crashCases('stage'));
