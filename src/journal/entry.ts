@@ -36,7 +36,7 @@ export interface JournalEntry {
   /** Flags of the stage request, as a digest: they may be sensitive. */
   readonly flagsDigest: string;
   readonly mapper: JournalMapping['mapper'];
-  /** Known once mapped. */
+  /** Known once staged; for a person to read, the kernel is asked before anything is done. */
   readonly mapping?: JournalMapping;
   /** The node took the holder record itself, so it gives it back at unstage. */
   readonly holdsRecord: boolean;

@@ -30,7 +30,12 @@ export async function prepareFilesystem(
   const { volume, head } = found;
   operation.step('probe');
   const provenance = parseProvenance(head.metadata, volume);
-  const content = await look(room, device, provenance, deadline);
+  // The device says that nothing is found, Ceph at the same time whether anything was ever written: only both permit mkfs.
+  const mayFormat = provenance.state === 'never' && !readOnly;
+  const [content, isUntouched] = await Promise.all([
+    look(room, device, provenance, deadline),
+    mayFormat && room.rbd.isEmpty(found.at, deadline),
+  ]);
   const decision = decideFormat(provenance, content, type, readOnly);
   const recorded = head.metadata.get(FILESYSTEM_KEY);
   switch (decision.act) {
@@ -40,6 +45,7 @@ export async function prepareFilesystem(
       await repairBeforeMount(room.exec, device, type, deadline);
       return false;
     case 'format':
+      if (!isUntouched) throw fail('FORMAT_REFUSED', { volume, why: 'its image holds data' });
       await format(room, preparation, recorded, operation, deadline);
       return true;
     case 'repeat':
@@ -68,10 +74,7 @@ async function format(
   deadline: Deadline,
 ): Promise<void> {
   const { found, type } = preparation;
-  const { volume, at } = found;
-  operation.step('ask whether empty');
-  // The device says nothing was found; Ceph says whether anything was ever written. Only both together permit mkfs.
-  if (!(await room.rbd.isEmpty(at, deadline))) throw fail('FORMAT_REFUSED', { volume, why: 'its image holds data' });
+  const { volume } = found;
   const uuid = randomUUID();
   const intent = formatProvenance({ state: 'formatting', type, uuid, node: room.node }, volume);
   operation.step('record format intent');

@@ -9,6 +9,7 @@ import { parseVolumeId } from '../model/volume-id.js';
 import type { Logger } from '../observe/log.js';
 import type { Clusters } from '../rbd/clusters.js';
 import type { ImageLocation, Mapper, Mapping, MapperName, MounterChoice } from '../rbd/mapping/mapper.js';
+import { sameLocation } from '../rbd/mapping/location-name.js';
 import type { RbdPort } from '../rbd/port.js';
 import type { Operation, Operations } from './operations.js';
 import type { NodeSteps } from './steps.js';
@@ -66,11 +67,20 @@ export async function findUnrecorded(room: NodeRoom, volume: string, deadline: D
   return undefined;
 }
 
-/** How many more volumes the node may take; NODE_FULL at the limit. */
-export async function checkRoomOnNode(room: NodeRoom, mapper: Mapper, deadline: Deadline): Promise<void> {
+/** May the node take this volume, too? One that is mapped already has its place. NODE_FULL at the limit. */
+export async function checkRoomOnNode(
+  room: NodeRoom,
+  mapper: Mapper,
+  { volume, fsid }: { readonly volume: string; readonly fsid: string },
+  deadline: Deadline,
+): Promise<void> {
   const limit = await volumeLimit(room, mapper);
-  const count = (await mapper.list(deadline)).length;
-  if (count >= limit) throw fail('NODE_FULL', { node: room.node, count, limit });
+  const mappings = await mapper.list(deadline);
+  const count = mappings.length;
+  if (count < limit) return;
+  const location = locationOf(volume, fsid);
+  const isMapped = mappings.some((one) => location !== undefined && sameLocation(one.location, location));
+  if (!isMapped) throw fail('NODE_FULL', { node: room.node, count, limit });
 }
 
 /** What NodeGetInfo reports: the operator's limit where it is the smaller one, else what the kernel can hold. */

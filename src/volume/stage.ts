@@ -93,7 +93,7 @@ async function stage(
   const record = parseVolumeRecord(found.head.metadata, volume);
   const { fsid } = await room.rbd.identify(found.at.access, deadline);
   const mapper = await room.mapperFor(record?.shape.mounter ?? 'auto');
-  if (before?.mapping === undefined) await checkRoomOnNode(room, mapper, deadline);
+  await checkRoomOnNode(room, mapper, { volume, fsid }, deadline);
   if (before !== undefined && differenceOf(before, request) !== undefined) {
     await clearAway(room, before, operation, deadline);
   }
@@ -195,16 +195,14 @@ async function mapAndMount(
   // An image that grew while it was mapped (by an earlier try) is news to the device; a fresh mapping has the size already.
   if ((await deviceSizeBytes(mapping.device)) !== found.head.sizeBytes)
     await mapper.resized(mapping, found.head.sizeBytes, deadline);
-  const mapped: JournalEntry = { ...entry, mapping: { mapper: mapping.mapper, device: mapping.device, readOnly } };
-  operation.step('write mapping');
-  await room.journal.write(mapped);
   if (request.capability.access.kind === 'block') {
     if (!readOnly) await recordRawUse(room, found, operation, deadline);
   } else {
     await mountDevice(room, staging, mapping, operation, deadline);
   }
   operation.step('write staged');
-  await room.journal.write({ ...mapped, state: 'staged' });
+  const { device } = mapping;
+  await room.journal.write({ ...entry, mapping: { mapper: mapping.mapper, device, readOnly }, state: 'staged' });
 }
 
 /** A mapping left by an earlier life of the plugin may be of the other kind: it goes, unless somebody uses it (UNMAP_BUSY). */

@@ -7,8 +7,8 @@
 export const NODE_STEPS = {
   stage: [
     ...['read journal', 'look', 'unmount leftover', 'unmap leftover', 'write intent', 'take holder record'],
-    ...['map', 'unmap other kind', 'map as asked', 'device size', 'write mapping', 'record raw use'],
-    ...['probe', 'repair', 'ask whether empty', 'record format intent', 'mkfs', 'record format end'],
+    ...['map', 'unmap other kind', 'map as asked', 'device size', 'record raw use'],
+    ...['probe', 'repair', 'record format intent', 'mkfs', 'record format end'],
     ...['grow before mount', 'mount', 'grow after mount', 'write staged'],
     ...['undo mount', 'undo map', 'undo holder record', 'undo journal'],
   ],

@@ -3,7 +3,7 @@ import { open, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { run } from '../../../src/host/exec.js';
-import { makeFilesystem, probe, readSuperblock } from '../../../src/host/filesystem.js';
+import { makeFilesystem, holdsFilesystem, probe, readSuperblock } from '../../../src/host/filesystem.js';
 import { attachLoop } from '../../../src/host/loop.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { MIB, scratchDevice, scratchDirectory, soon, sparseFile, writeAt } from './scratch.js';
@@ -73,6 +73,28 @@ describe('probe', () => {
     await holder.read(stale, 0, 4096, 0);
     expect(stale.every((byte) => byte === 0)).toBe(true);
     expect((await probe(run, device, soon())).kind).toBe('other');
+  });
+});
+
+describe.each(['ext4', 'xfs'] as const)('holdsFilesystem %s', (type) => {
+  const size = type === 'xfs' ? 300 * MIB : 16 * MIB;
+  const holds = (device: string, uuid: string, as: string = type) =>
+    holdsFilesystem(run, device, { type: as, uuid }, soon());
+
+  it('recognizes the filesystem by type and uuid, in whatever case', async () => {
+    const { device } = await scratchDevice(size);
+    await makeFilesystem(run, { device, type, uuid: UUID, options: [] }, soon());
+    expect(await holds(device, UUID)).toBe(true);
+    expect(await holds(device, UUID.toUpperCase())).toBe(true);
+    expect(await holds(device, UUID.replace(/.$/, 'f'))).toBe(false);
+    expect(await holds(device, UUID, type === 'xfs' ? 'ext4' : 'xfs')).toBe(false);
+  });
+
+  it('is not sure of an empty device, nor of one that cannot be read', async () => {
+    const { device, file } = await scratchDevice(size);
+    expect(await holds(device, UUID)).toBe(false);
+    await truncate(file, 0);
+    expect(await holds(device, UUID)).toBe(false);
   });
 });
 

@@ -13,10 +13,10 @@ afterEach(() => void vi.useRealTimers());
 const at = (op: string, step: string, key = 'c/p/i') => ({ op, step, key });
 
 it('ends the process when the operation enters the step, and at no other', () => {
-  const observe = crashAt('stage:write mapping', die);
-  for (const other of [at('stage', 'map'), at('unstage', 'write mapping')]) observe(other);
+  const observe = crashAt('stage:write staged', die);
+  for (const other of [at('stage', 'map'), at('unstage', 'write staged')]) observe(other);
   expect(die).not.toHaveBeenCalled();
-  observe(at('stage', 'write mapping'));
+  observe(at('stage', 'write staged'));
   expect(die).toHaveBeenCalledTimes(1);
 });
 
