@@ -17,7 +17,7 @@ export async function whyNotNative(exec: Exec): Promise<string | undefined> {
   return why === '' ? undefined : why;
 }
 
-const SILENCE_MS = 300_000;
+const SILENCE_MS = 900_000;
 const POLL_MS = 200;
 
 export async function runNatively(file: Omit<FileRun, 'unpacked'>): Promise<void> {
