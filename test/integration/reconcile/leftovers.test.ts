@@ -156,7 +156,10 @@ describe('a driver that was killed', () => {
     await patient.stop('SIGKILL');
     const [entry] = await journalOf(patient);
     const [file] = await readdir(path.join(patient.stateDir, 'journal'));
-    await writeFile(path.join(patient.stateDir, 'journal', file!), JSON.stringify({ ...entry, state: 'staging', sum: undefined }));
+    await writeFile(
+      path.join(patient.stateDir, 'journal', file!),
+      JSON.stringify({ ...entry, state: 'staging', sum: undefined }),
+    );
     await patient.start();
     await rounds(patient, 3);
     expect(await devicesOf(patient)).toHaveLength(1);
@@ -173,7 +176,10 @@ describe('a driver that was killed', () => {
     await driver.stop('SIGKILL');
     const [entry] = await journalOf(driver);
     const [file] = await readdir(path.join(driver.stateDir, 'journal'));
-    await writeFile(path.join(driver.stateDir, 'journal', file!), JSON.stringify({ ...entry, state: 'unstaging', sum: undefined }));
+    await writeFile(
+      path.join(driver.stateDir, 'journal', file!),
+      JSON.stringify({ ...entry, state: 'unstaging', sum: undefined }),
+    );
     await site.writeClusters({ monitors: ['[v2:127.213.7.1:3300,v1:127.213.7.1:6789]'] });
     await driver.start('listening');
     await until('completed', driver, isClean);
