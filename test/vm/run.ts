@@ -25,10 +25,14 @@ const GRACE_MS = 20_000;
 const PACKAGE = fileURLToPath(new URL('../../../', import.meta.url));
 const WORKER = fileURLToPath(new URL('outside/work.js', import.meta.url));
 
-/** Compiled files of the tests whose names contain one of `names`; all where there are none. */
+/** Compiled files of the tests that are named so or, where none is, whose names contain one of `names`; all where there are none. */
 async function testFiles(names: readonly string[]): Promise<readonly string[]> {
   const sources = (await readdir(path.join(PACKAGE, 'test/vm'))).filter((name) => name.endsWith('.vm.test.ts')).sort();
-  const wanted = sources.filter((file) => names.length === 0 || names.some((name) => file.includes(name)));
+  const named = (name: string): readonly string[] => {
+    const exactly = sources.filter((file) => file === `${name}.vm.test.ts`);
+    return exactly.length > 0 ? exactly : sources.filter((file) => file.includes(name));
+  };
+  const wanted = names.length === 0 ? sources : [...new Set(names.flatMap(named))];
   if (wanted.length === 0)
     throw new Error(`no test is named like ${names.join(', ')}; there are ${sources.join(', ')}`);
   return wanted.map((file) => path.join(PACKAGE, 'dist/test/vm', file.replace(/\.ts$/, '.js')));

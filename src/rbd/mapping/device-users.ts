@@ -25,6 +25,16 @@ export function deviceUsers(
   return usersOfDevice(device, { roots, deadline, except: [process.pid, server] });
 }
 
+/** udev's processes: they look at a device and leave it, unless it does not answer. */
+const LOOKS_ONLY = /^(systemd-udevd|\(udev-worker\))$/;
+
+/** The users of a device that nobody serves; whoever only looks at it waits there for an answer that does not come. */
+export async function usersOfDead(device: string, roots: KernelRoots, deadline: Deadline): Promise<string | undefined> {
+  const users = await deviceUsers(device, roots, undefined, deadline.within(LOOK_MS));
+  const staying = users.processes.filter(({ name }) => !LOOKS_ONLY.test(name));
+  return describeUsers({ ...users, processes: staying }) ?? (users.cut ? UNKNOWN : undefined);
+}
+
 /**
  * The users that are still there after passing ones had time to go; undefined where the device is free. Not having been able to look is not
  * free: what is taken from under an unseen mount loses its data.

@@ -8,7 +8,7 @@ import { imageSpec } from '../../model/volume-id.js';
 import { runToAnswer } from './any-exit.js';
 import { blockSizeBytes } from './attribute.js';
 import { cephTimeouts, clientArguments, withKeyFile } from './ceph-client.js';
-import { lastingUsers } from './device-users.js';
+import { lastingUsers, usersOfDead } from './device-users.js';
 import { missingProgram } from '../../host/installed.js';
 import { whyNotModule } from './kernel-module.js';
 import { locationName, locationOf, sameLocation } from './location-name.js';
@@ -105,7 +105,10 @@ export class NbdMapper implements Mapper {
       if ((await this.find(location, deadline))?.device !== device) return;
       const found = await this.#device(mapping);
       // rbd-nbd disconnects a mounted device without a word, and what was not written yet is lost.
-      const who = await lastingUsers(device, this.#roots, deadline, found?.server);
+      const server = found?.server;
+      const who = await (server === undefined
+        ? usersOfDead(device, this.#roots, deadline)
+        : lastingUsers(device, this.#roots, deadline, server));
       if (who !== undefined) throw fail('UNMAP_BUSY', { device, image, who });
       const gone = async () => ((await isNbdInUse(this.#roots.sys, name)) ? undefined : true);
       const refusal = await this.#disconnect(device, found, deadline);

@@ -2,7 +2,7 @@ import { mkdir, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Deadline } from '../../../../src/model/deadline.js';
-import { describeUsers, deviceUsers, lastingUsers } from '../../../../src/rbd/mapping/device-users.js';
+import { describeUsers, deviceUsers, lastingUsers, usersOfDead } from '../../../../src/rbd/mapping/device-users.js';
 import { kernelFixture, type KernelFixture } from './kernel-fixture.js';
 
 let kernel: KernelFixture;
@@ -56,6 +56,15 @@ describe('deviceUsers', () => {
     await kernel.write('sys/class/block/rbd1/holders/dm-0', '');
     await runs(60, 'qemu-system-x86', 'mnt:[1]', ['/dev/null', '/dev/rbd1']);
     expect(describeUsers(await users())).toBe('held by dm-0; open in qemu-system-x86 (pid 60), a virtual machine');
+  });
+});
+
+describe('usersOfDead', () => {
+  it('does not count udev, whose look at a dead device does not end', async () => {
+    await runs(60, 'systemd-udevd', 'mnt:[1]', ['/dev/rbd1']);
+    expect(await usersOfDead('/dev/rbd1', kernel.roots, Deadline.after(5_000))).toBeUndefined();
+    await runs(61, 'qemu', 'mnt:[1]', ['/dev/rbd1']);
+    expect(await usersOfDead('/dev/rbd1', kernel.roots, Deadline.after(5_000))).toBe('open in qemu (pid 61)');
   });
 });
 
