@@ -18,6 +18,8 @@ type Body<Step extends string, T> = (operation: Operation<Step>, deadline: Deadl
 interface What<Op extends string = string> {
   readonly op: Op;
   readonly fingerprint: string;
+  /** True where nobody asked for it: a caller waits a while for its end instead of being refused. */
+  readonly background?: true;
 }
 
 /** A step that an operation enters. */
@@ -61,6 +63,8 @@ export interface LateEnd {
 const BUDGET_MS = 60_000;
 /** How long a success that nobody was there to hear is kept for the retry, in ms. */
 const REMEMBER_MS = 120_000;
+/** How long a caller waits for what the node does of itself before it gets BUSY, in ms: most of it takes less. */
+const OUTWAIT_MS = 5_000;
 
 /** @typeParam Table which operations there are, and the steps of each (steps.ts) */
 export class Operations<Table extends StepTable = StepTable> {
@@ -75,7 +79,8 @@ export class Operations<Table extends StepTable = StepTable> {
   }
 
   /**
-   * Run `body` as the only operation of `key`. A caller with the same `op` and `fingerprint` joins it; another gets BUSY.
+   * Run `body` as the only operation of `key`. A caller with the same `op` and `fingerprint` joins it; another gets BUSY, where the
+   * first one runs in the background only after {@link OUTWAIT_MS}.
    * A caller whose deadline passes gets DEADLINE; the operation goes on within its own time, a retry joins it or, where it has
    * succeeded meanwhile, gets that success at once. Where an operation had to leave a child behind that cannot be killed (D state),
    * nothing new begins before the kernel has let go of it: BUSY, for the old child would race the new one.
@@ -87,6 +92,8 @@ export class Operations<Table extends StepTable = StepTable> {
     deadline: Deadline,
     body: Body<Table[Op][number], T>,
   ): Promise<T> {
+    const background = this.#running.get(key)?.background === true;
+    if (background && what.background !== true) await this.#outwait(key, deadline);
     const present = this.#running.get(key);
     if (present !== undefined) {
       if (!isSame(present, what)) throw this.#busy(key, present, present);
@@ -111,9 +118,9 @@ export class Operations<Table extends StepTable = StepTable> {
   }
 
   #start<S extends string, T>(key: string, what: What, deadline: Deadline, body: Body<S, T>): Running {
-    const { op, fingerprint } = what;
+    const { op } = what;
     const startedAt = performance.now();
-    const running: Running = { op, fingerprint, startedAt, step: START, waiting: 0, result: Promise.resolve() };
+    const running: Running = { ...what, startedAt, step: START, waiting: 0, result: Promise.resolve() };
     this.#running.set(key, running);
     const enter = (name: string, detail?: string): void => {
       running.step = detail === undefined ? name : `${name} ${detail}`;
@@ -151,6 +158,20 @@ export class Operations<Table extends StepTable = StepTable> {
     if ('error' in outcome) return;
     for (const [old, { until }] of this.#ended) if (until < performance.now()) this.#ended.delete(old);
     this.#ended.set(key, { op, fingerprint, value: outcome.value, until: performance.now() + REMEMBER_MS });
+  }
+
+  /** However it ends; who runs then is seen afresh. */
+  async #outwait(key: string, deadline: Deadline): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, deadline.within(OUTWAIT_MS).remaining());
+    });
+    const end = this.#running.get(key)?.result.then(
+      () => undefined,
+      () => undefined,
+    );
+    await Promise.race([end, patience]);
+    clearTimeout(timer);
   }
 
   #stillStuck(key: string): Running | undefined {

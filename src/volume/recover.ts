@@ -14,7 +14,7 @@ import { giveBack, takeDownRecorded } from './unstage.js';
 /** `changed`: the volume is not any more as it was when the act was decided; nothing was done. `later`: to be tried again. */
 export type Outcome = 'done' | 'changed' | 'later';
 
-/** Run `body` as the volume's only operation; the orchestrator's next call gets BUSY and comes again. BUSY where one runs already. */
+/** Run `body` as the volume's only operation; the orchestrator's next call waits for it. BUSY where one runs already. */
 export async function underKey(
   room: NodeRoom,
   volume: string,
@@ -23,7 +23,7 @@ export async function underKey(
   body: (operation: NodeOperation<'reconcile'>, deadline: Deadline) => Promise<Outcome>,
 ): Promise<Outcome> {
   // An op of its own: an unstage that joined this one would be told "done" where this one found that it had nothing to do.
-  const what = { op: 'reconcile' as const, fingerprint: `${act} ${performance.now()}` };
+  const what = { op: 'reconcile', fingerprint: `${act} ${performance.now()}`, background: true } as const;
   return room.operations.run(volume, what, deadline, body);
 }
 
