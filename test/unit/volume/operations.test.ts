@@ -5,25 +5,10 @@ import { run } from '../../../src/host/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { fail } from '../../../src/model/errors.js';
 import { Operations, type LateEnd, type Operation } from '../../../src/volume/operations.js';
+import { held } from './held.js';
 
 const attach = { op: 'attach', fingerprint: 'node-a' };
 const soon = (): Deadline => Deadline.after(10_000);
-
-/** A body that waits until it is let go. */
-function held<T>() {
-  let end: (value: T) => void = () => undefined;
-  let breakOff: (error: Error) => void = () => undefined;
-  const result = new Promise<T>((resolve, reject) => {
-    end = resolve;
-    breakOff = reject;
-  });
-  let operation: Operation | undefined;
-  const body = vi.fn((given: Operation) => {
-    operation = given;
-    return result;
-  });
-  return { body, end, breakOff, step: (name: string) => operation?.step(name) };
-}
 
 const unhandled = vi.fn();
 beforeEach(() => {
@@ -35,47 +20,6 @@ afterEach(async () => {
   await new Promise((resolve) => setImmediate(resolve));
   process.off('unhandledRejection', unhandled);
   expect(unhandled).not.toHaveBeenCalled();
-});
-
-describe('an operation in the background', () => {
-  const reconcile = { op: 'reconcile', fingerprint: '1', background: true } as const;
-
-  it('is waited for by a caller, however it ends', async () => {
-    const operations = new Operations();
-    for (const end of ['end', 'breakOff'] as const) {
-      const first = held<unknown>();
-      const own = operations.run('v', reconcile, soon(), first.body).catch(() => undefined);
-      const call = operations.run('v', attach, soon(), () => Promise.resolve('attached'));
-      const same = operations.run('v', attach, soon(), () => Promise.resolve('attached twice'));
-      first[end](new Error('the monitor is away'));
-      expect(await Promise.all([call, same])).toEqual(['attached', 'attached']);
-      await own;
-    }
-  });
-
-  it('is not waited for longer than a while, or than the caller has, and then named', async () => {
-    vi.useFakeTimers();
-    const operations = new Operations();
-    const first = held<undefined>();
-    const own = operations.run('v', reconcile, Deadline.after(100_000), first.body);
-    const calls = [200, 100_000].map((ms) => operations.run('v', attach, Deadline.after(ms), first.body));
-    const refused = Promise.allSettled(calls);
-    await vi.advanceTimersByTimeAsync(5_100);
-    const busy = { reason: { code: 'BUSY', message: expect.stringContaining('reconcile is running') as string } };
-    expect(await refused).toMatchObject([busy, busy]);
-    first.end(undefined);
-    await own;
-  });
-
-  it('does not wait itself: BUSY at once where something runs', async () => {
-    const operations = new Operations();
-    const first = held<undefined>();
-    const own = operations.run('v', reconcile, soon(), first.body);
-    const other = { ...reconcile, fingerprint: '2' };
-    await expect(operations.run('v', other, soon(), first.body)).rejects.toMatchObject({ code: 'BUSY' });
-    first.end(undefined);
-    await own;
-  });
 });
 
 describe('the same request', () => {
