@@ -87,7 +87,7 @@ export interface RbdPort {
   /** Connect (or use the pooled connection) and say who the cluster is and who we are. */
   identify(access: ClusterAccess, deadline: Deadline): Promise<ClusterIdentity>;
 
-  /** Create an image with its metadata and say its id; IMAGE_EXISTS where the name is taken. At most 10 OSD operations. */
+  /** Create an image with its metadata and say its id; IMAGE_EXISTS where the name is taken. Nine OSD operations, in a pool that was looked at before. */
   createImage(at: ImageRef, spec: ImageSpec, deadline: Deadline): Promise<string>;
   /** Two OSD operations; undefined where there is no such image. */
   head(at: ImageRef, deadline: Deadline): Promise<ImageHead | undefined>;

@@ -35,7 +35,7 @@ interface Plan {
 }
 
 /**
- * Create the volume or return the one that is there. Ten OSD operations: librbd's create, the id, all metadata in one call.
+ * Create the volume or return the one that is there. Nine OSD operations: librbd's create, the id, all metadata in one call.
  * VOLUME_INCOMPATIBLE where the name is taken by another shape or size, IMAGE_FOREIGN where the image is not ours.
  */
 export async function createVolume(

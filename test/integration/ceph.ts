@@ -59,17 +59,23 @@ export async function isolatedNamespace(label: string): Promise<Place> {
 }
 
 export interface IsolatedPool extends Place {
-  /** A user with Berth's caps for this pool alone. */
+  /** A user with Berth's caps for this pool, and for those that were named. */
   readonly access: ClusterAccess;
 }
 
 /** A pool of its own with a user of its own (some seconds: the monitor takes one for each step). */
 export async function isolatedPool(label: string): Promise<IsolatedPool> {
+  const place = await barePool(label);
+  await preparePool(admin(), { name: place.pool, namespaces: [] }, soon());
+  return place;
+}
+
+/** A pool that was never prepared for images. */
+export async function barePool(label: string, also: readonly string[] = []): Promise<IsolatedPool> {
   const pool = unique(label);
   const user = `it-${pool}`;
   await declarePool(admin(), pool, soon());
-  await preparePool(admin(), { name: pool, namespaces: [] }, soon());
-  const caps = capArguments(volumeCaps([pool]));
+  const caps = capArguments(volumeCaps([pool, ...also]));
   const key = await admin().ceph(['auth', 'get-or-create-key', `client.${user}`, ...caps], soon());
   const remove = async (): Promise<void> => {
     await admin().ceph(['config', 'set', 'mon', 'mon_allow_pool_delete', 'true'], soon());

@@ -33,7 +33,8 @@ export async function createImage(place: Place, name: string, spec: ImageSpec): 
     set(STRIPE_UNIT, spec.stripeUnitBytes);
     set(STRIPE_COUNT, spec.stripeCount);
     if (spec.dataPool !== undefined) rbd.setText.now(options, DATA_POOL, spec.dataPool);
-    return rbd.create.later(io, name, spec.sizeBytes, options);
+    const pool = spec.dataPool === undefined ? BigInt(link.ceph.rados.poolIdOf.now(io)) : undefined;
+    return link.poolCheck.during(pool, () => rbd.create.later(io, name, spec.sizeBytes, options));
   });
   if (result === -EEXIST) throw refuse('IMAGE_EXISTS', { image: specOf(at, name) });
   if (result === -ENOENT && spec.dataPool !== undefined) await checkOtherPool(place, spec.dataPool);

@@ -2,6 +2,7 @@
 import { CephErrno, check, connectRefusal, ENOENT, isCephxKey, refuse } from './errors.js';
 import type { Ceph, Cluster, Ioctx } from './bindings.js';
 import { Cells, withCells } from './memory.js';
+import { PoolCheck } from './pool-check.js';
 import type { WireAccess, WirePool, WorkerOptions } from './wire.js';
 
 /** Nothing of this machine's Ceph configuration may leak in, and nothing of ours out: no files, no sockets, no log. */
@@ -52,12 +53,16 @@ export async function connect(ceph: Ceph, access: WireAccess, options: WorkerOpt
 export class Link {
   readonly ceph: Ceph;
   readonly cluster: Cluster;
+  readonly poolCheck: PoolCheck;
   readonly #pools = new Map<string, Promise<Ioctx>>();
   readonly #stale: Ioctx[] = [];
 
   constructor(ceph: Ceph, cluster: Cluster) {
     this.ceph = ceph;
     this.cluster = cluster;
+    this.poolCheck = new PoolCheck((on) => {
+      ceph.rados.configure.now(cluster, 'rbd_validate_pool', String(on));
+    });
   }
 
   /** The pool and namespace, opened once. @throws POOL_NOT_FOUND */
