@@ -29,20 +29,28 @@ export interface Leftover {
 
 /**
  * `changed` where it is not (any more) a leftover of ours. TARGET_OCCUPIED where it holds something that is not ours to remove: it
- * stays then as far as it was not empty.
+ * stays then as far as it was not empty. A stage that comes meanwhile gets BUSY: the kubelet made its directory before the call, and makes
+ * it again before the next.
  */
 export const clearLeftover = (room: NodeRoom, leftover: Leftover, deadline: Deadline): Promise<Outcome> =>
-  underKey(room, leftover.volume, `clear ${leftover.directory}`, deadline, async (operation, deadline) => {
-    operation.step('look');
-    if (!(await isAtRest(room, leftover, deadline))) return 'changed';
-    operation.step('remove mount point');
-    await removeEmpty(leftover.mountPoint);
-    operation.step('remove data file');
-    if (!removeData(leftover)) return 'changed';
-    operation.step('remove directory');
-    await removeEmpty(leftover.directory);
-    return 'done';
-  });
+  underKey(
+    room,
+    leftover.volume,
+    `clear ${leftover.directory}`,
+    deadline,
+    'come again',
+    async (operation, deadline) => {
+      operation.step('look');
+      if (!(await isAtRest(room, leftover, deadline))) return 'changed';
+      operation.step('remove mount point');
+      await removeEmpty(leftover.mountPoint);
+      operation.step('remove data file');
+      if (!removeData(leftover)) return 'changed';
+      operation.step('remove directory');
+      await removeEmpty(leftover.directory);
+      return 'done';
+    },
+  );
 
 async function isAtRest(room: NodeRoom, leftover: Leftover, deadline: Deadline): Promise<boolean> {
   const { volume, directory, mountPoint, quietBelow, unchangedSince } = leftover;

@@ -19,7 +19,7 @@ interface What<Op extends string = string> {
   readonly op: Op;
   readonly fingerprint: string;
   /** True where nobody asked for it: a caller waits a while for its end instead of being refused. */
-  readonly background?: true;
+  readonly background?: boolean;
 }
 
 /** A step that an operation enters. */

@@ -14,16 +14,20 @@ import { giveBack, takeDownRecorded } from './unstage.js';
 /** `changed`: the volume is not any more as it was when the act was decided; nothing was done. `later`: to be tried again. */
 export type Outcome = 'done' | 'changed' | 'later';
 
-/** Run `body` as the volume's only operation; the orchestrator's next call waits for it. BUSY where one runs already. */
+/**
+ * Run `body` as the volume's only operation. BUSY where one runs already.
+ * @param callers of the orchestrator that come meanwhile `wait` for the end, or `come again`, beginning with what they prepare for a call
+ */
 export async function underKey(
   room: NodeRoom,
   volume: string,
   act: string,
   deadline: Deadline,
+  callers: 'wait' | 'come again',
   body: (operation: NodeOperation<'reconcile'>, deadline: Deadline) => Promise<Outcome>,
 ): Promise<Outcome> {
   // An op of its own: an unstage that joined this one would be told "done" where this one found that it had nothing to do.
-  const what = { op: 'reconcile', fingerprint: `${act} ${performance.now()}`, background: true } as const;
+  const what = { op: 'reconcile' as const, fingerprint: `${act} ${performance.now()}`, background: callers === 'wait' };
   return room.operations.run(volume, what, deadline, body);
 }
 
@@ -34,7 +38,7 @@ async function ifUnchanged(
   deadline: Deadline,
   body: (operation: NodeOperation<'reconcile'>, deadline: Deadline) => Promise<Outcome>,
 ): Promise<Outcome> {
-  return underKey(room, entry.volume, act, deadline, async (operation, deadline) => {
+  return underKey(room, entry.volume, act, deadline, 'wait', async (operation, deadline) => {
     operation.step('read journal');
     const now = await room.journal.read(entry.volume);
     if (JSON.stringify(now) !== JSON.stringify(entry)) return 'changed';
@@ -127,7 +131,7 @@ export function dropMapping(
   deadline: Deadline,
 ): Promise<Outcome> {
   const key = volume ?? locationName(mapping.location);
-  return underKey(room, key, 'drop', deadline, async (operation, deadline) => {
+  return underKey(room, key, 'drop', deadline, 'wait', async (operation, deadline) => {
     operation.step('look');
     if (volume !== undefined && (await room.journal.read(volume)) !== undefined) return 'changed';
     const mapper = room.mapperNamed(mapping.mapper);
