@@ -170,7 +170,9 @@ export class Volume {
         await this.detach();
         return;
       } catch (error) {
-        if ((error as ServiceError).code !== status.ABORTED || performance.now() > until) throw error;
+        const { code } = error as ServiceError;
+        const mayComeAgain = code === status.ABORTED || code === status.UNAVAILABLE;
+        if (!mayComeAgain || performance.now() > until) throw error;
       }
       await sleep(1_000);
     }

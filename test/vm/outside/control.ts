@@ -1,15 +1,14 @@
 /** Answers what test files ask of the host, one request for each connection. */
 import net from 'node:net';
 import { adminOf } from '../../../src/dev/ceph/admin.js';
-import { runningDaemons } from '../../../src/dev/ceph/daemons.js';
 import { layoutOf } from '../../../src/dev/ceph/layout.js';
 import { run } from '../../../src/host/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
-import type { Answer, Daemon, Request, Session } from '../wire.js';
+import type { Answer, Request, Session } from '../wire.js';
+import { Freezer } from './freezer.js';
 
 /** For one `ceph` or `rbd` command on a loaded machine, ms. */
 const COMMAND_MS = 120_000;
-const DAEMONS: readonly Daemon[] = ['mon', 'mgr', 'osd'];
 
 export interface Control {
   readonly address: Session['control'];
@@ -24,21 +23,13 @@ export interface Control {
 export async function startControl(clusterDirectory: string, where: net.ListenOptions): Promise<Control> {
   const layout = layoutOf(clusterDirectory);
   const admin = adminOf(run, layout);
-  const frozen = new Set<number>();
+  const freezer = new Freezer(layout, admin);
 
-  const signal = async (name: string, which: NodeJS.Signals): Promise<void> => {
-    const daemon = DAEMONS.find((one) => one === name);
-    const found = daemon === undefined ? undefined : (await runningDaemons(layout))[daemon];
-    if (found === undefined) throw new Error(`no daemon "${name}" runs`);
-    process.kill(found.pid, which);
-    if (which === 'SIGSTOP') frozen.add(found.pid);
-    else frozen.delete(found.pid);
-  };
   const answer = async ({ call, args }: Request): Promise<string> => {
     const [first = ''] = args;
     if (call === 'ceph' || call === 'rbd') return admin[call](args, Deadline.after(COMMAND_MS));
-    if (call === 'freeze') await signal(first, 'SIGSTOP');
-    else if (call === 'thaw') await signal(first, 'SIGCONT');
+    if (call === 'freeze') await freezer.freeze(first);
+    else if (call === 'thaw') await freezer.thaw(first);
     else if (control.onReboot !== undefined) control.onReboot();
     else throw new Error('this machine cannot be rebooted');
     return '';
@@ -61,8 +52,7 @@ export async function startControl(clusterDirectory: string, where: net.ListenOp
     address: typeof address === 'string' ? { path: address } : { host: where.host ?? '', port: address?.port ?? 0 },
     onReboot: undefined,
     reset: async () => {
-      for (const pid of frozen) process.kill(pid, 'SIGCONT');
-      frozen.clear();
+      await freezer.thawAll();
       await admin.ceph(['osd', 'blocklist', 'clear'], Deadline.after(COMMAND_MS));
     },
     close: () => new Promise((resolve) => server.close(() => resolve())),
