@@ -1,5 +1,6 @@
 /** Images for tests of mappers: made and removed by the admin on the host, asked for as Berth's node user. */
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MapRequest } from '../../../src/rbd/mapping/mapper.js';
 import { host } from './host.js';
 import { accessAs, session } from './session.js';
@@ -13,6 +14,9 @@ export interface NewImage {
   readonly features?: readonly string[];
   readonly namespace?: string;
 }
+
+/** Twice what it takes Ceph to forget a client that says nothing, ms. */
+const WATCH_MS = 60_000;
 
 const specs: string[] = [];
 
@@ -35,5 +39,19 @@ export const specOf = ({ image: { pool, namespace, image } }: MapRequest): strin
 
 /** All that this file made. */
 export async function removeImages(): Promise<void> {
-  for (const spec of specs.splice(0)) await host.rbd('rm', '--no-progress', spec);
+  for (const spec of specs.splice(0)) await remove(spec);
+}
+
+/** Ceph keeps the watch of a client that was killed for 30 s, and an image as long. */
+async function remove(spec: string): Promise<void> {
+  const until = performance.now() + WATCH_MS;
+  for (;;) {
+    try {
+      await host.rbd('rm', '--no-progress', spec);
+      return;
+    } catch (error) {
+      if (!String(error).includes('still has watchers') || performance.now() > until) throw error;
+    }
+    await sleep(2_000);
+  }
 }

@@ -6,8 +6,8 @@ import { Deadline } from '../../../src/model/deadline.js';
 import type { Daemon } from '../wire.js';
 
 const DAEMONS: readonly Daemon[] = ['mon', 'mgr', 'osd'];
-/** Other OSDs would have reported a frozen one by then (osd_heartbeat_grace), ms. */
-const MISSED_AFTER_MS = 20_000;
+/** The read leases of this cluster's placement groups last for 2 s (src/dev/ceph), ms. */
+const LEASE_MS = 2_000;
 const COMMAND_MS = 120_000;
 
 export class Freezer {
@@ -42,9 +42,9 @@ export class Freezer {
     process.kill(pid, 'SIGCONT');
     const was = this.#frozen.get(pid);
     this.#frozen.delete(pid);
-    if (was?.daemon !== 'osd' || performance.now() - was.at < MISSED_AFTER_MS) return;
-    // An OSD that is alone is reported by nobody, and Ceph 16 may leave its placement groups "laggy" for ever, their leases long over;
-    // marked down, as it would be among others, it peers again and serves within two seconds.
+    if (was?.daemon !== 'osd' || performance.now() - was.at < LEASE_MS) return;
+    // Ceph 16 may leave placement groups "laggy" for ever once their leases are over and no other OSD is there to renew them with. Marked
+    // down, as others would have had it by their heartbeats, it peers again and serves within two seconds.
     await this.#admin.ceph(['osd', 'down', '0'], Deadline.after(COMMAND_MS));
   }
 
