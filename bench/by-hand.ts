@@ -18,27 +18,33 @@ const MKFS = ['-q', '-m', '0', '-E', 'nodiscard,lazy_itable_init=1,lazy_journal_
 const command = async (file: string, ...args: readonly string[]): Promise<string> =>
   (await run(file, args, { deadline: soon() })).stdout;
 
+/** Whose storage daemon serves an image: one started for it, as every `rbd map` is a new client, or one that runs already. */
+export type Serving = 'own' | 'shared';
+
+interface Server {
+  readonly daemon: StorageDaemon;
+  readonly session: QmpSession;
+}
+
 export class ByHand {
   readonly #directory: string;
-  readonly #daemon: StorageDaemon;
-  readonly #session: QmpSession;
   readonly #fsid: string;
+  readonly #serving: Serving;
+  #server: Server | undefined;
 
-  private constructor(directory: string, daemon: StorageDaemon, session: QmpSession, fsid: string) {
+  constructor(directory: string, fsid: string, serving: Serving) {
     this.#directory = directory;
-    this.#daemon = daemon;
-    this.#session = session;
     this.#fsid = fsid;
+    this.#serving = serving;
   }
 
-  static async start(directory: string, fsid: string): Promise<ByHand> {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    const daemon = new StorageDaemon({ exec: run, stateDir: directory, runtimeDir: '/run/berth', procRoot: '/proc' });
-    return new ByHand(directory, daemon, await daemon.start(soon()), fsid);
+  async start(): Promise<void> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    if (this.#serving === 'shared') await this.#serve();
   }
 
   async stop(): Promise<void> {
-    await this.#daemon.quit(this.#session, soon());
+    await this.#end();
   }
 
   /** The device. */
@@ -46,13 +52,15 @@ export class ByHand {
     const file = this.#file(image);
     await writeFile(file, '');
     const conf = await writeClientConf(this.#directory, this.#fsid, image.access);
-    await addExport(this.#session, { request: this.#request(image), file, conf }, soon());
+    const { session } = this.#server ?? (await this.#serve());
+    await addExport(session, { request: this.#request(image), file, conf }, soon());
     return command('losetup', '--find', '--show', '--direct-io=on', '--', file);
   }
 
   async unmap(image: ImageRef, device: string): Promise<void> {
     await command('losetup', '--detach', device);
-    await dropExport(this.#session, locationOf(this.#request(image)), soon());
+    if (this.#server !== undefined) await dropExport(this.#server.session, locationOf(this.#request(image)), soon());
+    if (this.#serving === 'own') await this.#end();
     await rm(this.#file(image));
   }
 
@@ -72,6 +80,19 @@ export class ByHand {
 
   async unmount(directory: string): Promise<void> {
     await command('umount', '--', directory);
+  }
+
+  async #serve(): Promise<Server> {
+    const options = { exec: run, stateDir: this.#directory, runtimeDir: '/run/berth', procRoot: '/proc' };
+    const daemon = new StorageDaemon(options);
+    this.#server = { daemon, session: await daemon.start(soon()) };
+    return this.#server;
+  }
+
+  async #end(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    await server?.daemon.quit(server.session, soon());
   }
 
   #file(image: ImageRef): string {

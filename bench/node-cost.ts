@@ -34,40 +34,54 @@ const clock =
 export async function nodeCost(ground: Ground, rounds: number): Promise<void> {
   const running = await ground.startDriver('node', { services: ['identity', 'controller', 'node'] });
   const client = csiClient(`unix://${running.socket}`);
-  const hand = await ByHand.start(join(ground.directory, 'state', 'by-hand'), ground.cluster.fsid);
+  const hands = (['own', 'shared'] as const).map(
+    (serving) => new ByHand(join(ground.directory, 'state', `by-hand-${serving}`), ground.cluster.fsid, serving),
+  );
   try {
-    const lives = { bare: byHand(ground, client, hand), ours: byBerth(ground, client, 'node') };
-    const spent = { bare: noTimes(), ours: noTimes() };
+    for (const hand of hands) await hand.start();
+    const [own, shared] = hands.map((hand, index) => byHand(ground, client, hand, `hand-${index}`)) as [Life, Life];
+    const lives = { own, shared, ours: byBerth(ground, client, 'node') };
+    const spent = { own: noTimes(), shared: noTimes(), ours: noTimes() };
     // The first life of each pays for connections and compiled code.
-    for (const life of [lives.bare, lives.ours]) await life(-1, clock(noTimes()));
+    for (const life of Object.values(lives)) await life(-1, clock(noTimes()));
     for (let round = 0; round < rounds; round += 1) {
-      for (const who of round % 2 === 0 ? (['bare', 'ours'] as const) : (['ours', 'bare'] as const)) {
-        await lives[who](round, clock(spent[who]));
-      }
+      const turns = ['own', 'shared', 'ours'] as const;
+      for (const who of round % 2 === 0 ? turns : [...turns].reverse()) await lives[who](round, clock(spent[who]));
     }
     report(spent, rounds);
   } finally {
-    await hand.stop();
+    for (const hand of hands) await hand.stop();
     await close(running, client);
   }
   await children(ground);
 }
 
-function report({ bare, ours }: { readonly bare: Times; readonly ours: Times }, rounds: number): void {
+interface Spent {
+  /** By hand, each image in a storage daemon of its own: what a person types, and what the goal is about. */
+  readonly own: Times;
+  /** By hand into a storage daemon that runs already: what Berth does, and nothing else. */
+  readonly shared: Times;
+  readonly ours: Times;
+}
+
+function report({ own, shared, ours }: Spent, rounds: number): void {
   print(`\nNode calls against the bare commands (1 GiB, ext4, loop mapper; medians of ${rounds}, in turn)`);
   for (const step of STEPS) {
-    const ratio = median(ours[step]) / median(bare[step]);
+    const took = median(ours[step]);
+    const ratio = took / median(own[step]);
     const goal = step.startsWith('stage') ? { text: `at most ${GOAL.toFixed(2)}`, met: ratio <= GOAL } : undefined;
-    figure(`${step}: by hand`, ms(median(bare[step])));
-    figure(`${step}: Berth`, ms(median(ours[step])));
+    figure(`${step}: by hand`, ms(median(own[step])));
+    figure(`${step}: by hand, in a daemon that runs already`, ms(median(shared[step])));
+    figure(`${step}: Berth`, ms(took));
     figure(`${step}: ratio`, times(ratio), goal);
+    figure(`${step}: ratio, daemon running`, times(took / median(shared[step])));
   }
 }
 
-function byHand(ground: Ground, client: CsiClient, hand: ByHand): Life {
+function byHand(ground: Ground, client: CsiClient, hand: ByHand, name: string): Life {
   return async (round, meter) => {
-    const image = await createFor(ground, client, `hand-${round}`);
-    const [staging, target] = await places(ground, `hand-${round}`);
+    const image = await createFor(ground, client, `${name}-${round}`);
+    const [staging, target] = await places(ground, `${name}-${round}`);
     let device = '';
     await meter('stage, fresh', async () => {
       device = await hand.map(image);

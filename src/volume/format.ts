@@ -1,6 +1,13 @@
 /** From a mapped device to a filesystem that may be mounted: formatted by provenance, confirmed in the record, or refused. */
 import { randomUUID } from 'node:crypto';
-import { holdsFilesystem, makeFilesystem, probe, repairBeforeMount, type Content } from '../host/filesystem.js';
+import {
+  findSignature,
+  holdsFilesystem,
+  makeFilesystem,
+  probe,
+  repairBeforeMount,
+  type Content,
+} from '../host/filesystem.js';
 import type { FilesystemType } from '../model/capability.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
@@ -30,12 +37,9 @@ export async function prepareFilesystem(
   const { volume, head } = found;
   operation.step('probe');
   const provenance = parseProvenance(head.metadata, volume);
-  // The device says that nothing is found, Ceph at the same time whether anything was ever written: only both permit mkfs.
   const mayFormat = provenance.state === 'never' && !readOnly;
-  const [content, isUntouched] = await Promise.all([
-    look(room, device, provenance, deadline),
-    mayFormat && room.rbd.isEmpty(found.at, deadline),
-  ]);
+  const isUntouched = mayFormat && (await isNew(room, preparation, deadline));
+  const content: Content = isUntouched ? { kind: 'empty' } : await look(room, device, provenance, deadline);
   const decision = decideFormat(provenance, content, type, readOnly);
   const recorded = head.metadata.get(FILESYSTEM_KEY);
   switch (decision.act) {
@@ -56,6 +60,13 @@ export async function prepareFilesystem(
       if (content.kind === 'filesystem') throw fail('FILESYSTEM_MISMATCH', { volume, have: content.type, want: type });
       throw fail('FORMAT_REFUSED', { volume, why: decision.why });
   }
+}
+
+/** Ceph says that not one byte was ever written, and the device at the same time bears no signature: only both permit mkfs. */
+async function isNew(room: NodeRoom, { found, device }: Preparation, deadline: Deadline): Promise<boolean> {
+  const looks = [room.rbd.isEmpty(found.at, deadline), findSignature(room.exec, device, deadline)] as const;
+  const [isUntouched, signature] = await Promise.all(looks);
+  return isUntouched && signature === undefined;
 }
 
 /** The filesystem that the record names is recognized by its uuid; anything else is looked at thoroughly. */

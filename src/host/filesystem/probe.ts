@@ -39,6 +39,13 @@ export async function probe(exec: Exec, device: string, deadline: Deadline): Pro
 }
 
 /**
+ * The signature on a device that its storage says was never written: undefined where blkid finds none. Less than {@link probe}, which
+ * reads what nobody else can vouch for. Errors as there.
+ */
+export const findSignature = (exec: Exec, device: string, deadline: Deadline): Promise<Content | undefined> =>
+  askBlkid(exec, device, [], deadline);
+
+/**
  * Is this very filesystem there? Some reads where {@link probe} takes dozens, each of which may go to the cluster; false says only
  * that a probe has to tell. Errors as there.
  */

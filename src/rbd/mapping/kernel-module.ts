@@ -9,6 +9,12 @@ import { Deadline } from '../../model/deadline.js';
  */
 const MODPROBE_MS = 30_000;
 
+/** How long a module that could not be loaded is not tried again, ms: on a node without krbd every stage would pay for that. */
+const RETRY_MS = 60_000;
+
+/** By mark: why the module could not be loaded, and until when that is believed. */
+const refused = new Map<string, { readonly why: string; readonly until: number }>();
+
 const exists = async (file: string): Promise<boolean> => {
   try {
     await access(file);
@@ -29,6 +35,8 @@ export async function whyNotModule(
   options: readonly string[] = [],
 ): Promise<string | undefined> {
   if (await exists(mark)) return undefined;
+  const before = refused.get(mark);
+  if (before !== undefined && performance.now() < before.until) return before.why;
   let why = '';
   try {
     await exec('modprobe', [module, ...options], { deadline: Deadline.after(MODPROBE_MS) });
@@ -36,5 +44,8 @@ export async function whyNotModule(
     // Its absence and its refusal are the same answer: no module.
     why = error instanceof Error ? ` (${error.message})` : '';
   }
-  return (await exists(mark)) ? undefined : `the kernel has no ${module}${why}`;
+  if (await exists(mark)) return undefined;
+  const answer = `the kernel has no ${module}${why}`;
+  refused.set(mark, { why: answer, until: performance.now() + RETRY_MS });
+  return answer;
 }
