@@ -1,34 +1,8 @@
 /** The catalogue of everything Berth can refuse or fail: a stable code, the gRPC status, a sentence, and what to do. */
+import { entry } from './catalogue-entry.js';
+import { sandboxes } from './catalogue-sandboxes.js';
 
-/** gRPC status names of the CSI specification; chosen by what the sidecars do with them (docs/errors.md). */
-export type StatusName =
-  | 'INVALID_ARGUMENT'
-  | 'DEADLINE_EXCEEDED'
-  | 'NOT_FOUND'
-  | 'ALREADY_EXISTS'
-  | 'PERMISSION_DENIED'
-  | 'RESOURCE_EXHAUSTED'
-  | 'FAILED_PRECONDITION'
-  | 'ABORTED'
-  | 'OUT_OF_RANGE'
-  | 'UNIMPLEMENTED'
-  | 'INTERNAL'
-  | 'UNAVAILABLE'
-  | 'UNAUTHENTICATED';
-
-interface Entry<S extends string, T extends string> {
-  readonly status: StatusName;
-  /** What is wrong, with {placeholders}. */
-  readonly says: S;
-  /** What the reader should do about it, with {placeholders} too. */
-  readonly todo: T;
-}
-
-const entry = <const S extends string, const T extends string>(status: StatusName, says: S, todo: T): Entry<S, T> => ({
-  status,
-  says,
-  todo,
-});
+export type { StatusName } from './catalogue-entry.js';
 
 /** Codes are never reused or renamed: runbooks and alerts match on them. */
 export const catalogue = {
@@ -203,6 +177,7 @@ export const catalogue = {
     'remove what is there if it is not a device, then try again',
   ),
   DEVICE_BUSY: entry('FAILED_PRECONDITION', '{device} is busy: {who}', 'end its users, then try again'),
+  ...sandboxes,
   // -- mapping
   MAPPER_UNAVAILABLE: entry(
     'FAILED_PRECONDITION',

@@ -82,7 +82,8 @@ export async function withdraw(
   else throw fail('TARGET_OCCUPIED', { path: target, what: 'not an empty file that Berth made' });
 }
 
-async function makeDirectory(target: string): Promise<void> {
+/** An empty directory, or TARGET_OCCUPIED; FIELD_INVALID where its parent is not there. */
+export async function makeDirectory(target: string): Promise<void> {
   await mkdir(target, { mode: 0o750 }).catch((error: unknown) => {
     if (codeOf(error) !== 'EEXIST') throw missingParent(target, error);
   });
