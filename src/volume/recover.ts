@@ -64,6 +64,7 @@ export const forgetEntry = (room: NodeRoom, entry: JournalEntry, deadline: Deadl
     for (const path of [entry.stagingPath, ...Object.keys(entry.targets)]) {
       if ((await mountAt(path)) !== undefined) return 'changed';
     }
+    await room.mapperNamed(entry.mapper).tidy?.(deadline);
     return settle(room, entry, operation, deadline);
   });
 

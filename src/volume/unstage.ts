@@ -56,7 +56,7 @@ export async function takeDownRecorded(
 
 async function takeDown(room: NodeRoom, entry: JournalEntry, operation: TakeDown, deadline: Deadline): Promise<void> {
   const mapping = await mappingOf(room, entry, deadline);
-  if (mapping === undefined) return;
+  if (mapping === undefined) return room.mapperNamed(entry.mapper).tidy?.(deadline);
   operation.step('unmount');
   if (entry.access === 'mount') await unmountStaged(room, entry.stagingPath, mapping.device, deadline);
   operation.step('unmap', mapping.device);

@@ -102,6 +102,15 @@ export class LoopMapper implements Mapper {
     await this.#turns.take(TURN, deadline, () => this.#unmap(mapping, deadline));
   }
 
+  async tidy(deadline: Deadline): Promise<void> {
+    await this.#turns.take(TURN, deadline, async () => {
+      const running = await this.#daemon.connect(deadline);
+      if (running === undefined) return;
+      running.close();
+      await this.#inSession(deadline, (session) => this.#dropStrays(session, deadline));
+    });
+  }
+
   async whyUnserved(): Promise<string | undefined> {
     return (await this.#daemon.pid()) === undefined ? 'its storage daemon has died' : undefined;
   }
@@ -137,8 +146,7 @@ export class LoopMapper implements Mapper {
 
   async #mapAnew(session: QmpSession, request: MapRequest, deadline: Deadline): Promise<Mapping> {
     const location = locationOf(request);
-    const live = (await this.#exports.mappings()).map((mapping) => mapping.location);
-    await dropOthers(session, live, deadline);
+    await this.#dropStrays(session, deadline);
     const file = await this.#exports.file(location);
     await removeExportFile(this.#exec, file, deadline);
     await writeFile(file, '', { mode: 0o600, flag: 'wx' });
@@ -152,6 +160,11 @@ export class LoopMapper implements Mapper {
       await this.#undo(session, location);
       throw error instanceof QmpError ? explainQemu(error.message, request, error) : error;
     }
+  }
+
+  async #dropStrays(session: QmpSession, deadline: Deadline): Promise<void> {
+    const live = (await this.#exports.mappings()).map((mapping) => mapping.location);
+    await dropOthers(session, live, deadline);
   }
 
   /** As far as it goes: what stays (the daemon may be hanging) is dropped by the next operation, the first error is the one to tell. */

@@ -53,6 +53,11 @@ export interface Mapper {
   unmap(mapping: Mapping, deadline: Deadline): Promise<void>;
   /** Why nobody serves the device any more (its daemon has died); undefined while it is served, not there where the kernel itself serves. */
   whyUnserved?(mapping: Mapping): Promise<string | undefined>;
+  /**
+   * Let go of images that an attempt which was killed left open without a device, where this mapper can: `find` does not show them, and
+   * the cluster counts them as watched. MAPPER_UNAVAILABLE, DEADLINE.
+   */
+  tidy?(deadline: Deadline): Promise<void>;
   /** Make the device show the image's new size (bytes); returns when `/sys/class/block` does. */
   resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void>;
 }

@@ -169,6 +169,28 @@ describe('refusals', () => {
   });
 });
 
+describe('a plugin that was killed between the export and its device', () => {
+  it('leaves an image open, which is let go of by the tidying of the next one, and no other image', async () => {
+    const [cut, other] = [await image(), await image()];
+    const kept = await mapper.map(request(other), soon());
+    // Without its loop device an export is what the killed one had got to.
+    const { device } = await mapper.map(request(cut), soon());
+    await run('losetup', ['--detach', device], { deadline: soon() });
+    expect(await mapper.find(location(cut))).toBeUndefined();
+    expect(await watchers(cut)).toBe(1);
+    await new LoopMapper({ exec: run, stateDir }).tidy(soon());
+    expect([await watchers(cut), await watchers(other)]).toEqual([0, 1]);
+    await mapper.unmap(await mapper.map(request(cut), soon()), soon());
+    await mapper.unmap(kept, soon());
+  });
+
+  it('leaves nothing to tidy where no daemon runs, and none is started', async () => {
+    const { mapper: idle, stateDir: empty } = await node('idle');
+    await idle.tidy(soon());
+    await expect(daemonPid(empty)).rejects.toThrow(/ENOENT/);
+  });
+});
+
 describe('a storage daemon that was killed', () => {
   it('is replaced by the next map, and unused remains are cleaned up', async () => {
     const name = await image();
