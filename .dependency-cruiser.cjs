@@ -60,6 +60,13 @@ module.exports = {
       'edges call volume/',
     ),
     forbid(
+      'doors-are-apart',
+      room('flexvolume'),
+      '^src/(csi/(?!(drain|endpoint|status)[.]ts)|cli/|kube/|reconcile/)',
+      'one door does not open another: of the CSI edge only what any socket needs',
+    ),
+    forbid('csi-knows-no-flexvolume', room('csi'), room('flexvolume'), 'one door does not open another'),
+    forbid(
       'reconcile-acts-through-volume',
       room('reconcile'),
       '^src/(attachment/|sandbox/|kube/|csi/|journal/journal[.]ts|host/(?!(bounded|errno|mountinfo)[.]ts))',

@@ -11,6 +11,7 @@ import { DRIVER_NAME, identityService } from './csi/identity.js';
 import { nodeService } from './csi/node.js';
 import { packageVersion } from './csi/package-root.js';
 import { startServer } from './csi/server.js';
+import { openDoor, type RunningDoor } from './flexvolume/server.js';
 import { watchChildren } from './host/children.js';
 import { run } from './host/exec.js';
 import { Journal } from './journal/journal.js';
@@ -148,6 +149,7 @@ async function serve(options: Options): Promise<void> {
       ...(node === undefined ? {} : { Node: nodeService(node) }),
     },
   });
+  const door = await flexvolumeDoor(ground, node, controller);
   readiness.start();
   const reconciler = node === undefined ? undefined : reconcilerOf(node, options);
   reconciler?.start();
@@ -155,10 +157,21 @@ async function serve(options: Options): Promise<void> {
   await stopRequested(log);
   readiness.stop();
   const stopped = reconciler?.stop();
-  await server.drain(DRAIN_MS);
+  await Promise.all([server.drain(DRAIN_MS), door?.drain(DRAIN_MS)]);
   await stopped;
   await rbd.close();
   log.info('berth stopped');
+}
+
+async function flexvolumeDoor(
+  { options, log }: Ground,
+  node: NodeRoom | undefined,
+  controller: ControllerRoom | undefined,
+): Promise<RunningDoor | undefined> {
+  const { flexvolumeEndpoint: endpoint, kubeletDirectory, keyringDirectory: keyrings } = options;
+  if (endpoint === undefined) return undefined;
+  const stagingRoot = join(kubeletDirectory, 'plugins', DRIVER_NAME, 'flexvolume');
+  return openDoor(endpoint, { node, controller, stagingRoot, keyrings }, log);
 }
 
 function reconcilerOf(room: NodeRoom, options: Options): Reconciler | undefined {

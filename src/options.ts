@@ -20,6 +20,10 @@ export interface Options {
   readonly reconcileInterval: number;
   /** How long what looks left over must have been at rest before it is touched, in s. */
   readonly leftoverAge: number;
+  /** Where the FlexVolume binary asks; undefined for no such door. */
+  readonly flexvolumeEndpoint: string | undefined;
+  /** The only directory from which a pod's FlexVolume options may name a keyring. */
+  readonly keyringDirectory: string;
 }
 
 const SERVICES: readonly ServiceName[] = ['identity', 'controller', 'node'];
@@ -40,6 +44,8 @@ export const USAGE = `berth: a CSI driver for Ceph RBD
   --kubelet-dir /var/lib/kubelet       where the kubelet keeps pods, plugins (BERTH_KUBELET_DIR)
   --reconcile-interval 300             s between looks for what crashes left here, 0 for none (BERTH_RECONCILE_INTERVAL)
   --leftover-age 600                   s that a leftover is left to the kubelet (BERTH_LEFTOVER_AGE)
+  --flexvolume-endpoint unix:///csi/flexvolume.sock  for the FlexVolume binary, none unless given (BERTH_FLEXVOLUME_ENDPOINT)
+  --keyring-dir /etc/berth/keyrings    keyrings that FlexVolume options may name  (BERTH_KEYRING_DIR)
   --log-level info
   --version, --help
 
@@ -57,6 +63,8 @@ const DEFAULTS = {
   'kubelet-dir': '/var/lib/kubelet',
   'reconcile-interval': '300',
   'leftover-age': '600',
+  'flexvolume-endpoint': '',
+  'keyring-dir': '/etc/berth/keyrings',
 } as const;
 const VARIABLES = {
   endpoint: 'CSI_ENDPOINT',
@@ -67,6 +75,8 @@ const VARIABLES = {
   'kubelet-dir': 'BERTH_KUBELET_DIR',
   'reconcile-interval': 'BERTH_RECONCILE_INTERVAL',
   'leftover-age': 'BERTH_LEFTOVER_AGE',
+  'flexvolume-endpoint': 'BERTH_FLEXVOLUME_ENDPOINT',
+  'keyring-dir': 'BERTH_KEYRING_DIR',
 } as const;
 
 /** CONFIG_INVALID names the option. */
@@ -96,6 +106,8 @@ export function parseOptions(
     kubeletDirectory: absolute('kubelet-dir', get('kubelet-dir')),
     reconcileInterval: count('reconcile-interval', get('reconcile-interval'), 0),
     leftoverAge: count('leftover-age', get('leftover-age')),
+    flexvolumeEndpoint: get('flexvolume-endpoint') || undefined,
+    keyringDirectory: absolute('keyring-dir', get('keyring-dir')),
   };
 }
 
@@ -113,6 +125,7 @@ function read(args: readonly string[]) {
       ...{ endpoint: text, clusters: text, 'node-id': text, 'state-dir': text, services: text, mounter: text },
       ...{ 'max-volumes-per-node': text, 'log-level': text, help: flag, version: flag },
       ...{ 'kubelet-dir': text, 'reconcile-interval': text, 'leftover-age': text },
+      ...{ 'flexvolume-endpoint': text, 'keyring-dir': text },
     };
     return parseArgs({ args: [...args], options, strict: true }).values;
   } catch (error) {

@@ -36,6 +36,11 @@ export interface JournalEntry {
   /** Flags of the stage request, as a digest: they may be sensitive. */
   readonly flagsDigest: string;
   readonly mapper: JournalMapping['mapper'];
+  /**
+   * The runtime that was given the image itself, by a file at `stagingPath`: nothing of it is mapped or mounted here once it is
+   * `staged`, and the device is the guest's.
+   */
+  readonly handedTo?: 'hyperd';
   /** Known once staged; for a person to read, the kernel is asked before anything is done. */
   readonly mapping?: JournalMapping;
   /** The node took the holder record itself, so it gives it back at unstage. */
@@ -49,6 +54,7 @@ const WORDS = {
   state: ['staging', 'staged', 'unstaging'],
   access: ['block', 'mount'],
   mapper: ['krbd', 'nbd', 'loop'],
+  handedTo: ['hyperd', undefined],
 } as const;
 
 /** The version that this Berth writes, and the only one that it reads. */

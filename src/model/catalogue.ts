@@ -1,6 +1,7 @@
 /** The catalogue of everything Berth can refuse or fail: a stable code, the gRPC status, a sentence, and what to do. */
 import { entry } from './catalogue-entry.js';
 import { sandboxes } from './catalogue-sandboxes.js';
+import { handOvers } from './catalogue-hand-over.js';
 
 export type { StatusName } from './catalogue-entry.js';
 
@@ -192,6 +193,7 @@ export const catalogue = {
   MAP_FAILED: entry('INTERNAL', 'image {image} could not be mapped by {mapper}: {why}', 'see the node plugin log'),
   UNMAP_BUSY: entry('FAILED_PRECONDITION', '{device} of {image} is busy: {who}', 'end its users, then try again'),
   UNMAP_FAILED: entry('INTERNAL', '{device} of {image} could not be unmapped: {why}', 'see the node plugin log'),
+  ...handOvers,
   // -- Ceph
   CLUSTER_UNREACHABLE: entry(
     'UNAVAILABLE',

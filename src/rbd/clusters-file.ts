@@ -20,7 +20,7 @@ export interface ClusterConfig {
   readonly id: string;
   readonly monitors: readonly string[];
   readonly pools: readonly PoolConfig[];
-  readonly users: { readonly controller?: UserConfig; readonly node?: UserConfig };
+  readonly users: { readonly controller?: UserConfig; readonly node?: UserConfig; readonly hyperd?: UserConfig };
   /** Where nodes register; the first pool's first namespace unless said otherwise. */
   readonly registry: { readonly pool: string; readonly namespace: string };
 }
@@ -56,7 +56,7 @@ function cluster(read: Reader, value: unknown, at: string): ClusterConfig {
   if (!isClusterName(id)) throw read.wrong(`${at}.id`, 'letters, digits, dot, dash, underscore; at most 36');
   const monitors = read.list(one['monitors'], `${at}.monitors`).map((mon, i) => read.text(mon, `${at}.monitors[${i}]`));
   const pools = read.list(one['pools'], `${at}.pools`).map((pool, i) => poolOf(read, pool, `${at}.pools[${i}]`));
-  const users = read.object(one['users'] ?? {}, `${at}.users`, ['controller', 'node']);
+  const users = read.object(one['users'] ?? {}, `${at}.users`, ['controller', 'node', 'hyperd']);
   const [first] = pools;
   if (first === undefined) throw read.wrong(`${at}.pools`, 'at least one pool');
   // Listed twice, its volumes would be listed twice, and only the first entry's namespaces would count.
@@ -73,6 +73,7 @@ function cluster(read: Reader, value: unknown, at: string): ClusterConfig {
         ? {}
         : { controller: userOf(read, users['controller'], `${at}.users.controller`) }),
       ...(users['node'] === undefined ? {} : { node: userOf(read, users['node'], `${at}.users.node`) }),
+      ...(users['hyperd'] === undefined ? {} : { hyperd: userOf(read, users['hyperd'], `${at}.users.hyperd`) }),
     },
     registry: registryOf(read, one['registry'], `${at}.registry`, first),
   };

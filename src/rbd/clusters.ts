@@ -5,8 +5,8 @@ import { parseClusters, type ClusterConfig } from './clusters-file.js';
 import { FreshFiles } from './fresh-file.js';
 import type { ClusterAccess, PoolRef } from './port.js';
 
-/** Which of a cluster's users an operation acts as when its RPC carries no secrets. */
-export type Role = 'controller' | 'node';
+/** Which of a cluster's users an operation acts as when its RPC carries no secrets; `hyperd` is the one that guests are shown. */
+export type Role = 'controller' | 'node' | 'hyperd';
 
 /** cephx credentials as a CSI request carries them. */
 export interface Credentials {

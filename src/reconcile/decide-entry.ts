@@ -28,7 +28,8 @@ export function decideEntry(view: View, entry: JournalEntry, decided: Decided): 
     return;
   }
   const found = caseOf(view, entry);
-  if (found.mapping === undefined) decideUnmapped(view, found, decided);
+  if (entry.handedTo !== undefined && entry.state === 'staged') decideHandedOver(found, entry.handedTo, decided);
+  else if (found.mapping === undefined) decideUnmapped(view, found, decided);
   else if (entry.state === 'staged') decideStaged(view, found, found.mapping, decided);
   else decideHalfWay(view, found, found.mapping, decided);
 }
@@ -46,6 +47,14 @@ function caseOf(view: View, entry: JournalEntry): Case {
     claims: view.claimsOf(entry.volume).map(({ directory }) => directory),
     fresh: view.isFresh(Date.parse(entry.since)),
   };
+}
+
+/** Nothing of it is on this node as long as its guest lives, a reboot included: the kubelet takes it back. */
+function decideHandedOver({ entry, mapping }: Case, runtime: string, decided: Decided): void {
+  if (mapping === undefined) return;
+  const { device } = mapping.mapping;
+  const what = `handed to ${runtime} by ${entry.stagingPath}, and mapped on this node as ${device} as well`;
+  decided.report(entry.volume, 'ours', what, `unmap ${device}: two kernels on one filesystem destroy it`);
 }
 
 /** The kernel has no mapping: after a reboot, or a crash before it came to be. */

@@ -1,14 +1,17 @@
 /** For tests of crashes: ends this process as kill -9 does when an operation of the node enters a chosen step. */
 import { fail } from '../model/errors.js';
 import type { EnteredStep } from './operations.js';
+import { HAND_OVER_STEPS } from './hand-over-steps.js';
 import { ANSWER, NODE_STEPS, START, type StepTable } from './steps.js';
 
 /** The environment variable; nobody sets it where data matters. */
 export const CRASH_AT = 'BERTH_CRASH_AT';
 const FORM = '<operation>:<step>[@<end of a volume handle>][+<ms>]';
 
+const STEPS = { ...NODE_STEPS, ...HAND_OVER_STEPS } as const satisfies StepTable;
+
 /** Every step at which an operation of the node can be ended, in the table's order. */
-export const crashSteps = (op: keyof typeof NODE_STEPS): readonly string[] => [START, ...NODE_STEPS[op], ANSWER];
+export const crashSteps = (op: keyof typeof STEPS): readonly string[] => [START, ...STEPS[op], ANSWER];
 
 /**
  * The observer that `text` asks for: `stage:mkfs` ends the process when any stage is about to run mkfs, `stage:mkfs@vol-7+20` does so
@@ -19,9 +22,9 @@ export function crashAt(
   die: () => void = () => process.kill(process.pid, 'SIGKILL'),
 ): (at: EnteredStep) => void {
   const [, op = '', step = '', volume = '', ms] = /^(\w+):([^@+]+)(?:@([^+]+))?(?:\+(\d+))?$/.exec(text) ?? [];
-  const known = Object.hasOwn(NODE_STEPS, op) && crashSteps(op as keyof typeof NODE_STEPS).includes(step);
+  const known = Object.hasOwn(STEPS, op) && crashSteps(op as keyof typeof STEPS).includes(step);
   if (!known) {
-    const operations = Object.keys(NODE_STEPS satisfies StepTable).join(', ');
+    const operations = Object.keys(STEPS).join(', ');
     throw fail('CONFIG_INVALID', { file: CRASH_AT, why: `"${text}" is not ${FORM}; operations: ${operations}` });
   }
   return (at) => {

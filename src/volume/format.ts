@@ -12,8 +12,11 @@ import type { FilesystemType } from '../model/capability.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import type { NodeOperation, NodeRoom } from './node-room.js';
+import type { Operation } from './operations.js';
 import { decideFormat, FILESYSTEM_KEY, formatProvenance, parseProvenance, type Provenance } from './provenance.js';
 import type { FoundVolume } from './room.js';
+
+type Formatting = Operation<'probe' | 'repair' | 'record format intent' | 'mkfs' | 'record format end'>;
 
 export interface Preparation {
   readonly found: FoundVolume;
@@ -30,7 +33,7 @@ export interface Preparation {
 export async function prepareFilesystem(
   room: NodeRoom,
   preparation: Preparation,
-  operation: NodeOperation<'stage'>,
+  operation: Formatting,
   deadline: Deadline,
 ): Promise<boolean> {
   const { found, device, type, readOnly } = preparation;
@@ -81,7 +84,7 @@ async function format(
   room: NodeRoom,
   preparation: Preparation,
   recorded: string | undefined,
-  operation: NodeOperation<'stage'>,
+  operation: Formatting,
   deadline: Deadline,
 ): Promise<void> {
   const { found, type } = preparation;
@@ -97,7 +100,7 @@ async function mkfs(
   room: NodeRoom,
   preparation: Preparation,
   { uuid, recorded, force }: { readonly uuid: string; readonly recorded: string | undefined; readonly force: boolean },
-  operation: NodeOperation<'stage'>,
+  operation: Formatting,
   deadline: Deadline,
 ): Promise<void> {
   const { device, type, mkfsOptions } = preparation;

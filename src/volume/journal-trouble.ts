@@ -1,12 +1,13 @@
 /** What a damaged, full or read-only journal stops: bringing a volume needs it, taking one away goes by the kernel without it. */
 import type { JournalEntry } from '../journal/entry.js';
 import type { Deadline } from '../model/deadline.js';
-import { isBerthError } from '../model/errors.js';
+import { fail, isBerthError } from '../model/errors.js';
 import { findUnrecorded, type NodeRoom } from './node-room.js';
 
 /**
  * The entry that a stage starts from. A damaged one (a power loss leaves files of zero bytes) counts as none while the kernel has
- * no mapping of the volume: then there is nothing that could be undone wrongly. JOURNAL_UNREADABLE where it has, JOURNAL_NEWER.
+ * no mapping of the volume: then there is nothing that could be undone wrongly. JOURNAL_UNREADABLE where it has, JOURNAL_NEWER,
+ * VOLUME_IN_USE where another runtime was given the image.
  */
 export async function entryToStage(
   room: NodeRoom,
@@ -14,7 +15,10 @@ export async function entryToStage(
   deadline: Deadline,
 ): Promise<JournalEntry | undefined> {
   try {
-    return await room.journal.read(volume);
+    const entry = await room.journal.read(volume);
+    if (entry?.handedTo === undefined) return entry;
+    // Its guest may have the image open, and a mapping beside that would be a second kernel on one filesystem.
+    throw fail('VOLUME_IN_USE', { volume, who: `${entry.handedTo}, by ${entry.stagingPath}` });
   } catch (error) {
     const isLost = isBerthError(error, 'JOURNAL_UNREADABLE');
     if (!isLost || (await findUnrecorded(room, volume, deadline)) !== undefined) throw error;

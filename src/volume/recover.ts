@@ -6,9 +6,11 @@ import { isBerthError } from '../model/errors.js';
 import { locationName } from '../rbd/mapping/location-name.js';
 import type { Mapping } from '../rbd/mapping/mapper.js';
 import { withdraw } from '../sandbox/host.js';
+import { readHandOff } from '../sandbox/hyperd/hand-off.js';
 import { mappingOf, type NodeOperation, type NodeRoom } from './node-room.js';
 import { parseVolumeRecord } from './record.js';
 import { mustFindVolume } from './room.js';
+import { isLetGo } from './take-back.js';
 import { giveBack, takeDownRecorded } from './unstage.js';
 
 /** `changed`: the volume is not any more as it was when the act was decided; nothing was done. `later`: to be tried again. */
@@ -65,6 +67,8 @@ export const forgetEntry = (room: NodeRoom, entry: JournalEntry, deadline: Deadl
       if ((await mountAt(path)) !== undefined) return 'changed';
     }
     await room.mapperNamed(entry.mapper).tidy?.(deadline);
+    // A guest may have been told of the image by it: the orchestrator has to take it back.
+    if (entry.handedTo !== undefined && (await readHandOff(entry.stagingPath)) !== undefined) return 'changed';
     return settle(room, entry, operation, deadline);
   });
 
@@ -100,6 +104,7 @@ async function removeTarget(
 export const returnRecord = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<Outcome> =>
   ifUnchanged(room, entry, 'give back', deadline, async (operation, deadline) => {
     if (entry.state !== 'unstaging' || (await mappingOf(room, entry, deadline)) !== undefined) return 'changed';
+    if (entry.handedTo !== undefined && !(await isLetGo(room, entry, deadline))) return 'later';
     if (!(await giveBack(room, entry.volume, operation))) return 'later';
     operation.step('remove journal');
     await room.journal.remove(entry.volume);

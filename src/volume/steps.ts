@@ -1,5 +1,7 @@
 /** Every step of every operation, in its usual order: what an operation may name, what a crash test kills it at. */
 
+import type { HAND_OVER_STEPS } from './hand-over-steps.js';
+
 /**
  * A step begins with its act and ends with the next step, so each durable act stands between two names. `start` and `answer` are
  * every operation's first and last. A step that is not listed here does not compile; one that no crash test reaches fails there.
@@ -43,7 +45,7 @@ export const START = 'start';
 export const ANSWER = 'answer';
 
 export type StepTable = Readonly<Record<string, readonly string[]>>;
-export type NodeSteps = typeof NODE_STEPS & typeof RECONCILE_STEPS;
+export type NodeSteps = typeof NODE_STEPS & typeof RECONCILE_STEPS & typeof HAND_OVER_STEPS;
 export type ControllerSteps = typeof CONTROLLER_STEPS;
 /** What an orchestrator may ask of a node. */
 export type NodeOperationName = keyof typeof NODE_STEPS;

@@ -16,6 +16,7 @@ describe('options', () => {
       ...{ stateDirectory: '/var/lib/berth', services: ['identity', 'controller', 'node'], mounter: 'auto' },
       ...{ maxVolumes: undefined, logLevel: 'info' },
       ...{ kubeletDirectory: '/var/lib/kubelet', reconcileInterval: 300, leftoverAge: 600 },
+      ...{ flexvolumeEndpoint: undefined, keyringDirectory: '/etc/berth/keyrings' },
     });
   });
 
@@ -24,11 +25,13 @@ describe('options', () => {
       ...['--endpoint', 'unix:///e', '--clusters', '/c', '--node-id=n', '--state-dir', '/s', '--services', 'node'],
       ...['--mounter', 'krbd', '--max-volumes-per-node', '12', '--log-level', 'debug'],
       ...['--kubelet-dir', '/k', '--reconcile-interval', '0', '--leftover-age', '7'],
+      ...['--flexvolume-endpoint', 'unix:///f', '--keyring-dir', '/r'],
     ];
     expect(parse(args)).toEqual({
       ...{ endpoint: 'unix:///e', clusters: '/c', nodeId: 'n', stateDirectory: '/s', services: ['identity', 'node'] },
       ...{ mounter: 'krbd', maxVolumes: 12, logLevel: 'debug' },
       ...{ kubeletDirectory: '/k', reconcileInterval: 0, leftoverAge: 7 },
+      ...{ flexvolumeEndpoint: 'unix:///f', keyringDirectory: '/r' },
     });
   });
 

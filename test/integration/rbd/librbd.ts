@@ -27,7 +27,7 @@ const where = ({ pool, namespace, image }: ImageRef): string[] => [
 ];
 
 /** `rbd watch`: a client of its own that holds a watch as a mapped image would. */
-async function watch(at: ImageRef): Promise<{ address: string; stop(): Promise<void> }> {
+export async function watch(at: ImageRef): Promise<{ address: string; stop(): Promise<void> }> {
   const layout = layoutOf(cluster().clusterDirectory);
   const identity = ['-c', layout.conf, '--id', 'admin', '--keyring', keyringOf(layout, 'client.admin')];
   const child = spawn('rbd', [...identity, 'watch', ...where(at)], { stdio: ['pipe', 'ignore', 'ignore'] });

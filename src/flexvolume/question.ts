@@ -1,0 +1,32 @@
+/** What the binary asks over the socket: one line of JSON, `flexvolume/agent.ts` has the other side. */
+import { fail } from '../model/errors.js';
+
+export interface Question {
+  readonly version: 1;
+  /** `hyper/cephrbd`, as pod specs name it. */
+  readonly driver: string;
+  /** Kubernetes attaches the volume before it is mounted. */
+  readonly attach: boolean;
+  readonly call: string;
+  readonly args: readonly string[];
+  /** How long the answer may take, in ms. */
+  readonly ms: number;
+}
+
+/** FIELD_INVALID; the text is never quoted, for a pod's secret may be in it. */
+export function parseQuestion(text: string): Question {
+  const wrong = (why: string): Error => fail('FIELD_INVALID', { field: 'question', why });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw wrong('it is not JSON');
+  }
+  const asked = value as Partial<Record<keyof Question, unknown>> | null;
+  if (asked?.version !== 1) throw wrong('the binary is of another version; install the one of this Berth');
+  const { driver, attach, call, args, ms } = asked;
+  const isText = typeof driver === 'string' && typeof call === 'string';
+  if (!isText || typeof attach !== 'boolean' || typeof ms !== 'number' || !(ms > 0)) throw wrong('a field is missing');
+  if (!Array.isArray(args) || !args.every((one) => typeof one === 'string')) throw wrong('args are no texts');
+  return { version: 1, driver, attach, call, args: args, ms };
+}

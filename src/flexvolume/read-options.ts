@@ -1,0 +1,105 @@
+/** The JSON that the kubelet hands down: the pod's options and what Kubernetes adds, checked by name so that a typo is an error and no default. */
+import { FILESYSTEMS, type FilesystemType } from '../model/capability.js';
+import { fail } from '../model/errors.js';
+import { Secret } from '../model/secret.js';
+import type { Credentials } from '../volume/room.js';
+
+/** Who takes the volume. */
+export type Sandbox = 'hyperd' | 'kata' | 'host';
+const SANDBOXES: readonly Sandbox[] = ['hyperd', 'kata', 'host'];
+
+export interface VolumeOptions {
+  readonly image: string;
+  readonly pool: string;
+  readonly namespace: string;
+  readonly cluster: string | undefined;
+  readonly monitors: readonly string[];
+  readonly fsType: FilesystemType | undefined;
+  readonly readOnly: boolean;
+  readonly sandbox: Sandbox;
+  /** From the pod's secret. */
+  readonly secrets: Credentials | undefined;
+  /** Of a keyring on the node, for {@link VolumeOptions.user}. */
+  readonly keyring: string | undefined;
+  readonly user: string | undefined;
+  /** The name by which Kubernetes knows the volume, and all that a detach is told. */
+  readonly name: string;
+}
+
+/** The pool of the ancestor of this driver, and the driver that it was. */
+const POOL = 'hyper';
+const HYPERD_DRIVER = 'hyper/cephrbd';
+
+const OWN = ['volumeID', 'image', 'pool', 'radosNamespace', 'clusterID', 'monitors', 'user', 'keyring', 'sandbox'];
+const KUBERNETES = 'kubernetes.io/';
+const SECRET = `${KUBERNETES}secret/`;
+
+const wrong = (name: string, why: string): Error => fail('FIELD_INVALID', { field: `options.${name}`, why });
+
+/** @param driver as pod specs name it, which decides the default sandbox. FIELD_INVALID, FIELD_MISSING, SECRETS_INVALID. */
+export function readOptions(text: string, driver: string): VolumeOptions {
+  const all = parse(text);
+  const strange = [...all.keys()].find((name) => !OWN.includes(name) && !name.startsWith(KUBERNETES));
+  if (strange !== undefined) throw wrong(strange, `it is not known; known: ${OWN.join(', ')}`);
+  const get = (name: string): string | undefined => all.get(name) || undefined;
+  const image = get('volumeID') ?? get('image');
+  if (image === undefined) throw fail('FIELD_MISSING', { field: 'options.volumeID' });
+  if ((get('image') ?? image) !== image) throw wrong('image', 'it is not the image that volumeID names');
+  return {
+    image,
+    pool: get('pool') ?? POOL,
+    namespace: get('radosNamespace') ?? '',
+    cluster: get('clusterID'),
+    monitors: monitorsOf(get('monitors') ?? ''),
+    fsType: known(`${KUBERNETES}fsType`, get(`${KUBERNETES}fsType`), FILESYSTEMS),
+    readOnly: known(`${KUBERNETES}readwrite`, get(`${KUBERNETES}readwrite`), ['ro', 'rw']) === 'ro',
+    sandbox: known('sandbox', get('sandbox'), SANDBOXES) ?? (driver === HYPERD_DRIVER ? 'hyperd' : 'host'),
+    secrets: readSecrets(all, get('user')),
+    keyring: get('keyring'),
+    user: get('user'),
+    name: get(`${KUBERNETES}pvOrVolumeName`) ?? '',
+  };
+}
+
+/** Never quotes the text: it may hold a secret. */
+function parse(text: string): ReadonlyMap<string, string> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw fail('FIELD_INVALID', { field: 'options', why: 'they are not JSON' });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw fail('FIELD_INVALID', { field: 'options', why: 'they are not an object' });
+  const all = new Map<string, string>();
+  for (const [name, one] of Object.entries(value)) {
+    if (typeof one !== 'string') throw wrong(name, 'it is not a text');
+    all.set(name, one);
+  }
+  return all;
+}
+
+function known<T extends string>(name: string, text: string | undefined, all: readonly T[]): T | undefined {
+  if (text === undefined) return undefined;
+  const found = all.find((one) => one === text);
+  if (found === undefined) throw wrong(name, `${text} is none of ${all.join(', ')}`);
+  return found;
+}
+
+/** `a:6789,b:6789`, or bracketed vectors of both messengers, whose commas divide no monitors. */
+const monitorsOf = (text: string): readonly string[] =>
+  [...text.matchAll(/\[(?:v1|v2|any):(?:[^[\]]|\[[^[\]]*\])*\]|[^,\s]+/g)].map(([one]) => one);
+
+/** `userID` and `userKey` as CSI's secrets have them, or `key` as Kubernetes' own RBD secrets have it, beside the option `user`. */
+function readSecrets(all: ReadonlyMap<string, string>, user: string | undefined): Credentials | undefined {
+  const secret = (name: string): string | undefined => {
+    const encoded = all.get(`${SECRET}${name}`);
+    return encoded === undefined ? undefined : Buffer.from(encoded, 'base64').toString('utf8').trim();
+  };
+  const key = secret('userKey') ?? secret('key');
+  const id = secret('userID') ?? user;
+  if (key === undefined) return undefined;
+  if (key === '' || id === undefined || id === '')
+    throw fail('SECRETS_INVALID', { why: 'the key of the pod’s secret has no user; give userID, or the option user' });
+  return { user: id, key: new Secret(key) };
+}

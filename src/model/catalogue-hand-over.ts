@@ -1,0 +1,30 @@
+/** The part of the catalogue that is about hyperd and the FlexVolume door. */
+import { entry } from './catalogue-entry.js';
+
+export const handOvers = {
+  SANDBOX_NOT_JOINED: entry(
+    'FAILED_PRECONDITION',
+    'the FlexVolume door hands nothing to the sandbox {sandbox} yet',
+    'use the CSI driver for it, or set the option sandbox to hyperd or host',
+  ),
+  GUEST_USER_REFUSED: entry(
+    'FAILED_PRECONDITION',
+    'user {user} would be shown to the virtual machine of {volume}',
+    "give users.hyperd of clusters.yaml, or the pod's secret, a user with profile rbd for this pool alone",
+  ),
+  MONITOR_UNUSABLE: entry(
+    'FAILED_PRECONDITION',
+    'cluster {cluster} has no monitor that hyperd could reach: {why}',
+    'list an address of the first messenger (port 6789) in clusters.yaml',
+  ),
+  HAND_OVER_FAILED: entry(
+    'INTERNAL',
+    'the hand-over file in {directory} could not be written or removed: {why}',
+    'nothing was handed over; make room on that disk and check that it is writable, then try again',
+  ),
+  SERVICE_NOT_HERE: entry(
+    'FAILED_PRECONDITION',
+    '{call} needs the {service} service, which this process does not serve',
+    'add it to its --services, or let the machine that attaches run a Berth that serves it',
+  ),
+} as const;

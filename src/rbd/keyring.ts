@@ -1,0 +1,26 @@
+/** A cephx key from a keyring file of the node, only from the directory that its administrator gave for that. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fail } from '../model/errors.js';
+import { Secret } from '../model/secret.js';
+import type { Credentials } from './clusters.js';
+
+/** FIELD_INVALID where it lies elsewhere, holds no key, or none of this user. */
+export async function readKeyring(directory: string, file: string, user: string | undefined): Promise<Credentials> {
+  const wrong = (why: string): Error => fail('FIELD_INVALID', { field: 'keyring', why });
+  // A pod spec names it, and could as well name the administrator's.
+  const given = path.resolve(directory, file);
+  if (path.dirname(given) !== path.resolve(directory)) throw wrong(`it must lie in ${directory}`);
+  const text = await readFile(given, 'utf8').catch((error: unknown) => {
+    throw wrong(`${given} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'failed'})`);
+  });
+  const sections = [...text.matchAll(/^\s*\[client\.([^\]\s]+)\]([^[]*)/gm)];
+  const found = user === undefined ? sections : sections.filter(([, name]) => name === user);
+  const [first, second] = found;
+  if (first === undefined) throw wrong(`${given} holds no client${user === undefined ? '' : `.${user}`}`);
+  if (second !== undefined) throw wrong(`${given} holds several clients; say user`);
+  const [, name = '', body = ''] = first;
+  const key = /^\s*key\s*=\s*(\S+)/m.exec(body)?.[1];
+  if (key === undefined) throw wrong(`${given} holds no key of client.${name}`);
+  return { user: name, key: new Secret(key) };
+}

@@ -1,0 +1,136 @@
+/** A volume straight to one pod's directory and away again, for orchestrators that know no staging: by the directory alone. */
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import { deviceNumber } from '../host/block-device.js';
+import { mountAt } from '../host/mountinfo.js';
+import { resolveTarget } from '../host/paths.js';
+import type { JournalEntry } from '../journal/entry.js';
+import type { Capability, FilesystemType } from '../model/capability.js';
+import type { Deadline } from '../model/deadline.js';
+import { fail, isBerthError } from '../model/errors.js';
+import { formatVolumeId } from '../model/volume-id.js';
+import type { Mapping } from '../rbd/mapping/mapper.js';
+import { readHandOff } from '../sandbox/hyperd/hand-off.js';
+import type { NodeRoom } from './node-room.js';
+import { publishVolume } from './publish.js';
+import type { Credentials } from './room.js';
+import { stageVolume } from './stage.js';
+import { takeBack } from './take-back.js';
+import { unpublishVolume } from './unpublish.js';
+import { unstageVolume } from './unstage.js';
+
+export interface BringVolume {
+  readonly volume: string;
+  readonly directory: string;
+  readonly fsType: FilesystemType | undefined;
+  readonly readOnly: boolean;
+  readonly secrets: Credentials | undefined;
+}
+
+/** FlexVolume says neither mode nor nodes: one node writes, with several pods; any node reads. */
+export const capabilityOf = ({ fsType, readOnly }: Pick<BringVolume, 'fsType' | 'readOnly'>): Capability => ({
+  access: { kind: 'mount', fsType, mountFlags: [], group: '' },
+  mode: readOnly ? 'MULTI_NODE_READER_ONLY' : 'SINGLE_NODE_MULTI_WRITER',
+});
+
+/** Where a volume is staged that nobody stages: below the kubelet's plugins, so that its mount outlives the driver's container. */
+export const ownStagingPath = (root: string, volume: string): string =>
+  path.join(root, createHash('sha256').update(volume).digest('hex').slice(0, 32));
+
+/** Stage at a path of the orchestrator's own; errors of {@link stageVolume}. */
+export const stageAt = (room: NodeRoom, { directory: stagingPath, ...what }: BringVolume, deadline: Deadline) =>
+  stageVolume(room, { ...what, stagingPath, capability: capabilityOf(what) }, deadline);
+
+/** Stage, at the path where it is staged already or at our own, and publish. Errors of both. */
+export async function bringToPod(
+  room: NodeRoom,
+  request: BringVolume,
+  stagingRoot: string,
+  deadline: Deadline,
+): Promise<void> {
+  const { volume, directory: targetPath, readOnly } = request;
+  const entry = await room.journal.read(volume);
+  const stagingPath = entry?.state === 'staged' ? entry.stagingPath : ownStagingPath(stagingRoot, volume);
+  await stageAt(room, { ...request, directory: stagingPath }, deadline);
+  const capability = capabilityOf(request);
+  await publishVolume(room, { volume, stagingPath, targetPath, capability, readOnly }, deadline);
+}
+
+/**
+ * Whatever of ours is at this directory goes: a pod's mount, a staging mount, a hand-over; nothing there is a success.
+ * TARGET_OCCUPIED for a mount that is not ours, and the errors of unpublish, unstage and take back.
+ */
+export async function takeAway(
+  room: NodeRoom,
+  request: { readonly directory: string; readonly stagingRoot: string },
+  deadline: Deadline,
+): Promise<void> {
+  const { stagingRoot } = request;
+  const directory = await resolveTarget('directory', request.directory);
+  const { entries } = await room.journal.all();
+  const entry = entries.find(({ stagingPath, targets }) => stagingPath === directory || directory in targets);
+  if (entry === undefined) return takeUnrecorded(room, directory, stagingRoot, deadline);
+  const { volume } = entry;
+  if (entry.handedTo !== undefined) return takeBack(room, { volume, directory }, deadline);
+  if (entry.stagingPath === directory) return unstageVolume(room, { volume, stagingPath: directory }, deadline);
+  await unpublishVolume(room, { volume, targetPath: directory }, deadline);
+  await unstageOwn(room, entry, stagingRoot, deadline);
+}
+
+/** What we staged by ourselves goes with its last pod; another pod that comes at the same time keeps it. */
+async function unstageOwn(room: NodeRoom, entry: JournalEntry, root: string, deadline: Deadline): Promise<void> {
+  const { volume, stagingPath } = entry;
+  if (stagingPath !== (await resolveTarget('directory', ownStagingPath(root, volume)))) return;
+  const now = await room.journal.read(volume);
+  if (now !== undefined && Object.keys(now.targets).length > 0) return;
+  try {
+    await unstageVolume(room, { volume, stagingPath }, deadline);
+  } catch (error) {
+    if (!isBerthError(error, 'VOLUME_IN_USE')) throw error;
+  }
+}
+
+/** The journal was lost: a hand-over's file still names its image, a mount its device. */
+async function takeUnrecorded(room: NodeRoom, directory: string, root: string, deadline: Deadline): Promise<void> {
+  const mount = await mountAt(directory);
+  if (mount === undefined) {
+    const file = await readHandOff(directory);
+    if (file === undefined) return;
+    const [image = '', namespace = ''] = file.image.split('/').reverse();
+    const [volume] = await handlesOf(room, { pool: file.pool, namespace, image });
+    return takeBack(room, { volume: volume ?? directory, directory }, deadline);
+  }
+  const mapping = await mappingOfNumber(room, mount.device, deadline);
+  const handles = mapping === undefined ? [] : await handlesOf(room, mapping.location);
+  const [volume] = handles;
+  // Two clusters with the same pool and image cannot be told apart without the journal.
+  if (volume === undefined || handles.length > 1)
+    throw fail('TARGET_OCCUPIED', { path: directory, what: `a mount of ${mount.source}` });
+  await unpublishVolume(room, { volume, targetPath: directory }, deadline);
+  const stagingPath = await resolveTarget('directory', ownStagingPath(root, volume));
+  try {
+    await unstageVolume(room, { volume, stagingPath }, deadline);
+  } catch (error) {
+    if (!isBerthError(error, 'VOLUME_IN_USE')) throw error;
+  }
+}
+
+async function mappingOfNumber(room: NodeRoom, number: string, deadline: Deadline): Promise<Mapping | undefined> {
+  for (const mapper of room.mappers) {
+    if ((await mapper.whyNot()) !== undefined) continue;
+    for (const mapping of await mapper.list(deadline)) {
+      if ((await deviceNumber(mapping.device).catch(() => '')) === number) return mapping;
+    }
+  }
+  return undefined;
+}
+
+async function handlesOf(
+  room: NodeRoom,
+  { pool, namespace, image }: { readonly pool: string; readonly namespace: string; readonly image: string },
+): Promise<readonly string[]> {
+  const places = (await room.clusters.all()).filter(({ pools }) =>
+    pools.some((one) => one.name === pool && one.namespaces.includes(namespace)),
+  );
+  return places.map(({ id: cluster }) => formatVolumeId({ cluster, pool, namespace, image }));
+}

@@ -1,0 +1,63 @@
+/** Attach and detach as FlexVolume asks for them: by the volume's name in Kubernetes, which a detach is told instead of its options. */
+import { HOLDER_KEY, parseHolderRecord } from '../attachment/record.js';
+import type { Capability } from '../model/capability.js';
+import type { Deadline } from '../model/deadline.js';
+import { fail } from '../model/errors.js';
+import { parseVolumeId } from '../model/volume-id.js';
+import { attachVolume, detachVolume } from './attach.js';
+import { findVolume, type ControllerRoom } from './room.js';
+
+/** An omap in each cluster's registry place: name in Kubernetes -> handle. `rados listomapvals berth.flexvolume` shows it. */
+export const NAMES_OBJECT = 'berth.flexvolume';
+
+export interface FlexAttach {
+  readonly volume: string;
+  /** The PersistentVolume's name, or the volume's in its pod. */
+  readonly name: string;
+  readonly node: string;
+  readonly capability: Capability;
+}
+
+/** FIELD_INVALID where another volume of that name is held by a node, for a detach could not tell them apart; errors of {@link attachVolume}. */
+export async function flexAttach(room: ControllerRoom, request: FlexAttach, deadline: Deadline): Promise<void> {
+  const { volume, name, node, capability } = request;
+  if (name === '') throw fail('FIELD_MISSING', { field: 'options.kubernetes.io/pvOrVolumeName' });
+  const id = parseVolumeId(volume);
+  if (id === undefined) throw fail('VOLUME_NOT_FOUND', { volume });
+  const registry = await room.clusters.registry(id.cluster, 'controller');
+  const other = (await room.rbd.getRecords(registry, NAMES_OBJECT, [name], deadline)).get(name);
+  if (other !== volume) {
+    if (other !== undefined && (await holdersOf(room, other, deadline)).length > 0) {
+      const why = `${name} is ${other}, which is attached; volumes of one name in several pods need PersistentVolumes`;
+      throw fail('FIELD_INVALID', { field: 'options.kubernetes.io/pvOrVolumeName', why });
+    }
+    // Before the attach: what cannot be found again could not be detached.
+    await room.rbd.setRecords(registry, NAMES_OBJECT, new Map([[name, volume]]), deadline);
+  }
+  await attachVolume(room, { volume, node, capability, readOnly: false, secrets: undefined }, deadline);
+}
+
+/** A name that nobody attached is a success. Errors of {@link detachVolume}: DETACH_UNPROVEN while its image is still open. */
+export async function flexDetach(
+  room: ControllerRoom,
+  { name, node }: { readonly name: string; readonly node: string },
+  deadline: Deadline,
+): Promise<void> {
+  for (const { id } of await room.clusters.all()) {
+    const registry = await room.clusters.registry(id, 'controller');
+    const volume = (await room.rbd.getRecords(registry, NAMES_OBJECT, [name], deadline)).get(name);
+    if (volume !== undefined) await detachVolume(room, { volume, node, secrets: undefined }, deadline);
+  }
+}
+
+export const isAttachedTo = async (
+  room: ControllerRoom,
+  { volume, node }: { readonly volume: string; readonly node: string },
+  deadline: Deadline,
+): Promise<boolean> => (await holdersOf(room, volume, deadline)).includes(node);
+
+async function holdersOf(room: ControllerRoom, volume: string, deadline: Deadline): Promise<readonly string[]> {
+  const found = await findVolume(room, volume, 'controller', undefined, deadline);
+  const record = parseHolderRecord(found?.head.metadata.get(HOLDER_KEY), volume);
+  return record?.holders.map(({ node }) => node) ?? [];
+}

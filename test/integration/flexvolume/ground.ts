@@ -1,0 +1,172 @@
+/** One node with a driver, its FlexVolume door, the installed binary and a kubelet of the test in front of it. */
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parse, stringify } from 'yaml';
+import { HOLDER_KEY, parseHolderRecord, type HolderRecord } from '../../../src/attachment/record.js';
+import { Deadline } from '../../../src/model/deadline.js';
+import { install, isOneLine, type Installed, type Ran } from '../../flexvolume/binary.js';
+import { mountJson, podDirectory, type KubeletPod, type KubeletVersion } from '../../flexvolume/kubelet.js';
+import { admin } from '../ceph.js';
+import { ext4, SMALL_BYTES } from '../csi/capabilities.js';
+import type { Driver } from '../csi/driver.js';
+import { Site } from '../csi/site.js';
+import type { Volume } from '../csi/volume.js';
+
+const soon = (): Deadline => Deadline.after(30_000);
+
+/** How old what the driver knows of a file may be, and a little more, ms. */
+const FRESH_MS = 1_100;
+
+export interface Guest {
+  readonly id: string;
+  readonly key: string;
+}
+
+/** A user that guests may be shown: this namespace and no more. */
+async function makeGuest(site: Site): Promise<Guest> {
+  const id = `guest-${site.namespace}`;
+  const osd = `profile rbd pool=${site.pool} namespace=${site.namespace}`;
+  const key = await admin().ceph(
+    ['auth', 'get-or-create-key', `client.${id}`, 'mon', 'profile rbd', 'osd', osd],
+    soon(),
+  );
+  return { id, key: key.trim() };
+}
+
+export interface PodOptions {
+  readonly driver?: string;
+  readonly volume?: string;
+  readonly options?: Readonly<Record<string, string>>;
+  readonly fsType?: string;
+  readonly readOnly?: boolean;
+  readonly secret?: Readonly<Record<string, string>>;
+}
+
+export class FlexGround {
+  readonly site: Site;
+  readonly guest: Guest;
+  readonly driver: Driver;
+  readonly socket: string;
+  readonly root: string;
+  readonly #binaries = new Map<string, Installed>();
+  #serial = 0;
+
+  private constructor(site: Site, guest: Guest) {
+    this.site = site;
+    this.guest = guest;
+    this.root = path.join(site.directory, 'k');
+    this.driver = this.newDriver('node-one');
+    this.socket = this.socketOf('node-one');
+  }
+
+  /** @param label as of {@link Site.open} */
+  static async open(label: string): Promise<FlexGround> {
+    const site = await Site.open(label);
+    const guest = await makeGuest(site);
+    const ground = new FlexGround(site, guest);
+    await ground.showGuest();
+    await ground.driver.start();
+    return ground;
+  }
+
+  /** Name the guest's user in the clusters file, or nobody, or another one; the driver knows of it when this is done. */
+  async showGuest(who: Guest | 'nobody' = this.guest): Promise<void> {
+    const user = who === 'nobody' ? undefined : who;
+    const keyFile = path.join(this.site.directory, 'keys', 'guest');
+    await writeFile(keyFile, user?.key ?? '', { mode: 0o600 });
+    const file = this.site.clustersFile;
+    const settings = parse(await readFile(file, 'utf8')) as { clusters: { users: Record<string, object> }[] };
+    for (const { users } of settings.clusters) {
+      if (user === undefined) delete users['hyperd'];
+      else users['hyperd'] = { id: user.id, keyFile };
+    }
+    await writeFile(file, stringify(settings, { aliasDuplicateObjects: false }));
+    await sleep(FRESH_MS);
+  }
+
+  socketOf = (name: string): string => path.join(this.site.directory, `${name}-flex.sock`);
+
+  newDriver(name: string): Driver {
+    const door = ['--flexvolume-endpoint', `unix://${this.socketOf(name)}`, '--kubelet-dir', this.root];
+    const keyrings = ['--keyring-dir', path.join(this.site.directory, 'keyrings')];
+    return this.site.driver(name, { arguments: [...door, ...keyrings] });
+  }
+
+  /** Everything back; the users too. */
+  async close(): Promise<void> {
+    try {
+      await this.site.close();
+    } finally {
+      await admin().ceph(['auth', 'rm', `client.${this.guest.id}`], soon());
+    }
+  }
+
+  /** An image that Berth made, by CSI: nothing of it is FlexVolume's. */
+  create(name?: string): Promise<Volume> {
+    return this.site.create(this.driver, ext4(), { sizeBytes: SMALL_BYTES, ...(name === undefined ? {} : { name }) });
+  }
+
+  pod(image: string, more: PodOptions = {}): KubeletPod {
+    this.#serial += 1;
+    const { driver = 'hyper~cephrbd', volume = 'data', options = {}, ...rest } = more;
+    const uid = `00000000-0000-4000-8000-${String(this.#serial).padStart(12, '0')}`;
+    const place = { volumeID: path.basename(image), pool: this.site.pool, radosNamespace: this.site.namespace };
+    return {
+      root: this.root,
+      driver,
+      uid,
+      volume,
+      node: this.driver.nodeId,
+      options: { ...place, ...options },
+      ...rest,
+    };
+  }
+
+  /** The binary of a FlexVolume driver that asks this node's agent, or another's. */
+  async binary(driver = 'hyper~cephrbd', attach = false, node = 'node-one'): Promise<Installed> {
+    const key = `${node}-${driver}-${attach}`;
+    const found = this.#binaries.get(key);
+    if (found !== undefined) return found;
+    const plugins = path.join(this.site.directory, 'exec', `${node}-${attach}`);
+    const installed = await install(plugins, driver, { socket: this.socketOf(node), attach });
+    this.#binaries.set(key, installed);
+    return installed;
+  }
+
+  /** One call-out; an answer that is more than one line fails the test. */
+  async call(args: readonly string[], driver?: string, attach?: boolean): Promise<Ran['answer']> {
+    const ran = await (await this.binary(driver, attach)).run(args);
+    if (!isOneLine(ran)) throw new Error(`not one line: ${ran.text}`);
+    return ran.answer;
+  }
+
+  /** As the kubelet does it: a directory of its own before, and none after a failure. */
+  async mount(pod: KubeletPod, version: KubeletVersion = '1.20', attach = false): Promise<Ran['answer']> {
+    const directory = podDirectory(pod);
+    await mkdir(directory, { recursive: true, mode: 0o750 });
+    const answer = await this.call(['mount', directory, mountJson(pod, version)], pod.driver, attach);
+    if (answer.status !== 'Success') await rmdir(directory).catch(() => undefined);
+    return answer;
+  }
+
+  async unmount(pod: KubeletPod, attach = false): Promise<Ran['answer']> {
+    const directory = podDirectory(pod);
+    const answer = await this.call(['unmount', directory], pod.driver, attach);
+    if (answer.status === 'Success') {
+      await rmdir(directory).catch((error: unknown) => {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      });
+    }
+    return answer;
+  }
+
+  async holder(volume: Volume): Promise<HolderRecord | undefined> {
+    return parseHolderRecord((await this.site.metadata(volume.image))[HOLDER_KEY], volume.id);
+  }
+
+  /** What of the node's journal is there. */
+  journal(): Promise<readonly string[]> {
+    return readdir(path.join(this.driver.stateDir, 'journal'));
+  }
+}
