@@ -57,7 +57,7 @@ COPY --from=build /opt/berth/dist dist
 
 # In each architecture: every program that the driver starts is there, and the foreign functions can be called. An image that was put
 # together wrongly (another architecture's binary in it) does not get built.
-RUN for program in blkid blockdev cmp e2fsck flock losetup mkfs.ext4 mkfs.xfs modprobe mount rbd rbd-nbd \
+RUN for program in blkid blockdev chgrp chmod cmp e2fsck find flock losetup mkfs.ext4 mkfs.xfs modprobe mount rbd rbd-nbd \
       resize2fs setpriv stat tee umount xfs_growfs; do \
       command -v "$program" >/dev/null || { echo "$program is missing"; exit 1; }; \
     done \

@@ -25,10 +25,13 @@ import { KrbdMapper } from './rbd/mapping/krbd.js';
 import { LoopMapper } from './rbd/mapping/loop.js';
 import { NbdMapper } from './rbd/mapping/nbd.js';
 import type { RbdPort } from './rbd/port.js';
+import { KataRecords } from './sandbox/kata/records.js';
+import { SHIM_ROOTS } from './sandbox/kata/shim.js';
+import { NO_RUNTIME_CLASSES } from './sandbox/pod.js';
 import { Reconciler } from './reconcile/reconciler.js';
 import { clustersAnswer, machineWorks, mapperWorks, nodeIsRegistered } from './volume/checks.js';
 import { CRASH_AT, crashAt } from './volume/crash-at.js';
-import type { NodeRoom } from './volume/node-room.js';
+import type { KataRoom, NodeRoom } from './volume/node-room.js';
 import { Operations, type LateEnd, type Observers } from './volume/operations.js';
 import { PoolCapacity } from './volume/pool-capacity.js';
 import { preflight, type Premises } from './volume/preflight.js';
@@ -104,6 +107,7 @@ async function nodeRoom({ options, log, rbd, clusters, holders }: Ground): Promi
       now,
       mappers,
     },
+    kata: await kataRoom(options),
     maxVolumes: options.maxVolumes,
     mapperFor: (choice) => chooseMapper(choice === 'auto' ? options.mounter : choice, mappers, log),
     mapperNamed: (name) => {
@@ -112,6 +116,12 @@ async function nodeRoom({ options, log, rbd, clusters, holders }: Ground): Promi
       return found;
     },
   };
+}
+
+async function kataRoom({ kataRecords, kataHandlers }: Options): Promise<KataRoom> {
+  const records = new KataRecords(kataRecords);
+  await records.sweep();
+  return { records, shims: SHIM_ROOTS, handlers: kataHandlers, runtimeClassOf: NO_RUNTIME_CLASSES };
 }
 
 async function serve(options: Options): Promise<void> {

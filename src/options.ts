@@ -18,6 +18,10 @@ export interface Options {
   readonly kubeletDirectory: string;
   /** Between two rounds of reconciliation, in s; 0 for none at all. */
   readonly reconcileInterval: number;
+  /** Where Kata's runtimes look for records of direct-assigned volumes. */
+  readonly kataRecords: string;
+  /** Handlers of RuntimeClasses that run Kata; a star at the end stands for anything. */
+  readonly kataHandlers: readonly string[];
   /** How long what looks left over must have been at rest before it is touched, in s. */
   readonly leftoverAge: number;
   /** Where the FlexVolume binary asks; undefined for no such door. */
@@ -46,6 +50,8 @@ export const USAGE = `berth: a CSI driver for Ceph RBD
   --leftover-age 600                   s that a leftover is left to the kubelet (BERTH_LEFTOVER_AGE)
   --flexvolume-endpoint unix:///csi/flexvolume.sock  for the FlexVolume binary, none unless given (BERTH_FLEXVOLUME_ENDPOINT)
   --keyring-dir /etc/berth/keyrings    keyrings that FlexVolume options may name  (BERTH_KEYRING_DIR)
+  --kata-records /run/kata-containers/shared/direct-volumes    where Kata looks for volumes (BERTH_KATA_RECORDS)
+  --kata-handlers kata,kata-*          RuntimeClass handlers that run Kata   (BERTH_KATA_HANDLERS)
   --log-level info
   --version, --help
 
@@ -65,6 +71,8 @@ const DEFAULTS = {
   'leftover-age': '600',
   'flexvolume-endpoint': '',
   'keyring-dir': '/etc/berth/keyrings',
+  'kata-records': '/run/kata-containers/shared/direct-volumes',
+  'kata-handlers': 'kata,kata-*',
 } as const;
 const VARIABLES = {
   endpoint: 'CSI_ENDPOINT',
@@ -77,6 +85,8 @@ const VARIABLES = {
   'leftover-age': 'BERTH_LEFTOVER_AGE',
   'flexvolume-endpoint': 'BERTH_FLEXVOLUME_ENDPOINT',
   'keyring-dir': 'BERTH_KEYRING_DIR',
+  'kata-records': 'BERTH_KATA_RECORDS',
+  'kata-handlers': 'BERTH_KATA_HANDLERS',
 } as const;
 
 /** CONFIG_INVALID names the option. */
@@ -108,6 +118,11 @@ export function parseOptions(
     leftoverAge: count('leftover-age', get('leftover-age')),
     flexvolumeEndpoint: get('flexvolume-endpoint') || undefined,
     keyringDirectory: absolute('keyring-dir', get('keyring-dir')),
+    kataRecords: absolute('kata-records', get('kata-records')),
+    kataHandlers: get('kata-handlers')
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== ''),
   };
 }
 
@@ -126,6 +141,7 @@ function read(args: readonly string[]) {
       ...{ 'max-volumes-per-node': text, 'log-level': text, help: flag, version: flag },
       ...{ 'kubelet-dir': text, 'reconcile-interval': text, 'leftover-age': text },
       ...{ 'flexvolume-endpoint': text, 'keyring-dir': text },
+      ...{ 'kata-records': text, 'kata-handlers': text },
     };
     return parseArgs({ args: [...args], options, strict: true }).values;
   } catch (error) {

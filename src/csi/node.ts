@@ -3,6 +3,7 @@ import { fail } from '../model/errors.js';
 import { NodeHealth, type VolumeUsage } from '../volume/health.js';
 import { nodeLimit, type NodeRoom } from '../volume/node-room.js';
 import { expandOnNode } from '../volume/on-node.js';
+import { readSandbox } from '../volume/parameters.js';
 import { publishVolume } from '../volume/publish.js';
 import { stageVolume } from '../volume/stage.js';
 import { unpublishVolume } from '../volume/unpublish.js';
@@ -10,13 +11,14 @@ import { unstageVolume } from '../volume/unstage.js';
 import type { _csi_v1_NodeServiceCapability_RPC_Type } from './gen/csi/v1/NodeServiceCapability.js';
 import type { VolumeUsage as WireUsage } from './gen/csi/v1/VolumeUsage.js';
 import { READ_ONLY } from './publish-context.js';
-import { readCapability, readRange, readSecrets, require } from './read-request.js';
+import { readCapability, readPod, readRange, readSecrets, require } from './read-request.js';
 import type { NodeService } from './server.js';
 
 const CAPABILITIES: readonly _csi_v1_NodeServiceCapability_RPC_Type[] = [
   'STAGE_UNSTAGE_VOLUME',
   'GET_VOLUME_STATS',
   'EXPAND_VOLUME',
+  'VOLUME_MOUNT_GROUP',
   // Gone in CSI 1.13, which has calls of its own for it.
   'VOLUME_CONDITION',
   'SINGLE_NODE_MULTI_WRITER',
@@ -33,9 +35,10 @@ function staging(room: NodeRoom): NodeService {
       require({ volume_id: volume, staging_target_path: stagingPath });
       const capability = readCapability(request.volumeCapability);
       const readOnly = publishContext[READ_ONLY] === 'true';
+      const sandbox = readSandbox(request.volumeContext);
       await stageVolume(
         room,
-        { volume, stagingPath, capability, readOnly, secrets: readSecrets(request.secrets) },
+        { volume, stagingPath, capability, readOnly, secrets: readSecrets(request.secrets), sandbox },
         deadline,
       );
       return {};
@@ -56,7 +59,9 @@ function publishing(room: NodeRoom): NodeService {
       require({ volume_id: volume, target_path: targetPath });
       const capability = readCapability(request.volumeCapability);
       if (stagingPath === '') throw fail('STAGING_PATH_MISSING', { volume });
-      await publishVolume(room, { volume, stagingPath, targetPath, capability, readOnly }, deadline);
+      const { volumeContext: context } = request;
+      const who = { pod: readPod(context), sandbox: readSandbox(context), secrets: readSecrets(request.secrets) };
+      await publishVolume(room, { volume, stagingPath, targetPath, capability, readOnly, ...who }, deadline);
       return {};
     },
 
@@ -95,8 +100,9 @@ function looking(room: NodeRoom): NodeService {
 function wireUsage(usage: VolumeUsage): WireUsage[] {
   if (usage.kind === 'block') return [{ unit: 'BYTES', total: String(usage.totalBytes) }];
   const { bytes, inodes } = usage;
-  return [
-    { unit: 'BYTES', total: String(bytes.total), used: String(bytes.used), available: String(bytes.available) },
-    { unit: 'INODES', total: String(inodes.total), used: String(inodes.used), available: String(inodes.available) },
-  ];
+  const one = (unit: 'BYTES' | 'INODES', { total, used, available }: typeof bytes): WireUsage => ({
+    ...{ unit, total: String(total), used: String(used), available: String(available) },
+  });
+  // A guest may tell bytes alone; none of zero inodes would read as full.
+  return [one('BYTES', bytes), ...(inodes.total === 0n ? [] : [one('INODES', inodes)])];
 }

@@ -2,10 +2,20 @@
 import { ACCESS_MODES, FILESYSTEMS, type Capability, type MountAccess } from '../model/capability.js';
 import { fail } from '../model/errors.js';
 import { Secret } from '../model/secret.js';
+import type { PublishVolume } from '../volume/publish.js';
 import type { Credentials } from '../volume/room.js';
 import type { SizeRange } from '../volume/size.js';
 import type { CapacityRange__Output } from './gen/csi/v1/CapacityRange.js';
 import type { VolumeCapability__Output } from './gen/csi/v1/VolumeCapability.js';
+
+const MAX_GID = 0xffff_ffff;
+const POD = 'csi.storage.k8s.io/pod';
+
+/** The pod that kubelet names in the volume context (`podInfoOnMount`); undefined where it names none. */
+export function readPod(context: Readonly<Record<string, string>>): PublishVolume['pod'] {
+  const [namespace = '', name = '', uid = ''] = ['namespace', 'name', 'uid'].map((one) => context[`${POD}.${one}`]);
+  return namespace === '' || name === '' || uid === '' ? undefined : { namespace, name, uid };
+}
 
 /** FIELD_MISSING for the first of these fields (in the contract's spelling) that is empty. */
 export function require(fields: Readonly<Record<string, string>>): void {
@@ -44,8 +54,9 @@ export function readCapability(
   if (capability.block) return { mode, access: { kind: 'block' } };
   if (!capability.mount) throw fail('FIELD_MISSING', { field: `${field}.access_type` });
   const { fsType, mountFlags, volumeMountGroup } = capability.mount;
-  if (volumeMountGroup !== '') throw fail('CAPABILITY_UNSUPPORTED', { why: 'volume_mount_group' });
-  return { mode, access: { kind: 'mount', fsType: readFilesystem(fsType), mountFlags, group: '' } };
+  if (!/^\d{0,10}$/.test(volumeMountGroup) || Number(volumeMountGroup) > MAX_GID)
+    throw fail('FIELD_INVALID', { field: `${field}.mount.volume_mount_group`, why: 'it is no group id' });
+  return { mode, access: { kind: 'mount', fsType: readFilesystem(fsType), mountFlags, group: volumeMountGroup } };
 }
 
 function readFilesystem(text: string): MountAccess['fsType'] {

@@ -13,6 +13,22 @@ export interface JournalTarget {
   readonly mode: AccessMode;
   /** Flags of the publish request, as a digest; absent in entries of before. */
   readonly flagsDigest?: string;
+  /** Who has it there: a virtual machine of Kata; the host itself where absent. */
+  readonly sandbox?: 'kata';
+  /** The path as the orchestrator spelled it, where that is not the resolved one: a record may stand under this name too. */
+  readonly asked?: string;
+}
+
+/** How virtual machines bear on a filesystem volume. */
+export interface JournalGuest {
+  /** Mounted at the staging path by this node; false where it is left to a guest, or to the first pod to say. */
+  readonly mounted: boolean;
+  /** What the volume itself asks for; absent where it says nothing. */
+  readonly wish?: 'auto' | 'host' | 'kata';
+  /** The image's record says that a guest may have written to it. */
+  readonly written: boolean;
+  /** The volume allows this node's kernel to mount it nevertheless. */
+  readonly allowHostMount: boolean;
 }
 
 /**
@@ -43,6 +59,8 @@ export interface JournalEntry {
   readonly handedTo?: 'hyperd';
   /** Known once staged; for a person to read, the kernel is asked before anything is done. */
   readonly mapping?: JournalMapping;
+  /** Absent where no virtual machine bears on it: a filesystem is mounted at the staging path then. */
+  readonly guest?: JournalGuest;
   /** The node took the holder record itself, so it gives it back at unstage. */
   readonly holdsRecord: boolean;
   readonly targets: Readonly<Record<string, JournalTarget>>;
@@ -81,6 +99,11 @@ export function whyNotEntry(value: unknown): string | undefined {
     if (!known.includes(entry[key])) return `${key} ${String(entry[key])} is not known to this Berth`;
   }
   if (!isAccessMode(entry.mode)) return `mode ${String(entry.mode)} is not known to this Berth`;
+  return whyNotParts(entry);
+}
+
+function whyNotParts(entry: Partial<Record<keyof JournalEntry, unknown>>): string | undefined {
+  if (entry.guest !== undefined && !isGuest(entry.guest)) return 'guest is malformed';
   if (typeof entry.targets !== 'object' || entry.targets === null || Array.isArray(entry.targets))
     return 'targets is missing';
   const strange = Object.entries(entry.targets).find(([, target]) => !isTarget(target));
@@ -89,5 +112,19 @@ export function whyNotEntry(value: unknown): string | undefined {
 
 function isTarget(value: unknown): boolean {
   const target = value as Partial<Record<keyof JournalTarget, unknown>> | null;
+  if (target?.sandbox !== undefined && target.sandbox !== 'kata') return false;
   return typeof target?.readOnly === 'boolean' && isAccessMode(target.mode);
 }
+
+function isGuest(value: unknown): boolean {
+  const guest = value as Partial<Record<keyof JournalGuest, unknown>> | null;
+  const flags = [guest?.mounted, guest?.written, guest?.allowHostMount];
+  return (
+    flags.every((one) => typeof one === 'boolean') &&
+    [undefined, 'auto', 'host', 'kata'].includes(guest?.wish as string)
+  );
+}
+
+/** Is the staging path of this volume, once staged, a mount of its filesystem? Not for raw volumes, nor for those left to a guest. */
+export const isMountedHere = ({ access, guest }: Pick<JournalEntry, 'access' | 'guest'>): boolean =>
+  access === 'mount' && guest?.mounted !== false;

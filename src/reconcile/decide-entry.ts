@@ -1,5 +1,5 @@
 /** What becomes of a journal entry: what it meant, against what the kernel has and the kubelet still claims. */
-import type { JournalEntry } from '../journal/entry.js';
+import { isMountedHere, type JournalEntry } from '../journal/entry.js';
 import type { Decided } from './decision.js';
 import type { SeenMapping } from './facts.js';
 import type { View } from './view.js';
@@ -108,13 +108,14 @@ function decideHalfWay(view: View, found: Case, { mapping }: SeenMapping, decide
 
 function decideStaged(view: View, found: Case, seen: SeenMapping, decided: Decided): void {
   const { entry, live, elsewhere, claims, fresh } = found;
-  const { volume, access, stagingPath } = entry;
+  const { volume, stagingPath } = entry;
   const { device } = seen.mapping;
   if (seen.unserved !== undefined) {
     decideUnserved(entry, seen, seen.unserved, decided);
     return;
   }
-  if (access === 'block' || view.mountsOf(seen).includes(stagingPath)) return;
+  // What is left to guests has no mount; one that a crash left there goes with the next publish or unstage.
+  if (!isMountedHere(entry) || view.mountsOf(seen).includes(stagingPath)) return;
   const users = [...live, ...elsewhere];
   if (users.length > 0) {
     const what = `${device} is not mounted at ${stagingPath} any more, but at ${users.join(', ')}`;

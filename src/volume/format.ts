@@ -1,6 +1,7 @@
 /** From a mapped device to a filesystem that may be mounted: formatted by provenance, confirmed in the record, or refused. */
 import { randomUUID } from 'node:crypto';
 import {
+  checkForGuest,
   findSignature,
   holdsFilesystem,
   makeFilesystem,
@@ -24,6 +25,8 @@ export interface Preparation {
   readonly type: FilesystemType;
   readonly readOnly: boolean;
   readonly mkfsOptions: readonly string[];
+  /** Check it whatever its superblock says: a guest mounts it, and no guest of Kata has a check of its own. */
+  readonly forGuest?: boolean;
 }
 
 /**
@@ -49,7 +52,8 @@ export async function prepareFilesystem(
     case 'mount':
       if (readOnly) return false;
       operation.step('repair');
-      await repairBeforeMount(room.exec, device, type, deadline);
+      if (preparation.forGuest === true) await checkForGuest(room.exec, device, type, deadline);
+      else await repairBeforeMount(room.exec, device, type, deadline);
       return false;
     case 'format':
       if (!isUntouched) throw fail('FORMAT_REFUSED', { volume, why: 'its image holds data' });

@@ -5,12 +5,13 @@ import { whyFilesystemSick } from '../host/filesystem/health.js';
 import { mountAt, type Mount } from '../host/mountinfo.js';
 import { isAbsolutePath, resolveTarget } from '../host/paths.js';
 import { UsageReader, type FilesystemUsage } from '../host/usage.js';
-import type { JournalEntry } from '../journal/entry.js';
+import { isMountedHere, type JournalEntry } from '../journal/entry.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import { whatClientWaitsFor } from '../rbd/health/kernel-client.js';
 import type { Mapping } from '../rbd/mapping/mapper.js';
 import type { Condition } from './condition.js';
+import { lookAtGuest } from './guest-usage.js';
 import { mappingOf, type NodeRoom } from './node-room.js';
 
 export type VolumeUsage =
@@ -52,6 +53,7 @@ export class NodeHealth {
   async look(volume: string, path: string, deadline: Deadline): Promise<VolumeHealth> {
     const { entry, mapping, mount, resolved } = await this.#find(volume, path, deadline);
     if (mapping === undefined) return this.#withoutDevice(entry, path);
+    if (entry.access === 'mount' && !isMountedHere(entry)) return this.#ofGuest(entry, mapping, resolved, deadline);
     const [sick, used] = await Promise.all([
       this.#whySick(entry, mapping, mount),
       this.#usage(entry, mapping, mount, resolved, deadline),
@@ -62,6 +64,19 @@ export class NodeHealth {
     return { usage: used.usage, condition: { abnormal: why.length > 0, message } };
   }
 
+  /** Never the numbers of the guard that is mounted at the target: none at all are better than those. */
+  async #ofGuest(entry: JournalEntry, mapping: Mapping, path: string, deadline: Deadline): Promise<VolumeHealth> {
+    const [sick, guest] = await Promise.all([
+      this.#whySick(entry, mapping, undefined),
+      lookAtGuest(this.#room, entry, mapping, path, deadline),
+    ]);
+    const why = [...sick, ...guest.sick];
+    const note = guest.note === undefined ? [] : [`usage is known inside its virtual machine alone (${guest.note})`];
+    const well = why.length === 0 ? [`${mapping.device} (${mapping.mapper}) is well`] : why;
+    const usage = guest.usage === undefined ? undefined : ({ kind: 'mount', ...guest.usage } as const);
+    return { usage, condition: { abnormal: why.length > 0, message: [...well, ...note].join('; ') } };
+  }
+
   async #find(volume: string, path: string, deadline: Deadline): Promise<Found> {
     const nowhere = fail('VOLUME_NOT_AT_PATH', { volume, path });
     if (!isAbsolutePath(path)) throw nowhere;
@@ -70,8 +85,8 @@ export class NodeHealth {
     if (entry === undefined || (entry.stagingPath !== resolved && !(resolved in entry.targets))) throw nowhere;
     const mount = await mountAt(resolved);
     const mapping = await mappingOf(this.#room, entry, deadline);
-    const isBlockStaging = entry.access === 'block' && entry.stagingPath === resolved;
-    if (mount !== undefined || (isBlockStaging && mapping !== undefined)) return { entry, mapping, mount, resolved };
+    const isBareStaging = !isMountedHere(entry) && entry.stagingPath === resolved;
+    if (mount !== undefined || (isBareStaging && mapping !== undefined)) return { entry, mapping, mount, resolved };
     this.#last.delete(volume);
     throw nowhere;
   }
@@ -92,7 +107,7 @@ export class NodeHealth {
     ]);
     const stalled = io !== undefined && io.stalledMs >= STALLED_MS ? await sayStalled(mapping, io) : undefined;
     // A raw device shown read-only to its pods has that switch on by our own hand.
-    const unwritable = entry.access === 'mount' && !entry.readOnly && readOnly === true;
+    const unwritable = entry.access === 'mount' && isMountedHere(entry) && !entry.readOnly && readOnly === true;
     return [served, stalled, filesystem, unwritable ? `${device} has become read-only` : undefined].filter(
       (one) => one !== undefined,
     );

@@ -11,6 +11,8 @@ import type { Clusters } from '../rbd/clusters.js';
 import type { ImageLocation, Mapper, Mapping, MapperName, MounterChoice } from '../rbd/mapping/mapper.js';
 import { sameLocation } from '../rbd/mapping/location-name.js';
 import type { RbdPort } from '../rbd/port.js';
+import type { KataRecords } from '../sandbox/kata/records.js';
+import type { RuntimeClassOf } from '../sandbox/pod.js';
 import type { Operation, Operations } from './operations.js';
 import type { NodeSteps } from './steps.js';
 
@@ -29,8 +31,19 @@ export interface NodeRoom {
   mapperFor(choice: MounterChoice): Promise<Mapper>;
   mapperNamed(name: MapperName): Mapper;
   readonly mappers: readonly Mapper[];
+  readonly kata: KataRoom;
   /** An operator's own limit of volumes on this node; undefined takes what the mapper can. */
   readonly maxVolumes: number | undefined;
+}
+
+/** What the node knows of virtual machines and of who runs in them. */
+export interface KataRoom {
+  readonly records: KataRecords;
+  /** Where the sandboxes' monitor sockets are. */
+  readonly shims: readonly string[];
+  /** Handlers of RuntimeClasses that are Kata's. */
+  readonly handlers: readonly string[];
+  readonly runtimeClassOf: RuntimeClassOf;
 }
 
 /** What a use case of the node says of itself while it runs. */

@@ -2,11 +2,12 @@
 import { deviceSizeBytes } from '../host/block-device.js';
 import { mountAt } from '../host/mountinfo.js';
 import { isAbsolutePath, resolveTarget } from '../host/paths.js';
-import type { JournalEntry } from '../journal/entry.js';
+import { isMountedHere, type JournalEntry } from '../journal/entry.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import type { Mapping } from '../rbd/mapping/mapper.js';
 import { grow, isSmaller } from './grow.js';
+import { growForGuest } from './guest-growth.js';
 import { mappingOf, type NodeRoom } from './node-room.js';
 import { mustFindVolume, type Credentials } from './room.js';
 import { checkRange, type SizeRange } from './size.js';
@@ -24,8 +25,8 @@ async function presentAt(room: NodeRoom, volume: string, path: string, deadline:
   const entry = await room.journal.read(volume);
   if (entry === undefined || (entry.stagingPath !== resolved && !(resolved in entry.targets))) throw nowhere;
   const mapping = await mappingOf(room, entry, deadline);
-  const isBlockStaging = entry.access === 'block' && resolved === entry.stagingPath;
-  if (mapping === undefined || (!isBlockStaging && (await mountAt(resolved)) === undefined)) throw nowhere;
+  const isBareStaging = !isMountedHere(entry) && resolved === entry.stagingPath;
+  if (mapping === undefined || (!isBareStaging && (await mountAt(resolved)) === undefined)) throw nowhere;
   return { entry, mapping };
 }
 
@@ -38,7 +39,7 @@ export interface ExpandOnNode {
 
 /**
  * NodeExpandVolume: the device takes the image's size, the filesystem the device's. The size in bytes after the call.
- * SIZE_OUT_OF_RANGE where the image itself is smaller than asked, FILESYSTEM_GROW_FAILED.
+ * SIZE_OUT_OF_RANGE where the image itself is smaller than asked, FILESYSTEM_GROW_FAILED; of a guest's as {@link growForGuest}.
  */
 export async function expandOnNode(room: NodeRoom, request: ExpandOnNode, deadline: Deadline): Promise<bigint> {
   const { volume, path, range, secrets } = request;
@@ -56,7 +57,9 @@ export async function expandOnNode(room: NodeRoom, request: ExpandOnNode, deadli
     }
     operation.step('device size');
     await room.mapperNamed(mapping.mapper).resized(mapping, head.sizeBytes, deadline);
-    if (entry.access === 'mount' && !entry.readOnly) {
+    if (entry.access === 'mount' && !isMountedHere(entry)) {
+      if (!entry.readOnly) await growForGuest(room, entry, mapping, operation, deadline);
+    } else if (entry.access === 'mount' && !entry.readOnly) {
       operation.step('grow filesystem');
       const target = {
         device: mapping.device,

@@ -4,6 +4,7 @@ import { fail } from '../model/errors.js';
 import { parseBytes } from '../model/quantity.js';
 import { isPlaceName } from '../model/volume-id.js';
 import type { MounterChoice } from '../rbd/mapping/mapper.js';
+import { SANDBOX_WISHES, type SandboxWish } from '../sandbox/choose.js';
 import { DEFAULT_FEATURES, whyNotFeatures } from './features.js';
 
 export interface VolumeParameters {
@@ -21,6 +22,8 @@ export interface VolumeParameters {
   readonly mkfsOptions: string;
   /** For a capability that names no filesystem. */
   readonly fsType: FilesystemType | undefined;
+  readonly sandbox: SandboxWish | undefined;
+  readonly allowHostMount: boolean | undefined;
   /** The provisioner's extra metadata: PVC and PV names, kept under their own keys. */
   readonly labels: ReadonlyMap<string, string>;
 }
@@ -42,7 +45,8 @@ const KNOWN = [
     'objectSize',
     'stripeUnit',
   ],
-  ...['stripeCount', 'mounter', 'mapOptions', 'mkfsOptions', 'fsType', 'csi.storage.k8s.io/fstype', ...LABELS],
+  ...['stripeCount', 'mounter', 'mapOptions', 'mkfsOptions', 'fsType', 'csi.storage.k8s.io/fstype'],
+  ...['sandbox', 'allowHostMount', ...LABELS],
 ];
 const MIN_OBJECT = 4096;
 const MAX_OBJECT = 32 * 2 ** 20;
@@ -75,8 +79,28 @@ export function parseParameters(parameters: Readonly<Record<string, string>>): V
     mapOptions: read.options('mapOptions'),
     mkfsOptions: read.options('mkfsOptions'),
     fsType: read.filesystem(),
+    ...read.guest(),
     labels: new Map(LABELS.flatMap((name) => (parameters[name] ? [[name, parameters[name]]] : []))),
   };
+}
+
+export interface SandboxParameters {
+  readonly sandbox: SandboxWish | undefined;
+  /** May the kernel of a node mount a filesystem that a guest's kernel has written? Undefined where it is not said. */
+  readonly allowHostMount: boolean | undefined;
+}
+
+/** Of a StorageClass or of a PersistentVolume, which has others beside them; PARAMETER_INVALID. */
+export function readSandbox(parameters: Readonly<Record<string, string>>): SandboxParameters {
+  const { sandbox = '', allowHostMount = '' } = parameters;
+  const wish = SANDBOX_WISHES.find((one) => one === sandbox);
+  if (sandbox !== '' && wish === undefined) {
+    throw fail('PARAMETER_INVALID', { name: 'sandbox', value: sandbox, why: `one of ${SANDBOX_WISHES.join(', ')}` });
+  }
+  if (!['', 'true', 'false'].includes(allowHostMount)) {
+    throw fail('PARAMETER_INVALID', { name: 'allowHostMount', value: allowHostMount, why: 'true or false' });
+  }
+  return { sandbox: wish, allowHostMount: allowHostMount === '' ? undefined : allowHostMount === 'true' };
 }
 
 const isPowerOfTwo = (value: number): boolean => Number.isInteger(Math.log2(value));
@@ -129,6 +153,10 @@ class Values {
       throw this.invalid('fsType', `csi.storage.k8s.io/fstype says ${theirs}`);
     }
     return ours ?? theirs;
+  }
+
+  guest(): SandboxParameters {
+    return readSandbox(this.#all);
   }
 
   bytes(name: string): number | undefined {

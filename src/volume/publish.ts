@@ -1,17 +1,22 @@
-/** NodePublish: give a staged volume to one pod, by the rules of the specification's table for a second target. */
+/** NodePublish: give a staged volume to one pod, on the host or in its virtual machine. */
 import { checkAbsolute, resolveTarget } from '../host/paths.js';
-import { mountAt } from '../host/mountinfo.js';
+import { podOfPath } from '../host/users/pod.js';
 import type { JournalEntry, JournalTarget } from '../journal/entry.js';
-import { allowsManyTargets, isReaderMode, type Capability } from '../model/capability.js';
-import { Deadline } from '../model/deadline.js';
-import { fail, isBerthError } from '../model/errors.js';
+import { isMountedHere } from '../journal/entry.js';
+import { isReaderMode, type Capability } from '../model/capability.js';
+import type { Deadline } from '../model/deadline.js';
+import { fail } from '../model/errors.js';
 import type { Mapping } from '../rbd/mapping/mapper.js';
-import { isShownAt, show, withdraw, type HostVolume } from '../sandbox/host.js';
+import { chooseSandbox, type Sandbox, type SandboxWish } from '../sandbox/choose.js';
+import { checkPod, type Pod } from '../sandbox/pod.js';
 import { checkCapabilities } from './capability-rules.js';
-import { noteWherePossible } from './journal-trouble.js';
-import { mappingOf, UNDO_MS, type NodeOperation, type NodeRoom } from './node-room.js';
-import { flagsDigest } from './stage.js';
+import { mappingOf, type NodeRoom } from './node-room.js';
+import { publishOnHost } from './publish-host.js';
+import { publishToGuest } from './publish-guest.js';
+import type { SandboxParameters } from './parameters.js';
+import type { Credentials } from './room.js';
 import { isMountedFrom } from './staging-mount.js';
+import { checkSecondTarget, liveTargets, refuseBesideGuest } from './targets.js';
 
 export interface PublishVolume {
   readonly volume: string;
@@ -19,9 +24,17 @@ export interface PublishVolume {
   readonly targetPath: string;
   readonly capability: Capability;
   readonly readOnly: boolean;
+  /** As the PersistentVolume says; undefined where it says nothing. */
+  readonly sandbox?: SandboxParameters | undefined;
+  /** Undefined where the orchestrator does not say. */
+  readonly pod?: Pod | undefined;
+  readonly secrets?: Credentials | undefined;
 }
 
-/** NOT_STAGED, SINGLE_WRITER, PUBLISHED_OTHERWISE, READONLY_MISMATCH, TARGET_OCCUPIED. */
+/**
+ * NOT_STAGED, SINGLE_WRITER, PUBLISHED_OTHERWISE, READONLY_MISMATCH, TARGET_OCCUPIED; with virtual machines also KATA_ONE_POD,
+ * KATA_RECORD_FAILED, HOST_MOUNT_REFUSED, VOLUME_IN_USE, POD_CHANGED and SANDBOX_UNKNOWN.
+ */
 export async function publishVolume(room: NodeRoom, request: PublishVolume, deadline: Deadline): Promise<void> {
   checkCapabilities([request.capability]);
   checkAbsolute('staging_target_path', request.stagingPath);
@@ -29,127 +42,67 @@ export async function publishVolume(room: NodeRoom, request: PublishVolume, dead
   const stagingPath = await resolveTarget('staging_target_path', request.stagingPath);
   const targetPath = await resolveTarget('target_path', request.targetPath);
   if (targetPath === stagingPath) throw fail('FIELD_INVALID', { field: 'target_path', why: 'it is the staging path' });
-  const { volume, capability } = request;
+  const { volume, capability, pod, secrets } = request;
   const readOnly = isReadOnly(request);
-  const what = { op: 'publish', fingerprint: JSON.stringify([stagingPath, targetPath, capability, readOnly]) } as const;
+  checkPod(pod, podOfPath(targetPath));
+  const asked = [stagingPath, targetPath, request.targetPath, capability, readOnly, pod];
+  const what = { op: 'publish', fingerprint: JSON.stringify(asked) } as const;
   await room.operations.run(volume, what, deadline, async (operation, deadline) => {
     operation.step('look');
-    const entry = await room.journal.read(volume);
-    const mapping = entry?.state === 'staged' ? await mappingOf(room, entry, deadline) : undefined;
-    const isThere =
-      mapping !== undefined && (entry?.access === 'block' || (await isMountedFrom(stagingPath, mapping.device)));
-    // A staging path that lost its mount is a directory of the host: bound into a pod it would take the data and lose it.
-    if (entry === undefined || mapping === undefined || entry.stagingPath !== stagingPath || !isThere) {
-      throw fail('NOT_STAGED', { volume, path: stagingPath });
-    }
+    const { entry, mapping } = await mustBeStaged(room, volume, stagingPath, deadline);
     const live = await liveTargets(entry);
+    const wish = request.sandbox?.sandbox ?? entry.guest?.wish;
+    const sandbox = await sandboxFor(room, entry, live[targetPath], { pod, wish });
+    refuseBesideGuest(volume, live, targetPath, sandbox);
     checkSecondTarget(entry, live, { targetPath, capability, readOnly });
-    const shown = hostVolume(entry, mapping, readOnly);
-    if (targetPath in live) return show(room.exec, shown, targetPath, operation.step, deadline);
-    operation.step('write target');
-    const target: JournalTarget = { readOnly, mode: capability.mode, flagsDigest: flagsDigest(capability) };
-    const next = { ...entry, targets: { ...live, [targetPath]: target } };
-    await room.journal.write(next);
-    try {
-      await show(room.exec, shown, targetPath, operation.step, deadline);
-    } catch (error) {
-      // Refused before anything was made: what lies there is somebody else's, and stays even where it is empty.
-      if (isBerthError(error, 'TARGET_OCCUPIED', 'FIELD_INVALID'))
-        await noteWherePossible(room, volume, () => room.journal.write({ ...entry, targets: live }));
-      else await undo(room, { ...entry, targets: live }, shown, targetPath, operation);
-      throw error;
-    }
+    const publishing = {
+      entry,
+      mapping,
+      live,
+      targetPath,
+      askedPath: request.targetPath,
+      capability,
+      readOnly,
+      secrets,
+    };
+    if (sandbox === 'kata') await publishToGuest(room, publishing, operation, deadline);
+    else await publishOnHost(room, publishing, operation, deadline);
   });
 }
 
 const isReadOnly = ({ readOnly, capability: { mode, access } }: PublishVolume): boolean =>
   readOnly || isReaderMode(mode) || (access.kind === 'mount' && access.mountFlags.includes('ro'));
 
-export const hostVolume = (entry: JournalEntry, mapping: Mapping, readOnly: boolean): HostVolume => ({
-  kind: entry.access,
-  source: entry.access === 'mount' ? entry.stagingPath : mapping.device,
-  device: mapping.device,
-  readOnly,
-});
-
-/** Targets that the journal knows and the kernel still shows; the others died with a reboot or a foreign umount. */
-async function liveTargets(entry: JournalEntry): Promise<Readonly<Record<string, JournalTarget>>> {
-  const live: Record<string, JournalTarget> = {};
-  for (const [path, target] of Object.entries(entry.targets))
-    if ((await mountAt(path)) !== undefined) live[path] = target;
-  return live;
-}
-
-interface Wanted {
-  readonly targetPath: string;
-  readonly capability: Capability;
-  readonly readOnly: boolean;
-}
-
-/** The table of CSI 1.12 (NodePublishVolume): same target, other arguments; other target, by access mode. */
-function checkSecondTarget(entry: JournalEntry, live: Readonly<Record<string, JournalTarget>>, wanted: Wanted): void {
-  const { volume } = entry;
-  const { targetPath, capability, readOnly } = wanted;
-  const same = live[targetPath];
-  if (capability.access.kind !== entry.access) {
-    throw fail('READONLY_MISMATCH', {
-      volume,
-      why: `it is staged as ${entry.access}, asked for ${capability.access.kind}`,
-    });
-  }
-  if (same !== undefined) {
-    const what = differenceOf(entry, same, wanted);
-    if (what !== undefined) throw fail('PUBLISHED_OTHERWISE', { volume, path: targetPath, what });
-    return;
-  }
-  if (entry.readOnly && !readOnly)
-    throw fail('READONLY_MISMATCH', { volume, why: 'it is staged read-only, asked for writable' });
-  const [other] = Object.keys(live);
-  if (other === undefined) return;
-  if (!allowsManyTargets(capability.mode)) throw fail('SINGLE_WRITER', { volume, path: other });
-  // A raw device has one read-only switch for all who have it open.
-  if (entry.access === 'block' && Object.values(live).some((one) => one.readOnly !== readOnly)) {
-    throw fail('READONLY_MISMATCH', {
-      volume,
-      why: 'a read-only and a writable pod cannot share one raw block device',
-    });
-  }
-}
-
-function differenceOf(entry: JournalEntry, same: JournalTarget, { capability, readOnly }: Wanted): string | undefined {
-  const { access, mode } = capability;
-  if (same.readOnly !== readOnly) return 'readonly flag';
-  if (same.mode !== mode) return 'access mode';
-  if (access.kind === 'mount' && access.fsType !== undefined && access.fsType !== entry.fsType) return 'filesystem';
-  const flags = flagsDigest(capability);
-  return (same.flagsDigest ?? flags) === flags ? undefined : 'set of mount flags';
-}
-
-async function undo(
+async function mustBeStaged(
   room: NodeRoom,
-  entry: JournalEntry,
-  shown: HostVolume,
-  targetPath: string,
-  operation: NodeOperation<'publish'>,
-): Promise<void> {
-  operation.step('undo target');
-  const deadline = Deadline.after(UNDO_MS);
-  try {
-    await withdraw(
-      room.exec,
-      targetPath,
-      () => isShownAt(shown, targetPath),
-      () => undefined,
-      deadline,
-    );
-  } catch (error) {
-    // Something that is not ours is at the target: it stays, and only our intent is taken back.
-    room.log.warn(
-      { volume: entry.volume, target: targetPath, err: error },
-      'the target of a failed publish was left as it is',
-    );
+  volume: string,
+  stagingPath: string,
+  deadline: Deadline,
+): Promise<{ readonly entry: JournalEntry; readonly mapping: Mapping }> {
+  const entry = await room.journal.read(volume);
+  const mapping = entry?.state === 'staged' ? await mappingOf(room, entry, deadline) : undefined;
+  if (entry === undefined || mapping === undefined || entry.stagingPath !== stagingPath) {
+    throw fail('NOT_STAGED', { volume, path: stagingPath });
   }
-  operation.step('undo journal');
-  if (!(await isShownAt(shown, targetPath)))
-    await noteWherePossible(room, entry.volume, () => room.journal.write(entry));
+  // A staging path that lost its mount is a directory of the host: bound into a pod it would take the data and lose it.
+  if (isMountedHere(entry) && !(await isMountedFrom(stagingPath, mapping.device))) {
+    throw fail('NOT_STAGED', { volume, path: stagingPath });
+  }
+  return { entry, mapping };
+}
+
+/** @param same what is published at this target already: its pod keeps what it has */
+async function sandboxFor(
+  room: NodeRoom,
+  { volume, access }: JournalEntry,
+  same: JournalTarget | undefined,
+  { pod, wish }: { readonly pod: Pod | undefined; readonly wish: SandboxWish | undefined },
+): Promise<Sandbox> {
+  // The device node is bound for either: Kata's runtimes plug what they find under linux.devices by themselves.
+  if (access === 'block') return 'host';
+  if (same !== undefined) return same.sandbox ?? 'host';
+  const { runtimeClassOf, handlers } = room.kata;
+  const choice = chooseSandbox(pod === undefined ? 'unknown' : await runtimeClassOf(pod), wish, handlers);
+  room.log.debug({ volume, pod, ...choice }, 'sandbox chosen');
+  return choice.sandbox;
 }

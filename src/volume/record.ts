@@ -3,6 +3,7 @@ import { fail } from '../model/errors.js';
 import { isCopied } from '../model/volume-id.js';
 import { FILESYSTEMS, type FilesystemType } from '../model/capability.js';
 import type { MounterChoice } from '../rbd/mapping/mapper.js';
+import type { SandboxWish } from '../sandbox/choose.js';
 import type { VolumeParameters } from './parameters.js';
 
 /** Readable with `rbd image-meta get <image> berth.dev/volume`; an image without it was not made by Berth. */
@@ -19,6 +20,8 @@ export interface VolumeShape {
   readonly mapOptions: string;
   readonly mkfsOptions: string;
   readonly fsType?: FilesystemType;
+  readonly sandbox?: SandboxWish;
+  readonly allowHostMount?: boolean;
 }
 
 export interface VolumeRecord {
@@ -42,6 +45,8 @@ export function shapeOf(parameters: VolumeParameters): VolumeShape {
     mapOptions,
     mkfsOptions,
     fsType,
+    sandbox,
+    allowHostMount,
   } = parameters;
   return {
     features,
@@ -53,6 +58,8 @@ export function shapeOf(parameters: VolumeParameters): VolumeShape {
     ...(stripeCount === undefined ? {} : { stripeCount }),
     ...(dataPool === undefined ? {} : { dataPool }),
     ...(fsType === undefined ? {} : { fsType }),
+    ...(sandbox === undefined ? {} : { sandbox }),
+    ...(allowHostMount === undefined ? {} : { allowHostMount }),
   };
 }
 

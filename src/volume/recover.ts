@@ -7,6 +7,7 @@ import { locationName } from '../rbd/mapping/location-name.js';
 import type { Mapping } from '../rbd/mapping/mapper.js';
 import { withdraw } from '../sandbox/host.js';
 import { readHandOff } from '../sandbox/hyperd/hand-off.js';
+import { removeRecords } from '../sandbox/kata/give.js';
 import { mappingOf, type NodeOperation, type NodeRoom } from './node-room.js';
 import { parseVolumeRecord } from './record.js';
 import { mustFindVolume } from './room.js';
@@ -78,7 +79,11 @@ async function settle(
   operation: NodeOperation<'reconcile'>,
   deadline: Deadline,
 ): Promise<Outcome> {
-  for (const target of Object.keys(entry.targets)) await removeTarget(room, target, operation, deadline);
+  for (const [target, { sandbox, asked = target }] of Object.entries(entry.targets)) {
+    if (sandbox === 'kata')
+      await removeRecords(room.kata.records, entry.volume, { resolved: target, asked }, operation.step);
+    await removeTarget(room, target, operation, deadline);
+  }
   operation.step('write outcome');
   if (entry.holdsRecord) await room.journal.write({ ...entry, state: 'unstaging', targets: {} });
   else await room.journal.remove(entry.volume);

@@ -2,17 +2,19 @@
 import { createHash } from 'node:crypto';
 import { deviceSizeBytes } from '../host/block-device.js';
 import { checkAbsolute, resolveTarget } from '../host/paths.js';
-import type { JournalEntry } from '../journal/entry.js';
+import { isMountedHere, type JournalEntry, type JournalGuest } from '../journal/entry.js';
 import { isReaderMode, type Capability, type FilesystemType } from '../model/capability.js';
 import { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import type { Mapper, Mapping, MapRequest } from '../rbd/mapping/mapper.js';
 import { checkCapabilities } from './capability-rules.js';
 import { prepareFilesystem, recordRawUse } from './format.js';
-import { growIfSmaller } from './grow.js';
+import { growIfSmaller, isSmaller } from './grow.js';
+import { guestAtStage } from './guest.js';
+import { refuseHeldDevice } from './held-device.js';
 import { entryToStage } from './journal-trouble.js';
 import { checkRoomOnNode, mappingOf, UNDO_MS, type NodeOperation, type NodeRoom } from './node-room.js';
-import { words } from './parameters.js';
+import { words, type SandboxParameters } from './parameters.js';
 import { parseProvenance } from './provenance.js';
 import { parseVolumeRecord, type VolumeRecord } from './record.js';
 import { mustFindVolume, type Credentials, type FoundVolume } from './room.js';
@@ -25,6 +27,8 @@ export interface StageVolume {
   /** The attach said so, or the capability's mode does. */
   readonly readOnly: boolean;
   readonly secrets: Credentials | undefined;
+  /** As the PersistentVolume says; undefined where it says nothing. */
+  readonly sandbox?: SandboxParameters | undefined;
 }
 
 /**
@@ -61,7 +65,7 @@ async function isStagedAlready(
 ): Promise<boolean> {
   const mapping = await mappingOf(room, entry, deadline);
   if (mapping === undefined) return false;
-  const isThere = entry.access === 'block' || (await isMountedFrom(entry.stagingPath, mapping.device));
+  const isThere = !isMountedHere(entry) || (await isMountedFrom(entry.stagingPath, mapping.device));
   const difference = differenceOf(entry, request);
   if (entry.state === 'staged' && isThere && difference === undefined) return true;
   if (isThere && difference !== undefined && entry.state === 'staged') {
@@ -99,7 +103,8 @@ async function stage(
   }
   const fsType = capability.access.kind === 'mount' ? filesystemOf(capability.access.fsType, found, record) : undefined;
   // Before the record is taken: a record that no journal knows of would keep the volume on this node for ever.
-  let entry = newEntry(room, request, before, { fsid, mapper, fsType });
+  const guest = fsType === undefined ? undefined : guestAtStage(found.head.metadata, record?.shape, request.sandbox);
+  let entry = newEntry(room, request, before, { fsid, mapper, fsType, guest });
   operation.step('write intent');
   await room.journal.write(entry);
   try {
@@ -149,7 +154,7 @@ function newEntry(
   room: NodeRoom,
   { volume, stagingPath, capability, readOnly }: StageVolume,
   before: JournalEntry | undefined,
-  known: { fsid: string; mapper: Mapper; fsType: FilesystemType | undefined },
+  known: { fsid: string; mapper: Mapper; fsType: FilesystemType | undefined; guest: JournalGuest | undefined },
 ): JournalEntry {
   return {
     version: 1,
@@ -163,6 +168,7 @@ function newEntry(
     ...(known.fsType === undefined ? {} : { fsType: known.fsType }),
     flagsDigest: flagsDigest(capability),
     mapper: known.mapper.name,
+    ...(known.guest === undefined ? {} : { guest: known.guest }),
     // Until it is known who took it; what the attach granted is never given back here (Holders.release).
     holdsRecord: true,
     // A staging mount may be lost while pods still stand on theirs.
@@ -223,21 +229,41 @@ async function mapAsAsked(
 async function mountDevice(
   room: NodeRoom,
   { request, found, record, entry }: Staging,
-  { device }: Mapping,
+  mapping: Mapping,
   operation: NodeOperation<'stage'>,
   deadline: Deadline,
 ): Promise<void> {
+  const { device } = mapping;
   const type = entry.fsType === 'xfs' ? 'xfs' : 'ext4';
   const { readOnly, stagingPath, capability } = request;
-  if (await isMountedFrom(stagingPath, device)) return;
+  const forGuest = !isMountedHere(entry);
+  const isMounted = await isMountedFrom(stagingPath, device);
+  if (!forGuest && isMounted) return;
+  if (isMounted) {
+    operation.step('unmount for guest');
+    await unmountStaged(room, stagingPath, device, deadline);
+  }
+  // The mapping may be an old one of a lost journal, and a virtual machine still be at work on it.
+  if (entry.guest !== undefined) await refuseHeldDevice(room, entry.volume, mapping, deadline);
   const mkfsOptions = words(record?.shape.mkfsOptions ?? '');
-  const isNew = await prepareFilesystem(room, { found, device, type, readOnly, mkfsOptions }, operation, deadline);
+  const preparation = { found, device, type, readOnly, mkfsOptions, forGuest } as const;
+  const isNew = await prepareFilesystem(room, preparation, operation, deadline);
   const mayGrow = !readOnly && !isNew;
   if (mayGrow) await growIfSmaller(room, { device, type, mountedAt: undefined }, operation, deadline);
+  if (forGuest && !(await mustMountToGrow(entry, device, mayGrow))) return;
   operation.step('mount');
   const flags = capability.access.kind === 'mount' ? capability.access.mountFlags : [];
   await mountStaged(room, { device, stagingPath, type, flags, readOnly }, deadline);
   if (mayGrow) await growIfSmaller(room, { device, type, mountedAt: stagingPath }, operation, deadline);
+  if (!forGuest) return;
+  operation.step('unmount for guest');
+  await unmountStaged(room, stagingPath, device, deadline);
+}
+
+/** An xfs of a guest grows while it is mounted here for a moment, where this node's kernel may touch it at all. */
+async function mustMountToGrow({ fsType, guest }: JournalEntry, device: string, mayGrow: boolean): Promise<boolean> {
+  if (!mayGrow || fsType !== 'xfs' || guest === undefined || (guest.written && !guest.allowHostMount)) return false;
+  return isSmaller({ device, type: fsType, mountedAt: undefined });
 }
 
 /** Undo gets time of its own: its operation's deadline is most likely why we are here. */

@@ -11,11 +11,15 @@ export const NODE_STEPS = {
     ...['read journal', 'look', 'unmount leftover', 'unmap leftover', 'write intent', 'take holder record'],
     ...['map', 'unmap other kind', 'map as asked', 'device size', 'record raw use'],
     ...['probe', 'repair', 'record format intent', 'mkfs', 'record format end'],
-    ...['grow before mount', 'mount', 'grow after mount', 'write staged'],
+    ...['grow before mount', 'mount', 'grow after mount', 'unmount for guest', 'write staged'],
     ...['undo mount', 'undo map', 'undo holder record', 'undo journal'],
   ],
-  publish: ['look', 'write target', 'switch device', 'make target', 'bind', 'undo target', 'undo journal'],
-  unpublish: ['look', 'unmount', 'remove target', 'write target'],
+  publish: [
+    ...['look', 'mount on host', 'own by group', 'write unmounted', 'unmount for guest', 'mark as written by guest'],
+    ...['write target', 'switch device', 'make target', 'bind', 'mount guard', 'write kata record'],
+    ...['undo target', 'undo journal'],
+  ],
+  unpublish: ['look', 'remove kata record', 'unmount', 'remove target', 'write target'],
   unstage: [
     ...['read journal', 'write unstaging', 'unmount', 'unmap', 'give holder record back', 'remove journal'],
     ...['unmount unrecorded', 'unmap unrecorded', 'set journal aside'],
@@ -26,7 +30,16 @@ export const NODE_STEPS = {
 /** What the node does of itself, when nobody asks. */
 export const RECONCILE_STEPS = {
   reconcile: [
-    ...['read journal', 'look', 'write unstaging', 'unmount', 'unmap', 'remove target', 'write outcome'],
+    ...[
+      'read journal',
+      'look',
+      'write unstaging',
+      'unmount',
+      'unmap',
+      'remove kata record',
+      'remove target',
+      'write outcome',
+    ],
     ...['give holder record back', 'remove journal', 'reattach', 'drop'],
     ...['remove mount point', 'remove data file', 'remove directory'],
   ],

@@ -4,9 +4,10 @@ import type { JournalEntry } from '../journal/entry.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import { isShownAt, withdraw } from '../sandbox/host.js';
+import { isGivenAt, removeRecords } from '../sandbox/kata/give.js';
 import { entryToUndo, noteWherePossible } from './journal-trouble.js';
 import { findUnrecorded, mappingOf, type NodeRoom } from './node-room.js';
-import { hostVolume } from './publish.js';
+import { hostVolume } from './publish-host.js';
 
 export async function unpublishVolume(
   room: NodeRoom,
@@ -22,6 +23,12 @@ export async function unpublishVolume(
     // The staging mount is of this volume too, and every pod stands on it: only unstage takes it away.
     if (entry?.stagingPath === path)
       throw fail('FIELD_INVALID', { field: 'target_path', why: 'it is the staging path' });
+    const target = entry?.targets[path];
+    // First, so that no runtime begins with a volume that is about to go. A target that nobody wrote down may be a guest's.
+    if (target === undefined || target.sandbox === 'kata') {
+      for (const asked of new Set([targetPath, target?.asked ?? path]))
+        await removeRecords(room.kata.records, volume, { resolved: path, asked }, operation.step);
+    }
     const isOursNow = () => isOurs(room, volume, entry, path, deadline);
     await withdraw(room.exec, path, isOursNow, operation.step, deadline);
     if (entry === undefined || !(path in entry.targets)) return;
@@ -39,6 +46,8 @@ async function isOurs(
   path: string,
   deadline: Deadline,
 ): Promise<boolean> {
+  // The guard says itself whose it is, also when device and journal are gone.
+  if (await isGivenAt(volume, path)) return true;
   const mapping =
     entry === undefined ? await findUnrecorded(room, volume, deadline) : await mappingOf(room, entry, deadline);
   if (mapping === undefined) return false;

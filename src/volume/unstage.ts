@@ -1,12 +1,15 @@
 /** NodeUnstage: unmount, unmap, forget, from the journal and the kernel alone; what is not staged here is a success. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { deviceNumber } from '../host/block-device.js';
 import { checkAbsolute, resolveTarget } from '../host/paths.js';
 import { podOfPath } from '../host/users/pod.js';
 import { mountAt, readMounts } from '../host/mountinfo.js';
 import type { JournalEntry } from '../journal/entry.js';
 import { Deadline } from '../model/deadline.js';
-import { fail } from '../model/errors.js';
+import { fail, isBerthError } from '../model/errors.js';
+import type { Mapping } from '../rbd/mapping/mapper.js';
 import { entryToUndo, noteWherePossible } from './journal-trouble.js';
+import { sweepRecords } from '../sandbox/kata/give.js';
 import { findUnrecorded, mappingOf, type NodeOperation, type NodeRoom } from './node-room.js';
 import type { Operation } from './operations.js';
 import { locate } from './room.js';
@@ -14,6 +17,9 @@ import { isMountedFrom, unmountStaged } from './staging-mount.js';
 
 /** How long the holder record may take to be given back, in ms: an unstage does not wait for a cluster that is down. */
 const RELEASE_MS = 5_000;
+/** How long an unmap is tried again while the device is busy, and the pause between, in ms. */
+const GUEST_END_MS = 10_000;
+const GUEST_PAUSE_MS = 500;
 
 /** VOLUME_IN_USE while a target is still published, UNMAP_BUSY while something else has the device open. */
 export async function unstageVolume(
@@ -60,7 +66,23 @@ async function takeDown(room: NodeRoom, entry: JournalEntry, operation: TakeDown
   operation.step('unmount');
   if (entry.access === 'mount') await unmountStaged(room, entry.stagingPath, mapping.device, deadline);
   operation.step('unmap', mapping.device);
-  await room.mapperNamed(entry.mapper).unmap(mapping, deadline);
+  if (entry.guest === undefined) await room.mapperNamed(entry.mapper).unmap(mapping, deadline);
+  else await unmapAfterGuest(room, entry.volume, mapping, deadline);
+}
+
+/** A virtual machine ends after its pod is gone for the orchestrator: its monitor is waited for, and named where it stays. UNMAP_BUSY. */
+async function unmapAfterGuest(room: NodeRoom, volume: string, mapping: Mapping, deadline: Deadline): Promise<void> {
+  await sweepRecords(room.kata.records, volume);
+  const patience = deadline.within(GUEST_END_MS);
+  for (;;) {
+    try {
+      await room.mapperNamed(mapping.mapper).unmap(mapping, deadline);
+      return;
+    } catch (error) {
+      if (!isBerthError(error, 'UNMAP_BUSY') || patience.expired) throw error;
+      await sleep(GUEST_PAUSE_MS);
+    }
+  }
 }
 
 /** A target that the journal knows and the kernel still has: the orchestrator has to unpublish it first (CSI 1.12, NodeUnstageVolume). */

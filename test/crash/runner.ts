@@ -79,7 +79,14 @@ export class CrashRun {
     await subject.unpublish();
     await subject.unstage();
     const left = await subject.traces();
-    assert.deepEqual(left, { devices: 0, stagingMounts: 0, targetMounts: 0, target: false, journal: undefined });
+    assert.deepEqual(left, {
+      devices: 0,
+      stagingMounts: 0,
+      targetMounts: 0,
+      target: false,
+      records: 0,
+      journal: undefined,
+    });
     await subject.detach();
     assert.deepEqual(await this.#ground.journalFiles(), []);
   }

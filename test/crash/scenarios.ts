@@ -1,40 +1,7 @@
 /** For each step of each operation of the node: how a volume comes to the eve of it, and what has to be true after the retry. */
 import assert from 'node:assert/strict';
 import type { ANSWER, NodeOperationName, NodeStep, START } from '../../src/volume/steps.js';
-import type { Ground, Holder, Kind, Subject, Traces } from './subject.js';
-
-export interface Scenario {
-  readonly kind: Kind;
-  /** Has no filesystem and no data yet. */
-  readonly fresh: boolean;
-  /** From "not on the node" to just before the call; the driver that runs dies at the step. */
-  before(subject: Subject, ground: Ground, point: string): Promise<void>;
-  call(subject: Subject): Promise<void>;
-  /** What the orchestrator does when the driver runs again; ends with the volume published. */
-  after(subject: Subject, data: string): Promise<void>;
-  /** Variables of the driver that dies. */
-  readonly env?: (ground: Ground) => Readonly<Record<string, string>>;
-}
-
-const NOWHERE = { devices: 0, stagingMounts: 0, targetMounts: 0, target: false, journal: undefined } as const;
-
-const STAGED = { devices: 1, stagingMounts: 1, targetMounts: 0, target: false, journal: 'staged 0' } as const;
-
-async function isHeldBy(subject: Subject, by: Holder): Promise<void> {
-  assert.equal(await subject.holder(), by);
-}
-
-async function expectTraces(subject: Subject, expected: Partial<Traces>): Promise<void> {
-  const mounted = subject.kind === 'block' && expected.stagingMounts !== undefined ? { stagingMounts: 0 } : {};
-  const found = await subject.traces();
-  assert.deepEqual(found, { ...found, ...expected, ...mounted });
-}
-
-/** It is published once, from one device, and holds what was written; writing goes on. */
-async function isPublished(subject: Subject, data: string): Promise<void> {
-  await expectTraces(subject, { devices: 1, stagingMounts: 1, targetMounts: 1, target: true, journal: 'staged 1' });
-  if (data !== '') assert.ok(await subject.holds(data), 'the data is gone');
-}
+import { expectTraces, isHeldBy, isPublished, NOWHERE, STAGED, type Scenario } from './scenario.js';
 
 const staged: Scenario['before'] = async (subject) => {
   await subject.attach();
@@ -141,6 +108,47 @@ const failingPublish: Scenario = {
   env: ({ refusingPath }) => ({ PATH: `${refusingPath}:${process.env['PATH'] ?? ''}` }),
 };
 
+/** Given to a virtual machine, never to be mounted here. */
+const give: Scenario = { ...publish, kind: 'kata', guests: true };
+
+/** Nobody knew at the stage that the pod would be one of the host. */
+const undecided: Scenario = {
+  ...publish,
+  guests: true,
+  before: async (subject) => {
+    await subject.attach();
+    await subject.stage({ sandbox: 'auto' });
+  },
+  call: (subject) => subject.publish(false, { sandbox: 'auto' }),
+  after: async (subject, data) => {
+    await subject.publish(false, { sandbox: 'auto' });
+    await isPublished(subject, data);
+  },
+};
+/** Mounted here for pods of the host, and then wanted by a guest. */
+const handedOver: Scenario = {
+  ...give,
+  kind: 'kata-xfs',
+  before: async (subject) => {
+    await subject.attach();
+    await subject.stage({ sandbox: 'host' });
+  },
+  call: (subject) => subject.publish(false, { sandbox: 'kata' }),
+  after: async (subject, data) => {
+    await subject.publish(false, { sandbox: 'kata' });
+    await isPublished(subject, data);
+  },
+};
+const grouped: Scenario = {
+  ...publish,
+  guests: true,
+  call: (subject) => subject.publish(false, { group: '2000' }),
+  after: async (subject, data) => {
+    await subject.publish(false, { group: '2000' });
+    await isPublished(subject, data);
+  },
+};
+
 const unpublish: Scenario = {
   ...stage,
   before: published,
@@ -229,6 +237,7 @@ export const SCENARIOS: { readonly [Op in NodeOperationName]: Readonly<Record<St
     'grow before mount': grownStage,
     mount: freshStage,
     'grow after mount': { ...grownStage, kind: 'xfs' },
+    'unmount for guest': { ...grownStage, kind: 'kata-xfs', guests: true },
     'write staged': stage,
     answer: stage,
     'undo mount': failing,
@@ -239,10 +248,17 @@ export const SCENARIOS: { readonly [Op in NodeOperationName]: Readonly<Record<St
   publish: {
     start: publish,
     look: publish,
+    'mount on host': undecided,
+    'own by group': grouped,
+    'write unmounted': handedOver,
+    'unmount for guest': handedOver,
+    'mark as written by guest': { ...give, fresh: true },
     'write target': publish,
     'switch device': publishReadOnly,
     'make target': publish,
     bind: publish,
+    'mount guard': give,
+    'write kata record': give,
     answer: publish,
     'undo target': failingPublish,
     'undo journal': failingPublish,
@@ -250,6 +266,7 @@ export const SCENARIOS: { readonly [Op in NodeOperationName]: Readonly<Record<St
   unpublish: {
     start: unpublish,
     look: unpublish,
+    'remove kata record': { ...unpublish, kind: 'kata', guests: true },
     unmount: unpublish,
     'remove target': unpublish,
     'write target': unpublish,

@@ -1,12 +1,21 @@
 /** One volume on one node whose driver may be killed at any step: what a scenario asks of it, whatever the mapper. */
 
-export type Kind = 'ext4' | 'xfs' | 'block';
+/** `kata` and `kata-xfs` go to a virtual machine; the latter's filesystem may be mounted here as well. */
+export type Kind = 'ext4' | 'xfs' | 'block' | 'kata' | 'kata-xfs';
 
 export interface StageHow {
   readonly readOnly?: boolean;
   /** Another filesystem than the volume's. */
   readonly fsType?: string;
   readonly flags?: readonly string[];
+  /** Another than the volume's own, by its volume context. */
+  readonly sandbox?: string;
+}
+
+export interface PublishHow {
+  readonly sandbox?: string;
+  /** A pod's fsGroup. */
+  readonly group?: string;
 }
 
 /** Calls are made once; each throws what the driver refused. */
@@ -16,7 +25,7 @@ export interface Subject {
   readonly id: string;
   attach(): Promise<void>;
   stage(how?: StageHow): Promise<void>;
-  publish(readOnly?: boolean): Promise<void>;
+  publish(readOnly?: boolean, how?: PublishHow): Promise<void>;
   unpublish(): Promise<void>;
   unstage(): Promise<void>;
   /** Whether it was attached or not. */
@@ -24,7 +33,7 @@ export interface Subject {
   /** At the controller; {@link growHere} then has something to do. */
   growImage(): Promise<void>;
   growHere(): Promise<void>;
-  /** As the pod, synced. */
+  /** As the pod, or the kernel of its guest, synced. */
   write(text: string): Promise<void>;
   /** As the pod: is that what was written? */
   holds(text: string): Promise<boolean>;
@@ -41,6 +50,8 @@ export interface Traces {
   readonly targetMounts: number;
   /** Does anything lie at the target path? */
   readonly target: boolean;
+  /** Kata's records. */
+  readonly records: number;
   /** The state in its journal entry, with the number of targets: `staged 1`. */
   readonly journal: string | undefined;
 }

@@ -17,6 +17,7 @@ describe('options', () => {
       ...{ maxVolumes: undefined, logLevel: 'info' },
       ...{ kubeletDirectory: '/var/lib/kubelet', reconcileInterval: 300, leftoverAge: 600 },
       ...{ flexvolumeEndpoint: undefined, keyringDirectory: '/etc/berth/keyrings' },
+      ...{ kataRecords: '/run/kata-containers/shared/direct-volumes', kataHandlers: ['kata', 'kata-*'] },
     });
   });
 
@@ -26,12 +27,14 @@ describe('options', () => {
       ...['--mounter', 'krbd', '--max-volumes-per-node', '12', '--log-level', 'debug'],
       ...['--kubelet-dir', '/k', '--reconcile-interval', '0', '--leftover-age', '7'],
       ...['--flexvolume-endpoint', 'unix:///f', '--keyring-dir', '/r'],
+      ...['--kata-records', '/r', '--kata-handlers', 'rund, kata-qemu,'],
     ];
     expect(parse(args)).toEqual({
       ...{ endpoint: 'unix:///e', clusters: '/c', nodeId: 'n', stateDirectory: '/s', services: ['identity', 'node'] },
       ...{ mounter: 'krbd', maxVolumes: 12, logLevel: 'debug' },
       ...{ kubeletDirectory: '/k', reconcileInterval: 0, leftoverAge: 7 },
       ...{ flexvolumeEndpoint: 'unix:///f', keyringDirectory: '/r' },
+      ...{ kataRecords: '/r', kataHandlers: ['rund', 'kata-qemu'] },
     });
   });
 

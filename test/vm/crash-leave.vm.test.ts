@@ -2,4 +2,8 @@
 import { crashCases } from '../crash/scenarios.js';
 import { describeCrashes } from './inside/crash-cases.js';
 
-describeCrashes('cut-l', 'krbd', crashCases('publish', 'expand', 'unpublish', 'unstage'));
+describeCrashes(
+  'cut-l',
+  'krbd',
+  crashCases('publish', 'expand', 'unpublish', 'unstage').filter(({ scenario }) => scenario.guests !== true),
+);

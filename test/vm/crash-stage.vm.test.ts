@@ -2,4 +2,8 @@
 import { crashCases } from '../crash/scenarios.js';
 import { describeCrashes } from './inside/crash-cases.js';
 
-describeCrashes('cut-s', 'krbd', crashCases('stage'));
+describeCrashes(
+  'cut-s',
+  'krbd',
+  crashCases('stage').filter(({ scenario }) => scenario.guests !== true),
+);

@@ -25,6 +25,19 @@ export async function repairBeforeMount(
   return 'repaired';
 }
 
+/**
+ * Check, and repair, what the host's kernel is not to mount: e2fsck replays the journal in user space and is quick on what is clean.
+ * A guest replays an xfs log itself, and no tool does so without mounting. Errors as {@link repairBeforeMount}.
+ */
+export async function checkForGuest(
+  exec: Exec,
+  device: string,
+  type: FilesystemType,
+  deadline: Deadline,
+): Promise<void> {
+  if (type === 'ext4') await checkExt4(exec, device, [], deadline);
+}
+
 /** e2fsck -p with more flags; errors as {@link repairBeforeMount}. */
 export async function checkExt4(
   exec: Exec,

@@ -58,6 +58,8 @@ export interface Mapper {
    * the cluster counts them as watched. MAPPER_UNAVAILABLE, DEADLINE.
    */
   tidy?(deadline: Deadline): Promise<void>;
+  /** The process that serves the device from user space and has it open for that; not there where there is none. */
+  serverOf?(mapping: Mapping): Promise<number | undefined>;
   /** Make the device show the image's new size (bytes); returns when `/sys/class/block` does. */
   resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void>;
 }

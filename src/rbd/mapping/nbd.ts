@@ -124,6 +124,10 @@ export class NbdMapper implements Mapper {
     return device !== undefined && device.server === undefined ? 'its rbd-nbd has died' : undefined;
   }
 
+  async serverOf(mapping: Mapping): Promise<number | undefined> {
+    return (await this.#device(mapping))?.server;
+  }
+
   /** Undefined, or what rbd-nbd said. */
   async #disconnect(device: string, found: NbdDevice | undefined, deadline: Deadline): Promise<Refusal | undefined> {
     if (found !== undefined && found.server === undefined) {

@@ -6,7 +6,7 @@ import type { Deadline } from '../../model/deadline.js';
 import { fail } from '../../model/errors.js';
 import { makeDirectory, withdraw } from '../host.js';
 import { isGuard, mountGuard } from './guard.js';
-import { mountInfoOf, volumeOf, type DirectVolume } from './record.js';
+import { mountInfoOf, recordName, volumeOf, type DirectVolume } from './record.js';
 import type { KataRecords } from './records.js';
 
 export interface KataHost {
@@ -37,6 +37,8 @@ export async function give(
   deadline: Deadline,
 ): Promise<void> {
   const info = mountInfoOf(volume);
+  // Refused before anything is made.
+  for (const key of keysOf(target)) recordName(key);
   const isLive = isGuard(await mountAt(target.resolved), volume.volume);
   await refuseOtherPods(records, volume.volume, target);
   // Neither runtime gives a guest a device that writes less than the host's: the device's own switch holds whatever it asks for.
@@ -95,4 +97,10 @@ async function refuseOtherPods(records: KataRecords, volume: string, target: Kat
     if (await isGivenAt(volume, path)) throw fail('KATA_ONE_POD', { volume, path });
     await records.remove(path);
   }
+}
+
+/** At unstage: records of the volume at targets that are no more; the device's name will soon be another volume's. */
+export async function sweepRecords(records: KataRecords, volume: string): Promise<void> {
+  for (const { path, info } of await records.all())
+    if (volumeOf(info) === volume && !(await isGivenAt(volume, path))) await records.remove(path);
 }

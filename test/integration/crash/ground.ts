@@ -8,7 +8,8 @@ import { findLoops } from '../../../src/host/loop.js';
 import { readMounts } from '../../../src/host/mountinfo.js';
 import { CRASH_AT } from '../../../src/volume/crash-at.js';
 import { damageJournal, journalFiles, journalOf } from '../../crash/journal-files.js';
-import type { Ground, Holder, Kind, StageHow, Subject, Traces } from '../../crash/subject.js';
+import { asGuest, recordAt, recordsOf } from '../../kata/host.js';
+import type { Ground, Holder, Kind, PublishHow, StageHow, Subject, Traces } from '../../crash/subject.js';
 import { block, MiB, mount, SMALL_BYTES, XFS_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
 import { get, hasSector, put, putSector } from '../csi/files.js';
@@ -18,6 +19,12 @@ import type { Volume } from '../csi/volume.js';
 /** A driver that was to end itself and has not after this is one that never came to the step, ms. */
 const DEATH_MS = 3_000;
 const GROWTH = 16 * MiB;
+
+const PARAMETERS: Readonly<Partial<Record<Kind, Readonly<Record<string, string>>>>> = {
+  kata: { sandbox: 'kata' },
+  'kata-xfs': { sandbox: 'kata', allowHostMount: 'true' },
+};
+const filesystemOf = (kind: Kind): string => (kind.endsWith('xfs') ? 'xfs' : 'ext4');
 
 export class LoopGround implements Ground {
   readonly refusingPath = path.resolve('test/fixtures/refusing');
@@ -68,9 +75,11 @@ export class LoopGround implements Ground {
   }
 
   async subject(kind: Kind, name: string): Promise<LoopSubject> {
-    const sizeBytes = kind === 'xfs' ? XFS_BYTES : SMALL_BYTES;
-    const capability = kind === 'block' ? block() : mount(kind);
-    return new LoopSubject(this, kind, await this.site.create(this.driver, capability, { name, sizeBytes }), sizeBytes);
+    const sizeBytes = kind.endsWith('xfs') ? XFS_BYTES : SMALL_BYTES;
+    const capability = kind === 'block' ? block() : mount(filesystemOf(kind));
+    const parameters = PARAMETERS[kind] ?? {};
+    const volume = await this.site.create(this.driver, capability, { name, sizeBytes, parameters });
+    return new LoopSubject(this, kind, volume, sizeBytes);
   }
 }
 
@@ -99,16 +108,25 @@ export class LoopSubject implements Subject {
     return this.#volume.attach(this.#driver);
   }
 
-  async stage({ readOnly = false, fsType, flags }: StageHow = {}): Promise<void> {
+  async stage({ readOnly = false, fsType, flags, sandbox }: StageHow = {}): Promise<void> {
     const isPlain = fsType === undefined && flags === undefined;
     await this.#volume.stage(this.#driver, {
       ...(readOnly ? { publishContext: { [READ_ONLY]: 'true' } } : {}),
-      ...(isPlain ? {} : { volumeCapability: mount(fsType ?? this.kind, undefined, flags) }),
+      ...(isPlain ? {} : { volumeCapability: mount(fsType ?? filesystemOf(this.kind), undefined, flags) }),
+      ...(sandbox === undefined ? {} : { volumeContext: { sandbox } }),
     });
   }
 
-  async publish(readOnly = false): Promise<void> {
-    await this.#volume.publish(this.#driver, 'pod', { readonly: readOnly });
+  async publish(readOnly = false, { sandbox, group }: PublishHow = {}): Promise<void> {
+    const { mount: how } = mount(filesystemOf(this.kind));
+    const { accessMode } = this.#volume.capability;
+    await this.#volume.publish(this.#driver, 'pod', {
+      readonly: readOnly,
+      ...(sandbox === undefined ? {} : { volumeContext: { sandbox } }),
+      ...(group === undefined
+        ? {}
+        : { volumeCapability: { mount: { ...how, volumeMountGroup: group }, ...(accessMode ? { accessMode } : {}) } }),
+    });
   }
 
   unpublish(): Promise<void> {
@@ -134,12 +152,19 @@ export class LoopSubject implements Subject {
   }
 
   async write(text: string): Promise<void> {
-    await (this.kind === 'block' ? putSector(await this.#target(), 0, text) : put(await this.#target(), text));
+    if (this.kind === 'block') await putSector(await this.#target(), 0, text);
+    else await this.#asPod((directory) => put(directory, text));
   }
 
   async holds(text: string): Promise<boolean> {
-    const target = await this.#target();
-    return this.kind === 'block' ? hasSector(target, 0, text) : (await get(target)) === text;
+    if (this.kind === 'block') return hasSector(await this.#target(), 0, text);
+    return this.#asPod(async (directory) => (await get(directory)) === text);
+  }
+
+  async #asPod<T>(use: (directory: string) => Promise<T>): Promise<T> {
+    if (!this.kind.startsWith('kata')) return use(await this.#target());
+    const { device } = await recordAt(this.#driver.kataRecords, await this.#target());
+    return asGuest({ device, fsType: filesystemOf(this.kind) }, use);
   }
 
   async traces(): Promise<Traces> {
@@ -154,6 +179,7 @@ export class LoopSubject implements Subject {
         () => true,
         () => false,
       ),
+      records: (await recordsOf(this.#driver.kataRecords)).filter(({ volume }) => volume === this.id).length,
       journal: await this.#ground.journalOf(this.id),
     };
   }

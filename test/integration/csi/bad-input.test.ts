@@ -111,7 +111,7 @@ describe('capabilities', () => {
       [ext4(RWX)],
       [ext4(), ext4('MULTI_NODE_SINGLE_WRITER')],
       [{ mount: { fsType: 'ext4' }, accessMode: { mode: 'UNKNOWN' } }],
-      [{ mount: { fsType: 'ext4', volumeMountGroup: '1000' }, accessMode: { mode: RWO } }],
+      [{ mount: { fsType: 'ext4', volumeMountGroup: '-1' }, accessMode: { mode: RWO } }],
     ];
     for (const volumeCapabilities of lists) await refused(create({ volumeCapabilities }), 'INVALID_ARGUMENT');
   });

@@ -43,6 +43,7 @@ describe('what the node says of itself', () => {
       'SINGLE_NODE_MULTI_WRITER',
       'STAGE_UNSTAGE_VOLUME',
       'VOLUME_CONDITION',
+      'VOLUME_MOUNT_GROUP',
     ];
     expect(capabilities.map(({ rpc }) => rpc?.type).sort()).toEqual(all);
   });

@@ -26,6 +26,8 @@ export class Driver {
   readonly socket: string;
   readonly stateDir: string;
   readonly logFile: string;
+  /** Where it keeps records for Kata's runtimes; exists once there was one. */
+  readonly kataRecords: string;
   readonly #options: DriverOptions;
   #child: ChildProcess | undefined;
   #ended: Promise<string> = Promise.resolve('never started');
@@ -38,6 +40,7 @@ export class Driver {
     this.nodeId = nodeId;
     this.socket = path.join(directory, `${name}.sock`);
     this.stateDir = path.join(directory, `${name}-state`);
+    this.kataRecords = path.join(directory, `${name}-kata/direct-volumes`);
     this.logFile = path.join(directory, `${name}.log`);
   }
 
@@ -89,6 +92,7 @@ export class Driver {
       MAIN,
       ...['--endpoint', `unix://${this.socket}`, '--clusters', clustersFile, '--node-id', nodeId],
       ...['--state-dir', this.stateDir, '--services', services, '--log-level', 'trace'],
+      ...['--kata-records', this.kataRecords],
       ...(this.#options.arguments ?? []),
     ];
   }

@@ -88,7 +88,12 @@ describe('a capability', () => {
       wire(RWO, mount({ fsType: 'btrfs' })),
       /CAPABILITY_UNSUPPORTED.*btrfs; known: ext4, xfs/,
     ],
-    ['with a group', wire(RWO, mount({ volumeMountGroup: '1000' })), /CAPABILITY_UNSUPPORTED.*volume_mount_group/],
+    [
+      'with a group by name',
+      wire(RWO, mount({ volumeMountGroup: 'disk' })),
+      /FIELD_INVALID.*volume_mount_group: it is/,
+    ],
+    ['with no gid', wire(RWO, mount({ volumeMountGroup: '4294967296' })), /FIELD_INVALID.*volume_mount_group/],
   ])('%s is refused', (_what, capability, message) => {
     expect(() => readCapability(capability)).toThrow(message);
   });

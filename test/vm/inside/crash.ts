@@ -21,7 +21,10 @@ import { block, mount, Volume } from './volume.js';
 
 /** A driver that was to end itself and has not after this is one that never came to the step, ms. */
 const DEATH_MS = 30_000;
-const SIZES: Readonly<Record<Kind, number>> = { ext4: 32 * MiB, block: 32 * MiB, xfs: 300 * MiB };
+const SIZES: Readonly<Record<Kind, number>> = {
+  ...{ ext4: 32 * MiB, block: 32 * MiB, xfs: 300 * MiB },
+  ...{ kata: 32 * MiB, 'kata-xfs': 300 * MiB },
+};
 const GROWTH = 16 * MiB;
 const REFUSING = fileURLToPath(new URL('../../../../test/fixtures/refusing', import.meta.url));
 
@@ -199,6 +202,7 @@ export class VmSubject implements Subject {
       devices: await this.#devices(),
       stagingMounts: mounts.filter((one) => one.target === this.#volume.staging).length,
       targetMounts: mounts.filter((one) => one.target === target).length,
+      records: 0,
       target: await lstat(target).then(
         () => true,
         () => false,
