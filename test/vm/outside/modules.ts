@@ -16,8 +16,11 @@ const moduleName = (file: string): string =>
     .replace(/\.ko(\.\w+)?$/, '')
     .replaceAll('-', '_');
 
-/** Files below `directory` (`lib/modules/<release>`, with depmod's modules.dep), dependencies first; those built in are left out. */
-export async function earlyModules(directory: string): Promise<readonly string[]> {
+/**
+ * Files below `directory` (`lib/modules/<release>`, with depmod's modules.dep), dependencies first; those built in are left out.
+ * @param wanted by name, in the order in which they are needed
+ */
+export async function earlyModules(directory: string, wanted: readonly string[] = EARLY): Promise<readonly string[]> {
   const lines = (await readFile(path.join(directory, 'modules.dep'), 'utf8')).trimEnd().split('\n');
   const needs = new Map<string, readonly string[]>();
   for (const line of lines) {
@@ -26,7 +29,7 @@ export async function earlyModules(directory: string): Promise<readonly string[]
   }
   const files = new Map([...needs.keys()].map((file) => [moduleName(file), file]));
   const order = new Set<string>();
-  for (const name of EARLY) {
+  for (const name of wanted) {
     const file = files.get(name);
     // modules.dep lists all dependencies of a module, the ones to be loaded first last.
     if (file !== undefined) for (const one of [...(needs.get(file) ?? [])].reverse().concat(file)) order.add(one);

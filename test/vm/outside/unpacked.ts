@@ -23,7 +23,10 @@ export interface Unpacked {
 const PROGRAMS = ['udev', 'libsystemd-shared', 'kmod', 'libkmod2', 'busybox-static'];
 /** Of the 4,000 modules: filesystems, network protocols, block devices and what they stand on. */
 const MODULES = ['fs', 'net', 'block', 'lib', 'crypto', 'arch', 'mm', 'drivers/block', 'drivers/md', 'drivers/virtio'];
-const MODULE_FILES = ['drivers/net/*.ko*', 'drivers/dax/*.ko*', 'drivers/nvdimm/*.ko*'];
+const MODULE_FILES = [
+  ...['drivers/net/*.ko*', 'drivers/dax/*.ko*', 'drivers/nvdimm/*.ko*'],
+  ...['scsi_mod', 'scsi_common', 'sd_mod', 'virtio_scsi'].map((name) => `drivers/scsi/${name}.ko*`),
+];
 /** Most of the bytes, for devices that the guest has not and for a systemd that it does not run. */
 const UNWANTED = ['./usr/share', './lib/udev/hwdb.d', './usr/lib/udev/hwdb.d', 'libsystemd-core-*'];
 /** The same whether a package still has /lib or already /usr/lib: in the guest it is laid over a host whose /lib is a link. */
@@ -41,7 +44,9 @@ export async function unpackedPackages(exec: Exec, say: (line: string) => void, 
   const kernel = await kernelPackage(exec, deadline);
   const versions = await versionsOf(exec, [kernel, ...PROGRAMS], deadline);
   const cache = cacheDirectory();
-  const name = createHash('sha256').update(versions.join('\n')).digest('hex').slice(0, 16);
+  // Another choice of files is another content.
+  const chosen = [...versions, ...MODULES, ...MODULE_FILES, ...UNWANTED];
+  const name = createHash('sha256').update(chosen.join('\n')).digest('hex').slice(0, 16);
   const target = path.join(cache, name);
   const there = await access(target).then(
     () => true,
