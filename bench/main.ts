@@ -2,6 +2,7 @@
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 
+import { binaryCost, mountCost } from './flexvolume.js';
 import { figure, median, mib, ms, print, quantile, rate, times } from './figures.js';
 import { create, lay, type Ground } from './ground.js';
 import type { LeanClient } from './lean-client.js';
@@ -12,7 +13,11 @@ import { residentKiB } from './process-size.js';
 import { reconcileCost } from './reconcile.js';
 
 const { values } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, node: { type: 'boolean', default: false } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    node: { type: 'boolean', default: false },
+    flexvolume: { type: 'boolean', default: false },
+  },
 });
 /** Fewer rounds and images for a look; the promises are about the full run. */
 const SCALE = values.quick
@@ -110,6 +115,7 @@ async function measure(ground: Ground): Promise<void> {
       .join(' ')}; Ceph: one OSD on loopback`,
   );
   if (values.node) return nodeCost(ground, SCALE.stages);
+  if (values.flexvolume) return flexvolume(ground);
   print('\nRound trips');
   const ops = await opsPerCreate(ground);
   figure('OSD operations per CreateVolume with metadata', ops.toFixed(1), { text: 'at most 10', met: ops <= 10 });
@@ -125,6 +131,12 @@ async function measure(ground: Ground): Promise<void> {
   await weight(ground);
   await nodeCost(ground, SCALE.stages);
   await reconcileCost();
+  await flexvolume(ground);
+}
+
+async function flexvolume(ground: Ground): Promise<void> {
+  await binaryCost();
+  await mountCost(ground, SCALE.stages);
 }
 
 await bench();

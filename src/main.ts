@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Holders } from './attachment/holders.js';
 import { Nodes } from './attachment/nodes.js';
+import { adoptArguments, manifestOf, type AdoptArguments } from './cli/adopt.js';
 import { asJson, asTable, doctorArguments, exitCodeOf } from './cli/doctor.js';
 import { controllerService } from './csi/controller.js';
 import { DRIVER_NAME, identityService } from './csi/identity.js';
@@ -15,6 +16,7 @@ import { openDoor, type RunningDoor } from './flexvolume/server.js';
 import { watchChildren } from './host/children.js';
 import { run } from './host/exec.js';
 import { Journal } from './journal/journal.js';
+import { Deadline } from './model/deadline.js';
 import { fail, isBerthError } from './model/errors.js';
 import { createLog, type Logger } from './observe/log.js';
 import { parseOptions, USAGE, type Options } from './options.js';
@@ -29,6 +31,7 @@ import { KataRecords } from './sandbox/kata/records.js';
 import { SHIM_ROOTS } from './sandbox/kata/shim.js';
 import { NO_RUNTIME_CLASSES } from './sandbox/pod.js';
 import { Reconciler } from './reconcile/reconciler.js';
+import { lookAtImage } from './volume/adopt.js';
 import { clustersAnswer, machineWorks, mapperWorks, nodeIsRegistered } from './volume/checks.js';
 import { CRASH_AT, crashAt } from './volume/crash-at.js';
 import type { KataRoom, NodeRoom } from './volume/node-room.js';
@@ -40,6 +43,9 @@ import type { ControllerRoom } from './volume/room.js';
 
 /** How long calls in flight may take after SIGTERM, in ms; below the 30 s that Kubernetes gives a pod. */
 const DRAIN_MS = 25_000;
+
+/** How long the look at one image may take, in ms. */
+const ADOPT_MS = 30_000;
 
 interface Ground {
   readonly options: Options;
@@ -230,6 +236,21 @@ async function doctor(args: readonly string[], json: boolean): Promise<number> {
   }
 }
 
+async function adopt(asked: AdoptArguments): Promise<number> {
+  const rbd = createLibrbd({ log: createLog('silent') });
+  try {
+    const adoption = await lookAtImage(
+      { rbd, clusters: new Clusters(asked.clusters) },
+      asked.image,
+      Deadline.after(ADOPT_MS),
+    );
+    process.stdout.write(manifestOf(adoption, asked, DRIVER_NAME));
+    return 0;
+  } finally {
+    await rbd.close();
+  }
+}
+
 function stopRequested(log: Logger): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -244,6 +265,8 @@ function stopRequested(log: Logger): Promise<void> {
 async function main(): Promise<number> {
   const asked = doctorArguments(process.argv.slice(2));
   if (asked !== undefined) return doctor(asked.rest, asked.json);
+  const adopted = adoptArguments(process.argv.slice(2), process.env);
+  if (adopted !== undefined) return adopt(adopted);
   const options = parseOptions(process.argv.slice(2), process.env);
   if (options === 'help' || options === 'version') {
     process.stdout.write(options === 'help' ? USAGE : `${packageVersion()}\n`);

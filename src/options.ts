@@ -57,6 +57,9 @@ export const USAGE = `berth: a CSI driver for Ceph RBD
 
 berth doctor [--json] [the same options]: looks at this machine and the clusters, changes nothing, may run beside a live driver.
 Exit code 0: all is well, 2: warnings only, 1: something fails.
+
+berth adopt POOL[/NAMESPACE]/IMAGE [--clusters, --cluster-id, --name, --fs-type, --claim NS/NAME, --access-mode]: prints a
+PersistentVolume for an image that is there already, and what differs; changes nothing.
 `;
 
 /** What stands where neither option nor variable says otherwise. */

@@ -3,7 +3,7 @@ import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import { imageSpec, parseVolumeId } from '../model/volume-id.js';
 import { readKeyring } from '../rbd/keyring.js';
-import { bringToPod, capabilityOf, stageAt, takeAway } from '../volume/bring.js';
+import { bringToPod, capabilityOf, stageAt, takeAway, type BringVolume } from '../volume/bring.js';
 import { expandVolume } from '../volume/expand.js';
 import { findHandle } from '../volume/find-place.js';
 import { flexAttach, flexDetach, isAttachedTo } from '../volume/flex-attach.js';
@@ -44,8 +44,6 @@ async function meant(room: FlexRoom, text: string, { driver }: Question, tell: T
   const { clusters } = someRoom(room);
   const volume = await findHandle(clusters, options);
   tell({ volume, sandbox: options.sandbox });
-  // The one place where Kata's door will be joined: its stage and publish go here.
-  if (options.sandbox === 'kata') throw fail('SANDBOX_NOT_JOINED', { sandbox: options.sandbox });
   return { ...options, volume };
 }
 
@@ -75,12 +73,17 @@ const mount: Call = async (room, question, tell, deadline) => {
   const [directory = '', text = ''] = question.args;
   const node = nodeOf(room, question);
   const options = await meant(room, text, question, tell);
-  const { volume, fsType, readOnly, sandbox } = options;
-  const request = { volume, directory, fsType, readOnly, secrets: await credentialsOf(room, options) };
-  if (sandbox === 'hyperd') await handOver(node, request, deadline);
-  else await bringToPod(node, request, room.stagingRoot, deadline);
+  const request = await bringing(room, options, directory);
+  if (options.sandbox === 'hyperd') await handOver(node, request, deadline);
+  else await bringToPod(node, { ...request, pod: options.pod }, room.stagingRoot, deadline);
   return {};
 };
+
+async function bringing(room: FlexRoom, options: Meant, directory: string): Promise<BringVolume> {
+  const { volume, fsType, readOnly, sandbox, allowHostMount } = options;
+  const wish = { sandbox: sandbox === 'kata' ? sandbox : 'host', allowHostMount } as const;
+  return { volume, directory, fsType, readOnly, sandbox: wish, secrets: await credentialsOf(room, options) };
+}
 
 /** The directory is all that it is told, whatever was mounted there. */
 const unmount: Call = async (room, question, _tell, deadline) => {
@@ -95,8 +98,7 @@ const mountDevice: Call = async (room, question, tell, deadline) => {
   const options = await meant(room, text, question, tell);
   // A guest mounts its own device: nothing of it is on this node before its pod's directory is known.
   if (options.sandbox === 'hyperd') return {};
-  const { volume, fsType, readOnly } = options;
-  await stageAt(node, { volume, directory, fsType, readOnly, secrets: await credentialsOf(room, options) }, deadline);
+  await stageAt(node, await bringing(room, options, directory), deadline);
   return {};
 };
 
@@ -106,6 +108,7 @@ const attach: Call = async (room, question, tell, deadline) => {
   const options = await meant(room, text, question, tell);
   const { volume, name, sandbox } = options;
   const shared = capabilityOf(options);
+  // Its disk is writable whatever is asked.
   const capability = sandbox === 'hyperd' ? { ...shared, mode: 'SINGLE_NODE_SINGLE_WRITER' as const } : shared;
   await flexAttach(controller, { volume, name, node, capability }, deadline);
   return { device: deviceOf(volume) };

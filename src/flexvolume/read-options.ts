@@ -2,6 +2,7 @@
 import { FILESYSTEMS, type FilesystemType } from '../model/capability.js';
 import { fail } from '../model/errors.js';
 import { Secret } from '../model/secret.js';
+import type { BringVolume } from '../volume/bring.js';
 import type { Credentials } from '../volume/room.js';
 
 /** Who takes the volume. */
@@ -17,6 +18,10 @@ export interface VolumeOptions {
   readonly fsType: FilesystemType | undefined;
   readonly readOnly: boolean;
   readonly sandbox: Sandbox;
+  /** Undefined leaves it to what the image says. */
+  readonly allowHostMount: boolean | undefined;
+  /** In calls about a pod's directory. */
+  readonly pod: BringVolume['pod'];
   /** From the pod's secret. */
   readonly secrets: Credentials | undefined;
   /** Of a keyring on the node, for {@link VolumeOptions.user}. */
@@ -30,7 +35,10 @@ export interface VolumeOptions {
 const POOL = 'hyper';
 const HYPERD_DRIVER = 'hyper/cephrbd';
 
-const OWN = ['volumeID', 'image', 'pool', 'radosNamespace', 'clusterID', 'monitors', 'user', 'keyring', 'sandbox'];
+const OWN = [
+  ...['volumeID', 'image', 'pool', 'radosNamespace', 'clusterID', 'monitors', 'user', 'keyring'],
+  ...['sandbox', 'allowHostMount'],
+];
 const KUBERNETES = 'kubernetes.io/';
 const SECRET = `${KUBERNETES}secret/`;
 
@@ -54,6 +62,8 @@ export function readOptions(text: string, driver: string): VolumeOptions {
     fsType: known(`${KUBERNETES}fsType`, get(`${KUBERNETES}fsType`), FILESYSTEMS),
     readOnly: known(`${KUBERNETES}readwrite`, get(`${KUBERNETES}readwrite`), ['ro', 'rw']) === 'ro',
     sandbox: known('sandbox', get('sandbox'), SANDBOXES) ?? (driver === HYPERD_DRIVER ? 'hyperd' : 'host'),
+    allowHostMount: readFlag('allowHostMount', get('allowHostMount')),
+    pod: readPod(get),
     secrets: readSecrets(all, get('user')),
     keyring: get('keyring'),
     user: get('user'),
@@ -84,6 +94,16 @@ function known<T extends string>(name: string, text: string | undefined, all: re
   const found = all.find((one) => one === text);
   if (found === undefined) throw wrong(name, `${text} is none of ${all.join(', ')}`);
   return found;
+}
+
+function readFlag(name: string, text: string | undefined): boolean | undefined {
+  const said = known(name, text, ['true', 'false']);
+  return said === undefined ? undefined : said === 'true';
+}
+
+function readPod(get: (name: string) => string | undefined): BringVolume['pod'] {
+  const [namespace, name, uid] = ['namespace', 'name', 'uid'].map((one) => get(`${KUBERNETES}pod.${one}`));
+  return namespace === undefined || name === undefined || uid === undefined ? undefined : { namespace, name, uid };
 }
 
 /** `a:6789,b:6789`, or bracketed vectors of both messengers, whose commas divide no monitors. */

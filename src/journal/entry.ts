@@ -57,6 +57,8 @@ export interface JournalEntry {
    * `staged`, and the device is the guest's.
    */
   readonly handedTo?: 'hyperd';
+  /** Staged for pods by this node, where nobody asks for a stage: it goes with the last of them. */
+  readonly withPods?: true;
   /** Known once staged; for a person to read, the kernel is asked before anything is done. */
   readonly mapping?: JournalMapping;
   /** Absent where no virtual machine bears on it: a filesystem is mounted at the staging path then. */

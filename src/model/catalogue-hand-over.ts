@@ -2,11 +2,6 @@
 import { entry } from './catalogue-entry.js';
 
 export const handOvers = {
-  SANDBOX_NOT_JOINED: entry(
-    'FAILED_PRECONDITION',
-    'the FlexVolume door hands nothing to the sandbox {sandbox} yet',
-    'use the CSI driver for it, or set the option sandbox to hyperd or host',
-  ),
   GUEST_USER_REFUSED: entry(
     'FAILED_PRECONDITION',
     'user {user} would be shown to the virtual machine of {volume}',

@@ -11,6 +11,7 @@ export async function readKeyring(directory: string, file: string, user: string 
   // A pod spec names it, and could as well name the administrator's.
   const given = path.resolve(directory, file);
   if (path.dirname(given) !== path.resolve(directory)) throw wrong(`it must lie in ${directory}`);
+  // A file that an administrator linked there is as good.
   const text = await readFile(given, 'utf8').catch((error: unknown) => {
     throw wrong(`${given} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'failed'})`);
   });

@@ -114,6 +114,10 @@ function decideStaged(view: View, found: Case, seen: SeenMapping, decided: Decid
     decideUnserved(entry, seen, seen.unserved, decided);
     return;
   }
+  if (entry.withPods === true && !fresh && live.length + elsewhere.length === 0) {
+    undo(view, found, device, 'it was staged for pods that are gone or never came', decided, claims);
+    return;
+  }
   // What is left to guests has no mount; one that a crash left there goes with the next publish or unstage.
   if (!isMountedHere(entry) || view.mountsOf(seen).includes(stagingPath)) return;
   const users = [...live, ...elsewhere];

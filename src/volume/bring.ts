@@ -4,14 +4,16 @@ import path from 'node:path';
 import { deviceNumber } from '../host/block-device.js';
 import { mountAt } from '../host/mountinfo.js';
 import { resolveTarget } from '../host/paths.js';
-import type { JournalEntry } from '../journal/entry.js';
 import type { Capability, FilesystemType } from '../model/capability.js';
-import type { Deadline } from '../model/deadline.js';
+import { Deadline } from '../model/deadline.js';
 import { fail, isBerthError } from '../model/errors.js';
 import { formatVolumeId } from '../model/volume-id.js';
 import type { Mapping } from '../rbd/mapping/mapper.js';
 import { readHandOff } from '../sandbox/hyperd/hand-off.js';
-import type { NodeRoom } from './node-room.js';
+import { guardedVolume } from '../sandbox/kata/guard.js';
+import type { Pod } from '../sandbox/pod.js';
+import { UNDO_MS, type NodeRoom } from './node-room.js';
+import type { SandboxParameters } from './parameters.js';
 import { publishVolume } from './publish.js';
 import type { Credentials } from './room.js';
 import { stageVolume } from './stage.js';
@@ -25,6 +27,9 @@ export interface BringVolume {
   readonly fsType: FilesystemType | undefined;
   readonly readOnly: boolean;
   readonly secrets: Credentials | undefined;
+  readonly sandbox: SandboxParameters;
+  /** Undefined where the orchestrator does not say. */
+  readonly pod?: Pod | undefined;
 }
 
 /** FlexVolume says neither mode nor nodes: one node writes, with several pods; any node reads. */
@@ -38,8 +43,11 @@ export const ownStagingPath = (root: string, volume: string): string =>
   path.join(root, createHash('sha256').update(volume).digest('hex').slice(0, 32));
 
 /** Stage at a path of the orchestrator's own; errors of {@link stageVolume}. */
-export const stageAt = (room: NodeRoom, { directory: stagingPath, ...what }: BringVolume, deadline: Deadline) =>
-  stageVolume(room, { ...what, stagingPath, capability: capabilityOf(what) }, deadline);
+export const stageAt = (
+  room: NodeRoom,
+  { directory: stagingPath, ...what }: BringVolume & { readonly withPods?: true },
+  deadline: Deadline,
+) => stageVolume(room, { ...what, stagingPath, capability: capabilityOf(what) }, deadline);
 
 /** Stage, at the path where it is staged already or at our own, and publish. Errors of both. */
 export async function bringToPod(
@@ -48,12 +56,22 @@ export async function bringToPod(
   stagingRoot: string,
   deadline: Deadline,
 ): Promise<void> {
-  const { volume, directory: targetPath, readOnly } = request;
+  const { volume, directory: targetPath, readOnly, sandbox, pod, secrets } = request;
   const entry = await room.journal.read(volume);
   const stagingPath = entry?.state === 'staged' ? entry.stagingPath : ownStagingPath(stagingRoot, volume);
-  await stageAt(room, { ...request, directory: stagingPath }, deadline);
+  const isOwn = entry?.state !== 'staged' || entry.withPods === true;
+  await stageAt(room, { ...request, directory: stagingPath, ...(isOwn ? { withPods: true } : {}) }, deadline);
   const capability = capabilityOf(request);
-  await publishVolume(room, { volume, stagingPath, targetPath, capability, readOnly }, deadline);
+  const what = { volume, stagingPath, targetPath, capability, readOnly, sandbox, pod, secrets };
+  try {
+    await publishVolume(room, what, deadline);
+  } catch (error) {
+    // Nobody may ever ask again, and an unmount is told a directory that the journal does not know.
+    await unstageOwn(room, volume, Deadline.after(UNDO_MS)).catch((left: unknown) => {
+      room.log.warn({ volume, err: left }, 'a volume that no pod got stays staged; reconciliation takes it away');
+    });
+    throw error;
+  }
 }
 
 /**
@@ -74,17 +92,15 @@ export async function takeAway(
   if (entry.handedTo !== undefined) return takeBack(room, { volume, directory }, deadline);
   if (entry.stagingPath === directory) return unstageVolume(room, { volume, stagingPath: directory }, deadline);
   await unpublishVolume(room, { volume, targetPath: directory }, deadline);
-  await unstageOwn(room, entry, stagingRoot, deadline);
+  await unstageOwn(room, volume, deadline);
 }
 
 /** What we staged by ourselves goes with its last pod; another pod that comes at the same time keeps it. */
-async function unstageOwn(room: NodeRoom, entry: JournalEntry, root: string, deadline: Deadline): Promise<void> {
-  const { volume, stagingPath } = entry;
-  if (stagingPath !== (await resolveTarget('directory', ownStagingPath(root, volume)))) return;
-  const now = await room.journal.read(volume);
-  if (now !== undefined && Object.keys(now.targets).length > 0) return;
+async function unstageOwn(room: NodeRoom, volume: string, deadline: Deadline): Promise<void> {
+  const entry = await room.journal.read(volume);
+  if (entry?.withPods !== true || Object.keys(entry.targets).length > 0) return;
   try {
-    await unstageVolume(room, { volume, stagingPath }, deadline);
+    await unstageVolume(room, { volume, stagingPath: entry.stagingPath }, deadline);
   } catch (error) {
     if (!isBerthError(error, 'VOLUME_IN_USE')) throw error;
   }
@@ -100,12 +116,24 @@ async function takeUnrecorded(room: NodeRoom, directory: string, root: string, d
     const [volume] = await handlesOf(room, { pool: file.pool, namespace, image });
     return takeBack(room, { volume: volume ?? directory, directory }, deadline);
   }
+  const guarded = guardedVolume(mount);
+  if (guarded !== undefined) return leaveUnrecorded(room, guarded, directory, root, deadline);
   const mapping = await mappingOfNumber(room, mount.device, deadline);
   const handles = mapping === undefined ? [] : await handlesOf(room, mapping.location);
   const [volume] = handles;
   // Two clusters with the same pool and image cannot be told apart without the journal.
   if (volume === undefined || handles.length > 1)
     throw fail('TARGET_OCCUPIED', { path: directory, what: `a mount of ${mount.source}` });
+  await leaveUnrecorded(room, volume, directory, root, deadline);
+}
+
+async function leaveUnrecorded(
+  room: NodeRoom,
+  volume: string,
+  directory: string,
+  root: string,
+  deadline: Deadline,
+): Promise<void> {
   await unpublishVolume(room, { volume, targetPath: directory }, deadline);
   const stagingPath = await resolveTarget('directory', ownStagingPath(root, volume));
   try {

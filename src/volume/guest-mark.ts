@@ -18,10 +18,11 @@ export async function markGuestWritten(
   volume: string,
   secrets: Credentials | undefined,
   deadline: Deadline,
+  sandbox: 'kata' | 'hyperd' = 'kata',
 ): Promise<void> {
   const { at, head } = await mustFindVolume(room, volume, 'node', secrets, deadline);
   if (isGuestWritten(head.metadata)) return;
-  const mark = JSON.stringify({ version: 1, sandbox: 'kata', node: room.node, since: room.now().toISOString() });
+  const mark = JSON.stringify({ version: 1, sandbox, node: room.node, since: room.now().toISOString() });
   if (await room.rbd.compareAndSet(at, head.id, GUEST_KEY, undefined, mark, deadline)) return;
   throw fail('RECORD_CONTENDED', { volume, times: 1 });
 }

@@ -2,9 +2,17 @@
 
 export const HAND_OVER_STEPS = {
   handover: [
-    ...['look', 'read journal', 'guest user', 'unmap leftover', 'write intent', 'take holder record', 'watchers'],
+    ...['look', 'read journal', 'guest user', 'unmap leftover', 'watchers', 'write intent', 'take holder record'],
     ...['map', 'probe', 'repair', 'record format intent', 'mkfs', 'record format end', 'grow filesystem', 'unmap'],
-    ...['write file', 'write staged', 'undo file', 'undo map', 'undo holder record', 'undo journal'],
+    ...[
+      'mark as written by guest',
+      'write file',
+      'write staged',
+      'undo file',
+      'undo map',
+      'undo holder record',
+      'undo journal',
+    ],
   ],
   takeback: [
     ...['read journal', 'write unstaging', 'remove file', 'unmap leftover', 'watchers'],

@@ -8,6 +8,7 @@ import { fail } from '../model/errors.js';
 import type { Mapper } from '../rbd/mapping/mapper.js';
 import { readHandOff, removeHandOff, writeHandOff, type HandOff } from '../sandbox/hyperd/hand-off.js';
 import { prepareFilesystem } from './format.js';
+import { isGuestWritten, markGuestWritten } from './guest-mark.js';
 import { grow, isSmaller } from './grow.js';
 import { guestAccess } from './guest-access.js';
 import { checkRoomOnNode, findUnrecorded, mappingOf, UNDO_MS, type NodeOperation, type NodeRoom } from './node-room.js';
@@ -119,6 +120,10 @@ async function bring(room: NodeRoom, bringing: Bringing, operation: Step, deadli
   const mapper = await room.mapperFor(record?.shape.mounter ?? 'auto');
   await checkRoomOnNode(room, mapper, { volume, fsid }, deadline);
   if (before !== undefined) await clearAway(room, before, directory, operation, deadline);
+  operation.step('watchers');
+  // Before anything is written: a refusal has nothing to undo, and must not give back what protects the guest that lives. Nobody of
+  // ours comes in between, for who opens the image holds the record, and lets go of it only when it is closed.
+  await refuseOpen(room, found, deadline);
   let entry: JournalEntry = {
     ...{ version: 1, volume, fsid, stagingPath: directory, state: 'staging', handedTo: 'hyperd' },
     ...{ mode: 'SINGLE_NODE_SINGLE_WRITER', access: 'mount', readOnly, fsType, flagsDigest: '', mapper: mapper.name },
@@ -132,10 +137,11 @@ async function bring(room: NodeRoom, bringing: Bringing, operation: Step, deadli
     // Writable whatever was asked: a guest's disk has no other way, and one that was attached for reading only must not get it.
     const asked = { volume, node: room.node, mode, access, readOnly: false, by: 'node' } as const;
     entry = { ...entry, holdsRecord: await room.holders.hold(found.at, found.head, asked, deadline) };
-    operation.step('watchers');
-    // After the record, so that nobody can come in between.
-    await refuseOpen(room, found, deadline);
     await format(room, bringing, { entry, mapper, record }, operation, deadline);
+    if (!isGuestWritten(found.head.metadata)) {
+      operation.step('mark as written by guest');
+      await markGuestWritten(room, volume, request.secrets, deadline, 'hyperd');
+    }
     operation.step('write file');
     await writeHandOff(directory, handOff);
     operation.step('write staged');
@@ -184,7 +190,7 @@ async function format(
   const mkfsOptions = words(record?.shape.mkfsOptions ?? '');
   const isNew = await prepareFilesystem(
     room,
-    { found, device, type: fsType, readOnly, mkfsOptions },
+    { found, device, type: fsType, readOnly, mkfsOptions, forGuest: true },
     operation,
     deadline,
   );

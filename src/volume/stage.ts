@@ -29,6 +29,8 @@ export interface StageVolume {
   readonly secrets: Credentials | undefined;
   /** As the PersistentVolume says; undefined where it says nothing. */
   readonly sandbox?: SandboxParameters | undefined;
+  /** Nobody will unstage it: it goes with its last pod. */
+  readonly withPods?: true;
 }
 
 /**
@@ -152,7 +154,7 @@ function filesystemOf(
 
 function newEntry(
   room: NodeRoom,
-  { volume, stagingPath, capability, readOnly }: StageVolume,
+  { volume, stagingPath, capability, readOnly, withPods }: StageVolume,
   before: JournalEntry | undefined,
   known: { fsid: string; mapper: Mapper; fsType: FilesystemType | undefined; guest: JournalGuest | undefined },
 ): JournalEntry {
@@ -169,6 +171,7 @@ function newEntry(
     flagsDigest: flagsDigest(capability),
     mapper: known.mapper.name,
     ...(known.guest === undefined ? {} : { guest: known.guest }),
+    ...(withPods === undefined ? {} : { withPods }),
     // Until it is known who took it; what the attach granted is never given back here (Holders.release).
     holdsRecord: true,
     // A staging mount may be lost while pods still stand on theirs.

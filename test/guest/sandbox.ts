@@ -11,6 +11,7 @@ import { Archive } from '../vm/outside/cpio.js';
 import { machine } from '../vm/outside/machine.js';
 import { earlyModules } from '../vm/outside/modules.js';
 import { unpackedPackages } from '../vm/outside/unpacked.js';
+import type { Plug } from './runv.js';
 
 /** Emulated, on a busy machine: a boot takes some 5 s, ms. */
 const BOOT_MS = 180_000;
@@ -54,7 +55,7 @@ export class SandboxGuest {
   readonly #child: ChildProcess;
   readonly #directory: string;
   readonly #ended: Promise<string>;
-  #lines: AsyncIterator<string>;
+  readonly #lines: AsyncIterator<string, undefined>;
   #qmp: QmpSession | undefined;
   #disks = 0;
 
@@ -111,7 +112,19 @@ export class SandboxGuest {
     const where =
       as === 'virtio-blk' ? { driver: 'virtio-blk-pci', bus: 'port0' } : { driver: 'scsi-hd', bus: 'scsi0.0' };
     await this.#execute('device_add', { ...where, drive: name, id: `device-${name}`, 'share-rw': true }, deadline);
-    const node = as === 'virtio-blk' ? 'vda' : 'sda';
+    return this.#appears(as === 'virtio-blk' ? 'vda' : 'sda');
+  }
+
+  /** Plug a disk in as runv does: a drive that QEMU opens by itself, by the monitor for people, then `device_add`. */
+  async plugDrive({ driveAdd, deviceAdd }: Plug): Promise<string> {
+    const deadline = Deadline.after(COMMAND_MS);
+    const said = await this.#execute('human-monitor-command', { 'command-line': driveAdd }, deadline);
+    if (String(said).trim() !== 'OK') throw new Error(`drive_add: ${String(said)}`);
+    await this.#execute('device_add', deviceAdd, deadline);
+    return this.#appears('sda');
+  }
+
+  async #appears(node: string): Promise<string> {
     await this.sh(`n=0; until [ -b /dev/${node} ]; do n=$((n + 1)); [ $n -lt 600 ] || exit 1; sleep 0.1; done`);
     return `/dev/${node}`;
   }
@@ -150,8 +163,9 @@ export class SandboxGuest {
     const before: string[] = [];
     try {
       for (;;) {
-        const { value, done } = await this.#lines.next();
-        if (done === true) throw new Error(`the guest ended; it said: ${before.join('\n')}; ${await this.#console()}`);
+        const { value } = await this.#lines.next();
+        if (value === undefined)
+          throw new Error(`the guest ended; it said: ${before.join('\n')}; ${await this.#console()}`);
         const line = value.replaceAll('\r', '');
         const found = wanted.exec(line)?.[1];
         if (found !== undefined) return { text: before.join('\n'), found };

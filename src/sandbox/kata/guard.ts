@@ -14,6 +14,10 @@ const OPTIONS = ['ro', 'nosuid', 'nodev', 'noexec', 'size=4k', 'nr_inodes=2', 'm
 export const isGuard = (mount: Mount | undefined, volume: string): boolean =>
   mount?.fsType === 'tmpfs' && mount.source === `${SOURCE}${volume}` && mount.superOptions.includes('ro');
 
+/** The volume whose guard this is; undefined where it is none. */
+export const guardedVolume = (mount: Mount): string | undefined =>
+  mount.fsType === 'tmpfs' && mount.source.startsWith(SOURCE) ? mount.source.slice(SOURCE.length) : undefined;
+
 /** Mount it on an existing directory; there already is a success. TARGET_OCCUPIED, COMMAND_FAILED, DEADLINE. */
 export async function mountGuard(exec: Exec, target: string, volume: string, deadline: Deadline): Promise<void> {
   const present = await mountAt(target);

@@ -1,9 +1,11 @@
 /** One node with a driver, its FlexVolume door, the installed binary and a kubelet of the test in front of it. */
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse, stringify } from 'yaml';
 import { HOLDER_KEY, parseHolderRecord, type HolderRecord } from '../../../src/attachment/record.js';
+import { CRASH_AT } from '../../../src/volume/crash-at.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { install, isOneLine, type Installed, type Ran } from '../../flexvolume/binary.js';
 import { mountJson, podDirectory, type KubeletPod, type KubeletVersion } from '../../flexvolume/kubelet.js';
@@ -34,6 +36,13 @@ async function makeGuest(site: Site): Promise<Guest> {
   return { id, key: key.trim() };
 }
 
+const answers = (socket: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const probe = connect(socket);
+    probe.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    probe.once('connect', () => probe.destroy());
+  });
+
 export interface PodOptions {
   readonly driver?: string;
   readonly volume?: string;
@@ -49,22 +58,24 @@ export class FlexGround {
   readonly driver: Driver;
   readonly socket: string;
   readonly root: string;
+  readonly #more: readonly string[];
   readonly #binaries = new Map<string, Installed>();
   #serial = 0;
 
-  private constructor(site: Site, guest: Guest) {
+  private constructor(site: Site, guest: Guest, more: readonly string[]) {
     this.site = site;
+    this.#more = more;
     this.guest = guest;
     this.root = path.join(site.directory, 'k');
     this.driver = this.newDriver('node-one');
     this.socket = this.socketOf('node-one');
   }
 
-  /** @param label as of {@link Site.open} */
-  static async open(label: string): Promise<FlexGround> {
+  /** @param label as of {@link Site.open}; `more` arguments of its drivers */
+  static async open(label: string, more: readonly string[] = []): Promise<FlexGround> {
     const site = await Site.open(label);
     const guest = await makeGuest(site);
-    const ground = new FlexGround(site, guest);
+    const ground = new FlexGround(site, guest, more);
     await ground.showGuest();
     await ground.driver.start();
     return ground;
@@ -90,7 +101,17 @@ export class FlexGround {
   newDriver(name: string): Driver {
     const door = ['--flexvolume-endpoint', `unix://${this.socketOf(name)}`, '--kubelet-dir', this.root];
     const keyrings = ['--keyring-dir', path.join(this.site.directory, 'keyrings')];
-    return this.site.driver(name, { arguments: [...door, ...keyrings] });
+    return this.site.driver(name, { arguments: [...door, ...keyrings, ...this.#more] });
+  }
+
+  /** End the driver as kill -9 does and start it again, to end itself at `point` (BERTH_CRASH_AT) where one is given. */
+  async restart(point?: string): Promise<void> {
+    await this.driver.stop('SIGKILL');
+    await this.driver.start('listening', point === undefined ? {} : { [CRASH_AT]: point });
+    for (let tries = 0; !(await answers(this.socket)); tries += 1) {
+      if (tries > 100) throw new Error('the FlexVolume door does not open');
+      await sleep(30);
+    }
   }
 
   /** Everything back; the users too. */

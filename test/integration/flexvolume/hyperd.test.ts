@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { findLoops } from '../../../src/host/loop.js';
 import { HAND_OFF_FILE } from '../../../src/sandbox/hyperd/hand-off.js';
+import { GUEST_KEY } from '../../../src/volume/guest-mark.js';
 import { FILESYSTEM_KEY } from '../../../src/volume/provenance.js';
 import { podDirectory, type KubeletPod } from '../../flexvolume/kubelet.js';
 import { accessAs, cluster } from '../ceph.js';
@@ -91,6 +92,8 @@ describe('a mount', () => {
     expect((await refusal(volume.attach(other))).text).toContain('BERTH_VOLUME_HELD');
     expect((await refusal(volume.stage(ground.driver))).text).toContain('BERTH_VOLUME_IN_USE');
     await ground.unmount(pod);
+    // A guest has had it.
+    await ground.site.rbd('image-meta', 'remove', volume.image, GUEST_KEY);
     await volume.bring(ground.driver);
     expect((await ground.mount(pod)).message).toMatch(/^BERTH_VOLUME_IN_USE: /);
     await volume.leave(ground.driver);
@@ -158,7 +161,7 @@ describe('a mount', () => {
     [{ options: { volumeID: '' } }, /^BERTH_FIELD_MISSING: options.volumeID/],
     [{ options: { typo: 'x' } }, /^BERTH_FIELD_INVALID: options.typo/],
     [{ options: { sandbox: 'vm' } }, /^BERTH_FIELD_INVALID: options.sandbox/],
-    [{ options: { sandbox: 'kata' } }, /^BERTH_SANDBOX_NOT_JOINED: /],
+    [{ options: { allowHostMount: 'yes' } }, /^BERTH_FIELD_INVALID: options.allowHostMount/],
     [{ options: { pool: 'nowhere' } }, /^BERTH_POOL_NOT_OURS: /],
     [{ options: { monitors: '10.99.99.99:6789' } }, /^BERTH_FIELD_INVALID: monitors/],
     [{ options: { volumeID: 'no-such-image' } }, /^BERTH_VOLUME_NOT_FOUND: /],

@@ -189,3 +189,17 @@ describe('a device whose daemon died', () => {
     ],
   ]);
 });
+
+describe('what was staged for pods alone', () => {
+  const own = { entries: [entry({ withPods: true })], ...mapped, mounts: [mount(STAGING)] };
+  rows([
+    ['is undone where no pod has it', facts(own), ['undo']],
+    ['is left alone while it is fresh', facts({ ...own, entries: [entry({ withPods: true, since: iso(FRESH) })] }), []],
+    [
+      'stays for a pod that is there',
+      facts({ ...own, entries: [entry({ withPods: true, targets: target })], mounts: [mount(STAGING), mount(TARGET)] }),
+      [],
+    ],
+    ['stays where somebody else mounted it', facts({ ...own, mounts: [mount(STAGING), mount('/mnt')] }), []],
+  ]);
+});

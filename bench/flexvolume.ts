@@ -1,0 +1,114 @@
+/** The FlexVolume door: the binary's size and cold start, and what a mount and an unmount cost the kubelet through it. */
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { connect } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { figure, median, ms, print, quantile } from './figures.js';
+import { create, type Ground } from './ground.js';
+
+const STARTS = 30;
+const ARCHITECTURES = ['amd64', 'arm64'] as const;
+/** Where Debian's libc6-arm64-cross puts what an emulated program needs. */
+const ARM_ROOT = '/usr/aarch64-linux-gnu';
+
+function once(command: string, args: readonly string[]): Promise<{ readonly ms: number; readonly text: string }> {
+  return new Promise((resolve, reject) => {
+    const begun = performance.now();
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let text = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (text += part.toString()));
+    child.once('error', reject);
+    child.once('close', () => resolve({ ms: performance.now() - begun, text }));
+  });
+}
+
+async function coldStart(name: string, command: string, args: readonly string[], times: number): Promise<void> {
+  const took: number[] = [];
+  for (let i = 0; i < times; i += 1) {
+    const ran = await once(command, [...args, 'init']);
+    if (!ran.text.startsWith('{"status":"Success"')) throw new Error(`${name}: ${ran.text}`);
+    took.push(ran.ms);
+  }
+  figure(`${name}: init, median (90 %)`, `${ms(median(took))} (${quantile(took, 0.9).toFixed(0)})`);
+}
+
+/** Made by `npm run build:flexvolume`; what is not there is said and left out. */
+export async function binaryCost(): Promise<void> {
+  print('\nThe FlexVolume binary, each start a new process');
+  for (const architecture of ARCHITECTURES) {
+    const file = path.resolve('dist/flexvolume/bin', architecture, 'cephrbd');
+    const found = await stat(file).catch(() => undefined);
+    if (found === undefined) {
+      print(`  ${architecture}: not built (npm run build:flexvolume)`);
+      continue;
+    }
+    figure(`${architecture}: size`, `${(found.size / 1e6).toFixed(0)} MB`);
+    const isOwn = (process.arch === 'arm64') === (architecture === 'arm64');
+    if (isOwn) await coldStart(architecture, file, [], STARTS);
+    else if (architecture === 'arm64') {
+      const emulated = coldStart('arm64, emulated by qemu-user', 'qemu-aarch64-static', ['-L', ARM_ROOT, file], 3);
+      await emulated.catch((error: unknown) => print(`  arm64: not started (${String(error).slice(0, 120)})`));
+    }
+  }
+  await coldStart('the same as a script of node', process.execPath, ['dist/flexvolume/main.js'], STARTS);
+}
+
+function askDirectly(socket: string, call: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const connection = connect(socket);
+    let text = '';
+    connection.once('error', reject);
+    connection.on('data', (part: Buffer) => (text += part.toString()));
+    connection.once('end', () => resolve(text));
+    const question = { version: 1, driver: 'hyper/cephrbd', attach: false, call, args, ms: 60_000 };
+    connection.write(`${JSON.stringify(question)}\n`);
+  });
+}
+
+const encoded = (text: string): string => Buffer.from(text).toString('base64');
+
+/** hyperd's way, where nothing is mounted: what is measured is the core, the mapper and Ceph. */
+export async function mountCost(ground: Ground, times: number): Promise<void> {
+  print('\nA FlexVolume mount for hyperd (hold, map, check, unmap, hand off) and its unmount, asked over the socket');
+  const socket = path.join(ground.directory, 'door.sock');
+  const { driver, client } = await ground.startDriver('door', {
+    services: ['identity', 'controller', 'node'],
+    within: ['env', `BERTH_FLEXVOLUME_ENDPOINT=unix://${socket}`],
+  });
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'berth-bench-pod-'));
+  const { id, key } = ground.cluster.users.node;
+  try {
+    await create(client, 'node', 'flexvolume');
+    const options = JSON.stringify({
+      ...{ volumeID: 'berth-flexvolume', pool: 'hyper', radosNamespace: 'node', 'kubernetes.io/fsType': 'ext4' },
+      ...{ 'kubernetes.io/secret/userID': encoded(id), 'kubernetes.io/secret/userKey': encoded(key.reveal()) },
+    });
+    const mount = ['mount', directory, options];
+    const unmount = ['unmount', directory];
+    // The first one formats.
+    for (const [call = '', ...args] of [mount, unmount]) await timed(socket, call, args);
+    const took: { readonly [name: string]: number[] } = { mount: [], 'mount again': [], unmount: [] };
+    for (let i = 0; i < times; i += 1) {
+      for (const [name, [call = '', ...args]] of [
+        ['mount', mount],
+        ['mount again', mount],
+        ['unmount', unmount],
+      ] as const)
+        took[name]?.push(await timed(socket, call, args));
+    }
+    for (const [name, all] of Object.entries(took))
+      figure(`${name}: median (90 %)`, `${ms(median(all))} (${quantile(all, 0.9).toFixed(0)})`);
+  } finally {
+    client.close();
+    await driver.stop();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function timed(socket: string, call: string, args: readonly string[]): Promise<number> {
+  const begun = performance.now();
+  const answer = await askDirectly(socket, call, args);
+  if (!answer.startsWith('{"status":"Success"')) throw new Error(`${call}: ${answer}`);
+  return performance.now() - begun;
+}

@@ -1,0 +1,97 @@
+/** `berth adopt` as a real process: an image of hyperd pods becomes a PersistentVolume in place, and the driver takes it as such. */
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { ext4 } from '../csi/capabilities.js';
+import { get, put } from '../csi/files.js';
+import { contentOf, importFilesystem } from '../csi/images.js';
+import { FlexGround } from '../flexvolume/ground.js';
+import { podDirectory } from '../../flexvolume/kubelet.js';
+
+const MAIN = path.resolve('dist/src/main.js');
+const SUCCESS = { status: 'Success' };
+let ground: FlexGround;
+
+beforeAll(async () => {
+  ground = await FlexGround.open('adopt');
+});
+afterAll(() => ground.close());
+
+interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const adopt = (...args: readonly string[]): Promise<Ran> =>
+  new Promise((resolve) => {
+    const all = [MAIN, 'adopt', ...args, '--clusters', ground.site.clustersFile];
+    execFile(process.execPath, all, (error, stdout, stderr) =>
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
+    );
+  });
+
+interface Manifest {
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+  readonly spec: {
+    readonly capacity: { readonly storage: string };
+    readonly persistentVolumeReclaimPolicy: string;
+    readonly claimRef?: object;
+    readonly csi: { readonly driver: string; readonly volumeHandle: string; readonly fsType: string };
+  };
+}
+
+describe('an image that is adopted', () => {
+  it('is a PersistentVolume as it is, whose data a CSI pod finds, and a FlexVolume pod again', async () => {
+    const image = `${ground.site.pool}/${ground.site.namespace}/by-hand`;
+    await importFilesystem(ground.site, image, 64 * 1024 * 1024);
+    const before = [await contentOf(ground.site, image), await ground.site.metadata(image)];
+    const { code, stdout } = await adopt(image, '--fs-type', 'ext4', '--claim', 'default/data');
+    expect(code).toBe(0);
+    expect([await contentOf(ground.site, image), await ground.site.metadata(image)]).toEqual(before);
+    expect(stdout).toContain('_data');
+    expect(stdout).toContain('will never format it');
+    const { kind, spec } = parse(stdout) as Manifest;
+    expect(kind).toBe('PersistentVolume');
+    expect(spec).toMatchObject({ persistentVolumeReclaimPolicy: 'Retain', capacity: { storage: '67108864' } });
+    expect(spec.claimRef).toMatchObject({ namespace: 'default', name: 'data' });
+    expect(spec.csi).toEqual({ driver: 'rbd.csi.berth.dev', volumeHandle: `dev/${image}`, fsType: 'ext4' });
+
+    const volume = ground.site.adopt(spec.csi.volumeHandle, ext4(), ground.driver);
+    const target = await volume.bring(ground.driver);
+    expect(await get(target)).toBe('from elsewhere');
+    await put(target, 'by csi', 'new');
+    await volume.leave(ground.driver);
+    const pod = ground.pod(image, { driver: 'berth~rbd' });
+    expect(await ground.mount(pod)).toEqual(SUCCESS);
+    expect(await get(podDirectory(pod), 'new')).toBe('by csi');
+    expect(await ground.unmount(pod)).toEqual(SUCCESS);
+    await ground.site.rbd('rm', '--no-progress', image);
+  });
+
+  it('says who has it now', async () => {
+    const volume = await ground.create();
+    const pod = ground.pod(volume.image);
+    await ground.mount(pod);
+    const { code, stdout } = await adopt(volume.image);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`# - node ${ground.driver.nodeId} holds it`);
+    await ground.unmount(pod);
+    expect((await adopt(volume.image)).stdout).not.toContain('holds it');
+    await ground.site.endVolumes();
+  });
+
+  it('is refused where it is not there, not ours, or nobody says what filesystem it has', async () => {
+    const { pool, namespace } = ground.site;
+    expect(await adopt(`${pool}/${namespace}/none`)).toMatchObject({ code: 1, stdout: '' });
+    expect((await adopt(`${pool}/${namespace}/none`)).stderr).toMatch(/^BERTH_VOLUME_NOT_FOUND: /);
+    expect((await adopt('elsewhere/image')).stderr).toMatch(/^BERTH_POOL_NOT_OURS: /);
+    expect((await adopt('image')).stderr).toMatch(/^BERTH_CONFIG_INVALID: .*one image is needed/);
+    const image = `${pool}/${namespace}/blank`;
+    await ground.site.rbd('create', '--size', '8M', image);
+    expect((await adopt(image)).stderr).toMatch(/give --fs-type/);
+    await ground.site.rbd('rm', '--no-progress', image);
+  });
+});

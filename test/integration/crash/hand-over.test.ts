@@ -1,0 +1,133 @@
+/** kill -9 at every step of a hand-over and of a take-back: whatever the kubelet does next ends as if nothing had happened. */
+import { readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findLoops } from '../../../src/host/loop.js';
+import { HAND_OFF_FILE } from '../../../src/sandbox/hyperd/hand-off.js';
+import { crashSteps } from '../../../src/volume/crash-at.js';
+import { podDirectory, type KubeletPod } from '../../flexvolume/kubelet.js';
+import type { Volume } from '../csi/volume.js';
+import { FlexGround } from '../flexvolume/ground.js';
+
+const SUCCESS = { status: 'Success' };
+/** A driver that was to end itself and has not after this never came to the step, ms. */
+const DEATH_MS = 5_000;
+
+let ground: FlexGround;
+
+beforeAll(async () => {
+  ground = await FlexGround.open('cut-f');
+});
+afterAll(async () => {
+  await ground.restart();
+  await ground.close();
+});
+
+interface Subject {
+  readonly volume: Volume;
+  readonly pod: KubeletPod;
+}
+
+/** The call must end with the driver's own death; the binary makes a failure of that. */
+async function dies(call: () => Promise<{ readonly status: string; readonly message?: string }>): Promise<void> {
+  const answer = await call();
+  expect(await ground.driver.death(DEATH_MS), answer.message).toBe('SIGKILL');
+  expect(answer.status).toBe('Failure');
+}
+
+async function isHandedOver({ volume, pod }: Subject): Promise<void> {
+  expect(await readdir(podDirectory(pod))).toEqual([HAND_OFF_FILE]);
+  expect((await stat(path.join(podDirectory(pod), HAND_OFF_FILE))).mode & 0o7777).toBe(0o600);
+  const text = await readFile(path.join(podDirectory(pod), HAND_OFF_FILE), 'utf8');
+  expect(text).toContain(`"keyring":"${ground.guest.key}"`);
+  expect(await devices(volume)).toBe(0);
+  expect((await ground.holder(volume))?.holders.map(({ node }) => node)).toEqual([ground.driver.nodeId]);
+}
+
+async function isGone({ volume, pod }: Subject): Promise<void> {
+  await expect(stat(podDirectory(pod))).rejects.toThrow(/ENOENT/);
+  expect(await devices(volume)).toBe(0);
+  expect(await ground.holder(volume)).toBeUndefined();
+  expect(await ground.journal()).toEqual([]);
+}
+
+const devices = async (volume: Volume): Promise<number> =>
+  (await findLoops()).filter(({ file }) => file.endsWith(`:${path.basename(volume.image)}`)).length;
+
+interface Scenario {
+  /** With the driver as it is before it is armed. */
+  readonly before?: (subject: Subject) => Promise<void>;
+  /** Other than the step's own call. */
+  readonly fsType?: string;
+}
+
+const formatted = async ({ pod }: Subject): Promise<void> => {
+  expect(await ground.mount(pod)).toEqual(SUCCESS);
+  expect(await ground.unmount(pod)).toEqual(SUCCESS);
+};
+const grown = async (subject: Subject): Promise<void> => {
+  await formatted(subject);
+  await subject.volume.expand(128 * 1024 * 1024);
+};
+const handedOver = async ({ pod }: Subject): Promise<void> => {
+  expect(await ground.mount(pod)).toEqual(SUCCESS);
+};
+/** A hand-over that was cut short with the image mapped. */
+const cutShort = async ({ pod }: Subject): Promise<void> => {
+  await ground.restart('handover:probe');
+  await dies(() => ground.mount(pod));
+  await ground.restart();
+};
+
+const OWN: Readonly<Record<string, Scenario>> = {
+  'handover:repair': { before: formatted },
+  'handover:grow filesystem': { before: grown },
+  'handover:unmap leftover': { before: cutShort },
+  'takeback:unmap leftover': { before: cutShort },
+  ...Object.fromEntries(
+    ['file', 'map', 'holder record', 'journal'].map((one) => [
+      `handover:undo ${one}`,
+      { before: formatted, fsType: 'xfs' },
+    ]),
+  ),
+};
+
+async function reaches(point: string, serial: number): Promise<Subject> {
+  const volume = await ground.create(`${point.replaceAll(/\W+/g, '-')}-${serial}`);
+  const subject = { volume, pod: ground.pod(volume.image) };
+  const isTakeBack = point.startsWith('takeback');
+  const { before = isTakeBack ? handedOver : undefined, fsType } = OWN[point] ?? {};
+  await before?.(subject);
+  await ground.restart(`${point}@${path.basename(volume.image)}`);
+  const asked = fsType === undefined ? subject.pod : { ...subject.pod, fsType };
+  await dies(() => (isTakeBack ? ground.unmount(asked) : ground.mount(asked)));
+  await ground.restart();
+  return subject;
+}
+
+const points = (['handover', 'takeback'] as const).flatMap((op) => crashSteps(op).map((step) => `${op}:${step}`));
+
+describe('a driver killed at', () => {
+  it.each(points)('%s hands over when it is asked again', async (point) => {
+    const subject = await reaches(point, 1);
+    try {
+      expect(await ground.mount(subject.pod)).toEqual(SUCCESS);
+      await isHandedOver(subject);
+      expect(await ground.unmount(subject.pod)).toEqual(SUCCESS);
+      await isGone(subject);
+    } finally {
+      await ground.unmount(subject.pod);
+      await ground.site.endVolumes();
+    }
+  });
+
+  it.each(points)('%s lets go when its pod is taken away', async (point) => {
+    const subject = await reaches(point, 2);
+    try {
+      expect(await ground.unmount(subject.pod)).toEqual(SUCCESS);
+      await isGone(subject);
+    } finally {
+      await ground.site.endVolumes();
+    }
+  });
+});

@@ -1,0 +1,106 @@
+/** The option `sandbox: kata`: a FlexVolume pod takes its volume as CSI's pods of Kata do, by a record and a guard. */
+import { access, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { mountAt } from '../../../src/host/mountinfo.js';
+import { podDirectory, type KubeletPod, type KubeletVersion } from '../../flexvolume/kubelet.js';
+import { asGuest, recordAt, recordsOf } from '../../kata/host.js';
+import { get, put } from '../csi/files.js';
+import type { Volume } from '../csi/volume.js';
+import { FlexGround } from './ground.js';
+
+const SUCCESS = { status: 'Success' };
+const KATA = { sandbox: 'kata' };
+let ground: FlexGround;
+
+beforeAll(async () => {
+  ground = await FlexGround.open('flexk');
+});
+afterEach(async () => {
+  await ground.site.endVolumes();
+  expect(await recordsOf(ground.driver.kataRecords), 'records after all volumes have gone').toEqual([]);
+});
+afterAll(() => ground.close());
+
+async function writes(pod: KubeletPod, text: string): Promise<void> {
+  const record = await recordAt(ground.driver.kataRecords, podDirectory(pod));
+  await asGuest({ device: record.device, fsType: record.fstype }, (at) => put(at, text));
+}
+
+async function isGone(volume: Volume, pod: KubeletPod): Promise<void> {
+  expect(await mountAt(podDirectory(pod))).toBeUndefined();
+  await expect(access(podDirectory(pod))).rejects.toThrow(/ENOENT/);
+  expect(await ground.holder(volume)).toBeUndefined();
+  expect(await ground.journal()).toEqual([]);
+}
+
+it.each<KubeletVersion>(['1.11', '1.20'])('gives a record and a read-only guard to a kubelet %s', async (version) => {
+  const volume = await ground.create();
+  const pod = ground.pod(volume.image, { options: KATA });
+  expect(await ground.mount(pod, version)).toEqual(SUCCESS);
+  expect(await ground.mount(pod, version)).toEqual(SUCCESS);
+  expect(await mountAt(podDirectory(pod))).toMatchObject({ fsType: 'tmpfs', source: `berth:${volume.id}` });
+  expect(await recordAt(ground.driver.kataRecords, podDirectory(pod))).toMatchObject({ fstype: 'ext4', options: [] });
+  await writes(pod, 'from a guest');
+  expect(await ground.unmount(pod)).toEqual(SUCCESS);
+  expect(await ground.unmount(pod)).toEqual(SUCCESS);
+  await isGone(volume, pod);
+});
+
+it('refuses a second pod, naming the first one’s directory', async () => {
+  const volume = await ground.create();
+  const [first, second] = [KATA, KATA].map((options) => ground.pod(volume.image, { options }));
+  expect(await ground.mount(first!)).toEqual(SUCCESS);
+  const refused = await ground.mount(second!);
+  expect(refused.message).toMatch(/^BERTH_KATA_ONE_POD: /);
+  expect(refused.message).toContain(first!.uid);
+  expect(await ground.unmount(first!)).toEqual(SUCCESS);
+  expect(await ground.mount(second!)).toEqual(SUCCESS);
+  expect(await ground.unmount(second!)).toEqual(SUCCESS);
+  await isGone(volume, second!);
+});
+
+it('keeps a guest’s filesystem from pods of the host unless the pod’s option allows it', async () => {
+  const volume = await ground.create();
+  const pod = ground.pod(volume.image, { options: KATA });
+  expect(await ground.mount(pod)).toEqual(SUCCESS);
+  await writes(pod, 'from a guest');
+  expect(await ground.unmount(pod)).toEqual(SUCCESS);
+  const onHost = { driver: 'berth~rbd' };
+  const refused = ground.pod(volume.image, onHost);
+  expect((await ground.mount(refused)).message).toMatch(/^BERTH_HOST_MOUNT_REFUSED: /);
+  expect(await ground.unmount(refused)).toEqual(SUCCESS);
+  const trusted = ground.pod(volume.image, { ...onHost, options: { allowHostMount: 'true' } });
+  expect(await ground.mount(trusted)).toEqual(SUCCESS);
+  expect(await get(podDirectory(trusted))).toBe('from a guest');
+  expect(await ground.unmount(trusted)).toEqual(SUCCESS);
+  await isGone(volume, trusted);
+});
+
+it('takes guard, record and device away also where the journal was lost', async () => {
+  const volume = await ground.create();
+  const pod = ground.pod(volume.image, { options: KATA });
+  expect(await ground.mount(pod)).toEqual(SUCCESS);
+  for (const file of await ground.journal()) await rm(path.join(ground.driver.stateDir, 'journal', file));
+  expect(await ground.unmount(pod)).toEqual(SUCCESS);
+  expect(await mountAt(podDirectory(pod))).toBeUndefined();
+  expect(await recordsOf(ground.driver.kataRecords)).toEqual([]);
+  // Whose holder record it was nobody knows any more: the next pod of this node takes it over and gives it back.
+  expect(await ground.mount(pod)).toEqual(SUCCESS);
+  expect(await ground.unmount(pod)).toEqual(SUCCESS);
+  await isGone(volume, pod);
+});
+
+it('says nothing of the key in its record', async () => {
+  const volume = await ground.create();
+  const pod = ground.pod(volume.image, {
+    options: KATA,
+    secret: { userID: ground.guest.id, userKey: ground.guest.key },
+  });
+  expect(await ground.mount(pod)).toEqual(SUCCESS);
+  const name = Buffer.from(podDirectory(pod)).toString('base64url');
+  const padded = name.padEnd(Math.ceil(name.length / 4) * 4, '=');
+  const text = await readFile(path.join(ground.driver.kataRecords, padded, 'mountInfo.json'), 'utf8');
+  expect(text).not.toContain(ground.guest.key);
+  expect(await ground.unmount(pod)).toEqual(SUCCESS);
+});

@@ -1,0 +1,98 @@
+/** The key of a guest's user, through a whole run with failures: in the 0600 hand-off file and its own key file, and nowhere else. */
+import { readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { HAND_OFF_FILE } from '../../../src/sandbox/hyperd/hand-off.js';
+import { podDirectory } from '../../flexvolume/kubelet.js';
+import { filesNaming } from '../csi/site.js';
+import { FlexGround } from './ground.js';
+
+let ground: FlexGround;
+/** As a pod's secret carries it. */
+let encoded: string;
+
+beforeAll(async () => {
+  ground = await FlexGround.open('flexk');
+  encoded = Buffer.from(ground.guest.key).toString('base64');
+});
+afterAll(() => ground.close());
+
+const holdsKey = (text: string): boolean => text.includes(ground.guest.key) || text.includes(encoded);
+
+interface Watched {
+  readonly programs: ReadonlySet<string>;
+  readonly leaks: readonly string[];
+}
+
+/** Arguments and environment of every process but the kubelet's own call, which carries the pod's secret by Kubernetes' design. */
+function watchProcesses(): () => Promise<Watched> {
+  const until = new AbortController();
+  const work = (async (): Promise<Watched> => {
+    const [leaks, programs] = [new Set<string>(), new Set<string>()];
+    while (!until.signal.aborted) {
+      for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+        const show = (name: string) => readFile(`/proc/${pid}/${name}`, 'latin1').catch(() => '');
+        const [argv, environment] = await Promise.all([show('cmdline'), show('environ')]);
+        programs.add(path.basename(argv.split('\0')[0] ?? ''));
+        const isCallOut = argv.includes('/cephrbd.js\0');
+        if (holdsKey(environment) || (holdsKey(argv) && !isCallOut)) leaks.add(argv.replaceAll('\0', ' ').slice(0, 80));
+      }
+      await sleep(2);
+    }
+    return { programs, leaks: [...leaks] };
+  })();
+  return () => {
+    until.abort();
+    return work;
+  };
+}
+
+describe('the key of the volume’s user', () => {
+  it('is in the hand-off file for root alone, and in nothing else that a whole run leaves or shows', async () => {
+    const { id, key } = ground.guest;
+    const stop = watchProcesses();
+    const answers: string[] = [];
+    const volume = await ground.create();
+    const bySecret = ground.pod(volume.image, { secret: { userID: id, userKey: key } });
+    for (const pod of [ground.pod(volume.image), bySecret, { ...bySecret, fsType: 'xfs' }]) {
+      answers.push(JSON.stringify(await ground.mount(pod)), JSON.stringify(await ground.mount(pod)));
+      answers.push(JSON.stringify(await ground.mount({ ...pod, uid: `${pod.uid}-b` })));
+      answers.push(JSON.stringify(await ground.unmount(pod)));
+    }
+    const wrong = [
+      { secret: { userID: id, userKey: `${key}!` } },
+      { secret: { userID: `${id}x`, userKey: key } },
+      { secret: { key } },
+      { secret: { userID: 'admin', userKey: key } },
+    ];
+    for (const more of wrong) {
+      const answer = await ground.mount(ground.pod(volume.image, more));
+      expect(answer.status).toBe('Failure');
+      answers.push(JSON.stringify(answer));
+    }
+    expect(await ground.mount(bySecret)).toEqual({ status: 'Success' });
+
+    const { programs, leaks } = await stop();
+    expect(
+      [...programs].some((one) => one.startsWith('mkfs')),
+      'children were seen',
+    ).toBe(true);
+    expect(leaks).toEqual([]);
+    expect(answers.filter(holdsKey)).toEqual([]);
+    const log = await ground.driver.log();
+    expect(log).toContain(volume.id);
+    expect(holdsKey(log)).toBe(false);
+    expect(holdsKey(JSON.stringify(await ground.site.metadata(volume.image)))).toBe(false);
+    expect(await filesNaming('/run/berth', [key, encoded])).toEqual([]);
+    expect(await filesNaming(ground.driver.stateDir, [key, encoded])).toEqual([]);
+    const own = path.join(ground.site.directory, 'keys', 'guest');
+    const file = path.join(podDirectory(bySecret), HAND_OFF_FILE);
+    expect(new Set(await filesNaming(ground.site.directory, [key, encoded]))).toEqual(new Set([file, own]));
+    expect((await stat(file)).mode & 0o7777).toBe(0o600);
+
+    expect(await ground.unmount(bySecret)).toEqual({ status: 'Success' });
+    expect(await filesNaming(ground.site.directory, [key, encoded])).toEqual([own]);
+    await ground.site.endVolumes();
+  });
+});
