@@ -4,6 +4,9 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { ensurePackages, thisMachine } from '../src/dev/packages.js';
+import { run } from '../src/host/exec.js';
+import { Deadline } from '../src/model/deadline.js';
 import { figure, median, ms, print, quantile } from './figures.js';
 import { create, type Ground } from './ground.js';
 
@@ -33,17 +36,37 @@ async function coldStart(name: string, command: string, args: readonly string[],
   figure(`${name}: init, median (90 %)`, `${ms(median(took))} (${quantile(took, 0.9).toFixed(0)})`);
 }
 
-/** Made by `npm run build:flexvolume`; what is not there is said and left out. */
+/** What starts the binary of the other processor; paths from a directory of programs. */
+const EMULATION = [
+  { what: 'qemu-aarch64-static', comesWith: 'qemu-user-static' },
+  { what: '../aarch64-linux-gnu/lib/libc.so.6', comesWith: 'libc6-arm64-cross' },
+  { what: '../aarch64-linux-gnu/lib/libstdc++.so.6', comesWith: 'libstdc++6-arm64-cross' },
+];
+const INSTALL_MS = 900_000;
+
+/** Both are built where they are not there yet. */
+async function prepare(): Promise<void> {
+  const built = await Promise.all(ARCHITECTURES.map((one) => stat(fileOf(one)).catch(() => undefined)));
+  if (built.includes(undefined)) {
+    print('  building (npm run build:flexvolume)');
+    await run('npm', ['run', '--silent', 'build:flexvolume'], { deadline: Deadline.after(INSTALL_MS) });
+  }
+  if (process.arch === 'arm64') return;
+  const say = (line: string): void => print(`  ${line}`);
+  await ensurePackages(run, say, Deadline.after(INSTALL_MS), thisMachine(EMULATION)).catch((error: unknown) =>
+    say(String(error)),
+  );
+}
+
+const fileOf = (architecture: string): string => path.resolve('dist/flexvolume/bin', architecture, 'cephrbd');
+
 export async function binaryCost(): Promise<void> {
   print('\nThe FlexVolume binary, each start a new process');
+  await prepare();
   for (const architecture of ARCHITECTURES) {
-    const file = path.resolve('dist/flexvolume/bin', architecture, 'cephrbd');
-    const found = await stat(file).catch(() => undefined);
-    if (found === undefined) {
-      print(`  ${architecture}: not built (npm run build:flexvolume)`);
-      continue;
-    }
-    figure(`${architecture}: size`, `${(found.size / 1e6).toFixed(0)} MB`);
+    const file = fileOf(architecture);
+    const { size } = await stat(file);
+    figure(`${architecture}: size`, `${(size / 1e6).toFixed(0)} MB`);
     const isOwn = (process.arch === 'arm64') === (architecture === 'arm64');
     if (isOwn) await coldStart(architecture, file, [], STARTS);
     else if (architecture === 'arm64') {
@@ -71,7 +94,7 @@ const encoded = (text: string): string => Buffer.from(text).toString('base64');
 /** hyperd's way, where nothing is mounted: what is measured is the core, the mapper and Ceph. */
 export async function mountCost(ground: Ground, times: number): Promise<void> {
   print('\nA FlexVolume mount for hyperd (hold, map, check, unmap, hand off) and its unmount, asked over the socket');
-  const socket = path.join(ground.directory, 'door.sock');
+  const socket = path.join(ground.directory, 'flexvolume.sock');
   const { driver, client } = await ground.startDriver('door', {
     services: ['identity', 'controller', 'node'],
     within: ['env', `BERTH_FLEXVOLUME_ENDPOINT=unix://${socket}`],
