@@ -66,6 +66,24 @@ export interface Watcher {
   readonly client: bigint;
 }
 
+/** One look at an image's watchers. */
+export interface Sighting {
+  readonly watchers: readonly Watcher[];
+  /** False where the monitors elected anew while it was taken, or cannot say: then nobody's absence from it proves anything. */
+  readonly settled: boolean;
+}
+
+/** An entry of the cluster's blocklist. */
+export interface Blocked {
+  /** `addr:port/nonce` of one client instance; `addr:0/0` is all of an address. */
+  readonly instance: string;
+  /** When it lapses by itself, ms since the epoch. */
+  readonly until: number;
+}
+
+/** What a user may do to the blocklist. */
+export type BlocklistRight = 'add' | 'rm';
+
 export interface PoolStats {
   /** What may still be written, replication and the pool's quota counted; undefined while the manager has no figures. */
   readonly availableBytes: bigint | undefined;
@@ -93,6 +111,8 @@ export interface RbdPort {
   head(at: ImageRef, deadline: Deadline): Promise<ImageHead | undefined>;
   /** Open read-only and look at everything; IMAGE_NOT_FOUND. */
   inspect(at: ImageRef, deadline: Deadline): Promise<ImageDetail>;
+  /** Who watches it, with the monitors asked before and after; IMAGE_NOT_FOUND. */
+  watchers(at: ImageRef, deadline: Deadline): Promise<Sighting>;
   /** Has nothing ever been written to it (no allocated extent, no snapshot, no parent)? IMAGE_NOT_FOUND. */
   isEmpty(at: ImageRef, deadline: Deadline): Promise<boolean>;
   /** Grow to `sizeBytes`; a smaller size is CEPH_ERROR and changes nothing. IMAGE_NOT_FOUND. */
@@ -133,6 +153,28 @@ export interface RbdPort {
     keys: readonly string[],
     deadline: Deadline,
   ): Promise<ReadonlyMap<string, string>>;
+
+  /** Up to `max` entries of the omap of a plain object, by key, those after `after` ('' for the first). */
+  listRecords(
+    at: PoolRef,
+    object: string,
+    after: string,
+    max: number,
+    deadline: Deadline,
+  ): Promise<ReadonlyMap<string, string>>;
+  /** Remove these keys; absent keys and an absent object are a success. */
+  removeRecords(at: PoolRef, object: string, keys: readonly string[], deadline: Deadline): Promise<void>;
+
+  /**
+   * Let this one client instance write no more, for so many seconds; its watches go at once. CEPH_DENIED. When it returns, the monitors
+   * have decided so and our own connection knows it. An instance that is listed already keeps the time that it has.
+   */
+  blocklist(access: ClusterAccess, instance: string, seconds: number, deadline: Deadline): Promise<void>;
+  /** Undo that; an instance that is not listed is a success. CEPH_DENIED. */
+  unblocklist(access: ClusterAccess, instance: string, deadline: Deadline): Promise<void>;
+  blocklisted(access: ClusterAccess, deadline: Deadline): Promise<readonly Blocked[]>;
+  /** Which of these the user lacks the caps for; found out without changing anything. */
+  blocklistRightsMissing(access: ClusterAccess, deadline: Deadline): Promise<readonly BlocklistRight[]>;
 
   /** End connections and the worker; calls in flight fail with SHUTTING_DOWN. */
   close(): Promise<void>;

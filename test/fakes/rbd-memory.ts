@@ -2,6 +2,8 @@
 import type { Deadline } from '../../src/model/deadline.js';
 import { fail } from '../../src/model/errors.js';
 import type {
+  Blocked,
+  BlocklistRight,
   ClusterAccess,
   ClusterIdentity,
   ImageDetail,
@@ -11,6 +13,7 @@ import type {
   PoolRef,
   PoolStats,
   RbdPort,
+  Sighting,
   Watcher,
 } from '../../src/rbd/port.js';
 import { featureBits } from '../../src/rbd/feature-bits.js';
@@ -43,6 +46,11 @@ export class MemoryRbd implements RbdPort {
   fsid = 'f51d0000-0000-4000-8000-000000000000';
   instance = '127.0.0.1:0/1';
   stats: PoolStats = { availableBytes: 1n << 40n, storedBytes: 0n };
+  /** Instance -> until, ms since the epoch. */
+  readonly blocked = new Map<string, number>();
+  /** False as while monitors elect. */
+  settled = true;
+  rightsMissing: BlocklistRight[] = [];
   readonly #pools = new Map<string, Map<string, Namespace>>();
   readonly #failures: { readonly operation: Operation; readonly make: () => Error }[] = [];
   #nextId = 1;
@@ -205,6 +213,57 @@ export class MemoryRbd implements RbdPort {
       const omap = this.#namespace(at)?.records.get(object) ?? new Map<string, string>();
       return new Map([...omap].filter(([key]) => keys.includes(key)));
     });
+  }
+
+  listRecords(
+    at: PoolRef,
+    object: string,
+    after: string,
+    max: number,
+    deadline: Deadline,
+  ): Promise<ReadonlyMap<string, string>> {
+    return this.#run('listRecords', object, deadline, () => {
+      const omap = this.#namespace(at)?.records.get(object) ?? new Map<string, string>();
+      const sorted = [...omap].sort(([a], [b]) => byBytes(a, b)).filter(([key]) => byBytes(key, after) > 0);
+      return new Map(sorted.slice(0, max));
+    });
+  }
+
+  removeRecords(at: PoolRef, object: string, keys: readonly string[], deadline: Deadline): Promise<void> {
+    return this.#run('removeRecords', object, deadline, () => {
+      for (const key of keys) this.#namespace(at)?.records.get(object)?.delete(key);
+    });
+  }
+
+  watchers(at: ImageRef, deadline: Deadline): Promise<Sighting> {
+    return this.#run('watchers', at.image, deadline, () => ({
+      watchers: this.#image(at).watchers.filter(({ address }) => !this.blocked.has(address)),
+      settled: this.settled,
+    }));
+  }
+
+  blocklist(access: ClusterAccess, instance: string, seconds: number, deadline: Deadline): Promise<void> {
+    return this.#run('blocklist', instance, deadline, () => {
+      if (this.rightsMissing.includes('add')) throw fail('CEPH_DENIED', { user: access.user, what: 'osd blocklist' });
+      if (!this.blocked.has(instance)) this.blocked.set(instance, Date.now() + seconds * 1000);
+    });
+  }
+
+  unblocklist(access: ClusterAccess, instance: string, deadline: Deadline): Promise<void> {
+    return this.#run('unblocklist', instance, deadline, () => {
+      if (this.rightsMissing.includes('rm')) throw fail('CEPH_DENIED', { user: access.user, what: 'osd blocklist' });
+      this.blocked.delete(instance);
+    });
+  }
+
+  blocklisted(access: ClusterAccess, deadline: Deadline): Promise<readonly Blocked[]> {
+    return this.#run('blocklisted', access.cluster, deadline, () =>
+      [...this.blocked].map(([instance, until]) => ({ instance, until })),
+    );
+  }
+
+  blocklistRightsMissing(access: ClusterAccess, deadline: Deadline): Promise<readonly BlocklistRight[]> {
+    return this.#run('blocklistRightsMissing', access.cluster, deadline, () => [...this.rightsMissing]);
   }
 
   close(): Promise<void> {

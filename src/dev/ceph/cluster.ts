@@ -12,7 +12,7 @@ import { makeMonitor, makeOsd, makeSite } from './genesis.js';
 import { checkDirectoryName, layoutOf, type Layout } from './layout.js';
 import { declarePool, haveFigures, lacking, merged, preparePool } from './pools.js';
 import { newRecord, readRecord, writeRecord, type PoolSpec, type Record } from './record.js';
-import { capArguments, CONTROLLER, NODE, readKey, volumeCaps, type CephUser } from './users.js';
+import { capArguments, CONTROLLER, controllerCaps, NODE, readKey, volumeCaps, type CephUser } from './users.js';
 
 export const DEFAULT_POOL = 'hyper';
 
@@ -112,8 +112,10 @@ async function startMissing(
 }
 
 async function allowPools({ admin }: Site, pools: readonly string[], deadline: Deadline): Promise<void> {
-  const caps = capArguments(volumeCaps(pools));
-  for (const user of [CONTROLLER, NODE]) await admin.ceph(['auth', 'caps', `client.${user}`, ...caps], deadline);
+  const users = [[CONTROLLER, controllerCaps(pools)] as const, [NODE, volumeCaps(pools)] as const];
+  for (const [user, caps] of users) {
+    await admin.ceph(['auth', 'caps', `client.${user}`, ...capArguments(caps)], deadline);
+  }
 }
 
 /** Prepare pools that are new and write it down. */

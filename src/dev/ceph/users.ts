@@ -24,11 +24,25 @@ export const NODE = 'berth-node';
 
 const EVERYTHING: Caps = { mon: 'allow *', osd: 'allow *', mgr: 'allow *' };
 
-/** What Berth needs in these pools, all their namespaces included: the same for controller and node, and nothing of the manager. */
+/** What a node needs in these pools, all their namespaces included, and nothing of the manager. */
 export const volumeCaps = (pools: readonly string[]): Caps => ({
   mon: 'profile rbd',
   osd: pools.map((pool) => `profile rbd pool=${pool}`).join(', '),
 });
+
+/**
+ * What the controller needs: it also takes a fence away again. `profile rbd` lets everybody put an instance on the blocklist, for the
+ * exclusive lock; Ceph 14 and 15 know the command by its older name alone.
+ */
+export const controllerCaps = (pools: readonly string[]): Caps => ({
+  ...volumeCaps(pools),
+  mon: ['profile rbd', ...UNFENCE].join(', '),
+});
+
+const UNFENCE = [
+  'allow command "osd blocklist" with blocklistop=rm',
+  'allow command "osd blacklist" with blacklistop=rm',
+];
 
 /** Caps as arguments of `ceph auth get-or-create` and `ceph auth caps`. */
 export const capArguments = (caps: Caps): readonly string[] =>
@@ -38,7 +52,9 @@ export const capArguments = (caps: Caps): readonly string[] =>
 
 const section = (name: string, key: Secret, caps: Caps): string =>
   [`[${name}]`, `\tkey = ${key.reveal()}`]
-    .concat(Object.entries(caps).map(([daemon, cap]) => `\tcaps ${daemon} = "${cap as string}"`))
+    .concat(
+      Object.entries(caps).map(([daemon, cap]) => `\tcaps ${daemon} = "${(cap as string).replaceAll('"', '\\"')}"`),
+    )
     .join('\n') + '\n';
 
 /** A fresh key of whatever type the installed Ceph makes. */
@@ -70,7 +86,7 @@ export async function makeKeyrings(
     ['client.admin', EVERYTHING],
     ['mgr.x', { mon: 'allow profile mgr', osd: 'allow *' }],
     ['osd.0', { mon: 'allow profile osd', mgr: 'allow profile osd', osd: 'allow *' }],
-    [`client.${CONTROLLER}`, volumeCaps(pools)],
+    [`client.${CONTROLLER}`, controllerCaps(pools)],
     [`client.${NODE}`, volumeCaps(pools)],
   ];
   const sections = await Promise.all(

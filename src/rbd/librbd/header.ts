@@ -3,7 +3,7 @@ import type { ImageHead } from '../port.js';
 import { Decoder, Encoder } from './encoding.js';
 import { CephErrno, ECANCELED, ENOENT } from './errors.js';
 import { featureNames } from '../feature-bits.js';
-import { callClasses, mustEqual, mustExist, removeEntry, setEntries, write, writeClass } from './object-operation.js';
+import { callClasses, mustEqual, mustExist, removeEntries, setEntries, write, writeClass } from './object-operation.js';
 import type { ClassCall } from './object-operation.js';
 import type { Place } from './place.js';
 import type { Entries } from './wire.js';
@@ -99,7 +99,7 @@ export async function exchangeMetadata(
     write(ceph, io, header(id), 'compare and set', [
       mustExist(ceph),
       mustEqual(ceph, key, expected),
-      next === '' ? removeEntry(ceph, key) : setEntries(ceph, new Map([[key, next]])),
+      next === '' ? removeEntries(ceph, key) : setEntries(ceph, new Map([[key, next]])),
     ]),
   );
 }

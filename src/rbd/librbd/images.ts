@@ -1,10 +1,12 @@
 /** The operations on whole images: create, look, grow, delete. */
-import type { ImageDetail, ImageSpec } from '../port.js';
+import type { ImageDetail, ImageSpec, Sighting } from '../port.js';
 import type { Image, ImageOptions } from './bindings.js';
 import { CephErrno, check, EBUSY, EEXIST, ENOENT, ENOTEMPTY, refuse } from './errors.js';
 import { featureBits } from '../feature-bits.js';
 import { readHead, readImageId, writeFirstMetadata } from './header.js';
 import { withCells } from './memory.js';
+import type { Link } from './link.js';
+import { field, monCommand } from './mon-command.js';
 import { numberOf, parentOf, snapshotsOf, watchersOf, withImage } from './open-image.js';
 import { checkOtherPool, specOf } from './place.js';
 import type { Place } from './place.js';
@@ -76,6 +78,26 @@ export async function inspect(place: Place, name: string): Promise<ImageDetail> 
       dataPool: dataPool === BigInt(rados.poolIdOf.now(place.io)) ? undefined : await poolName(place, dataPool),
     };
   });
+}
+
+/** The image is opened without a watch of our own. An election in between may have lost notices: the caller is told. @throws CephErrno ENOENT */
+export async function sight(place: Place, name: string): Promise<Sighting> {
+  const before = await electionOf(place.link);
+  const watchers = await withImage(place, name, 'read-only', (image) => watchersOf(place, image)).catch(
+    async (error: unknown) => {
+      if (!(error instanceof CephErrno) || !error.is(ENOENT)) throw error;
+      await place.link.checkPool(place.at);
+      throw refuse('IMAGE_NOT_FOUND', { image: specOf(place.at, name) });
+    },
+  );
+  const after = await electionOf(place.link);
+  return { watchers, settled: before !== undefined && before === after };
+}
+
+/** Changes with every election of the monitors. Nobody answers while one is held. */
+async function electionOf(link: Link): Promise<number | undefined> {
+  const epoch = field(await monCommand(link, { prefix: 'quorum_status' }), 'election_epoch');
+  return typeof epoch === 'number' ? epoch : undefined;
 }
 
 function poolName({ link }: Place, id: bigint): Promise<string> {

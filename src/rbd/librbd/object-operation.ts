@@ -58,6 +58,29 @@ export function readEntries(
   );
 }
 
+/** A page of omap entries in the order of their keys. @throws CephErrno, ENOENT where the object is absent */
+export function readPage(
+  ceph: Ceph,
+  io: Ioctx,
+  object: string,
+  after: string,
+  max: number,
+): Promise<Map<string, string>> {
+  const { rados } = ceph;
+  // The last cell is where Ceph says whether there is more: the next page says so as well.
+  return withRead(ceph, (op) =>
+    withCells(6, async (cells) => {
+      rados.readPage.now(op, after, '', BigInt(max), cells.at(0), cells.at(5), null);
+      try {
+        check(await rados.read.later(op, io, object, 0), 'list omap');
+        return drain(ceph, cells);
+      } finally {
+        rados.endEntries.now(cells.u64(0));
+      }
+    }),
+  );
+}
+
 /** The entries of the omap iterator in cell 0. */
 function drain({ rados }: Ceph, cells: Cells): Map<string, string> {
   const entries = new Map<string, string>();
@@ -130,11 +153,12 @@ export const setEntries =
         ),
     );
 
-export const removeEntry =
-  ({ rados }: Ceph, key: string): WriteStep =>
+export const removeEntries =
+  ({ rados }: Ceph, ...keys: readonly string[]): WriteStep =>
   (op) =>
-    withBytes([Buffer.from(key)], ({ pointers, lengths, count }) =>
-      rados.removeEntries.now(op, pointers, lengths, count),
+    withBytes(
+      keys.map((key) => Buffer.from(key)),
+      ({ pointers, lengths, count }) => rados.removeEntries.now(op, pointers, lengths, count),
     );
 
 export const writeClass =

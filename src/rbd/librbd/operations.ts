@@ -1,15 +1,17 @@
 /** Every operation by its name: where it works and what it does there. */
 import type { Deadline } from '../../model/deadline.js';
+import { add, list as listBlocked, remove as unlist, rightsMissing } from './blocklist.js';
 import type { Connections } from './connections.js';
 import { isEmpty } from './emptiness.js';
 import { CephErrno, ENOENT } from './errors.js';
 import { exchangeMetadata, listDirectory, readHead, writeMetadata } from './header.js';
-import { createImage, inspect, remove, resize } from './images.js';
-import { readEntries, setEntries, write } from './object-operation.js';
+import { createImage, inspect, remove, resize, sight } from './images.js';
+import { mustExist, readEntries, readPage, removeEntries, setEntries, write } from './object-operation.js';
+import type { Link } from './link.js';
 import { inPool, specOf } from './place.js';
 import type { Place } from './place.js';
 import { identify, poolStats } from './pools.js';
-import type { Answer, Arguments, OperationName, WireImage, WirePool } from './wire.js';
+import type { Answer, Arguments, OperationName, WireAccess, WireImage, WirePool } from './wire.js';
 
 export type Handlers = {
   readonly [Op in OperationName]: (deadline: Deadline, ...args: Arguments<Op>) => Promise<Answer<Op>>;
@@ -59,7 +61,20 @@ export function createOperations(connections: Connections): Handlers {
         if (entries.size > 0) await write(ceph, place.io, object, 'set records', [setEntries(ceph, entries)]);
         return undefined;
       }),
-    getRecords: (deadline, at, object, keys) => onObject(at, object, deadline, (place) => records(place, object, keys)),
+    getRecords: (deadline, at, object, keys) =>
+      onObject(at, object, deadline, (place) =>
+        keys.length === 0
+          ? Promise.resolve(new Map())
+          : records(place, () => readEntries(place.link.ceph, place.io, object, keys)),
+      ),
+    listRecords: (deadline, at, object, after, max) =>
+      onObject(at, object, deadline, (place) =>
+        records(place, () => readPage(place.link.ceph, place.io, object, after, max)),
+      ),
+    removeRecords: (deadline, at, object, keys) =>
+      onObject(at, object, deadline, (place) => forget(place, object, keys)),
+    watchers: (deadline, at) => onImage(at, deadline, 'list watchers of', (place) => sight(place, at.image)),
+    ...blocklistOperations(connections),
   };
 }
 
@@ -74,10 +89,34 @@ async function list(place: Place, after: string, max: number): Promise<{ name: s
   }
 }
 
-async function records(place: Place, object: string, keys: readonly string[]): Promise<Map<string, string>> {
-  if (keys.length === 0) return new Map();
+type BlocklistOperation = 'blocklist' | 'unblocklist' | 'blocklisted' | 'blocklistRightsMissing';
+
+function blocklistOperations(connections: Connections): Pick<Handlers, BlocklistOperation> {
+  const inCluster = <T>(at: WireAccess, deadline: Deadline, work: (link: Link) => Promise<T>) =>
+    connections.use(at, deadline, `blocklist of ${at.cluster}`, work);
+  return {
+    blocklist: (deadline, at, instance, seconds) => inCluster(at, deadline, (link) => add(link, instance, seconds)),
+    unblocklist: (deadline, at, instance) => inCluster(at, deadline, (link) => unlist(link, instance)),
+    blocklisted: (deadline, at) => inCluster(at, deadline, listBlocked),
+    blocklistRightsMissing: (deadline, at) => inCluster(at, deadline, rightsMissing),
+  };
+}
+
+/** An object that is not there is not made by this. */
+async function forget({ link, io, at }: Place, object: string, keys: readonly string[]): Promise<undefined> {
+  if (keys.length === 0) return;
+  const steps = [mustExist(link.ceph), removeEntries(link.ceph, ...keys)];
   try {
-    return await readEntries(place.link.ceph, place.io, object, keys);
+    await write(link.ceph, io, object, 'remove records', steps);
+  } catch (error) {
+    if (!(error instanceof CephErrno) || !error.is(ENOENT)) throw error;
+    await link.checkPool(at);
+  }
+}
+
+async function records(place: Place, read: () => Promise<Map<string, string>>): Promise<Map<string, string>> {
+  try {
+    return await read();
   } catch (error) {
     if (!(error instanceof CephErrno) || !error.is(ENOENT)) throw error;
     await place.link.checkPool(place.at);

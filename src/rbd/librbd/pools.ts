@@ -2,7 +2,8 @@
 import type { ClusterIdentity, PoolStats } from '../port.js';
 import { check, refuse } from './errors.js';
 import type { Link } from './link.js';
-import { bytesAt, withBytes, withCells } from './memory.js';
+import { withCells } from './memory.js';
+import { field, monCommand } from './mon-command.js';
 import { bareAddress } from './open-image.js';
 import type { WireAccess, WirePool } from './wire.js';
 
@@ -45,24 +46,6 @@ export async function poolStats(link: Link, at: WirePool): Promise<PoolStats> {
 async function quotaOf(link: Link, pool: string): Promise<unknown> {
   return field(await monCommand(link, { prefix: 'osd pool get-quota', pool }), 'quota_max_bytes');
 }
-
-function monCommand({ ceph: { rados }, cluster }: Link, command: Record<string, string>): Promise<unknown> {
-  const text = Buffer.from(JSON.stringify({ ...command, format: 'json' }));
-  return withBytes([text], ({ pointers }) =>
-    withCells(4, async (cells) => {
-      const out = [cells.at(0), cells.at(1), cells.at(2), cells.at(3)] as const;
-      const result = await rados.monCommand.later(cluster, pointers, 1, null, 0, ...out);
-      const answer = bytesAt(cells.u64(0), Number(cells.u64(1))).toString('utf8');
-      rados.freeBuffer.now(cells.u64(0));
-      rados.freeBuffer.now(cells.u64(2));
-      check(result, `monitor command ${command['prefix'] ?? ''}`);
-      return JSON.parse(answer) as unknown;
-    }),
-  );
-}
-
-const field = (value: unknown, name: string): unknown =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 
 const bytes = (value: unknown): bigint => (typeof value === 'number' ? BigInt(Math.trunc(value)) : 0n);
 

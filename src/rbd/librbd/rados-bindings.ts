@@ -24,6 +24,7 @@ const bindConnection = (lib: Library) => ({
   addresses: bindOptional<[Cluster, out: Address], number>(lib, 'int rados_getaddrs(void *, void *)'),
   instanceId: bind<[Cluster], number | bigint>(lib, 'uint64_t rados_get_instance_id(void *)'),
   freeBuffer: bind<[Address], undefined>(lib, 'void rados_buffer_free(void *)'),
+  waitForMap: bind<[Cluster], number>(lib, 'int rados_wait_for_latest_osdmap(void *)'),
   monCommand: bind<
     [
       Cluster,
@@ -84,6 +85,10 @@ const bindRead = (lib: Library) => ({
     lib,
     'void rados_read_op_omap_get_vals_by_keys2(void *, void *, size_t, void *, void *, void *)',
   ),
+  readPage: bind<
+    [ReadOp, after: string, prefix: string, max: bigint, iterator: Address, more: Address, result: null],
+    undefined
+  >(lib, 'void rados_read_op_omap_get_vals2(void *, const char *, const char *, uint64_t, void *, void *, void *)'),
   nextEntry: bind<[iterator: Address, key: Address, value: Address, keyBytes: Address, valueBytes: Address], number>(
     lib,
     'int rados_omap_get_next2(void *, void *, void *, void *, void *)',

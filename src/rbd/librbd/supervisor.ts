@@ -171,6 +171,19 @@ function portOver(call: CallWorker): Omit<RbdPort, 'close'> {
       call('setRecords', [wirePool(at), object, entries], deadline, `set records of ${object}`),
     getRecords: (at, object, keys, deadline) =>
       call('getRecords', [wirePool(at), object, keys], deadline, `read records of ${object}`),
+    listRecords: (at, object, after, max, deadline) =>
+      call('listRecords', [wirePool(at), object, after, max], deadline, `list records of ${object}`),
+    removeRecords: (at, object, keys, deadline) =>
+      call('removeRecords', [wirePool(at), object, keys], deadline, `remove records of ${object}`),
+    watchers: (at, deadline) => call('watchers', [wireImage(at)], deadline, `list watchers of ${at.image}`),
+    blocklist: (access, instance, seconds, deadline) =>
+      call('blocklist', [wireAccess(access), instance, seconds], deadline, `blocklist ${instance}`),
+    unblocklist: (access, instance, deadline) =>
+      call('unblocklist', [wireAccess(access), instance], deadline, `take ${instance} off the blocklist`),
+    blocklisted: (access, deadline) =>
+      call('blocklisted', [wireAccess(access)], deadline, `list the blocklist of ${access.cluster}`),
+    blocklistRightsMissing: (access, deadline) =>
+      call('blocklistRightsMissing', [wireAccess(access)], deadline, `try the blocklist of ${access.cluster}`),
   };
 }
 

@@ -1,5 +1,14 @@
 /** What parent and worker say to each other: the operations of the port with everything reduced to plain data. */
-import type { ClusterIdentity, ImageDetail, ImageHead, ImageSpec, PoolStats } from '../port.js';
+import type {
+  Blocked,
+  BlocklistRight,
+  ClusterIdentity,
+  ImageDetail,
+  ImageHead,
+  ImageSpec,
+  PoolStats,
+  Sighting,
+} from '../port.js';
 import type { WireError } from './errors.js';
 
 export interface WireAccess {
@@ -43,6 +52,13 @@ export interface Operations {
   poolStats: (at: WirePool) => PoolStats;
   setRecords: (at: WirePool, object: string, entries: Entries) => undefined;
   getRecords: (at: WirePool, object: string, keys: readonly string[]) => Map<string, string>;
+  listRecords: (at: WirePool, object: string, after: string, max: number) => Map<string, string>;
+  removeRecords: (at: WirePool, object: string, keys: readonly string[]) => undefined;
+  watchers: (at: WireImage) => Sighting;
+  blocklist: (at: WireAccess, instance: string, seconds: number) => undefined;
+  unblocklist: (at: WireAccess, instance: string) => undefined;
+  blocklisted: (at: WireAccess) => Blocked[];
+  blocklistRightsMissing: (at: WireAccess) => BlocklistRight[];
 }
 
 export type OperationName = keyof Operations;

@@ -4,12 +4,14 @@ import { fail } from '../../../src/model/errors.js';
 import { Secret } from '../../../src/model/secret.js';
 import type { ImageRef, PoolRef } from '../../../src/rbd/port.js';
 import { MemoryRbd } from '../../fakes/rbd-memory.js';
+import { describeBlocklist } from '../../integration/rbd/blocklist.contract.js';
 import { describeRbdPort, refused, soon, spec } from '../../integration/rbd/port.contract.js';
 
 const access = { cluster: 'fake', monitors: ['192.0.2.1'], user: 'u', key: new Secret('k') };
+let nonce = 4242;
 const at: PoolRef = { access, pool: 'pool', namespace: 'ours' };
 
-describeRbdPort('the fake', () => {
+const prepare = () => {
   const port = new MemoryRbd('pool/ours');
   const image = (one: ImageRef) => port.image(one)!;
   return Promise.resolve({
@@ -19,13 +21,15 @@ describeRbdPort('the fake', () => {
     snapshot: (one, name) => Promise.resolve(void image(one).snapshots.push(name)),
     removeSnapshot: (one) => Promise.resolve(void (image(one).snapshots = [])),
     watch: (one) => {
-      const address = '10.0.0.7:0/4242';
+      const address = `10.0.0.7:0/${++nonce}`;
       image(one).watchers = [{ address, client: 7n }];
       return Promise.resolve({ address, stop: () => Promise.resolve(void (image(one).watchers = [])) });
     },
     close: () => port.close(),
   });
-});
+};
+describeRbdPort('the fake', prepare);
+describeBlocklist('the fake', prepare);
 
 describe('the fake', () => {
   it('fails the next call of an operation as told, once', async () => {

@@ -1,0 +1,77 @@
+/** What every RbdPort must do for fencing: watchers, the blocklist and lists of records; run against the fake and against librbd. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ImageRef, RbdPort } from '../../../src/rbd/port.js';
+import { refused, soon, spec, type Ground } from './port.contract.js';
+
+const DAY_S = 86_400;
+
+export function describeBlocklist(name: string, prepare: () => Promise<Ground>): void {
+  describe(`${name} keeps the contract of RbdPort for fencing`, () => {
+    let ground: Ground;
+    let port: RbdPort;
+    let at: ImageRef;
+    beforeAll(async () => {
+      ground = await prepare();
+      port = ground.port;
+      at = { ...ground.at, image: 'watched' };
+      await port.createImage(at, spec(), soon());
+    });
+    afterAll(() => ground.close());
+
+    it('shows who watches an image, without watching it, and says that the monitors stood still', async () => {
+      expect(await port.watchers(at, soon())).toEqual({ watchers: [], settled: true });
+      const other = await ground.watch(at);
+      const { watchers, settled } = await port.watchers(at, soon());
+      expect(watchers.map(({ address }) => address)).toEqual([other.address]);
+      expect(settled).toBe(true);
+      await other.stop();
+      await refused(port.watchers({ ...at, image: 'not-there' }, soon()), 'IMAGE_NOT_FOUND');
+    });
+
+    it('lists an instance for so long, which a second time does not change, and takes it off again, also twice', async () => {
+      const { access } = at;
+      const find = async () =>
+        (await port.blocklisted(access, soon())).find((one) => one.instance === '192.0.2.7:0/77');
+      expect(await find()).toBeUndefined();
+      await port.blocklist(access, '192.0.2.7:0/77', 3_600, soon());
+      const first = (await find())!.until;
+      expect(Math.abs(first - Date.now() - 3_600_000)).toBeLessThan(60_000);
+      await port.blocklist(access, '192.0.2.7:0/77', DAY_S, soon());
+      expect((await find())!.until).toBe(first);
+      await port.unblocklist(access, '192.0.2.7:0/77', soon());
+      await port.unblocklist(access, '192.0.2.7:0/77', soon());
+      expect(await find()).toBeUndefined();
+    });
+
+    it('throws a blocklisted instance off the image at once, and nobody else of its address', async () => {
+      const one = await ground.watch(at);
+      await port.blocklist(at.access, one.address, 3_600, soon());
+      expect((await port.watchers(at, soon())).watchers).toEqual([]);
+      await port.unblocklist(at.access, one.address, soon());
+      await one.stop();
+      const two = await ground.watch(at);
+      expect(two.address).not.toBe(one.address);
+      expect((await port.watchers(at, soon())).watchers.map(({ address }) => address)).toEqual([two.address]);
+      await two.stop();
+    });
+
+    it('says that the controller may do both', async () => {
+      expect(await port.blocklistRightsMissing(at.access, soon())).toEqual([]);
+    });
+
+    it('lists records by key, page by page, and removes them, also twice', async () => {
+      const keys = ['a', 'b', 'c', 'd'];
+      await port.setRecords(ground.at, 'fences', new Map(keys.map((key) => [key, `of ${key}`])), soon());
+      expect([...(await port.listRecords(ground.at, 'fences', '', 3, soon()))]).toEqual([
+        ['a', 'of a'],
+        ['b', 'of b'],
+        ['c', 'of c'],
+      ]);
+      expect([...(await port.listRecords(ground.at, 'fences', 'c', 3, soon())).keys()]).toEqual(['d']);
+      for (const _ of [1, 2]) await port.removeRecords(ground.at, 'fences', ['b', 'c'], soon());
+      expect([...(await port.listRecords(ground.at, 'fences', '', 9, soon())).keys()]).toEqual(['a', 'd']);
+      expect(await port.listRecords(ground.at, 'not-there', '', 9, soon())).toEqual(new Map());
+      await port.removeRecords(ground.at, 'not-there', ['a'], soon());
+    });
+  });
+}
