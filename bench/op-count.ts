@@ -1,10 +1,13 @@
 /** How many OSD operations a CreateVolume sends, by librados' own counter behind its admin socket. */
 import { join } from 'node:path';
 import pino from 'pino';
+import { Fences } from '../src/attachment/fences.js';
 import { Holders } from '../src/attachment/holders.js';
+import { NO_NODE_STATES } from '../src/attachment/node-state.js';
 import { Nodes } from '../src/attachment/nodes.js';
 import { run } from '../src/host/exec.js';
 import { Deadline } from '../src/model/deadline.js';
+import { Counters } from '../src/observe/metrics.js';
 import { Clusters } from '../src/rbd/clusters.js';
 import { createLibrbd } from '../src/rbd/librbd/supervisor.js';
 import { createVolume } from '../src/volume/create.js';
@@ -23,6 +26,10 @@ export async function opsPerCreate(ground: Ground): Promise<number> {
   try {
     const room: ControllerRoom = {
       ...{ rbd, clusters: new Clusters(ground.clustersFile), holders: new Holders(rbd), nodes: new Nodes(rbd), log },
+      fencing: {
+        ...{ policy: 'never', lostAfterMs: 0, fences: new Fences(rbd), nodeStates: NO_NODE_STATES },
+        ...{ announce: () => undefined, counters: new Counters() },
+      },
       ...{ capacity: new PoolCapacity(rbd), operations: new Operations(), now: () => new Date() },
     };
     const one = (index: number) => createVolume(room, request(index), Deadline.after(30_000));

@@ -1,9 +1,12 @@
 #!/usr/bin/env node
 /** The program: reads its options, wires the rooms and serves until it is told to stop; the only file that knows them all. */
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { FENCES_METRIC, FenceKeeper } from './attachment/fence-keeper.js';
+import { Fences } from './attachment/fences.js';
 import { Holders } from './attachment/holders.js';
+import { NO_NODE_STATES, type Announce, type NodeStates } from './attachment/node-state.js';
 import { Nodes } from './attachment/nodes.js';
 import { adoptArguments, manifestOf, type AdoptArguments } from './cli/adopt.js';
 import { asJson, asTable, doctorArguments, exitCodeOf } from './cli/doctor.js';
@@ -19,6 +22,7 @@ import { Journal } from './journal/journal.js';
 import { Deadline } from './model/deadline.js';
 import { fail, isBerthError } from './model/errors.js';
 import { createLog, type Logger } from './observe/log.js';
+import { Counters } from './observe/metrics.js';
 import { parseOptions, USAGE, type Options } from './options.js';
 import { Clusters } from './rbd/clusters.js';
 import { createLibrbd } from './rbd/librbd/supervisor.js';
@@ -54,12 +58,33 @@ interface Ground {
   readonly clusters: Clusters;
   readonly holders: Holders;
   readonly nodes: Nodes;
+  /** What an orchestrator knows of nodes, and where it is told; without one nothing and nowhere. */
+  readonly nodeStates: NodeStates;
+  readonly announce: Announce;
+  readonly counters: Counters;
 }
+
+/** What an orchestrator gives; a room of its own fills it where there is one. */
+const WITHOUT_ORCHESTRATOR: Pick<Ground, 'nodeStates' | 'announce'> = {
+  nodeStates: NO_NODE_STATES,
+  announce: () => undefined,
+};
 
 const now = (): Date => new Date();
 
-function controllerRoom({ log, rbd, clusters, holders, nodes }: Ground): ControllerRoom {
+function controllerRoom(ground: Ground): ControllerRoom {
+  const { options, log, rbd, clusters, holders, nodes, nodeStates, announce, counters } = ground;
+  counters.declare(
+    FENCES_METRIC,
+    'Ceph clients fenced, renewed and lifted by this controller, and fences that failed.',
+  );
   return {
+    fencing: {
+      policy: options.fencing,
+      lostAfterMs: options.nodeLostAfter * 1000,
+      fences: new Fences(rbd),
+      ...{ nodeStates, announce, counters },
+    },
     rbd,
     clusters,
     holders,
@@ -86,6 +111,8 @@ function nodeObservers(log: Logger): Observers {
   return { late: tellLate(log), entered };
 }
 
+const bootId = async (): Promise<string> => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+
 async function nodeRoom({ options, log, rbd, clusters, holders }: Ground): Promise<NodeRoom> {
   const { stateDirectory: stateDir } = options;
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
@@ -103,6 +130,7 @@ async function nodeRoom({ options, log, rbd, clusters, holders }: Ground): Promi
   return {
     ...{
       node: options.nodeId,
+      bootId: await bootId(),
       rbd,
       clusters,
       holders,
@@ -144,6 +172,8 @@ async function serve(options: Options): Promise<void> {
     clusters: new Clusters(options.clusters),
     holders: new Holders(rbd),
     nodes: new Nodes(rbd),
+    ...WITHOUT_ORCHESTRATOR,
+    counters: new Counters(),
   };
   const controller = services.includes('controller') ? controllerRoom(ground) : undefined;
   const node = services.includes('node') ? await nodeRoom(ground) : undefined;
@@ -169,10 +199,12 @@ async function serve(options: Options): Promise<void> {
   readiness.start();
   const reconciler = node === undefined ? undefined : reconcilerOf(node, options);
   reconciler?.start();
+  const keeper = controller === undefined ? undefined : new FenceKeeper({ ...controller, ...controller.fencing });
+  keeper?.start();
   void sayWhatIsWrong(ground);
   await stopRequested(log);
   readiness.stop();
-  const stopped = reconciler?.stop();
+  const stopped = Promise.all([reconciler?.stop(), keeper?.stop()]);
   await Promise.all([server.drain(DRAIN_MS), door?.drain(DRAIN_MS)]);
   await stopped;
   await rbd.close();
@@ -201,12 +233,12 @@ function premises(
   { options, rbd, clusters }: Pick<Ground, 'options' | 'rbd' | 'clusters'>,
   versions: boolean,
 ): Premises {
-  const { services, stateDirectory, kubeletDirectory, mounter } = options;
+  const { services, stateDirectory, kubeletDirectory, mounter, fencing } = options;
   const roles = (['controller', 'node'] as const).filter((role) => services.includes(role));
   // Made only to be asked: it changes nothing before it maps.
   const loop = new LoopMapper({ exec: run, stateDir: stateDirectory });
   const whyNotLoop = () => loop.whyNot();
-  return { exec: run, rbd, clusters, roles, stateDirectory, kubeletDirectory, mounter, whyNotLoop, versions };
+  return { exec: run, rbd, clusters, roles, stateDirectory, kubeletDirectory, mounter, fencing, whyNotLoop, versions };
 }
 
 /** One line for each problem, once: what lasts is in the readiness, what comes later is for the doctor. */

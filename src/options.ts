@@ -1,5 +1,6 @@
 /** The command line: every option has an environment variable beside it and is checked before anything starts. */
 import { parseArgs } from 'node:util';
+import { FENCING_POLICIES, type FencingPolicy } from './attachment/fence-decision.js';
 import { fail } from './model/errors.js';
 import type { MounterChoice } from './rbd/mapping/mapper.js';
 
@@ -24,6 +25,10 @@ export interface Options {
   readonly kataHandlers: readonly string[];
   /** How long what looks left over must have been at rest before it is touched, in s. */
   readonly leftoverAge: number;
+  /** When the controller may fence the client of a node that does not let go by itself. */
+  readonly fencing: FencingPolicy;
+  /** How long a node must be silent before it may count as lost, in s. */
+  readonly nodeLostAfter: number;
   /** Where the FlexVolume binary asks; undefined for no such door. */
   readonly flexvolumeEndpoint: string | undefined;
   /** The only directory from which a pod's FlexVolume options may name a keyring. */
@@ -48,6 +53,8 @@ export const USAGE = `berth: a CSI driver for Ceph RBD
   --kubelet-dir /var/lib/kubelet       where the kubelet keeps pods, plugins (BERTH_KUBELET_DIR)
   --reconcile-interval 300             s between looks for what crashes left here, 0 for none (BERTH_RECONCILE_INTERVAL)
   --leftover-age 600                   s that a leftover is left to the kubelet (BERTH_LEFTOVER_AGE)
+  --fencing never|out-of-service|node-lost  whose clients the controller may fence (BERTH_FENCING, out-of-service)
+  --node-lost-after 300                s of silence before a node may count as lost (BERTH_NODE_LOST_AFTER)
   --flexvolume-endpoint unix:///csi/flexvolume.sock  for the FlexVolume binary, none unless given (BERTH_FLEXVOLUME_ENDPOINT)
   --keyring-dir /etc/berth/keyrings    keyrings that FlexVolume options may name  (BERTH_KEYRING_DIR)
   --kata-records /run/kata-containers/shared/direct-volumes    where Kata looks for volumes (BERTH_KATA_RECORDS)
@@ -72,6 +79,8 @@ const DEFAULTS = {
   'kubelet-dir': '/var/lib/kubelet',
   'reconcile-interval': '300',
   'leftover-age': '600',
+  fencing: 'out-of-service',
+  'node-lost-after': '300',
   'flexvolume-endpoint': '',
   'keyring-dir': '/etc/berth/keyrings',
   'kata-records': '/run/kata-containers/shared/direct-volumes',
@@ -86,6 +95,8 @@ const VARIABLES = {
   'kubelet-dir': 'BERTH_KUBELET_DIR',
   'reconcile-interval': 'BERTH_RECONCILE_INTERVAL',
   'leftover-age': 'BERTH_LEFTOVER_AGE',
+  fencing: 'BERTH_FENCING',
+  'node-lost-after': 'BERTH_NODE_LOST_AFTER',
   'flexvolume-endpoint': 'BERTH_FLEXVOLUME_ENDPOINT',
   'keyring-dir': 'BERTH_KEYRING_DIR',
   'kata-records': 'BERTH_KATA_RECORDS',
@@ -119,6 +130,8 @@ export function parseOptions(
     kubeletDirectory: absolute('kubelet-dir', get('kubelet-dir')),
     reconcileInterval: count('reconcile-interval', get('reconcile-interval'), 0),
     leftoverAge: count('leftover-age', get('leftover-age')),
+    fencing: known('fencing', get('fencing'), FENCING_POLICIES),
+    nodeLostAfter: count('node-lost-after', get('node-lost-after')),
     flexvolumeEndpoint: get('flexvolume-endpoint') || undefined,
     keyringDirectory: absolute('keyring-dir', get('keyring-dir')),
     kataRecords: absolute('kata-records', get('kata-records')),
@@ -143,6 +156,7 @@ function read(args: readonly string[]) {
       ...{ endpoint: text, clusters: text, 'node-id': text, 'state-dir': text, services: text, mounter: text },
       ...{ 'max-volumes-per-node': text, 'log-level': text, help: flag, version: flag },
       ...{ 'kubelet-dir': text, 'reconcile-interval': text, 'leftover-age': text },
+      ...{ fencing: text, 'node-lost-after': text },
       ...{ 'flexvolume-endpoint': text, 'keyring-dir': text },
       ...{ 'kata-records': text, 'kata-handlers': text },
     };

@@ -11,6 +11,8 @@ export interface AttachRequest {
   readonly access: 'block' | 'mount';
   readonly readOnly: boolean;
   readonly by: Holder['by'];
+  /** Of the Node object, where somebody knows it. */
+  readonly uid?: string;
 }
 
 export type AttachDecision =
@@ -26,8 +28,9 @@ const differs = (record: HolderRecord, request: AttachRequest): string | undefin
 
 /** May `request.node` hold the volume, and what must the record say then? `now` is an ISO 8601 time. */
 export function decideAttach(record: HolderRecord | undefined, request: AttachRequest, now: string): AttachDecision {
-  const { node, mode, access, readOnly, by, volume } = request;
-  const holder: Holder = { node, since: now, by };
+  const { node, mode, access, readOnly, by, volume, uid } = request;
+  const known = uid === undefined ? {} : { uid };
+  const holder: Holder = { node, since: now, by, ...known, ...(by === 'controller' ? { state: 'granted' } : {}) };
   if (record === undefined) {
     const image = imageOf(volume);
     const about = image === undefined ? {} : { image };

@@ -3,10 +3,31 @@ import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import type { ImageHead, ImageRef, RbdPort } from '../rbd/port.js';
 import { beyondGrant, decideAttach, decideDetach, type AttachRequest } from './decide.js';
-import { formatHolderRecord, HOLDER_KEY, parseHolderRecord, type HolderRecord } from './record.js';
+import {
+  formatHolderRecord,
+  HOLDER_KEY,
+  parseHolderRecord,
+  type ClientInstance,
+  type Holder,
+  type HolderRecord,
+  type HoldState,
+} from './record.js';
 
 /** Lost races before we tell the caller to come again: each one means that somebody else made progress. */
 const ATTEMPTS = 8;
+
+export interface HoldRequest extends AttachRequest {
+  /** Of this boot of the node: /proc/sys/kernel/random/boot_id. */
+  readonly bootId: string;
+}
+
+export interface StagedHold {
+  readonly volume: string;
+  readonly node: string;
+  readonly bootId: string;
+  /** Empty where they could not be told. */
+  readonly clients: readonly ClientInstance[];
+}
 
 export class Holders {
   readonly #rbd: RbdPort;
@@ -18,22 +39,41 @@ export class Holders {
   }
 
   /**
-   * As {@link attach}, for a node that stages: what the attach granted this node is enough, and no more than that may be
-   * used (BEYOND_ATTACH). True where this call took the record, so that the node must give it back.
+   * As {@link attach}, for a node that sets out to map: what the attach granted this node is enough, and no more than that may be
+   * used (BEYOND_ATTACH). The record says `staging` then, whatever it said before: a detach that came in between is seen by both.
+   * Answers the head with the record as it is now.
    */
-  async hold(at: ImageRef, head: ImageHead, request: AttachRequest, deadline: Deadline): Promise<boolean> {
-    let took = true;
-    await this.#change(at, head, request.volume, deadline, (record) => {
+  async hold(at: ImageRef, head: ImageHead, request: HoldRequest, deadline: Deadline): Promise<ImageHead> {
+    return this.#change(at, head, request.volume, deadline, (record) => {
       const mine = record?.holders.find((one) => one.node === request.node);
-      took = mine?.by !== 'controller';
-      if (record !== undefined && mine?.by === 'controller') {
-        const why = beyondGrant(record, request);
-        if (why !== undefined) throw fail('BEYOND_ATTACH', { volume: request.volume, why });
-        return 'keep';
-      }
-      return takeAnew(record, request, mine?.since ?? this.#now().toISOString());
+      const next = mine?.by === 'controller' ? granted(record, request) : takeAnew(record, request, this.#now());
+      return withMine(next, request.node, (holder) => ({
+        ...withoutState(holder),
+        // A mapping of this boot may still be there, and be found by the map.
+        ...(mine?.bootId === request.bootId && mine.clients !== undefined ? { clients: mine.clients } : {}),
+        ...this.#mark('staging', request.bootId),
+      }));
     });
-    return took;
+  }
+
+  /** Mapped, by these clients, and not written to yet: what a fence will be aimed at. RECORD_LOST where the record is not this boot's any more. */
+  async staged(at: ImageRef, head: ImageHead, staged: StagedHold, deadline: Deadline): Promise<ImageHead> {
+    const { volume, node, bootId, clients } = staged;
+    return this.#change(at, head, volume, deadline, (record) => {
+      const mine = record?.holders.find((one) => one.node === node);
+      const isOurs = (mine?.state === 'staging' || mine?.state === 'staged') && mine.bootId === bootId;
+      if (record === undefined || !isOurs) throw fail('RECORD_LOST', { volume, node });
+      const known = clients.length === 0 ? {} : { clients };
+      return withMine(record, node, (holder) => ({
+        ...withoutState(holder),
+        ...known,
+        ...this.#mark('staged', bootId),
+      }));
+    });
+  }
+
+  #mark(state: HoldState, bootId: string): Pick<Holder, 'state' | 'at' | 'bootId'> {
+    return { state, at: this.#now().toISOString(), bootId };
   }
 
   /** Grant the volume to a node; VOLUME_HELD or PUBLISHED_OTHERWISE where that may not be, RECORD_CONTENDED after too many lost races. */
@@ -50,12 +90,45 @@ export class Holders {
     await this.#change(at, head, volume, deadline, (record) => decideDetach(record, node));
   }
 
-  /** Give back what this node took by itself ({@link hold}); what an attach granted stays until that is undone. */
+  /**
+   * The node has unmapped it: give back what it took by itself ({@link hold}); what an attach granted stays until that is undone,
+   * and says `released`.
+   */
   async release(at: ImageRef, head: ImageHead, volume: string, node: string, deadline: Deadline): Promise<void> {
     await this.#change(at, head, volume, deadline, (record) => {
       const mine = record?.holders.find((one) => one.node === node);
-      return mine?.by === 'node' ? decideDetach(record, node) : 'keep';
+      if (record === undefined || mine === undefined) return 'keep';
+      if (mine.state === 'released' || mine.state === 'granted') return 'keep';
+      if (mine.by === 'node') return decideDetach(record, node);
+      return withMine(record, node, (holder) => ({
+        ...withoutState(holder),
+        state: 'released',
+        at: this.#now().toISOString(),
+      }));
     });
+  }
+
+  /**
+   * Take the volume from these nodes while they are as they were when that was decided; false where one of them is not, so that it has
+   * to be decided anew.
+   */
+  async detachAsSeen(
+    at: ImageRef,
+    head: ImageHead,
+    volume: string,
+    gone: readonly Holder[],
+    deadline: Deadline,
+  ): Promise<boolean> {
+    const decided = new Map(gone.map((one) => [one.node, JSON.stringify(one)]));
+    let isSame = true;
+    await this.#change(at, head, volume, deadline, (record) => {
+      const present = record?.holders.filter(({ node }) => decided.has(node)) ?? [];
+      isSame = present.every((one) => decided.get(one.node) === JSON.stringify(one));
+      const [first, ...rest] = record?.holders.filter(({ node }) => !decided.has(node)) ?? [];
+      if (record === undefined || !isSame || present.length === 0) return 'keep';
+      return first === undefined ? undefined : { ...record, holders: [first, ...rest] };
+    });
+    return isSame;
   }
 
   async #change(
@@ -64,14 +137,14 @@ export class Holders {
     volume: string,
     deadline: Deadline,
     decide: (record: HolderRecord | undefined) => HolderRecord | undefined | 'keep',
-  ): Promise<void> {
+  ): Promise<ImageHead> {
     let head: ImageHead | undefined = seen;
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const present: string | undefined = head.metadata.get(HOLDER_KEY);
       const next = decide(parseHolderRecord(present, volume));
-      if (next === 'keep') return;
+      if (next === 'keep') return head;
       const text = next === undefined ? undefined : formatHolderRecord(next);
-      if (await this.#rbd.compareAndSet(at, head.id, HOLDER_KEY, present, text, deadline)) return;
+      if (await this.#rbd.compareAndSet(at, head.id, HOLDER_KEY, present, text, deadline)) return withText(head, text);
       head = await this.#rbd.head(at, deadline);
       if (head === undefined) throw fail('VOLUME_NOT_FOUND', { volume });
     }
@@ -79,12 +152,37 @@ export class Holders {
   }
 }
 
+function withText(head: ImageHead, text: string | undefined): ImageHead {
+  const metadata = new Map(head.metadata);
+  if (text === undefined) metadata.delete(HOLDER_KEY);
+  else metadata.set(HOLDER_KEY, text);
+  return { ...head, metadata };
+}
+
+function withoutState({ node, since, by, uid }: Holder): Holder {
+  return { node, since, by, ...(uid === undefined ? {} : { uid }) };
+}
+
+function withMine(record: HolderRecord, node: string, change: (mine: Holder) => Holder): HolderRecord {
+  const [first, ...rest] = record.holders;
+  const one = (holder: Holder): Holder => (holder.node === node ? change(holder) : holder);
+  return { ...record, holders: [one(first), ...rest.map(one)] };
+}
+
+/** BEYOND_ATTACH */
+function granted(record: HolderRecord | undefined, request: AttachRequest): HolderRecord {
+  if (record === undefined) throw new Error('granted by a record that is not there');
+  const why = beyondGrant(record, request);
+  if (why !== undefined) throw fail('BEYOND_ATTACH', { volume: request.volume, why });
+  return record;
+}
+
 /** What this node took itself it may take in another mode as well, as if it had given it back in between. */
-function takeAnew(record: HolderRecord | undefined, request: AttachRequest, since: string): HolderRecord | 'keep' {
+function takeAnew(record: HolderRecord | undefined, request: AttachRequest, now: Date): HolderRecord {
   const others = decideDetach(record, request.node);
+  const since = record?.holders.find((one) => one.node === request.node)?.since ?? now.toISOString();
   const decision = decideAttach(others === 'keep' ? record : others, request, since);
   if (decision.kind === 'refused') throw decision.error;
-  if (decision.kind === 'held') return 'keep';
-  const isSame = record !== undefined && formatHolderRecord(record) === formatHolderRecord(decision.next);
-  return isSame ? 'keep' : decision.next;
+  if (decision.kind === 'write') return decision.next;
+  throw new Error('held by what was left out');
 }

@@ -16,6 +16,11 @@ export interface NodeRegistration {
   readonly mappers: readonly string[];
   /** ISO 8601, refreshed by the node while it runs. */
   readonly seen: string;
+  /**
+   * Addresses of all client instances by which it has images of this cluster open; absent where it cannot tell them all, and from nodes
+   * that never did. A fenced instance that is missing here is not in use any more.
+   */
+  readonly clients?: readonly string[];
 }
 
 export class Nodes {
@@ -33,4 +38,29 @@ export class Nodes {
   async isKnown(registry: PoolRef, node: string, deadline: Deadline): Promise<boolean> {
     return (await this.#rbd.getRecords(registry, NODES_OBJECT, [node], deadline)).has(node);
   }
+
+  /** What these nodes last said of themselves; what cannot be understood is left out, as if they had said nothing. */
+  async read(
+    registry: PoolRef,
+    nodes: readonly string[],
+    deadline: Deadline,
+  ): Promise<ReadonlyMap<string, NodeRegistration>> {
+    const records = await this.#rbd.getRecords(registry, NODES_OBJECT, nodes, deadline);
+    const read = [...records].map(([node, text]) => [node, parseRegistration(text)] as const);
+    return new Map(read.flatMap(([node, one]) => (one === undefined ? [] : [[node, one]])));
+  }
+}
+
+function parseRegistration(text: string): NodeRegistration | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const one = value as Partial<NodeRegistration> | null;
+  if (typeof one?.node !== 'string' || typeof one.bootId !== 'string' || typeof one.seen !== 'string') return undefined;
+  const { clients, ...rest } = one;
+  const isList = Array.isArray(clients) && clients.every((client) => typeof client === 'string');
+  return { ...rest, ...(isList ? { clients } : {}) } as NodeRegistration;
 }

@@ -6,12 +6,37 @@ import { isCopied } from '../model/volume-id.js';
 /** Readable with `rbd image-meta get <image> berth.dev/holder`. */
 export const HOLDER_KEY = 'berth.dev/holder';
 
+/** One client of Ceph as the cluster knows it: another port or nonce on the same address is somebody else. */
+export interface ClientInstance {
+  /** `addr:port/nonce`, as the kernel's client_addr and `rbd status` show it. */
+  readonly address: string;
+  /** `client.4123` */
+  readonly client: string;
+}
+
+/**
+ * `granted`: by an attach; the node has not begun. `staging`: the node set out to map it and has written nothing to it yet; it does
+ * not before `staged`, with which it says by which clients. `released`: the node has unmapped it.
+ */
+export const HOLD_STATES = ['granted', 'staging', 'staged', 'released'] as const;
+export type HoldState = (typeof HOLD_STATES)[number];
+
 export interface Holder {
   readonly node: string;
   /** ISO 8601, when the attach was granted. */
   readonly since: string;
   /** Who asked: the attach RPC, or the node itself where nobody attaches (FlexVolume without attach). */
   readonly by: 'controller' | 'node';
+  /** Uid of the Node object at the attach, where somebody knew it. */
+  readonly uid?: string;
+  /** Absent in records of a Berth that knew no states: then nothing but watchers tells whether it is in use. */
+  readonly state?: HoldState;
+  /** ISO 8601, by the node's clock: when it wrote `state`. */
+  readonly at?: string;
+  /** The boot in which the node wrote `state`; whatever it had mapped ends with it. */
+  readonly bootId?: string;
+  /** Through which the node has it open; absent where it could not be told. */
+  readonly clients?: readonly ClientInstance[];
 }
 
 export interface HolderRecord {
@@ -46,7 +71,15 @@ export function parseHolderRecord(text: string | undefined, volume: string): Hol
   return value as HolderRecord;
 }
 
+/** A state of a later Berth makes the record unreadable: what it means for safety nobody here knows. */
 const isHolder = (value: Partial<Holder> | null): boolean =>
-  typeof value?.node === 'string' && typeof value.since === 'string';
+  typeof value?.node === 'string' &&
+  typeof value.since === 'string' &&
+  (value.state === undefined || HOLD_STATES.includes(value.state)) &&
+  [value.uid, value.at, value.bootId].every((one) => one === undefined || typeof one === 'string') &&
+  (value.clients === undefined || (Array.isArray(value.clients) && value.clients.every(isClient)));
+
+const isClient = (value: Partial<ClientInstance> | null): boolean =>
+  typeof value?.address === 'string' && typeof value.client === 'string';
 
 export const formatHolderRecord = (record: HolderRecord): string => JSON.stringify(record);

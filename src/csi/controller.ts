@@ -1,10 +1,11 @@
 /** The Controller service: each method reads its request, calls one use case and shapes the answer. */
 import type { Deadline } from '../model/deadline.js';
 import { fail, isBerthError } from '../model/errors.js';
-import { attachVolume, detachVolume } from '../volume/attach.js';
+import { attachVolume } from '../volume/attach.js';
 import { whyNotCapability } from '../volume/capability-rules.js';
 import { createVolume } from '../volume/create.js';
 import { deleteVolume } from '../volume/delete.js';
+import { detachVolume } from '../volume/detach.js';
 import { expandVolume } from '../volume/expand.js';
 import { listVolumes } from '../volume/list.js';
 import { availableCapacity, getVolume, whyNotValid, type SeenVolume } from '../volume/look.js';

@@ -5,6 +5,8 @@ export interface JournalMapping {
   readonly mapper: 'krbd' | 'nbd' | 'loop';
   readonly device: string;
   readonly readOnly: boolean;
+  /** Addresses of the Ceph clients by which it is open, as the holder record has them; absent in entries of before. */
+  readonly clients?: readonly string[];
 }
 
 /** A published target path and how it was asked for. */

@@ -101,8 +101,18 @@ export const catalogue = {
   ),
   DETACH_UNPROVEN: entry(
     'ABORTED',
-    'volume {volume} stays attached to node {node}: its image is still open at {who}',
-    'unstage it there; a client that died is forgotten by Ceph after about 30 s',
+    'volume {volume} stays attached to node {node}: {why}',
+    'the call may be repeated; {todo}',
+  ),
+  FENCE_FAILED: entry(
+    'ABORTED',
+    'client {instance} was fenced, and cluster {cluster} does not show it on its blocklist',
+    'the call may be repeated; see ceph osd blocklist ls',
+  ),
+  RECORD_LOST: entry(
+    'ABORTED',
+    'node {node} does not hold volume {volume} any more: it was detached while it was staged',
+    'nothing was written to it; the call may be repeated once it is attached again',
   ),
   VOLUME_HAS_SNAPSHOTS: entry(
     'FAILED_PRECONDITION',

@@ -1,10 +1,9 @@
-/** ControllerPublish and ControllerUnpublish: the holder record in the image is the attachment, nothing else is. */
+/** ControllerPublish: the holder record in the image is the attachment, nothing else is. */
 import type { Capability } from '../model/capability.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
-import { HOLDER_KEY, parseHolderRecord } from '../attachment/record.js';
 import { checkCapabilities } from './capability-rules.js';
-import { findVolume, mustFindVolume, refuseUnlisted, type ControllerRoom, type Credentials } from './room.js';
+import { mustFindVolume, type ControllerRoom, type Credentials } from './room.js';
 
 export interface AttachVolume {
   readonly volume: string;
@@ -27,6 +26,7 @@ export async function attachVolume(room: ControllerRoom, request: AttachVolume, 
       throw fail('NODE_NOT_FOUND', { node, cluster: found.id.cluster });
     }
     operation.step('holder record');
+    const uid = await uidOf(room, node, deadline);
     const request = {
       volume,
       node,
@@ -34,37 +34,17 @@ export async function attachVolume(room: ControllerRoom, request: AttachVolume, 
       access: capability.access.kind,
       readOnly,
       by: 'controller' as const,
+      ...(uid === undefined ? {} : { uid }),
     };
     await room.holders.attach(found.at, found.head, request, deadline);
   });
 }
 
-/**
- * Take the volume from a node, '' for every node. A volume or holder that is gone is a success. While a client still has the image
- * open DETACH_UNPROVEN keeps the attachment: the other node must not get it before the first has provably let go.
- */
-export async function detachVolume(
-  room: ControllerRoom,
-  request: { readonly volume: string; readonly node: string; readonly secrets: Credentials | undefined },
-  deadline: Deadline,
-): Promise<void> {
-  const { volume, node, secrets } = request;
-  await room.operations.run(volume, { op: 'detach', fingerprint: node }, deadline, async (operation, deadline) => {
-    operation.step('look');
-    const found = await findVolume(room, volume, 'controller', secrets, deadline);
-    if (found === undefined) return refuseUnlisted(room.clusters, volume);
-    const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), volume);
-    if (record === undefined || (node !== '' && !record.holders.some((one) => one.node === node))) return;
-    // With several holders a watcher cannot be told to be this node's; whoever is the last has to be gone before anybody else comes.
-    if (node === '' || record.holders.length === 1) {
-      operation.step('watchers');
-      const { watchers } = await room.rbd.inspect(found.at, deadline);
-      if (watchers.length > 0) {
-        const who = watchers.map((one) => one.address).join(', ');
-        throw fail('DETACH_UNPROVEN', { volume, node: record.holders[0].node, who });
-      }
-    }
-    operation.step('holder record');
-    await room.holders.detach(found.at, found.head, volume, node, deadline);
-  });
+/** What an orchestrator may take to say it, ms: an attach does not need it. */
+const UID_MS = 1_000;
+
+/** For the record: which Node object was meant. */
+async function uidOf({ fencing }: ControllerRoom, node: string, deadline: Deadline): Promise<string | undefined> {
+  const view = await fencing.nodeStates.of(node, deadline.within(UID_MS)).catch(() => 'unknown' as const);
+  return typeof view === 'string' ? undefined : view.uid;
 }

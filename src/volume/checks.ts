@@ -1,10 +1,10 @@
 /** The checks behind Probe: the clusters answer, the node is known to them, and it can map. */
-import { readFile } from 'node:fs/promises';
 import type { Nodes } from '../attachment/nodes.js';
 import { whyNotNode } from '../host/preflight/machine.js';
 import type { Deadline } from '../model/deadline.js';
 import type { Clusters, Role } from '../rbd/clusters.js';
 import type { RbdPort } from '../rbd/port.js';
+import { clientsInUse } from './clients.js';
 import type { NodeRoom } from './node-room.js';
 import type { Check } from './readiness.js';
 
@@ -69,19 +69,22 @@ async function register(
   driver: string,
   deadline: Deadline,
 ): Promise<void> {
-  const working = await Promise.all(
-    room.mappers.map(async (one) => ((await one.whyNot()) === undefined ? [one.name] : [])),
-  );
-  const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+  // Before anything is looked at: what is said is at least as new as this.
+  const seen = room.now().toISOString();
+  const registry = await room.clusters.registry(cluster, 'node');
+  const working = await Promise.all(room.mappers.map(async (one) => ((await one.whyNot()) === undefined ? [one] : [])));
+  const { fsid } = await room.rbd.identify(registry.access, deadline);
+  const clients = await clientsInUse(room, working.flat(), fsid, deadline);
   const registration = {
     version: 1,
     node: room.node,
-    bootId,
+    bootId: room.bootId,
     driver,
-    mappers: working.flat(),
-    seen: room.now().toISOString(),
+    mappers: working.flat().map(({ name }) => name),
+    seen,
+    ...(clients === undefined ? {} : { clients }),
   } as const;
-  await nodes.register(await room.clusters.registry(cluster, 'node'), registration, deadline);
+  await nodes.register(registry, registration, deadline);
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : 'failed');

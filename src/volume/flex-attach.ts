@@ -4,7 +4,8 @@ import type { Capability } from '../model/capability.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import { parseVolumeId } from '../model/volume-id.js';
-import { attachVolume, detachVolume } from './attach.js';
+import { attachVolume } from './attach.js';
+import { detachVolume } from './detach.js';
 import { findVolume, type ControllerRoom } from './room.js';
 
 /** An omap in each cluster's registry place: name in Kubernetes -> handle. `rados listomapvals berth.flexvolume` shows it. */

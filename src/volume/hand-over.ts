@@ -124,7 +124,7 @@ async function bring(room: NodeRoom, bringing: Bringing, operation: Step, deadli
   // Before anything is written: a refusal has nothing to undo, and must not give back what protects the guest that lives. Nobody of
   // ours comes in between, for who opens the image holds the record, and lets go of it only when it is closed.
   await refuseOpen(room, found, deadline);
-  let entry: JournalEntry = {
+  const entry: JournalEntry = {
     ...{ version: 1, volume, fsid, stagingPath: directory, state: 'staging', handedTo: 'hyperd' },
     ...{ mode: 'SINGLE_NODE_SINGLE_WRITER', access: 'mount', readOnly, fsType, flagsDigest: '', mapper: mapper.name },
     ...{ holdsRecord: true, targets: {}, since: room.now().toISOString() },
@@ -136,8 +136,11 @@ async function bring(room: NodeRoom, bringing: Bringing, operation: Step, deadli
     const { mode, access } = entry;
     // Writable whatever was asked: a guest's disk has no other way, and one that was attached for reading only must not get it.
     const asked = { volume, node: room.node, mode, access, readOnly: false, by: 'node' } as const;
-    entry = { ...entry, holdsRecord: await room.holders.hold(found.at, found.head, asked, deadline) };
+    const { bootId } = room;
+    const head = await room.holders.hold(found.at, found.head, { ...asked, bootId }, deadline);
     await format(room, bringing, { entry, mapper, record }, operation, deadline);
+    // The guest's client comes later, and is not known here.
+    await room.holders.staged(found.at, head, { volume, node: room.node, bootId, clients: [] }, deadline);
     if (!isGuestWritten(found.head.metadata)) {
       operation.step('mark as written by guest');
       await markGuestWritten(room, volume, request.secrets, deadline, 'hyperd');

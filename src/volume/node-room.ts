@@ -19,6 +19,8 @@ import type { NodeSteps } from './steps.js';
 export interface NodeRoom {
   /** This node's id, as ControllerPublish will name it. */
   readonly node: string;
+  /** Of this boot: whatever is mapped ends with it. */
+  readonly bootId: string;
   readonly rbd: RbdPort;
   readonly clusters: Clusters;
   readonly holders: Holders;

@@ -1,4 +1,5 @@
 /** Everything that has to be right before a volume can reach a pod, looked at one by one; nothing is changed, nobody is waited for long. */
+import type { FencingPolicy } from '../attachment/fence-decision.js';
 import type { Exec } from '../host/exec.js';
 import { lookAtClock, lookAtNode } from '../host/preflight/machine.js';
 import { Deadline } from '../model/deadline.js';
@@ -16,7 +17,7 @@ export { worst, type Finding, type Level } from '../model/finding.js';
 /** What is to be looked at, and with what. */
 export interface Premises {
   readonly exec: Exec;
-  readonly rbd: Pick<RbdPort, 'identify'>;
+  readonly rbd: Pick<RbdPort, 'identify' | 'blocklistRightsMissing'>;
   readonly clusters: Pick<Clusters, 'all' | 'access'>;
   /** What this process serves: a controller needs no more than clusters. */
   readonly roles: readonly Role[];
@@ -24,6 +25,8 @@ export interface Premises {
   readonly kubeletDirectory: string;
   readonly mounter: MounterChoice;
   readonly whyNotLoop: () => Promise<string | undefined>;
+  /** The controller's policy: with `never` it needs no right to fence. */
+  readonly fencing: FencingPolicy;
   /** Ask programs for their versions: a child process each. */
   readonly versions: boolean;
 }
@@ -56,8 +59,13 @@ async function lookAtClusters(premises: Premises): Promise<readonly Finding[]> {
   }
   const monitors = all.map((one) => checkMonitors(one.id, one.monitors, Deadline.after(CLUSTER_MS)));
   const users = premises.roles.flatMap((role) => all.map((one) => letsIn(premises, one, role)));
-  const [answers, entries] = await Promise.all([Promise.all(monitors), Promise.all(users)]);
-  return [...answers.flat(), ...besideOthers(entries)];
+  const fences = all.map((one) => canFence(premises, one));
+  const [answers, entries, rights] = await Promise.all([
+    Promise.all(monitors),
+    Promise.all(users),
+    Promise.all(fences),
+  ]);
+  return [...answers.flat(), ...besideOthers(entries), ...rights.flat()];
 }
 
 async function letsIn({ rbd, clusters }: Premises, config: ClusterConfig, role: Role): Promise<Finding> {
@@ -68,6 +76,25 @@ async function letsIn({ rbd, clusters }: Premises, config: ClusterConfig, role: 
     return { name, level: 'ok', says: `${fsid} lets in client.${access.user}` };
   } catch (error) {
     return { name, level: 'failed', says: messageOf(error) };
+  }
+}
+
+/** Found out now and not with the first node that dies. Nothing is said of a cluster that does not let us in: that is said already. */
+async function canFence(
+  { rbd, clusters, roles, fencing }: Premises,
+  config: ClusterConfig,
+): Promise<readonly Finding[]> {
+  if (fencing === 'never' || !roles.includes('controller')) return [];
+  const name = `fencing ${config.id}`;
+  try {
+    const access = await clusters.access(config, 'controller');
+    const missing = await rbd.blocklistRightsMissing(access, Deadline.after(CLUSTER_MS));
+    if (missing.length === 0) return [{ name, level: 'ok', says: `client.${access.user} may fence and let in again` }];
+    const what = missing.map((right) => `osd blocklist ${right}`).join(' and ');
+    const says = `client.${access.user} may not ${what}: a node that dies keeps its volumes, or stays locked out; give it the caps of docs/ceph-users.md, or set --fencing never`;
+    return [{ name, level: 'failed', says }];
+  } catch {
+    return [];
   }
 }
 

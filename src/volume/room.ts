@@ -7,6 +7,7 @@ import { parseVolumeId, type VolumeId } from '../model/volume-id.js';
 import type { Logger } from '../observe/log.js';
 import type { Clusters, Credentials, Role } from '../rbd/clusters.js';
 import type { ImageHead, ImageRef, PoolRef, RbdPort } from '../rbd/port.js';
+import type { FencingRoom } from './fencing-room.js';
 import type { Operations } from './operations.js';
 import type { ControllerSteps } from './steps.js';
 import type { PoolCapacity } from './pool-capacity.js';
@@ -19,6 +20,7 @@ export interface ControllerRoom {
   readonly holders: Holders;
   readonly nodes: Nodes;
   readonly capacity: PoolCapacity;
+  readonly fencing: FencingRoom;
   readonly operations: Operations<ControllerSteps>;
   readonly log: Logger;
   readonly now: () => Date;

@@ -6,7 +6,8 @@ import { isMountedHere, type JournalEntry, type JournalGuest } from '../journal/
 import { isReaderMode, type Capability, type FilesystemType } from '../model/capability.js';
 import { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
-import type { Mapper, Mapping, MapRequest } from '../rbd/mapping/mapper.js';
+import type { Mapper, Mapping } from '../rbd/mapping/mapper.js';
+import type { ImageHead } from '../rbd/port.js';
 import { checkCapabilities } from './capability-rules.js';
 import { prepareFilesystem, recordRawUse } from './format.js';
 import { growIfSmaller, isSmaller } from './grow.js';
@@ -15,6 +16,7 @@ import { refuseHeldDevice } from './held-device.js';
 import { entryToStage } from './journal-trouble.js';
 import { checkRoomOnNode, mappingOf, UNDO_MS, type NodeOperation, type NodeRoom } from './node-room.js';
 import { words, type SandboxParameters } from './parameters.js';
+import { mapHeld } from './map-held.js';
 import { parseProvenance } from './provenance.js';
 import { parseVolumeRecord, type VolumeRecord } from './record.js';
 import { mustFindVolume, type Credentials, type FoundVolume } from './room.js';
@@ -106,13 +108,13 @@ async function stage(
   const fsType = capability.access.kind === 'mount' ? filesystemOf(capability.access.fsType, found, record) : undefined;
   // Before the record is taken: a record that no journal knows of would keep the volume on this node for ever.
   const guest = fsType === undefined ? undefined : guestAtStage(found.head.metadata, record?.shape, request.sandbox);
-  let entry = newEntry(room, request, before, { fsid, mapper, fsType, guest });
+  const entry = newEntry(room, request, before, { fsid, mapper, fsType, guest });
   operation.step('write intent');
   await room.journal.write(entry);
   try {
     operation.step('take holder record');
-    entry = { ...entry, holdsRecord: await hold(room, found, request, deadline) };
-    await mapAndMount(room, { request, found, record, entry, mapper }, operation, deadline);
+    const held = { ...found, head: await hold(room, found, request, deadline) };
+    await mapAndMount(room, { request, found: held, record, entry, mapper }, operation, deadline);
   } catch (error) {
     await undo(room, entry, found, operation);
     throw error;
@@ -134,11 +136,14 @@ async function clearAway(
   await room.mapperNamed(before.mapper).unmap(mapping, deadline);
 }
 
-/** The attach normally wrote the record; where nobody attaches, the node takes it, under the same compare-and-set. */
-async function hold(room: NodeRoom, found: FoundVolume, request: StageVolume, deadline: Deadline): Promise<boolean> {
+/**
+ * The attach normally granted it, and the record says from now on that this node is at it; where nobody attaches, the node takes it,
+ * under the same compare-and-set. Before the map: a detach that comes later sees it, one that came first is seen.
+ */
+async function hold(room: NodeRoom, found: FoundVolume, request: StageVolume, deadline: Deadline): Promise<ImageHead> {
   const { mode, access } = request.capability;
   const asked = { volume: found.volume, node: room.node, mode, access: access.kind, readOnly: request.readOnly };
-  return room.holders.hold(found.at, found.head, { ...asked, by: 'node' }, deadline);
+  return room.holders.hold(found.at, found.head, { ...asked, bootId: room.bootId, by: 'node' }, deadline);
 }
 
 function filesystemOf(
@@ -172,7 +177,7 @@ function newEntry(
     mapper: known.mapper.name,
     ...(known.guest === undefined ? {} : { guest: known.guest }),
     ...(withPods === undefined ? {} : { withPods }),
-    // Until it is known who took it; what the attach granted is never given back here (Holders.release).
+    // What the attach granted is not given back at the end, but the record says then that the node has let go (Holders.release).
     holdsRecord: true,
     // A staging mount may be lost while pods still stand on theirs.
     targets: before?.targets ?? {},
@@ -195,11 +200,10 @@ async function mapAndMount(
   deadline: Deadline,
 ): Promise<void> {
   const { request, found, record, entry, mapper } = staging;
-  operation.step('map', `by ${mapper.name}`);
   const options = record?.shape.mapOptions ?? '';
   const { readOnly } = request;
   const asked = { image: found.at, fsid: entry.fsid, readOnly, features: found.head.features, options };
-  const mapping = await mapAsAsked(mapper, asked, operation, deadline);
+  const { mapping, clients } = await mapHeld(room, { mapper, asked, found }, operation, deadline);
   operation.step('device size');
   // An image that grew while it was mapped (by an earlier try) is news to the device; a fresh mapping has the size already.
   if ((await deviceSizeBytes(mapping.device)) !== found.head.sizeBytes)
@@ -211,22 +215,8 @@ async function mapAndMount(
   }
   operation.step('write staged');
   const { device } = mapping;
-  await room.journal.write({ ...entry, mapping: { mapper: mapping.mapper, device, readOnly }, state: 'staged' });
-}
-
-/** A mapping left by an earlier life of the plugin may be of the other kind: it goes, unless somebody uses it (UNMAP_BUSY). */
-async function mapAsAsked(
-  mapper: Mapper,
-  asked: MapRequest,
-  operation: NodeOperation<'stage'>,
-  deadline: Deadline,
-): Promise<Mapping> {
-  const mapping = await mapper.map(asked, deadline);
-  if (mapping.readOnly === asked.readOnly) return mapping;
-  operation.step('unmap other kind', mapping.device);
-  await mapper.unmap(mapping, deadline);
-  operation.step('map as asked');
-  return mapper.map(asked, deadline);
+  const mapped = { mapper: mapping.mapper, device, readOnly, clients: clients.map(({ address }) => address) };
+  await room.journal.write({ ...entry, mapping: mapped, state: 'staged' });
 }
 
 async function mountDevice(

@@ -9,7 +9,7 @@ import type { HAND_OVER_STEPS } from './hand-over-steps.js';
 export const NODE_STEPS = {
   stage: [
     ...['read journal', 'look', 'unmount leftover', 'unmap leftover', 'write intent', 'take holder record'],
-    ...['map', 'unmap other kind', 'map as asked', 'device size', 'record raw use'],
+    ...['map', 'unmap other kind', 'map as asked', 'record clients', 'device size', 'record raw use'],
     ...['probe', 'repair', 'record format intent', 'mkfs', 'record format end'],
     ...['grow before mount', 'mount', 'grow after mount', 'unmount for guest', 'write staged'],
     ...['undo mount', 'undo map', 'undo holder record', 'undo journal'],
@@ -49,7 +49,7 @@ export const CONTROLLER_STEPS = {
   create: ['pool capacity', 'create image'],
   delete: ['look', 'remove image'],
   attach: ['look', 'holder record'],
-  detach: ['look', 'watchers', 'holder record'],
+  detach: ['look', 'watchers', 'fence', 'holder record'],
   expand: ['look', 'resize image'],
 } as const;
 

@@ -32,7 +32,12 @@ export async function unstageVolume(
   await room.operations.run(volume, { op: 'unstage', fingerprint: path }, deadline, async (operation, deadline) => {
     operation.step('read journal');
     const entry = await entryToUndo(room, volume);
-    if (entry === undefined) return unstageUnrecorded(room, volume, path, operation, deadline);
+    if (entry === undefined) {
+      await unstageUnrecorded(room, volume, path, operation, deadline);
+      // The journal may have been lost, and the record still say that it is staged here.
+      await giveBack(room, volume, operation);
+      return;
+    }
     if (entry === 'damaged') return unstageDamaged(room, volume, path, operation, deadline);
     if (entry.stagingPath !== path) throw fail('VOLUME_NOT_AT_PATH', { volume, path });
     await takeDownRecorded(room, entry, operation, deadline);

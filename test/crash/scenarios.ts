@@ -227,6 +227,7 @@ export const SCENARIOS: { readonly [Op in NodeOperationName]: Readonly<Record<St
     map: unattached,
     'unmap other kind': otherKind,
     'map as asked': otherKind,
+    'record clients': unattached,
     'device size': stage,
     'record raw use': { ...freshStage, kind: 'block' },
     probe: stage,

@@ -16,6 +16,7 @@ describe('options', () => {
       ...{ stateDirectory: '/var/lib/berth', services: ['identity', 'controller', 'node'], mounter: 'auto' },
       ...{ maxVolumes: undefined, logLevel: 'info' },
       ...{ kubeletDirectory: '/var/lib/kubelet', reconcileInterval: 300, leftoverAge: 600 },
+      ...{ fencing: 'out-of-service', nodeLostAfter: 300 },
       ...{ flexvolumeEndpoint: undefined, keyringDirectory: '/etc/berth/keyrings' },
       ...{ kataRecords: '/run/kata-containers/shared/direct-volumes', kataHandlers: ['kata', 'kata-*'] },
     });
@@ -26,6 +27,7 @@ describe('options', () => {
       ...['--endpoint', 'unix:///e', '--clusters', '/c', '--node-id=n', '--state-dir', '/s', '--services', 'node'],
       ...['--mounter', 'krbd', '--max-volumes-per-node', '12', '--log-level', 'debug'],
       ...['--kubelet-dir', '/k', '--reconcile-interval', '0', '--leftover-age', '7'],
+      ...['--fencing', 'node-lost', '--node-lost-after', '60'],
       ...['--flexvolume-endpoint', 'unix:///f', '--keyring-dir', '/r'],
       ...['--kata-records', '/r', '--kata-handlers', 'rund, kata-qemu,'],
     ];
@@ -33,6 +35,7 @@ describe('options', () => {
       ...{ endpoint: 'unix:///e', clusters: '/c', nodeId: 'n', stateDirectory: '/s', services: ['identity', 'node'] },
       ...{ mounter: 'krbd', maxVolumes: 12, logLevel: 'debug' },
       ...{ kubeletDirectory: '/k', reconcileInterval: 0, leftoverAge: 7 },
+      ...{ fencing: 'node-lost', nodeLostAfter: 60 },
       ...{ flexvolumeEndpoint: 'unix:///f', keyringDirectory: '/r' },
       ...{ kataRecords: '/r', kataHandlers: ['rund', 'kata-qemu'] },
     });
@@ -43,8 +46,16 @@ describe('options', () => {
       ...{ CSI_ENDPOINT: 'unix:///env', BERTH_CLUSTERS: '/env/c', NODE_ID: 'env', BERTH_STATE_DIR: '/env/s' },
       ...{ BERTH_SERVICES: 'identity, controller', BERTH_KUBELET_DIR: '/env/k' },
       ...{ BERTH_RECONCILE_INTERVAL: '3', BERTH_LEFTOVER_AGE: '4' },
+      ...{ BERTH_FENCING: 'never', BERTH_NODE_LOST_AFTER: '5' },
     };
-    const paths = { stateDirectory: '/env/s', kubeletDirectory: '/env/k', reconcileInterval: 3, leftoverAge: 4 };
+    const paths = {
+      stateDirectory: '/env/s',
+      kubeletDirectory: '/env/k',
+      reconcileInterval: 3,
+      leftoverAge: 4,
+      fencing: 'never',
+      nodeLostAfter: 5,
+    };
     const all = { endpoint: 'unix:///env', clusters: '/env/c', nodeId: 'env', ...paths };
     expect(parse([], env)).toMatchObject({ ...all, services: ['identity', 'controller'] });
     expect(parse(['--node-id', 'arg', '--services', 'node'], env)).toMatchObject({

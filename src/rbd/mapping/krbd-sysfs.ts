@@ -14,6 +14,8 @@ export interface KrbdDevice {
   readonly readOnly: boolean;
   /** Our client instance at the cluster, as `rbd status` shows it for a watcher. */
   readonly clientAddress: string;
+  /** Its number at the cluster, `client.4123`; undefined where the kernel does not tell. */
+  readonly client: string | undefined;
 }
 
 /** Images, not snapshots. */
@@ -64,5 +66,7 @@ async function readDevice(sysRoot: string, id: string): Promise<KrbdDevice | und
   if (fsid === undefined || pool === undefined || image === undefined || snapshot === undefined) return undefined;
   if (major === undefined || minor === undefined || clientAddress === undefined) return undefined;
   const readOnly = (await readAttribute(`${sysRoot}/class/block/rbd${id}/ro`)) === '1';
-  return { id, location: { fsid, pool, namespace, image }, snapshot, major, minor, readOnly, clientAddress };
+  const number = /\d+/.exec((await readAttribute(path.join(directory, 'client_id'))) ?? '')?.[0];
+  const client = number === undefined ? undefined : `client.${number}`;
+  return { id, location: { fsid, pool, namespace, image }, snapshot, major, minor, readOnly, clientAddress, client };
 }

@@ -16,8 +16,8 @@ import { refreshKrbd } from './krbd-refresh.js';
 import { isImage, krbdLimit, readKrbdDevices, type KrbdDevice } from './krbd-sysfs.js';
 import { unmapKrbd } from './krbd-unmap.js';
 import { locationName, locationOf, sameLocation } from './location-name.js';
-import type { ImageLocation, Mapper, MapRequest, Mapping } from './mapper.js';
-import { explainRbd, saysEvicted } from './rbd-messages.js';
+import type { ImageLocation, MappedBy, Mapper, MapRequest, Mapping } from './mapper.js';
+import { explainRbd, lastWords, saysEvicted } from './rbd-messages.js';
 import { KERNEL_ROOTS, type KernelRoots } from './roots.js';
 import { Turns } from './turns.js';
 
@@ -98,6 +98,24 @@ export class KrbdMapper implements Mapper {
     await this.#turns.take(locationName(mapping.location), deadline, () =>
       unmapKrbd(this.#exec, this.#roots, mapping, deadline),
     );
+  }
+
+  async clientOf(mapping: Mapping): Promise<MappedBy | undefined> {
+    const device = await this.#device(mapping.location);
+    if (device === undefined || `/dev/rbd${device.id}` !== mapping.device) return undefined;
+    return { address: bareAddress(device.clientAddress), client: device.client ?? '' };
+  }
+
+  /** The kernel fails all its I/O and takes it away although it is open: mounts on it answer EIO until they are unmounted. */
+  async cutOff(mapping: Mapping, deadline: Deadline): Promise<void> {
+    const { device, location } = mapping;
+    await this.#turns.take(locationName(location), deadline, async () => {
+      if ((await this.find(location))?.device !== device) return;
+      const args = ['unmap', '--options', 'noudev,force', device];
+      const result = await runToAnswer(this.#exec, 'rbd', args, { deadline, env: cephTimeouts(deadline) });
+      if (result.exitCode === 0 || (await this.find(location)) === undefined) return;
+      throw fail('UNMAP_FAILED', { device, image: imageSpec(location), why: lastWords(result) });
+    });
   }
 
   async resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void> {
@@ -193,6 +211,9 @@ export class KrbdMapper implements Mapper {
     return fail('MAP_FAILED', { image: imageSpec(location), mapper: this.name, why }, cause);
   }
 }
+
+/** Kernels show the address as the cluster does, some with its messenger in front. */
+const bareAddress = (address: string): string => address.replace(/^v\d:/, '');
 
 const mappingOf = (device: KrbdDevice): Mapping => ({
   mapper: 'krbd',

@@ -102,6 +102,21 @@ export class LoopMapper implements Mapper {
     await this.#turns.take(TURN, deadline, () => this.#unmap(mapping, deadline));
   }
 
+  /** Without its export the loop device has a file whose every access fails. */
+  async cutOff({ device, location }: Mapping, deadline: Deadline): Promise<void> {
+    await this.#turns.take(TURN, deadline, async () => {
+      const session = await this.#daemon.connect(deadline);
+      try {
+        if (session !== undefined) await dropExport(session, location, deadline);
+      } catch (error) {
+        if (!(error instanceof QmpError)) throw error;
+        throw fail('UNMAP_FAILED', { device, image: imageSpec(location), why: error.message }, error);
+      } finally {
+        session?.close();
+      }
+    });
+  }
+
   async tidy(deadline: Deadline): Promise<void> {
     await this.#turns.take(TURN, deadline, async () => {
       const running = await this.#daemon.connect(deadline);

@@ -22,6 +22,14 @@ export interface Mapping {
   readonly readOnly: boolean;
 }
 
+/** One client of the cluster. */
+export interface MappedBy {
+  /** `addr:port/nonce` */
+  readonly address: string;
+  /** `client.4123` */
+  readonly client: string;
+}
+
 export interface MapRequest {
   readonly image: ImageRef;
   readonly fsid: string;
@@ -60,6 +68,13 @@ export interface Mapper {
   tidy?(deadline: Deadline): Promise<void>;
   /** The process that serves the device from user space and has it open for that; not there where there is none. */
   serverOf?(mapping: Mapping): Promise<number | undefined>;
+  /** The client instance by which the device uses the cluster, where this machine's kernel tells it; undefined for a mapping that is gone. */
+  clientOf?(mapping: Mapping): Promise<MappedBy | undefined>;
+  /**
+   * Make the device answer every access with an error at once, also to those who have it open: nothing reaches the image through it any
+   * more. A mapping that is gone is a success. UNMAP_FAILED, DEADLINE.
+   */
+  cutOff(mapping: Mapping, deadline: Deadline): Promise<void>;
   /** Make the device show the image's new size (bytes); returns when `/sys/class/block` does. */
   resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void>;
 }

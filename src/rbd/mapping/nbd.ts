@@ -119,6 +119,17 @@ export class NbdMapper implements Mapper {
     });
   }
 
+  /** rbd-nbd disconnects a device that is open, too: what its users had not written fails. */
+  async cutOff(mapping: Mapping, deadline: Deadline): Promise<void> {
+    const { device, location } = mapping;
+    await this.#turns.take(locationName(location), deadline, async () => {
+      if ((await this.find(location, deadline))?.device !== device) return;
+      const refusal = await this.#disconnect(device, await this.#device(mapping), deadline);
+      if (refusal === undefined || !(await isNbdInUse(this.#roots.sys, path.basename(device)))) return;
+      throw fail('UNMAP_FAILED', { device, image: imageSpec(location), why: lastWords(refusal) });
+    });
+  }
+
   async whyUnserved(mapping: Mapping): Promise<string | undefined> {
     const device = await this.#device(mapping);
     return device !== undefined && device.server === undefined ? 'its rbd-nbd has died' : undefined;

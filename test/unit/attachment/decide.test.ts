@@ -33,7 +33,12 @@ const same = (a: Way, b: Way): boolean => a.mode === b.mode && a.access === b.ac
 
 describe('an attach', () => {
   it.each(ways)('of a volume that nobody holds is granted: $mode, $access, readOnly $readOnly', (way) => {
-    const next = { version: 1, image: 'p/i', ...way, holders: [{ node: 'a', since: NOW, by: 'controller' }] };
+    const next = {
+      version: 1,
+      image: 'p/i',
+      ...way,
+      holders: [{ node: 'a', since: NOW, by: 'controller', state: 'granted' }],
+    };
     expect(decideAttach(undefined, ask(way, 'a'), NOW)).toEqual({ kind: 'write', next });
   });
 
@@ -53,7 +58,7 @@ describe('an attach', () => {
         const record = recordOf(had, 'a');
         const decision = decideAttach(record, ask(way, 'b'), NOW);
         if (SHARED.includes(way.mode) && same(had, way)) {
-          const holders = [holder('a'), { node: 'b', since: NOW, by: 'controller' }];
+          const holders = [holder('a'), { node: 'b', since: NOW, by: 'controller', state: 'granted' }];
           expect(decision).toEqual({ kind: 'write', next: { ...record, holders } });
         } else {
           expect(decision).toMatchObject({ kind: 'refused', error: { code: 'VOLUME_HELD' } });

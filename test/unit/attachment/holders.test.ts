@@ -31,6 +31,13 @@ beforeEach(async () => {
   holders = new Holders(rbd, () => new Date('2026-01-01T00:00:00Z'));
 });
 
+const BOOT = 'boot-1';
+const hold = (seen: ImageHead, request: AttachRequest, bootId = BOOT): Promise<ImageHead> =>
+  holders.hold(at, seen, { ...request, bootId }, deadline);
+const CLIENT = { address: '10.0.0.1:0/42', client: 'client.42' };
+const staged = (seen: ImageHead, node: string, bootId = BOOT, clients = [CLIENT]): Promise<ImageHead> =>
+  holders.staged(at, seen, { volume: 'v', node, bootId, clients }, deadline);
+const TIME = '2026-01-01T00:00:00.000Z';
 const head = async (): Promise<ImageHead> => (await rbd.head(at, deadline))!;
 const record = (): HolderRecord | undefined => parseHolderRecord(image.metadata.get(HOLDER_KEY), 'v');
 const nodes = (): readonly string[] => record()?.holders.map((one) => one.node) ?? [];
@@ -43,7 +50,7 @@ describe('attach', () => {
     expect(rbd.calls.map((one) => one.operation)).toEqual(['compareAndSet']);
     expect(record()).toEqual({
       ...{ version: 1, image: 'p/i', mode: 'SINGLE_NODE_WRITER', access: 'mount', readOnly: false },
-      holders: [{ node: 'a', since: '2026-01-01T00:00:00.000Z', by: 'controller' }],
+      holders: [{ node: 'a', since: TIME, by: 'controller', state: 'granted' }],
     });
   });
 
@@ -105,7 +112,7 @@ describe('attach', () => {
       const seen = await head();
       await expect(holders.attach(at, seen, ask('a'), deadline)).rejects.toMatchObject({ code: 'RECORD_UNREADABLE' });
       await expect(holders.detach(at, seen, 'v', '', deadline)).rejects.toMatchObject({ code: 'RECORD_UNREADABLE' });
-      await expect(holders.hold(at, seen, ask('a'), deadline)).rejects.toMatchObject({ code: 'RECORD_UNREADABLE' });
+      await expect(hold(seen, ask('a'))).rejects.toMatchObject({ code: 'RECORD_UNREADABLE' });
       expect(image.metadata.get(HOLDER_KEY)).toBe(text);
     },
   );
@@ -161,10 +168,52 @@ describe('detach', () => {
 });
 
 describe('hold, by a node that stages', () => {
-  it('is content with what the attach granted, or with less, and has nothing to give back', async () => {
+  it('is content with what the attach granted, or with less, and says that it set out', async () => {
+    await holders.attach(at, await head(), ask('a', { uid: 'uid-a' }), deadline);
+    const begun = { node: 'a', since: TIME, by: 'controller', uid: 'uid-a', state: 'staging', at: TIME, bootId: BOOT };
+    await hold(await head(), ask('a', { by: 'node' }));
+    expect(record()?.holders).toEqual([begun]);
+    await hold(await head(), ask('a', { by: 'node', readOnly: true }));
+    expect(record()?.holders).toEqual([begun]);
+  });
+
+  it('answers the head as it is now, so that the next step reads nothing', async () => {
     await holders.attach(at, await head(), ask('a'), deadline);
-    expect(await holders.hold(at, await head(), ask('a', { by: 'node' }), deadline)).toBe(false);
-    expect(await holders.hold(at, await head(), ask('a', { by: 'node', readOnly: true }), deadline)).toBe(false);
+    const held = await hold(await head(), ask('a', { by: 'node' }));
+    rbd.calls.length = 0;
+    await staged(held, 'a');
+    expect(rbd.calls.map(({ operation }) => operation)).toEqual(['compareAndSet']);
+    expect(record()?.holders).toEqual([
+      { node: 'a', since: TIME, by: 'controller', state: 'staged', at: TIME, bootId: BOOT, clients: [CLIENT] },
+    ]);
+  });
+
+  it('keeps the clients of its own boot, whose mapping may be found again, and no others', async () => {
+    await holders.attach(at, await head(), ask('a'), deadline);
+    await staged(await hold(await head(), ask('a', { by: 'node' })), 'a');
+    await hold(await head(), ask('a', { by: 'node' }));
+    expect(record()?.holders[0]).toMatchObject({ state: 'staging', clients: [CLIENT] });
+    await hold(await head(), ask('a', { by: 'node' }), 'boot-2');
+    expect(record()?.holders[0].clients).toBeUndefined();
+  });
+
+  it('sees a detach that came before it', async () => {
+    await holders.attach(at, await head(), ask('a'), deadline);
+    const seen = await head();
+    await holders.detach(at, seen, 'v', 'a', deadline);
+    await holders.attach(at, await head(), ask('b'), deadline);
+    await expect(hold(seen, ask('a', { by: 'node' }))).rejects.toMatchObject({ code: 'VOLUME_HELD' });
+  });
+
+  it('that lost the record while it mapped is told so before it writes anything', async () => {
+    await holders.attach(at, await head(), ask('a'), deadline);
+    const held = await hold(await head(), ask('a', { by: 'node' }));
+    await holders.detach(at, await head(), 'v', 'a', deadline);
+    await expect(staged(held, 'a')).rejects.toMatchObject({ code: 'RECORD_LOST', status: 'ABORTED' });
+    await holders.attach(at, await head(), ask('a'), deadline);
+    await expect(staged(held, 'a')).rejects.toMatchObject({ code: 'RECORD_LOST' });
+    await hold(await head(), ask('a', { by: 'node' }), 'boot-2');
+    await expect(staged(held, 'a')).rejects.toMatchObject({ code: 'RECORD_LOST' });
   });
 
   it.each<[string, Partial<AttachRequest>, Partial<AttachRequest>]>([
@@ -173,34 +222,32 @@ describe('hold, by a node that stages', () => {
     ['a block device after an attach for a filesystem', {}, { access: 'block' }],
   ])('is refused what goes beyond the attach: %s', async (_what, granted, asked) => {
     await holders.attach(at, await head(), ask('a', granted), deadline);
-    const stage = holders.hold(at, await head(), ask('a', { ...asked, by: 'node' }), deadline);
+    const stage = hold(await head(), ask('a', { ...asked, by: 'node' }));
     await expect(stage).rejects.toMatchObject({ code: 'BEYOND_ATTACH', status: 'FAILED_PRECONDITION' });
   });
 
   it('takes what it took itself in another mode, as if it had given it back in between', async () => {
-    await holders.hold(at, await head(), ask('a', { by: 'node' }), deadline);
+    await hold(await head(), ask('a', { by: 'node' }));
     const other = ask('a', { by: 'node', access: 'block' });
-    expect(await holders.hold(at, await head(), other, deadline)).toBe(true);
+    await hold(await head(), other);
     expect(record()).toMatchObject({ access: 'block', holders: [{ node: 'a', by: 'node' }] });
   });
 
   it('takes the record where nobody attached, and knows it again when the stage is repeated', async () => {
-    const first = await holders.hold(at, await head(), ask('a', { by: 'node' }), deadline);
-    const again = await holders.hold(at, await head(), ask('a', { by: 'node' }), deadline);
-    expect([first, again]).toEqual([true, true]);
-    expect(record()?.holders).toMatchObject([{ node: 'a', by: 'node' }]);
+    for (const _ of ['first', 'again']) await hold(await head(), ask('a', { by: 'node' }));
+    expect(record()?.holders).toMatchObject([{ node: 'a', by: 'node', state: 'staging' }]);
   });
 
   it('is refused while another node holds the volume', async () => {
     await holders.attach(at, await head(), ask('a'), deadline);
-    const stage = holders.hold(at, await head(), ask('b', { by: 'node' }), deadline);
+    const stage = hold(await head(), ask('b', { by: 'node' }));
     await expect(stage).rejects.toMatchObject({ code: 'VOLUME_HELD' });
   });
 });
 
 describe('release', () => {
   it('gives back what the node took itself', async () => {
-    await holders.hold(at, await head(), ask('a', { by: 'node' }), deadline);
+    await hold(await head(), ask('a', { by: 'node' }));
     await holders.release(at, await head(), 'v', 'a', deadline);
     expect(record()).toBeUndefined();
   });
@@ -212,18 +259,48 @@ describe('release', () => {
   });
 
   it('leaves what an attach has adopted from the node', async () => {
-    await holders.hold(at, await head(), ask('a', { by: 'node' }), deadline);
+    await hold(await head(), ask('a', { by: 'node' }));
     await holders.attach(at, await head(), ask('a'), deadline);
     await holders.release(at, await head(), 'v', 'a', deadline);
-    expect(record()?.holders).toEqual([{ node: 'a', since: '2026-01-01T00:00:00.000Z', by: 'controller' }]);
+    expect(record()?.holders).toEqual([{ node: 'a', since: TIME, by: 'controller', state: 'released', at: TIME }]);
   });
 
   it('leaves what an attach grants the node at the same moment', async () => {
-    await holders.hold(at, await head(), ask('a', { by: 'node' }), deadline);
+    await hold(await head(), ask('a', { by: 'node' }));
     const seen = await head();
     await holders.detach(at, await head(), 'v', 'a', deadline);
     await holders.attach(at, await head(), ask('a'), deadline);
     await holders.release(at, seen, 'v', 'a', deadline);
     expect(nodes()).toEqual(['a']);
+  });
+});
+
+describe('detach as seen', () => {
+  const seenHolders = async () => parseHolderRecord((await head()).metadata.get(HOLDER_KEY), 'v')!.holders;
+
+  it('takes away exactly the holders that were decided on, and leaves the others', async () => {
+    for (const node of ['a', 'b', 'c'])
+      await holders.attach(at, await head(), ask(node, { mode: 'MULTI_NODE_READER_ONLY' }), deadline);
+    const gone = (await seenHolders()).filter(({ node }) => node !== 'b');
+    expect(await holders.detachAsSeen(at, await head(), 'v', gone, deadline)).toBe(true);
+    expect(nodes()).toEqual(['b']);
+    expect(await holders.detachAsSeen(at, await head(), 'v', await seenHolders(), deadline)).toBe(true);
+    expect(record()).toBeUndefined();
+  });
+
+  it('leaves a holder that went on meanwhile, and says so: it has to be decided anew', async () => {
+    await holders.attach(at, await head(), ask('a'), deadline);
+    const old = await head();
+    const gone = await seenHolders();
+    await hold(await head(), ask('a', { by: 'node' }));
+    expect(await holders.detachAsSeen(at, old, 'v', gone, deadline)).toBe(false);
+    expect(nodes()).toEqual(['a']);
+  });
+
+  it('of a holder that is gone already is done', async () => {
+    await holders.attach(at, await head(), ask('a'), deadline);
+    const gone = await seenHolders();
+    await holders.detach(at, await head(), 'v', 'a', deadline);
+    expect(await holders.detachAsSeen(at, await head(), 'v', gone, deadline)).toBe(true);
   });
 });

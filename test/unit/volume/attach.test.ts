@@ -2,8 +2,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HOLDER_KEY, parseHolderRecord } from '../../../src/attachment/record.js';
 import type { Capability } from '../../../src/model/capability.js';
-import { attachVolume, detachVolume } from '../../../src/volume/attach.js';
+import { attachVolume } from '../../../src/volume/attach.js';
 import { createVolume } from '../../../src/volume/create.js';
+import { detachVolume } from '../../../src/volume/detach.js';
 import { controllerRoom, creation, mounted, noSecrets, place, raw, soon } from './controller-room.js';
 
 const room = controllerRoom();
@@ -99,7 +100,7 @@ describe('detaching', () => {
     for (const node of ['a', '']) {
       await expect(detach(node)).rejects.toMatchObject({ code: 'DETACH_UNPROVEN', status: 'ABORTED' });
       await expect(detach(node)).rejects.toThrow(
-        /stays attached to node a: its image is still open at 10\.0\.0\.1:0\/5/,
+        /stays attached to node a: the image is open at client\.5 at 10\.0\.0\.1:0\/5/,
       );
     }
     await expect(attach('b')).rejects.toMatchObject({ code: 'VOLUME_HELD' });
@@ -115,23 +116,35 @@ describe('detaching', () => {
     expect(holders()).toEqual(['a']);
   });
 
-  it('of one of several holders leaves the others, and of all leaves none', async () => {
+  /** Node b has it open; node a was only granted it. */
+  const stagedAtB = async (): Promise<void> => {
     await attach('a', shared);
     await attach('b', shared);
     open();
+    const at = room.at('berth-v');
+    const asked = { volume, node: 'b', mode: shared.mode, access: 'mount', readOnly: true, by: 'node' } as const;
+    const head = (await room.rbd.head(at, soon()))!;
+    const held = await room.holders.hold(at, head, { ...asked, bootId: 'b' }, soon());
+    const clients = [{ address: '10.0.0.1:0/5', client: 'client.5' }];
+    await room.holders.staged(at, held, { volume, node: 'b', bootId: 'b', clients }, soon());
+  };
+
+  it('of one of several holders leaves the others, and of all leaves none', async () => {
+    await stagedAtB();
     await detach('a');
     expect(holders()).toEqual(['b']);
     await attach('a', shared);
     await expect(detach('')).rejects.toMatchObject({ code: 'DETACH_UNPROVEN' });
+    expect(holders()).toEqual(['b']);
     room.image('berth-v')!.watchers.length = 0;
+    const at = room.at('berth-v');
+    await room.holders.release(at, (await room.rbd.head(at, soon()))!, volume, 'b', soon());
     await detach('');
     expect(holders()).toEqual([]);
   });
 
   it('of the last of several holders waits until the image is closed', async () => {
-    await attach('a', shared);
-    await attach('b', shared);
-    open();
+    await stagedAtB();
     await detach('a');
     await expect(detach('b')).rejects.toMatchObject({ code: 'DETACH_UNPROVEN' });
     expect(holders()).toEqual(['b']);

@@ -25,27 +25,42 @@ describe('the clusters', () => {
 });
 
 /** As much of a node's room as these checks use; the controller's user stands in for the node's. */
-function nodeRoom(mappers: readonly Pick<Mapper, 'name' | 'whyNot'>[]): NodeRoom {
+function nodeRoom(mappers: readonly Pick<Mapper, 'name' | 'whyNot' | 'list'>[]): NodeRoom {
   const clusters = {
     all: () => room.clusters.all(),
     registry: (cluster: string) => room.clusters.registry(cluster, 'controller'),
   };
   const mapperFor = (): Promise<never> => Promise.reject(fail('MAPPER_UNAVAILABLE', { mapper: 'auto', why: 'none' }));
-  return { node: 'n1', clusters, rbd: room.rbd, mappers, now: room.now, mapperFor } as unknown as NodeRoom;
+  return {
+    node: 'n1',
+    bootId: 'boot-1',
+    clusters,
+    rbd: room.rbd,
+    mappers,
+    now: room.now,
+    mapperFor,
+  } as unknown as NodeRoom;
 }
 
 describe('the node', () => {
   it('registers with the mappers that work, once and not on every probe', async () => {
     const mappers = [
-      { name: 'krbd', whyNot: () => Promise.resolve('no module') },
-      { name: 'loop', whyNot: () => Promise.resolve(undefined) },
+      { name: 'krbd', whyNot: () => Promise.resolve('no module'), list: () => Promise.resolve([]) },
+      { name: 'loop', whyNot: () => Promise.resolve(undefined), list: () => Promise.resolve([]) },
     ] as const;
     const check = nodeIsRegistered(nodeRoom(mappers), room.nodes, '0.1.0');
     expect(await check(soon())).toBeUndefined();
     expect(await check(soon())).toBeUndefined();
     expect(room.rbd.calls.filter((one) => one.operation === 'setRecords')).toHaveLength(1);
     const [line] = (await room.rbd.getRecords(place(), 'berth.nodes', ['n1'], soon())).values();
-    expect(JSON.parse(line!)).toMatchObject({ version: 1, node: 'n1', driver: '0.1.0', mappers: ['loop'] });
+    expect(JSON.parse(line!)).toMatchObject({
+      version: 1,
+      node: 'n1',
+      driver: '0.1.0',
+      bootId: 'boot-1',
+      mappers: ['loop'],
+      clients: [],
+    });
   });
 
   it('that could not register is not ready, and tries again', async () => {

@@ -3,15 +3,20 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
+import { FENCES_METRIC } from '../../../src/attachment/fence-keeper.js';
+import { Fences } from '../../../src/attachment/fences.js';
 import { Holders } from '../../../src/attachment/holders.js';
+import type { Announcement, NodeView } from '../../../src/attachment/node-state.js';
 import { Nodes } from '../../../src/attachment/nodes.js';
 import type { Capability } from '../../../src/model/capability.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { Secret } from '../../../src/model/secret.js';
+import { Counters } from '../../../src/observe/metrics.js';
 import { createLog } from '../../../src/observe/log.js';
 import { Clusters } from '../../../src/rbd/clusters.js';
 import type { ImageRef, PoolRef } from '../../../src/rbd/port.js';
 import type { CreateRequest } from '../../../src/volume/create.js';
+import type { FencingRoom } from '../../../src/volume/fencing-room.js';
 import { Operations } from '../../../src/volume/operations.js';
 import { PoolCapacity } from '../../../src/volume/pool-capacity.js';
 import type { ControllerRoom, Credentials } from '../../../src/volume/room.js';
@@ -40,6 +45,10 @@ export interface TestRoom extends ControllerRoom {
   /** An image behind everybody's back. */
   image(name: string, pool?: string, namespace?: string): MemoryImage | undefined;
   at(name: string, pool?: string, namespace?: string): ImageRef;
+  /** What the orchestrator says of nodes: unknown unless set here. */
+  readonly views: Map<string, NodeView>;
+  readonly announced: Announcement[];
+  fencing: FencingRoom;
   /** Another controller over the same Ceph: its own operations, nothing else shared. */
   other(): ControllerRoom;
 }
@@ -65,7 +74,17 @@ export function controllerRoom(): TestRoom {
 
 function over(rbd: MemoryRbd, clustersFile: string) {
   const now = (): Date => new Date(NOW);
+  const views = new Map<string, NodeView>();
+  const announced: Announcement[] = [];
+  const counters = new Counters();
+  counters.declare(FENCES_METRIC, 'fences');
+  const fencing: FencingRoom = {
+    ...{ policy: 'out-of-service', lostAfterMs: 300_000, fences: new Fences(rbd, now), counters },
+    nodeStates: { of: (node) => Promise.resolve(views.get(node) ?? 'unknown') },
+    announce: (what) => void announced.push(what),
+  };
   return {
+    ...{ fencing, views, announced },
     ...{ rbd, now, log: createLog('silent'), clusters: new Clusters(clustersFile), operations: new Operations() },
     ...{ holders: new Holders(rbd, now), nodes: new Nodes(rbd), capacity: new PoolCapacity(rbd) },
   };

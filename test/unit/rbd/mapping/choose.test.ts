@@ -12,6 +12,7 @@ const mapper = (name: MapperName, why?: string): Mapper => ({
   list: unused,
   map: unused,
   unmap: unused,
+  cutOff: unused,
   resized: unused,
 });
 

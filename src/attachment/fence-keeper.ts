@@ -1,0 +1,107 @@
+/** Keeps fences up while they are needed and lifts them when their nodes are back; every controller runs it, and two do no harm. */
+import { Deadline } from '../model/deadline.js';
+import type { Counters } from '../observe/metrics.js';
+import type { Logger } from '../observe/log.js';
+import type { Clusters } from '../rbd/clusters.js';
+import type { PoolRef } from '../rbd/port.js';
+import { RENEW_MS, whyLift, type Fence, type Fences } from './fences.js';
+import type { Announce } from './node-state.js';
+import type { Nodes } from './nodes.js';
+
+/** Between two rounds, ms: how long a node that is back waits to be let in again, at most. */
+const EVERY_MS = 60_000;
+/** What a round may take in one cluster, ms. */
+const CLUSTER_MS = 30_000;
+
+export const FENCES_METRIC = 'berth_fences_total';
+
+export interface FenceKeeperRoom {
+  readonly fences: Fences;
+  readonly nodes: Nodes;
+  readonly clusters: Clusters;
+  readonly log: Logger;
+  readonly counters: Counters;
+  readonly announce: Announce;
+  readonly now: () => Date;
+}
+
+export class FenceKeeper {
+  readonly #room: FenceKeeperRoom;
+  readonly #everyMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(room: FenceKeeperRoom, everyMs = EVERY_MS) {
+    this.#room = room;
+    this.#everyMs = everyMs;
+  }
+
+  start(): void {
+    this.#running = this.#next();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  /** Every cluster once; a cluster that does not answer costs a line in the log. */
+  async round(): Promise<void> {
+    const { clusters, log } = this.#room;
+    for (const { id } of await clusters.all()) {
+      if (this.#stopped) return;
+      try {
+        await this.#settle(await clusters.registry(id, 'controller'), Deadline.after(CLUSTER_MS));
+      } catch (error) {
+        log.warn({ cluster: id, err: error }, 'fences could not be looked after; it will be tried again');
+      }
+    }
+  }
+
+  async #settle(registry: PoolRef, deadline: Deadline): Promise<void> {
+    const { fences, nodes } = this.#room;
+    const all = await fences.all(registry, deadline);
+    if (all.length === 0) return;
+    const registrations = await nodes.read(registry, [...new Set(all.map(({ node }) => node))], deadline);
+    const blocked = await fences.blocked(registry, deadline);
+    for (const fence of all) {
+      const why = whyLift(fence, registrations.get(fence.node));
+      if (why !== undefined) await this.#lift(registry, fence, why, deadline);
+      else await this.#keep(registry, fence, blocked.get(fence.instance), deadline);
+    }
+  }
+
+  async #keep(registry: PoolRef, fence: Fence, until: number | undefined, deadline: Deadline): Promise<void> {
+    const { fences, log, counters, now } = this.#room;
+    if (until !== undefined && until - now().getTime() >= RENEW_MS) return;
+    await fences.renew(registry, fence, until, deadline);
+    counters.count(FENCES_METRIC, { what: 'renewed' });
+    log.info({ ...fence, until }, 'a fence was renewed');
+  }
+
+  async #lift(registry: PoolRef, fence: Fence, why: string, deadline: Deadline): Promise<void> {
+    const { fences, log, counters, announce } = this.#room;
+    await fences.lift(registry, fence, deadline);
+    counters.count(FENCES_METRIC, { what: 'lifted' });
+    log.info({ ...fence, why }, 'a fence was lifted');
+    const { node, instance, client } = fence;
+    const message = `${client} at ${instance} may use the cluster again: ${why}`;
+    announce({ kind: 'Normal', reason: 'NodeUnfenced', message, about: { node } });
+  }
+
+  async #next(): Promise<void> {
+    try {
+      await this.round();
+    } catch (error) {
+      this.#room.log.warn({ err: error }, 'fences could not be looked after; it will be tried again');
+    }
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => {
+      this.#running = this.#next();
+    }, this.#everyMs);
+    // The socket keeps the process alive, not this timer.
+    this.#timer.unref();
+  }
+}

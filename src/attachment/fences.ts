@@ -1,0 +1,141 @@
+/** Fences: client instances that the cluster is told not to serve, written down where every controller finds them again. */
+import type { Deadline } from '../model/deadline.js';
+import { fail } from '../model/errors.js';
+import type { Blocked, PoolRef, RbdPort } from '../rbd/port.js';
+import type { NodeRegistration } from './nodes.js';
+import type { ClientInstance, Holder } from './record.js';
+
+/** An omap beside `berth.nodes`: instance -> JSON. `rados listomapvals berth.fences` shows it. */
+export const FENCES_OBJECT = 'berth.fences';
+
+/**
+ * How long a fence lasts without anybody's care, s: a controller that is down for weeks must not let a frozen machine write, and a
+ * cluster whose Berth was removed must forget it some day.
+ */
+export const FENCE_S = 30 * 86_400;
+/** With less than this left it is renewed, ms. */
+export const RENEW_MS = 10 * 86_400_000;
+const PAGE = 256;
+
+export interface Fence {
+  readonly version: 1;
+  readonly instance: string;
+  readonly client: string;
+  readonly node: string;
+  readonly bootId?: string;
+  /** For which it was made last; one client may have had other images open, too. */
+  readonly volume: string;
+  /** ISO 8601, by the controller's clock. */
+  readonly since: string;
+  /** The node's last registration before, by its own clock; absent where there was none. */
+  readonly heard?: string;
+  readonly evidence: string;
+}
+
+export interface FenceRequest {
+  readonly volume: string;
+  readonly holder: Holder;
+  readonly clients: readonly ClientInstance[];
+  readonly evidence: string;
+  readonly heard: string | undefined;
+}
+
+export class Fences {
+  readonly #rbd: RbdPort;
+  readonly #now: () => Date;
+
+  constructor(rbd: RbdPort, now: () => Date = () => new Date()) {
+    this.#rbd = rbd;
+    this.#now = now;
+  }
+
+  /**
+   * Write it down, fence, and see that it is so. FENCE_FAILED where the cluster does not show it, CEPH_DENIED without the caps.
+   * Whatever of it is done when it fails is kept up or lifted by {@link settle}'s caller.
+   */
+  async fence(registry: PoolRef, request: FenceRequest, deadline: Deadline): Promise<void> {
+    const { access } = registry;
+    const { clients } = request;
+    const fences = clients.map((client) => [client.address, JSON.stringify(this.#fenceOf(request, client))] as const);
+    await this.#rbd.setRecords(registry, FENCES_OBJECT, new Map(fences), deadline);
+    const before = await this.blocked(registry, deadline);
+    for (const { address } of clients) await this.#list(registry, address, before.get(address), deadline);
+    const listed = new Set((await this.#rbd.blocklisted(access, deadline)).map(({ instance }) => instance));
+    const missing = clients.find(({ address }) => !listed.has(address));
+    if (missing !== undefined) throw fail('FENCE_FAILED', { instance: missing.address, cluster: access.cluster });
+  }
+
+  /** Instance -> until, ms. */
+  async blocked(registry: PoolRef, deadline: Deadline): Promise<ReadonlyMap<string, number>> {
+    const entries = await this.#rbd.blocklisted(registry.access, deadline);
+    return new Map(entries.map(({ instance, until }: Blocked) => [instance, until]));
+  }
+
+  /** All that are written down; one that a later Berth wrote, or that cannot be read, is left out and so left alone. */
+  async all(registry: PoolRef, deadline: Deadline): Promise<readonly Fence[]> {
+    const fences: Fence[] = [];
+    for (let after = ''; ; ) {
+      const page = await this.#rbd.listRecords(registry, FENCES_OBJECT, after, PAGE, deadline);
+      fences.push(...[...page].flatMap(([key, text]) => parseFence(key, text)));
+      const last = [...page.keys()].at(-1);
+      if (last === undefined || page.size < PAGE) return fences;
+      after = last;
+    }
+  }
+
+  /**
+   * Make it last longer. A cluster that lists an instance already does not change its time, so it is taken off and put on again: for
+   * the moment of one map of the cluster it is open, which is why a fence lasts so long.
+   */
+  async renew(registry: PoolRef, { instance }: Fence, until: number | undefined, deadline: Deadline): Promise<void> {
+    await this.#list(registry, instance, until, deadline);
+  }
+
+  /** Off the blocklist first: a fence that nobody knows of would stay until it ends by itself. */
+  async lift(registry: PoolRef, { instance }: Fence, deadline: Deadline): Promise<void> {
+    await this.#rbd.unblocklist(registry.access, instance, deadline);
+    await this.#rbd.removeRecords(registry, FENCES_OBJECT, [instance], deadline);
+  }
+
+  async #list(registry: PoolRef, instance: string, until: number | undefined, deadline: Deadline): Promise<void> {
+    const { access } = registry;
+    // Put there by somebody else, such as a client that broke its lock, for an hour.
+    if (until !== undefined && until - this.#now().getTime() >= RENEW_MS) return;
+    if (until !== undefined) await this.#rbd.unblocklist(access, instance, deadline);
+    await this.#rbd.blocklist(access, instance, FENCE_S, deadline);
+  }
+
+  #fenceOf({ volume, holder, evidence, heard }: FenceRequest, { address, client }: ClientInstance): Fence {
+    const { node, bootId } = holder;
+    const since = this.#now().toISOString();
+    const boot = bootId === undefined ? {} : { bootId };
+    const last = heard === undefined ? {} : { heard };
+    return { version: 1, instance: address, client, node, ...boot, volume, since, ...last, evidence };
+  }
+}
+
+/**
+ * Why a fence has done its work; undefined while it has not. The node must have spoken since: with another boot the fenced client has
+ * died with its kernel, and with a list of its clients that lacks it nothing is left that it could write from.
+ */
+export function whyLift(fence: Fence, registration: NodeRegistration | undefined): string | undefined {
+  // Two times of the node's own clock where there are two: it may be wrong, but not against itself.
+  if (registration === undefined || !(Date.parse(registration.seen) > Date.parse(fence.heard ?? fence.since)))
+    return undefined;
+  const { bootId, clients, seen } = registration;
+  if (fence.bootId !== undefined && bootId !== fence.bootId)
+    return `its node is back with boot ${bootId}, seen ${seen}`;
+  if (clients?.includes(fence.instance) === false) return `its node has let go of that client, seen ${seen}`;
+  return undefined;
+}
+
+function parseFence(key: string, text: string): Fence[] {
+  try {
+    const fence = JSON.parse(text) as Partial<Fence> | null;
+    const texts = [fence?.instance, fence?.node, fence?.volume, fence?.since];
+    const isOurs = fence?.version === 1 && texts.every((one) => typeof one === 'string') && fence.instance === key;
+    return isOurs ? [fence as Fence] : [];
+  } catch {
+    return [];
+  }
+}

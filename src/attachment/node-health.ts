@@ -1,0 +1,64 @@
+/** What is known of a holder's node, brought down to one word: from the orchestrator, from its own registration, and from its boot. */
+import type { NodeState, NodeView } from './node-state.js';
+import type { NodeRegistration } from './nodes.js';
+import type { Holder } from './record.js';
+
+export interface NodeFacts {
+  readonly view: NodeView;
+  /** Undefined where it has none in the cluster. */
+  readonly registration: NodeRegistration | undefined;
+  /** How long a node has to be silent before that means something, ms. */
+  readonly lostAfterMs: number;
+  /** Wall clock, ms. */
+  readonly now: number;
+}
+
+/**
+ * `alive`: somebody vouches for it. `rebooted`: it is in another boot than the holder's. `out-of-service`: a person said so, and it is
+ * not Ready. `lost`: not Ready and silent for long. `absent`: the orchestrator has no such node, or there is none and it is not
+ * registered, and it is silent. `unclear`: anything else.
+ */
+export type NodeHealth = 'alive' | 'rebooted' | 'out-of-service' | 'lost' | 'absent' | 'unclear';
+
+export function healthOf(holder: Holder, facts: NodeFacts): NodeHealth {
+  const { view, registration } = facts;
+  if (isRebooted(holder, facts)) return 'rebooted';
+  if (view === 'unknown') return registration === undefined ? 'absent' : isHeard(facts) ? 'alive' : 'unclear';
+  // Taken out of the orchestrator, and still at work: its kernel does not ask whether it has a Node object.
+  if (view === 'absent') return isHeard(facts) ? 'alive' : 'absent';
+  if (view.ready === 'true') return 'alive';
+  if (view.outOfService) return 'out-of-service';
+  return isLongNotReady(view, facts) && !isHeard(facts) ? 'lost' : 'unclear';
+}
+
+/** The registration is younger than `lostAfterMs`, or cannot be dated. */
+function isHeard({ registration, now, lostAfterMs }: NodeFacts): boolean {
+  return registration !== undefined && !(now - Date.parse(registration.seen) >= lostAfterMs);
+}
+
+const isLongNotReady = ({ notReadySince }: NodeState, { now, lostAfterMs }: NodeFacts): boolean =>
+  notReadySince !== undefined && now - Date.parse(notReadySince) >= lostAfterMs;
+
+/**
+ * A registration says more than the record only where the node wrote it later. The orchestrator may still show the boot before the one
+ * in which the volume was staged: the node's own word, while it is fresh, goes before it.
+ */
+function isRebooted({ bootId, at }: Holder, facts: NodeFacts): boolean {
+  const { view, registration } = facts;
+  if (bootId === undefined) return false;
+  if (registration !== undefined) {
+    if (registration.bootId === bootId && isHeard(facts)) return false;
+    const isLater = at !== undefined && Date.parse(registration.seen) > Date.parse(at);
+    if (registration.bootId !== bootId && isLater) return true;
+  }
+  return typeof view === 'object' && view.bootId !== undefined && view.bootId !== bootId;
+}
+
+/** For a person: `Ready`, `NotReady since …, out-of-service taint`, with what the node itself last said. */
+export function describeNode({ view, registration }: NodeFacts): string {
+  const own = registration === undefined ? 'not registered' : `last heard of ${registration.seen}`;
+  if (view === 'unknown') return `its state is not known, ${own}`;
+  if (view === 'absent') return `there is no such Node object, ${own}`;
+  const ready = view.ready === 'true' ? 'Ready' : `not Ready since ${view.notReadySince ?? 'an unknown time'}`;
+  return `${ready}${view.outOfService ? ', tainted out-of-service' : ''}, ${own}`;
+}
