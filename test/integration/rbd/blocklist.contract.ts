@@ -68,7 +68,8 @@ export function describeBlocklist(name: string, prepare: () => Promise<Ground>):
         ['c', 'of c'],
       ]);
       expect([...(await port.listRecords(ground.at, 'fences', 'c', 3, soon())).keys()]).toEqual(['d']);
-      for (const _ of [1, 2]) await port.removeRecords(ground.at, 'fences', ['b', 'c'], soon());
+      await port.removeRecords(ground.at, 'fences', ['b', 'c'], soon());
+      await port.removeRecords(ground.at, 'fences', ['b', 'c'], soon());
       expect([...(await port.listRecords(ground.at, 'fences', '', 9, soon())).keys()]).toEqual(['a', 'd']);
       expect(await port.listRecords(ground.at, 'not-there', '', 9, soon())).toEqual(new Map());
       await port.removeRecords(ground.at, 'not-there', ['a'], soon());

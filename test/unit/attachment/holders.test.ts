@@ -234,7 +234,8 @@ describe('hold, by a node that stages', () => {
   });
 
   it('takes the record where nobody attached, and knows it again when the stage is repeated', async () => {
-    for (const _ of ['first', 'again']) await hold(await head(), ask('a', { by: 'node' }));
+    await hold(await head(), ask('a', { by: 'node' }));
+    await hold(await head(), ask('a', { by: 'node' }));
     expect(record()?.holders).toMatchObject([{ node: 'a', by: 'node', state: 'staging' }]);
   });
 

@@ -1,0 +1,249 @@
+/** Fences on a real cluster: exactly the recorded client stops writing, its neighbours on the same address do not, and it is let in again by itself. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { FENCES_METRIC } from '../../../src/attachment/fence-keeper.js';
+import { FENCE_S } from '../../../src/attachment/fences.js';
+import { block, RWX, SMALL_BYTES } from '../csi/capabilities.js';
+import type { Driver } from '../csi/driver.js';
+import { hasSector, putSector } from '../csi/files.js';
+import { Site } from '../csi/site.js';
+import { bootId, FencingController, outOfService, soon, view } from './ground.js';
+
+const DAY_MS = 86_400_000;
+const small = { sizeBytes: SMALL_BYTES };
+let site: Site;
+let one: Driver;
+let two: Driver;
+let controller: FencingController;
+
+beforeAll(async () => {
+  site = await Site.open('fence');
+  [one, two] = await Promise.all([site.driver('node-one').start(), site.driver('node-two').start()]);
+  controller = new FencingController(site);
+});
+beforeEach(() => {
+  controller.views.clear();
+  controller.announced.length = 0;
+});
+afterEach(async () => {
+  // What is fenced cannot be unstaged by its own means before it is let in again.
+  await controller.liftAll();
+  await site.endVolumes();
+});
+afterAll(async () => {
+  await controller.close();
+  await site.close();
+});
+
+const waits = (reason: RegExp) => ({
+  code: 'DETACH_UNPROVEN',
+  status: 'ABORTED',
+  message: expect.stringMatching(reason) as string,
+});
+
+describe('the record of a staged volume', () => {
+  it('names the client that the cluster sees, this boot, and says so when it was let go', async () => {
+    const volume = await site.create(one, block(), small);
+    await volume.attach(one);
+    expect((await controller.record(volume))!.holders).toMatchObject([{ node: one.nodeId, state: 'granted' }]);
+    await volume.stage(one);
+    const { watchers } = JSON.parse(await site.rbd('status', volume.image, '--format', 'json')) as {
+      watchers: { address: string; client: number }[];
+    };
+    const clients = watchers.map(({ address, client }) => ({ address, client: `client.${client}` }));
+    expect(clients).toHaveLength(1);
+    expect((await controller.record(volume))!.holders).toMatchObject([
+      { node: one.nodeId, by: 'controller', state: 'staged', bootId: await bootId(), clients },
+    ]);
+    await volume.unstage(one);
+    const [released] = (await controller.record(volume))!.holders;
+    expect(released).toMatchObject({ state: 'released' });
+    expect(released.clients).toBeUndefined();
+  });
+});
+
+describe('a node that is out of service', () => {
+  it('is fenced by its client alone: its writes fail, another client of its address goes on, and the next node writes', async () => {
+    const volume = await site.create(one, block(), small);
+    const neighbour = await site.create(one, block(), small);
+    const [device, other] = [await volume.bring(one), await neighbour.bring(one)];
+    await putSector(device, 0, 'before');
+    const [instance, beside] = [
+      await controller.clientOf(volume, one.nodeId),
+      await controller.clientOf(neighbour, one.nodeId),
+    ];
+    expect(beside.split(':')[0], 'both behind one address').toBe(instance.split(':')[0]);
+    controller.views.set(one.nodeId, await outOfService());
+    await controller.detach(volume, one.nodeId);
+    expect(await controller.record(volume)).toBeUndefined();
+    expect(await controller.until(instance)).toBeGreaterThan(Date.now() + (FENCE_S - 3600) * 1000);
+    expect(await controller.until(beside)).toBeUndefined();
+
+    await expect(putSector(device, 0, 'after')).rejects.toThrow(/EIO|EPERM|ENOSPC/);
+    await putSector(other, 0, 'still here');
+    const there = await volume.bring(two);
+    await putSector(there, 4096, 'from two');
+    await expect(putSector(device, 4096, 'late')).rejects.toThrow();
+    expect(await hasSector(there, 0, 'before')).toBe(true);
+    expect(await hasSector(there, 4096, 'from two')).toBe(true);
+
+    const [fence] = await controller.fences();
+    expect(fence).toMatchObject({ instance, node: one.nodeId, bootId: await bootId(), volume: volume.id });
+    expect(fence!.evidence).toMatch(/tainted/);
+    expect(controller.announced).toMatchObject([
+      { kind: 'Warning', reason: 'NodeFenced', about: { node: one.nodeId } },
+    ]);
+    expect(controller.counters.value(FENCES_METRIC, { what: 'fenced' })).toBe(1);
+    await volume.leave(two);
+  });
+
+  it('is fenced although its client is not seen any more: a frozen one may thaw', async () => {
+    const volume = await site.create(one, block(), small);
+    await volume.bring(one);
+    const instance = await controller.clientOf(volume, one.nodeId);
+    controller.views.set(one.nodeId, await outOfService());
+    await controller.detach(
+      volume,
+      one.nodeId,
+      controller.seeing({ watchers: () => Promise.resolve({ watchers: [], settled: true }) }),
+    );
+    expect(await controller.until(instance)).toBeDefined();
+  });
+
+  it('keeps its volume where the policy forbids to fence, or where it is Ready in spite of the taint', async () => {
+    const volume = await site.create(one, block(), small);
+    await volume.bring(one);
+    const instance = await controller.clientOf(volume, one.nodeId);
+    controller.views.set(one.nodeId, await outOfService());
+    const never = controller.seeing({}, 'never');
+    await expect(controller.detach(volume, one.nodeId, never)).rejects.toMatchObject(waits(/fencing is off/));
+    controller.views.set(one.nodeId, { ...(await outOfService()), ready: 'true' });
+    await expect(controller.detach(volume, one.nodeId)).rejects.toMatchObject(waits(/the node is alive .*tainted/));
+    expect(await controller.until(instance)).toBeUndefined();
+    expect(controller.announced.map(({ reason }) => reason)).toEqual(['DetachWaits', 'DetachWaits']);
+  });
+
+  it('loses a shared volume alone: the other writer of it goes on', async () => {
+    const volume = await site.create(one, block(RWX), small);
+    const [here, there] = [await volume.bring(one), await volume.bring(two)];
+    controller.views.set(one.nodeId, await outOfService());
+    await controller.detach(volume, one.nodeId);
+    await expect(putSector(here, 0, 'from one')).rejects.toThrow();
+    await putSector(there, 0, 'from two');
+    expect((await controller.record(volume))!.holders.map(({ node }) => node)).toEqual([two.nodeId]);
+  });
+});
+
+describe('a detach that proves nothing', () => {
+  it('waits while the node is healthy, naming it and its client, and is done after the unstage without a look around', async () => {
+    const volume = await site.create(one, block(), small);
+    await volume.bring(one);
+    const instance = await controller.clientOf(volume, one.nodeId);
+    controller.views.set(one.nodeId, await view());
+    const told = new RegExp(`stays attached to node ${one.nodeId}: it is staged there.*Ready.*${instance}`);
+    await expect(controller.detach(volume, one.nodeId)).rejects.toMatchObject(waits(told));
+    await volume.unpublish(one);
+    await volume.unstage(one);
+    const blind = controller.seeing({ watchers: () => Promise.reject(new Error('nobody asks')) });
+    await controller.detach(volume, one.nodeId, blind);
+    expect(await controller.record(volume)).toBeUndefined();
+  });
+
+  it('waits while who watches cannot be told, also where the node is out of service: never "gone"', async () => {
+    const volume = await site.create(one, block(), small);
+    await volume.bring(one);
+    const instance = await controller.clientOf(volume, one.nodeId);
+    controller.views.set(one.nodeId, await outOfService());
+    const electing = controller.seeing({ watchers: () => Promise.resolve({ watchers: [], settled: false }) });
+    await expect(controller.detach(volume, one.nodeId, electing)).rejects.toMatchObject(waits(/monitors elected/));
+    const failing = controller.seeing({ watchers: () => Promise.reject(new Error('no OSD')) });
+    await expect(controller.detach(volume, one.nodeId, failing)).rejects.toMatchObject(waits(/could not be listed/));
+    expect(await controller.until(instance)).toBeUndefined();
+  });
+});
+
+describe('unpublish', () => {
+  it('of a node that is nowhere any more is proved by a fence, and of one that never was is a success', async () => {
+    const volume = await site.create(one, block(), small);
+    await volume.bring(one);
+    const instance = await controller.clientOf(volume, one.nodeId);
+    await controller.detach(volume, 'never-was');
+    controller.views.set(one.nodeId, 'absent');
+    await expect(controller.detach(volume, one.nodeId)).rejects.toMatchObject(waits(/alive .*no such Node object/));
+    const registry = await controller.registry();
+    await controller.rbd.removeRecords(registry, 'berth.nodes', [one.nodeId], soon());
+    await expect(controller.detach(volume, one.nodeId)).rejects.toMatchObject(waits(/its node has gone.*watches it/));
+    await one.stop('SIGKILL');
+    const gone = controller.seeing({ watchers: () => Promise.resolve({ watchers: [], settled: true }) });
+    await controller.detach(volume, one.nodeId, gone);
+    expect(await controller.until(instance)).toBeDefined();
+    await one.start();
+  });
+
+  it('of a deleted volume is a success, and an empty node id means every node', async () => {
+    const volume = await site.create(one, block(RWX), small);
+    for (const node of [one, two]) await volume.attach(node);
+    await controller.detach(volume, '');
+    expect(await controller.record(volume)).toBeUndefined();
+    await volume.delete();
+    await controller.detach(volume, one.nodeId);
+    await controller.detach(volume, '');
+  });
+});
+
+describe('a fence', () => {
+  const fenced = async () => {
+    const volume = await site.create(one, block(), small);
+    await volume.bring(one);
+    const instance = await controller.clientOf(volume, one.nodeId);
+    controller.views.set(one.nodeId, await outOfService());
+    await controller.detach(volume, one.nodeId);
+    return { volume, instance };
+  };
+
+  it('stays while the node only comes back, and is lifted by itself when the node has let go of that client', async () => {
+    const { volume, instance } = await fenced();
+    await one.stop();
+    await one.start();
+    await controller.keeper.round();
+    expect(await controller.until(instance), 'still mapped').toBeDefined();
+    await volume.unpublish(one);
+    await volume.unstage(one);
+    await one.stop();
+    await one.start();
+    await controller.keeper.round();
+    expect(await controller.until(instance)).toBeUndefined();
+    expect(await controller.fences()).toEqual([]);
+    expect(controller.announced.at(-1)).toMatchObject({
+      kind: 'Normal',
+      reason: 'NodeUnfenced',
+      about: { node: one.nodeId },
+    });
+    const device = await volume.bring(one);
+    await putSector(device, 0, 'used again');
+  });
+
+  it('is lifted when the node is back with another boot', async () => {
+    const { volume, instance } = await fenced();
+    const registration = { version: 1, node: one.nodeId, driver: '0', mappers: [], bootId: 'another' } as const;
+    const later = new Date(Date.now() + 60_000).toISOString();
+    await controller.room.nodes.register(await controller.registry(), { ...registration, seen: later }, soon());
+    await controller.keeper.round();
+    expect(await controller.until(instance)).toBeUndefined();
+    await volume.unpublish(one);
+    // It registers with the boot that it is in.
+    await one.stop();
+    await one.start();
+  });
+
+  it('is renewed before it lapses, and one of an hour by somebody else is made to last', async () => {
+    const { instance } = await fenced();
+    const { access } = await controller.registry();
+    await controller.rbd.unblocklist(access, instance, soon());
+    await controller.rbd.blocklist(access, instance, 3600, soon());
+    await controller.keeper.round();
+    expect(await controller.until(instance)).toBeGreaterThan(Date.now() + 29 * DAY_MS);
+    await controller.rbd.unblocklist(access, instance, soon());
+    await controller.keeper.round();
+    expect(await controller.until(instance)).toBeGreaterThan(Date.now() + 29 * DAY_MS);
+  });
+});

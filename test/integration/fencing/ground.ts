@@ -1,0 +1,106 @@
+/** A controller in this process, over the real cluster, whose orchestrator is the test: what it says of nodes, and what it hears. */
+import { readFile } from 'node:fs/promises';
+import { FENCES_METRIC, FenceKeeper } from '../../../src/attachment/fence-keeper.js';
+import type { FencingPolicy } from '../../../src/attachment/fence-decision.js';
+import { Fences } from '../../../src/attachment/fences.js';
+import { Holders } from '../../../src/attachment/holders.js';
+import type { Announcement, NodeState, NodeView } from '../../../src/attachment/node-state.js';
+import { Nodes } from '../../../src/attachment/nodes.js';
+import { HOLDER_KEY, parseHolderRecord, type HolderRecord } from '../../../src/attachment/record.js';
+import { Deadline } from '../../../src/model/deadline.js';
+import { createLog } from '../../../src/observe/log.js';
+import { Counters } from '../../../src/observe/metrics.js';
+import { Clusters } from '../../../src/rbd/clusters.js';
+import type { PoolRef, RbdPort } from '../../../src/rbd/port.js';
+import { detachVolume } from '../../../src/volume/detach.js';
+import { Operations } from '../../../src/volume/operations.js';
+import { PoolCapacity } from '../../../src/volume/pool-capacity.js';
+import { mustFindVolume, type ControllerRoom } from '../../../src/volume/room.js';
+import type { Site } from '../csi/site.js';
+import type { Volume } from '../csi/volume.js';
+import { startLibrbd } from '../rbd/librbd.js';
+
+export const soon = (): Deadline => Deadline.after(30_000);
+
+export const bootId = async (): Promise<string> => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+
+/** A node as its orchestrator has it. */
+export const view = async (other: Partial<NodeState> = {}): Promise<NodeState> => ({
+  ...{ uid: 'uid', bootId: await bootId(), ready: 'true', notReadySince: undefined, outOfService: false },
+  ...other,
+});
+
+/** Not Ready since long, and a person has tainted it. */
+export const outOfService = (): Promise<NodeState> =>
+  view({ ready: 'unknown', notReadySince: '2026-01-01T00:00:00Z', outOfService: true });
+
+export class FencingController {
+  readonly views = new Map<string, NodeView>();
+  readonly announced: Announcement[] = [];
+  readonly counters = new Counters();
+  readonly rbd = startLibrbd();
+  readonly room: ControllerRoom;
+  readonly keeper: FenceKeeper;
+
+  constructor(site: Site, policy: FencingPolicy = 'out-of-service') {
+    this.counters.declare(FENCES_METRIC, 'fences');
+    this.room = this.#over(site, this.rbd, policy);
+    this.keeper = new FenceKeeper({ ...this.room, ...this.room.fencing });
+  }
+
+  /** The same controller whose look at the cluster is what the test makes of it. */
+  seeing(port: Partial<RbdPort>, policy?: FencingPolicy): ControllerRoom {
+    const rbd = { ...this.rbd, ...port };
+    return { ...this.room, rbd, fencing: { ...this.room.fencing, ...(policy === undefined ? {} : { policy }) } };
+  }
+
+  #over(site: Site, rbd: RbdPort, policy: FencingPolicy): ControllerRoom {
+    const { counters, announced, views } = this;
+    return {
+      ...{ rbd, clusters: new Clusters(site.clustersFile), holders: new Holders(rbd), nodes: new Nodes(rbd) },
+      ...{ capacity: new PoolCapacity(rbd), operations: new Operations(), log: createLog('silent') },
+      now: () => new Date(),
+      fencing: {
+        ...{ policy, lostAfterMs: 300_000, fences: new Fences(rbd), counters },
+        nodeStates: { of: (node) => Promise.resolve(views.get(node) ?? 'unknown') },
+        announce: (what) => void announced.push(what),
+      },
+    };
+  }
+
+  detach(volume: Volume, node: string, room = this.room): Promise<void> {
+    return detachVolume(room, { volume: volume.id, node, secrets: undefined }, soon());
+  }
+
+  registry(): Promise<PoolRef> {
+    return this.room.clusters.registry('dev', 'controller');
+  }
+
+  async record(volume: Volume): Promise<HolderRecord | undefined> {
+    const { head } = await mustFindVolume(this.room, volume.id, 'controller', undefined, soon());
+    return parseHolderRecord(head.metadata.get(HOLDER_KEY), volume.id);
+  }
+
+  /** The one client by which a node has the volume open, as its record says. */
+  async clientOf(volume: Volume, node: string): Promise<string> {
+    const clients = (await this.record(volume))?.holders.find((one) => one.node === node)?.clients ?? [];
+    if (clients.length !== 1) throw new Error(`${clients.length} clients are recorded for ${node}`);
+    return clients[0]!.address;
+  }
+
+  async until(instance: string): Promise<number | undefined> {
+    return (await this.room.fencing.fences.blocked(await this.registry(), soon())).get(instance);
+  }
+
+  fences = async () => this.room.fencing.fences.all(await this.registry(), soon());
+
+  /** No fence of a test stays for the next. */
+  async liftAll(): Promise<void> {
+    for (const fence of await this.fences()) await this.room.fencing.fences.lift(await this.registry(), fence, soon());
+  }
+
+  async close(): Promise<void> {
+    await this.liftAll();
+    await this.rbd.close();
+  }
+}
