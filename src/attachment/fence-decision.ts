@@ -14,7 +14,7 @@ export interface DetachFacts extends NodeFacts {
   readonly holder: Holder;
   /** Undefined where it could not be had. */
   readonly sighting: Sighting | undefined;
-  /** Instance -> until, ms; undefined where it could not be had. */
+  /** Instance -> until, ms, of the fences that we keep up; undefined where they could not be had. */
   readonly blocked: ReadonlyMap<string, number> | undefined;
   readonly policy: FencingPolicy;
 }

@@ -75,7 +75,7 @@ export class FenceKeeper {
 
   async #keep(registry: PoolRef, fence: Fence, until: number | undefined, deadline: Deadline): Promise<void> {
     const { fences, log, counters, now } = this.#room;
-    if (until !== undefined && until - now().getTime() >= RENEW_MS) return;
+    if (!fence.made || (until !== undefined && until - now().getTime() >= RENEW_MS)) return;
     await fences.renew(registry, fence, until, deadline);
     counters.count(FENCES_METRIC, { what: 'renewed' });
     log.info({ ...fence, until }, 'a fence was renewed');

@@ -30,6 +30,11 @@ export interface Fence {
   /** The node's last registration before, by its own clock; absent where there was none. */
   readonly heard?: string;
   readonly evidence: string;
+  /**
+   * The cluster was seen to have it. Until then it is an intent, which nobody but the detach that decided it may carry out: its node may
+   * be well again.
+   */
+  readonly made: boolean;
 }
 
 export interface FenceRequest {
@@ -50,19 +55,35 @@ export class Fences {
   }
 
   /**
-   * Write it down, fence, and see that it is so. FENCE_FAILED where the cluster does not show it, CEPH_DENIED without the caps.
-   * Whatever of it is done when it fails is kept up or lifted by {@link settle}'s caller.
+   * Write it down as an intent, fence, see that it is so, and write that down. FENCE_FAILED where the cluster does not show it,
+   * CEPH_DENIED without the caps.
    */
   async fence(registry: PoolRef, request: FenceRequest, deadline: Deadline): Promise<void> {
     const { access } = registry;
     const { clients } = request;
-    const fences = clients.map((client) => [client.address, JSON.stringify(this.#fenceOf(request, client))] as const);
-    await this.#rbd.setRecords(registry, FENCES_OBJECT, new Map(fences), deadline);
+    await this.#note(registry, request, false, deadline);
     const before = await this.blocked(registry, deadline);
     for (const { address } of clients) await this.#list(registry, address, before.get(address), deadline);
     const listed = new Set((await this.#rbd.blocklisted(access, deadline)).map(({ instance }) => instance));
     const missing = clients.find(({ address }) => !listed.has(address));
     if (missing !== undefined) throw fail('FENCE_FAILED', { instance: missing.address, cluster: access.cluster });
+    await this.#note(registry, request, true, deadline);
+  }
+
+  /**
+   * Which of these instances are fenced by us, and until when by the cluster's word. What somebody else listed (a client that broke its
+   * lock, for an hour) ends without anybody looking after it, and proves nothing.
+   */
+  async standing(
+    registry: PoolRef,
+    instances: readonly string[],
+    deadline: Deadline,
+  ): Promise<ReadonlyMap<string, number>> {
+    const records = await this.#rbd.getRecords(registry, FENCES_OBJECT, instances, deadline);
+    const made = [...records].flatMap(([key, text]) => parseFence(key, text)).filter((one) => one.made);
+    if (made.length === 0) return new Map();
+    const blocked = await this.blocked(registry, deadline);
+    return new Map(made.map(({ instance }) => [instance, blocked.get(instance) ?? 0]));
   }
 
   /** Instance -> until, ms. */
@@ -105,7 +126,18 @@ export class Fences {
     await this.#rbd.blocklist(access, instance, FENCE_S, deadline);
   }
 
-  #fenceOf({ volume, holder, evidence, heard }: FenceRequest, { address, client }: ClientInstance): Fence {
+  async #note(registry: PoolRef, request: FenceRequest, made: boolean, deadline: Deadline): Promise<void> {
+    const fences = request.clients.map((client) => {
+      const fence: Fence = { ...this.#fenceOf(request, client), made };
+      return [client.address, JSON.stringify(fence)] as const;
+    });
+    await this.#rbd.setRecords(registry, FENCES_OBJECT, new Map(fences), deadline);
+  }
+
+  #fenceOf(
+    { volume, holder, evidence, heard }: FenceRequest,
+    { address, client }: ClientInstance,
+  ): Omit<Fence, 'made'> {
     const { node, bootId } = holder;
     const since = this.#now().toISOString();
     const boot = bootId === undefined ? {} : { bootId };

@@ -1,5 +1,6 @@
 /** Brings journal, kernel and kubelet's directories back together, at start and then slowly; its reports are there for whoever asks. */
 import { Deadline } from '../model/deadline.js';
+import { letGoOfLost } from '../volume/lost.js';
 import type { NodeRoom } from '../volume/node-room.js';
 import { carryOut } from './act.js';
 import { decide } from './decide.js';
@@ -66,14 +67,15 @@ export class Reconciler {
   /** One round; throws what kept it from looking. */
   async round(): Promise<Summary> {
     const started = performance.now();
-    let done = 0;
+    const lost = await letGoOfLost(this.#room, () => this.#stopped);
+    let { done } = lost;
     for (let pass = 1; ; pass += 1) {
       const facts = await this.#gatherer.gather(Deadline.after(GATHER_MS));
       const { acts, reports } = decide(facts);
       const result = await carryOut(this.#room, acts, { facts, driver: this.#options.driver }, () => this.#stopped);
       done += result.done;
       if (result.done > 0 && pass < PASSES && !this.#stopped) continue;
-      this.#tell([...reports, ...result.reports]);
+      this.#tell([...lost.reports, ...reports, ...result.reports]);
       const { entries, mappings, mounts, kubelet } = facts;
       return {
         ...{ volumes: entries.length, mappings: mappings.length, mounts: mounts.length },

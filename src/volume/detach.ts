@@ -120,15 +120,14 @@ async function lookAround(
   operation.step('watchers');
   const registry = await room.clusters.registry(id.cluster, 'controller', secrets);
   const nodes = holders.map(({ node }) => node);
+  const instances = holders.flatMap(({ clients }) => clients?.map(({ address }) => address) ?? []);
   const tell = (what: string) => (error: unknown) => {
     room.log.warn({ volume: at.image, err: error }, `${what} could not be had; the volume stays attached`);
     return undefined;
   };
   const [sighting, blocked, registrations] = await Promise.all([
     room.rbd.watchers(at, deadline).catch(tell('the watchers')),
-    holders.some(({ clients }) => clients !== undefined)
-      ? room.fencing.fences.blocked(registry, deadline).catch(tell('the blocklist'))
-      : new Map<string, number>(),
+    room.fencing.fences.standing(registry, instances, deadline).catch(tell('the fences')),
     room.nodes.read(registry, nodes, deadline),
   ]);
   return { sighting, blocked, registrations };

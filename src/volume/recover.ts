@@ -73,7 +73,8 @@ export const forgetEntry = (room: NodeRoom, entry: JournalEntry, deadline: Deadl
     return settle(room, entry, operation, deadline);
   });
 
-async function settle(
+/** Nothing of it is here any more: its targets and Kata's records go, and the entry, or what of it has still to be told the cluster. */
+export async function settle(
   room: NodeRoom,
   entry: JournalEntry,
   operation: NodeOperation<'reconcile'>,

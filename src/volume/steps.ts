@@ -8,7 +8,8 @@ import type { HAND_OVER_STEPS } from './hand-over-steps.js';
  */
 export const NODE_STEPS = {
   stage: [
-    ...['read journal', 'look', 'unmount leftover', 'unmap leftover', 'write intent', 'take holder record'],
+    ...['read journal', 'cut off', 'unmount lost', 'unmap lost'],
+    ...['look', 'unmount leftover', 'unmap leftover', 'write intent', 'take holder record'],
     ...['map', 'unmap other kind', 'map as asked', 'record clients', 'device size', 'record raw use'],
     ...['probe', 'repair', 'record format intent', 'mkfs', 'record format end'],
     ...['grow before mount', 'mount', 'grow after mount', 'unmount for guest', 'write staged'],
@@ -40,6 +41,7 @@ export const RECONCILE_STEPS = {
       'remove target',
       'write outcome',
     ],
+    ...['cut off', 'unmount lost', 'unmap lost'],
     ...['give holder record back', 'remove journal', 'reattach', 'drop'],
     ...['remove mount point', 'remove data file', 'remove directory'],
   ],

@@ -56,6 +56,16 @@ const leftover: Scenario = {
   },
 };
 
+/** Fenced while it was away, and granted anew: what is staged here belongs to nobody. */
+const lost: Scenario = {
+  ...stage,
+  before: async (subject, ground, point) => {
+    await staged(subject, ground, point);
+    await subject.loseRecord();
+    await subject.attach();
+  },
+};
+
 /** A mapping of the other kind that no journal knows of. */
 const otherKind: Scenario = {
   ...stage,
@@ -219,6 +229,9 @@ export const SCENARIOS: { readonly [Op in NodeOperationName]: Readonly<Record<St
   stage: {
     start: stage,
     'read journal': stage,
+    'cut off': lost,
+    'unmount lost': lost,
+    'unmap lost': lost,
     look: stage,
     'unmount leftover': leftover,
     'unmap leftover': leftover,

@@ -189,6 +189,10 @@ export class LoopSubject implements Subject {
     return parseHolderRecord(metadata[HOLDER_KEY], this.id)?.holders[0].by;
   }
 
+  async loseRecord(): Promise<void> {
+    await this.#ground.site.rbd('image-meta', 'remove', this.#volume.image, HOLDER_KEY);
+  }
+
   #target(): Promise<string> {
     return this.#driver.targetPath(this.id, 'pod');
   }

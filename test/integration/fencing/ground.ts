@@ -42,7 +42,10 @@ export class FencingController {
   readonly room: ControllerRoom;
   readonly keeper: FenceKeeper;
 
+  readonly #namespace: string;
+
   constructor(site: Site, policy: FencingPolicy = 'out-of-service') {
+    this.#namespace = site.namespace;
     this.counters.declare(FENCES_METRIC, 'fences');
     this.room = this.#over(site, this.rbd, policy);
     this.keeper = new FenceKeeper({ ...this.room, ...this.room.fencing });
@@ -92,7 +95,11 @@ export class FencingController {
     return (await this.room.fencing.fences.blocked(await this.registry(), soon())).get(instance);
   }
 
-  fences = async () => this.room.fencing.fences.all(await this.registry(), soon());
+  /** Those of this file's volumes: others run beside it in the same cluster. */
+  fences = async () => {
+    const all = await this.room.fencing.fences.all(await this.registry(), soon());
+    return all.filter(({ volume }) => volume.includes(`/${this.#namespace}/`));
+  };
 
   /** No fence of a test stays for the next. */
   async liftAll(): Promise<void> {

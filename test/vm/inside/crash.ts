@@ -218,6 +218,10 @@ export class VmSubject implements Subject {
     return parseHolderRecord(metadata[HOLDER_KEY], this.id)?.holders[0].by;
   }
 
+  async loseRecord(): Promise<void> {
+    await host.rbd('image-meta', 'remove', this.id.split('/').slice(1).join('/'), HOLDER_KEY);
+  }
+
   get #target(): string {
     return this.#volume.target('pod');
   }

@@ -1,0 +1,106 @@
+/** A node that was fenced comes back: what it lost is cut off, unmounted and unmapped, and not one byte of it reaches the image. */
+import { open } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { findLoops } from '../../../src/host/loop.js';
+import { mountAt } from '../../../src/host/mountinfo.js';
+import { block, ext4, SMALL_BYTES } from '../csi/capabilities.js';
+import type { Driver } from '../csi/driver.js';
+import { get, put, putSector } from '../csi/files.js';
+import { Site } from '../csi/site.js';
+import type { Volume } from '../csi/volume.js';
+import { FencingController, outOfService } from './ground.js';
+
+const small = { sizeBytes: SMALL_BYTES };
+let site: Site;
+let one: Driver;
+let two: Driver;
+let controller: FencingController;
+
+beforeAll(async () => {
+  site = await Site.open('back');
+  const node = (name: string) => site.driver(name, { arguments: ['--reconcile-interval', '1'] }).start();
+  [one, two] = await Promise.all([node('node-one'), node('node-two')]);
+  controller = new FencingController(site);
+});
+beforeEach(() => controller.views.clear());
+afterEach(async () => {
+  await controller.liftAll();
+  await site.endVolumes();
+});
+afterAll(async () => {
+  await controller.close();
+  await site.close();
+});
+
+const devices = async (volume: Volume): Promise<readonly string[]> => {
+  const name = volume.id.split('/').at(-1)!;
+  const all = (await findLoops()).filter(({ file }) => file.endsWith(`:${name}`));
+  return all.filter(({ file }) => file.includes('node-one')).map(({ device }) => device);
+};
+
+async function eventually(what: () => Promise<boolean>, name: string): Promise<void> {
+  for (const last = performance.now() + 30_000; !(await what()); await sleep(100)) {
+    if (performance.now() > last) throw new Error(`never: ${name}; ${(await one.log()).slice(-3_000)}`);
+  }
+}
+
+it('takes down a filesystem that it lost while it was away, whose unwritten bytes never come', async () => {
+  const volume = await site.create(one, ext4(), small);
+  const target = await volume.bring(one);
+  await put(target, 'before');
+  await one.stop('SIGKILL');
+  const late = await open(path.join(target, 'late'), 'w');
+  await late.write('never to be seen');
+  await late.close();
+  controller.views.set(one.nodeId, await outOfService());
+  await controller.detach(volume, one.nodeId);
+  const there = await volume.bring(two);
+  expect(await get(there)).toBe('before');
+  await put(there, 'from two', 'two');
+  await one.start();
+  await eventually(async () => (await devices(volume)).length === 0, 'unmapped');
+  expect(await mountAt(target)).toBeUndefined();
+  expect(await one.log()).toMatch(/this node lost the volume/);
+  await volume.leave(two);
+  const again = await volume.bring(two);
+  expect(await get(again, 'two')).toBe('from two');
+  await expect(get(again, 'late')).rejects.toThrow(/ENOENT/);
+});
+
+it('is let in again and can use the volume anew', async () => {
+  const volume = await site.create(one, block(), small);
+  await volume.bring(one);
+  const instance = await controller.clientOf(volume, one.nodeId);
+  controller.views.set(one.nodeId, await outOfService());
+  await controller.detach(volume, one.nodeId);
+  await eventually(async () => (await devices(volume)).length === 0, 'unmapped');
+  await one.stop();
+  await one.start();
+  await controller.keeper.round();
+  expect(await controller.until(instance)).toBeUndefined();
+  await putSector(await volume.bring(one), 0, 'anew');
+});
+
+it('stages anew, and does not answer that it has what it lost', async () => {
+  const volume = await site.create(one, block(), small);
+  await volume.bring(one);
+  const instance = await controller.clientOf(volume, one.nodeId);
+  controller.views.set(one.nodeId, await outOfService());
+  await controller.detach(volume, one.nodeId);
+  await volume.bring(one);
+  expect(await controller.clientOf(volume, one.nodeId)).not.toBe(instance);
+  await putSector(await volume.publish(one), 0, 'anew');
+});
+
+it('keeps what it holds, whatever happens to others', async () => {
+  const [volume, other] = [await site.create(one, ext4(), small), await site.create(one, block(), small)];
+  const target = await volume.bring(one);
+  await other.bring(one);
+  controller.views.set(one.nodeId, await outOfService());
+  await controller.detach(other, one.nodeId);
+  await eventually(async () => (await devices(other)).length === 0, 'unmapped');
+  await put(target, 'still mine');
+  expect(await get(target)).toBe('still mine');
+});
