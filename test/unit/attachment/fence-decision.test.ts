@@ -97,28 +97,45 @@ function healthIn({ state, view, heard }: Case): Health {
   return view === 'absent' || heard === 'never' ? 'absent' : 'unclear';
 }
 
-/** The rule once more, as sentences in order; the first that fits decides. */
-function expected(one: Case): 'gone' | 'fence' | 'wait' {
-  const { state, clients, watchers, blocked, way, policy } = one;
-  const health = healthIn(one);
-  const isRecorded = clients === 'recorded';
-  const isStrange = watchers === 'stranger' || (watchers === 'own' && !isRecorded);
-  if (state === 'released') return 'gone';
-  if (watchers === 'unsettled' || watchers === 'failed') return 'wait';
-  if (state === undefined || state === 'granted') {
-    if (isStrange) return 'wait';
-    return state === 'granted' || (health !== 'unclear' && health !== 'lost') ? 'gone' : 'wait';
-  }
-  if (isRecorded && blocked === 'yes') return isStrange ? 'wait' : 'gone';
-  if (health === 'alive' || health === 'unclear') return 'wait';
-  if (health === 'lost' && policy !== 'node-lost') return 'wait';
-  if (state === 'staging' && !isRecorded) return 'gone';
-  if (way === 'reader') return 'gone';
-  if (watchers === 'own' && isRecorded && health !== 'out-of-service') return 'wait';
-  if (health === 'rebooted') return isStrange ? 'wait' : 'gone';
-  if (policy === 'never') return health === 'absent' && !isStrange ? 'gone' : 'wait';
-  if (isRecorded) return 'fence';
-  return isStrange || health === 'lost' ? 'wait' : 'gone';
+type Kind = 'gone' | 'fence' | 'wait';
+interface Known extends Case {
+  readonly health: Health;
+  readonly recorded: boolean;
+  readonly stranger: boolean;
+  /** Neither granted nor unknown to the record. */
+  readonly begun: boolean;
+}
+
+/** The rule once more; the first that fits decides. */
+const RULES: readonly (readonly [Kind, (one: Known) => boolean])[] = [
+  ['gone', ({ state }) => state === 'released'],
+  ['wait', ({ watchers }) => watchers === 'unsettled' || watchers === 'failed'],
+  ['wait', ({ begun, stranger }) => !begun && stranger],
+  ['gone', ({ state }) => state === 'granted'],
+  ['wait', ({ begun, health }) => !begun && (health === 'unclear' || health === 'lost')],
+  ['gone', ({ begun }) => !begun],
+  ['wait', ({ recorded, blocked, stranger }) => recorded && blocked === 'yes' && stranger],
+  ['gone', ({ recorded, blocked }) => recorded && blocked === 'yes'],
+  ['wait', ({ health }) => health === 'alive' || health === 'unclear'],
+  ['wait', ({ health, policy }) => health === 'lost' && policy !== 'node-lost'],
+  ['gone', ({ state, recorded }) => state === 'staging' && !recorded],
+  ['gone', ({ way }) => way === 'reader'],
+  ['wait', ({ watchers, recorded, health }) => watchers === 'own' && recorded && health !== 'out-of-service'],
+  ['wait', ({ health, stranger }) => health === 'rebooted' && stranger],
+  ['gone', ({ health }) => health === 'rebooted'],
+  ['gone', ({ policy, health, stranger }) => policy === 'never' && health === 'absent' && !stranger],
+  ['wait', ({ policy }) => policy === 'never'],
+  ['fence', ({ recorded }) => recorded],
+  ['wait', ({ stranger, health }) => stranger || health === 'lost'],
+  ['gone', () => true],
+];
+
+function expected(one: Case): Kind {
+  const recorded = one.clients === 'recorded';
+  const stranger = one.watchers === 'stranger' || (one.watchers === 'own' && !recorded);
+  const begun = one.state !== undefined && one.state !== 'granted';
+  const known: Known = { ...one, recorded, stranger, begun, health: healthIn(one) };
+  return RULES.find(([, fits]) => fits(known))![0];
 }
 
 const cases = STATES.flatMap((state) =>
@@ -239,7 +256,7 @@ describe('another holder', () => {
     const seen = { sighting: { watchers: [OWN], settled: true }, holder: granted };
     const known = { ...holder, node: 'b' };
     expect(decideDetachment(factsOf(lost, { ...seen, record: record(granted, known) })).kind).toBe('gone');
-    const { clients: _, ...unknown } = known;
+    const unknown: Holder = { node: 'b', since: known.since, by: 'controller', state: 'staged', bootId: 'boot-1' };
     expect(decideDetachment(factsOf(lost, { ...seen, record: record(granted, unknown) })).kind).toBe('gone');
     const idle: Holder = { ...granted, node: 'b' };
     expect(decideDetachment(factsOf(lost, { ...seen, record: record(granted, idle) })).kind).toBe('wait');
