@@ -69,10 +69,27 @@ module.exports = {
     forbid(
       'reconcile-acts-through-volume',
       room('reconcile'),
-      '^src/(attachment/|sandbox/|kube/|csi/|journal/journal[.]ts|host/(?!(bounded|errno|mountinfo)[.]ts))',
+      '^src/(attachment/|sandbox/|csi/|journal/journal[.]ts|host/(?!(bounded|errno|mountinfo)[.]ts))',
       'it reads what is there by itself and changes nothing by itself',
     ),
-    forbid('only-main-reconciles', '^src/(?!reconcile/|main[.]ts)', room('reconcile'), 'a loop, not a library'),
+    forbid(
+      'only-main-reconciles',
+      '^src/(?!reconcile/|cli/|main[.]ts)',
+      room('reconcile'),
+      'a loop, not a library; a person at a terminal is told what it would say',
+    ),
+    forbid(
+      'kube-stands-on-its-seams',
+      room('kube'),
+      '^src/(?!kube/|observe/|model/|attachment/node-state[.]ts|sandbox/(choose|pod)[.]ts)',
+      'the API is told and asked; it decides nothing',
+    ),
+    forbid(
+      'few-know-kubernetes',
+      '^src/(?!kube/|cli/|reconcile/|main[.]ts)',
+      room('kube'),
+      'everybody else works without it, through a seam of his own',
+    ),
     forbid(
       'dev-runs-the-driver-as-a-process',
       room('dev'),

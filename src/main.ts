@@ -21,6 +21,7 @@ import { run } from './host/exec.js';
 import { Journal } from './journal/journal.js';
 import { Deadline } from './model/deadline.js';
 import { fail, isBerthError } from './model/errors.js';
+import type { KubeRoom } from './kube/room.js';
 import { createLog, type Logger } from './observe/log.js';
 import { Counters } from './observe/metrics.js';
 import { parseOptions, USAGE, type Options } from './options.js';
@@ -62,6 +63,8 @@ interface Ground {
   readonly nodeStates: NodeStates;
   readonly announce: Announce;
   readonly counters: Counters;
+  /** Undefined without Kubernetes. */
+  readonly kube: KubeRoom | undefined;
 }
 
 /** What an orchestrator gives; a room of its own fills it where there is one. */
@@ -113,7 +116,7 @@ function nodeObservers(log: Logger): Observers {
 
 const bootId = async (): Promise<string> => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
 
-async function nodeRoom({ options, log, rbd, clusters, holders }: Ground): Promise<NodeRoom> {
+async function nodeRoom({ options, log, rbd, clusters, holders, kube }: Ground): Promise<NodeRoom> {
   const { stateDirectory: stateDir } = options;
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   await chmod(stateDir, 0o700).catch((error: unknown) => {
@@ -141,7 +144,7 @@ async function nodeRoom({ options, log, rbd, clusters, holders }: Ground): Promi
       now,
       mappers,
     },
-    kata: await kataRoom(options),
+    kata: await kataRoom(options, kube),
     maxVolumes: options.maxVolumes,
     mapperFor: (choice) => chooseMapper(choice === 'auto' ? options.mounter : choice, mappers, log),
     mapperNamed: (name) => {
@@ -152,10 +155,18 @@ async function nodeRoom({ options, log, rbd, clusters, holders }: Ground): Promi
   };
 }
 
-async function kataRoom({ kataRecords, kataHandlers }: Options): Promise<KataRoom> {
+/** The client is loaded only where there is somebody to talk to. */
+async function kubernetes(choice: string, log: Logger): Promise<KubeRoom | undefined> {
+  if (choice === 'off') return undefined;
+  const { openKube } = await import('./kube/room.js');
+  return openKube(choice, DRIVER_NAME, log);
+}
+
+async function kataRoom({ kataRecords, kataHandlers }: Options, kube: KubeRoom | undefined): Promise<KataRoom> {
   const records = new KataRecords(kataRecords);
   await records.sweep();
-  return { records, shims: SHIM_ROOTS, handlers: kataHandlers, runtimeClassOf: NO_RUNTIME_CLASSES };
+  const runtimeClassOf = kube?.runtimeClassOf ?? NO_RUNTIME_CLASSES;
+  return { records, shims: SHIM_ROOTS, handlers: kataHandlers, runtimeClassOf };
 }
 
 async function serve(options: Options): Promise<void> {
@@ -174,6 +185,7 @@ async function serve(options: Options): Promise<void> {
     nodes: new Nodes(rbd),
     ...WITHOUT_ORCHESTRATOR,
     counters: new Counters(),
+    kube: await kubernetes(options.kubernetes, log),
   };
   const controller = services.includes('controller') ? controllerRoom(ground) : undefined;
   const node = services.includes('node') ? await nodeRoom(ground) : undefined;
@@ -207,6 +219,7 @@ async function serve(options: Options): Promise<void> {
   const stopped = Promise.all([reconciler?.stop(), keeper?.stop()]);
   await Promise.all([server.drain(DRAIN_MS), door?.drain(DRAIN_MS)]);
   await stopped;
+  ground.kube?.close();
   await rbd.close();
   log.info('berth stopped');
 }

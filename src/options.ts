@@ -33,6 +33,8 @@ export interface Options {
   readonly flexvolumeEndpoint: string | undefined;
   /** The only directory from which a pod's FlexVolume options may name a keyring. */
   readonly keyringDirectory: string;
+  /** `auto` (in a pod with a service account), `off`, or the path of a kubeconfig. */
+  readonly kubernetes: string;
 }
 
 const SERVICES: readonly ServiceName[] = ['identity', 'controller', 'node'];
@@ -59,6 +61,7 @@ export const USAGE = `berth: a CSI driver for Ceph RBD
   --keyring-dir /etc/berth/keyrings    keyrings that FlexVolume options may name  (BERTH_KEYRING_DIR)
   --kata-records /run/kata-containers/shared/direct-volumes    where Kata looks for volumes (BERTH_KATA_RECORDS)
   --kata-handlers kata,kata-*          RuntimeClass handlers that run Kata   (BERTH_KATA_HANDLERS)
+  --kubernetes auto|off|PATH           the API: of the pod that this is, none, or of a kubeconfig (BERTH_KUBERNETES)
   --log-level info
   --version, --help
 
@@ -85,6 +88,7 @@ const DEFAULTS = {
   'keyring-dir': '/etc/berth/keyrings',
   'kata-records': '/run/kata-containers/shared/direct-volumes',
   'kata-handlers': 'kata,kata-*',
+  kubernetes: 'auto',
 } as const;
 const VARIABLES = {
   endpoint: 'CSI_ENDPOINT',
@@ -101,6 +105,7 @@ const VARIABLES = {
   'keyring-dir': 'BERTH_KEYRING_DIR',
   'kata-records': 'BERTH_KATA_RECORDS',
   'kata-handlers': 'BERTH_KATA_HANDLERS',
+  kubernetes: 'BERTH_KUBERNETES',
 } as const;
 
 /** CONFIG_INVALID names the option. */
@@ -139,8 +144,11 @@ export function parseOptions(
       .split(',')
       .map((name) => name.trim())
       .filter((name) => name !== ''),
+    kubernetes: kubernetes(get('kubernetes')),
   };
 }
+
+const kubernetes = (text: string): string => (text === 'auto' || text === 'off' ? text : absolute('kubernetes', text));
 
 function checkNodeId(nodeId: string): string {
   if (nodeId === '') throw wrong('node-id', 'the node service needs it');
@@ -158,7 +166,7 @@ function read(args: readonly string[]) {
       ...{ 'kubelet-dir': text, 'reconcile-interval': text, 'leftover-age': text },
       ...{ fencing: text, 'node-lost-after': text },
       ...{ 'flexvolume-endpoint': text, 'keyring-dir': text },
-      ...{ 'kata-records': text, 'kata-handlers': text },
+      ...{ 'kata-records': text, 'kata-handlers': text, kubernetes: text },
     };
     return parseArgs({ args: [...args], options, strict: true }).values;
   } catch (error) {

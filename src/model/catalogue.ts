@@ -2,6 +2,7 @@
 import { entry } from './catalogue-entry.js';
 import { sandboxes } from './catalogue-sandboxes.js';
 import { handOvers } from './catalogue-hand-over.js';
+import { kubernetes } from './catalogue-kube.js';
 
 export type { StatusName } from './catalogue-entry.js';
 
@@ -241,6 +242,7 @@ export const catalogue = {
     'the librbd worker ended ({how}) while {what} ran',
     'the call may be repeated; the worker is started anew',
   ),
+  ...kubernetes,
   // -- time and order
   BUSY: entry(
     'ABORTED',

@@ -19,6 +19,7 @@ describe('options', () => {
       ...{ fencing: 'out-of-service', nodeLostAfter: 300 },
       ...{ flexvolumeEndpoint: undefined, keyringDirectory: '/etc/berth/keyrings' },
       ...{ kataRecords: '/run/kata-containers/shared/direct-volumes', kataHandlers: ['kata', 'kata-*'] },
+      kubernetes: 'auto',
     });
   });
 
@@ -29,7 +30,7 @@ describe('options', () => {
       ...['--kubelet-dir', '/k', '--reconcile-interval', '0', '--leftover-age', '7'],
       ...['--fencing', 'node-lost', '--node-lost-after', '60'],
       ...['--flexvolume-endpoint', 'unix:///f', '--keyring-dir', '/r'],
-      ...['--kata-records', '/r', '--kata-handlers', 'rund, kata-qemu,'],
+      ...['--kata-records', '/r', '--kata-handlers', 'rund, kata-qemu,', '--kubernetes', '/kubeconfig'],
     ];
     expect(parse(args)).toEqual({
       ...{ endpoint: 'unix:///e', clusters: '/c', nodeId: 'n', stateDirectory: '/s', services: ['identity', 'node'] },
@@ -37,7 +38,7 @@ describe('options', () => {
       ...{ kubeletDirectory: '/k', reconcileInterval: 0, leftoverAge: 7 },
       ...{ fencing: 'node-lost', nodeLostAfter: 60 },
       ...{ flexvolumeEndpoint: 'unix:///f', keyringDirectory: '/r' },
-      ...{ kataRecords: '/r', kataHandlers: ['rund', 'kata-qemu'] },
+      ...{ kataRecords: '/r', kataHandlers: ['rund', 'kata-qemu'], kubernetes: '/kubeconfig' },
     });
   });
 

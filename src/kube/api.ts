@@ -1,0 +1,219 @@
+/** The verbs of the Kubernetes API with its refusals as errors of the catalogue: get, list in pages, watch, create, patch. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Deadline } from '../model/deadline.js';
+import { fail, isBerthError } from '../model/errors.js';
+import { pathOf, resourceName, type KubeObject, type Resource } from './objects.js';
+import type { Wire, Answer, Call } from './wire.js';
+
+/** Objects a page: small enough for a server under load, large enough for few rounds. */
+const PAGE = 500;
+/** A reading that met a restarting server is repeated while its deadline lasts: pauses in ms. */
+const PAUSES_MS = [100, 300, 900, 2_000, 4_000];
+
+export interface Listed<T> {
+  readonly items: readonly T[];
+  /** Where a watch goes on from. */
+  readonly resourceVersion: string;
+}
+
+export interface WatchEvent {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
+  readonly object: unknown;
+}
+
+export interface WatchOptions {
+  readonly resourceVersion: string;
+  /** After which the server ends the watch, in s. */
+  readonly timeoutSeconds: number;
+  /** Without any line in this time the connection is taken for dead, in ms. */
+  readonly silenceMs: number;
+  readonly signal: AbortSignal;
+  readonly onOpen?: () => void;
+}
+
+/** The server has forgotten what a watch or a page wants to go on from. */
+export class Expired extends Error {}
+
+interface Status {
+  readonly kind?: string;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly code?: number;
+}
+
+/**
+ * Every call ends by its deadline and fails with KUBE_UNREACHABLE, DEADLINE, KUBE_UNAUTHENTICATED, KUBE_DENIED, KUBE_CONFLICT or
+ * KUBE_ERROR. Readings are repeated while a server is not there or too busy; changes never are.
+ */
+export class Api {
+  readonly #wire: Wire;
+
+  constructor(wire: Wire) {
+    this.#wire = wire;
+  }
+
+  get server(): string {
+    return this.#wire.access.server.host;
+  }
+
+  /** Undefined only where the API server itself says that there is no such object. Reads what is stored, not a cache of it. */
+  async get<T extends KubeObject>(
+    resource: Resource,
+    name: string,
+    deadline: Deadline,
+    namespace?: string,
+  ): Promise<T | undefined> {
+    const answer = await this.#read({ method: 'GET', path: pathOf(resource, name, namespace) }, deadline);
+    // A proxy's or a missing API group's 404 is no word about the object.
+    if (answer.status === 404 && statusOf(answer).reason === 'NotFound') return undefined;
+    return this.#object(answer, 'get', resource) as T;
+  }
+
+  /** All of them, page by page, as of one moment; a list that grew too old on the way is begun anew, once. */
+  async list<T extends KubeObject>(resource: Resource, deadline: Deadline): Promise<Listed<T>> {
+    try {
+      return await this.#pages<T>(resource, deadline);
+    } catch (error) {
+      if (!(error instanceof Expired)) throw error;
+      return this.#pages<T>(resource, deadline).catch((again: unknown) => {
+        throw again instanceof Expired ? failed('list', resource, again.message) : again;
+      });
+    }
+  }
+
+  /** Each change after `resourceVersion`, until the server ends the watch. {@link Expired} where that is too long ago. */
+  async watch(resource: Resource, options: WatchOptions, onEvent: (event: WatchEvent) => void): Promise<void> {
+    const query = new URLSearchParams({
+      ...{ watch: 'true', allowWatchBookmarks: 'true', resourceVersion: options.resourceVersion },
+      timeoutSeconds: String(options.timeoutSeconds),
+    });
+    const wrong: Error[] = [];
+    const onLine = (line: string): boolean => {
+      const event = eventOf(line);
+      if (event === undefined) wrong.push(failed('watch', resource, 'a line that is no event'));
+      else if (event.type === 'ERROR') wrong.push(endOf(event.object as Status, resource));
+      else onEvent(event);
+      return wrong.length === 0;
+    };
+    const path = `${pathOf(resource)}?${query.toString()}`;
+    const refused = await this.#wire.lines(path, onLine, options);
+    if (refused?.status === 410) throw new Expired(statusOf(refused).message);
+    if (refused !== undefined) throw this.#refusal(refused, 'watch', resource);
+    const [first] = wrong;
+    if (first !== undefined) throw first;
+  }
+
+  /** True where it was made, false where one of its name exists. Never repeated: nobody knows whether the first one arrived. */
+  async create(resource: Resource, body: KubeDraft, deadline: Deadline): Promise<boolean> {
+    const path = pathOf(resource, undefined, body.metadata.namespace);
+    const answer = await this.#wire.call({ method: 'POST', path, body }, deadline);
+    if (answer.status === 409 && statusOf(answer).reason === 'AlreadyExists') return false;
+    if (answer.status >= 200 && answer.status < 300) return true;
+    throw this.#refusal(answer, 'create', resource);
+  }
+
+  /**
+   * Merge `body` into an object; KUBE_CONFLICT where it carries a metadata.resourceVersion that is not the present one. Undefined
+   * where there is no such object.
+   */
+  async patch<T extends KubeObject>(
+    resource: Resource,
+    name: string,
+    body: unknown,
+    deadline: Deadline,
+    namespace?: string,
+  ): Promise<T | undefined> {
+    const path = pathOf(resource, name, namespace);
+    const answer = await this.#wire.call(
+      { method: 'PATCH', path, body, type: 'application/merge-patch+json' },
+      deadline,
+    );
+    if (answer.status === 404 && statusOf(answer).reason === 'NotFound') return undefined;
+    return this.#object(answer, 'patch', resource) as T;
+  }
+
+  close(): void {
+    this.#wire.close();
+  }
+
+  async #pages<T extends KubeObject>(resource: Resource, deadline: Deadline): Promise<Listed<T>> {
+    const items: T[] = [];
+    let from = '';
+    for (;;) {
+      const query = new URLSearchParams({ limit: String(PAGE), ...(from === '' ? {} : { continue: from }) });
+      const answer = await this.#read({ method: 'GET', path: `${pathOf(resource)}?${query.toString()}` }, deadline);
+      if (answer.status === 410) throw new Expired(statusOf(answer).message);
+      if (answer.status !== 200) throw this.#refusal(answer, 'list', resource);
+      const page = answer.body as Partial<{ metadata: { resourceVersion?: string; continue?: string }; items: T[] }>;
+      // A page cut short by somebody in between must not read as "there are no more".
+      if (!Array.isArray(page.items) || typeof page.metadata?.resourceVersion !== 'string') {
+        throw failed('list', resource, 'the answer is no list');
+      }
+      items.push(...page.items);
+      from = page.metadata.continue ?? '';
+      if (from === '') return { items, resourceVersion: page.metadata.resourceVersion };
+    }
+  }
+
+  async #read(call: Call, deadline: Deadline): Promise<Answer> {
+    for (let attempt = 0; ; attempt += 1) {
+      const last = attempt >= PAUSES_MS.length;
+      let pause = PAUSES_MS[attempt] ?? 0;
+      try {
+        const answer = await this.#wire.call(call, deadline);
+        const isBusy = answer.status === 429 || answer.status >= 500;
+        pause = answer.retryAfterMs ?? pause;
+        if (!isBusy || last || pause >= deadline.remaining()) return answer;
+      } catch (error) {
+        if (!isBerthError(error, 'KUBE_UNREACHABLE') || last || pause >= deadline.remaining()) throw error;
+      }
+      await sleep(pause);
+    }
+  }
+
+  #object(answer: Answer, verb: string, resource: Resource): KubeObject {
+    if (answer.status < 200 || answer.status >= 300) throw this.#refusal(answer, verb, resource);
+    const { metadata } = (answer.body ?? {}) as Partial<KubeObject>;
+    if (typeof metadata?.uid !== 'string') throw failed(verb, resource, 'the answer is no object');
+    return answer.body as KubeObject;
+  }
+
+  #refusal(answer: Answer, verb: string, resource: Resource): Error {
+    const { message } = statusOf(answer);
+    const why = (message ?? `HTTP ${answer.status}`).slice(0, 400);
+    if (answer.status === 401) return fail('KUBE_UNAUTHENTICATED', { why });
+    if (answer.status === 403) return fail('KUBE_DENIED', { verb, resource: resourceName(resource), why });
+    if (answer.status === 409) return fail('KUBE_CONFLICT', { resource: resourceName(resource), why });
+    if (answer.status === 429 || answer.status >= 500) return fail('KUBE_UNREACHABLE', { server: this.server, why });
+    return failed(verb, resource, why);
+  }
+}
+
+/** What is sent to be made. */
+export interface KubeDraft {
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly [field: string]: unknown;
+}
+
+const failed = (verb: string, resource: Resource, why: string): Error =>
+  fail('KUBE_ERROR', { verb, resource: resourceName(resource), why });
+
+function statusOf({ body }: Answer): Status {
+  const status = (typeof body === 'object' && body !== null ? body : {}) as Status;
+  return status.kind === 'Status' ? status : {};
+}
+
+const endOf = ({ code, message }: Status, resource: Resource): Error =>
+  code === 410 ? new Expired(message) : failed('watch', resource, message ?? 'the watch ended with an error');
+
+const TYPES: readonly string[] = ['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR'];
+
+function eventOf(line: string): WatchEvent | undefined {
+  try {
+    const event = JSON.parse(line) as Partial<WatchEvent>;
+    const isEvent = TYPES.includes(event.type ?? '') && typeof event.object === 'object' && event.object !== null;
+    return isEvent ? (event as WatchEvent) : undefined;
+  } catch {
+    return undefined;
+  }
+}

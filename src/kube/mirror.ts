@@ -1,0 +1,183 @@
+/** What the API has of one kind, listed once and then kept by a watch through expiry, disconnects and restarts of the server. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Deadline } from '../model/deadline.js';
+import { isBerthError } from '../model/errors.js';
+import type { Logger } from '../observe/log.js';
+import { Expired, type Api, type WatchEvent } from './api.js';
+import { resourceName, type KubeObject, type Resource } from './objects.js';
+
+export interface Tempo {
+  /** What a list may take, in ms. */
+  readonly listMs: number;
+  /** How long the server may keep a watch, in s; up to as much again is added, so that not all end at once. */
+  readonly watchSeconds: number;
+  /** All is listed anew after this, in ms: what a watch should have said and did not. */
+  readonly resyncMs: number;
+  /** The first pause after a failure and the longest, in ms. */
+  readonly pauseMs: number;
+  readonly longestPauseMs: number;
+  /** Without a watch for longer than this, in ms, the mirror is not fresh. */
+  readonly staleMs: number;
+}
+
+export const TEMPO: Tempo = {
+  ...{ listMs: 60_000, watchSeconds: 240, resyncMs: 30 * 60_000 },
+  ...{ pauseMs: 500, longestPauseMs: 30_000, staleMs: 60_000 },
+};
+/** Over the server's own end of a watch, in ms: a connection that is still silent then is dead. */
+const SILENCE_MS = 30_000;
+/** A watch that ended sooner than this was none, in ms. */
+const SHORT_MS = 1_000;
+
+export class Mirror<T> {
+  readonly #api: Api;
+  readonly #resource: Resource;
+  readonly #keep: (raw: KubeObject) => T | undefined;
+  readonly #log: Logger;
+  readonly #tempo: Tempo;
+  readonly #stop = new AbortController();
+  #items = new Map<string, T>();
+  #version = '';
+  #listedAt = Number.NEGATIVE_INFINITY;
+  #heardAt = Number.NEGATIVE_INFINITY;
+  #watching = false;
+  #failures = 0;
+  #waiting: (() => void)[] = [];
+
+  /** @param keep what of an object is remembered; undefined for one that is of no interest */
+  constructor(
+    api: Api,
+    resource: Resource,
+    keep: (raw: KubeObject) => T | undefined,
+    { log, tempo = TEMPO }: { readonly log: Logger; readonly tempo?: Tempo },
+  ) {
+    this.#api = api;
+    this.#resource = resource;
+    this.#keep = keep;
+    this.#log = log;
+    this.#tempo = tempo;
+  }
+
+  start(): void {
+    void this.#run();
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  values(): readonly T[] {
+    return [...this.#items.values()];
+  }
+
+  get(name: string): T | undefined {
+    return this.#items.get(name);
+  }
+
+  /** Listed, and watched now or a moment ago: old news must not be acted on. */
+  get isFresh(): boolean {
+    return this.#version !== '' && (this.#watching || performance.now() - this.#heardAt < this.#tempo.staleMs);
+  }
+
+  /** Resolves at the next change of freshness for the better; false where the deadline came first. */
+  async whenFresh(deadline: Deadline): Promise<boolean> {
+    if (this.isFresh) return true;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(this.isFresh), deadline.remaining());
+      timer.unref();
+      this.#waiting.push(() => {
+        clearTimeout(timer);
+        resolve(true);
+      });
+    });
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        if (this.#version === '' || performance.now() - this.#listedAt > this.#tempo.resyncMs) await this.#list();
+        await this.#watch();
+        this.#failures = 0;
+      } catch (error) {
+        await this.#afterFailure(error);
+      }
+    }
+  }
+
+  async #list(): Promise<void> {
+    const { items, resourceVersion } = await this.#api.list(this.#resource, Deadline.after(this.#tempo.listMs));
+    const next = new Map<string, T>();
+    for (const raw of items) {
+      const kept = this.#keep(raw);
+      if (kept !== undefined) next.set(raw.metadata.name, kept);
+    }
+    this.#items = next;
+    this.#version = resourceVersion;
+    this.#listedAt = performance.now();
+    this.#heard();
+  }
+
+  async #watch(): Promise<void> {
+    const { watchSeconds } = this.#tempo;
+    const timeoutSeconds = Math.ceil(watchSeconds * (1 + Math.random()));
+    const silenceMs = timeoutSeconds * 1000 + SILENCE_MS;
+    const onOpen = (): void => {
+      this.#watching = true;
+      this.#heard();
+    };
+    const options = { resourceVersion: this.#version, timeoutSeconds, silenceMs, signal: this.#stop.signal, onOpen };
+    const begun = performance.now();
+    try {
+      await this.#api.watch(this.#resource, options, (event) => this.#take(event));
+    } finally {
+      this.#watching = false;
+    }
+    // A proxy that ends every watch at once must not be asked without a pause.
+    if (performance.now() - begun < SHORT_MS) await this.#pause(this.#tempo.pauseMs);
+  }
+
+  #take({ type, object }: WatchEvent): void {
+    const raw = object as KubeObject;
+    const { name, resourceVersion } = raw.metadata;
+    this.#version = resourceVersion;
+    this.#failures = 0;
+    this.#heard();
+    if (type === 'BOOKMARK') return;
+    const kept = type === 'DELETED' ? undefined : this.#keep(raw);
+    if (kept === undefined) this.#items.delete(name);
+    else this.#items.set(name, kept);
+  }
+
+  #heard(): void {
+    this.#heardAt = performance.now();
+    for (const tell of this.#waiting.splice(0)) tell();
+  }
+
+  async #afterFailure(error: unknown): Promise<void> {
+    const resource = resourceName(this.#resource);
+    if (error instanceof Expired) {
+      // Not a failure of the server's: it only remembers a few minutes.
+      this.#log.debug({ resource }, 'a watch has expired, listing anew');
+      this.#version = '';
+      // Twice in a row means that what is listed is already too old: wait, as for any failure.
+      if (this.#failures === 0) {
+        this.#failures = 1;
+        return;
+      }
+    }
+    this.#failures += 1;
+    const { pauseMs, longestPauseMs } = this.#tempo;
+    const pause = Math.min(longestPauseMs, pauseMs * 2 ** Math.min(this.#failures - 1, 16)) * (0.5 + Math.random() / 2);
+    // A dropped connection is daily business; what lasts, or what somebody has to grant, is for the log.
+    const isLoud = isBerthError(error, 'KUBE_DENIED', 'KUBE_UNAUTHENTICATED') || this.#failures === 5;
+    this.#log[isLoud ? 'warn' : 'debug'](
+      { resource, err: error, pauseMs: Math.round(pause) },
+      'watch of Kubernetes failed',
+    );
+    await this.#pause(pause);
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#stop.signal, ref: false }).catch(() => undefined);
+  }
+}

@@ -1,0 +1,110 @@
+/** The Kubernetes objects that Berth looks at, with the few fields that it reads; everything may be missing in what a server sends. */
+
+export interface Resource {
+  /** Empty for the core group. */
+  readonly group: string;
+  readonly version: string;
+  readonly plural: string;
+}
+
+const core = (plural: string): Resource => ({ group: '', version: 'v1', plural });
+const storage = (plural: string): Resource => ({ group: 'storage.k8s.io', version: 'v1', plural });
+
+export const NODES = core('nodes');
+export const PODS = core('pods');
+export const PERSISTENT_VOLUMES = core('persistentvolumes');
+export const CLAIMS = core('persistentvolumeclaims');
+export const VOLUME_ATTACHMENTS = storage('volumeattachments');
+export const CSI_NODES = storage('csinodes');
+export const RUNTIME_CLASSES: Resource = { group: 'node.k8s.io', version: 'v1', plural: 'runtimeclasses' };
+export const EVENTS: Resource = { group: 'events.k8s.io', version: 'v1', plural: 'events' };
+
+/** As RBAC spells it: `volumeattachments.storage.k8s.io`. */
+export const resourceName = ({ group, plural }: Resource): string => (group === '' ? plural : `${plural}.${group}`);
+
+/** The path of a collection, or of one object in it. */
+export function pathOf({ group, version, plural }: Resource, name?: string, namespace?: string): string {
+  const root = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
+  const within = namespace === undefined ? '' : `/namespaces/${encodeURIComponent(namespace)}`;
+  return `${root}${within}/${plural}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
+}
+
+export interface Meta {
+  readonly name: string;
+  readonly uid: string;
+  readonly namespace?: string;
+  readonly resourceVersion: string;
+  readonly creationTimestamp?: string;
+  readonly deletionTimestamp?: string;
+  readonly finalizers?: readonly string[];
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+export interface KubeObject {
+  readonly metadata: Meta;
+}
+
+export interface KubeNode extends KubeObject {
+  readonly spec?: { readonly taints?: readonly { readonly key: string; readonly effect?: string }[] };
+  readonly status?: {
+    readonly nodeInfo?: { readonly bootID?: string };
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly lastTransitionTime?: string;
+    }[];
+    /** `kubernetes.io/csi/<driver>^<handle>` of what the kubelet says is mounted there. */
+    readonly volumesInUse?: readonly string[];
+  };
+}
+
+interface CsiSource {
+  readonly driver: string;
+  readonly volumeHandle: string;
+}
+
+export interface KubePersistentVolume extends KubeObject {
+  readonly spec?: {
+    readonly csi?: CsiSource;
+    readonly claimRef?: { readonly namespace?: string; readonly name?: string; readonly uid?: string };
+  };
+  readonly status?: { readonly phase?: string };
+}
+
+export interface KubeClaim extends KubeObject {
+  readonly spec?: { readonly volumeName?: string };
+  readonly status?: { readonly phase?: string };
+}
+
+interface AttachmentError {
+  readonly time?: string;
+  readonly message?: string;
+}
+
+export interface KubeVolumeAttachment extends KubeObject {
+  readonly spec?: {
+    readonly attacher?: string;
+    readonly nodeName?: string;
+    readonly source?: {
+      readonly persistentVolumeName?: string;
+      readonly inlineVolumeSpec?: { readonly csi?: CsiSource };
+    };
+  };
+  readonly status?: {
+    readonly attached?: boolean;
+    readonly attachError?: AttachmentError;
+    readonly detachError?: AttachmentError;
+  };
+}
+
+export interface KubeCsiNode extends KubeObject {
+  readonly spec?: { readonly drivers?: readonly { readonly name: string; readonly nodeID: string }[] };
+}
+
+export interface KubePod extends KubeObject {
+  readonly spec?: { readonly runtimeClassName?: string; readonly nodeName?: string };
+}
+
+export interface KubeRuntimeClass extends KubeObject {
+  readonly handler?: string;
+}
