@@ -9,7 +9,9 @@ import { Holders } from './attachment/holders.js';
 import { NO_NODE_STATES, type Announce, type NodeStates } from './attachment/node-state.js';
 import { Nodes } from './attachment/nodes.js';
 import { adoptArguments, manifestOf, type AdoptArguments } from './cli/adopt.js';
+import { commandOf, type Command } from './cli/command.js';
 import { asJson, asTable, doctorArguments, exitCodeOf } from './cli/doctor.js';
+import { runCommand } from './cli/run.js';
 import { controllerService } from './csi/controller.js';
 import { DRIVER_NAME, identityService } from './csi/identity.js';
 import { nodeService } from './csi/node.js';
@@ -35,10 +37,13 @@ import type { RbdPort } from './rbd/port.js';
 import { KataRecords } from './sandbox/kata/records.js';
 import { SHIM_ROOTS } from './sandbox/kata/shim.js';
 import { NO_RUNTIME_CLASSES } from './sandbox/pod.js';
+import { cephOf } from './reconcile/attachments/ceph.js';
+import { AttachmentReconciler } from './reconcile/attachments/reconciler.js';
 import { Reconciler } from './reconcile/reconciler.js';
 import { lookAtImage } from './volume/adopt.js';
 import { clustersAnswer, machineWorks, mapperWorks, nodeIsRegistered } from './volume/checks.js';
 import { CRASH_AT, crashAt } from './volume/crash-at.js';
+import { journalLine } from './volume/journal-line.js';
 import type { KataRoom, NodeRoom } from './volume/node-room.js';
 import { Operations, type LateEnd, type Observers } from './volume/operations.js';
 import { PoolCapacity } from './volume/pool-capacity.js';
@@ -66,12 +71,6 @@ interface Ground {
   /** Undefined without Kubernetes. */
   readonly kube: KubeRoom | undefined;
 }
-
-/** What an orchestrator gives; a room of its own fills it where there is one. */
-const WITHOUT_ORCHESTRATOR: Pick<Ground, 'nodeStates' | 'announce'> = {
-  nodeStates: NO_NODE_STATES,
-  announce: () => undefined,
-};
 
 const now = (): Date => new Date();
 
@@ -169,24 +168,23 @@ async function kataRoom({ kataRecords, kataHandlers }: Options, kube: KubeRoom |
   return { records, shims: SHIM_ROOTS, handlers: kataHandlers, runtimeClassOf };
 }
 
+async function groundOf(options: Options, log: Logger): Promise<Ground> {
+  const kube = await kubernetes(options.kubernetes, log);
+  const rbd = createLibrbd({ log });
+  const clusters = new Clusters(options.clusters);
+  const orchestrator = { nodeStates: kube?.nodes ?? NO_NODE_STATES, announce: kube?.announce ?? (() => undefined) };
+  const own = { holders: new Holders(rbd), nodes: new Nodes(rbd), counters: new Counters() };
+  return { options, log, rbd, clusters, ...own, ...orchestrator, kube };
+}
+
 async function serve(options: Options): Promise<void> {
   const log = createLog(options.logLevel);
   const version = packageVersion();
   const { services, endpoint, nodeId } = options;
   log.info({ version, services, endpoint, node: nodeId }, 'berth starts');
   watchChildren((child) => log.debug(child, 'child process ended'));
-  const rbd = createLibrbd({ log });
-  const ground: Ground = {
-    options,
-    log,
-    rbd,
-    clusters: new Clusters(options.clusters),
-    holders: new Holders(rbd),
-    nodes: new Nodes(rbd),
-    ...WITHOUT_ORCHESTRATOR,
-    counters: new Counters(),
-    kube: await kubernetes(options.kubernetes, log),
-  };
+  const ground = await groundOf(options, log);
+  const { rbd } = ground;
   const controller = services.includes('controller') ? controllerRoom(ground) : undefined;
   const node = services.includes('node') ? await nodeRoom(ground) : undefined;
   const checks: Record<string, Check> = {
@@ -213,10 +211,12 @@ async function serve(options: Options): Promise<void> {
   reconciler?.start();
   const keeper = controller === undefined ? undefined : new FenceKeeper({ ...controller, ...controller.fencing });
   keeper?.start();
+  const attachments = controller === undefined ? undefined : attachmentReconcilerOf(ground, controller);
+  attachments?.start();
   void sayWhatIsWrong(ground);
   await stopRequested(log);
   readiness.stop();
-  const stopped = Promise.all([reconciler?.stop(), keeper?.stop()]);
+  const stopped = Promise.all([reconciler?.stop(), keeper?.stop(), attachments?.stop()]);
   await Promise.all([server.drain(DRAIN_MS), door?.drain(DRAIN_MS)]);
   await stopped;
   ground.kube?.close();
@@ -240,6 +240,15 @@ function reconcilerOf(room: NodeRoom, options: Options): Reconciler | undefined 
   if (reconcileInterval === 0) return undefined;
   const times = { everyMs: reconcileInterval * 1000, ageMs: leftoverAge * 1000 };
   return new Reconciler(room, { kubeletDirectory, driver: DRIVER_NAME, ...times });
+}
+
+function attachmentReconcilerOf(ground: Ground, controller: ControllerRoom): AttachmentReconciler | undefined {
+  const { kube, log, options } = ground;
+  if (kube === undefined || options.reconcileInterval === 0) return undefined;
+  const { attachments: api, announce } = kube;
+  api.start();
+  const times = { everyMs: options.reconcileInterval * 1000, ageMs: options.leftoverAge * 1000 };
+  return new AttachmentReconciler({ api, announce, ceph: cephOf(controller), log, now }, times);
 }
 
 function premises(
@@ -296,6 +305,26 @@ async function adopt(asked: AdoptArguments): Promise<number> {
   }
 }
 
+async function atTerminal(command: Command): Promise<number> {
+  const options = parseOptions(command.rest, { NODE_ID: hostname(), ...process.env });
+  if (typeof options === 'string') {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const ground = await groundOf(options, createLog('silent'));
+  const { kube, rbd } = ground;
+  try {
+    const ceph = cephOf(controllerRoom(ground), options.services.includes('controller') ? 'controller' : 'node');
+    const journal = (volume: string): Promise<string> => journalLine(options.stateDirectory, volume);
+    const { text, exitCode } = await runCommand(command, { api: kube?.attachments, ceph, journal, now });
+    process.stdout.write(text);
+    return exitCode;
+  } finally {
+    kube?.close();
+    await rbd.close();
+  }
+}
+
 function stopRequested(log: Logger): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -312,6 +341,8 @@ async function main(): Promise<number> {
   if (asked !== undefined) return doctor(asked.rest, asked.json);
   const adopted = adoptArguments(process.argv.slice(2), process.env);
   if (adopted !== undefined) return adopt(adopted);
+  const command = commandOf(process.argv.slice(2));
+  if (command !== undefined) return atTerminal(command);
   const options = parseOptions(process.argv.slice(2), process.env);
   if (options === 'help' || options === 'version') {
     process.stdout.write(options === 'help' ? USAGE : `${packageVersion()}\n`);

@@ -70,6 +70,11 @@ Exit code 0: all is well, 2: warnings only, 1: something fails.
 
 berth adopt POOL[/NAMESPACE]/IMAGE [--clusters, --cluster-id, --name, --fs-type, --claim NS/NAME, --access-mode]: prints a
 PersistentVolume for an image that is there already, and what differs; changes nothing.
+
+berth trace NAMESPACE/CLAIM | PERSISTENTVOLUME | HANDLE [the same options]: from the claim to who has the image open, and why it is stuck.
+berth attachments [the same options]: VolumeAttachments that are stuck. Exit code 0: none, 2: some.
+berth attachments --release NAME [--volume HANDLE] [--finalizer F] [--yes]: the proof that its node cannot write any more; with --yes
+the finalizer is lifted.
 `;
 
 /** What stands where neither option nor variable says otherwise. */

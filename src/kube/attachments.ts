@@ -58,6 +58,8 @@ export type CsiNodeView = 'registered' | 'driverMissing' | 'absent' | 'unknown';
 export interface ApiNode {
   readonly view: NodeView;
   readonly csiNode: CsiNodeView;
+  /** What the driver there calls the node, where it registered. */
+  readonly nodeId: string | undefined;
   /** Handles that the node's kubelet says are mounted there. */
   readonly inUse: readonly string[];
 }
@@ -154,7 +156,7 @@ export class Attachments {
     const inUse = (known?.status?.volumesInUse ?? []).filter((one) => one.startsWith(prefix));
     return {
       view: known === undefined ? (node === undefined ? 'absent' : 'unknown') : stateOf(known),
-      csiNode: this.#csiNodeView(csiNode),
+      ...this.#csiNodeView(csiNode),
       inUse: inUse.map((one) => one.slice(prefix.length)),
     };
   }
@@ -170,11 +172,10 @@ export class Attachments {
     return (await this.#api.patch(VOLUME_ATTACHMENTS, name, body, deadline)) !== undefined;
   }
 
-  #csiNodeView(found: KubeCsiNode | 'unknown' | undefined): CsiNodeView {
-    if (found === undefined) return 'absent';
-    if (found === 'unknown') return 'unknown';
-    const has = (found.spec?.drivers ?? []).some(({ name }) => name === this.#driver);
-    return has ? 'registered' : 'driverMissing';
+  #csiNodeView(found: KubeCsiNode | 'unknown' | undefined): Pick<ApiNode, 'csiNode' | 'nodeId'> {
+    if (typeof found !== 'object') return { csiNode: found ?? 'absent', nodeId: undefined };
+    const mine = (found.spec?.drivers ?? []).find(({ name }) => name === this.#driver);
+    return { csiNode: mine === undefined ? 'driverMissing' : 'registered', nodeId: mine?.nodeID };
   }
 }
 
