@@ -29,21 +29,24 @@ export async function trace(room: TraceRoom, name: string): Promise<string> {
   const deadline = Deadline.after(BUDGET_MS);
   const { lines, handle, pv } = await find(room, name, deadline);
   if (handle === undefined) return page([...lines, ['stuck', 'it has no volume yet']]);
-  const attachments = await attachmentsOf(room, { handle, pv }, deadline);
+  const seen = await attachmentsOf(room, { handle, pv }, deadline);
+  const { api, ceph } = room;
+  const attachments = typeof seen === 'string' ? [] : seen;
   const facts: AttachmentFacts[] = [];
-  for (const one of attachments)
-    if (room.api !== undefined) facts.push(await factsOf(room.api, room.ceph, one, deadline));
+  for (const one of attachments) if (api !== undefined) facts.push(await factsOf(api, ceph, one, deadline));
   const image = facts.find((one) => one.volume === handle)?.image ?? (await imageOf(room, handle, deadline));
   const others = holdersIn(image).filter(({ node }) => !facts.some((one) => one.nodeId === node));
-  const unknown = await Promise.all(others.map(({ node }) => holderFacts(room, handle, node, pv, deadline)));
+  // Whether a holder lacks an attachment can only be said by who could see those.
+  const asked = typeof seen === 'string' ? [] : others;
+  const unknown = await Promise.all(asked.map(({ node }) => holderFacts(room, handle, node, pv, deadline)));
   const all = [...facts, ...unknown.filter((one) => one !== undefined)];
   return page([
     ...lines,
-    ...attachmentLines(room, attachments),
+    ...(typeof seen === 'string' ? [['volume attachment', `not known: ${seen}`] as const] : attachmentLines(seen)),
     ...all.map((one): Line => ['node', nodeLine(one.nodeName, one.node, handle)]),
     ...imageLines(image),
     ['journal, this node', await room.journal(handle)],
-    ...stuckLines(all, room),
+    ...(typeof seen === 'string' ? [] : stuckLines(all, room)),
   ]);
 }
 
@@ -80,9 +83,15 @@ async function attachmentsOf(
   { api }: TraceRoom,
   { handle, pv }: { readonly handle: string; readonly pv: ApiVolume | undefined },
   deadline: Deadline,
-): Promise<readonly ApiAttachment[]> {
-  const all = (await api?.list(deadline)) ?? [];
-  return all.filter((one) => (pv !== undefined && one.pv === pv.name) || one.inlineHandle === handle);
+): Promise<readonly ApiAttachment[] | string> {
+  if (api === undefined) return 'no Kubernetes API is configured';
+  try {
+    const all = await api.list(deadline);
+    return all.filter((one) => (pv !== undefined && one.pv === pv.name) || one.inlineHandle === handle);
+  } catch (error) {
+    // An API that is down, or an account that may not ask (a node's): what Ceph and the journal say is worth more than an error.
+    return isBerthError(error) ? error.message : String(error);
+  }
 }
 
 async function imageOf({ ceph }: TraceRoom, handle: string, deadline: Deadline): Promise<Image> {
@@ -106,8 +115,7 @@ async function holderFacts(
   return { ...facts, pv: pv === undefined ? 'absent' : 'present' };
 }
 
-function attachmentLines({ api }: TraceRoom, all: readonly ApiAttachment[]): readonly Line[] {
-  if (api === undefined) return [['volume attachment', 'not known: no Kubernetes API is configured']];
+function attachmentLines(all: readonly ApiAttachment[]): readonly Line[] {
   if (all.length === 0) return [['volume attachment', 'none']];
   return all.map(({ name, node, attached, since = '?', deletingSince, finalizers, error }): Line => {
     const going =

@@ -19,6 +19,8 @@ export interface AttachmentRoom {
   readonly api: Api;
   readonly ceph: Ceph;
   readonly announce: (note: Note) => void;
+  /** Told each finding when it comes, and each detach that was completed, by its reason: for a counter. */
+  readonly count?: (reason: string) => void;
   readonly log: Logger;
   readonly now: () => Date;
 }
@@ -178,6 +180,7 @@ export class AttachmentReconciler {
     const message = `detached ${volume} from ${nodeName}: nobody there can write to it any more`;
     log.info({ ...about, attachment: attachment?.name }, message);
     announce({ kind: 'Normal', reason: 'DetachCompleted', message, about });
+    this.#room.count?.('DetachCompleted');
     return true;
   }
 
@@ -188,7 +191,10 @@ export class AttachmentReconciler {
     const has = new Set(next.map(keyOf));
     for (const finding of next) {
       const { reason, says, volume, nodeName, attachment } = finding;
-      if (!had.has(keyOf(finding))) log.warn({ reason, attachment: attachment?.name, volume, node: nodeName }, says);
+      if (!had.has(keyOf(finding))) {
+        log.warn({ reason, attachment: attachment?.name, volume, node: nodeName }, says);
+        this.#room.count?.(reason);
+      }
       const of = attachment === undefined ? {} : { attachment: { name: attachment.name, uid: attachment.uid } };
       const about = { ...(volume === undefined ? {} : { volume }), node: nodeName, ...of };
       announce({ kind: 'Warning', reason, message: says, about });

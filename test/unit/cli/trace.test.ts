@@ -69,6 +69,15 @@ describe('berth trace', () => {
     await expect(trace(room(), 'pv-9')).rejects.toThrow(/KUBE_NOT_FOUND: Kubernetes has no PersistentVolume pv-9/);
   });
 
+  it('shows what Ceph and the journal know where the account may not look at attachments', async () => {
+    await at.attach('a');
+    for (const one of ['persistentvolumes', 'volumeattachments']) at.server.denied.add(`list ${one}`);
+    const page = await trace(room(), VOLUME);
+    expect(field(page, 'volume attachment')[0]).toMatch(/^not known: BERTH_KUBE_DENIED/);
+    expect(field(page, 'holder record')[0]).toMatch(/^a since/);
+    expect(field(page, 'stuck')).toEqual([]);
+  });
+
   it('works without Kubernetes for a handle, and says what it cannot know', async () => {
     await at.attach('a');
     const page = await trace({ ...room(), api: undefined }, VOLUME);

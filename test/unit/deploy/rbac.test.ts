@@ -1,4 +1,4 @@
-/** What the sidecars may do in the API: all that they need, and not a verb more. */
+/** What driver and sidecars may do in the API: all that they need, and not a verb more. */
 import { describe, expect, it } from 'vitest';
 import { argument, controller, object, objects, ofKind, type Rule } from './objects.js';
 
@@ -7,6 +7,14 @@ const EVENTS = ['list', 'watch', 'create', 'update', 'patch'];
 
 /** By the sidecars' own rules for the features that are on here, as `group/resource`. */
 const NEEDED: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  'ClusterRole berth-driver': {
+    'storage.k8s.io/volumeattachments': READ,
+    '/persistentvolumes': READ,
+    '/nodes': ['get'],
+    'storage.k8s.io/csinodes': ['get'],
+    '/persistentvolumeclaims': ['get'],
+    'events.k8s.io/events': ['create', 'patch'],
+  },
   'ClusterRole berth-provisioner': {
     '/persistentvolumes': [...READ, 'create', 'update', 'patch', 'delete'],
     '/persistentvolumeclaims': [...READ, 'update'],
@@ -32,6 +40,7 @@ const NEEDED: Readonly<Record<string, Readonly<Record<string, readonly string[]>
   },
   'Role berth-leader-election': { 'coordination.k8s.io/leases': [...READ, 'create', 'update', 'delete'] },
   'Role berth-secrets': { '/secrets': ['get', 'list'] },
+  'ClusterRole berth-node': { '/pods': ['get'], 'node.k8s.io/runtimeclasses': ['get'] },
 };
 
 const roles = [...ofKind('ClusterRole'), ...ofKind('Role')];
@@ -43,12 +52,12 @@ const granted = (rules: readonly Rule[]): string[] =>
     )
     .toSorted();
 
-describe('the rights of the controller’s account', () => {
+describe('the rights of the accounts', () => {
   it('are in these roles and no other', () => {
     expect(roles.map((one) => `${one.kind} ${one.metadata.name}`).toSorted()).toEqual(Object.keys(NEEDED).toSorted());
   });
 
-  it.each(Object.keys(NEEDED))('are, by %s, what the sidecar needs', (key) => {
+  it.each(Object.keys(NEEDED))('are, by %s, what it needs', (key) => {
     const [kind = '', name = ''] = key.split(' ');
     const wanted = Object.entries(NEEDED[key]!).flatMap(([what, verbs]) => verbs.map((verb) => `${verb} ${what}`));
     expect(granted(object(kind, name).rules)).toEqual(wanted.toSorted());
@@ -58,7 +67,7 @@ describe('the rights of the controller’s account', () => {
     expect(roles.filter((one) => JSON.stringify(one.rules).includes('*'))).toEqual([]);
   });
 
-  it('are bound to it, each role once, and the node’s account has none', () => {
+  it('are bound once each, to the controller’s account but for the node’s own role', () => {
     const bindings = objects.filter((one) => one.kind.endsWith('RoleBinding'));
     const bound = bindings.map(({ kind, roleRef, metadata }) => {
       expect(kind).toBe(`${roleRef.kind}Binding`);
@@ -66,8 +75,9 @@ describe('the rights of the controller’s account', () => {
       return `${roleRef.kind} ${roleRef.name}`;
     });
     expect(bound.toSorted()).toEqual(Object.keys(NEEDED).toSorted());
-    for (const { subjects } of bindings) {
-      expect(subjects).toEqual([{ kind: 'ServiceAccount', name: 'berth-controller', namespace: 'berth-system' }]);
+    for (const { subjects, roleRef } of bindings) {
+      const name = roleRef.name === 'berth-node' ? 'berth-node' : 'berth-controller';
+      expect(subjects).toEqual([{ kind: 'ServiceAccount', name, namespace: 'berth-system' }]);
     }
   });
 });

@@ -8,8 +8,10 @@ import { scene, VOLUME } from '../../kube/scene.js';
 
 const at = scene();
 const ended: (() => void)[] = [];
+const counted: string[] = [];
 afterEach(() => {
   for (const end of ended.splice(0)) end();
+  counted.length = 0;
 });
 
 function reconciler(): AttachmentReconciler {
@@ -17,9 +19,10 @@ function reconciler(): AttachmentReconciler {
   const finds = () =>
     Promise.resolve([{ apiVersion: 'v1', kind: 'PersistentVolume', name: 'pv-1', uid: 'uid-of-pv-1' }]);
   const events = new Events(at.api, 'rbd.csi.berth.dev', finds, log);
+  const count = (reason: string) => void counted.push(reason);
   at.attachments.start();
   ended.push(() => at.attachments.stop(), events.stop.bind(events));
-  const room = { api: at.attachments, ceph: at.ceph, announce: events.announce, log, now: () => new Date() };
+  const room = { api: at.attachments, ceph: at.ceph, announce: events.announce, log, now: () => new Date(), count };
   return new AttachmentReconciler(room, { everyMs: 1_000, ageMs: 60_000 });
 }
 
@@ -76,6 +79,7 @@ describe('a round finds', () => {
     expect(reasons).toEqual([reason]);
     expect(at.holders()).toEqual([]);
     expect(at.detaches).toEqual([`${VOLUME} a`]);
+    expect(counted).toEqual([reason, 'DetachCompleted']);
     await until('both Events', () => at.server.all(EVENTS).length === 2);
     expect(eventReasons()).toEqual([reason, 'DetachCompleted']);
     expect(changes()).toEqual([]);
