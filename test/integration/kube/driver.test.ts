@@ -1,0 +1,138 @@
+/** Real drivers on a real cluster beside an API server of their own: attachments that are stuck, a pod's RuntimeClass, `berth trace`. */
+import { execFile } from 'node:child_process';
+import { readdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { ApiServer } from '../../kube/api-server.js';
+import { EVENTS, PODS, PVCS, PVS, RUNTIME_CLASSES, VAS } from '../../kube/ground.js';
+import { DRIVER, FINALIZER, OLD } from '../../kube/scene.js';
+import { refused } from '../csi/calls.js';
+import { ext4, SMALL_BYTES } from '../csi/capabilities.js';
+import type { Driver } from '../csi/driver.js';
+import { Site } from '../csi/site.js';
+import type { Volume } from '../csi/volume.js';
+
+const MAIN = path.resolve('dist/src/main.js');
+const server = new ApiServer();
+let site: Site;
+let controller: Driver;
+let node: Driver;
+let config: string;
+
+beforeAll(async () => {
+  await server.start();
+  site = await Site.open('kube');
+  config = path.join(site.directory, 'kubeconfig');
+  const named = { 'current-context': 'x', contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }] };
+  const rest = {
+    clusters: [{ name: 'c', cluster: { server: server.url } }],
+    users: [{ name: 'u', user: { token: 't' } }],
+  };
+  await writeFile(config, JSON.stringify({ ...named, ...rest }));
+  const kubernetes = ['--kubernetes', config];
+  const rounds = ['--reconcile-interval', '1', '--leftover-age', '60'];
+  const both = 'identity,controller';
+  controller = await site.driver('controller', { services: both, arguments: [...kubernetes, ...rounds] }).start();
+  node = await site.driver('node', { arguments: kubernetes }).start();
+});
+afterEach(() => site.endVolumes());
+afterAll(async () => {
+  await site.close();
+  await server.stop();
+});
+
+/** In the API: bound, and its attachment to the node on its way out since long. */
+function leaving(volume: Volume, name: string): void {
+  server.put(PVCS, { metadata: { name, namespace: 'shop' }, spec: { volumeName: `pv-${name}` } });
+  const claimRef = { namespace: 'shop', name };
+  server.put(PVS, {
+    metadata: { name: `pv-${name}` },
+    spec: { csi: { driver: DRIVER, volumeHandle: volume.id }, claimRef },
+  });
+  server.put(VAS, {
+    metadata: { name: `va-${name}`, finalizers: [FINALIZER], creationTimestamp: OLD, deletionTimestamp: OLD },
+    spec: { attacher: DRIVER, nodeName: node.nodeId, source: { persistentVolumeName: `pv-${name}` } },
+    status: { attached: true },
+  });
+}
+
+const events = (name: string): unknown[] =>
+  server
+    .all(EVENTS)
+    .flatMap((one) => ((one['regarding'] as { name: string }).name === `pv-${name}` ? [one['reason']] : []));
+
+async function eventually(what: string, holds: () => boolean): Promise<void> {
+  const end = performance.now() + 30_000;
+  while (!holds()) {
+    if (performance.now() > end) throw new Error(`${what}: not within 30 s`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+const berth = (...args: readonly string[]): Promise<string> =>
+  new Promise((resolve) => {
+    const all = [MAIN, ...args, '--kubernetes', config, '--clusters', site.clustersFile, '--state-dir', node.stateDir];
+    execFile(process.execPath, all, (_, stdout, stderr) => resolve(stdout + stderr));
+  });
+
+describe('an attachment that is to go, on a node that the API no longer has', () => {
+  it('is detached where nobody has the image open, and its finalizer waits for a person’s word', async () => {
+    const volume = await site.create(controller, ext4(), { sizeBytes: SMALL_BYTES });
+    await volume.attach(node);
+    leaving(volume, 'free');
+    await eventually('the detach is announced', () => events('free').includes('DetachCompleted'));
+    expect(events('free')).toContain('NodeGone');
+    expect(await site.metadata(volume.image)).not.toHaveProperty('berth.dev/holder');
+    expect(await berth('trace', 'shop/free')).toMatch(
+      /holder record +nobody\n.*\n(.*\n)*stuck +NodeGone: VolumeAttachment va-free/,
+    );
+    expect(server.asked.filter(({ method, url }) => method !== 'GET' && !url.includes('/events'))).toEqual([]);
+    expect(await berth('attachments', '--release', 'va-free')).toContain('nothing was changed');
+    expect(await berth('attachments', '--release', 'va-free', '--yes')).toContain('the attachment goes');
+    expect(server.find(VAS, 'va-free')).toBeUndefined();
+  });
+
+  it('stays where a client has the image open, which the Event, trace and release name', async () => {
+    const volume = await site.create(controller, ext4(), { sizeBytes: SMALL_BYTES });
+    await volume.bring(node);
+    leaving(volume, 'open');
+    await eventually('the reason is announced', () => events('open').includes('ImageStillOpen'));
+    const page = await berth('trace', volume.id);
+    expect(page).toMatch(/journal, this node +staged at /);
+    const address = /^image open at +(\S+)$/m.exec(page)?.[1] ?? 'none';
+    expect(page).toMatch(/stuck +ImageStillOpen: .*open at/);
+    expect(await site.rbd('status', volume.image)).toContain(address);
+    expect(await berth('attachments', '--release', 'va-open', '--yes')).toContain('BERTH_DETACH_UNPROVEN');
+    expect(server.find(VAS, 'va-open')?.metadata.finalizers).toEqual([FINALIZER]);
+    expect(await site.metadata(volume.image)).toHaveProperty('berth.dev/holder');
+    server.put(VAS, { ...server.find(VAS, 'va-open')!, metadata: { name: 'va-open', finalizers: [] } });
+    server.remove(VAS, 'va-open');
+  });
+});
+
+describe('a pod’s RuntimeClass', () => {
+  const context = {
+    'csi.storage.k8s.io/pod.name': 'db-0',
+    'csi.storage.k8s.io/pod.namespace': 'shop',
+    'csi.storage.k8s.io/pod.uid': 'uid-of-db-0',
+  };
+  const records = () => readdir(node.kataRecords).catch(() => []);
+
+  it('decides that its virtual machine takes the volume, and the API’s silence decides nothing', async () => {
+    server.put(PODS, { metadata: { name: 'db-0', namespace: 'shop' }, spec: { runtimeClassName: 'vm' } });
+    server.put(RUNTIME_CLASSES, { metadata: { name: 'vm' }, handler: 'kata-qemu' });
+    const volume = await site.create(controller, ext4(), { sizeBytes: SMALL_BYTES });
+    await volume.attach(node);
+    await volume.stage(node);
+    server.denied.add('get pods');
+    await refused(
+      volume.publish(node, 'pod', { volumeContext: context }),
+      'PERMISSION_DENIED',
+      /BERTH_KUBE_DENIED.*get pods/,
+    );
+    expect(await records()).toEqual([]);
+    server.denied.clear();
+    await volume.publish(node, 'pod', { volumeContext: context });
+    expect(await records()).toHaveLength(1);
+  });
+});
