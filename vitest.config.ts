@@ -1,4 +1,4 @@
-// Two projects, one after the other: unit tests need nothing; integration tests share one real Ceph cluster that they start.
+// Unit tests need nothing; integration tests share one real Ceph cluster that they start; e2e needs a Kubernetes cluster that you bring.
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -21,6 +21,15 @@ export default defineConfig({
           hookTimeout: 180_000,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -2,8 +2,9 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { merged } from './merge-patch.js';
+import { bodyOf, merged } from './request.js';
 
 export interface Thing {
   metadata: {
@@ -256,7 +257,20 @@ export class ApiServer {
     else if (verb === 'create') this.#create(place, JSON.parse(body) as Draft, response);
     else if (thing === undefined) status(response, 404, `${plural} "${place.name ?? ''}" not found`);
     else if (verb === 'get') json(response, 200, thing);
-    else this.#patch(place, thing, JSON.parse(body) as Record<string, unknown>, response);
+    else if (verb === 'delete') {
+      this.remove(collection, thing.metadata.name);
+      json(response, 200, thing);
+    } else this.#patch(place, thing, JSON.parse(body) as Record<string, unknown>, response);
+  }
+
+  /** A collection, or that of all namespaces together. */
+  #across(collection: string): Map<string, Thing> {
+    const [root, plural] = [path.dirname(collection), path.basename(collection)];
+    const within = [...this.#store].filter(
+      ([key]) => key.startsWith(`${root}/namespaces/`) && key.endsWith(`/${plural}`),
+    );
+    const others = within.filter(([key]) => key !== collection);
+    return new Map([...this.#all(collection), ...others.flatMap(([, things]) => [...things])]);
   }
 
   #list(collection: string, query: URLSearchParams, response: http.ServerResponse): void {
@@ -266,10 +280,11 @@ export class ApiServer {
       status(response, 410, 'The provided continue parameter is too old');
       return;
     }
-    const names = [...this.#all(collection).keys()].toSorted().filter((name) => name > after);
+    const all = this.#across(collection);
+    const names = [...all.keys()].toSorted().filter((name) => name > after);
     const page = names.slice(0, limit);
     const more = names.length > page.length ? { continue: `${version}|${page.at(-1) ?? ''}` } : {};
-    const items = page.map((name) => this.#all(collection).get(name));
+    const items = page.map((name) => all.get(name));
     json(response, 200, { kind: 'List', metadata: { resourceVersion: version, ...more }, items });
   }
 
@@ -325,14 +340,9 @@ function placeOf(pathname: string): Place | undefined {
 function verbOf(method: string, place: Place, query: URLSearchParams): string {
   if (method === 'POST') return 'create';
   if (method === 'PATCH') return 'patch';
+  if (method === 'DELETE') return 'delete';
   if (place.name !== undefined) return 'get';
   return query.get('watch') === 'true' ? 'watch' : 'list';
-}
-
-async function bodyOf(request: http.IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 const send = (response: http.ServerResponse, { type, object }: Change): void =>

@@ -1,0 +1,171 @@
+/** What any Kubernetes API does for Berth, the stand-in of the tests and a cluster of yours alike; leaves nothing behind. */
+import { randomBytes } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { release } from '../../src/cli/attachments.js';
+import type { KubeAccess } from '../../src/kube/access.js';
+import { Api } from '../../src/kube/api.js';
+import { Attachments } from '../../src/kube/attachments.js';
+import { Events } from '../../src/kube/events.js';
+import { nodeStates } from '../../src/kube/node-states.js';
+import {
+  EVENTS,
+  PERSISTENT_VOLUMES,
+  pathOf,
+  VOLUME_ATTACHMENTS,
+  type KubeObject,
+  type KubePersistentVolume,
+  type Resource,
+} from '../../src/kube/objects.js';
+import { Wire } from '../../src/kube/wire.js';
+import { Deadline } from '../../src/model/deadline.js';
+import { createLog } from '../../src/observe/log.js';
+import { attacherFinalizer } from '../../src/reconcile/attachments/facts.js';
+import type { Ceph } from '../../src/reconcile/attachments/gather.js';
+import { AttachmentReconciler } from '../../src/reconcile/attachments/reconciler.js';
+import { until } from './ground.js';
+
+interface EventObject extends KubeObject {
+  readonly reason?: string;
+  readonly note?: string;
+  readonly regarding?: { readonly name?: string };
+  readonly series?: { readonly count?: number };
+}
+
+const soon = (): Deadline => Deadline.after(15_000);
+const log = createLog('silent');
+
+/** @param access called once, before the first test */
+export function kubeContract(access: () => Promise<KubeAccess>): void {
+  // A driver's name of its own: a Berth that runs in that cluster sees nothing of it.
+  const id = randomBytes(4).toString('hex');
+  const driver = `e2e-${id}.csi.berth.dev`;
+  const volume = `c1/rbd/berth-${id}`;
+  const pv = `berth-e2e-${id}`;
+  const node = `berth-e2e-node-${id}`;
+  const attachment = `berth-e2e-${id}`;
+  let wire: Wire;
+  let api: Api;
+  let attachments: Attachments;
+
+  beforeAll(async () => {
+    wire = new Wire(await access());
+    api = new Api(wire);
+    attachments = new Attachments(api, driver, log);
+    attachments.start();
+  });
+  afterEach(async () => {
+    await lift(VOLUME_ATTACHMENTS, attachment);
+    await lift(PERSISTENT_VOLUMES, pv);
+    for (const one of await ourEvents()) await remove(EVENTS, one.metadata.name, 'default');
+  });
+  afterAll(() => {
+    attachments.stop();
+    api.close();
+  });
+
+  const remove = async (resource: Resource, name: string, namespace?: string): Promise<void> => {
+    const method = 'DELETE' as 'GET';
+    await wire.call({ method, path: pathOf(resource, name, namespace) }, soon());
+  };
+  const lift = async (resource: Resource, name: string): Promise<void> => {
+    await remove(resource, name);
+    await api.patch(resource, name, { metadata: { finalizers: [] } }, soon());
+  };
+  const ourEvents = async (): Promise<readonly EventObject[]> => {
+    const { items } = await api.list<EventObject>(EVENTS, soon());
+    return items.filter((one) => one.regarding?.name === pv || one.regarding?.name === attachment);
+  };
+  const makeVolume = () =>
+    api.create(
+      PERSISTENT_VOLUMES,
+      {
+        ...{ apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: pv } },
+        spec: {
+          ...{ capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], storageClassName: `none-${id}` },
+          ...{ persistentVolumeReclaimPolicy: 'Retain', csi: { driver, volumeHandle: volume } },
+        },
+      },
+      soon(),
+    );
+  const makeAttachment = () => {
+    const metadata = { name: attachment, finalizers: [attacherFinalizer(driver)] };
+    const spec = { attacher: driver, nodeName: node, source: { persistentVolumeName: pv } };
+    const draft = { apiVersion: 'storage.k8s.io/v1', kind: 'VolumeAttachment', metadata, spec };
+    return api.create(VOLUME_ATTACHMENTS, draft, soon());
+  };
+  const events = (): Events =>
+    new Events(
+      api,
+      driver,
+      async () => {
+        const found = await api.get(PERSISTENT_VOLUMES, pv, soon());
+        return [{ apiVersion: 'v1', kind: 'PersistentVolume', name: pv, uid: found?.metadata.uid ?? '' }];
+      },
+      log,
+    );
+  /** Nobody holds it, and nobody may be asked to detach. */
+  const ceph: Ceph = {
+    holding: () => Promise.resolve({ holders: [], mode: undefined, watchers: [] }),
+    detach: () => Promise.reject(new Error('nothing was to be detached')),
+    held: () => Promise.resolve([]),
+  };
+
+  it('says of what is not there that it is not there, and of a node that it is absent', async () => {
+    expect(await api.get(PERSISTENT_VOLUMES, pv, soon())).toBeUndefined();
+    expect(await nodeStates(api, log).of(node, soon())).toBe('absent');
+  });
+
+  it('makes an object once, shows it in a list and in a watch, and lets it go', async () => {
+    expect(await attachments.isFresh(soon())).toBe(true);
+    expect([await makeVolume(), await makeVolume()]).toEqual([true, false]);
+    const { items } = await api.list<KubePersistentVolume>(PERSISTENT_VOLUMES, soon());
+    expect(items.map((one) => one.metadata.name)).toContain(pv);
+    await until('the watch shows it', () => attachments.volumeOf(volume)?.name === pv);
+    await lift(PERSISTENT_VOLUMES, pv);
+    await until('the watch shows that it has gone', () => attachments.volumeOf(volume) === undefined);
+  });
+
+  it('refuses a change of what somebody else has changed meanwhile', async () => {
+    await makeVolume();
+    await makeAttachment();
+    const seen = (await attachments.read(attachment, soon()))!;
+    await api.patch(VOLUME_ATTACHMENTS, attachment, { metadata: { annotations: { 'berth.dev/e2e': 'x' } } }, soon());
+    await expect(attachments.liftFinalizer(seen, attacherFinalizer(driver), soon())).rejects.toThrow(/KUBE_CONFLICT/);
+    expect((await attachments.read(attachment, soon()))?.finalizers).toEqual([attacherFinalizer(driver)]);
+  });
+
+  it('keeps an attachment that is to go by its finalizer; the reason becomes an Event, the release ends it', async () => {
+    await makeVolume();
+    await makeAttachment();
+    await remove(VOLUME_ATTACHMENTS, attachment);
+    await until('the watch shows the deletion', () => attachments.all()[0]?.deletingSince !== undefined);
+    const now = () => new Date(Date.now() + 1_000);
+    const room = { api: attachments, ceph, announce: events().announce, log, now };
+    const reconciler = new AttachmentReconciler(room, { everyMs: 60_000, ageMs: 0 });
+    await reconciler.round();
+    expect(reconciler.findings().map(({ reason }) => reason)).toEqual(['NodeGone']);
+    await eventually('its Event', async () => (await ourEvents()).some(({ reason }) => reason === 'NodeGone'));
+    const wish = { name: attachment, finalizer: undefined, volume: undefined };
+    expect((await release(room, { ...wish, yes: false })).exitCode).toBe(2);
+    expect((await release(room, { ...wish, yes: true })).text).toContain('the attachment goes');
+    await eventually('it is gone', async () => (await attachments.read(attachment, soon())) === undefined);
+  });
+
+  it('counts an Event that is written again', async () => {
+    await makeVolume();
+    const note = { kind: 'Normal', reason: 'BerthContract', message: 'first', about: { volume } } as const;
+    events().announce(note);
+    await eventually('the Event', async () => (await ourEvents()).length === 1);
+    events().announce({ ...note, message: 'second' });
+    await eventually('its count', async () => (await ourEvents())[0]?.series?.count === 2);
+    expect(await ourEvents()).toHaveLength(1);
+  });
+}
+
+async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const end = performance.now() + 15_000;
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`${what}: not within 15 s`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
