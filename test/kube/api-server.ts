@@ -88,10 +88,6 @@ export class ApiServer {
     return `${this.#tls === undefined ? 'http' : 'https'}://127.0.0.1:${this.#port}`;
   }
 
-  get port(): number {
-    return this.#port;
-  }
-
   get openWatches(): number {
     return this.#streams.size;
   }

@@ -170,6 +170,7 @@ export class AttachmentReconciler {
     const { ceph, announce, log } = this.#room;
     const about = { volume, node: nodeName };
     try {
+      if (!(await this.#isStillSo(finding, volume))) return false;
       await ceph.detach(volume, nodeId, Deadline.after(DETACH_MS));
     } catch (error) {
       const isRefused = isBerthError(error, 'DETACH_UNPROVEN', 'BUSY');
@@ -182,6 +183,19 @@ export class AttachmentReconciler {
     announce({ kind: 'Normal', reason: 'DetachCompleted', message, about });
     this.#room.count?.('DetachCompleted');
     return true;
+  }
+
+  /** Looked at once more: the attachment of before may have ended, and the node may have been granted the volume anew. */
+  async #isStillSo({ attachment, nodeId }: Finding, volume: string): Promise<boolean> {
+    const { api, ceph } = this.#room;
+    const deadline = Deadline.after(LOOK_MS);
+    if (attachment === undefined) {
+      const facts = await factsOfHolder(api, ceph, { volume, nodeId }, deadline);
+      return judge(facts, this.#measure())?.act === 'detach';
+    }
+    const present = await api.read(attachment.name, deadline);
+    if (present?.uid !== attachment.uid) return false;
+    return judge(await factsOf(api, ceph, present, deadline), this.#measure())?.act === 'detach';
   }
 
   /** Each finding is logged when it comes and when it has gone, and announced as long as it stays; Events themselves are seldom. */

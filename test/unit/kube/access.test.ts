@@ -50,7 +50,7 @@ async function get(choice: string, env: Record<string, string> = {}) {
   return { api, node: await api.get(NODE_RESOURCE, 'a', soon()) };
 }
 
-const inPod = () => ({ KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(server.port) });
+const inPod = () => ({ KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: new URL(server.url).port });
 
 async function kubeconfig(user: object, cluster: object = {}): Promise<string> {
   const config = {

@@ -129,6 +129,21 @@ describe('a round finds', () => {
 });
 
 describe('a round decides nothing', () => {
+  it('for a node that was granted the volume anew while it looked', async () => {
+    await at.attach('a');
+    at.va({ deleting: true });
+    const replace = (): void => {
+      at.server.put(VAS, { ...at.server.find(VAS, 'va-a')!, metadata: { name: 'va-a', uid: 'another' } });
+    };
+    at.attachments.start();
+    ended.push(() => at.attachments.stop());
+    const room = { api: at.attachments, ceph: at.ceph, announce: replace, log: createLog('silent') };
+    const one = new AttachmentReconciler({ ...room, now: () => new Date() }, { everyMs: 1_000, ageMs: 60_000 });
+    expect(await one.round()).toMatchObject({ stuck: 1, detached: 0 });
+    expect(at.detaches).toEqual([]);
+    expect(at.holders()).toEqual(['a']);
+  });
+
   it('while the API cannot be watched', async () => {
     await at.attach('a');
     at.va({ deleting: true });
