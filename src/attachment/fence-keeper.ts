@@ -13,6 +13,9 @@ const EVERY_MS = 60_000;
 /** What a round may take in one cluster, ms. */
 const CLUSTER_MS = 30_000;
 
+/** How long a stop waits for the round that runs, ms: what is cut short is gone on with by the next controller. */
+const STOP_MS = 1_000;
+
 export const FENCES_METRIC = 'berth_fences_total';
 
 export interface FenceKeeperRoom {
@@ -44,7 +47,7 @@ export class FenceKeeper {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    await this.#running;
+    await Promise.race([this.#running, new Promise((resolve) => setTimeout(resolve, STOP_MS).unref())]);
   }
 
   /** Every cluster once; a cluster that does not answer costs a line in the log. */

@@ -170,7 +170,7 @@ describe('a driver that was killed', () => {
     await volume.detach(patient);
   });
 
-  it('in the middle of an unstage: it is completed, with no monitor to ask', async () => {
+  it('in the middle of an unstage: it is taken down with no monitor to ask, and forgotten when the record could be told', async () => {
     const { staging, target } = await bring('done');
     await driver.node.NodeUnpublishVolume({ volumeId: volume.id, targetPath: target });
     await driver.stop('SIGKILL');
@@ -182,11 +182,14 @@ describe('a driver that was killed', () => {
     );
     await site.writeClusters({ monitors: ['[v2:127.213.7.1:3300,v1:127.213.7.1:6789]'] });
     await driver.start('listening');
-    await until('completed', driver, isClean);
-    expect(await mountAt(staging)).toBeUndefined();
+    const taken = async () => (await devicesOf(driver)).length === 0 && (await mountAt(staging)) === undefined;
+    await until('taken down', driver, taken);
+    // The record says that it is staged until the cluster can be told.
+    expect((await journalOf(driver))[0]).toMatchObject({ state: 'unstaging' });
     await driver.stop();
     await site.writeClusters();
     await driver.start();
+    await until('completed', driver, isClean);
   });
 
   it('and lost its journal: what nobody uses is unmapped, what is mounted is told and left', async () => {
