@@ -114,3 +114,19 @@ export async function cutLoose(
   operation.step('unmap lost', mapping.device);
   await mapper.unmap(mapping, deadline);
 }
+
+/** What a {@link cutLoose} that was cut short left: our mounts of the device that we had, which is nobody's any more. UNMOUNT_BUSY. */
+export async function unmountDead(
+  room: NodeRoom,
+  entry: JournalEntry,
+  operation: Operation<'unmount lost'>,
+  deadline: Deadline,
+): Promise<void> {
+  const device = entry.mapping?.device;
+  if (device === undefined || (await mappingOf(room, entry, deadline)) !== undefined) return;
+  for (const path of [...Object.keys(entry.targets), entry.stagingPath]) {
+    if ((await mountAt(path))?.source !== device) continue;
+    operation.step('unmount lost');
+    await unmount(room.exec, path, deadline);
+  }
+}

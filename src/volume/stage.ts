@@ -16,7 +16,7 @@ import { refuseHeldDevice } from './held-device.js';
 import { entryToStage } from './journal-trouble.js';
 import { checkRoomOnNode, mappingOf, UNDO_MS, type NodeOperation, type NodeRoom } from './node-room.js';
 import { words, type SandboxParameters } from './parameters.js';
-import { cutLoose, whyLost } from './lost.js';
+import { cutLoose, unmountDead, whyLost } from './lost.js';
 import { mapHeld } from './map-held.js';
 import { parseProvenance } from './provenance.js';
 import { parseVolumeRecord, type VolumeRecord } from './record.js';
@@ -56,7 +56,7 @@ export async function stageVolume(room: NodeRoom, request: StageVolume, deadline
       if ((await whyLost(room, entry, request.secrets, deadline)) === undefined) return;
       // Fenced while it was away, and granted anew: what is mapped can never be written to again.
       await cutLoose(room, entry, operation, deadline);
-    }
+    } else if (entry !== undefined) await unmountDead(room, entry, operation, deadline);
     await stage(room, resolved, entry, operation, deadline);
   });
 }
