@@ -1,5 +1,5 @@
 /** Ceph as the comparison of attachments sees it: through the use cases of the driver, never past them. */
-import { detachVolume } from '../../volume/attach.js';
+import { detachVolume } from '../../volume/detach.js';
 import { holdingOf } from '../../volume/holding.js';
 import { listVolumes } from '../../volume/list.js';
 import type { ControllerRoom } from '../../volume/room.js';
