@@ -25,6 +25,12 @@ module.exports = {
       from: { pathNot: '^src/main[.]ts$' },
       to: { path: '^src/main[.]ts$' },
     },
+    forbid(
+      'only-main-is-wired',
+      '^src/(?!wiring/|main[.]ts)',
+      room('wiring'),
+      'it knows all rooms, and none of them it',
+    ),
     forbid('model-is-the-ground', room('model'), '^src/(?!model/)', 'shared value types know no room'),
     forbid('observe-stands-on-model', room('observe'), '^src/(?!observe/|model/)', 'logs and metrics serve everybody'),
     forbid(
@@ -74,7 +80,7 @@ module.exports = {
     ),
     forbid(
       'only-main-reconciles',
-      '^src/(?!reconcile/|cli/|main[.]ts)',
+      '^src/(?!reconcile/|cli/|wiring/|main[.]ts)',
       room('reconcile'),
       'a loop, not a library; a person at a terminal is told what it would say',
     ),
@@ -86,7 +92,7 @@ module.exports = {
     ),
     forbid(
       'few-know-kubernetes',
-      '^src/(?!kube/|cli/|reconcile/|main[.]ts)',
+      '^src/(?!kube/|cli/|reconcile/|wiring/|main[.]ts)',
       room('kube'),
       'everybody else works without it, through a seam of his own',
     ),

@@ -31,6 +31,8 @@ export interface Options {
   readonly nodeLostAfter: number;
   /** Where the FlexVolume binary asks; undefined for no such door. */
   readonly flexvolumeEndpoint: string | undefined;
+  /** `host:port` at which counters are shown; undefined for nowhere. */
+  readonly metricsAddress: string | undefined;
   /** The only directory from which a pod's FlexVolume options may name a keyring. */
   readonly keyringDirectory: string;
   /** `auto` (in a pod with a service account), `off`, or the path of a kubeconfig. */
@@ -62,6 +64,7 @@ export const USAGE = `berth: a CSI driver for Ceph RBD
   --kata-records /run/kata-containers/shared/direct-volumes    where Kata looks for volumes (BERTH_KATA_RECORDS)
   --kata-handlers kata,kata-*          RuntimeClass handlers that run Kata   (BERTH_KATA_HANDLERS)
   --kubernetes auto|off|PATH           the API: of the pod that this is, none, or of a kubeconfig (BERTH_KUBERNETES)
+  --metrics-address 127.0.0.1:9810     counters for Prometheus at /metrics, none unless given (BERTH_METRICS_ADDRESS)
   --log-level info
   --version, --help
 
@@ -90,6 +93,7 @@ const DEFAULTS = {
   fencing: 'out-of-service',
   'node-lost-after': '300',
   'flexvolume-endpoint': '',
+  'metrics-address': '',
   'keyring-dir': '/etc/berth/keyrings',
   'kata-records': '/run/kata-containers/shared/direct-volumes',
   'kata-handlers': 'kata,kata-*',
@@ -107,6 +111,7 @@ const VARIABLES = {
   fencing: 'BERTH_FENCING',
   'node-lost-after': 'BERTH_NODE_LOST_AFTER',
   'flexvolume-endpoint': 'BERTH_FLEXVOLUME_ENDPOINT',
+  'metrics-address': 'BERTH_METRICS_ADDRESS',
   'keyring-dir': 'BERTH_KEYRING_DIR',
   'kata-records': 'BERTH_KATA_RECORDS',
   'kata-handlers': 'BERTH_KATA_HANDLERS',
@@ -143,6 +148,7 @@ export function parseOptions(
     fencing: known('fencing', get('fencing'), FENCING_POLICIES),
     nodeLostAfter: count('node-lost-after', get('node-lost-after')),
     flexvolumeEndpoint: get('flexvolume-endpoint') || undefined,
+    metricsAddress: get('metrics-address') || undefined,
     keyringDirectory: absolute('keyring-dir', get('keyring-dir')),
     kataRecords: absolute('kata-records', get('kata-records')),
     kataHandlers: get('kata-handlers')
@@ -170,7 +176,7 @@ function read(args: readonly string[]) {
       ...{ 'max-volumes-per-node': text, 'log-level': text, help: flag, version: flag },
       ...{ 'kubelet-dir': text, 'reconcile-interval': text, 'leftover-age': text },
       ...{ fencing: text, 'node-lost-after': text },
-      ...{ 'flexvolume-endpoint': text, 'keyring-dir': text },
+      ...{ 'flexvolume-endpoint': text, 'keyring-dir': text, 'metrics-address': text },
       ...{ 'kata-records': text, 'kata-handlers': text, kubernetes: text },
     };
     return parseArgs({ args: [...args], options, strict: true }).values;
