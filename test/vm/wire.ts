@@ -38,7 +38,19 @@ export interface Asked {
   rbd(...args: string[]): Promise<string>;
   /** Kills the guest as a power cut does and boots it again; the file is run once more, with the next {@link Session.boot}. */
   reboot(): Promise<never>;
+  /** Boots a second guest with a driver of its own, {@link PEER}, and nothing else in it; answers when that is ready. */
+  startPeer(): Promise<void>;
+  /** One of the peer's commands (inside/peer.ts), its arguments as JSON; what it answers, as JSON. */
+  askPeer(command: string, ...args: string[]): Promise<string>;
+  /** SIGSTOP and SIGCONT of the peer's whole machine: it does not know that time has passed. */
+  suspendPeer(): Promise<void>;
+  resumePeer(): Promise<void>;
+  /** A power cut, and its next boot, whose driver is ready when this answers. */
+  rebootPeer(): Promise<void>;
 }
+
+/** The node id of the second guest. */
+export const PEER = 'peer-node';
 
 /** One line of JSON from the guest to the host. */
 export interface Request {

@@ -37,6 +37,7 @@ export async function startNode(
   name: string,
   within: readonly string[] = [],
   until: 'ready' | 'listening' = 'ready',
+  services: readonly ('identity' | 'controller' | 'node')[] = ['identity', 'controller', 'node'],
 ): Promise<Node> {
   const directory = path.join(session.state, name);
   await mkdir(directory, { recursive: true });
@@ -48,7 +49,7 @@ export async function startNode(
   const at = (file: string): string => path.join(directory, file);
   const driver = await startDriver({
     ...{ socket: at('csi.sock'), clustersFile: clusters, nodeId: name, stateDir: at('driver'), logFile: at('log') },
-    services: ['identity', 'controller', 'node'],
+    services,
     within,
   });
   const client = csiClient(`unix://${at('csi.sock')}`);

@@ -4,7 +4,7 @@ import type { Answer, Asked, Request } from '../wire.js';
 import { session } from './session.js';
 
 /** More than the host's own patience with what it is asked for, ms. */
-const PATIENCE_MS = 180_000;
+const PATIENCE_MS = 400_000;
 
 function ask(call: keyof Asked, args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -35,6 +35,19 @@ export const host: Asked = {
   },
   ceph: (...args) => ask('ceph', args),
   rbd: (...args) => ask('rbd', args),
+  startPeer: async () => {
+    await ask('startPeer', []);
+  },
+  askPeer: (command, ...args) => ask('askPeer', [command, ...args]),
+  suspendPeer: async () => {
+    await ask('suspendPeer', []);
+  },
+  resumePeer: async () => {
+    await ask('resumePeer', []);
+  },
+  rebootPeer: async () => {
+    await ask('rebootPeer', []);
+  },
   reboot: async () => {
     await ask('reboot', []).catch(() => undefined);
     // The power fails at any moment now.

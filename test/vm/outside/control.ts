@@ -6,6 +6,7 @@ import { run } from '../../../src/host/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import type { Answer, Request, Session } from '../wire.js';
 import { Freezer } from './freezer.js';
+import type { Peer } from './peer.js';
 
 /** For one `ceph` or `rbd` command on a loaded machine, ms. */
 const COMMAND_MS = 120_000;
@@ -14,6 +15,8 @@ export interface Control {
   readonly address: Session['control'];
   /** What a reboot is for the file that runs now. */
   onReboot: (() => void) | undefined;
+  /** The second guest of the file that runs now; undefined where there can be none. */
+  peer: Peer | undefined;
   /** Undo what a file left of its requests. */
   reset(): Promise<void>;
   close(): Promise<void>;
@@ -30,6 +33,7 @@ export async function startControl(clusterDirectory: string, where: net.ListenOp
     if (call === 'ceph' || call === 'rbd') return admin[call](args, Deadline.after(COMMAND_MS));
     if (call === 'freeze') await freezer.freeze(first);
     else if (call === 'thaw') await freezer.thaw(first);
+    else if (isPeerCall(call)) return peerAnswers(control.peer, call, args);
     else if (control.onReboot !== undefined) control.onReboot();
     else throw new Error('this machine cannot be rebooted');
     return '';
@@ -51,6 +55,7 @@ export async function startControl(clusterDirectory: string, where: net.ListenOp
   const control: Control = {
     address: typeof address === 'string' ? { path: address } : { host: where.host ?? '', port: address?.port ?? 0 },
     onReboot: undefined,
+    peer: undefined,
     reset: async () => {
       await freezer.thawAll();
       await admin.ceph(['osd', 'blocklist', 'clear'], Deadline.after(COMMAND_MS));
@@ -58,6 +63,20 @@ export async function startControl(clusterDirectory: string, where: net.ListenOp
     close: () => new Promise((resolve) => server.close(() => resolve())),
   };
   return control;
+}
+
+type PeerCall = 'startPeer' | 'askPeer' | 'suspendPeer' | 'resumePeer' | 'rebootPeer';
+
+const isPeerCall = (call: Request['call']): call is PeerCall => call.endsWith('Peer');
+
+async function peerAnswers(peer: Peer | undefined, call: PeerCall, args: readonly string[]): Promise<string> {
+  if (peer === undefined) throw new Error('there is no second machine here');
+  if (call === 'askPeer') return peer.ask(args);
+  if (call === 'startPeer') await peer.start();
+  else if (call === 'suspendPeer') peer.signal('SIGSTOP');
+  else if (call === 'resumePeer') peer.signal('SIGCONT');
+  else await peer.reboot();
+  return '';
 }
 
 function readLine(socket: net.Socket): Promise<string> {

@@ -8,6 +8,7 @@ import { Deadline } from '../../../src/model/deadline.js';
 import type { Session } from '../wire.js';
 import type { Control } from './control.js';
 import { consoleOf, startGuest, type Guest, type GuestFiles } from './guest.js';
+import { Peer } from './peer.js';
 import { writeInitramfs } from './initramfs.js';
 import type { Results } from './results.js';
 import type { Unpacked } from './unpacked.js';
@@ -35,6 +36,17 @@ export interface FileRun {
 
 export async function runInGuest(file: FileRun): Promise<void> {
   const files = await prepare(file);
+  const peer = new Peer(file);
+  file.control.peer = peer;
+  try {
+    await bootUntilTheEnd(file, files);
+  } finally {
+    file.control.peer = undefined;
+    await peer.end();
+  }
+}
+
+async function bootUntilTheEnd(file: FileRun, files: GuestFiles): Promise<void> {
   for (let boot = 1; ; boot += 1) {
     const session: Session = {
       ...file.cluster,
@@ -47,7 +59,13 @@ export async function runInGuest(file: FileRun): Promise<void> {
   }
 }
 
-async function prepare({ test, packageRoot, directory, unpacked }: FileRun): Promise<GuestFiles> {
+/** All that a machine needs for this program, in the directory of the run. */
+export async function prepare({
+  test,
+  packageRoot,
+  directory,
+  unpacked,
+}: Pick<FileRun, 'test' | 'packageRoot' | 'directory' | 'unpacked'>): Promise<GuestFiles> {
   const at = (name: string): string => path.join(directory, name);
   await mkdir(at('share'), { recursive: true, mode: 0o700 });
   const inside = path.join(packageRoot, 'test/vm/inside');
