@@ -107,6 +107,9 @@ async function reaches(point: string, serial: number): Promise<Subject> {
 
 const points = (['handover', 'takeback'] as const).flatMap((op) => crashSteps(op).map((step) => `${op}:${step}`));
 
+/** What is left half done differs little from step to step: all of them take minutes more (docs/contributing.md). */
+const given = process.env['BERTH_CRASH_ALL'] === undefined ? points.filter((_, index) => index % 3 === 0) : points;
+
 describe('a driver killed at', () => {
   it.each(points)('%s hands over when it is asked again', async (point) => {
     const subject = await reaches(point, 1);
@@ -121,7 +124,7 @@ describe('a driver killed at', () => {
     }
   });
 
-  it.each(points)('%s lets go when its pod is taken away', async (point) => {
+  it.each(given)('%s lets go when its pod is taken away', async (point) => {
     const subject = await reaches(point, 2);
     try {
       expect(await ground.unmount(subject.pod)).toEqual(SUCCESS);
