@@ -113,7 +113,7 @@ describe('two nodes', NOTHING, () => {
     await volume.attach('peer');
     await startWriter(await volume.show('peer'));
     await until('the peer writes', async () => (await noted('written')) > 5);
-    await refusedByDriver(volume.detach('peer'), status.UNAVAILABLE, /DETACH_UNPROVEN.*peer-node/);
+    await refusedByDriver(volume.detach('peer'), status.ABORTED, /DETACH_UNPROVEN.*peer-node/);
     await refusedByDriver(volume.attach('here'), status.FAILED_PRECONDITION, /VOLUME_HELD.*peer-node/);
     await stopWriter();
     await volume.hide('peer');
@@ -141,7 +141,7 @@ describe('two nodes', NOTHING, () => {
         () => false,
       ),
     );
-    await refusedByDriver(volume.detach('peer'), status.UNAVAILABLE, /DETACH_UNPROVEN/);
+    await refusedByDriver(volume.detach('peer'), status.ABORTED, /DETACH_UNPROVEN/);
     await healthy();
     const before = await noted('written');
     await until('the peer goes on', async () => (await noted('written')) > before + 5);
