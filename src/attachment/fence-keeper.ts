@@ -1,5 +1,6 @@
 /** Keeps fences up while they are needed and lifts them when their nodes are back; every controller runs it, and two do no harm. */
 import { Deadline } from '../model/deadline.js';
+import { Rounds } from '../model/rounds.js';
 import type { Counters } from '../observe/metrics.js';
 import type { Logger } from '../observe/log.js';
 import type { Clusters } from '../rbd/clusters.js';
@@ -30,31 +31,26 @@ export interface FenceKeeperRoom {
 
 export class FenceKeeper {
   readonly #room: FenceKeeperRoom;
-  readonly #everyMs: number;
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> = Promise.resolve();
-  #stopped = false;
+  readonly #rounds: Rounds;
 
   constructor(room: FenceKeeperRoom, everyMs = EVERY_MS) {
     this.#room = room;
-    this.#everyMs = everyMs;
+    this.#rounds = new Rounds(() => this.#tellRound(), { everyMs, stopMs: STOP_MS });
   }
 
   start(): void {
-    this.#running = this.#next();
+    this.#rounds.start();
   }
 
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await Promise.race([this.#running, new Promise((resolve) => setTimeout(resolve, STOP_MS).unref())]);
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** Every cluster once; a cluster that does not answer costs a line in the log. */
   async round(): Promise<void> {
     const { clusters, log } = this.#room;
     for (const { id } of await clusters.all()) {
-      if (this.#stopped) return;
+      if (this.#rounds.stopped) return;
       try {
         await this.#settle(await clusters.registry(id, 'controller'), Deadline.after(CLUSTER_MS));
       } catch (error) {
@@ -94,17 +90,11 @@ export class FenceKeeper {
     announce({ kind: 'Normal', reason: 'NodeUnfenced', message, about: { node } });
   }
 
-  async #next(): Promise<void> {
+  async #tellRound(): Promise<void> {
     try {
       await this.round();
     } catch (error) {
       this.#room.log.warn({ err: error }, 'fences could not be looked after; it will be tried again');
     }
-    if (this.#stopped) return;
-    this.#timer = setTimeout(() => {
-      this.#running = this.#next();
-    }, this.#everyMs);
-    // The socket keeps the process alive, not this timer.
-    this.#timer.unref();
   }
 }

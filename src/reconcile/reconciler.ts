@@ -1,5 +1,6 @@
 /** Brings journal, kernel and kubelet's directories back together, at start and then slowly; its reports are there for whoever asks. */
 import { Deadline } from '../model/deadline.js';
+import { Rounds } from '../model/rounds.js';
 import { letGoOfLost } from '../volume/lost.js';
 import type { NodeRoom } from '../volume/node-room.js';
 import { carryOut } from './act.js';
@@ -36,15 +37,14 @@ export class Reconciler {
   readonly #room: NodeRoom;
   readonly #options: ReconcilerOptions;
   readonly #gatherer: Gatherer;
+  readonly #rounds: Rounds;
   #reports: readonly Report[] = [];
-  #stopped = false;
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> = Promise.resolve();
 
   constructor(room: NodeRoom, options: ReconcilerOptions) {
     this.#room = room;
     this.#options = options;
     this.#gatherer = new Gatherer(room, options);
+    this.#rounds = new Rounds(() => this.#tellRound(), { everyMs: options.everyMs, jitter: JITTER, stopMs: STOP_MS });
   }
 
   /** What the last round found and did not, or could not, put right. */
@@ -54,27 +54,30 @@ export class Reconciler {
 
   /** Begin the rounds; nobody waits for the first. */
   start(): void {
-    this.#running = this.#next();
+    this.#rounds.start();
   }
 
   /** No further act begins; resolves when the running one has ended, at the latest after {@link STOP_MS}. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await Promise.race([this.#running, new Promise((resolve) => setTimeout(resolve, STOP_MS).unref())]);
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** One round; throws what kept it from looking. */
   async round(): Promise<Summary> {
     const started = performance.now();
-    const lost = await letGoOfLost(this.#room, () => this.#stopped);
+    const lost = await letGoOfLost(this.#room, () => this.#rounds.stopped);
     let { done } = lost;
     for (let pass = 1; ; pass += 1) {
       const facts = await this.#gatherer.gather(Deadline.after(GATHER_MS));
       const { acts, reports } = decide(facts);
-      const result = await carryOut(this.#room, acts, { facts, driver: this.#options.driver }, () => this.#stopped);
+      const result = await carryOut(
+        this.#room,
+        acts,
+        { facts, driver: this.#options.driver },
+        () => this.#rounds.stopped,
+      );
       done += result.done;
-      if (result.done > 0 && pass < PASSES && !this.#stopped) continue;
+      if (result.done > 0 && pass < PASSES && !this.#rounds.stopped) continue;
       this.#tell([...lost.reports, ...reports, ...result.reports]);
       const { entries, mappings, mounts, kubelet } = facts;
       return {
@@ -102,19 +105,12 @@ export class Reconciler {
     this.#reports = next;
   }
 
-  async #next(): Promise<void> {
+  async #tellRound(): Promise<void> {
     try {
       this.#room.log.info(await this.round(), 'reconciliation round');
     } catch (error) {
       this.#room.log.warn({ err: error }, 'a round of reconciliation could not be made');
     }
-    if (this.#stopped) return;
-    const pause = this.#options.everyMs * (1 - JITTER + 2 * JITTER * Math.random());
-    this.#timer = setTimeout(() => {
-      this.#running = this.#next();
-    }, pause);
-    // The socket keeps the process alive, not this timer.
-    this.#timer.unref();
   }
 }
 

@@ -3,6 +3,7 @@ import type { ApiAttachment } from '../../kube/attachments.js';
 import type { Note } from '../../kube/events.js';
 import { Deadline } from '../../model/deadline.js';
 import { isBerthError } from '../../model/errors.js';
+import { Rounds } from '../../model/rounds.js';
 import type { Logger } from '../../observe/log.js';
 import { judge, type Measure } from './decide.js';
 import type { Finding } from './facts.js';
@@ -52,14 +53,13 @@ export class AttachmentReconciler {
   #findings: readonly Finding[] = [];
   /** Found by the scan before: what the API lacks must be missing twice. */
   #heldOnly: readonly Finding[] = [];
-  #rounds = 0;
-  #stopped = false;
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> = Promise.resolve();
+  #made = 0;
+  readonly #rounds: Rounds;
 
   constructor(room: AttachmentRoom, times: AttachmentTimes) {
     this.#room = room;
     this.#times = times;
+    this.#rounds = new Rounds(() => this.#tellRound(), { everyMs: times.everyMs, jitter: JITTER, stopMs: STOP_MS });
   }
 
   /** What the last round found. */
@@ -68,14 +68,12 @@ export class AttachmentReconciler {
   }
 
   start(): void {
-    this.#running = this.#next();
+    this.#rounds.start();
   }
 
   /** No further detach begins; resolves when the running one has ended, at the latest after {@link STOP_MS}. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await Promise.race([this.#running, new Promise((resolve) => setTimeout(resolve, STOP_MS).unref())]);
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** Undefined where the API's state is not known for sure: nothing is decided by old news. */
@@ -85,16 +83,16 @@ export class AttachmentReconciler {
     if (!(await api.isFresh(Deadline.after(LOOK_MS)))) return undefined;
     const all = api.all();
     const found: Finding[] = [];
-    for (let i = 0; i < all.length && !this.#stopped; i += WIDTH) {
+    for (let i = 0; i < all.length && !this.#rounds.stopped; i += WIDTH) {
       const looked = await Promise.all(all.slice(i, i + WIDTH).map((one) => this.#look(one)));
       found.push(...looked.filter((one) => one !== undefined));
     }
-    if (this.#rounds % SCAN_EVERY === 0) found.push(...(await this.#scan()));
+    if (this.#made % SCAN_EVERY === 0) found.push(...(await this.#scan()));
     else found.push(...this.#heldOnly.map((one): Finding => ({ ...one, act: 'none' })));
-    this.#rounds += 1;
+    this.#made += 1;
     this.#tell(found);
     let detached = 0;
-    for (const one of found) if (!this.#stopped && (await this.#act(one))) detached += 1;
+    for (const one of found) if (!this.#rounds.stopped && (await this.#act(one))) detached += 1;
     return { attachments: all.length, stuck: found.length, detached, ms: Math.round(performance.now() - started) };
   }
 
@@ -219,7 +217,7 @@ export class AttachmentReconciler {
     this.#findings = next;
   }
 
-  async #next(): Promise<void> {
+  async #tellRound(): Promise<void> {
     try {
       const summary = await this.round();
       if (summary === undefined)
@@ -228,12 +226,6 @@ export class AttachmentReconciler {
     } catch (error) {
       this.#room.log.warn({ err: error }, 'attachments could not be compared');
     }
-    if (this.#stopped) return;
-    const pause = this.#times.everyMs * (1 - JITTER + 2 * JITTER * Math.random());
-    this.#timer = setTimeout(() => {
-      this.#running = this.#next();
-    }, pause);
-    this.#timer.unref();
   }
 }
 
