@@ -27,7 +27,7 @@ export interface Fence {
   readonly volume: string;
   /** ISO 8601, by the controller's clock. */
   readonly since: string;
-  /** The node's last registration before, by its own clock; absent where there was none. */
+  /** The last that the node had said before, by its own clock: a registration, or that it staged the volume; absent where it had not. */
   readonly heard?: string;
   readonly evidence: string;
   /**
@@ -138,10 +138,12 @@ export class Fences {
     { volume, holder, evidence, heard }: FenceRequest,
     { address, client }: ClientInstance,
   ): Omit<Fence, 'made'> {
-    const { node, bootId } = holder;
+    const { node, bootId, at } = holder;
     const since = this.#now().toISOString();
     const boot = bootId === undefined ? {} : { bootId };
-    const last = heard === undefined ? {} : { heard };
+    // A registration that was looked up before the stage, and is written only now, knows nothing of the fenced client.
+    const [latest] = [heard, at].filter((time) => time !== undefined).sort((a, b) => Date.parse(b) - Date.parse(a));
+    const last = latest === undefined ? {} : { heard: latest };
     return { version: 1, instance: address, client, node, ...boot, volume, since, ...last, evidence };
   }
 }

@@ -91,6 +91,18 @@ describe('the keeper of fences', () => {
   });
 });
 
+it('a registration that was looked up before the stage, and is written after the fence, lifts nothing', async () => {
+  const staged = { ...request, holder: { ...holder, at: '2026-01-01T00:03:00Z' } };
+  await fences.fence(place(), staged, soon());
+  const late = { version: 1, node: 'a', bootId: 'boot-1', driver: '0', mappers: [], clients: [] } as const;
+  await room.nodes.register(place(), { ...late, seen: '2026-01-01T00:02:59Z' }, soon());
+  await keeper.round();
+  expect(await standing()).toEqual([CLIENT.address]);
+  await room.nodes.register(place(), { ...late, seen: '2026-01-01T00:03:01Z' }, soon());
+  await keeper.round();
+  expect(await standing()).toEqual([]);
+});
+
 describe('a fence is lifted', () => {
   const fence: Fence = {
     ...{ version: 1, instance: CLIENT.address, client: CLIENT.client, node: 'a', bootId: 'boot-1', volume: 'v' },
