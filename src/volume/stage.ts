@@ -6,22 +6,21 @@ import { isMountedHere, type JournalEntry, type JournalGuest } from '../journal/
 import { isReaderMode, type Capability, type FilesystemType } from '../model/capability.js';
 import { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
-import type { Mapper, Mapping } from '../rbd/mapping/mapper.js';
+import type { Mapper } from '../rbd/mapping/mapper.js';
 import type { ImageHead } from '../rbd/port.js';
 import { checkCapabilities } from './capability-rules.js';
-import { prepareFilesystem, recordRawUse } from './format.js';
-import { growIfSmaller, isSmaller } from './grow.js';
+import { recordRawUse } from './format.js';
 import { guestAtStage } from './guest.js';
-import { refuseHeldDevice } from './held-device.js';
 import { entryToStage } from './journal-trouble.js';
 import { checkRoomOnNode, mappingOf, UNDO_MS, type NodeOperation, type NodeRoom } from './node-room.js';
-import { words, type SandboxParameters } from './parameters.js';
+import type { SandboxParameters } from './parameters.js';
 import { cutLoose, unmountDead, whyLost } from './lost.js';
 import { mapHeld } from './map-held.js';
 import { parseProvenance } from './provenance.js';
 import { parseVolumeRecord, type VolumeRecord } from './record.js';
 import { mustFindVolume, type Credentials, type FoundVolume } from './room.js';
-import { isMountedFrom, mountStaged, unmountStaged } from './staging-mount.js';
+import { mountDevice } from './stage-filesystem.js';
+import { isMountedFrom, unmountStaged } from './staging-mount.js';
 
 export interface StageVolume {
   readonly volume: string;
@@ -222,46 +221,6 @@ async function mapAndMount(
   const { device } = mapping;
   const mapped = { mapper: mapping.mapper, device, readOnly, clients: clients.map(({ address }) => address) };
   await room.journal.write({ ...entry, mapping: mapped, state: 'staged' });
-}
-
-async function mountDevice(
-  room: NodeRoom,
-  { request, found, record, entry }: Staging,
-  mapping: Mapping,
-  operation: NodeOperation<'stage'>,
-  deadline: Deadline,
-): Promise<void> {
-  const { device } = mapping;
-  const type = entry.fsType === 'xfs' ? 'xfs' : 'ext4';
-  const { readOnly, stagingPath, capability } = request;
-  const forGuest = !isMountedHere(entry);
-  const isMounted = await isMountedFrom(stagingPath, device);
-  if (!forGuest && isMounted) return;
-  if (isMounted) {
-    operation.step('unmount for guest');
-    await unmountStaged(room, stagingPath, device, deadline);
-  }
-  // The mapping may be an old one of a lost journal, and a virtual machine still be at work on it.
-  if (entry.guest !== undefined) await refuseHeldDevice(room, entry.volume, mapping, deadline);
-  const mkfsOptions = words(record?.shape.mkfsOptions ?? '');
-  const preparation = { found, device, type, readOnly, mkfsOptions, forGuest } as const;
-  const isNew = await prepareFilesystem(room, preparation, operation, deadline);
-  const mayGrow = !readOnly && !isNew;
-  if (mayGrow) await growIfSmaller(room, { device, type, mountedAt: undefined }, operation, deadline);
-  if (forGuest && !(await mustMountToGrow(entry, device, mayGrow))) return;
-  operation.step('mount');
-  const flags = capability.access.kind === 'mount' ? capability.access.mountFlags : [];
-  await mountStaged(room, { device, stagingPath, type, flags, readOnly }, deadline);
-  if (mayGrow) await growIfSmaller(room, { device, type, mountedAt: stagingPath }, operation, deadline);
-  if (!forGuest) return;
-  operation.step('unmount for guest');
-  await unmountStaged(room, stagingPath, device, deadline);
-}
-
-/** An xfs of a guest grows while it is mounted here for a moment, where this node's kernel may touch it at all. */
-async function mustMountToGrow({ fsType, guest }: JournalEntry, device: string, mayGrow: boolean): Promise<boolean> {
-  if (!mayGrow || fsType !== 'xfs' || guest === undefined || (guest.written && !guest.allowHostMount)) return false;
-  return isSmaller({ device, type: fsType, mountedAt: undefined });
 }
 
 /** Undo gets time of its own: its operation's deadline is most likely why we are here. */
