@@ -92,8 +92,10 @@ export class Operations<Table extends StepTable = StepTable> {
     deadline: Deadline,
     body: Body<Table[Op][number], T>,
   ): Promise<T> {
-    const background = this.#running.get(key)?.background === true;
-    if (background && what.background !== true) await this.#outwait(key, deadline);
+    const patience = deadline.within(OUTWAIT_MS);
+    while (what.background !== true && this.#running.get(key)?.background === true && !patience.expired) {
+      await this.#outwait(key, patience);
+    }
     const present = this.#running.get(key);
     if (present !== undefined) {
       if (!isSame(present, what)) throw this.#busy(key, present, present);
@@ -161,16 +163,16 @@ export class Operations<Table extends StepTable = StepTable> {
   }
 
   /** However it ends; who runs then is seen afresh. */
-  async #outwait(key: string, deadline: Deadline): Promise<void> {
+  async #outwait(key: string, patience: Deadline): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, deadline.within(OUTWAIT_MS).remaining());
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, patience.remaining());
     });
     const end = this.#running.get(key)?.result.then(
       () => undefined,
       () => undefined,
     );
-    await Promise.race([end, patience]);
+    await Promise.race([end, late]);
     clearTimeout(timer);
   }
 

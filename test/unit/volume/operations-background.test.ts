@@ -26,6 +26,22 @@ describe('an operation in the background', () => {
     }
   });
 
+  it('is waited for also where the next of its kind follows at once, and no longer than for one', async () => {
+    const operations = new Operations();
+    const [first, second] = [held<undefined>(), held<undefined>()];
+    const own = operations.run('v', reconcile, soon(), first.body);
+    // What went on waiting before the caller is there before the caller, too.
+    const again = own.then(() => operations.run('v', { ...reconcile, fingerprint: '2' }, soon(), second.body));
+    const call = operations.run('v', attach, soon(), () => Promise.resolve('attached'));
+    first.end(undefined);
+    await own;
+    await new Promise(setImmediate);
+    expect(operations.isRunning('v')).toBe(true);
+    second.end(undefined);
+    await again;
+    expect(await call).toBe('attached');
+  });
+
   it('is not waited for longer than a while, or than the caller has, and then named', async () => {
     vi.useFakeTimers();
     const operations = new Operations();
