@@ -74,8 +74,8 @@ describe.each([
     expect(performance.now() - began).toBeLessThan(3_500);
     for (const answer of answers) expect([4, 14]).toContain((answer as { code?: number }).code);
     // One at a time the answer is ours, and not that of a client which gave up waiting.
-    await refused(calls[0]!(2_000), WHEN_LATE);
-    await refused(calls[3]!(2_000), WHEN_LATE);
+    await refused(calls[0]!(4_000), WHEN_LATE);
+    await refused(calls[3]!(4_000), WHEN_LATE);
     // Bad input needs no cluster to be seen.
     await refused(driver.controller.CreateVolume({ name: 'x' }, 1_000), 'INVALID_ARGUMENT');
     await driver.node.NodeUnstageVolume({ volumeId: 'x', stagingTargetPath }, 3_000);
@@ -117,9 +117,9 @@ describe('a clusters file', () => {
     await volume.attach(driver);
     const parameters = { ...site.parameters, clusterID: 'dead', radosNamespace: '' };
     const lost = { ...site.request(block(), { sizeBytes: SMALL_BYTES }), parameters };
-    await refused(driver.controller.CreateVolume(lost, 2_000), WHEN_LATE, /dead/);
+    await refused(driver.controller.CreateVolume(lost, 4_000), WHEN_LATE, /dead/);
     // A list without the other cluster's volumes would be a lie: their detach would follow.
-    await refused(driver.controller.ListVolumes({}, 2_000), WHEN_LATE);
+    await refused(driver.controller.ListVolumes({}, 4_000), WHEN_LATE);
     expect((await driver.controller.ControllerGetVolume({ volumeId: volume.id })).volume!.volumeId).toBe(volume.id);
   });
 
