@@ -111,8 +111,10 @@ export interface RbdPort {
   head(at: ImageRef, deadline: Deadline): Promise<ImageHead | undefined>;
   /** Open read-only and look at everything; IMAGE_NOT_FOUND. */
   inspect(at: ImageRef, deadline: Deadline): Promise<ImageDetail>;
+  /** Who watches it now; IMAGE_NOT_FOUND. */
+  watchers(at: ImageRef, deadline: Deadline): Promise<readonly Watcher[]>;
   /** Who watches it, with the monitors asked before and after; IMAGE_NOT_FOUND. */
-  watchers(at: ImageRef, deadline: Deadline): Promise<Sighting>;
+  sight(at: ImageRef, deadline: Deadline): Promise<Sighting>;
   /** Has nothing ever been written to it (no allocated extent, no snapshot, no parent)? IMAGE_NOT_FOUND. */
   isEmpty(at: ImageRef, deadline: Deadline): Promise<boolean>;
   /** Grow to `sizeBytes`; a smaller size is CEPH_ERROR and changes nothing. IMAGE_NOT_FOUND. */

@@ -19,7 +19,7 @@ export async function watchersBefore(
 ): Promise<WatchersBefore> {
   if (mapper.clientOf !== undefined) return undefined;
   try {
-    return (await room.rbd.watchers(at, deadline)).watchers;
+    return await room.rbd.watchers(at, deadline);
   } catch (error) {
     room.log.warn({ volume, err: error }, 'the watchers before the map could not be listed');
     return undefined;
@@ -44,7 +44,7 @@ export async function clientsOf(
   // librbd watches nothing that it opens read-only.
   if (mapping.readOnly) return [];
   try {
-    const { watchers } = await room.rbd.watchers(found.at, deadline);
+    const watchers = await room.rbd.watchers(found.at, deadline);
     const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), found.volume);
     return choose(watchers, before ?? [], room.node, record);
   } catch (error) {

@@ -126,7 +126,7 @@ async function lookAround(
     return undefined;
   };
   const [sighting, blocked, registrations] = await Promise.all([
-    room.rbd.watchers(at, deadline).catch(tell('the watchers')),
+    room.rbd.sight(at, deadline).catch(tell('the watchers')),
     room.fencing.fences.standing(registry, instances, deadline).catch(tell('the fences')),
     room.nodes.read(registry, nodes, deadline),
   ]);

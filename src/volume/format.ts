@@ -29,23 +29,37 @@ export interface Preparation {
   readonly forGuest?: boolean;
 }
 
+/** What the record and the device say; nothing was written for it. */
+export interface Look {
+  readonly provenance: Provenance;
+  readonly content: Content;
+  /** Not one byte was ever written to the image. */
+  readonly isUntouched: boolean;
+}
+
+/** PROBE_FAILED where it cannot be told. */
+export async function lookAt(room: NodeRoom, preparation: Preparation, deadline: Deadline): Promise<Look> {
+  const { found, device, readOnly } = preparation;
+  const provenance = parseProvenance(found.head.metadata, found.volume);
+  const mayFormat = provenance.state === 'never' && !readOnly;
+  const isUntouched = mayFormat && (await isNew(room, preparation, deadline));
+  const content: Content = isUntouched ? { kind: 'empty' } : await contentOf(room, device, provenance, deadline);
+  return { provenance, content, isUntouched };
+}
+
 /**
  * Make the device mountable as `type`; true where the filesystem is new, so that it has the device's size and no errors. FORMAT_REFUSED or FILESYSTEM_MISMATCH where it holds, or may hold, something else;
- * PROBE_FAILED where that cannot be told. Nothing is written unless the image is ours, was never formatted and is empty.
+ * RECORD_CONTENDED where somebody else was at its record. Nothing is written unless the image is ours, was never formatted and is empty.
  */
 export async function prepareFilesystem(
   room: NodeRoom,
   preparation: Preparation,
+  { provenance, content, isUntouched }: Look,
   operation: Formatting,
   deadline: Deadline,
 ): Promise<boolean> {
   const { found, device, type, readOnly } = preparation;
   const { volume, head } = found;
-  operation.step('probe');
-  const provenance = parseProvenance(head.metadata, volume);
-  const mayFormat = provenance.state === 'never' && !readOnly;
-  const isUntouched = mayFormat && (await isNew(room, preparation, deadline));
-  const content: Content = isUntouched ? { kind: 'empty' } : await look(room, device, provenance, deadline);
   const decision = decideFormat(provenance, content, type, readOnly);
   const recorded = head.metadata.get(FILESYSTEM_KEY);
   switch (decision.act) {
@@ -77,7 +91,7 @@ async function isNew(room: NodeRoom, { found, device }: Preparation, deadline: D
 }
 
 /** The filesystem that the record names is recognized by its uuid; anything else is looked at thoroughly. */
-async function look(room: NodeRoom, device: string, provenance: Provenance, deadline: Deadline): Promise<Content> {
+async function contentOf(room: NodeRoom, device: string, provenance: Provenance, deadline: Deadline): Promise<Content> {
   if (provenance.state === 'formatted' && (await holdsFilesystem(room.exec, device, provenance, deadline))) {
     return { kind: 'filesystem', type: provenance.type, uuid: provenance.uuid };
   }

@@ -7,7 +7,7 @@ import { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import type { Mapper } from '../rbd/mapping/mapper.js';
 import { readHandOff, removeHandOff, writeHandOff, type HandOff } from '../sandbox/hyperd/hand-off.js';
-import { prepareFilesystem } from './format.js';
+import { lookAt, prepareFilesystem } from './format.js';
 import { isGuestWritten, markGuestWritten } from './guest-mark.js';
 import { grow, isSmaller } from './grow.js';
 import { guestAccess } from './guest-access.js';
@@ -191,12 +191,10 @@ async function format(
   const mapping = await mapper.map({ image: found.at, fsid: entry.fsid, readOnly, features, options }, deadline);
   const { device } = mapping;
   const mkfsOptions = words(record?.shape.mkfsOptions ?? '');
-  const isNew = await prepareFilesystem(
-    room,
-    { found, device, type: fsType, readOnly, mkfsOptions, forGuest: true },
-    operation,
-    deadline,
-  );
+  const preparation = { found, device, type: fsType, readOnly, mkfsOptions, forGuest: true } as const;
+  operation.step('probe');
+  const look = await lookAt(room, preparation, deadline);
+  const isNew = await prepareFilesystem(room, preparation, look, operation, deadline);
   // xfs only grows where it is mounted, and that is not here.
   if (!isNew && !readOnly && fsType === 'ext4') await growHere(room, device, operation, deadline);
   operation.step('unmap', device);

@@ -1,9 +1,9 @@
 /** A staged filesystem: formatted by provenance, checked, grown, and mounted at the staging path unless it is left to a guest. */
 import { isMountedHere, type JournalEntry } from '../journal/entry.js';
-import type { Capability } from '../model/capability.js';
+import type { Capability, FilesystemType } from '../model/capability.js';
 import type { Deadline } from '../model/deadline.js';
 import type { Mapping } from '../rbd/mapping/mapper.js';
-import { prepareFilesystem } from './format.js';
+import { lookAt, prepareFilesystem, type Look, type Preparation } from './format.js';
 import { growIfSmaller, isSmaller } from './grow.js';
 import { refuseHeldDevice } from './held-device.js';
 import type { NodeOperation, NodeRoom } from './node-room.js';
@@ -17,18 +17,29 @@ export interface FilesystemStaging {
   readonly found: FoundVolume;
   readonly record: VolumeRecord | undefined;
   readonly entry: JournalEntry;
+  /** Where it was looked at already. */
+  readonly look?: Look | undefined;
 }
+
+export function preparationOf({ request, found, record, entry }: FilesystemStaging, device: string): Preparation {
+  const mkfsOptions = words(record?.shape.mkfsOptions ?? '');
+  const { readOnly } = request;
+  return { found, device, type: typeOf(entry), readOnly, mkfsOptions, forGuest: !isMountedHere(entry) };
+}
+
+const typeOf = ({ fsType }: JournalEntry): FilesystemType => (fsType === 'xfs' ? 'xfs' : 'ext4');
 
 /** Errors of format, growth and mount. VOLUME_IN_USE where a virtual machine of before still has the device. */
 export async function mountDevice(
   room: NodeRoom,
-  { request, found, record, entry }: FilesystemStaging,
+  staging: FilesystemStaging,
   mapping: Mapping,
   operation: NodeOperation<'stage'>,
   deadline: Deadline,
 ): Promise<void> {
+  const { request, entry, look } = staging;
   const { device } = mapping;
-  const type = entry.fsType === 'xfs' ? 'xfs' : 'ext4';
+  const type = typeOf(entry);
   const { readOnly, stagingPath, capability } = request;
   const forGuest = !isMountedHere(entry);
   const isMounted = await isMountedFrom(stagingPath, device);
@@ -39,9 +50,10 @@ export async function mountDevice(
   }
   // The mapping may be an old one of a lost journal, and a virtual machine still be at work on it.
   if (entry.guest !== undefined) await refuseHeldDevice(room, entry.volume, mapping, deadline);
-  const mkfsOptions = words(record?.shape.mkfsOptions ?? '');
-  const preparation = { found, device, type, readOnly, mkfsOptions, forGuest } as const;
-  const isNew = await prepareFilesystem(room, preparation, operation, deadline);
+  operation.step('probe');
+  const preparation = preparationOf(staging, device);
+  const looked = look ?? (await lookAt(room, preparation, deadline));
+  const isNew = await prepareFilesystem(room, preparation, looked, operation, deadline);
   const mayGrow = !readOnly && !isNew;
   if (mayGrow) await growIfSmaller(room, { device, type, mountedAt: undefined }, operation, deadline);
   if (forGuest && !(await mustMountToGrow(entry, device, mayGrow))) return;

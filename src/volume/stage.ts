@@ -6,20 +6,21 @@ import { isMountedHere, type JournalEntry, type JournalGuest } from '../journal/
 import { isReaderMode, type Capability, type FilesystemType } from '../model/capability.js';
 import { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
-import type { Mapper } from '../rbd/mapping/mapper.js';
+import type { Mapper, Mapping } from '../rbd/mapping/mapper.js';
 import type { ImageHead } from '../rbd/port.js';
 import { checkCapabilities } from './capability-rules.js';
-import { recordRawUse } from './format.js';
+import { watchersBefore, type WatchersBefore } from './clients.js';
+import { lookAt, recordRawUse, type Look } from './format.js';
 import { guestAtStage } from './guest.js';
 import { entryToStage } from './journal-trouble.js';
 import { checkRoomOnNode, mappingOf, UNDO_MS, type NodeOperation, type NodeRoom } from './node-room.js';
 import type { SandboxParameters } from './parameters.js';
 import { cutLoose, unmountDead, whyLost } from './lost.js';
-import { mapHeld } from './map-held.js';
+import { mapAsAsked, recordClients } from './map-held.js';
 import { parseProvenance } from './provenance.js';
 import { parseVolumeRecord, type VolumeRecord } from './record.js';
 import { mustFindVolume, type Credentials, type FoundVolume } from './room.js';
-import { mountDevice } from './stage-filesystem.js';
+import { mountDevice, preparationOf } from './stage-filesystem.js';
 import { isMountedFrom, unmountStaged } from './staging-mount.js';
 
 export interface StageVolume {
@@ -105,6 +106,8 @@ async function stage(
   const record = parseVolumeRecord(found.head.metadata, volume);
   const { fsid } = await room.rbd.identify(found.at.access, deadline);
   const mapper = await room.mapperFor(record?.shape.mounter ?? 'auto');
+  // Asked while the rest goes on; who opens the image between this and the map makes it unknown who came, no more.
+  const watchers = watchersBefore(room, mapper, found, deadline);
   await checkRoomOnNode(room, mapper, { volume, fsid }, deadline);
   if (before !== undefined && differenceOf(before, request) !== undefined) {
     await clearAway(room, before, operation, deadline);
@@ -118,7 +121,7 @@ async function stage(
   try {
     operation.step('take holder record');
     const held = { ...found, head: await hold(room, found, request, deadline) };
-    await mapAndMount(room, { request, found: held, record, entry, mapper }, operation, deadline);
+    await mapAndMount(room, { request, found: held, record, entry, mapper, watchers }, operation, deadline);
   } catch (error) {
     await undo(room, entry, found, operation);
     throw error;
@@ -195,6 +198,8 @@ interface Staging {
   readonly record: VolumeRecord | undefined;
   readonly entry: JournalEntry;
   readonly mapper: Mapper;
+  /** Never fails. */
+  readonly watchers: Promise<WatchersBefore>;
 }
 
 async function mapAndMount(
@@ -207,7 +212,13 @@ async function mapAndMount(
   const options = record?.shape.mapOptions ?? '';
   const { readOnly } = request;
   const asked = { image: found.at, fsid: entry.fsid, readOnly, features: found.head.features, options };
-  const { mapping, clients } = await mapHeld(room, { mapper, asked, found }, operation, deadline);
+  const before = await staging.watchers;
+  const mapping = await mapAsAsked(mapper, asked, operation, deadline);
+  operation.step('record clients');
+  const [clients, look] = await both(
+    recordClients(room, mapping, { found, before }, deadline),
+    lookMeanwhile(room, staging, mapping, deadline),
+  );
   operation.step('device size');
   // An image that grew while it was mapped (by an earlier try) is news to the device; a fresh mapping has the size already.
   if ((await deviceSizeBytes(mapping.device)) !== found.head.sizeBytes)
@@ -215,12 +226,31 @@ async function mapAndMount(
   if (request.capability.access.kind === 'block') {
     if (!readOnly) await recordRawUse(room, found, operation, deadline);
   } else {
-    await mountDevice(room, staging, mapping, operation, deadline);
+    await mountDevice(room, { ...staging, look }, mapping, operation, deadline);
   }
   operation.step('write staged');
   const { device } = mapping;
-  const mapped = { mapper: mapping.mapper, device, readOnly, clients: clients.map(({ address }) => address) };
+  const mapped = { mapper: mapping.mapper, device, readOnly, clients };
   await room.journal.write({ ...entry, mapping: mapped, state: 'staged' });
+}
+
+/** What is on the device may be read while it is written down who maps it; undefined where the device is not simply ours to look at. */
+async function lookMeanwhile(
+  room: NodeRoom,
+  staging: Staging,
+  mapping: Mapping,
+  deadline: Deadline,
+): Promise<Look | undefined> {
+  const { request, entry } = staging;
+  if (entry.access !== 'mount' || entry.guest !== undefined) return undefined;
+  if (await isMountedFrom(request.stagingPath, mapping.device)) return undefined;
+  return lookAt(room, preparationOf(staging, mapping.device), deadline);
+}
+
+/** Also where one fails the other has ended: nothing of it comes true during the undo. */
+async function both<A, B>(one: Promise<A>, other: Promise<B>): Promise<readonly [A, B]> {
+  await Promise.allSettled([one, other]);
+  return Promise.all([one, other]);
 }
 
 /** Undo gets time of its own: its operation's deadline is most likely why we are here. */

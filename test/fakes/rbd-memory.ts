@@ -235,11 +235,16 @@ export class MemoryRbd implements RbdPort {
     });
   }
 
-  watchers(at: ImageRef, deadline: Deadline): Promise<Sighting> {
-    return this.#run('watchers', at.image, deadline, () => ({
-      watchers: this.#image(at).watchers.filter(({ address }) => !this.blocked.has(address)),
-      settled: this.settled,
-    }));
+  watchers(at: ImageRef, deadline: Deadline): Promise<readonly Watcher[]> {
+    return this.#run('watchers', at.image, deadline, () => this.#watching(at));
+  }
+
+  sight(at: ImageRef, deadline: Deadline): Promise<Sighting> {
+    return this.#run('sight', at.image, deadline, () => ({ watchers: this.#watching(at), settled: this.settled }));
+  }
+
+  #watching(at: ImageRef): readonly Watcher[] {
+    return this.#image(at).watchers.filter(({ address }) => !this.blocked.has(address));
   }
 
   blocklist(access: ClusterAccess, instance: string, seconds: number, deadline: Deadline): Promise<void> {

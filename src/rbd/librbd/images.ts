@@ -1,5 +1,5 @@
 /** The operations on whole images: create, look, grow, delete. */
-import type { ImageDetail, ImageSpec, Sighting } from '../port.js';
+import type { ImageDetail, ImageSpec, Sighting, Watcher } from '../port.js';
 import type { Image, ImageOptions } from './bindings.js';
 import { CephErrno, check, EBUSY, EEXIST, ENOENT, ENOTEMPTY, refuse } from './errors.js';
 import { featureBits } from '../feature-bits.js';
@@ -80,16 +80,19 @@ export async function inspect(place: Place, name: string): Promise<ImageDetail> 
   });
 }
 
-/** The image is opened without a watch of our own. An election in between may have lost notices: the caller is told. @throws CephErrno ENOENT */
+/** The image is opened without a watch of our own. @throws CephErrno ENOENT */
+export function lookWho(place: Place, name: string): Promise<Watcher[]> {
+  return withImage(place, name, 'read-only', (image) => watchersOf(place, image)).catch(async (error: unknown) => {
+    if (!(error instanceof CephErrno) || !error.is(ENOENT)) throw error;
+    await place.link.checkPool(place.at);
+    throw refuse('IMAGE_NOT_FOUND', { image: specOf(place.at, name) });
+  });
+}
+
+/** An election in between may have lost notices: the caller is told. @throws CephErrno ENOENT */
 export async function sight(place: Place, name: string): Promise<Sighting> {
   const before = await electionOf(place.link);
-  const watchers = await withImage(place, name, 'read-only', (image) => watchersOf(place, image)).catch(
-    async (error: unknown) => {
-      if (!(error instanceof CephErrno) || !error.is(ENOENT)) throw error;
-      await place.link.checkPool(place.at);
-      throw refuse('IMAGE_NOT_FOUND', { image: specOf(place.at, name) });
-    },
-  );
+  const watchers = await lookWho(place, name);
   const after = await electionOf(place.link);
   return { watchers, settled: before !== undefined && before === after };
 }

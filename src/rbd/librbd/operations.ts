@@ -5,7 +5,7 @@ import type { Connections } from './connections.js';
 import { isEmpty } from './emptiness.js';
 import { CephErrno, ENOENT } from './errors.js';
 import { exchangeMetadata, listDirectory, readHead, writeMetadata } from './header.js';
-import { createImage, inspect, remove, resize, sight } from './images.js';
+import { createImage, inspect, remove, resize, lookWho, sight } from './images.js';
 import { mustExist, readEntries, readPage, removeEntries, setEntries, write } from './object-operation.js';
 import type { Link } from './link.js';
 import { inPool, specOf } from './place.js';
@@ -73,7 +73,8 @@ export function createOperations(connections: Connections): Handlers {
       ),
     removeRecords: (deadline, at, object, keys) =>
       onObject(at, object, deadline, (place) => forget(place, object, keys)),
-    watchers: (deadline, at) => onImage(at, deadline, 'list watchers of', (place) => sight(place, at.image)),
+    watchers: (deadline, at) => onImage(at, deadline, 'list watchers of', (place) => lookWho(place, at.image)),
+    sight: (deadline, at) => onImage(at, deadline, 'list watchers of', (place) => sight(place, at.image)),
     ...blocklistOperations(connections),
   };
 }

@@ -8,6 +8,7 @@ import type {
   ImageSpec,
   PoolStats,
   Sighting,
+  Watcher,
 } from '../port.js';
 import type { WireError } from './errors.js';
 
@@ -54,7 +55,8 @@ export interface Operations {
   getRecords: (at: WirePool, object: string, keys: readonly string[]) => Map<string, string>;
   listRecords: (at: WirePool, object: string, after: string, max: number) => Map<string, string>;
   removeRecords: (at: WirePool, object: string, keys: readonly string[]) => undefined;
-  watchers: (at: WireImage) => Sighting;
+  watchers: (at: WireImage) => Watcher[];
+  sight: (at: WireImage) => Sighting;
   blocklist: (at: WireAccess, instance: string, seconds: number) => undefined;
   unblocklist: (at: WireAccess, instance: string) => undefined;
   blocklisted: (at: WireAccess) => Blocked[];

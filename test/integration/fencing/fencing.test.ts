@@ -104,7 +104,7 @@ describe('a node that is out of service', () => {
     await controller.detach(
       volume,
       one.nodeId,
-      controller.seeing({ watchers: () => Promise.resolve({ watchers: [], settled: true }) }),
+      controller.seeing({ sight: () => Promise.resolve({ watchers: [], settled: true }) }),
     );
     expect(await controller.until(instance)).toBeDefined();
   });
@@ -143,7 +143,7 @@ describe('a detach that proves nothing', () => {
     await expect(controller.detach(volume, one.nodeId)).rejects.toMatchObject(waits(told));
     await volume.unpublish(one);
     await volume.unstage(one);
-    const blind = controller.seeing({ watchers: () => Promise.reject(new Error('nobody asks')) });
+    const blind = controller.seeing({ sight: () => Promise.reject(new Error('nobody asks')) });
     await controller.detach(volume, one.nodeId, blind);
     expect(await controller.record(volume)).toBeUndefined();
   });
@@ -153,9 +153,9 @@ describe('a detach that proves nothing', () => {
     await volume.bring(one);
     const instance = await controller.clientOf(volume, one.nodeId);
     controller.views.set(one.nodeId, await outOfService());
-    const electing = controller.seeing({ watchers: () => Promise.resolve({ watchers: [], settled: false }) });
+    const electing = controller.seeing({ sight: () => Promise.resolve({ watchers: [], settled: false }) });
     await expect(controller.detach(volume, one.nodeId, electing)).rejects.toMatchObject(waits(/monitors elected/));
-    const failing = controller.seeing({ watchers: () => Promise.reject(new Error('no OSD')) });
+    const failing = controller.seeing({ sight: () => Promise.reject(new Error('no OSD')) });
     await expect(controller.detach(volume, one.nodeId, failing)).rejects.toMatchObject(waits(/could not be listed/));
     expect(await controller.until(instance)).toBeUndefined();
   });
@@ -173,7 +173,7 @@ describe('unpublish', () => {
     await controller.rbd.removeRecords(registry, 'berth.nodes', [one.nodeId], soon());
     await expect(controller.detach(volume, one.nodeId)).rejects.toMatchObject(waits(/its node has gone.*watches it/));
     await one.stop('SIGKILL');
-    const gone = controller.seeing({ watchers: () => Promise.resolve({ watchers: [], settled: true }) });
+    const gone = controller.seeing({ sight: () => Promise.resolve({ watchers: [], settled: true }) });
     await controller.detach(volume, one.nodeId, gone);
     expect(await controller.until(instance)).toBeDefined();
     await one.start();

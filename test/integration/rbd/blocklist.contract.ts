@@ -19,13 +19,17 @@ export function describeBlocklist(name: string, prepare: () => Promise<Ground>):
     afterAll(() => ground.close());
 
     it('shows who watches an image, without watching it, and says that the monitors stood still', async () => {
-      expect(await port.watchers(at, soon())).toEqual({ watchers: [], settled: true });
+      expect(await port.sight(at, soon())).toEqual({ watchers: [], settled: true });
+      expect(await port.watchers(at, soon())).toEqual([]);
       const other = await ground.watch(at);
-      const { watchers, settled } = await port.watchers(at, soon());
+      const { watchers, settled } = await port.sight(at, soon());
       expect(watchers.map(({ address }) => address)).toEqual([other.address]);
       expect(settled).toBe(true);
+      expect(await port.watchers(at, soon())).toEqual(watchers);
       await other.stop();
-      await refused(port.watchers({ ...at, image: 'not-there' }, soon()), 'IMAGE_NOT_FOUND');
+      const absent = { ...at, image: 'not-there' };
+      await refused(port.watchers(absent, soon()), 'IMAGE_NOT_FOUND');
+      await refused(port.sight(absent, soon()), 'IMAGE_NOT_FOUND');
     });
 
     it('lists an instance for so long, which a second time does not change, and takes it off again, also twice', async () => {
@@ -46,12 +50,12 @@ export function describeBlocklist(name: string, prepare: () => Promise<Ground>):
     it('throws a blocklisted instance off the image at once, and nobody else of its address', async () => {
       const one = await ground.watch(at);
       await port.blocklist(at.access, one.address, 3_600, soon());
-      expect((await port.watchers(at, soon())).watchers).toEqual([]);
+      expect(await port.watchers(at, soon())).toEqual([]);
       await port.unblocklist(at.access, one.address, soon());
       await one.stop();
       const two = await ground.watch(at);
       expect(two.address).not.toBe(one.address);
-      expect((await port.watchers(at, soon())).watchers.map(({ address }) => address)).toEqual([two.address]);
+      expect((await port.watchers(at, soon())).map(({ address }) => address)).toEqual([two.address]);
       await two.stop();
     });
 
