@@ -8,7 +8,7 @@ FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS build
 WORKDIR /opt/berth
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json tsconfig.build.json rolldown.config.js ./
 COPY proto proto
 COPY src src
 RUN npm run build && find dist -name '*.map' -delete && test ! -e dist/src/dev && test ! -e dist/bench

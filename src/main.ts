@@ -8,7 +8,7 @@ import { doctorArguments } from './cli/doctor.js';
 import { controllerService } from './csi/controller.js';
 import { DRIVER_NAME, identityService } from './csi/identity.js';
 import { nodeService } from './csi/node.js';
-import { packageVersion } from './csi/package-root.js';
+import { packageVersion } from './model/package-root.js';
 import { startServer } from './csi/server.js';
 import { openDoor, type RunningDoor } from './flexvolume/server.js';
 import { watchChildren } from './host/children.js';

@@ -1,6 +1,6 @@
 /** The Identity service: who this plugin is, what it can do as a whole, and whether it can do its work now. */
 import type { PluginCapability } from './gen/csi/v1/PluginCapability.js';
-import { packageVersion } from './package-root.js';
+import { packageVersion } from '../model/package-root.js';
 import type { IdentityService } from './server.js';
 
 /** The driver's name in GetPluginInfo, in the CSIDriver object and as provisioner of a StorageClass. */

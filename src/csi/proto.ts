@@ -4,7 +4,7 @@ import { makeClientConstructor, type MethodDefinition, type ServiceDefinition } 
 import protobuf from 'protobufjs';
 import { fail } from '../model/errors.js';
 import type { ProtoGrpcType } from './gen/csi.js';
-import { contractFile } from './package-root.js';
+import { contractFile } from '../model/package-root.js';
 
 /** Equal to the flags of `npm run gen`: the generated types are true only as long as these agree. */
 const AS_OBJECT: protobuf.IConversionOptions = { longs: String, enums: String, defaults: true, oneofs: true };

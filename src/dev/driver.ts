@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { open, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { programFile } from '../model/package-root.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import { ask, csiClient } from './csi-client.js';
@@ -34,7 +34,7 @@ export interface Driver {
   death(): Promise<Error>;
 }
 
-const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
+const MAIN = programFile('main.js');
 /** Longer than the driver's own patience with calls in flight. */
 const DRAIN_MS = 30_000;
 const PROBE_MS = 2_000;

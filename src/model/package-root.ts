@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { fail } from '../model/errors.js';
+import { fail } from './errors.js';
 
 const CONTRACT = path.join('proto', 'csi.proto');
 
@@ -18,6 +18,13 @@ export function packageRoot(): string {
   }
   return directory;
 }
+
+/**
+ * A program of ours that runs in a process of its own. Named from the root: the driver's files are bundled, so that what lies beside a
+ * source file does not lie beside its code.
+ * @param file below src/, as JavaScript
+ */
+export const programFile = (file: string): string => path.join(packageRoot(), 'dist', 'src', file);
 
 /** The absolute path of the CSI contract. */
 export const contractFile = (): string => path.join(packageRoot(), CONTRACT);

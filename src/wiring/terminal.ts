@@ -5,7 +5,7 @@ import { type Command } from '../cli/command.js';
 import { asJson, asTable, exitCodeOf } from '../cli/doctor.js';
 import { runCommand } from '../cli/run.js';
 import { DRIVER_NAME } from '../csi/identity.js';
-import { packageVersion } from '../csi/package-root.js';
+import { packageVersion } from '../model/package-root.js';
 import { Deadline } from '../model/deadline.js';
 import { createLog } from '../observe/log.js';
 import { parseOptions, USAGE } from '../options.js';

@@ -1,11 +1,11 @@
 /** Is the clock kept right? Ceph's tickets have an hour, and a lease or a log line of a wrong clock misleads. */
-import { fileURLToPath } from 'node:url';
 import type { Deadline } from '../../model/deadline.js';
 import { isBerthError } from '../../model/errors.js';
 import type { Finding } from '../../model/finding.js';
 import type { Exec } from '../exec.js';
+import { programFile } from '../../model/package-root.js';
 
-const PROGRAM = fileURLToPath(new URL('../clock/kernel-clock.js', import.meta.url));
+const PROGRAM = programFile('host/clock/kernel-clock.js');
 /** STA_UNSYNC and TIME_ERROR of linux/timex.h: nobody has set the clock right for a while. */
 const UNSYNCHRONISED = 0x40;
 const TIME_ERROR = 5;

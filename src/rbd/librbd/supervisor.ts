@@ -1,6 +1,6 @@
 /** RbdPort over librbd in a worker process: keeps one alive, bounds every call by its deadline, and starts a new one after a crash. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { programFile } from '../../model/package-root.js';
 import type { Deadline } from '../../model/deadline.js';
 import { fail } from '../../model/errors.js';
 import type { Logger } from '../../observe/log.js';
@@ -37,7 +37,7 @@ const BACKOFF_LIMIT_MS = 5_000;
 export function createLibrbd(given: LibrbdOptions): Librbd {
   const { log, workerPath, env, ...rest } = given;
   const options: WorkerOptions = { ...DEFAULTS, ...rest };
-  const file = workerPath ?? fileURLToPath(new URL('./worker.js', import.meta.url));
+  const file = workerPath ?? programFile('rbd/librbd/worker.js');
   const supervisor = new Supervisor(file, workerEnvironment(options, env), options, log);
   return {
     ...portOver((op, args, deadline, what) => supervisor.call(op, args, deadline, what)),
@@ -176,6 +176,7 @@ function portOver(call: CallWorker): Omit<RbdPort, 'close'> {
     removeRecords: (at, object, keys, deadline) =>
       call('removeRecords', [wirePool(at), object, keys], deadline, `remove records of ${object}`),
     watchers: (at, deadline) => call('watchers', [wireImage(at)], deadline, `list watchers of ${at.image}`),
+    sight: (at, deadline) => call('sight', [wireImage(at)], deadline, `list watchers of ${at.image}`),
     blocklist: (access, instance, seconds, deadline) =>
       call('blocklist', [wireAccess(access), instance, seconds], deadline, `blocklist ${instance}`),
     unblocklist: (access, instance, deadline) =>

@@ -1,6 +1,6 @@
 /** What rbd-nbd cannot do with the kernel's devices is told to the kernel itself, by a program of ours that speaks netlink. */
-import { fileURLToPath } from 'node:url';
 import type { Exec } from '../../host/exec.js';
+import { programFile } from '../../model/package-root.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { NbdDevice } from './nbd-sysfs.js';
 
@@ -11,7 +11,7 @@ export interface NbdKernel {
   disconnect(device: NbdDevice, deadline: Deadline): Promise<void>;
 }
 
-const PROGRAM = fileURLToPath(new URL('../netlink/nbd-device.js', import.meta.url));
+const PROGRAM = programFile('rbd/netlink/nbd-device.js');
 
 export function nbdKernel(exec: Exec): NbdKernel {
   const tell = async ({ name }: NbdDevice, what: readonly string[], deadline: Deadline): Promise<void> => {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import protobuf from 'protobufjs';
 import { describe, expect, it } from 'vitest';
-import { contractFile } from '../../../src/csi/package-root.js';
+import { contractFile } from '../../../src/model/package-root.js';
 import { contract } from '../../../src/csi/proto.js';
 
 const { root } = contract();

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { identityService } from '../../../src/csi/identity.js';
-import { packageVersion } from '../../../src/csi/package-root.js';
+import { packageVersion } from '../../../src/model/package-root.js';
 import { parseBytes } from '../../../src/model/quantity.js';
 import { edge as newEdge } from '../csi/edge.js';
 import { container, pods, root, text } from './objects.js';

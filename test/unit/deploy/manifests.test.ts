@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DRIVER_NAME } from '../../../src/csi/identity.js';
-import { packageVersion } from '../../../src/csi/package-root.js';
+import { packageVersion } from '../../../src/model/package-root.js';
 import { parseOptions, type Options } from '../../../src/options.js';
 import { parseClusters } from '../../../src/rbd/clusters-file.js';
 import { parseParameters } from '../../../src/volume/parameters.js';

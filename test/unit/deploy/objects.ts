@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
-import { packageRoot } from '../../../src/csi/package-root.js';
+import { packageRoot } from '../../../src/model/package-root.js';
 
 export interface Rule {
   readonly apiGroups: string[];
