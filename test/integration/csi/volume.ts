@@ -1,4 +1,5 @@
 /** One volume of a test through its life on several nodes; remembers where it was brought so that all of it can be taken back. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ControllerPublishVolumeRequest } from '../../../src/csi/gen/csi/v1/ControllerPublishVolumeRequest.js';
 import type { NodePublishVolumeRequest } from '../../../src/csi/gen/csi/v1/NodePublishVolumeRequest.js';
 import type { NodeStageVolumeRequest } from '../../../src/csi/gen/csi/v1/NodeStageVolumeRequest.js';
@@ -6,6 +7,21 @@ import type { VolumeCapability } from '../../../src/csi/gen/csi/v1/VolumeCapabil
 import type { Driver } from './driver.js';
 
 export type Secrets = Readonly<Record<string, string>>;
+
+const TRIES = 20;
+const PAUSE_MS = 200;
+
+async function comingAgain(call: () => Promise<unknown>): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await call();
+      return;
+    } catch (error) {
+      if (tries === TRIES || !String(error).includes('BERTH_BUSY')) throw error;
+      await sleep(PAUSE_MS);
+    }
+  }
+}
 
 export class Volume {
   readonly id: string;
@@ -87,13 +103,14 @@ export class Volume {
     await this.#home.controller.ControllerUnpublishVolume({ volumeId, nodeId: on.nodeId, secrets });
   }
 
-  /** Unpublish everywhere on a node, unstage and detach. */
+  /** Unpublish everywhere on a node, unstage and detach; what meets the node's own clearing comes again, as the kubelet does. */
   async leave(on: Driver): Promise<void> {
     for (const targetPath of this.#targets(on)) {
-      if (targetPath.startsWith('/')) await on.node.NodeUnpublishVolume({ volumeId: this.id, targetPath });
+      if (!targetPath.startsWith('/')) continue;
+      await comingAgain(() => on.node.NodeUnpublishVolume({ volumeId: this.id, targetPath }));
     }
     this.#targets(on).clear();
-    await this.unstage(on);
+    await comingAgain(() => this.unstage(on));
     await this.detach(on);
   }
 
