@@ -24,6 +24,8 @@ const FAILED = 1;
 const SYSFS = '/sys/block';
 /** The kernel appends it to the path of a file without a name (d_path). */
 const DELETED = ' (deleted)';
+/** What it shows for a file that was a mount of its own (FUSE) and is not mounted any more. */
+const UNMOUNTED = '/';
 /** How often somebody else may be quicker to take the device that the kernel named as free. */
 const ATTEMPTS = 5;
 /** How long the last user of a device may take to close it; udev and blkid look at devices that change. */
@@ -79,6 +81,11 @@ export async function detachLoop(exec: Exec, device: string, deadline: Deadline)
     throw error;
   }
   await waitUntilFree(device, before, deadline);
+}
+
+/** Detach now, or where something uses it when the last of its users closes it; the kernel sees to that (LO_FLAGS_AUTOCLEAR). COMMAND_FAILED, DEADLINE. */
+export async function detachAtLastClose(exec: Exec, device: string, deadline: Deadline): Promise<void> {
+  await exec('losetup', ['--detach', device], { deadline });
 }
 
 /** Take over the file's new size (losetup -c); COMMAND_FAILED, DEADLINE. */
@@ -141,7 +148,7 @@ async function holders(device: string): Promise<string | undefined> {
 
 async function isFreed(device: string, before: Loop): Promise<true | undefined> {
   const now = await readLoop(SYSFS, path.basename(device));
-  return now === undefined || now.file !== before.file ? true : undefined;
+  return now === undefined || (now.file !== before.file && now.file !== UNMOUNTED) ? true : undefined;
 }
 
 async function waitUntilFree(device: string, before: Loop, deadline: Deadline): Promise<void> {

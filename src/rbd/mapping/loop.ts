@@ -3,7 +3,7 @@ import { access, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { waitFor } from '../../host/bounded.js';
 import type { Exec } from '../../host/exec.js';
-import { attachLoop, detachLoop, refreshLoop } from '../../host/loop.js';
+import { attachLoop, detachAtLastClose, detachLoop, refreshLoop } from '../../host/loop.js';
 import { Deadline } from '../../model/deadline.js';
 import { fail, isBerthError } from '../../model/errors.js';
 import { imageSpec } from '../../model/volume-id.js';
@@ -102,9 +102,13 @@ export class LoopMapper implements Mapper {
     await this.#turns.take(TURN, deadline, () => this.#unmap(mapping, deadline));
   }
 
-  /** Without its export the loop device has a file whose every access fails. */
+  /**
+   * Without its export the loop device has a file whose every access fails, and no name by which it could be found: it is the kernel's to
+   * detach from here on.
+   */
   async cutOff({ device, location }: Mapping, deadline: Deadline): Promise<void> {
     await this.#turns.take(TURN, deadline, async () => {
+      if ((await this.find(location))?.device === device) await detachAtLastClose(this.#exec, device, deadline);
       const session = await this.#daemon.connect(deadline);
       try {
         if (session !== undefined) await dropExport(session, location, deadline);

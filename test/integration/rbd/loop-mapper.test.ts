@@ -1,8 +1,10 @@
 /** The loop-device Ceph on the real cluster and the real kernel: nothing left behind, nothing mapped twice. */
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { waitFor } from '../../../src/host/bounded.js';
 import { run } from '../../../src/host/exec.js';
+import { findLoops } from '../../../src/host/loop.js';
 import { Secret } from '../../../src/model/secret.js';
 import { LoopMapper } from '../../../src/rbd/mapping/loop.js';
 import { cluster, scratchDirectory } from '../ceph.js';
@@ -87,6 +89,26 @@ describe('mapping', () => {
     await mapper.unmap(first, soon());
     expect(await mapper.list()).toEqual([second]);
     await writeFile(second.device, Buffer.alloc(4096, 7));
+  });
+
+  it('cuts off a device that is in use: errors at once, and the kernel frees it when its last user is gone', async () => {
+    const mapping = await mapper.map(request(await image()), soon());
+    const before = (await findLoops()).find(({ device }) => device === mapping.device);
+    const user = await open(mapping.device, 'r');
+    try {
+      await mapper.cutOff(mapping, soon());
+      await mapper.cutOff(mapping, soon());
+      await expect(user.read(Buffer.alloc(4096), 0, 4096, 4096)).rejects.toThrow(/EIO|ENOTCONN/);
+      await mapper.unmap(mapping, soon());
+      expect(await mapper.find(mapping.location)).toBeUndefined();
+    } finally {
+      await user.close();
+    }
+    const isFree = async () => {
+      const now = (await findLoops()).find(({ device }) => device === mapping.device);
+      return now === undefined || ![before?.file, '/'].includes(now.file) ? true : undefined;
+    };
+    await waitFor(isFree, 'the device to be free', soon());
   });
 
   it('unmaps again what is unmapped already', async () => {
