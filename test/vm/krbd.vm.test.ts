@@ -1,6 +1,8 @@
 /** KrbdMapper against the kernel that it was written for. */
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { after, afterEach, describe, it } from 'node:test';
 import { deviceSizeBytes, isReadOnly } from '../../src/host/block-device.js';
 import { run, type Exec } from '../../src/host/exec.js';
@@ -111,6 +113,22 @@ describe('the kernel client', () => {
       assert.equal(await get(target), 'still here');
     });
     await mapper.unmap(mapping, soon());
+  });
+
+  it('cuts off what is mounted: errors at once, nothing more reaches the image, and it is mapped anew', async () => {
+    const request = await newImage();
+    const mapping = await mapper.map(request, soon());
+    await makeExt4(mapping.device);
+    await mounted(mapping.device, async (target) => {
+      await put(target, 'before');
+      await writeFile(path.join(target, 'other'), 'never written back');
+      await mapper.cutOff(mapping, Deadline.after(USUAL_MS));
+      await mapper.cutOff(mapping, soon());
+      assert.equal(await mapper.find(mapping.location), undefined);
+      await assert.rejects(put(target, 'after'), /EIO|EROFS|ENXIO|ENODEV/);
+    });
+    const anew = await mapper.map(request, soon());
+    await mounted(anew.device, async (target) => assert.equal(await get(target), 'before'));
   });
 
   it('maps read-only: nothing can be written', async () => {
