@@ -13,6 +13,7 @@ import { startServer } from './csi/server.js';
 import { openDoor, type RunningDoor } from './flexvolume/server.js';
 import { watchChildren } from './host/children.js';
 import { isBerthError } from './model/errors.js';
+import { Rounds } from './model/rounds.js';
 import { serveMetrics } from './observe/metrics-server.js';
 import { createLog, type Logger } from './observe/log.js';
 import { parseOptions, USAGE, type Options } from './options.js';
@@ -20,6 +21,7 @@ import { cephOf } from './reconcile/attachments/ceph.js';
 import { AttachmentReconciler } from './reconcile/attachments/reconciler.js';
 import { Reconciler } from './reconcile/reconciler.js';
 import { clustersAnswer, machineWorks, mapperWorks, nodeIsRegistered } from './volume/checks.js';
+import { GuestClients } from './volume/guest-clients.js';
 import type { NodeRoom } from './volume/node-room.js';
 import { preflight } from './volume/preflight.js';
 import { Readiness, type Check } from './volume/readiness.js';
@@ -87,6 +89,8 @@ async function flexvolumeDoor(
   return openDoor(endpoint, { node, controller, stagingRoot, keyrings }, log);
 }
 
+/** A guest opens its image seconds after the hand-over; a node that is lost before it was seen cannot be fenced. */
+const GUESTS_EVERY_MS = 15_000;
 const STUCK_METRIC = 'berth_attachments_stuck_total';
 
 interface Loop {
@@ -101,7 +105,7 @@ function startLoops(
   node: NodeRoom | undefined,
 ): readonly Loop[] {
   const loops: readonly (Loop | undefined)[] = [
-    ...(node === undefined ? [] : [reconcilerOf(node, ground.options)]),
+    ...(node === undefined ? [] : [reconcilerOf(node, ground.options), guestClientsOf(node, ground.options)]),
     ...(controller === undefined
       ? []
       : [new FenceKeeper({ ...controller, ...controller.fencing }), attachmentReconcilerOf(ground, controller)]),
@@ -116,6 +120,15 @@ function reconcilerOf(room: NodeRoom, options: Options): Reconciler | undefined 
   if (reconcileInterval === 0) return undefined;
   const times = { everyMs: reconcileInterval * 1000, ageMs: leftoverAge * 1000 };
   return new Reconciler(room, { kubeletDirectory, driver: DRIVER_NAME, ...times });
+}
+
+/** Images are handed to guests by the FlexVolume door alone. */
+function guestClientsOf(room: NodeRoom, { flexvolumeEndpoint, reconcileInterval }: Options): Loop | undefined {
+  if (flexvolumeEndpoint === undefined || reconcileInterval === 0) return undefined;
+  const guests = new GuestClients(room);
+  const everyMs = Math.min(GUESTS_EVERY_MS, reconcileInterval * 1000);
+  const rounds: Rounds = new Rounds(() => guests.round(() => rounds.stopped), { everyMs, jitter: 0.2, stopMs: 5_000 });
+  return rounds;
 }
 
 function attachmentReconcilerOf(ground: Ground, controller: ControllerRoom): AttachmentReconciler | undefined {

@@ -59,6 +59,8 @@ export interface JournalEntry {
    * `staged`, and the device is the guest's.
    */
   readonly handedTo?: 'hyperd';
+  /** Addresses of the clients by which it has the image open, as the holder record has them; absent while that is not known. */
+  readonly guestClients?: readonly string[];
   /** Staged for pods by this node, where nobody asks for a stage: it goes with the last of them. */
   readonly withPods?: true;
   /** Known once staged; for a person to read, the kernel is asked before anything is done. */
@@ -108,11 +110,15 @@ export function whyNotEntry(value: unknown): string | undefined {
 
 function whyNotParts(entry: Partial<Record<keyof JournalEntry, unknown>>): string | undefined {
   if (entry.guest !== undefined && !isGuest(entry.guest)) return 'guest is malformed';
+  if (entry.guestClients !== undefined && !isTexts(entry.guestClients)) return 'guestClients is malformed';
   if (typeof entry.targets !== 'object' || entry.targets === null || Array.isArray(entry.targets))
     return 'targets is missing';
   const strange = Object.entries(entry.targets).find(([, target]) => !isTarget(target));
   return strange === undefined ? undefined : `target ${strange[0]} is malformed`;
 }
+
+const isTexts = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((one: unknown) => typeof one === 'string');
 
 function isTarget(value: unknown): boolean {
   const target = value as Partial<Record<keyof JournalTarget, unknown>> | null;

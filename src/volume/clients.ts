@@ -70,8 +70,8 @@ function choose(
 }
 
 /**
- * Addresses of every client by which this node has images of the cluster open for writing; undefined where one of them cannot be told. A
- * fence is lifted on this word, so nothing may be left out of it.
+ * Addresses of every client by which this node, or a guest on it, has images of the cluster open for writing; undefined where one of them
+ * cannot be told. A fence is lifted on this word, so nothing may be left out of it.
  */
 export async function clientsInUse(
   room: NodeRoom,
@@ -81,8 +81,10 @@ export async function clientsInUse(
 ): Promise<readonly string[] | undefined> {
   const lists = await Promise.all(mappers.map((mapper) => mapper.list(deadline)));
   const mappings = lists.flat().filter(({ location }) => location.fsid === fsid || location.fsid === '');
-  if (mappings.length === 0) return [];
   const { entries, unreadable } = await room.journal.all();
+  // Each may be about an image that a guest has open, of which the kernel shows nothing.
+  if (unreadable.length > 0) return undefined;
+  const handed = entries.filter((one) => one.handedTo !== undefined && one.fsid === fsid);
   const recorded = (mapping: Mapping): readonly string[] | undefined => {
     const entry = entries.find((one) => {
       const location = locationOf(one.volume, one.fsid);
@@ -94,11 +96,12 @@ export async function clientsInUse(
   const told = await Promise.all(
     mappings.map(async (mapping) => {
       const mapper = room.mapperNamed(mapping.mapper);
-      if (mapper.clientOf === undefined) return unreadable.length > 0 ? undefined : recorded(mapping);
+      if (mapper.clientOf === undefined) return recorded(mapping);
       const client = await mapper.clientOf(mapping);
       return client === undefined ? [] : [client.address];
     }),
   );
-  const known = told.filter((one) => one !== undefined);
-  return known.length === told.length ? [...new Set(known.flat())].sort() : undefined;
+  const all = [...told, ...handed.map(({ guestClients }) => guestClients)];
+  const known = all.filter((one) => one !== undefined);
+  return known.length === all.length ? [...new Set(known.flat())].sort() : undefined;
 }

@@ -6,6 +6,7 @@ import { HAND_OFF_FILE } from '../../../src/sandbox/hyperd/hand-off.js';
 import { podDirectory, type KubeletPod } from '../../flexvolume/kubelet.js';
 import { plugOf } from '../../guest/runv.js';
 import { SandboxGuest, guestSystem, type GuestSystem } from '../../guest/sandbox.js';
+import { FencingController, outOfService, soon } from '../fencing/ground.js';
 import { FlexGround } from './ground.js';
 
 const SUCCESS = { status: 'Success' };
@@ -90,3 +91,54 @@ it(
   },
   MINUTES,
 );
+
+it(
+  'a guest whose node is out of service is fenced and never writes again; the fence stays as long as the node has it',
+  async () => {
+    const controller = new FencingController(ground.site);
+    const { nodeId } = ground.driver;
+    const volume = await ground.create();
+    const pod = ground.pod(volume.image);
+    try {
+      expect(await ground.mount(pod)).toEqual(SUCCESS);
+      const guest = await start(pod);
+      await guest.sh('echo early > /volume/_data/file && sync');
+      const recorded = () => controller.clientOf(volume, nodeId).catch(() => 'none');
+      await expect.poll(recorded, { timeout: 60_000, interval: 500 }).not.toBe('none');
+      const instance = await recorded();
+      expect(await ground.site.rbd('status', volume.image)).toContain(`watcher=${instance} `);
+
+      controller.views.set(nodeId, await outOfService());
+      await controller.detach(volume, nodeId);
+      expect(await controller.record(volume)).toBeUndefined();
+      await expect(guest.sh('echo late > /volume/_data/late && sync /volume/_data/late')).rejects.toThrow(/ended with/);
+      // The node registers itself when it starts, and names the guest's client while it has it.
+      await ground.restart();
+      await expect.poll(() => heardOf(controller), { timeout: 30_000 }).toContain(instance);
+      await controller.keeper.round();
+      expect(await controller.until(instance)).toBeDefined();
+
+      await guest.kill();
+      expect(await ground.unmount(pod)).toEqual(SUCCESS);
+      await ground.restart();
+      await expect.poll(() => heardOf(controller), { timeout: 30_000 }).toEqual([]);
+      await controller.keeper.round();
+      expect(await controller.until(instance)).toBeUndefined();
+      const next = ground.pod(volume.image);
+      expect(await ground.mount(next)).toEqual(SUCCESS);
+      const reader = await start(next);
+      expect(await reader.sh('ls /volume/_data')).toBe('file');
+      await ends(reader);
+      expect(await ground.unmount(next)).toEqual(SUCCESS);
+    } finally {
+      await controller.close();
+    }
+  },
+  MINUTES,
+);
+
+/** The clients that the node said it has, when it last registered itself. */
+async function heardOf(controller: FencingController): Promise<readonly string[] | undefined> {
+  const { nodeId } = ground.driver;
+  return (await controller.room.nodes.read(await controller.registry(), [nodeId], soon())).get(nodeId)?.clients;
+}
