@@ -23,6 +23,7 @@ import { Reconciler } from './reconcile/reconciler.js';
 import { clustersAnswer, machineWorks, mapperWorks, nodeIsRegistered } from './volume/checks.js';
 import { GuestClients } from './volume/guest-clients.js';
 import type { NodeRoom } from './volume/node-room.js';
+import { giveBackOwed } from './volume/owed.js';
 import { preflight } from './volume/preflight.js';
 import { Readiness, type Check } from './volume/readiness.js';
 import type { ControllerRoom } from './volume/room.js';
@@ -89,8 +90,8 @@ async function flexvolumeDoor(
   return openDoor(endpoint, { node, controller, stagingRoot, keyrings }, log);
 }
 
-/** A guest opens its image seconds after the hand-over; a node that is lost before it was seen cannot be fenced. */
-const GUESTS_EVERY_MS = 15_000;
+/** A guest opens its image seconds after the hand-over; an OSD that was away for a while is back. */
+const PROMPT_MS = 15_000;
 const STUCK_METRIC = 'berth_attachments_stuck_total';
 
 interface Loop {
@@ -105,7 +106,7 @@ function startLoops(
   node: NodeRoom | undefined,
 ): readonly Loop[] {
   const loops: readonly (Loop | undefined)[] = [
-    ...(node === undefined ? [] : [reconcilerOf(node, ground.options), guestClientsOf(node, ground.options)]),
+    ...(node === undefined ? [] : [reconcilerOf(node, ground.options), promptRounds(node, ground.options)]),
     ...(controller === undefined
       ? []
       : [new FenceKeeper({ ...controller, ...controller.fencing }), attachmentReconcilerOf(ground, controller)]),
@@ -122,12 +123,17 @@ function reconcilerOf(room: NodeRoom, options: Options): Reconciler | undefined 
   return new Reconciler(room, { kubeletDirectory, driver: DRIVER_NAME, ...times });
 }
 
-/** Images are handed to guests by the FlexVolume door alone. */
-function guestClientsOf(room: NodeRoom, { flexvolumeEndpoint, reconcileInterval }: Options): Loop | undefined {
-  if (flexvolumeEndpoint === undefined || reconcileInterval === 0) return undefined;
+/** What cannot wait for reconciliation: others wait for it, or a fence may be needed before. */
+function promptRounds(room: NodeRoom, { reconcileInterval }: Options): Rounds | undefined {
+  if (reconcileInterval === 0) return undefined;
   const guests = new GuestClients(room);
-  const everyMs = Math.min(GUESTS_EVERY_MS, reconcileInterval * 1000);
-  const rounds: Rounds = new Rounds(() => guests.round(() => rounds.stopped), { everyMs, jitter: 0.2, stopMs: 5_000 });
+  const round = async (): Promise<void> => {
+    const stopped = (): boolean => rounds.stopped;
+    await guests.round(stopped);
+    await giveBackOwed(room, stopped);
+  };
+  const everyMs = Math.min(PROMPT_MS, reconcileInterval * 1000);
+  const rounds: Rounds = new Rounds(round, { everyMs, jitter: 0.2, stopMs: 5_000 });
   return rounds;
 }
 

@@ -39,6 +39,7 @@ function nodeRoom(mappers: readonly Pick<Mapper, 'name' | 'whyNot' | 'list'>[]):
     mappers,
     now: room.now,
     mapperFor,
+    journal: { all: () => Promise.resolve({ entries: [], unreadable: [] }) },
   } as unknown as NodeRoom;
 }
 
