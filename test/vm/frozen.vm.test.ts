@@ -11,7 +11,7 @@ import { MiB } from './inside/images.js';
 import { mount, Volume } from './inside/volume.js';
 
 /** What the impatient caller waits, ms, and how much later than that its answer may reach it. */
-const IMPATIENT_MS = 6_000;
+const IMPATIENT_MS = 10_000;
 const SLACK_MS = 2_000;
 /** What a call that needs no cluster may take in a busy guest, ms. */
 const PROMPT_MS = 10_000;

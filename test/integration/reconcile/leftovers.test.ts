@@ -219,6 +219,21 @@ describe('the journal', () => {
     expect((await logged(driver, FOUND)).filter(({ subject }) => subject === file)).toHaveLength(1);
   });
 
+  it('has what the cluster could not be told yet, which it is told as soon as it answers, however young the entry is', async () => {
+    const patient = site.driver('owing', { arguments: often(kubelet.root, 600) });
+    await patient.start();
+    await volume.attach(patient);
+    await volume.stage(patient);
+    await patient.stop();
+    await site.writeClusters({ monitors: ['[v2:127.213.7.1:3300,v1:127.213.7.1:6789]'] });
+    await patient.start('listening');
+    await volume.unstage(patient);
+    expect((await journalOf(patient))[0]).toMatchObject({ state: 'unstaging' });
+    await site.writeClusters();
+    await until('told', patient, async () => (await journalOf(patient)).length === 0);
+    await volume.detach(patient);
+  });
+
   it('keeps a holder record that could not be given back, and gives it back when the cluster answers', async () => {
     // Nobody attached it: the node takes the record itself.
     await volume.stage(driver);
