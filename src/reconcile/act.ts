@@ -62,7 +62,8 @@ async function attempt(
     const outcome = await perform(room, act, options, deadline);
     if (outcome === 'done') room.log.info({ act: kind, volume, subject, why }, 'reconciled');
     else room.log.debug({ act: kind, volume, subject, why, outcome }, 'nothing to reconcile any more');
-    return outcome === 'done' ? 'done' : outcome === 'later' ? notYet(subject, why) : undefined;
+    if (outcome === 'done') return 'done';
+    return outcome === 'changed' ? undefined : notYet(subject, why, outcome);
   } catch (error) {
     // The orchestrator came first: it always wins.
     if (isBerthError(error, 'BUSY')) return undefined;
@@ -72,10 +73,10 @@ async function attempt(
   }
 }
 
-const notYet = (subject: string, why: string): Report => ({
+const notYet = (subject: string, why: string, outcome: 'in use' | 'later'): Report => ({
   subject,
   kind: 'ours',
-  what: `${why}; its cluster does not answer`,
+  what: `${why}; ${outcome === 'later' ? 'its cluster does not answer' : 'a guest still has the image open'}`,
   todo: '',
 });
 

@@ -21,12 +21,8 @@ export class GuestClients {
   }
 
   /** Every image that this node has handed over, once. Never fails: what goes wrong is told once and tried again. */
-  async round(stopped: () => boolean): Promise<void> {
-    const { journal, log } = this.#room;
-    const entries = await journal.all().then(
-      (all) => all.entries,
-      () => [],
-    );
+  async round(entries: readonly JournalEntry[], stopped: () => boolean): Promise<void> {
+    const { log } = this.#room;
     for (const entry of entries) {
       if (stopped()) return;
       if (entry.handedTo === undefined || entry.state !== 'staged') continue;

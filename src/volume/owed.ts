@@ -13,12 +13,12 @@ const RETURN_MS = 15_000;
  * Every entry of the journal with which nothing else is left to do, once; a cluster that does not answer is asked for one of them only.
  * What is still mapped or mounted is reconciliation's. Never fails.
  */
-export async function giveBackOwed(room: NodeRoom, stopped: () => boolean): Promise<void> {
+export async function giveBackOwed(
+  room: NodeRoom,
+  entries: readonly JournalEntry[],
+  stopped: () => boolean,
+): Promise<void> {
   const silent = new Set<string>();
-  const entries = await room.journal.all().then(
-    (all) => all.entries,
-    () => [],
-  );
   for (const entry of entries) {
     const { volume, fsid, state, holdsRecord } = entry;
     if (stopped()) return;

@@ -11,11 +11,11 @@ import { removeRecords } from '../sandbox/kata/give.js';
 import { mappingOf, type NodeOperation, type NodeRoom } from './node-room.js';
 import { parseVolumeRecord } from './record.js';
 import { mustFindVolume } from './room.js';
-import { isLetGo } from './take-back.js';
+import { useNow } from './take-back.js';
 import { giveBack, takeDownRecorded } from './unstage.js';
 
-/** `changed`: the volume is not any more as it was when the act was decided; nothing was done. `later`: to be tried again. */
-export type Outcome = 'done' | 'changed' | 'later';
+/** `changed`: the volume is not any more as it was when the act was decided; nothing was done. `in use`, by a guest, and `later`, for the cluster does not answer: to be tried again. */
+export type Outcome = 'done' | 'changed' | 'in use' | 'later';
 
 /**
  * Run `body` as the volume's only operation. BUSY where one runs already.
@@ -110,7 +110,8 @@ async function removeTarget(
 export const returnRecord = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<Outcome> =>
   ifUnchanged(room, entry, 'give back', deadline, async (operation, deadline) => {
     if (entry.state !== 'unstaging' || (await mappingOf(room, entry, deadline)) !== undefined) return 'changed';
-    if (entry.handedTo !== undefined && !(await isLetGo(room, entry, deadline))) return 'later';
+    const use = entry.handedTo === undefined ? 'closed' : await useNow(room, entry, deadline);
+    if (use !== 'closed') return use === 'open' ? 'in use' : 'later';
     if (!(await giveBack(room, entry.volume, operation))) return 'later';
     operation.step('remove journal');
     await room.journal.remove(entry.volume);

@@ -77,10 +77,10 @@ async function useOf(room: NodeRoom, volume: string, deadline: Deadline): Promis
   }
 }
 
-/** For reconciliation: may the record be given back? Removes a file that could not be removed before. HAND_OVER_FAILED. */
-export async function isLetGo(room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<boolean> {
+/** For reconciliation: `closed` lets the record be given back. Removes a file that could not be removed before. HAND_OVER_FAILED. */
+export async function useNow(room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<Use['is']> {
   await removeHandOff(entry.stagingPath);
-  return (await look(room, entry.volume, deadline)).is === 'closed';
+  return (await look(room, entry.volume, deadline)).is;
 }
 
 /** `closed` too for a volume that is gone, or not listed any more: then there is nothing that could be held. */
