@@ -34,7 +34,7 @@ export type RpcHandlers<Generated> = {
 const QUIET = /^(Probe|GetPluginInfo|NodeGetInfo|NodeGetVolumeStats|\w*Get\w*Capabilities)$/;
 
 /** Of a caller's time, at most this much is kept back for the answer's way, in ms. */
-const MARGIN_MS = 1_000;
+const MARGIN_MS = 2_000;
 
 interface Call {
   readonly rpc: string;
