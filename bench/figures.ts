@@ -22,7 +22,7 @@ export function figure(name: string, value: string, goal?: { readonly text: stri
   );
 }
 
-export const ms = (value: number): string => `${value.toFixed(1)} ms`;
+export const ms = (value: number): string => `${value.toFixed(value < 10 ? 2 : 1)} ms`;
 export const rate = (value: number): string => `${value.toFixed(0)} /s`;
 export const mib = (kib: number): string => `${(kib / 1024).toFixed(0)} MiB`;
 export const times = (value: number): string => `${value.toFixed(2)} x`;

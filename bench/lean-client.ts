@@ -35,15 +35,17 @@ function call(session: ClientHttp2Session, message: Buffer): Promise<void> {
       'grpc-timeout': '60S',
     });
     let status: unknown = 'no status';
+    let says: unknown;
     const note = (headers: object): void => {
       status = Reflect.get(headers, 'grpc-status') ?? status;
+      says = Reflect.get(headers, 'grpc-message') ?? says;
     };
     stream.once('response', note);
     stream.once('trailers', note);
     stream.once('error', reject);
     stream.once('close', () => {
       if (status === '0') resolve();
-      else reject(new Error(`CreateVolume: grpc-status ${String(status)}`));
+      else reject(new Error(`CreateVolume: grpc-status ${String(status)}: ${decodeURI(String(says))}`));
     });
     stream.resume();
     stream.end(Buffer.concat([prefix, message]));

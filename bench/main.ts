@@ -4,17 +4,18 @@ import { parseArgs } from 'node:util';
 
 import { binaryCost, mountCost } from './flexvolume.js';
 import { figure, median, mib, ms, print, quantile, rate, times } from './figures.js';
-import { create, lay, type Ground } from './ground.js';
+import { create, lay, type Ground, type Running } from './ground.js';
 import type { LeanClient } from './lean-client.js';
 import { opsPerCreate } from './op-count.js';
 import { nodeCost } from './node-cost.js';
 import { atPace } from './pace.js';
-import { residentKiB } from './process-size.js';
+import { processorMs, residentKiB } from './process-size.js';
 import { reconcileCost } from './reconcile.js';
 
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
+    create: { type: 'boolean', default: false },
     node: { type: 'boolean', default: false },
     flexvolume: { type: 'boolean', default: false },
   },
@@ -24,10 +25,11 @@ const SCALE = values.quick
   ? { images: 1_000, rounds: 1, creates: 300, warm: 500, starts: 3, stages: 5 }
   : { images: 10_000, rounds: 5, creates: 500, warm: 3_000, starts: 7, stages: 25 };
 
-async function throughput(ground: Ground, client: LeanClient): Promise<void> {
+async function throughput(ground: Ground, { driver, client }: Running): Promise<void> {
   print('\nCreateVolume with metadata, against bare librbd create through the same binding (rounds in turn)');
   // A controller lives for weeks: what V8 spends on compiling in its first thousands of calls is not what is compared.
   await atPace(SCALE.warm, 32, (i) => create(client, 'c1', `warm-${i}`));
+  const before = await processorMs(driver.pid);
   for (const concurrency of [8, 32] as const) {
     const ratios: number[] = [];
     const ours: number[] = [];
@@ -48,6 +50,10 @@ async function throughput(ground: Ground, client: LeanClient): Promise<void> {
       met: median(ratios) >= 0.7,
     });
   }
+  const after = await processorMs(driver.pid);
+  const each = (who: 'driver' | 'worker'): string =>
+    ms((after[who] - before[who]) / (2 * SCALE.rounds * SCALE.creates));
+  figure('processor time a create: driver + librbd worker', `${each('driver')} + ${each('worker')}`);
 }
 
 async function flatness(ground: Ground, client: LeanClient): Promise<void> {
@@ -119,9 +125,11 @@ async function measure(ground: Ground): Promise<void> {
   print('\nRound trips');
   const ops = await opsPerCreate(ground);
   figure('OSD operations per CreateVolume with metadata', ops.toFixed(1), { text: 'at most 10', met: ops <= 10 });
-  const { driver, client } = await ground.startDriver('load');
+  const running = await ground.startDriver('load');
+  const { driver, client } = running;
   try {
-    await throughput(ground, client);
+    await throughput(ground, running);
+    if (values.create) return;
     await flatness(ground, client);
   } finally {
     client.close();

@@ -1,11 +1,28 @@
-/** What a driver weighs: resident memory of the process and of the worker that it forked. */
+/** What a driver weighs: resident memory and processor time of the process and of the worker that it forked. */
 import { readdir, readFile } from 'node:fs/promises';
 
-/** KiB, summed over the process and its children. */
-export async function residentKiB(pid: number): Promise<{ readonly driver: number; readonly worker: number }> {
-  const children = await childrenOf(pid);
-  const sizes = await Promise.all(children.map(rss));
-  return { driver: await rss(pid), worker: sizes.reduce((a, b) => a + b, 0) };
+interface Weight {
+  readonly driver: number;
+  /** Summed over the process's children. */
+  readonly worker: number;
+}
+
+/** KiB. */
+export const residentKiB = (pid: number): Promise<Weight> => ofBoth(pid, rss);
+
+/** User and system time since the start, ms; the kernel counts in ticks of 10. */
+export const processorMs = (pid: number): Promise<Weight> => ofBoth(pid, spent);
+
+async function ofBoth(pid: number, measure: (pid: number) => Promise<number>): Promise<Weight> {
+  const worker = await Promise.all((await childrenOf(pid)).map(measure));
+  return { driver: await measure(pid), worker: worker.reduce((a, b) => a + b, 0) };
+}
+
+async function spent(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  // After the name, which may hold anything, utime and stime are the 12th and 13th (proc(5)).
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 async function rss(pid: number): Promise<number> {

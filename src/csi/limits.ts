@@ -50,7 +50,8 @@ function checkField(field: Field, value: unknown, at: string): void {
 
 function checkMap(value: unknown, at: string): void {
   if (typeof value !== 'object' || value === null) return;
-  const have = total(Object.entries(value).flat());
+  let have = 0;
+  for (const [key, one] of Object.entries(value)) have += bytes(key) + bytes(one);
   if (have > MAP) throw tooLong(at, have, MAP);
 }
 

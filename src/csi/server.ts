@@ -46,7 +46,8 @@ export async function startServer({ endpoint, services, log }: ServerOptions): P
   }
   await clearStaleSocket(file);
   const drain = new Drain();
-  const server = new Server();
+  // grpc-js's own bookkeeping of every call, which nothing here serves to anybody.
+  const server = new Server({ 'grpc.enable_channelz': 0 });
   const { v1 } = contract();
   for (const name of ['Identity', 'Controller', 'Node'] as const) {
     const handlers = services[name];

@@ -6,6 +6,7 @@ import { isMountedHere, type JournalEntry, type JournalGuest } from '../journal/
 import { isReaderMode, type Capability, type FilesystemType } from '../model/capability.js';
 import { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
+import { together } from '../model/together.js';
 import type { Mapper, Mapping } from '../rbd/mapping/mapper.js';
 import type { ImageHead } from '../rbd/port.js';
 import { checkCapabilities } from './capability-rules.js';
@@ -104,8 +105,10 @@ async function stage(
   operation.step('look');
   const found = await mustFindVolume(room, volume, 'node', secrets, deadline);
   const record = parseVolumeRecord(found.head.metadata, volume);
-  const { fsid } = await room.rbd.identify(found.at.access, deadline);
-  const mapper = await room.mapperFor(record?.shape.mounter ?? 'auto');
+  const [{ fsid }, mapper] = await Promise.all([
+    room.rbd.identify(found.at.access, deadline),
+    room.mapperFor(record?.shape.mounter ?? 'auto'),
+  ]);
   // Asked while the rest goes on; who opens the image between this and the map makes it unknown who came, no more.
   const watchers = watchersBefore(room, mapper, found, deadline);
   await checkRoomOnNode(room, mapper, { volume, fsid }, deadline);
@@ -215,14 +218,14 @@ async function mapAndMount(
   const before = await staging.watchers;
   const mapping = await mapAsAsked(mapper, asked, operation, deadline);
   operation.step('record clients');
-  const [clients, look] = await both(
+  const [clients, look, size] = await together(
     recordClients(room, mapping, { found, before }, deadline),
     lookMeanwhile(room, staging, mapping, deadline),
+    deviceSizeBytes(mapping.device),
   );
   operation.step('device size');
   // An image that grew while it was mapped (by an earlier try) is news to the device; a fresh mapping has the size already.
-  if ((await deviceSizeBytes(mapping.device)) !== found.head.sizeBytes)
-    await mapper.resized(mapping, found.head.sizeBytes, deadline);
+  if (size !== found.head.sizeBytes) await mapper.resized(mapping, found.head.sizeBytes, deadline);
   if (request.capability.access.kind === 'block') {
     if (!readOnly) await recordRawUse(room, found, operation, deadline);
   } else {
@@ -245,12 +248,6 @@ async function lookMeanwhile(
   if (entry.access !== 'mount' || entry.guest !== undefined) return undefined;
   if (await isMountedFrom(request.stagingPath, mapping.device)) return undefined;
   return lookAt(room, preparationOf(staging, mapping.device), deadline);
-}
-
-/** Also where one fails the other has ended: nothing of it comes true during the undo. */
-async function both<A, B>(one: Promise<A>, other: Promise<B>): Promise<readonly [A, B]> {
-  await Promise.allSettled([one, other]);
-  return Promise.all([one, other]);
 }
 
 /** Undo gets time of its own: its operation's deadline is most likely why we are here. */

@@ -26,7 +26,7 @@ import { SHIM_ROOTS } from '../sandbox/kata/shim.js';
 import { NO_RUNTIME_CLASSES } from '../sandbox/pod.js';
 import { CRASH_AT, crashAt } from '../volume/crash-at.js';
 import type { KataRoom, NodeRoom } from '../volume/node-room.js';
-import { Operations, type LateEnd, type Observers } from '../volume/operations.js';
+import { Operations, type EnteredStep, type LateEnd, type Observers } from '../volume/operations.js';
 import { PoolCapacity } from '../volume/pool-capacity.js';
 import type { ControllerRoom } from '../volume/room.js';
 
@@ -80,9 +80,13 @@ const tellLate =
 
 function nodeObservers(log: Logger): Observers {
   const step = process.env[CRASH_AT];
-  if (step === undefined) return { late: tellLate(log) };
-  const entered = crashAt(step);
-  log.warn({ step }, `${CRASH_AT} is set: this process will end itself`);
+  if (step !== undefined) {
+    log.warn({ step }, `${CRASH_AT} is set: this process will end itself`);
+    return { late: tellLate(log), entered: crashAt(step) };
+  }
+  if (!log.isLevelEnabled('debug')) return { late: tellLate(log) };
+  // Where the time of a slow stage goes.
+  const entered = ({ key, ...at }: EnteredStep): void => log.debug({ volume: key, ...at }, 'step');
   return { late: tellLate(log), entered };
 }
 

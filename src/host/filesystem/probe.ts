@@ -17,6 +17,8 @@ export const UNSIGNED_DATA = 'data without a known signature';
 
 /** Filesystems and databases leave something in one of the two. */
 const EDGE_BYTES = 4n * 1024n * 1024n;
+/** Every filesystem, volume manager and partition table that blkid knows has a signature here, but for some RAIDs. */
+const HEAD_BYTES = 1024n * 1024n;
 /** blkid(8): found; nothing found; several signatures. */
 const BLKID = { found: 0, nothing: 2, ambivalent: 8 } as const;
 
@@ -39,11 +41,14 @@ export async function probe(exec: Exec, device: string, deadline: Deadline): Pro
 }
 
 /**
- * The signature on a device that its storage says was never written: undefined where blkid finds none. Less than {@link probe}, which
- * reads what nobody else can vouch for. Errors as there.
+ * The signature at the beginning of a device that its storage says was never written; undefined where blkid finds none. A second
+ * opinion in half the reads that {@link probe} needs, which reads what nobody else can vouch for. Errors as there.
  */
-export const findSignature = (exec: Exec, device: string, deadline: Deadline): Promise<Content | undefined> =>
-  askBlkid(exec, device, [], deadline);
+export async function findSignature(exec: Exec, device: string, deadline: Deadline): Promise<Content | undefined> {
+  // Asked for more than there is, blkid fails.
+  const isLarger = (await deviceSizeBytes(device)) > HEAD_BYTES;
+  return askBlkid(exec, device, isLarger ? ['--size', String(HEAD_BYTES)] : [], deadline);
+}
 
 /**
  * Is this very filesystem there? Some reads where {@link probe} takes dozens, each of which may go to the cluster; false says only

@@ -1,4 +1,5 @@
 /** Says whether anything was ever written to an image, from the object map or, without one, object by object. */
+import { together } from '../../model/together.js';
 import type { Image } from './bindings.js';
 import { check, ECANCELED, refuse } from './errors.js';
 import { FAST_DIFF } from '../feature-bits.js';
@@ -13,10 +14,13 @@ const WINDOW_BYTES = 16n * 1024n ** 3n;
 export function isEmpty(place: Place, name: string): Promise<boolean> {
   const { rbd } = place.link.ceph;
   return withImage(place, name, 'read-only', async (image) => {
-    if ((await parentOf(place, image)) !== undefined) return false;
-    if ((await snapshotsOf(place, image)).length > 0) return false;
-    const size = await numberOf(rbd.size, image, 'get size');
-    const features = await numberOf(rbd.features, image, 'get features');
+    const [parent, snapshots, size, features] = await together(
+      parentOf(place, image),
+      snapshotsOf(place, image),
+      numberOf(rbd.size, image, 'get size'),
+      numberOf(rbd.features, image, 'get features'),
+    );
+    if (parent !== undefined || snapshots.length > 0) return false;
     const window = (features & FAST_DIFF) === 0n ? WINDOW_BYTES : size;
     for (let from = 0n; from < size; from += window) {
       if (place.deadline.expired) throw refuse('DEADLINE', { what: `look into ${specOf(place.at, name)}`, ms: 0 });

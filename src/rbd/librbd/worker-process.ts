@@ -19,8 +19,6 @@ interface InFlight {
   readonly what: string;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
-  /** Set when the caller stopped waiting. */
-  abandonedAt: number | undefined;
 }
 
 /** A call: its answer, and how to say that nobody waits for it any more. */
@@ -38,6 +36,8 @@ export class WorkerProcess {
     // A failed send is followed by the exit, which rejects the calls.
     if (this.#child.connected) this.#child.send(batch, () => undefined);
   });
+  /** When the caller of one in flight stopped waiting. */
+  readonly #abandoned = new Map<number, number>();
   #heardAt = performance.now();
   #ended: string | undefined;
   #nextId = 1;
@@ -90,12 +90,11 @@ export class WorkerProcess {
     }
     const id = this.#nextId++;
     const answer = new Promise<unknown>((resolve, reject) => {
-      this.#calls.set(id, { what, resolve, reject, abandonedAt: undefined });
+      this.#calls.set(id, { what, resolve, reject });
     });
     this.#post({ kind: 'call', id, op, args, ms });
     const abandon = (): void => {
-      const call = this.#calls.get(id);
-      if (call !== undefined) call.abandonedAt = performance.now();
+      if (this.#calls.has(id)) this.#abandoned.set(id, performance.now());
     };
     return { answer, abandon };
   }
@@ -105,10 +104,8 @@ export class WorkerProcess {
    */
   isStuck(ms: number, calls: number): boolean {
     const since = performance.now() - ms;
-    const lost = [...this.#calls.values()].flatMap(({ abandonedAt }) =>
-      abandonedAt !== undefined && abandonedAt < since ? [abandonedAt] : [],
-    );
-    return lost.length >= calls || lost.some((abandonedAt) => this.#heardAt < abandonedAt);
+    const lost = [...this.#abandoned.values()].filter((at) => at < since);
+    return lost.length >= calls || lost.some((at) => this.#heardAt < at);
   }
 
   kill(): void {
@@ -134,6 +131,7 @@ export class WorkerProcess {
     this.#heardAt = performance.now();
     const call = this.#calls.get(message.id);
     this.#calls.delete(message.id);
+    this.#abandoned.delete(message.id);
     if (message.kind === 'answer') call?.resolve(message.value);
     else call?.reject(fromWire(message.error));
   }
@@ -141,6 +139,7 @@ export class WorkerProcess {
   #rejectAll(error: (what: string) => Error): void {
     for (const { what, reject } of this.#calls.values()) reject(error(what));
     this.#calls.clear();
+    this.#abandoned.clear();
   }
 
   #logStderr(): void {
