@@ -1,6 +1,7 @@
 /** What an integration test asks of the real cluster: who may use it, a place of its own in it, and the admin's programs. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp } from 'node:fs/promises';
+import { constants } from 'node:os';
 import path from 'node:path';
 import { inject } from 'vitest';
 import { adminOf, type Admin } from '../../src/dev/ceph/admin.js';
@@ -37,9 +38,11 @@ export interface Place {
 async function removeImages(pool: string, namespace: string): Promise<void> {
   const at = ['--pool', pool, '--namespace', namespace];
   const images = JSON.parse(await admin().rbd(['ls', ...at, '--format', 'json'], soon())) as string[];
+  // What a driver that was just stopped had asked Ceph to remove may go by itself meanwhile.
+  const gone = { okCodes: [0, constants.errno.ENOENT] };
   for (const image of images) {
-    await admin().rbd(['snap', 'purge', '--no-progress', ...at, '--image', image], soon());
-    await admin().rbd(['rm', '--no-progress', ...at, '--image', image], soon());
+    await admin().rbd(['snap', 'purge', '--no-progress', ...at, '--image', image], soon(), gone);
+    await admin().rbd(['rm', '--no-progress', ...at, '--image', image], soon(), gone);
   }
 }
 
