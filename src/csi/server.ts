@@ -46,8 +46,8 @@ export async function startServer({ endpoint, services, log }: ServerOptions): P
   }
   await clearStaleSocket(file);
   const drain = new Drain();
-  // grpc-js's own bookkeeping of every call, which nothing here serves to anybody.
-  const server = new Server({ 'grpc.enable_channelz': 0 });
+  // With channelz, for without it grpc-js (1.14) forgets its sessions and forceShutdown ends no call.
+  const server = new Server();
   const { v1 } = contract();
   for (const name of ['Identity', 'Controller', 'Node'] as const) {
     const handlers = services[name];

@@ -17,7 +17,7 @@ import { get, put } from '../csi/files.js';
 import type { Volume } from '../csi/volume.js';
 import { FlexGround } from './ground.js';
 
-const ROUNDS = 100;
+const ROUNDS = Number(process.env['BERTH_FLEX_ROUNDS'] ?? 100);
 const LANES = 4;
 /** A host's driver: what is not hyper~cephrbd mounts on the node. */
 const HOST = 'berth~rbd';

@@ -200,6 +200,20 @@ export function describeRbdPort(name: string, prepare: () => Promise<Ground>): v
       expect(await port.isEmpty(at, soon())).toBe(false);
     });
 
+    it('answers several questions about one image at once, each as it is now', async () => {
+      const at = await made();
+      const ask = () => Promise.all([port.isEmpty(at, soon()), port.watchers(at, soon()), port.isEmpty(at, soon())]);
+      expect(await ask()).toEqual([true, [], true]);
+      await ground.write(at);
+      const watcher = await ground.watch(at);
+      try {
+        const now = [expect.objectContaining({ address: watcher.address })];
+        expect(await ask()).toEqual([false, now, false]);
+      } finally {
+        await watcher.stop();
+      }
+    });
+
     it('grows an image and refuses to shrink it', async () => {
       const at = await made({ sizeBytes: 8n * MIB });
       await port.resize(at, 20n * MIB, soon());
