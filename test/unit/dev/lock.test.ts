@@ -23,7 +23,7 @@ describe('lockDirectory', () => {
     const started = performance.now();
     await first.release();
     await (await second).release();
-    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(performance.now() - started).toBeLessThan(4_000);
   });
 
   it('keeps purposes and directories apart', async () => {

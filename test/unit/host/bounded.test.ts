@@ -46,6 +46,6 @@ describe('waitFor', () => {
   it('ends at the deadline', async () => {
     const began = performance.now();
     await expect(waitFor(() => Promise.resolve(undefined), 'rbd0', Deadline.after(80))).rejects.toThrow(/rbd0/);
-    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(performance.now() - began).toBeLessThan(5_000);
   });
 });

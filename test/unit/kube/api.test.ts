@@ -25,7 +25,7 @@ describe('getting an object', () => {
     await expect(get('a', Deadline.after(200))).rejects.toThrow(
       /BERTH_DEADLINE: GET \/api\/v1\/nodes\/a at the Kubernetes API/,
     );
-    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(performance.now() - began).toBeLessThan(2_900);
   });
 
   it('names verb and resource where the account lacks a right', async () => {

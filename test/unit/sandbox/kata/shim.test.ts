@@ -70,7 +70,7 @@ describe('usage', () => {
     expect(await shim.usage('/dev/rbd0', soon(300))).toEqual({
       why: expect.stringMatching(/no answer within/) as string,
     });
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(performance.now() - started).toBeLessThan(4_000);
   });
 
   it('has a reason where there is no shim, or no name of one', async () => {
