@@ -76,16 +76,16 @@ describe('a monitor that cannot be reached', () => {
   });
 
   it('fails at the deadline where that is earlier, and does not keep other clusters waiting', async () => {
-    const port = start({ connectSeconds: 3, threads: 8 });
+    const port = start({ connectSeconds: 10, threads: 8 });
     const sick = addresses().flatMap(([, address]) => {
       const access = { ...accessAs('controller'), monitors: [address] };
       return Array.from({ length: 30 }, () => refused(port.head(image(access), soon(500)), 'DEADLINE'));
     });
     const begin = performance.now();
     expect(await port.head(image(), soon())).toBeUndefined();
-    expect(performance.now() - begin).toBeLessThan(2_500);
+    expect(performance.now() - begin).toBeLessThan(8_000);
     await Promise.all(sick);
-    expect(performance.now() - begin).toBeLessThan(3_000);
+    expect(performance.now() - begin).toBeLessThan(9_000);
   });
 
   it('that has no address at all is told from one that is silent', async () => {
