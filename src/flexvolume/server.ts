@@ -1,4 +1,5 @@
 /** The agent's side of the FlexVolume door: a unix socket for root alone, one line of JSON in, one out. */
+import { createHash } from 'node:crypto';
 import { chmod } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { Drain } from '../csi/drain.js';
@@ -7,6 +8,7 @@ import { asBerthError, causes } from '../csi/status.js';
 import { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import type { Logger } from '../observe/log.js';
+import { Twins } from '../volume/twins.js';
 import { CALLS, type FlexRoom, type Said } from './calls.js';
 import { parseQuestion, type Question } from './question.js';
 
@@ -25,11 +27,12 @@ export async function openDoor(endpoint: string, room: FlexRoom, log: Logger): P
   const file = socketPath(endpoint);
   await clearStaleSocket(file);
   const drain = new Drain();
+  const twins = new Twins<Said>();
   const connections = new Set<Socket>();
   const server = createServer((connection) => {
     connections.add(connection);
     connection.once('close', () => connections.delete(connection));
-    converse(connection, (text) => answer(text, room, drain, log));
+    converse(connection, (text) => answer(text, { room, drain, twins, log }));
   });
   await listen(server, file, endpoint);
   await chmod(file, 0o600);
@@ -77,8 +80,15 @@ function converse(connection: Socket, reply: (text: string) => Promise<string>):
   connection.on('data', read);
 }
 
+interface Door {
+  readonly room: FlexRoom;
+  readonly drain: Drain;
+  readonly twins: Twins<Said>;
+  readonly log: Logger;
+}
+
 /** Never fails: whatever is wrong is an answer. */
-async function answer(text: string, room: FlexRoom, drain: Drain, log: Logger): Promise<string> {
+async function answer(text: string, { room, drain, twins, log }: Door): Promise<string> {
   const begun = performance.now();
   const about: Record<string, string> = {};
   try {
@@ -87,7 +97,7 @@ async function answer(text: string, room: FlexRoom, drain: Drain, log: Logger): 
       const question = parseQuestion(text);
       about['call'] = question.call;
       about['driver'] = question.driver;
-      const said = await carryOut(question, room, (more) => Object.assign(about, more));
+      const said = await carryOut(question, room, twins, (more) => Object.assign(about, more));
       log.info({ ...about, ms: Math.round(performance.now() - begun) }, 'flexvolume');
       return line({ status: 'Success', ...said });
     } finally {
@@ -105,6 +115,7 @@ async function answer(text: string, room: FlexRoom, drain: Drain, log: Logger): 
 async function carryOut(
   question: Question,
   room: FlexRoom,
+  twins: Twins<Said>,
   tell: (about: Readonly<Record<string, string>>) => void,
 ): Promise<Said> {
   const { call, args, ms } = question;
@@ -112,7 +123,14 @@ async function carryOut(
   if (handler === undefined) throw fail('FIELD_INVALID', { field: 'call', why: `${call} is not known` });
   const directory = args.find((one) => one.startsWith('/'));
   if (directory !== undefined) tell({ directory });
-  return handler(room, question, tell, Deadline.after(ms));
+  const deadline = Deadline.after(ms);
+  return twins.run(keyOf(question), `the same ${call}`, deadline, () => handler(room, question, tell, deadline));
 }
+
+/** Without the time, which is each caller's own; a digest, for a pod's secret may be among the arguments. */
+const keyOf = ({ driver, attach, call, args }: Question): string =>
+  createHash('sha256')
+    .update(JSON.stringify([driver, attach, call, args]))
+    .digest('base64');
 
 const line = (answer: Readonly<Record<string, unknown>>): string => `${JSON.stringify(answer)}\n`;

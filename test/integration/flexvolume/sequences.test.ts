@@ -1,9 +1,10 @@
 /** Whole sequences of call-outs, a hundred times over, repeated, interleaved and in wrong orders: one line each, and nothing left. */
 import { mkdir, readdir, rm, statfs } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { findLoops } from '../../../src/host/loop.js';
 import { readMounts } from '../../../src/host/mountinfo.js';
+import { together } from '../../../src/model/together.js';
 import type { Answer } from '../../../flexvolume/answer.js';
 import {
   comesAttached,
@@ -75,17 +76,15 @@ async function round(volume: Volume, driver: string, chance: (below: number) => 
 
 describe.each(['hyper~cephrbd', HOST])('pods of %s', (driver) => {
   it(`come and go ${ROUNDS} times in every order and leave nothing`, async () => {
+    // Not by finally: what cannot be ended would hide why.
+    onTestFinished(() => ground.site.endVolumes());
     const volumes = await Promise.all(Array.from({ length: LANES }, () => ground.create()));
-    try {
-      const lane = async (volume: Volume, index: number): Promise<void> => {
-        const chance = chances(index + 1);
-        for (let i = 0; i < ROUNDS / LANES; i += 1) await round(volume, driver, chance);
-      };
-      await Promise.all(volumes.map(lane));
-      await leavesNothing(volumes);
-    } finally {
-      await ground.site.endVolumes();
-    }
+    const lane = async (volume: Volume, index: number): Promise<void> => {
+      const chance = chances(index + 1);
+      for (let i = 0; i < ROUNDS / LANES; i += 1) await round(volume, driver, chance);
+    };
+    await together(...volumes.map(lane));
+    await leavesNothing(volumes);
   }, 600_000);
 });
 
