@@ -110,6 +110,8 @@ async function removeTarget(
 export const returnRecord = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<Outcome> =>
   ifUnchanged(room, entry, 'give back', deadline, async (operation, deadline) => {
     if (entry.state !== 'unstaging' || (await mappingOf(room, entry, deadline)) !== undefined) return 'changed';
+    // Killed between the device and what served it: the image is still open on this node.
+    await room.mapperNamed(entry.mapper).tidy?.(deadline);
     const use = entry.handedTo === undefined ? 'closed' : await useNow(room, entry, deadline);
     if (use !== 'closed') return use === 'open' ? 'in use' : 'later';
     if (!(await giveBack(room, entry.volume, operation))) return 'later';

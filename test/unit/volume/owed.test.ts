@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { JournalEntry } from '../../../src/journal/entry.js';
 import { Journal } from '../../../src/journal/journal.js';
 import { fail } from '../../../src/model/errors.js';
@@ -14,6 +14,7 @@ import { controllerRoom, creation, soon } from './controller-room.js';
 const room = controllerRoom();
 let directory: string;
 let node: NodeRoom;
+const tidy = vi.fn(() => Promise.resolve());
 
 beforeEach(async () => {
   directory = await mkdtemp(path.join(tmpdir(), 'berth-owed-'));
@@ -30,7 +31,7 @@ beforeEach(async () => {
       node: { id: berth, keyFile: ${path.dirname(room.clustersFile)}/key }
 `,
   );
-  const mapper = { name: 'krbd', find: () => Promise.resolve(undefined) };
+  const mapper = { name: 'krbd', find: () => Promise.resolve(undefined), tidy };
   node = { ...room, node: 'node-a', journal, mapperNamed: () => mapper } as unknown as NodeRoom;
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
@@ -75,4 +76,11 @@ it('leaves alone what is staged, and what another node holds', async () => {
   const staged = await owe('a', { state: 'staged' });
   const notOurs = await owe('b', { holdsRecord: false });
   expect([...(await round())].sort()).toEqual([staged, notOurs]);
+});
+
+it('gives nothing back while its mapper cannot let go of the image', async () => {
+  const owed = await owe('a');
+  tidy.mockRejectedValueOnce(fail('MAPPER_UNAVAILABLE', { mapper: 'loop', why: 'it hangs' }));
+  expect(await round()).toEqual([owed]);
+  expect(await round()).toEqual([]);
 });
