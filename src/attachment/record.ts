@@ -83,3 +83,11 @@ const isClient = (value: Partial<ClientInstance> | null): boolean =>
   typeof value?.address === 'string' && typeof value.client === 'string';
 
 export const formatHolderRecord = (record: HolderRecord): string => JSON.stringify(record);
+
+/** Why what a node has staged is not its own any more by the record; undefined while it is. `granted` is a newer attach, not staged yet. */
+export function whyNotStaged(record: HolderRecord | undefined, node: string): string | undefined {
+  const mine = record?.holders.find((one) => one.node === node);
+  if (mine === undefined) return 'the holder record does not name this node any more';
+  if (mine.state === 'granted') return 'it was detached and attached anew since it was staged';
+  return mine.state === 'released' ? 'the holder record says that it was released' : undefined;
+}

@@ -3,7 +3,7 @@ import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import { imageSpec, parseVolumeId } from '../model/volume-id.js';
 import { readKeyring } from '../rbd/keyring.js';
-import { bringToPod, capabilityOf, stageAt, takeAway, type BringVolume } from '../volume/bring.js';
+import { bringToPod, capabilityOf, stageForHost, takeAway, type BringVolume } from '../volume/bring.js';
 import { expandVolume } from '../volume/expand.js';
 import { findHandle } from '../volume/find-place.js';
 import { flexAttach, flexDetach, isAttachedTo } from '../volume/flex-attach.js';
@@ -96,9 +96,9 @@ const mountDevice: Call = async (room, question, tell, deadline) => {
   const [directory = '', , text = ''] = question.args;
   const node = nodeOf(room, question);
   const options = await meant(room, text, question, tell);
-  // A guest mounts its own device: nothing of it is on this node before its pod's directory is known.
-  if (options.sandbox === 'hyperd') return {};
-  await stageAt(node, await bringing(room, options, directory), deadline);
+  // A guest mounts its own device, so nothing would be mounted here: and of what is no mount the kubelet asks for no unmountdevice.
+  if (options.sandbox !== 'host') return {};
+  await stageForHost(node, await bringing(room, options, directory), deadline);
   return {};
 };
 

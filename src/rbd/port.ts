@@ -121,6 +121,11 @@ export interface RbdPort {
   resize(at: ImageRef, sizeBytes: bigint, deadline: Deadline): Promise<void>;
   /** Delete image and data; true if it was there. IMAGE_BUSY with watchers or snapshots. */
   remove(at: ImageRef, deadline: Deadline): Promise<boolean>;
+  /**
+   * Remove what is left of an image whose removal was cut short: librbd has moved it to the trash by then, where nobody sees it, and
+   * `head` says that there is none. True if there was something. IMAGE_BUSY while a client that died removing it is not forgotten.
+   */
+  finishRemoval(at: ImageRef, deadline: Deadline): Promise<boolean>;
   /** Up to `max` images by name, those after `after` ('' for the first), in the directory's own stable order. */
   list(
     at: PoolRef,

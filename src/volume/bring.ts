@@ -42,12 +42,28 @@ export const capabilityOf = ({ fsType, readOnly }: Pick<BringVolume, 'fsType' | 
 export const ownStagingPath = (root: string, volume: string): string =>
   path.join(root, createHash('sha256').update(volume).digest('hex').slice(0, 32));
 
-/** Stage at a path of the orchestrator's own; errors of {@link stageVolume}. */
-export const stageAt = (
+/** Errors of {@link stageVolume}. */
+const stageAt = (
   room: NodeRoom,
   { directory: stagingPath, ...what }: BringVolume & { readonly withPods?: true },
   deadline: Deadline,
 ) => stageVolume(room, { ...what, stagingPath, capability: capabilityOf(what) }, deadline);
+
+/**
+ * Stage at a path of the orchestrator's own, mounted when this is done: HOST_MOUNT_REFUSED where a guest's filesystem may not be, and
+ * nothing is staged then, for nobody would ask to unstage what is no mount. Errors of {@link stageVolume}.
+ */
+export async function stageForHost(room: NodeRoom, request: BringVolume, deadline: Deadline): Promise<void> {
+  await stageAt(room, request, deadline);
+  const { volume } = request;
+  const entry = await room.journal.read(volume);
+  if (entry?.guest?.mounted !== false) return;
+  const { stagingPath } = entry;
+  await unstageVolume(room, { volume, stagingPath }, Deadline.after(UNDO_MS)).catch((left: unknown) => {
+    room.log.warn({ volume, err: left }, 'a volume that may not be mounted here stays staged');
+  });
+  throw fail('HOST_MOUNT_REFUSED', { volume });
+}
 
 /** Stage, at the path where it is staged already or at our own, and publish. Errors of both. */
 export async function bringToPod(

@@ -3,7 +3,7 @@ import { parseHolderRecord, HOLDER_KEY } from '../attachment/record.js';
 import type { Deadline } from '../model/deadline.js';
 import { fail, isBerthError } from '../model/errors.js';
 import { parseVolumeRecord } from './record.js';
-import { findVolume, refuseUnlisted, type ControllerRoom, type Credentials, type FoundVolume } from './room.js';
+import { findVolume, locate, refuseUnlisted, type ControllerRoom, type Credentials, type FoundVolume } from './room.js';
 
 export async function deleteVolume(
   room: ControllerRoom,
@@ -14,7 +14,7 @@ export async function deleteVolume(
   await room.operations.run(volume, { op: 'delete', fingerprint: '' }, deadline, async (operation, deadline) => {
     operation.step('look');
     const found = await findVolume(room, volume, 'controller', secrets, deadline);
-    if (found === undefined) return refuseUnlisted(room.clusters, volume);
+    if (found === undefined) return finishDelete(room, volume, secrets, deadline);
     refuseHeld(found);
     operation.step('remove image');
     try {
@@ -23,6 +23,18 @@ export async function deleteVolume(
       throw isBerthError(error, 'IMAGE_BUSY') ? await explainBusy(room, found, error, deadline) : error;
     }
   });
+}
+
+/** Gone, or nearly: a delete that was cut short has left data that no image shows. IMAGE_BUSY while Ceph still knows its client. */
+async function finishDelete(
+  room: ControllerRoom,
+  volume: string,
+  secrets: Credentials | undefined,
+  deadline: Deadline,
+): Promise<void> {
+  await refuseUnlisted(room.clusters, volume);
+  const place = await locate(room.clusters, volume, 'controller', secrets);
+  if (place !== undefined) await room.rbd.finishRemoval(place.at, deadline);
 }
 
 function refuseHeld({ head, volume }: FoundVolume): void {

@@ -38,17 +38,32 @@ export async function flexAttach(room: ControllerRoom, request: FlexAttach, dead
   await attachVolume(room, { volume, node, capability, readOnly: false, secrets: undefined }, deadline);
 }
 
-/** A name that nobody attached is a success. Errors of {@link detachVolume}: DETACH_UNPROVEN while its image is still open. */
+/** How long one cluster may take to say whether it knows a name, ms: another one may know it. */
+const ASK_MS = 15_000;
+
+/**
+ * A name that nobody attached is a success. Errors of {@link detachVolume}: DETACH_UNPROVEN while its image is still open; of a cluster
+ * that cannot be asked only where no other one knows the name.
+ */
 export async function flexDetach(
   room: ControllerRoom,
   { name, node }: { readonly name: string; readonly node: string },
   deadline: Deadline,
 ): Promise<void> {
-  for (const { id } of await room.clusters.all()) {
-    const registry = await room.clusters.registry(id, 'controller');
-    const volume = (await room.rbd.getRecords(registry, NAMES_OBJECT, [name], deadline)).get(name);
-    if (volume !== undefined) await detachVolume(room, { volume, node, secrets: undefined }, deadline);
-  }
+  // Without a controller's user nothing was attached there.
+  const clusters = (await room.clusters.all()).filter(({ users }) => users.controller !== undefined);
+  const asked = await Promise.allSettled(
+    clusters.map(({ id }) => volumeNamed(room, id, name, deadline.within(ASK_MS))),
+  );
+  const volumes = asked.flatMap((one) => (one.status === 'fulfilled' && one.value !== undefined ? [one.value] : []));
+  const silent = asked.find((one) => one.status === 'rejected');
+  if (volumes.length === 0 && silent !== undefined) throw silent.reason;
+  for (const volume of volumes) await detachVolume(room, { volume, node, secrets: undefined }, deadline);
+}
+
+async function volumeNamed(room: ControllerRoom, cluster: string, name: string, deadline: Deadline) {
+  const registry = await room.clusters.registry(cluster, 'controller');
+  return (await room.rbd.getRecords(registry, NAMES_OBJECT, [name], deadline)).get(name);
 }
 
 export const isAttachedTo = async (

@@ -3,7 +3,17 @@
 export const HAND_OVER_STEPS = {
   handover: [
     ...['look', 'read journal', 'guest user', 'unmap leftover', 'watchers', 'write intent', 'take holder record'],
-    ...['map', 'probe', 'repair', 'record format intent', 'mkfs', 'record format end', 'grow filesystem', 'unmap'],
+    ...[
+      'map',
+      'record clients',
+      'probe',
+      'repair',
+      'record format intent',
+      'mkfs',
+      'record format end',
+      'grow filesystem',
+      'unmap',
+    ],
     ...[
       'mark as written by guest',
       'write file',

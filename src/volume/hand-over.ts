@@ -1,4 +1,5 @@
 /** Give an image to a runtime that opens it by itself: held, formatted by provenance, left unmapped, and then named in a file. */
+import { HOLDER_KEY, parseHolderRecord } from '../attachment/record.js';
 import { resolveTarget } from '../host/paths.js';
 import { podOfPath } from '../host/users/pod.js';
 import type { JournalEntry } from '../journal/entry.js';
@@ -11,6 +12,7 @@ import { lookAt, prepareFilesystem } from './format.js';
 import { isGuestWritten, markGuestWritten } from './guest-mark.js';
 import { grow, isSmaller } from './grow.js';
 import { guestAccess } from './guest-access.js';
+import { recordClients } from './map-held.js';
 import { checkRoomOnNode, findUnrecorded, mappingOf, UNDO_MS, type NodeOperation, type NodeRoom } from './node-room.js';
 import { words } from './parameters.js';
 import { parseProvenance } from './provenance.js';
@@ -47,7 +49,7 @@ export async function handOver(room: NodeRoom, request: HandOver, deadline: Dead
     const before = await entryBefore(room, resolved, deadline);
     operation.step('guest user');
     const handOff = await handOffOf(room, found, resolved);
-    if (before?.state === 'staged' && before.stagingPath === directory) {
+    if (before?.state === 'staged' && before.stagingPath === directory && isHeldSince(room, found)) {
       // A guest may have it open: nothing is touched but the file, whose key or monitors may have changed.
       operation.step('write file');
       await writeHandOff(directory, handOff);
@@ -55,6 +57,13 @@ export async function handOver(room: NodeRoom, request: HandOver, deadline: Dead
     }
     await bring(room, { request: resolved, found, handOff, before }, operation, deadline);
   });
+}
+
+/** Handed over in this boot, and not lost since: otherwise it is brought anew, for a fence could not reach its guest. */
+function isHeldSince({ node, bootId }: NodeRoom, { head, volume }: FoundVolume): boolean {
+  const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
+  const mine = record?.holders.find((one) => one.node === node);
+  return mine?.state === 'staged' && mine.bootId === bootId;
 }
 
 function filesystemOf({ head, volume }: FoundVolume): FilesystemType {
@@ -138,8 +147,8 @@ async function bring(room: NodeRoom, bringing: Bringing, operation: Step, deadli
     const asked = { volume, node: room.node, mode, access, readOnly: false, by: 'node' } as const;
     const { bootId } = room;
     const head = await room.holders.hold(found.at, found.head, { ...asked, bootId }, deadline);
-    await format(room, bringing, { entry, mapper, record }, operation, deadline);
-    // The guest's client comes later, and is not known here.
+    await format(room, { ...bringing, found: { ...found, head } }, { entry, mapper, record }, operation, deadline);
+    // Not open here any more; the guest's client comes later, and is not known here.
     await room.holders.staged(found.at, head, { volume, node: room.node, bootId, clients: [] }, deadline);
     if (!isGuestWritten(found.head.metadata)) {
       operation.step('mark as written by guest');
@@ -189,6 +198,10 @@ async function format(
   const { features } = found.head;
   const options = record?.shape.mapOptions ?? '';
   const mapping = await mapper.map({ image: found.at, fsid: entry.fsid, readOnly, features, options }, deadline);
+  operation.step('record clients');
+  // Before the first write, as a stage does it: a detach takes `staging` without clients for nothing written (fence-decision.ts).
+  // Nobody had it open before.
+  await recordClients(room, mapping, { found, before: [] }, deadline);
   const { device } = mapping;
   const mkfsOptions = words(record?.shape.mkfsOptions ?? '');
   const preparation = { found, device, type: fsType, readOnly, mkfsOptions, forGuest: true } as const;

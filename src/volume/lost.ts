@@ -1,9 +1,10 @@
 /** Volumes that this node lost while it was away: cut off, unmounted and unmapped, and not one byte of theirs written any more. */
-import { HOLDER_KEY, parseHolderRecord, type Holder } from '../attachment/record.js';
+import { HOLDER_KEY, parseHolderRecord, whyNotStaged } from '../attachment/record.js';
 import { mountAt } from '../host/mountinfo.js';
 import { unmount } from '../host/mount.js';
 import type { JournalEntry } from '../journal/entry.js';
 import { Deadline } from '../model/deadline.js';
+import { unmountDead } from './dead-mount.js';
 import { mappingOf, type NodeRoom } from './node-room.js';
 import type { Operation } from './operations.js';
 import { settle, underKey } from './recover.js';
@@ -62,19 +63,12 @@ export async function whyLost(
     const head = place && (await room.rbd.head(place.at, deadline.within(READ_MS)));
     if (head === undefined) return undefined;
     const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
-    return whyNotMine(record?.holders.find(({ node }) => node === room.node));
+    return whyNotStaged(record, room.node);
   } catch (error) {
     unreadable();
     room.log.debug({ volume, err: error }, 'whether this node still holds the volume cannot be told');
     return undefined;
   }
-}
-
-/** Staged here, so the record said so once: `granted` is a newer attach, which has not been staged yet. */
-function whyNotMine(mine: Holder | undefined): string | undefined {
-  if (mine === undefined) return 'the holder record does not name this node any more';
-  if (mine.state === 'granted') return 'it was detached and attached anew since it was staged';
-  return mine.state === 'released' ? 'the holder record says that it was released' : undefined;
 }
 
 /** True when it is gone from this node. Errors of the mapper and of unmounting. */
@@ -116,17 +110,14 @@ export async function cutLoose(
 }
 
 /** What a {@link cutLoose} that was cut short left: our mounts of the device that we had, which is nobody's any more. UNMOUNT_BUSY. */
-export async function unmountDead(
+export async function unmountLost(
   room: NodeRoom,
   entry: JournalEntry,
   operation: Operation<'unmount lost'>,
   deadline: Deadline,
 ): Promise<void> {
-  const device = entry.mapping?.device;
-  if (device === undefined || (await mappingOf(room, entry, deadline)) !== undefined) return;
+  if ((await mappingOf(room, entry, deadline)) !== undefined) return;
   for (const path of [...Object.keys(entry.targets), entry.stagingPath]) {
-    if ((await mountAt(path))?.source !== device) continue;
-    operation.step('unmount lost');
-    await unmount(room.exec, path, deadline);
+    await unmountDead(room, entry, path, deadline, () => operation.step('unmount lost'));
   }
 }

@@ -66,18 +66,24 @@ export async function mappingOf(room: NodeRoom, entry: JournalEntry, deadline: D
   return location === undefined ? undefined : room.mapperNamed(entry.mapper).find(location, deadline);
 }
 
-/** A volume's mapping when the journal knows nothing of it (lost state directory): looked for in every mapper's kernel state. */
+/**
+ * A volume's mapping when the journal knows nothing of it (lost state directory): looked for in every mapper's kernel state, also of one
+ * that cannot map just now. VOLUME_IN_USE where it may be one of several, for "none" would be taken for "not mapped".
+ */
 export async function findUnrecorded(room: NodeRoom, volume: string, deadline: Deadline): Promise<Mapping | undefined> {
   const wanted = locationOf(volume, '');
   if (wanted === undefined) return undefined;
   for (const mapper of room.mappers) {
-    if ((await mapper.whyNot()) !== undefined) continue;
     const found = (await mapper.list(deadline)).filter(
       ({ location: { pool, namespace, image } }) =>
         pool === wanted.pool && namespace === wanted.namespace && image === wanted.image,
     );
     // The same place in two clusters cannot be told apart without the journal's fsid: leave both alone.
-    if (found.length === 1) return found[0];
+    if (found.length > 1) {
+      const devices = found.map(({ device }) => device).join(', ');
+      throw fail('VOLUME_IN_USE', { volume, who: `this node, as one of ${devices}, and no journal says which` });
+    }
+    if (found[0] !== undefined) return found[0];
   }
   return undefined;
 }

@@ -1,4 +1,5 @@
 /** What reconciliation may do to a volume: each act under the volume's key, and only while journal and kernel still say what it was decided upon. */
+import { HOLDER_KEY, parseHolderRecord, whyNotStaged } from '../attachment/record.js';
 import { mountAt } from '../host/mountinfo.js';
 import type { JournalEntry } from '../journal/entry.js';
 import type { Deadline } from '../model/deadline.js';
@@ -8,9 +9,11 @@ import type { Mapping } from '../rbd/mapping/mapper.js';
 import { withdraw } from '../sandbox/host.js';
 import { readHandOff } from '../sandbox/hyperd/hand-off.js';
 import { removeRecords } from '../sandbox/kata/give.js';
+import { watchersBefore, type WatchersBefore } from './clients.js';
+import { recordClients } from './map-held.js';
 import { mappingOf, type NodeOperation, type NodeRoom } from './node-room.js';
 import { parseVolumeRecord } from './record.js';
-import { mustFindVolume } from './room.js';
+import { mustFindVolume, type FoundVolume } from './room.js';
 import { useNow } from './take-back.js';
 import { giveBack, takeDownRecorded } from './unstage.js';
 
@@ -120,20 +123,60 @@ export const returnRecord = (room: NodeRoom, entry: JournalEntry, deadline: Dead
     return 'done';
   });
 
-/** Give a mapped device whose daemon died a new one; needs the cluster, as the node's own user. Errors of the mapper. */
+/**
+ * Give a mapped device whose daemon died a new one; needs the cluster, as the node's own user. The new daemon is another client, and
+ * what the kernel held back goes out by it at once: so only while the record is this node's, and it names the new one from then on.
+ * Where the record was lost meanwhile the device is cut off. RECORD_LOST, errors of the mapper.
+ */
 export const reattachEntry = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<Outcome> =>
   ifUnchanged(room, entry, 'reattach', deadline, async (operation, deadline) => {
     operation.step('look');
     const mapping = await mappingOf(room, entry, deadline);
     const mapper = room.mapperNamed(entry.mapper);
     if (mapping === undefined || (await mapper.whyUnserved?.(mapping)) === undefined) return 'changed';
-    const { at, head } = await mustFindVolume(room, entry.volume, 'node', undefined, deadline);
-    const options = parseVolumeRecord(head.metadata, entry.volume)?.shape.mapOptions ?? '';
+    const found = await mustFindVolume(room, entry.volume, 'node', undefined, deadline);
+    const holder = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), entry.volume);
+    // Reconciliation lets go of it.
+    if (whyNotStaged(holder, room.node) !== undefined) return 'changed';
+    const before = await watchersBefore(room, mapper, found, deadline);
+    const { volume } = entry;
+    const clients = holder?.holders.find(({ node }) => node === room.node)?.clients ?? [];
+    operation.step('record clients');
+    // Nothing new: but it fails where the record is not ours in this very moment.
+    const { node, bootId } = room;
+    const head = await room.holders.staged(found.at, found.head, { volume, node, bootId, clients }, deadline);
     operation.step('reattach', mapping.device);
+    const options = parseVolumeRecord(head.metadata, volume)?.shape.mapOptions ?? '';
     const { features } = head;
-    await mapper.map({ image: at, fsid: entry.fsid, readOnly: entry.readOnly, features, options }, deadline);
+    const request = { image: found.at, fsid: entry.fsid, readOnly: entry.readOnly, features, options };
+    const mapped = await mapper.map(request, deadline);
+    await recordReattached(room, { entry, mapped, found: { ...found, head }, before }, operation, deadline);
     return 'done';
   });
+
+async function recordReattached(
+  room: NodeRoom,
+  what: {
+    readonly entry: JournalEntry;
+    readonly mapped: Mapping;
+    readonly found: FoundVolume;
+    readonly before: WatchersBefore;
+  },
+  operation: NodeOperation<'reconcile'>,
+  deadline: Deadline,
+): Promise<void> {
+  const { entry, mapped, found, before } = what;
+  operation.step('record clients');
+  try {
+    const clients = await recordClients(room, mapped, { found, before }, deadline);
+    const { mapper, device, readOnly } = mapped;
+    operation.step('write outcome');
+    await room.journal.write({ ...entry, mapping: { mapper, device, readOnly, clients } });
+  } catch (error) {
+    if (isBerthError(error, 'RECORD_LOST')) await room.mapperNamed(mapped.mapper).cutOff(mapped, deadline);
+    throw error;
+  }
+}
 
 /**
  * Unmap what no journal entry knows. The caller knows that it is ours; the mapper refuses while anybody uses it (UNMAP_BUSY).

@@ -16,7 +16,7 @@ import { guestAtStage } from './guest.js';
 import { entryToStage } from './journal-trouble.js';
 import { checkRoomOnNode, mappingOf, UNDO_MS, type NodeOperation, type NodeRoom } from './node-room.js';
 import type { SandboxParameters } from './parameters.js';
-import { cutLoose, unmountDead, whyLost } from './lost.js';
+import { cutLoose, unmountLost, whyLost } from './lost.js';
 import { mapAsAsked, recordClients } from './map-held.js';
 import { parseProvenance } from './provenance.js';
 import { parseVolumeRecord, type VolumeRecord } from './record.js';
@@ -57,7 +57,7 @@ export async function stageVolume(room: NodeRoom, request: StageVolume, deadline
       if ((await whyLost(room, entry, request.secrets, deadline)) === undefined) return;
       // Fenced while it was away, and granted anew: what is mapped can never be written to again.
       await cutLoose(room, entry, operation, deadline);
-    } else if (entry !== undefined) await unmountDead(room, entry, operation, deadline);
+    } else if (entry !== undefined) await unmountLost(room, entry, operation, deadline);
     await stage(room, resolved, entry, operation, deadline);
   });
 }
@@ -112,7 +112,8 @@ async function stage(
   // Asked while the rest goes on; who opens the image between this and the map makes it unknown who came, no more.
   const watchers = watchersBefore(room, mapper, found, deadline);
   await checkRoomOnNode(room, mapper, { volume, fsid }, deadline);
-  if (before !== undefined && differenceOf(before, request) !== undefined) {
+  // Mapped by one mapper and then by another it would be open twice: two caches, and two kernels' mounts, of one filesystem.
+  if (before !== undefined && (before.mapper !== mapper.name || differenceOf(before, request) !== undefined)) {
     await clearAway(room, before, operation, deadline);
   }
   const fsType = capability.access.kind === 'mount' ? filesystemOf(capability.access.fsType, found, record) : undefined;

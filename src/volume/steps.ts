@@ -42,7 +42,7 @@ export const RECONCILE_STEPS = {
       'write outcome',
     ],
     ...['cut off', 'unmount lost', 'unmap lost'],
-    ...['give holder record back', 'remove journal', 'reattach', 'drop', 'record guest client'],
+    ...['give holder record back', 'remove journal', 'record clients', 'reattach', 'drop', 'record guest client'],
     ...['remove mount point', 'remove data file', 'remove directory'],
   ],
 } as const;

@@ -1,9 +1,11 @@
 /** Take an image back from a runtime that opened it by itself: from the journal and the file alone; what is not there is a success. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { HOLDER_KEY, parseHolderRecord } from '../attachment/record.js';
 import type { JournalEntry } from '../journal/entry.js';
 import { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
-import type { Watcher } from '../rbd/port.js';
+import { parseVolumeId } from '../model/volume-id.js';
+import type { ImageHead, Watcher } from '../rbd/port.js';
 import { removeHandOff } from '../sandbox/hyperd/hand-off.js';
 import { entryToUndo, noteWherePossible } from './journal-trouble.js';
 import { findUnrecorded, mappingOf, type NodeOperation, type NodeRoom } from './node-room.js';
@@ -35,7 +37,7 @@ export async function takeBack(
       if (isElsewhere || (await findUnrecorded(room, volume, deadline)) !== undefined) return;
     } else await takeDown(room, entry, operation, deadline);
     operation.step('watchers');
-    const use: Use = entry?.holdsRecord === false ? { is: 'closed' } : await useOf(room, volume, deadline);
+    const use: Use = entry?.holdsRecord === false ? { is: 'closed' } : await useOf(room, volume, entry, deadline);
     if (use.is === 'open') throw fail('VOLUME_IN_USE', { volume, who: use.who });
     // Kept as `unstaging` where the record stays ours: reconciliation gives it back when the cluster answers again.
     if (use.is === 'unknown' || (entry?.holdsRecord !== false && !(await giveBack(room, volume, operation)))) return;
@@ -68,10 +70,15 @@ async function takeDown(
 type Use = { readonly is: 'closed' | 'unknown' } | { readonly is: 'open'; readonly who: string };
 
 /** After all patience. */
-async function useOf(room: NodeRoom, volume: string, deadline: Deadline): Promise<Use> {
+async function useOf(
+  room: NodeRoom,
+  volume: string,
+  entry: JournalEntry | undefined,
+  deadline: Deadline,
+): Promise<Use> {
   const patience = deadline.within(GUEST_END_MS);
   for (;;) {
-    const use = await look(room, volume, Deadline.after(ASK_MS));
+    const use = await look(room, volume, entry, Deadline.after(ASK_MS));
     if (use.is !== 'open' || patience.expired) return use;
     await sleep(POLL_MS);
   }
@@ -80,21 +87,34 @@ async function useOf(room: NodeRoom, volume: string, deadline: Deadline): Promis
 /** For reconciliation: `closed` lets the record be given back. Removes a file that could not be removed before. HAND_OVER_FAILED. */
 export async function useNow(room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<Use['is']> {
   await removeHandOff(entry.stagingPath);
-  return (await look(room, entry.volume, deadline)).is;
+  return (await look(room, entry.volume, entry, deadline)).is;
 }
 
-/** `closed` too for a volume that is gone, or not listed any more: then there is nothing that could be held. */
-async function look(room: NodeRoom, volume: string, deadline: Deadline): Promise<Use> {
+/** `closed` too for a volume that is gone, `unknown` for one that clusters.yaml does not list now: see {@link giveBack}. */
+async function look(room: NodeRoom, volume: string, entry: JournalEntry | undefined, deadline: Deadline): Promise<Use> {
+  const clients = entry?.guestClients ?? [];
   try {
     const place = await locate(room.clusters, volume, 'node', undefined);
-    if (place === undefined || (await room.rbd.head(place.at, deadline)) === undefined) return { is: 'closed' };
+    if (place === undefined) return { is: parseVolumeId(volume) === undefined ? 'closed' : 'unknown' };
+    const head = await room.rbd.head(place.at, deadline);
+    if (head === undefined) return { is: 'closed' };
     const { watchers } = await room.rbd.inspect(place.at, deadline);
-    if (watchers.length === 0) return { is: 'closed' };
-    return { is: 'open', who: describeWatchers(watchers) };
+    // What was lost to another node is open there, by clients that are none of ours.
+    const ours = isHere(room, head, volume) ? watchers : watchers.filter(({ address }) => clients.includes(address));
+    if (ours.length === 0) return { is: 'closed' };
+    return { is: 'open', who: describeWatchers(ours) };
   } catch (error) {
     room.log.warn({ volume, err: error }, 'who has the image open could not be told; the holder record stays for now');
     return { is: 'unknown' };
   }
+}
+
+/** Does the record say that this node may have it open? One that says nothing at all does not say otherwise. */
+function isHere({ node }: NodeRoom, { metadata }: ImageHead, volume: string): boolean {
+  const record = parseHolderRecord(metadata.get(HOLDER_KEY), volume);
+  if (record === undefined) return true;
+  const mine = record.holders.find((one) => one.node === node);
+  return mine !== undefined && mine.state !== 'granted' && mine.state !== 'released';
 }
 
 export const describeWatchers = (watchers: readonly Watcher[]): string =>

@@ -5,6 +5,7 @@ import type { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
 import { isShownAt, withdraw } from '../sandbox/host.js';
 import { isGivenAt, removeRecords } from '../sandbox/kata/give.js';
+import { isDeadMount } from './dead-mount.js';
 import { entryToUndo, noteWherePossible } from './journal-trouble.js';
 import { findUnrecorded, mappingOf, type NodeRoom } from './node-room.js';
 import { hostVolume } from './publish-host.js';
@@ -50,7 +51,7 @@ async function isOurs(
   if (await isGivenAt(volume, path)) return true;
   const mapping =
     entry === undefined ? await findUnrecorded(room, volume, deadline) : await mappingOf(room, entry, deadline);
-  if (mapping === undefined) return false;
+  if (mapping === undefined) return entry !== undefined && isDeadMount(entry, path);
   if (entry !== undefined) return isShownAt(hostVolume(entry, mapping, false), path);
   for (const kind of ['mount', 'block'] as const) {
     if (await isShownAt({ kind, source: '', device: mapping.device, readOnly: false }, path)) return true;

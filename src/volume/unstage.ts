@@ -7,7 +7,9 @@ import { mountAt, readMounts } from '../host/mountinfo.js';
 import type { JournalEntry } from '../journal/entry.js';
 import { Deadline } from '../model/deadline.js';
 import { fail, isBerthError } from '../model/errors.js';
+import { parseVolumeId } from '../model/volume-id.js';
 import type { Mapping } from '../rbd/mapping/mapper.js';
+import { isDeadMount, unmountDead } from './dead-mount.js';
 import { entryToUndo, noteWherePossible } from './journal-trouble.js';
 import { sweepRecords } from '../sandbox/kata/give.js';
 import { findUnrecorded, mappingOf, type NodeOperation, type NodeRoom } from './node-room.js';
@@ -67,8 +69,11 @@ export async function takeDownRecorded(
 
 async function takeDown(room: NodeRoom, entry: JournalEntry, operation: TakeDown, deadline: Deadline): Promise<void> {
   const mapping = await mappingOf(room, entry, deadline);
-  if (mapping === undefined) return room.mapperNamed(entry.mapper).tidy?.(deadline);
   operation.step('unmount');
+  if (mapping === undefined) {
+    await unmountDead(room, entry, entry.stagingPath, deadline);
+    return room.mapperNamed(entry.mapper).tidy?.(deadline);
+  }
   if (entry.access === 'mount') await unmountStaged(room, entry.stagingPath, mapping.device, deadline);
   operation.step('unmap', mapping.device);
   if (entry.guest === undefined) await room.mapperNamed(entry.mapper).unmap(mapping, deadline);
@@ -92,16 +97,19 @@ async function unmapAfterGuest(room: NodeRoom, volume: string, mapping: Mapping,
 
 /** A target that the journal knows and the kernel still has: the orchestrator has to unpublish it first (CSI 1.12, NodeUnstageVolume). */
 async function refusePublished(room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<void> {
-  if ((await mappingOf(room, entry, deadline)) === undefined) return;
+  const isDead = (await mappingOf(room, entry, deadline)) === undefined;
   for (const target of Object.keys(entry.targets)) {
-    if ((await mountAt(target)) === undefined) continue;
+    if (isDead ? !(await isDeadMount(entry, target)) : (await mountAt(target)) === undefined) continue;
     const pod = podOfPath(target);
     const who = pod === undefined ? `the pod at ${target}` : `pod ${pod} (at ${target})`;
     throw fail('VOLUME_IN_USE', { volume: entry.volume, who });
   }
 }
 
-/** False where the cluster could not be asked; a volume that is gone, or not listed any more, has no record to give back. */
+/**
+ * False where the cluster could not be asked, or clusters.yaml does not list the volume's place now: an edit may have left it out by
+ * mistake, and nobody would give the record back after it is mended. A volume that is gone has no record.
+ */
 export async function giveBack(
   room: NodeRoom,
   volume: string,
@@ -111,14 +119,20 @@ export async function giveBack(
   const deadline = Deadline.after(RELEASE_MS);
   try {
     const place = await locate(room.clusters, volume, 'node', undefined);
-    const head = place && (await room.rbd.head(place.at, deadline));
-    if (place !== undefined && head !== undefined)
-      await room.holders.release(place.at, head, volume, room.node, deadline);
+    if (place === undefined) return isNoHandle(room, volume);
+    const head = await room.rbd.head(place.at, deadline);
+    if (head !== undefined) await room.holders.release(place.at, head, volume, room.node, deadline);
     return true;
   } catch (error) {
     room.log.warn({ volume, err: error }, 'the holder record could not be given back yet; it will be tried again');
     return false;
   }
+}
+
+function isNoHandle(room: NodeRoom, volume: string): boolean {
+  if (parseVolumeId(volume) === undefined) return true;
+  room.log.warn({ volume }, 'clusters.yaml does not list the place of this volume, so its holder record is still owed');
+  return false;
 }
 
 /** As if nothing were recorded; the entry is kept aside only when the node is clean, so that a failure finds it again. */

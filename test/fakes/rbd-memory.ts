@@ -48,6 +48,8 @@ export class MemoryRbd implements RbdPort {
   stats: PoolStats = { availableBytes: 1n << 40n, storedBytes: 0n };
   /** Instance -> until, ms since the epoch. */
   readonly blocked = new Map<string, number>();
+  /** Images, as `pool/namespace/image`, of which a removal that was cut short has left something. */
+  readonly halfRemoved = new Set<string>();
   /** False as while monitors elect. */
   settled = true;
   rightsMissing: BlocklistRight[] = [];
@@ -132,6 +134,10 @@ export class MemoryRbd implements RbdPort {
       if (sizeBytes < image.sizeBytes) throw fail('CEPH_ERROR', { what: `resize ${specOf(at)}`, why: 'EINVAL' });
       image.sizeBytes = sizeBytes;
     });
+  }
+
+  finishRemoval(at: ImageRef, deadline: Deadline): Promise<boolean> {
+    return this.#run('finishRemoval', at.image, deadline, () => this.halfRemoved.delete(specOf(at)));
   }
 
   remove(at: ImageRef, deadline: Deadline): Promise<boolean> {

@@ -115,6 +115,28 @@ async function unlessChanged(change: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
+/** TRASH_IMAGE_SOURCE_REMOVING (cls_rbd_types.h): moved there by a removal, not by a person. */
+const REMOVING = 3;
+
+/** Is an image of this name in the trash because its removal was cut short? One operation for every 1024 images that are there. */
+export async function isHalfRemoved({ link, io }: Place, image: string): Promise<boolean> {
+  for (let after = ''; ; ) {
+    const input = new Encoder().bytes(after).u64(BigInt(PAGE));
+    const [answer] = await callClasses(link.ceph, io, 'rbd_trash', [rbdClass('trash_list', input)]);
+    const list = new Decoder(answer ?? Buffer.alloc(0));
+    const count = list.u32();
+    for (let n = 0; n < count; n += 1) {
+      after = list.text();
+      // Version and compatibility of the structure, then its length and members.
+      list.u8();
+      list.u8();
+      const entry = new Decoder(list.bytes());
+      if (entry.u8() === REMOVING && entry.text() === image) return true;
+    }
+    if (count < PAGE) return false;
+  }
+}
+
 /** One operation for `max` images after the name `after`, in byte order of names. @throws CephErrno ENOENT */
 export async function listDirectory(
   { link, io }: Place,

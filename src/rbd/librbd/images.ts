@@ -3,7 +3,7 @@ import type { ImageDetail, ImageSpec, Sighting, Watcher } from '../port.js';
 import type { Image, ImageOptions } from './bindings.js';
 import { CephErrno, check, EBUSY, EEXIST, ENOENT, ENOTEMPTY, refuse } from './errors.js';
 import { featureBits } from '../feature-bits.js';
-import { readHead, readImageId, writeFirstMetadata } from './header.js';
+import { isHalfRemoved, readHead, readImageId, writeFirstMetadata } from './header.js';
 import { withCells } from './memory.js';
 import type { Link } from './link.js';
 import { field, monCommand } from './mon-command.js';
@@ -131,6 +131,15 @@ export async function remove(place: Place, name: string): Promise<boolean> {
     return true;
   }
   throw refuse('IMAGE_BUSY', { image: specOf(place.at, name), why: await whoUses(place, name, result) });
+}
+
+/** librbd finds it in the trash by its name; asked only where it is there, for of format 1 an image has nothing that we would see before. */
+export async function finishRemoval(place: Place, name: string): Promise<boolean> {
+  const isLeft = await isHalfRemoved(place, name).catch((error: unknown) => {
+    if (error instanceof CephErrno && error.is(ENOENT)) return false;
+    throw error;
+  });
+  return isLeft && remove(place, name);
 }
 
 /** librbd also answers ENOENT when it cannot move an image to the trash, e.g. in a pool over its object quota (seen with 16.2). */

@@ -160,6 +160,8 @@ function portOver(call: CallWorker): Omit<RbdPort, 'close'> {
     resize: (at, sizeBytes, deadline) =>
       call('resize', [wireImage(at), sizeBytes], deadline, `resize image ${at.image}`),
     remove: (at, deadline) => call('remove', [wireImage(at)], deadline, `remove image ${at.image}`),
+    finishRemoval: (at, deadline) =>
+      call('finishRemoval', [wireImage(at)], deadline, `finish the removal of image ${at.image}`),
     list: (at, after, max, deadline) =>
       call('list', [wirePool(at), after, max], deadline, `list images of pool ${at.pool}`),
     setMetadata: (at, id, entries, deadline) =>

@@ -41,6 +41,7 @@ export interface Operations {
   isEmpty: (at: WireImage) => boolean;
   resize: (at: WireImage, sizeBytes: bigint) => undefined;
   remove: (at: WireImage) => boolean;
+  finishRemoval: (at: WireImage) => boolean;
   list: (at: WirePool, after: string, max: number) => { name: string; id: string }[];
   setMetadata: (at: WirePool, imageId: string, entries: Entries) => undefined;
   compareAndSet: (

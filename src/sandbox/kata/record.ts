@@ -53,7 +53,8 @@ export function pathOfName(name: string): string | undefined {
   return path.startsWith('/') && recordNameOrNone(path) === name ? path : undefined;
 }
 
-function recordNameOrNone(path: string): string | undefined {
+/** Undefined for a path that no record can be of. */
+export function recordNameOrNone(path: string): string | undefined {
   return Buffer.byteLength(path) > 189 ? undefined : recordName(path);
 }
 

@@ -4,7 +4,7 @@ import { lstat, mkdir, readdir, readFile, rename, rmdir, unlink, writeFile } fro
 import path from 'node:path';
 import { isErrno } from '../../host/errno.js';
 import { fail } from '../../model/errors.js';
-import { formatMountInfo, parseMountInfo, pathOfName, recordName, type MountInfo } from './record.js';
+import { formatMountInfo, parseMountInfo, pathOfName, recordName, recordNameOrNone, type MountInfo } from './record.js';
 
 /** Where both runtimes look; on tmpfs, so that a reboot takes all records along. */
 export const RECORDS = '/run/kata-containers/shared/direct-volumes';
@@ -50,15 +50,18 @@ export class KataRecords {
 
   /** What a runtime would find for `path`; undefined for nothing.. */
   async read(at: string): Promise<FoundRecord | undefined> {
-    const text = await this.#text(path.join(this.directory, recordName(at)));
+    const name = recordNameOrNone(at);
+    const text = name === undefined ? undefined : await this.#text(path.join(this.directory, name));
     return text === undefined ? undefined : { path: at, info: parseMountInfo(text) };
   }
 
   /** Gone in one step for every reader; none there is a success. KATA_RECORD_FAILED. */
   async remove(at: string): Promise<void> {
+    const name = recordNameOrNone(at);
+    if (name === undefined) return;
     const gone = this.#draft();
     try {
-      await rename(path.join(this.directory, recordName(at)), gone);
+      await rename(path.join(this.directory, name), gone);
       await removeFlat(gone);
     } catch (error) {
       if (isErrno(error, 'ENOENT')) return;
