@@ -105,3 +105,26 @@ it('keeps what it holds, whatever happens to others', async () => {
   await put(target, 'still mine');
   expect(await get(target)).toBe('still mine');
 });
+
+it('lets the orchestrator take away what pods kept busy while it was cut off', async () => {
+  const volume = await site.create(two, ext4(), small);
+  const target = await volume.bring(one);
+  const busy = await open(path.join(target, 'busy'), 'w');
+  try {
+    controller.views.set(one.nodeId, await outOfService());
+    await controller.detach(volume, one.nodeId);
+    await eventually(async () => (await devices(volume)).length === 0, 'cut off');
+    // Its device is gone, and it is still there: nobody else may take it away while it is used.
+    expect(await mountAt(target)).toBeDefined();
+    const held = await volume.unpublish(one).catch((error: unknown) => error as Error);
+    expect(String(held)).toMatch(/BERTH_UNMOUNT_BUSY/);
+    expect(String(await volume.unstage(one).catch((error: unknown) => error))).toMatch(/BERTH_VOLUME_IN_USE/);
+  } finally {
+    await busy.close().catch(() => undefined);
+  }
+  await volume.unpublish(one);
+  await volume.unstage(one);
+  expect(await mountAt(target)).toBeUndefined();
+  expect(await mountAt(await one.stagingPath(volume.id))).toBeUndefined();
+  await volume.bring(one);
+});

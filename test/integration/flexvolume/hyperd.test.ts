@@ -2,6 +2,7 @@
 import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { HOLDER_KEY } from '../../../src/attachment/record.js';
 import { findLoops } from '../../../src/host/loop.js';
 import { HAND_OFF_FILE } from '../../../src/sandbox/hyperd/hand-off.js';
 import { GUEST_KEY } from '../../../src/volume/guest-mark.js';
@@ -9,6 +10,7 @@ import { FILESYSTEM_KEY } from '../../../src/volume/provenance.js';
 import { podDirectory, type KubeletPod } from '../../flexvolume/kubelet.js';
 import { accessAs, cluster } from '../ceph.js';
 import { refusal } from '../csi/calls.js';
+import type { Volume } from '../csi/volume.js';
 import { watch } from '../rbd/librbd.js';
 import { FlexGround } from './ground.js';
 
@@ -235,5 +237,42 @@ describe('the door', () => {
     const stats = await stat(ground.socket);
     expect(stats.isSocket()).toBe(true);
     expect(stats.mode & 0o777).toBe(0o600);
+  });
+});
+
+describe('a hand-over whose record says otherwise', () => {
+  const rewrite = async (volume: Volume, change: (holder: object) => object): Promise<void> => {
+    const record = await ground.holder(volume);
+    const text = JSON.stringify({ ...record, holders: record?.holders.map(change) });
+    await ground.site.rbd('image-meta', 'set', volume.image, HOLDER_KEY, text);
+  };
+
+  it('of an earlier boot is made anew, so that a fence can reach its guest', async () => {
+    const volume = await ground.create();
+    const pod = ground.pod(volume.image);
+    expect(await ground.mount(pod)).toEqual({ status: 'Success' });
+    const [before] = (await ground.holder(volume))!.holders;
+    await rewrite(volume, (holder) => ({ ...holder, bootId: 'before' }));
+    expect(await ground.mount(pod)).toEqual({ status: 'Success' });
+    expect((await ground.holder(volume))!.holders).toMatchObject([{ state: 'staged', bootId: before!.bootId! }]);
+    expect(await ground.unmount(pod)).toEqual({ status: 'Success' });
+  });
+
+  it('and names another node does not wait for that node’s guest', async () => {
+    const volume = await ground.create();
+    const pod = ground.pod(volume.image);
+    expect(await ground.mount(pod)).toEqual({ status: 'Success' });
+    const { pool, namespace } = ground.site;
+    const there = await watch({ access: accessAs('controller'), pool, namespace, image: path.basename(volume.image) });
+    try {
+      expect((await ground.unmount(pod)).message).toMatch(/^BERTH_VOLUME_IN_USE: /);
+      await rewrite(volume, (holder) => ({ ...holder, node: 'node-two' }));
+      expect(await ground.unmount(pod)).toEqual({ status: 'Success' });
+      expect(await ground.journal()).toEqual([]);
+      expect((await ground.holder(volume))!.holders).toMatchObject([{ node: 'node-two' }]);
+    } finally {
+      await there.stop();
+    }
+    await ground.site.rbd('image-meta', 'remove', volume.image, HOLDER_KEY);
   });
 });

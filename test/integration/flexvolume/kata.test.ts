@@ -1,9 +1,9 @@
 /** The option `sandbox: kata`: a FlexVolume pod takes its volume as CSI's pods of Kata do, by a record and a guard. */
-import { access, readFile, rm } from 'node:fs/promises';
+import { access, mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { mountAt } from '../../../src/host/mountinfo.js';
-import { podDirectory, type KubeletPod, type KubeletVersion } from '../../flexvolume/kubelet.js';
+import { comesAttached, podDirectory, type KubeletPod, type KubeletVersion } from '../../flexvolume/kubelet.js';
 import { asGuest, recordAt, recordsOf } from '../../kata/host.js';
 import { get, put } from '../csi/files.js';
 import type { Volume } from '../csi/volume.js';
@@ -103,4 +103,32 @@ it('says nothing of the key in its record', async () => {
   const text = await readFile(path.join(ground.driver.kataRecords, padded, 'mountInfo.json'), 'utf8');
   expect(text).not.toContain(ground.guest.key);
   expect(await ground.unmount(pod)).toEqual(SUCCESS);
+});
+
+/** As the kubelet brings what Kubernetes attaches; answers what the first call that fails says. */
+async function attached(pod: KubeletPod): Promise<string | undefined> {
+  for (const args of comesAttached(pod, `rbd:${pod.options['pool'] ?? ''}`, '1.20')) {
+    if (args[0] === 'getvolumename') continue;
+    const directory = args[0]?.startsWith('mount') === true ? args[1]! : ground.root;
+    await mkdir(directory, { recursive: true });
+    const answer = await ground.call(args, pod.driver, true);
+    if (answer.status !== 'Success') return answer.message;
+  }
+  return undefined;
+}
+
+// The kubelet asks for no unmountdevice of what is no mount.
+it('is not left staged by the kubelet, which sees nothing mounted on the host, and is detached', async () => {
+  const volume = await ground.create();
+  const pod = ground.pod(volume.image, { options: KATA, volume: 'pv-kata' });
+  expect(await attached(pod)).toBeUndefined();
+  await writes(pod, 'from a guest');
+  expect(await ground.unmount(pod, true)).toEqual(SUCCESS);
+  expect(await ground.call(['detach', 'pv-kata', pod.node], pod.driver, true)).toEqual(SUCCESS);
+  await isGone(volume, pod);
+  const onHost = ground.pod(volume.image, { driver: 'berth~rbd', volume: 'pv-host' });
+  expect(await attached(onHost)).toMatch(/^BERTH_HOST_MOUNT_REFUSED: /);
+  expect(await ground.call(['detach', 'pv-host', onHost.node], onHost.driver, true)).toEqual(SUCCESS);
+  expect(await ground.holder(volume)).toBeUndefined();
+  expect(await ground.journal()).toEqual([]);
 });

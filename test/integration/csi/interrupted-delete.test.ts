@@ -1,0 +1,61 @@
+/** A delete that is cut short leaves data in Ceph's trash, where it cannot be opened: the next one finishes it. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { keyringOf, layoutOf } from '../../../src/dev/ceph/layout.js';
+import { run } from '../../../src/host/exec.js';
+import { Deadline } from '../../../src/model/deadline.js';
+import { cluster } from '../ceph.js';
+import { block, MiB } from './capabilities.js';
+import type { Driver } from './driver.js';
+import { Site } from './site.js';
+
+let site: Site;
+let driver: Driver;
+
+beforeAll(async () => {
+  site = await Site.open('cut');
+  driver = await site.driver('node-one').start();
+});
+afterAll(() => site.close());
+
+const adminArguments = (): readonly string[] => {
+  const layout = layoutOf(cluster().clusterDirectory);
+  return ['-c', layout.conf, '--id', 'admin', '--keyring', keyringOf(layout, 'client.admin')];
+};
+
+/** Begin to remove the image as another client, and die as soon as it cannot be seen any more. */
+async function removeHalf(image: string, isSeen: () => Promise<boolean>): Promise<void> {
+  const child = spawn('rbd', [...adminArguments(), 'rm', '--no-progress', image], { stdio: 'ignore' });
+  const ended = once(child, 'exit');
+  while (await isSeen());
+  child.kill('SIGKILL');
+  await ended;
+}
+
+it('finishes what another one began, and only then says that the volume is gone', async () => {
+  const volume = await site.create(driver, block(), { sizeBytes: 32 * MiB, parameters: { objectSize: '4096' } });
+  const { block_name_prefix: prefix } = JSON.parse(await site.rbd('info', volume.image, '--format', 'json')) as {
+    block_name_prefix: string;
+  };
+  await site.rbd('bench', '--io-type', 'write', '--io-size', '4096', '--io-total', '32M', volume.image);
+  const objects = async (): Promise<number> => {
+    const where = ['--pool', site.pool, '--namespace', site.namespace];
+    const { stdout } = await run('rados', [...adminArguments(), ...where, 'ls'], { deadline: Deadline.after(20_000) });
+    return stdout.split('\n').filter((name) => name.startsWith(prefix)).length;
+  };
+  expect(await objects()).toBe(8_192);
+  // By what it is opened by: a list shows it to the end.
+  const opens = (): Promise<boolean> =>
+    site.rbd('info', volume.image).then(
+      () => true,
+      () => false,
+    );
+  await removeHalf(volume.image, opens);
+  expect(await objects()).toBeGreaterThan(0);
+  // Ceph forgets the client that died after about 30 s.
+  const deleted = (): Promise<unknown> => volume.delete().catch((error: unknown) => String(error));
+  await expect.poll(deleted, { timeout: 60_000, interval: 1_000 }).toBeUndefined();
+  expect(await objects()).toBe(0);
+  await volume.delete();
+}, 180_000);
