@@ -254,7 +254,7 @@ describe('a hand-over whose record says otherwise', () => {
     const [before] = (await ground.holder(volume))!.holders;
     await rewrite(volume, (holder) => ({ ...holder, bootId: 'before' }));
     expect(await ground.mount(pod)).toEqual({ status: 'Success' });
-    expect((await ground.holder(volume))!.holders).toMatchObject([{ state: 'staged', bootId: before!.bootId! }]);
+    expect((await ground.holder(volume))!.holders).toMatchObject([{ state: 'staged', bootId: before.bootId! }]);
     expect(await ground.unmount(pod)).toEqual({ status: 'Success' });
   });
 

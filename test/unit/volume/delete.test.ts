@@ -40,6 +40,15 @@ describe('deleting a volume', () => {
     await expect(remove(volume)).rejects.toMatchObject({ code });
   });
 
+  it('finishes what an earlier delete left, of which no image tells any more', async () => {
+    await remove();
+    room.rbd.halfRemoved.add('rbd/berth-v');
+    room.rbd.failNext('finishRemoval', () => fail('IMAGE_BUSY', { image: 'rbd/berth-v', why: 'watched' }));
+    await expect(remove()).rejects.toMatchObject({ code: 'IMAGE_BUSY' });
+    await remove();
+    expect(room.rbd.halfRemoved.size).toBe(0);
+  });
+
   it('many times at once removes it once', async () => {
     await Promise.all(Array.from({ length: 5 }, () => remove()));
     expect(room.rbd.calls.filter((one) => one.operation === 'remove')).toHaveLength(1);

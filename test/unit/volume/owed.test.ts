@@ -84,3 +84,10 @@ it('gives nothing back while its mapper cannot let go of the image', async () =>
   expect(await round()).toEqual([owed]);
   expect(await round()).toEqual([]);
 });
+
+it('goes on owing a volume whose place clusters.yaml has lost', async () => {
+  const volume = 'c9/rbd/berth-lost';
+  await owe('a', { volume });
+  await owe('b', { volume: `${volume}-too`, handedTo: 'hyperd' });
+  expect([...(await round())].filter((one) => one.startsWith('c9')).sort()).toEqual([volume, `${volume}-too`]);
+});

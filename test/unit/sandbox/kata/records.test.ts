@@ -81,6 +81,13 @@ it('a crash’s draft is swept at start, and nothing else', async () => {
   expect(await readdir(records.directory)).toEqual([recordName(AT)]);
 });
 
+it('of a path that is too long for any there is none, and none to take away', async () => {
+  const long = `/${'x'.repeat(189)}`;
+  await expect(records.write(long, info())).rejects.toMatchObject({ code: 'FIELD_INVALID' });
+  expect(await records.read(long)).toBeUndefined();
+  await records.remove(long);
+});
+
 it('without a directory of records there are none, and none to take away', async () => {
   expect(await records.all()).toEqual([]);
   await records.sweep();
