@@ -73,10 +73,13 @@ export async function mappingOf(room: NodeRoom, entry: JournalEntry, deadline: D
 export async function findUnrecorded(room: NodeRoom, volume: string, deadline: Deadline): Promise<Mapping | undefined> {
   const wanted = locationOf(volume, '');
   if (wanted === undefined) return undefined;
+  // The same place in another cluster may be staged here: its mapping is that volume's, not this one's.
+  const { entries } = await room.journal.all().catch(() => ({ entries: [] }));
+  const known = entries.flatMap((entry) => locationOf(entry.volume, entry.fsid) ?? []);
   for (const mapper of room.mappers) {
-    const found = (await mapper.list(deadline)).filter(
-      ({ location: { pool, namespace, image } }) =>
-        pool === wanted.pool && namespace === wanted.namespace && image === wanted.image,
+    const found = (await listed(mapper, deadline)).filter(
+      ({ location }) =>
+        sameLocation({ ...location, fsid: '' }, wanted) && !known.some((one) => sameLocation(one, location)),
     );
     // The same place in two clusters cannot be told apart without the journal's fsid: leave both alone.
     if (found.length > 1) {
@@ -86,6 +89,16 @@ export async function findUnrecorded(room: NodeRoom, volume: string, deadline: D
     if (found[0] !== undefined) return found[0];
   }
   return undefined;
+}
+
+/** Of one whose programs are missing, and that cannot tell without them, nothing: what is gone must still be a success there. */
+async function listed(mapper: Mapper, deadline: Deadline): Promise<readonly Mapping[]> {
+  try {
+    return await mapper.list(deadline);
+  } catch (error) {
+    if ((await mapper.whyNot()) === undefined) throw error;
+    return [];
+  }
 }
 
 /** May the node take this volume, too? One that is mapped already has its place. NODE_FULL at the limit. */
