@@ -33,6 +33,9 @@ async function holder(
   onTestFinished(end);
   const said = await Promise.race([once(child.stdout!, 'data').then(String), ended.then(() => 'ended')]);
   expect(said).toBe('held\n');
+  // It says so before it becomes what it is named.
+  const name = (): Promise<string> => readFile(`/proc/${child.pid!}/comm`, 'utf8');
+  await expect.poll(name, { interval: 5 }).toBe('sleep\n');
   return { pid: child.pid!, end };
 }
 
