@@ -1,6 +1,6 @@
 /** Take an image back from a runtime that opened it by itself: from the journal and the file alone; what is not there is a success. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HOLDER_KEY, parseHolderRecord } from '../attachment/record.js';
+import { HOLDER_KEY, parseHolderRecord, whyNotStaged } from '../attachment/record.js';
 import type { JournalEntry } from '../journal/entry.js';
 import { Deadline } from '../model/deadline.js';
 import { fail } from '../model/errors.js';
@@ -112,9 +112,7 @@ async function look(room: NodeRoom, volume: string, entry: JournalEntry | undefi
 /** Does the record say that this node may have it open? One that says nothing at all does not say otherwise. */
 function isHere({ node }: NodeRoom, { metadata }: ImageHead, volume: string): boolean {
   const record = parseHolderRecord(metadata.get(HOLDER_KEY), volume);
-  if (record === undefined) return true;
-  const mine = record.holders.find((one) => one.node === node);
-  return mine !== undefined && mine.state !== 'granted' && mine.state !== 'released';
+  return record === undefined || whyNotStaged(record, node) === undefined;
 }
 
 export const describeWatchers = (watchers: readonly Watcher[]): string =>
