@@ -1,5 +1,6 @@
 /** What a crash scenario is, and what it can prove of its volume. */
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ground, Holder, Kind, Subject, Traces } from './subject.js';
 
 export interface Scenario {
@@ -33,6 +34,25 @@ export async function expectTraces(subject: Subject, expected: Partial<Traces>):
     (subject.kind === 'block' || isGuests(subject)) && expected.stagingMounts !== undefined ? { stagingMounts: 0 } : {};
   const found = await subject.traces();
   assert.deepEqual(found, { ...found, ...expected, ...mounted });
+}
+
+/** How long a cluster in a slow guest may take to take a record back, and the pause between two looks, in ms. */
+const OWED_MS = 60_000;
+const PAUSE_MS = 250;
+
+/**
+ * After an unstage: nothing is in the kernel, at once; and nothing in the journal, when the cluster has the holder record back. The
+ * answer does not wait for that longer than 5 s, and the entry is `unstaging` for as long.
+ */
+export async function isOffTheNode(subject: Subject): Promise<void> {
+  const until = performance.now() + OWED_MS;
+  let found = await subject.traces();
+  while (found.journal === 'unstaging 0' && performance.now() < until) {
+    assert.deepEqual({ ...found, journal: undefined }, NOWHERE);
+    await sleep(PAUSE_MS);
+    found = await subject.traces();
+  }
+  assert.deepEqual(found, NOWHERE);
 }
 
 /** It is published once, from one device, and holds what was written; writing goes on. */

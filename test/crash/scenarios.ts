@@ -1,7 +1,7 @@
 /** For each step of each operation of the node: how a volume comes to the eve of it, and what has to be true after the retry. */
 import assert from 'node:assert/strict';
 import type { ANSWER, NodeOperationName, NodeStep, START } from '../../src/volume/steps.js';
-import { expectTraces, isHeldBy, isPublished, NOWHERE, STAGED, type Scenario } from './scenario.js';
+import { expectTraces, isHeldBy, isOffTheNode, isPublished, STAGED, type Scenario } from './scenario.js';
 
 const staged: Scenario['before'] = async (subject) => {
   await subject.attach();
@@ -89,7 +89,7 @@ const failing: Scenario = {
   call: (subject) => subject.stage({ fsType: 'xfs' }),
   after: async (subject, data) => {
     await assert.rejects(subject.stage({ fsType: 'xfs' }), /BERTH_FILESYSTEM_MISMATCH/);
-    await expectTraces(subject, NOWHERE);
+    await isOffTheNode(subject);
     await isHeldBy(subject, undefined);
     await unattached.after(subject, data);
   },
@@ -177,7 +177,7 @@ const unstage: Scenario = {
   call: (subject) => subject.unstage(),
   after: async (subject, data) => {
     await subject.unstage();
-    await expectTraces(subject, NOWHERE);
+    await isOffTheNode(subject);
     await isHeldBy(subject, 'controller');
     await stage.after(subject, data);
   },
@@ -187,7 +187,7 @@ const unstageUnattached: Scenario = {
   before: (subject) => subject.stage(),
   after: async (subject, data) => {
     await subject.unstage();
-    await expectTraces(subject, NOWHERE);
+    await isOffTheNode(subject);
     await isHeldBy(subject, undefined);
     await unattached.after(subject, data);
   },
