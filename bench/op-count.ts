@@ -14,6 +14,7 @@ import { createVolume } from '../src/volume/create.js';
 import { Operations } from '../src/volume/operations.js';
 import { PoolCapacity } from '../src/volume/pool-capacity.js';
 import type { ControllerRoom } from '../src/volume/room.js';
+import { Unfinished } from '../src/volume/unfinished.js';
 import type { Ground } from './ground.js';
 
 const ROUNDS = 20;
@@ -30,7 +31,12 @@ export async function opsPerCreate(ground: Ground): Promise<number> {
         ...{ policy: 'never', lostAfterMs: 0, fences: new Fences(rbd), nodeStates: NO_NODE_STATES },
         ...{ announce: () => undefined, counters: new Counters() },
       },
-      ...{ capacity: new PoolCapacity(rbd), operations: new Operations(), now: () => new Date() },
+      ...{
+        capacity: new PoolCapacity(rbd),
+        unfinished: new Unfinished(rbd, log),
+        operations: new Operations(),
+        now: () => new Date(),
+      },
     };
     const one = (index: number) => createVolume(room, request(index), Deadline.after(30_000));
     await one(0);

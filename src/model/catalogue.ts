@@ -78,6 +78,11 @@ export const catalogue = {
     'image {image} exists and was not made by Berth: {why}',
     'move it away or choose another volumeNamePrefix',
   ),
+  IMAGE_UNFINISHED: entry(
+    'ABORTED',
+    'image {image} has a name and no header since {age} s: another client is making it, or was cut short doing so',
+    'the call is repeated; what nobody finishes is cleared away',
+  ),
   PUBLISHED_OTHERWISE: entry(
     'ALREADY_EXISTS',
     'volume {volume} is at {path} with another {what}',

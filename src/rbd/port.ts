@@ -126,6 +126,11 @@ export interface RbdPort {
    * `head` says that there is none. True if there was something. IMAGE_BUSY while a client that died removing it is not forgotten.
    */
   finishRemoval(at: ImageRef, deadline: Deadline): Promise<boolean>;
+  /**
+   * The id of an image that has a name and no header, which nobody can open: it is being created just now, or that was cut short.
+   * `head` knows none; `remove` clears it away. Undefined where there is no such image, or a whole one.
+   */
+  halfMade(at: ImageRef, deadline: Deadline): Promise<string | undefined>;
   /** Up to `max` images by name, those after `after` ('' for the first), in the directory's own stable order. */
   list(
     at: PoolRef,

@@ -26,6 +26,9 @@ export interface CreatedVolume {
   readonly sizeBytes: bigint;
 }
 
+/** How often an image is made whose name was taken and is free again, before the caller is told that somebody is at it. */
+const ATTEMPTS = 2;
+
 interface Plan {
   readonly volume: string;
   readonly at: ImageRef;
@@ -51,10 +54,16 @@ export async function createVolume(
     operation.step('pool capacity');
     const size = chooseSize(request.range, plan.minimum);
     await room.capacity.check(dataHome(plan.at, plan.shape.dataPool), size, deadline);
-    operation.step('create image');
-    const isNew = await createImage(room, plan, size, metadataOf(room, plan, request.name), deadline);
-    if (!isNew) return reuse(room, plan, request, deadline);
-    return { volume: plan.volume, sizeBytes: size };
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      operation.step('create image');
+      const isNew = await createImage(room, plan, size, metadataOf(room, plan, request.name), deadline);
+      if (isNew) return { volume: plan.volume, sizeBytes: size };
+      const present = await reuse(room, plan, request, deadline);
+      if (present !== undefined) return present;
+      operation.step('clear away unfinished');
+      await room.unfinished.clear(plan.at, deadline);
+    }
+    throw fail('BUSY', { key: plan.volume, op: 'delete', age: 0, step: 'remove', detail: '' });
   });
 }
 
@@ -112,16 +121,19 @@ function metadataOf(room: ControllerRoom, plan: Plan, name: string): ReadonlyMap
   ]);
 }
 
-/** The name is taken: by this very volume (answer the same), by another shape of it, or by an image that is not ours. */
+/**
+ * The name is taken: by this very volume (answer the same), by another shape of it, or by an image that is not ours. Undefined where
+ * there is no image by now.
+ */
 async function reuse(
   room: ControllerRoom,
   plan: Plan,
   request: CreateRequest,
   deadline: Deadline,
-): Promise<CreatedVolume> {
+): Promise<CreatedVolume | undefined> {
   const { volume, at } = plan;
   const head = await room.rbd.head(at, deadline);
-  if (head === undefined) throw fail('BUSY', { key: volume, op: 'delete', age: 0, step: 'remove', detail: '' });
+  if (head === undefined) return undefined;
   const record = parseVolumeRecord(head.metadata, volume);
   if (record === undefined) await refuseForeign(room, plan, head, deadline);
   if (!satisfies(head.sizeBytes, request.range)) {

@@ -14,7 +14,10 @@ export async function deleteVolume(
   await room.operations.run(volume, { op: 'delete', fingerprint: '' }, deadline, async (operation, deadline) => {
     operation.step('look');
     const found = await findVolume(room, volume, 'controller', secrets, deadline);
-    if (found === undefined) return finishDelete(room, volume, secrets, deadline);
+    if (found === undefined) {
+      operation.step('clear away unfinished');
+      return clearUnfinished(room, volume, secrets, deadline);
+    }
     refuseHeld(found);
     operation.step('remove image');
     try {
@@ -25,8 +28,11 @@ export async function deleteVolume(
   });
 }
 
-/** Gone, or nearly: a delete that was cut short has left data that no image shows. IMAGE_BUSY while Ceph still knows its client. */
-async function finishDelete(
+/**
+ * Gone, or nearly: a create or a delete that was cut short has left what no image shows. IMAGE_UNFINISHED while it may be under way,
+ * IMAGE_BUSY while Ceph still knows the client that was removing it.
+ */
+async function clearUnfinished(
   room: ControllerRoom,
   volume: string,
   secrets: Credentials | undefined,
@@ -34,7 +40,9 @@ async function finishDelete(
 ): Promise<void> {
   await refuseUnlisted(room.clusters, volume);
   const place = await locate(room.clusters, volume, 'controller', secrets);
-  if (place !== undefined) await room.rbd.finishRemoval(place.at, deadline);
+  if (place === undefined) return;
+  await room.unfinished.clear(place.at, deadline);
+  await room.rbd.finishRemoval(place.at, deadline);
 }
 
 function refuseHeld({ head, volume }: FoundVolume): void {

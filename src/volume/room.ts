@@ -11,6 +11,7 @@ import type { FencingRoom } from './fencing-room.js';
 import type { Operations } from './operations.js';
 import type { ControllerSteps } from './steps.js';
 import type { PoolCapacity } from './pool-capacity.js';
+import type { Unfinished } from './unfinished.js';
 
 export type { Credentials } from '../rbd/clusters.js';
 
@@ -20,6 +21,7 @@ export interface ControllerRoom {
   readonly holders: Holders;
   readonly nodes: Nodes;
   readonly capacity: PoolCapacity;
+  readonly unfinished: Unfinished;
   readonly fencing: FencingRoom;
   readonly operations: Operations<ControllerSteps>;
   readonly log: Logger;

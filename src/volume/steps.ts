@@ -48,8 +48,8 @@ export const RECONCILE_STEPS = {
 } as const;
 
 export const CONTROLLER_STEPS = {
-  create: ['pool capacity', 'create image'],
-  delete: ['look', 'remove image'],
+  create: ['pool capacity', 'create image', 'clear away unfinished'],
+  delete: ['look', 'remove image', 'clear away unfinished'],
   attach: ['look', 'holder record'],
   detach: ['look', 'watchers', 'fence', 'holder record'],
   expand: ['look', 'resize image'],

@@ -28,6 +28,7 @@ import { CRASH_AT, crashAt } from '../volume/crash-at.js';
 import type { KataRoom, NodeRoom } from '../volume/node-room.js';
 import { Operations, type EnteredStep, type LateEnd, type Observers } from '../volume/operations.js';
 import { PoolCapacity } from '../volume/pool-capacity.js';
+import { Unfinished } from '../volume/unfinished.js';
 import type { ControllerRoom } from '../volume/room.js';
 
 export interface Ground {
@@ -65,6 +66,7 @@ export function controllerRoom(ground: Ground): ControllerRoom {
     holders,
     nodes,
     capacity: new PoolCapacity(rbd),
+    unfinished: new Unfinished(rbd, log),
     operations: new Operations({ late: tellLate(log), children: false }),
     log,
     now,

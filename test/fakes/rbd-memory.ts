@@ -50,6 +50,7 @@ export class MemoryRbd implements RbdPort {
   readonly blocked = new Map<string, number>();
   /** Images, as `pool/namespace/image`, of which a removal that was cut short has left something. */
   readonly halfRemoved = new Set<string>();
+  readonly #halves = new Map<string, string>();
   /** False as while monitors elect. */
   settled = true;
   rightsMissing: BlocklistRight[] = [];
@@ -78,6 +79,12 @@ export class MemoryRbd implements RbdPort {
     return this.#pools.get(at.pool)?.get(at.namespace)?.images.get(at.image);
   }
 
+  /** Leave of an image its name and id only, behind the port's back. */
+  halve(at: ImageRef): void {
+    this.#halves.set(specOf(at), this.image(at)?.id ?? '');
+    this.#pools.get(at.pool)?.get(at.namespace)?.images.delete(at.image);
+  }
+
   identify(access: ClusterAccess, deadline: Deadline): Promise<ClusterIdentity> {
     return this.#run('identify', access.cluster, deadline, () => ({ fsid: this.fsid, instance: this.instance }));
   }
@@ -89,7 +96,7 @@ export class MemoryRbd implements RbdPort {
       }
       const { images } = this.#existing(at);
       if (spec.dataPool !== undefined && !this.#pools.has(spec.dataPool)) throw poolMissing(at, spec.dataPool);
-      if (images.has(at.image)) throw fail('IMAGE_EXISTS', { image: specOf(at) });
+      if (images.has(at.image) || this.#halves.has(specOf(at))) throw fail('IMAGE_EXISTS', { image: specOf(at) });
       const id = `${(this.#nextId++).toString(16)}0cafe`;
       const fresh = {
         metadata: new Map(spec.metadata),
@@ -140,9 +147,14 @@ export class MemoryRbd implements RbdPort {
     return this.#run('finishRemoval', at.image, deadline, () => this.halfRemoved.delete(specOf(at)));
   }
 
+  halfMade(at: ImageRef, deadline: Deadline): Promise<string | undefined> {
+    return this.#run('halfMade', at.image, deadline, () => this.#halves.get(specOf(at)));
+  }
+
   remove(at: ImageRef, deadline: Deadline): Promise<boolean> {
     return this.#run('remove', at.image, deadline, () => {
       const images = this.#namespace(at)?.images;
+      if (this.#halves.delete(specOf(at))) return true;
       const image = images?.get(at.image);
       if (image === undefined) return false;
       const why = [

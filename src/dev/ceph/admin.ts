@@ -1,4 +1,4 @@
-/** The `ceph` and `rbd` programs as client.admin of one development cluster; nothing but src/dev and tests may be admin. */
+/** The programs `ceph`, `rbd` and `rados` as client.admin of one development cluster; nothing but src/dev and tests may be admin. */
 import type { Exec, ExecOptions } from '../../host/exec.js';
 import type { Deadline } from '../../model/deadline.js';
 import { keyringOf, type Layout } from './layout.js';
@@ -7,6 +7,7 @@ export interface Admin {
   /** Run and return standard output; COMMAND_FAILED, DEADLINE. */
   ceph(args: readonly string[], deadline: Deadline, options?: Partial<ExecOptions>): Promise<string>;
   rbd(args: readonly string[], deadline: Deadline, options?: Partial<ExecOptions>): Promise<string>;
+  rados(args: readonly string[], deadline: Deadline, options?: Partial<ExecOptions>): Promise<string>;
 }
 
 export function adminOf(exec: Exec, layout: Layout): Admin {
@@ -17,5 +18,5 @@ export function adminOf(exec: Exec, layout: Layout): Admin {
       const { stdout } = await exec(program, [...identity, ...args], { ...options, deadline });
       return stdout;
     };
-  return { ceph: as('ceph'), rbd: as('rbd') };
+  return { ceph: as('ceph'), rbd: as('rbd'), rados: as('rados') };
 }

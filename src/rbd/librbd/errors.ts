@@ -49,6 +49,16 @@ export function check(result: number, what: string): number {
   return result;
 }
 
+/** Undefined where Ceph answers ENOENT. */
+export async function unlessAbsent<T>(call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call;
+  } catch (error) {
+    if (error instanceof CephErrno && error.is(ENOENT)) return undefined;
+    throw error;
+  }
+}
+
 export const ENOENT = errno.ENOENT;
 export const EEXIST = errno.EEXIST;
 export const ERANGE = errno.ERANGE;

@@ -1,7 +1,7 @@
 /** Reads and writes an image's small objects directly (`rbd_id.<name>`, `rbd_header.<id>`, `rbd_directory`), without opening the image. */
 import type { ImageHead } from '../port.js';
 import { Decoder, Encoder } from './encoding.js';
-import { CephErrno, ECANCELED, ENOENT } from './errors.js';
+import { CephErrno, ECANCELED, ENOENT, unlessAbsent } from './errors.js';
 import { featureNames } from '../feature-bits.js';
 import { callClasses, mustEqual, mustExist, removeEntries, setEntries, write, writeClass } from './object-operation.js';
 import type { ClassCall } from './object-operation.js';
@@ -34,6 +34,13 @@ export async function readHead(place: Place, image: string): Promise<ImageHead |
     await place.link.checkPool(place.at);
     return undefined;
   }
+}
+
+/** The id where there is a name and no header: librbd writes the name first and the header last. Two operations. */
+export async function readHalfMade(place: Place, image: string): Promise<string | undefined> {
+  const id = await unlessAbsent(readImageId(place, image));
+  if (id === undefined || (await unlessAbsent(readHeader(place, id))) !== undefined) return undefined;
+  return id;
 }
 
 async function readHeader({ link, io }: Place, id: string): Promise<ImageHead> {

@@ -1,7 +1,7 @@
 /** The operations on whole images: create, look, grow, delete. */
 import type { ImageDetail, ImageSpec, Sighting, Watcher } from '../port.js';
 import type { Image, ImageOptions } from './bindings.js';
-import { CephErrno, check, EBUSY, EEXIST, ENOENT, ENOTEMPTY, refuse } from './errors.js';
+import { CephErrno, check, EBUSY, EEXIST, ENOENT, ENOTEMPTY, refuse, unlessAbsent } from './errors.js';
 import { featureBits } from '../feature-bits.js';
 import { isHalfRemoved, readHead, readImageId, writeFirstMetadata } from './header.js';
 import { withCells } from './memory.js';
@@ -135,19 +135,12 @@ export async function remove(place: Place, name: string): Promise<boolean> {
 
 /** librbd finds it in the trash by its name; asked only where it is there, for of format 1 an image has nothing that we would see before. */
 export async function finishRemoval(place: Place, name: string): Promise<boolean> {
-  const isLeft = await isHalfRemoved(place, name).catch((error: unknown) => {
-    if (error instanceof CephErrno && error.is(ENOENT)) return false;
-    throw error;
-  });
-  return isLeft && remove(place, name);
+  return (await unlessAbsent(isHalfRemoved(place, name))) === true && remove(place, name);
 }
 
 /** librbd also answers ENOENT when it cannot move an image to the trash, e.g. in a pool over its object quota (seen with 16.2). */
 async function confirmAbsence(place: Place, name: string): Promise<void> {
-  const id = await readImageId(place, name).catch((error: unknown) => {
-    if (error instanceof CephErrno && error.is(ENOENT)) return undefined;
-    throw error;
-  });
+  const id = await unlessAbsent(readImageId(place, name));
   if (id !== undefined) {
     const what = `remove image ${specOf(place.at, name)}`;
     throw refuse('CEPH_ERROR', {

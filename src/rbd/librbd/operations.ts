@@ -5,6 +5,7 @@ import type { Connections } from './connections.js';
 import { isEmpty } from './emptiness.js';
 import { CephErrno, ENOENT } from './errors.js';
 import { exchangeMetadata, listDirectory, readHead, writeMetadata } from './header.js';
+import { readHalfMade } from './header.js';
 import { createImage, finishRemoval, inspect, remove, resize, lookWho, sight } from './images.js';
 import { mustExist, readEntries, readPage, removeEntries, setEntries, write } from './object-operation.js';
 import type { Link } from './link.js';
@@ -46,6 +47,7 @@ export function createOperations(connections: Connections): Handlers {
       }),
     remove: (deadline, at) => onImage(at, deadline, 'remove', (place) => remove(place, at.image)),
     finishRemoval: (deadline, at) => onImage(at, deadline, 'remove', (place) => finishRemoval(place, at.image)),
+    halfMade: (deadline, at) => onImage(at, deadline, 'look for', (place) => readHalfMade(place, at.image)),
     list: (deadline, at, after, max) => onObject(at, 'rbd_directory', deadline, (place) => list(place, after, max)),
 
     setMetadata: (deadline, at, id, entries) =>

@@ -162,6 +162,7 @@ function portOver(call: CallWorker): Omit<RbdPort, 'close'> {
     remove: (at, deadline) => call('remove', [wireImage(at)], deadline, `remove image ${at.image}`),
     finishRemoval: (at, deadline) =>
       call('finishRemoval', [wireImage(at)], deadline, `finish the removal of image ${at.image}`),
+    halfMade: (at, deadline) => call('halfMade', [wireImage(at)], deadline, `look for image ${at.image}`),
     list: (at, after, max, deadline) =>
       call('list', [wirePool(at), after, max], deadline, `list images of pool ${at.pool}`),
     setMetadata: (at, id, entries, deadline) =>

@@ -42,6 +42,7 @@ export interface Operations {
   resize: (at: WireImage, sizeBytes: bigint) => undefined;
   remove: (at: WireImage) => boolean;
   finishRemoval: (at: WireImage) => boolean;
+  halfMade: (at: WireImage) => string | undefined;
   list: (at: WirePool, after: string, max: number) => { name: string; id: string }[];
   setMetadata: (at: WirePool, imageId: string, entries: Entries) => undefined;
   compareAndSet: (

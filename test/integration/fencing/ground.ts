@@ -15,6 +15,7 @@ import type { PoolRef, RbdPort } from '../../../src/rbd/port.js';
 import { detachVolume } from '../../../src/volume/detach.js';
 import { Operations } from '../../../src/volume/operations.js';
 import { PoolCapacity } from '../../../src/volume/pool-capacity.js';
+import { Unfinished } from '../../../src/volume/unfinished.js';
 import { mustFindVolume, type ControllerRoom } from '../../../src/volume/room.js';
 import type { Site } from '../csi/site.js';
 import type { Volume } from '../csi/volume.js';
@@ -61,7 +62,8 @@ export class FencingController {
     const { counters, announced, views } = this;
     return {
       ...{ rbd, clusters: new Clusters(site.clustersFile), holders: new Holders(rbd), nodes: new Nodes(rbd) },
-      ...{ capacity: new PoolCapacity(rbd), operations: new Operations(), log: createLog('silent') },
+      ...{ capacity: new PoolCapacity(rbd), unfinished: new Unfinished(rbd, createLog('silent')) },
+      ...{ operations: new Operations(), log: createLog('silent') },
       now: () => new Date(),
       fencing: {
         ...{ policy, lostAfterMs: 300_000, fences: new Fences(rbd), counters },

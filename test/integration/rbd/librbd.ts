@@ -51,6 +51,16 @@ export async function watch(at: ImageRef): Promise<{ address: string; stop(): Pr
   }
 }
 
+async function halve({ pool, namespace, image }: ImageRef, id: string, listed: boolean): Promise<void> {
+  const rados = (...args: string[]): Promise<string> =>
+    admin().rados(['--pool', pool, '--namespace', namespace, ...args], soon());
+  await rados('rm', `rbd_header.${id}`);
+  await rados('rm', `rbd_object_map.${id}`);
+  if (listed) return;
+  await rados('rmomapkey', 'rbd_directory', `name_${image}`);
+  await rados('rmomapkey', 'rbd_directory', `id_${id}`);
+}
+
 /** A namespace of its own and everything the contract asks for there. */
 export async function realGround(label: string, port = startLibrbd()): Promise<Ground> {
   const place = await isolatedNamespace(label);
@@ -63,6 +73,7 @@ export async function realGround(label: string, port = startLibrbd()): Promise<G
     write: (at) => rbd('bench', ...where(at), '--io-type', 'write', '--io-size', '4K', '--io-total', '4K'),
     snapshot: (at, name) => rbd('snap', 'create', '--no-progress', ...where(at), '--snap', name),
     removeSnapshot: (at, name) => rbd('snap', 'rm', '--no-progress', ...where(at), '--snap', name),
+    halve: ({ id, ...at }, listed) => halve(at, id, listed),
     watch,
     close: async () => {
       await port.close();

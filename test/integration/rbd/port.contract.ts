@@ -12,6 +12,8 @@ export interface Ground {
   write(at: ImageRef): Promise<void>;
   snapshot(at: ImageRef, name: string): Promise<void>;
   removeSnapshot(at: ImageRef, name: string): Promise<void>;
+  /** Leave of the image what a create leaves that dies between the name and the header; its directory entry as well, if `listed`. */
+  halve(at: ImageRef & { readonly id: string }, listed: boolean): Promise<void>;
   /** Watch the image until `stop`; `address` as `rbd status` shows it. */
   watch(at: ImageRef): Promise<{ readonly address: string; stop(): Promise<void> }>;
   close(): Promise<void>;

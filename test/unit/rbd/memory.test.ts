@@ -5,6 +5,7 @@ import { Secret } from '../../../src/model/secret.js';
 import type { ImageRef, PoolRef } from '../../../src/rbd/port.js';
 import { MemoryRbd } from '../../fakes/rbd-memory.js';
 import { describeBlocklist } from '../../integration/rbd/blocklist.contract.js';
+import { describeHalfMade } from '../../integration/rbd/half-made.contract.js';
 import { describeRbdPort, refused, soon, spec, type Ground } from '../../integration/rbd/port.contract.js';
 
 const access = { cluster: 'fake', monitors: ['192.0.2.1'], user: 'u', key: new Secret('k') };
@@ -20,6 +21,10 @@ const prepare = (): Promise<Ground> => {
     write: (one) => Promise.resolve(void (image(one).written = true)),
     snapshot: (one, name) => Promise.resolve(void image(one).snapshots.push(name)),
     removeSnapshot: (one) => Promise.resolve(void (image(one).snapshots = [])),
+    halve: (one) => {
+      port.halve(one);
+      return Promise.resolve();
+    },
     watch: (one) => {
       const address = `10.0.0.7:0/${++nonce}`;
       image(one).watchers = [{ address, client: 7n }];
@@ -30,6 +35,7 @@ const prepare = (): Promise<Ground> => {
 };
 describeRbdPort('the fake', prepare);
 describeBlocklist('the fake', prepare);
+describeHalfMade('the fake', prepare);
 
 describe('the fake', () => {
   it('fails the next call of an operation as told, once', async () => {

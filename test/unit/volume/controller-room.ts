@@ -20,6 +20,7 @@ import type { FencingRoom } from '../../../src/volume/fencing-room.js';
 import { Operations } from '../../../src/volume/operations.js';
 import { PoolCapacity } from '../../../src/volume/pool-capacity.js';
 import type { ControllerRoom, Credentials } from '../../../src/volume/room.js';
+import { Unfinished } from '../../../src/volume/unfinished.js';
 import { MemoryRbd, type MemoryImage } from '../../fakes/rbd-memory.js';
 
 export const MiB = 1024n * 1024n;
@@ -87,6 +88,7 @@ function over(rbd: MemoryRbd, clustersFile: string) {
     ...{ fencing, views, announced },
     ...{ rbd, now, log: createLog('silent'), clusters: new Clusters(clustersFile), operations: new Operations() },
     ...{ holders: new Holders(rbd, now), nodes: new Nodes(rbd), capacity: new PoolCapacity(rbd) },
+    unfinished: new Unfinished(rbd, createLog('silent')),
   };
 }
 

@@ -152,8 +152,14 @@ describe('when Ceph fails', () => {
     expect([metadata.has(VOLUME_KEY), metadata.has(FILESYSTEM_KEY)]).toEqual([true, true]);
   });
 
-  it('because the image vanished between "exists" and the look, the caller is told to come again', async () => {
+  it('because the image vanished between "exists" and the look, it is made at once', async () => {
     room.rbd.failNext('createImage', () => fail('IMAGE_EXISTS', { image: 'rbd/berth-v' }));
+    expect(await create(creation('v'))).toMatchObject({ sizeBytes: GiB });
+  });
+
+  it('because images of the name come and go, the caller is told to come again', async () => {
+    for (let n = 0; n < 2; n += 1)
+      room.rbd.failNext('createImage', () => fail('IMAGE_EXISTS', { image: 'rbd/berth-v' }));
     await expect(create(creation('v'))).rejects.toMatchObject({ code: 'BUSY', status: 'ABORTED' });
     expect(await create(creation('v'))).toMatchObject({ sizeBytes: GiB });
   });

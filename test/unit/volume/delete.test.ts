@@ -1,10 +1,11 @@
 /** DeleteVolume: gone is gone, in use is not deleted, and what is not ours is never deleted. */
-import { beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { HOLDER_KEY } from '../../../src/attachment/record.js';
 import { fail } from '../../../src/model/errors.js';
 import { createVolume } from '../../../src/volume/create.js';
 import { deleteVolume } from '../../../src/volume/delete.js';
 import { VOLUME_KEY } from '../../../src/volume/record.js';
+import { UNDER_WAY_MS } from '../../../src/volume/unfinished.js';
 import type { MemoryImage } from '../../fakes/rbd-memory.js';
 import { controllerRoom, creation, noSecrets, soon } from './controller-room.js';
 
@@ -16,6 +17,8 @@ beforeEach(async () => {
   await createVolume(room, creation('v'), soon());
   image = room.image('berth-v')!;
 });
+
+afterEach(() => vi.useRealTimers());
 
 describe('deleting a volume', () => {
   it('removes the image, and a second time is a success', async () => {
@@ -47,6 +50,15 @@ describe('deleting a volume', () => {
     await expect(remove()).rejects.toMatchObject({ code: 'IMAGE_BUSY' });
     await remove();
     expect(room.rbd.halfRemoved.size).toBe(0);
+  });
+
+  it('clears away what a create left that died before there was a header, when none can be under way', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    room.rbd.halve(room.at('berth-v'));
+    await expect(remove()).rejects.toMatchObject({ code: 'IMAGE_UNFINISHED', status: 'ABORTED' });
+    vi.advanceTimersByTime(UNDER_WAY_MS + 1);
+    await remove();
+    expect(await room.rbd.halfMade(room.at('berth-v'), soon())).toBeUndefined();
   });
 
   it('many times at once removes it once', async () => {
