@@ -75,7 +75,13 @@ async function register(
   const working = await Promise.all(room.mappers.map(async (one) => ((await one.whyNot()) === undefined ? [one] : [])));
   const { fsid } = await room.rbd.identify(registry.access, deadline);
   // By every mapper: one that cannot map just now (a program is missing, sysfs is read-only) may still have what it mapped before.
-  const clients = await clientsInUse(room, room.mappers, fsid, deadline).catch(() => undefined);
+  const clients = await clientsInUse(room, room.mappers, fsid, deadline).catch((error: unknown) => {
+    room.log.warn(
+      { cluster, err: error },
+      'by which clients images are open here cannot be told: a fence of this node stays',
+    );
+    return undefined;
+  });
   const registration = {
     version: 1,
     node: room.node,

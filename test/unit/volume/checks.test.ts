@@ -1,7 +1,8 @@
 /** What Probe's checks say of clusters and of the node's own registration. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { fail } from '../../../src/model/errors.js';
 import type { Mapper } from '../../../src/rbd/mapping/mapper.js';
+import { createLog } from '../../../src/observe/log.js';
 import { clustersAnswer, mapperWorks, nodeIsRegistered } from '../../../src/volume/checks.js';
 import type { NodeRoom } from '../../../src/volume/node-room.js';
 import { controllerRoom, place, soon } from './controller-room.js';
@@ -32,6 +33,7 @@ function nodeRoom(mappers: readonly Pick<Mapper, 'name' | 'whyNot' | 'list'>[]):
   };
   const mapperFor = (): Promise<never> => Promise.reject(fail('MAPPER_UNAVAILABLE', { mapper: 'auto', why: 'none' }));
   return {
+    log: createLog('silent'),
     node: 'n1',
     bootId: 'boot-1',
     clusters,
@@ -62,6 +64,20 @@ describe('the node', () => {
       mappers: ['loop'],
       clients: [],
     });
+  });
+
+  it('registers without its clients where a mapper cannot tell them, and says so', async () => {
+    const list = (): Promise<never> => Promise.reject(new Error('sysfs is not there'));
+    const mute = { name: 'krbd', whyNot: () => Promise.resolve('no module'), list } as const;
+    const node = nodeRoom([mute]);
+    const warn = vi.spyOn(node.log, 'warn');
+    expect(await nodeIsRegistered(node, room.nodes, '0.1.0')(soon())).toBeUndefined();
+    const [line] = (await room.rbd.getRecords(place(), 'berth.nodes', ['n1'], soon())).values();
+    expect(JSON.parse(line!)).not.toHaveProperty('clients');
+    expect(warn).toHaveBeenCalledWith(
+      expect.objectContaining({ cluster: 'c1' }),
+      expect.stringMatching(/a fence of this node stays/),
+    );
   });
 
   it('that could not register is not ready, and tries again', async () => {
