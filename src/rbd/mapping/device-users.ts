@@ -10,6 +10,8 @@ export type DeviceUsers = Users;
 
 /** udev and blkid open every new or closed device for some milliseconds: they are waited out, not reported. */
 const PASSING_MS = 2_000;
+/** The same for udev itself, which leaves by itself and reads slowly where the machine or the cluster is slow. */
+const UDEV_MS = 10_000;
 const PAUSE_MS = 50;
 /** What a look for an error text may take, ms. */
 const LOOK_MS = 1_500;
@@ -27,11 +29,18 @@ export function deviceUsers(
 
 /** udev's processes: they look at a device and leave it, unless it does not answer. */
 const LOOKS_ONLY = /^(systemd-udevd|\(udev-worker\))$/;
+const looksOnly = ({ name }: DeviceUsers['processes'][number]): boolean => LOOKS_ONLY.test(name);
+
+/** How long these users are waited for, in ms: 0 where one of them will not pass by itself. */
+export function passingMs({ mounts, holders, processes }: DeviceUsers): number {
+  if (mounts.length > 0 || holders.length > 0) return 0;
+  return processes.length > 0 && processes.every(looksOnly) ? UDEV_MS : PASSING_MS;
+}
 
 /** The users of a device that nobody serves; whoever only looks at it waits there for an answer that does not come. */
 export async function usersOfDead(device: string, roots: KernelRoots, deadline: Deadline): Promise<string | undefined> {
   const users = await deviceUsers(device, roots, undefined, deadline.within(LOOK_MS));
-  const staying = users.processes.filter(({ name }) => !LOOKS_ONLY.test(name));
+  const staying = users.processes.filter((one) => !looksOnly(one));
   return describeUsers({ ...users, processes: staying }) ?? (users.cut ? UNKNOWN : undefined);
 }
 
@@ -45,14 +54,14 @@ export async function lastingUsers(
   deadline: Deadline,
   server?: number,
 ): Promise<string | undefined> {
-  const patience = deadline.within(PASSING_MS);
+  const begun = performance.now();
   let before: string | undefined = UNKNOWN;
   for (;;) {
     const users = await deviceUsers(device, roots, server, deadline);
     const who: string | undefined = describeUsers(users) ?? (users.cut ? before : undefined);
     before = who;
-    const passing = users.mounts.length === 0 && users.holders.length === 0 && !users.cut;
-    if (!passing || users.processes.length === 0 || patience.expired) return who;
-    await sleep(Math.min(PAUSE_MS, patience.remaining()));
+    const left = users.cut || users.processes.length === 0 ? 0 : begun + passingMs(users) - performance.now();
+    if (left <= 0 || deadline.expired) return who;
+    await sleep(Math.min(PAUSE_MS, left, deadline.remaining()));
   }
 }

@@ -6,20 +6,18 @@ import { fail, isBerthError } from '../../model/errors.js';
 import { imageSpec } from '../../model/volume-id.js';
 import { runToAnswer } from './any-exit.js';
 import { cephTimeouts } from './ceph-client.js';
-import { describeUsers, deviceUsers } from './device-users.js';
+import { describeUsers, deviceUsers, passingMs } from './device-users.js';
 import { readKrbdDevices } from './krbd-sysfs.js';
 import { sameLocation } from './location-name.js';
 import type { Mapping } from './mapper.js';
 import { lastWords, saysBusy, saysNotMapped, type Refusal } from './rbd-messages.js';
 import type { KernelRoots } from './roots.js';
 
-/** udev and blkid look at a device for some milliseconds after a change: EBUSY is tried again for this long, ms. */
-const BUSY_MS = 2_000;
 const UNSEEN = 'the kernel has it open for somebody who cannot be seen from here';
 
 /** Unmap; gone already is a success. UNMAP_BUSY naming the users, UNMAP_FAILED, DEADLINE. */
 export async function unmapKrbd(exec: Exec, roots: KernelRoots, mapping: Mapping, deadline: Deadline): Promise<void> {
-  const patience = deadline.within(BUSY_MS);
+  const begun = performance.now();
   const attempt = async (): Promise<true | undefined> => {
     const refusal = await tryUnmap(exec, roots, mapping, deadline);
     if (refusal === undefined) return true;
@@ -28,7 +26,7 @@ export async function unmapKrbd(exec: Exec, roots: KernelRoots, mapping: Mapping
     if (!saysBusy(refusal)) throw fail('UNMAP_FAILED', { device, image, why: lastWords(refusal) });
     const users = await deviceUsers(device, roots);
     // A mount does not pass by itself; a process that has it open may be a probe.
-    if (!patience.expired && users.mounts.length === 0 && users.holders.length === 0) return undefined;
+    if (!deadline.expired && performance.now() - begun < passingMs(users)) return undefined;
     throw fail('UNMAP_BUSY', { device, image, who: describeUsers(users) ?? UNSEEN });
   };
   await waitFor(attempt, `unmapping ${mapping.device}`, deadline);

@@ -2,7 +2,13 @@ import { mkdir, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Deadline } from '../../../../src/model/deadline.js';
-import { describeUsers, deviceUsers, lastingUsers, usersOfDead } from '../../../../src/rbd/mapping/device-users.js';
+import {
+  describeUsers,
+  deviceUsers,
+  lastingUsers,
+  passingMs,
+  usersOfDead,
+} from '../../../../src/rbd/mapping/device-users.js';
 import { kernelFixture, type KernelFixture } from './kernel-fixture.js';
 
 let kernel: KernelFixture;
@@ -65,6 +71,23 @@ describe('usersOfDead', () => {
     expect(await usersOfDead('/dev/rbd1', kernel.roots, Deadline.after(5_000))).toBeUndefined();
     await runs(61, 'qemu', 'mnt:[1]', ['/dev/rbd1']);
     expect(await usersOfDead('/dev/rbd1', kernel.roots, Deadline.after(5_000))).toBe('open in qemu (pid 61)');
+  });
+});
+
+describe('users that may pass', () => {
+  const found = (...names: string[]) => ({
+    ...{ mounts: [], holders: [], cut: false },
+    processes: names.map((name, pid) => ({ pid, name })),
+  });
+
+  it('are waited for longer where they are udev, which always leaves, and not at all where one stays', () => {
+    const udev = passingMs(found('(udev-worker)', 'systemd-udevd'));
+    expect(udev).toBeGreaterThan(passingMs(found('(udev-worker)', 'blkid')));
+    expect(passingMs(found('blkid'))).toBeGreaterThan(0);
+    // The kernel says busy, and whoever it is has gone or cannot be seen.
+    expect(passingMs(found())).toBe(passingMs(found('blkid')));
+    expect(passingMs({ ...found('(udev-worker)'), mounts: [{ target: '/mnt' }] })).toBe(0);
+    expect(passingMs({ ...found('(udev-worker)'), holders: ['dm-0'] })).toBe(0);
   });
 });
 
