@@ -1,53 +1,103 @@
-/** CreateVolume over bare HTTP/2: a load that costs little itself, for a sidecar is a Go program and not a second grpc-js. */
-import { connect, constants, type ClientHttp2Session } from 'node:http2';
-import { createConnection } from 'node:net';
+/** CreateVolume over a bare socket: a load that costs little itself, for a sidecar is a Go program and not a second grpc-js. */
+import { createConnection, type Socket } from 'node:net';
 import { contract } from '../src/csi/proto.js';
+import * as http2 from './frames.js';
 
-const PATH = '/csi.v1.Controller/CreateVolume';
 /** gRPC over HTTP/2: one byte "compressed?", four bytes of length, then the message. */
 const PREFIX_BYTES = 5;
+const HEADERS = http2.headerBlock([
+  [':method', 'POST'],
+  [':scheme', 'http'],
+  [':path', '/csi.v1.Controller/CreateVolume'],
+  [':authority', 'localhost'],
+  ['content-type', 'application/grpc'],
+  ['te', 'trailers'],
+  ['grpc-timeout', '60S'],
+]);
 
 export interface LeanClient {
-  /** Rejects unless the answer's grpc-status is OK. */
+  /** Rejects unless the driver answers with a message, which a refusal does not have. */
   createVolume(request: object): Promise<void>;
   close(): void;
 }
 
+interface Call {
+  answered: boolean;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
 /** @param socket absolute path of the driver's socket */
 export function leanClient(socket: string): LeanClient {
-  const session = connect('http://localhost', { createConnection: () => createConnection(socket) });
   const type = contract().root.lookupType('csi.v1.CreateVolumeRequest');
+  const connection = new Connection(createConnection(socket));
   return {
-    createVolume: (request) => call(session, Buffer.from(type.encode(type.fromObject(request)).finish())),
-    close: () => session.close(),
+    createVolume: (request) => connection.call(Buffer.from(type.encode(type.fromObject(request)).finish())),
+    close: () => connection.close(),
   };
 }
 
-function call(session: ClientHttp2Session, message: Buffer): Promise<void> {
-  const prefix = Buffer.alloc(PREFIX_BYTES);
-  prefix.writeUInt32BE(message.length, 1);
-  return new Promise((resolve, reject) => {
-    const stream = session.request({
-      [constants.HTTP2_HEADER_METHOD]: 'POST',
-      [constants.HTTP2_HEADER_PATH]: PATH,
-      [constants.HTTP2_HEADER_CONTENT_TYPE]: 'application/grpc',
-      [constants.HTTP2_HEADER_TE]: 'trailers',
-      'grpc-timeout': '60S',
+class Connection {
+  readonly #socket: Socket;
+  readonly #calls = new Map<number, Call>();
+  #rest: Buffer = Buffer.alloc(0);
+  #next = 1;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.write(http2.opening());
+    socket.on('data', (bytes) => this.#read(bytes));
+    socket.on('error', (error) => this.#fail(error));
+    socket.on('close', () => this.#fail(new Error('the driver closed the connection')));
+  }
+
+  call(message: Buffer): Promise<void> {
+    const stream = this.#next;
+    this.#next += 2;
+    const prefix = Buffer.alloc(PREFIX_BYTES);
+    prefix.writeUInt32BE(message.length, 1);
+    return new Promise((resolve, reject) => {
+      this.#calls.set(stream, { answered: false, resolve, reject });
+      this.#socket.write(http2.request(stream, HEADERS, Buffer.concat([prefix, message])));
     });
-    let status: unknown = 'no status';
-    let says: unknown;
-    const note = (headers: object): void => {
-      status = Reflect.get(headers, 'grpc-status') ?? status;
-      says = Reflect.get(headers, 'grpc-message') ?? says;
-    };
-    stream.once('response', note);
-    stream.once('trailers', note);
-    stream.once('error', reject);
-    stream.once('close', () => {
-      if (status === '0') resolve();
-      else reject(new Error(`CreateVolume: grpc-status ${String(status)}: ${decodeURI(String(says))}`));
-    });
-    stream.resume();
-    stream.end(Buffer.concat([prefix, message]));
-  });
+  }
+
+  close(): void {
+    this.#socket.end();
+  }
+
+  #read(bytes: Buffer): void {
+    const { frames, rest } = http2.framesOf(this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]));
+    this.#rest = rest;
+    for (const one of frames) this.#take(one);
+  }
+
+  #take({ type, flags, stream, payload }: http2.Frame): void {
+    const isAcknowledged = (flags & http2.ACK) !== 0;
+    if (type === http2.SETTINGS && !isAcknowledged) {
+      this.#socket.write(http2.frame(http2.SETTINGS, http2.ACK, 0, Buffer.alloc(0)));
+    } else if (type === http2.PING && !isAcknowledged) {
+      this.#socket.write(http2.frame(http2.PING, http2.ACK, 0, payload));
+    } else if (type === http2.GOAWAY) {
+      this.#fail(new Error('the driver sends us away'));
+    } else {
+      this.#answer(type, flags, stream, payload);
+    }
+  }
+
+  #answer(type: number, flags: number, stream: number, payload: Buffer): void {
+    const call = this.#calls.get(stream);
+    if (call === undefined) return;
+    if (type === http2.DATA && payload.length > 0) call.answered = true;
+    const hasEnded = (type === http2.DATA || type === http2.HEADERS) && (flags & http2.END_STREAM) !== 0;
+    if (!hasEnded && type !== http2.RST_STREAM) return;
+    this.#calls.delete(stream);
+    if (call.answered && hasEnded) call.resolve();
+    else call.reject(new Error('CreateVolume was refused; the log of the driver says why'));
+  }
+
+  #fail(error: Error): void {
+    for (const call of this.#calls.values()) call.reject(error);
+    this.#calls.clear();
+  }
 }
