@@ -156,6 +156,7 @@ export class Api {
   }
 
   async #read(call: Call, deadline: Deadline): Promise<Answer> {
+    let before: Error | undefined;
     for (let attempt = 0; ; attempt += 1) {
       const last = attempt >= PAUSES_MS.length;
       let pause = PAUSES_MS[attempt] ?? 0;
@@ -165,7 +166,10 @@ export class Api {
         pause = answer.retryAfterMs ?? pause;
         if (!isBusy || last || pause >= deadline.remaining()) return answer;
       } catch (error) {
+        // That time was over says less than why it was needed.
+        if (isBerthError(error, 'DEADLINE') && before !== undefined) throw before;
         if (!isBerthError(error, 'KUBE_UNREACHABLE') || last || pause >= deadline.remaining()) throw error;
+        before = error;
       }
       await sleep(pause);
     }

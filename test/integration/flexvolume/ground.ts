@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { HOLDER_KEY, parseHolderRecord, type HolderRecord } from '../../../src/attachment/record.js';
 import { CRASH_AT } from '../../../src/volume/crash-at.js';
@@ -180,6 +181,11 @@ export class FlexGround {
       });
     }
     return answer;
+  }
+
+  /** An unmount does not wait for a cluster that is slow to say who has the image open: its record is given back soon after. */
+  async isGivenBack(volume: Volume): Promise<void> {
+    await expect.poll(() => this.holder(volume), { timeout: 60_000, message: volume.id }).toBeUndefined();
   }
 
   async holder(volume: Volume): Promise<HolderRecord | undefined> {

@@ -95,7 +95,7 @@ describe('in a pod', () => {
     const before = server.asked.length;
     await expect(
       accessFor('auto', { env: inPod(), serviceAccount: directory }).then((access) =>
-        new Api(new Wire(access!)).get(NODE_RESOURCE, 'a', soon().within(300)),
+        new Api(new Wire(access!)).get(NODE_RESOURCE, 'a', soon().within(1_500)),
       ),
     ).rejects.toThrow(/KUBE_UNREACHABLE.*self-signed certificate/);
     expect(server.asked.length).toBe(before);
