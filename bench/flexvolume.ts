@@ -7,6 +7,7 @@ import path from 'node:path';
 import { ensurePackages, thisMachine } from '../src/dev/packages.js';
 import { run } from '../src/host/exec.js';
 import { Deadline } from '../src/model/deadline.js';
+import { packageRoot } from '../src/model/package-root.js';
 import { figure, median, ms, print, quantile } from './figures.js';
 import { create, type Ground } from './ground.js';
 
@@ -49,7 +50,9 @@ async function prepare(): Promise<void> {
   const built = await Promise.all(ARCHITECTURES.map((one) => stat(fileOf(one)).catch(() => undefined)));
   if (built.includes(undefined)) {
     print('  building (npm run build:flexvolume)');
-    await run('npm', ['run', '--silent', 'build:flexvolume'], { deadline: Deadline.after(INSTALL_MS) });
+    await run('npm', ['--prefix', packageRoot(), 'run', '--silent', 'build:flexvolume'], {
+      deadline: Deadline.after(INSTALL_MS),
+    });
   }
   if (process.arch === 'arm64') return;
   const say = (line: string): void => print(`  ${line}`);
@@ -58,7 +61,8 @@ async function prepare(): Promise<void> {
   );
 }
 
-const fileOf = (architecture: string): string => path.resolve('dist/flexvolume/bin', architecture, 'cephrbd');
+const fileOf = (architecture: string): string =>
+  path.join(packageRoot(), 'dist/flexvolume/bin', architecture, 'cephrbd');
 
 export async function binaryCost(): Promise<void> {
   print('\nThe FlexVolume binary, each start a new process');
