@@ -1,4 +1,4 @@
-/** As much of HTTP/2 (RFC 9113, RFC 7541) as unary calls over one connection need, written by hand: node:http2 costs three times as much. */
+/** As much of HTTP/2 (RFC 9113, RFC 7541) as unary calls over one connection need, written by hand: the load shares its cores with what is measured. */
 
 /** Types of frames. */
 export const DATA = 0;

@@ -127,8 +127,8 @@ export interface RbdPort {
    */
   finishRemoval(at: ImageRef, deadline: Deadline): Promise<boolean>;
   /**
-   * The id of an image that has a name and no header, which nobody can open: it is being created just now, or that was cut short.
-   * `head` knows none; `remove` clears it away. Undefined where there is no such image, or a whole one.
+   * The id of an image that has a name and never had a header, which nobody can open: it is being created just now, or that was cut
+   * short. `head` knows none; `remove` clears it away. Undefined where there is no such image, a whole one, or one that lost its header.
    */
   halfMade(at: ImageRef, deadline: Deadline): Promise<string | undefined>;
   /** Up to `max` images by name, those after `after` ('' for the first), in the directory's own stable order. */

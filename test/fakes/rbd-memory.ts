@@ -50,7 +50,7 @@ export class MemoryRbd implements RbdPort {
   readonly blocked = new Map<string, number>();
   /** Images, as `pool/namespace/image`, of which a removal that was cut short has left something. */
   readonly halfRemoved = new Set<string>();
-  readonly #halves = new Map<string, string>();
+  readonly #halves = new Map<string, string | undefined>();
   /** False as while monitors elect. */
   settled = true;
   rightsMissing: BlocklistRight[] = [];
@@ -79,9 +79,9 @@ export class MemoryRbd implements RbdPort {
     return this.#pools.get(at.pool)?.get(at.namespace)?.images.get(at.image);
   }
 
-  /** Leave of an image its name and id only, behind the port's back. */
-  halve(at: ImageRef): void {
-    this.#halves.set(specOf(at), this.image(at)?.id ?? '');
+  /** Take an image's header away behind the port's back, as if it had never had one or (`damaged`) lost it. */
+  halve(at: ImageRef, damaged = false): void {
+    this.#halves.set(specOf(at), damaged ? undefined : this.image(at)?.id);
     this.#pools.get(at.pool)?.get(at.namespace)?.images.delete(at.image);
   }
 

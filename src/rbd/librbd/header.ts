@@ -3,7 +3,16 @@ import type { ImageHead } from '../port.js';
 import { Decoder, Encoder } from './encoding.js';
 import { CephErrno, ECANCELED, ENOENT, unlessAbsent } from './errors.js';
 import { featureNames } from '../feature-bits.js';
-import { callClasses, mustEqual, mustExist, removeEntries, setEntries, write, writeClass } from './object-operation.js';
+import {
+  callClasses,
+  mustEqual,
+  mustExist,
+  readPage,
+  removeEntries,
+  setEntries,
+  write,
+  writeClass,
+} from './object-operation.js';
 import type { ClassCall } from './object-operation.js';
 import type { Place } from './place.js';
 import type { Entries } from './wire.js';
@@ -36,11 +45,16 @@ export async function readHead(place: Place, image: string): Promise<ImageHead |
   }
 }
 
-/** The id where there is a name and no header: librbd writes the name first and the header last. Two operations. */
+/**
+ * The id where there is a name, and neither a header nor the object map that librbd makes after it: an image that has the latter lost
+ * its header, and its data is still there to be saved by that id. Three operations.
+ */
 export async function readHalfMade(place: Place, image: string): Promise<string | undefined> {
   const id = await unlessAbsent(readImageId(place, image));
   if (id === undefined || (await unlessAbsent(readHeader(place, id))) !== undefined) return undefined;
-  return id;
+  const { link, io } = place;
+  const hadHeader = (await unlessAbsent(readPage(link.ceph, io, `rbd_object_map.${id}`, '', 1))) !== undefined;
+  return hadHeader ? undefined : id;
 }
 
 async function readHeader({ link, io }: Place, id: string): Promise<ImageHead> {

@@ -4,8 +4,7 @@ import { add, list as listBlocked, remove as unlist, rightsMissing } from './blo
 import type { Connections } from './connections.js';
 import { isEmpty } from './emptiness.js';
 import { CephErrno, ENOENT } from './errors.js';
-import { exchangeMetadata, listDirectory, readHead, writeMetadata } from './header.js';
-import { readHalfMade } from './header.js';
+import { exchangeMetadata, listDirectory, readHalfMade, readHead, writeMetadata } from './header.js';
 import { createImage, finishRemoval, inspect, remove, resize, lookWho, sight } from './images.js';
 import { mustExist, readEntries, readPage, removeEntries, setEntries, write } from './object-operation.js';
 import type { Link } from './link.js';

@@ -3,9 +3,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { keyringOf, layoutOf } from '../../../src/dev/ceph/layout.js';
-import { run } from '../../../src/host/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
-import { cluster } from '../ceph.js';
+import { admin, cluster } from '../ceph.js';
 import { block, MiB } from './capabilities.js';
 import type { Driver } from './driver.js';
 import { Site } from './site.js';
@@ -41,7 +40,7 @@ it('finishes what another one began, and only then says that the volume is gone'
   await site.rbd('bench', '--io-type', 'write', '--io-size', '4096', '--io-total', '32M', volume.image);
   const objects = async (): Promise<number> => {
     const where = ['--pool', site.pool, '--namespace', site.namespace];
-    const { stdout } = await run('rados', [...adminArguments(), ...where, 'ls'], { deadline: Deadline.after(20_000) });
+    const stdout = await admin().rados([...where, 'ls'], Deadline.after(20_000));
     return stdout.split('\n').filter((name) => name.startsWith(prefix)).length;
   };
   expect(await objects()).toBe(8_192);

@@ -50,7 +50,7 @@ describe('a mount', () => {
       ...{ state: 'formatted', type: 'ext4' },
     });
     expect(await ground.unmount(pod)).toEqual({ status: 'Success' });
-    await ground.isGivenBack(volume);
+    expect(await ground.holder(volume)).toBeUndefined();
     expect(await ground.journal()).toEqual([]);
   });
 
@@ -155,7 +155,7 @@ describe('a mount', () => {
     expect((await ground.mount(ground.pod(volume.image))).message).toMatch(/^BERTH_GUEST_USER_REFUSED: /);
     await ground.showGuest('nobody');
     expect((await ground.mount(ground.pod(volume.image))).message).toMatch(/^BERTH_CREDENTIALS_MISSING: /);
-    await ground.isGivenBack(volume);
+    expect(await ground.holder(volume)).toBeUndefined();
     expect(await ground.journal()).toEqual([]);
   });
 
@@ -186,7 +186,7 @@ describe('a mount', () => {
     await ground.unmount(pod);
     const answer = await ground.mount(ground.pod(volume.image, { fsType: 'xfs' }));
     expect(answer.message).toMatch(/^BERTH_FILESYSTEM_MISMATCH: /);
-    await ground.isGivenBack(volume);
+    expect(await ground.holder(volume)).toBeUndefined();
   });
 });
 
@@ -208,7 +208,7 @@ describe('an unmount', () => {
     await rm(path.join(ground.driver.stateDir, 'journal'), { recursive: true });
     await mkdir(path.join(ground.driver.stateDir, 'journal'));
     expect(await ground.unmount(pod)).toEqual({ status: 'Success' });
-    await ground.isGivenBack(volume);
+    expect(await ground.holder(volume)).toBeUndefined();
   });
 
   it('while a guest still has the image open removes the file and keeps the record, and so does a mount', async () => {
@@ -228,7 +228,7 @@ describe('an unmount', () => {
     }
     expect(await ground.mount(pod)).toEqual({ status: 'Success' });
     expect(await ground.unmount(pod)).toEqual({ status: 'Success' });
-    await ground.isGivenBack(volume);
+    expect(await ground.holder(volume)).toBeUndefined();
   });
 });
 

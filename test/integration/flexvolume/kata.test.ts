@@ -30,7 +30,7 @@ async function writes(pod: KubeletPod, text: string): Promise<void> {
 async function isGone(volume: Volume, pod: KubeletPod): Promise<void> {
   expect(await mountAt(podDirectory(pod))).toBeUndefined();
   await expect(access(podDirectory(pod))).rejects.toThrow(/ENOENT/);
-  await ground.isGivenBack(volume);
+  expect(await ground.holder(volume)).toBeUndefined();
   expect(await ground.journal()).toEqual([]);
 }
 
@@ -129,6 +129,6 @@ it('is not left staged by the kubelet, which sees nothing mounted on the host, a
   const onHost = ground.pod(volume.image, { driver: 'berth~rbd', volume: 'pv-host' });
   expect(await attached(onHost)).toMatch(/^BERTH_HOST_MOUNT_REFUSED: /);
   expect(await ground.call(['detach', 'pv-host', onHost.node], onHost.driver, true)).toEqual(SUCCESS);
-  await ground.isGivenBack(volume);
+  expect(await ground.holder(volume)).toBeUndefined();
   expect(await ground.journal()).toEqual([]);
 });

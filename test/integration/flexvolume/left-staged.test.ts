@@ -20,7 +20,7 @@ it('a pod that is refused leaves nothing staged', async () => {
   expect(await ground.unmount(guest)).toEqual(SUCCESS);
   expect((await ground.mount(ground.pod(volume.image, HOST))).message).toMatch(/^BERTH_HOST_MOUNT_REFUSED: /);
   expect(await ground.journal()).toEqual([]);
-  await ground.isGivenBack(volume);
+  expect(await ground.holder(volume)).toBeUndefined();
 });
 
 it('a pod whose driver dies between stage and publish, and that never asks again, leaves nothing staged for long', async () => {
@@ -31,7 +31,7 @@ it('a pod whose driver dies between stage and publish, and that never asks again
   expect(await ground.journal()).toHaveLength(1);
   await ground.restart();
   await expect.poll(() => ground.journal(), { timeout: 20_000 }).toEqual([]);
-  await ground.isGivenBack(volume);
+  expect(await ground.holder(volume)).toBeUndefined();
 });
 
 it('a pod that lives keeps its volume through every round of reconciliation', async () => {

@@ -10,13 +10,13 @@ export function describeHalfMade(name: string, prepare: () => Promise<Ground>): 
     });
     afterAll(() => ground.close());
 
-    it.each([true, false])('tells the id, and frees the name; listed in the directory: %s', async (listed) => {
+    it.each(['name', 'entry'] as const)('tells the id, and frees the name; of it there is its %s', async (left) => {
       const { port } = ground;
-      const at = { ...ground.at, image: `half-${listed}` };
+      const at = { ...ground.at, image: `half-${left}` };
       expect(await port.halfMade(at, soon())).toBeUndefined();
       const id = await port.createImage(at, spec(), soon());
       expect(await port.halfMade(at, soon())).toBeUndefined();
-      await ground.halve({ ...at, id }, listed);
+      await ground.halve({ ...at, id }, left);
       expect(await port.halfMade(at, soon())).toBe(id);
       expect(await port.head(at, soon())).toBeUndefined();
       await refused(port.createImage(at, spec(), soon()), 'IMAGE_EXISTS');
@@ -24,6 +24,16 @@ export function describeHalfMade(name: string, prepare: () => Promise<Ground>): 
       expect(await port.halfMade(at, soon())).toBeUndefined();
       await port.createImage(at, spec(), soon());
       expect(await port.remove(at, soon())).toBe(true);
+    });
+
+    it('does not take an image that lost its header for one that never had any', async () => {
+      const { port } = ground;
+      const at = { ...ground.at, image: 'damaged' };
+      const id = await port.createImage(at, spec(), soon());
+      await ground.halve({ ...at, id }, 'all but the header');
+      expect(await port.head(at, soon())).toBeUndefined();
+      expect(await port.halfMade(at, soon())).toBeUndefined();
+      await refused(port.createImage(at, spec(), soon()), 'IMAGE_EXISTS');
     });
   });
 }

@@ -9,7 +9,7 @@ import type { Librbd, LibrbdOptions } from '../../../src/rbd/librbd/supervisor.j
 import { keyringOf, layoutOf } from '../../../src/dev/ceph/layout.js';
 import { accessAs, admin, cluster, isolatedNamespace } from '../ceph.js';
 import { soon } from './port.contract.js';
-import type { Ground } from './port.contract.js';
+import type { Ground, Half } from './port.contract.js';
 
 /** `npm run test:integration` builds it first. */
 export const WORKER = path.resolve('dist/src/rbd/librbd/worker.js');
@@ -51,12 +51,13 @@ export async function watch(at: ImageRef): Promise<{ address: string; stop(): Pr
   }
 }
 
-async function halve({ pool, namespace, image }: ImageRef, id: string, listed: boolean): Promise<void> {
+async function halve({ pool, namespace, image }: ImageRef, id: string, left: Half): Promise<void> {
   const rados = (...args: string[]): Promise<string> =>
     admin().rados(['--pool', pool, '--namespace', namespace, ...args], soon());
   await rados('rm', `rbd_header.${id}`);
+  if (left === 'all but the header') return;
   await rados('rm', `rbd_object_map.${id}`);
-  if (listed) return;
+  if (left === 'entry') return;
   await rados('rmomapkey', 'rbd_directory', `name_${image}`);
   await rados('rmomapkey', 'rbd_directory', `id_${id}`);
 }
@@ -73,7 +74,7 @@ export async function realGround(label: string, port = startLibrbd()): Promise<G
     write: (at) => rbd('bench', ...where(at), '--io-type', 'write', '--io-size', '4K', '--io-total', '4K'),
     snapshot: (at, name) => rbd('snap', 'create', '--no-progress', ...where(at), '--snap', name),
     removeSnapshot: (at, name) => rbd('snap', 'rm', '--no-progress', ...where(at), '--snap', name),
-    halve: ({ id, ...at }, listed) => halve(at, id, listed),
+    halve: ({ id, ...at }, left) => halve(at, id, left),
     watch,
     close: async () => {
       await port.close();

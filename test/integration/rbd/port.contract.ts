@@ -5,6 +5,8 @@ import { isBerthError } from '../../../src/model/errors.js';
 import type { ErrorCode } from '../../../src/model/errors.js';
 import type { ImageRef, ImageSpec, PoolRef, RbdPort } from '../../../src/rbd/port.js';
 
+export type Half = 'name' | 'entry' | 'all but the header';
+
 /** A port, a place of its own to work in, and the hand of somebody else there. */
 export interface Ground {
   readonly port: RbdPort;
@@ -12,8 +14,8 @@ export interface Ground {
   write(at: ImageRef): Promise<void>;
   snapshot(at: ImageRef, name: string): Promise<void>;
   removeSnapshot(at: ImageRef, name: string): Promise<void>;
-  /** Leave of the image what a create leaves that dies between the name and the header; its directory entry as well, if `listed`. */
-  halve(at: ImageRef & { readonly id: string }, listed: boolean): Promise<void>;
+  /** Leave of the image its name alone, that and its directory entry, or all but its header. */
+  halve(at: ImageRef & { readonly id: string }, left: Half): Promise<void>;
   /** Watch the image until `stop`; `address` as `rbd status` shows it. */
   watch(at: ImageRef): Promise<{ readonly address: string; stop(): Promise<void> }>;
   close(): Promise<void>;

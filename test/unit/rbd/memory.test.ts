@@ -21,8 +21,8 @@ const prepare = (): Promise<Ground> => {
     write: (one) => Promise.resolve(void (image(one).written = true)),
     snapshot: (one, name) => Promise.resolve(void image(one).snapshots.push(name)),
     removeSnapshot: (one) => Promise.resolve(void (image(one).snapshots = [])),
-    halve: (one) => {
-      port.halve(one);
+    halve: (one, left) => {
+      port.halve(one, left === 'all but the header');
       return Promise.resolve();
     },
     watch: (one) => {

@@ -59,3 +59,13 @@ it('whose removal fails is tried again by the next call', async () => {
   await expect(create()).rejects.toThrow('the worker died');
   expect(await create()).toMatchObject({ sizeBytes: GiB });
 });
+
+it('is never cleared away where it had a header and lost it: its data may still be saved', async () => {
+  await createVolume(room, creation('w'), soon());
+  room.rbd.halve(room.at('berth-w'), true);
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    await expect(create('w')).rejects.toMatchObject({ code: 'BUSY' });
+    vi.advanceTimersByTime(UNDER_WAY_MS + 1);
+  }
+  expect(room.rbd.calls.some(({ operation }) => operation === 'remove')).toBe(false);
+});
