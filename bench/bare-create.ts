@@ -1,10 +1,10 @@
 /** A process that does nothing but librbd's create through the same binding: what the driver is measured against. */
 import { constants } from 'node:os';
-import { loadCeph, type ImageOptions } from '../src/rbd/librbd/bindings.js';
-import { prepareForeign } from '../src/rbd/librbd/foreign.js';
-import { connect } from '../src/rbd/librbd/link.js';
-import { withCells } from '../src/rbd/librbd/memory.js';
-import type { WireAccess } from '../src/rbd/librbd/wire.js';
+import { loadCeph, type ImageOptions } from '../src/rbd/librbd/foreign/bindings.js';
+import { prepareForeign } from '../src/rbd/librbd/foreign/c-functions.js';
+import { connect } from '../src/rbd/librbd/worker/cluster-connection.js';
+import { withCells } from '../src/rbd/librbd/foreign/c-memory.js';
+import type { WireAccess } from '../src/rbd/librbd/worker-messages.js';
 import { atPace, type Pace } from './pace.js';
 
 export interface BareJob {
@@ -44,7 +44,8 @@ async function work(job: BareJob): Promise<Pace> {
       rbd.setNumber.now(options, FEATURES, DEFAULT_FEATURES);
       const result = await rbd.create.later(io, name, BigInt(job.sizeBytes), options);
       rbd.freeOptions.now(options);
-      // librbd makes ids of 32 random bits for a client: among ten thousand images one may be taken already (seen once).
+      // librbd makes ids of 32 random bits for a client: among ten thousand images one may be taken already (seen
+      // once).
       if (result === -constants.errno.EBADF) return create(name);
       if (result !== 0) throw new Error(`rbd_create4: ${result}`);
     });

@@ -1,14 +1,17 @@
-/** Map, mkfs and mount as a person would type them: the same storage daemon program, the same tools and arguments, and nothing else. */
+/**
+ * Map, mkfs and mount as a person would type them: the same storage daemon program, the same tools and arguments, and
+ * nothing else.
+ */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { run } from '../src/host/exec.js';
+import { run } from '../src/host/process/exec.js';
 import { Deadline } from '../src/model/deadline.js';
-import { writeClientConf } from '../src/rbd/mapping/client-conf.js';
-import { addExport, dropExport } from '../src/rbd/mapping/loop-export.js';
+import { writeClientConf } from '../src/rbd/mapping/loop/client-conf.js';
+import { addExport, dropExport } from '../src/rbd/mapping/loop/loop-export.js';
 import { locationOf } from '../src/rbd/mapping/location-name.js';
 import type { MapRequest } from '../src/rbd/mapping/mapper.js';
-import type { QmpSession } from '../src/rbd/mapping/qmp.js';
-import { StorageDaemon } from '../src/rbd/mapping/storage-daemon.js';
+import type { QmpSession } from '../src/rbd/mapping/loop/qmp.js';
+import { StorageDaemon } from '../src/rbd/mapping/loop/storage-daemon.js';
 import type { ImageRef } from '../src/rbd/port.js';
 
 const soon = (): Deadline => Deadline.after(60_000);
@@ -18,7 +21,10 @@ const MKFS = ['-q', '-m', '0', '-E', 'nodiscard,lazy_itable_init=1,lazy_journal_
 const command = async (file: string, ...args: readonly string[]): Promise<string> =>
   (await run(file, args, { deadline: soon() })).stdout;
 
-/** Whose storage daemon serves an image: one started for it, as every `rbd map` is a new client, or one that runs already. */
+/**
+ * Whose storage daemon serves an image: one started for it, as every `rbd map` is a new client, or one that runs
+ * already.
+ */
 export type Serving = 'own' | 'shared';
 
 interface Server {

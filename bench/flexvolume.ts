@@ -1,11 +1,13 @@
-/** The FlexVolume door: the binary's size and cold start, and what a mount and an unmount cost the kubelet through it. */
+/**
+ * The FlexVolume door: the binary's size and cold start, and what a mount and an unmount cost the kubelet through it.
+ */
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { ensurePackages, thisMachine } from '../src/dev/packages.js';
-import { run } from '../src/host/exec.js';
+import { run } from '../src/host/process/exec.js';
 import { Deadline } from '../src/model/deadline.js';
 import { packageRoot } from '../src/model/package-root.js';
 import { figure, median, ms, print, quantile } from './figures.js';

@@ -1,4 +1,7 @@
-/** As much of HTTP/2 (RFC 9113, RFC 7541) as unary calls over one connection need, written by hand: the load shares its cores with what is measured. */
+/**
+ * As much of HTTP/2 (RFC 9113, RFC 7541) as unary calls over one connection need, written by hand: the load shares its
+ * cores with what is measured.
+ */
 
 /** Types of frames. */
 export const DATA = 0;
@@ -14,7 +17,10 @@ export const ACK = 0x1;
 const END_HEADERS = 0x4;
 
 const HEADER_BYTES = 9;
-/** SETTINGS_INITIAL_WINDOW_SIZE and what is added to the connection's window: nothing that a run receives ever fills them. */
+/**
+ * SETTINGS_INITIAL_WINDOW_SIZE and what is added to the connection's window: nothing that a run receives ever fills
+ * them.
+ */
 const WINDOW = 2 ** 30;
 const INITIAL_WINDOW_SIZE = 4;
 

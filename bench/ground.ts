@@ -1,4 +1,7 @@
-/** What a bench run stands on: a fresh cluster with a rados namespace for every measurement, and drivers on it; all gone at the end. */
+/**
+ * What a bench run stands on: a fresh cluster with a rados namespace for every measurement, and drivers on it; all gone
+ * at the end.
+ */
 import { fork } from 'node:child_process';
 import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,7 +17,7 @@ import { say } from '../src/dev/say.js';
 import { writeSettings } from '../src/dev/settings.js';
 import { siteAt } from '../src/dev/site.js';
 import { takeDown } from '../src/dev/take-down.js';
-import { run } from '../src/host/exec.js';
+import { run } from '../src/host/process/exec.js';
 import { Deadline } from '../src/model/deadline.js';
 import type { BareJob } from './bare-create.js';
 import { leanClient, type LeanClient } from './lean-client.js';

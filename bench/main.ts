@@ -1,4 +1,6 @@
-/** `npm run bench`: the figures that the project promises, measured in one run against bare librbd on the same cluster. */
+/**
+ * `npm run bench`: the figures that the project promises, measured in one run against bare librbd on the same cluster.
+ */
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 
@@ -20,7 +22,10 @@ const { values } = parseArgs({
     flexvolume: { type: 'boolean', default: false },
   },
 });
-/** Fewer rounds and images for a look; the promises are about the full run. Many short rounds: a noisy machine changes its pace by the second. */
+/**
+ * Fewer rounds and images for a look; the promises are about the full run. Many short rounds: a noisy machine changes
+ * its pace by the second.
+ */
 const SCALE = values.quick
   ? { images: 1_000, rounds: 3, creates: 200, warm: 1_000, starts: 3, stages: 5 }
   : { images: 10_000, rounds: 11, creates: 250, warm: 3_000, starts: 7, stages: 25 };

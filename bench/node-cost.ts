@@ -1,4 +1,7 @@
-/** What Berth adds on the node: each call against the bare commands typed by hand, in turn on the same cluster; and its children. */
+/**
+ * What Berth adds on the node: each call against the bare commands typed by hand, in turn on the same cluster; and its
+ * children.
+ */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -2,19 +2,19 @@
 import { join } from 'node:path';
 import pino from 'pino';
 import { Fences } from '../src/attachment/fences.js';
-import { Holders } from '../src/attachment/holders.js';
+import { HolderRecords } from '../src/attachment/holder-records.js';
 import { NO_NODE_STATES } from '../src/attachment/node-state.js';
-import { Nodes } from '../src/attachment/nodes.js';
-import { run } from '../src/host/exec.js';
+import { Nodes } from '../src/attachment/node-registry.js';
+import { run } from '../src/host/process/exec.js';
 import { Deadline } from '../src/model/deadline.js';
 import { Counters } from '../src/observe/metrics.js';
 import { Clusters } from '../src/rbd/clusters.js';
-import { createLibrbd } from '../src/rbd/librbd/supervisor.js';
-import { createVolume } from '../src/volume/create.js';
-import { Operations } from '../src/volume/operations.js';
-import { PoolCapacity } from '../src/volume/pool-capacity.js';
-import type { ControllerRoom } from '../src/volume/room.js';
-import { Unfinished } from '../src/volume/unfinished.js';
+import { createLibrbd } from '../src/rbd/librbd/driver/supervisor.js';
+import { createVolume } from '../src/volume/controller/create-volume.js';
+import { Operations } from '../src/volume/operation/operations.js';
+import { PoolCapacity } from '../src/volume/controller/pool-capacity.js';
+import type { ControllerRoom } from '../src/volume/controller/controller-room.js';
+import { InterruptedCreates } from '../src/volume/controller/interrupted-create.js';
 import type { Ground } from './ground.js';
 
 const ROUNDS = 20;
@@ -26,14 +26,20 @@ export async function opsPerCreate(ground: Ground): Promise<number> {
   const rbd = createLibrbd({ log, extraConf: { admin_socket: socket } });
   try {
     const room: ControllerRoom = {
-      ...{ rbd, clusters: new Clusters(ground.clustersFile), holders: new Holders(rbd), nodes: new Nodes(rbd), log },
+      ...{
+        rbd,
+        clusters: new Clusters(ground.clustersFile),
+        holders: new HolderRecords(rbd),
+        nodes: new Nodes(rbd),
+        log,
+      },
       fencing: {
         ...{ policy: 'never', lostAfterMs: 0, fences: new Fences(rbd), nodeStates: NO_NODE_STATES },
         ...{ announce: () => undefined, counters: new Counters() },
       },
       ...{
         capacity: new PoolCapacity(rbd),
-        unfinished: new Unfinished(rbd, log),
+        interruptedCreates: new InterruptedCreates(rbd, log),
         operations: new Operations(),
         now: () => new Date(),
       },

@@ -1,19 +1,22 @@
-/** One node for the cost of reconciliation: `reconcile-node.js written|mounted <volumes>` lays it, reads and decides over and over, prints JSON. */
+/**
+ * One node for the cost of reconciliation: `reconcile-node.js written|mounted <volumes>` lays it, reads and decides
+ * over and over, prints JSON.
+ */
 import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { run } from '../src/host/exec.js';
-import { parseMountinfo } from '../src/host/mountinfo.js';
+import { run } from '../src/host/process/exec.js';
+import { parseMountinfo } from '../src/host/mount/mountinfo.js';
 import type { JournalEntry } from '../src/journal/entry.js';
 import { Journal } from '../src/journal/journal.js';
 import { Deadline } from '../src/model/deadline.js';
 import { createLog } from '../src/observe/log.js';
-import { KrbdMapper } from '../src/rbd/mapping/krbd.js';
-import { decide } from '../src/reconcile/decide.js';
-import { Gatherer } from '../src/reconcile/gather.js';
-import type { NodeRoom } from '../src/volume/node-room.js';
-import { Operations } from '../src/volume/operations.js';
+import { KrbdMapper } from '../src/rbd/mapping/krbd/krbd-mapper.js';
+import { decide } from '../src/reconcile/decide-round.js';
+import { Gatherer } from '../src/reconcile/gather-node.js';
+import type { NodeRoom } from '../src/volume/node/node-room.js';
+import { Operations } from '../src/volume/operation/operations.js';
 import { median } from './figures.js';
 
 export interface Cost {

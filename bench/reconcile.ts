@@ -1,6 +1,9 @@
-/** What a round of reconciliation costs a node: reading and deciding, with 1,000 mounts and 200 volumes against a quarter of both. */
+/**
+ * What a round of reconciliation costs a node: reading and deciding, with 1,000 mounts and 200 volumes against a
+ * quarter of both.
+ */
 import { fileURLToPath } from 'node:url';
-import { run } from '../src/host/exec.js';
+import { run } from '../src/host/process/exec.js';
 import { Deadline } from '../src/model/deadline.js';
 import { figure, ms, print, times } from './figures.js';
 import type { Cost } from './reconcile-node.js';
@@ -12,7 +15,8 @@ const LINEAR = 4 * 1.3;
 
 async function costOf(how: 'written' | 'mounted', volumes: number): Promise<Cost> {
   const node = [process.execPath, PROGRAM, how, String(volumes)];
-  // Mounts in a namespace of their own: no other process of this machine sees them, and they end with it whatever happens.
+  // Mounts in a namespace of their own: no other process of this machine sees them, and they end with it whatever
+  // happens.
   const [program = '', ...args] =
     how === 'mounted' ? ['unshare', '--mount', '--propagation', 'private', '--', ...node] : node;
   return JSON.parse((await run(program, args, { deadline: Deadline.after(300_000) })).stdout) as Cost;

@@ -30,7 +30,10 @@ const WITHOUT_ATTACH: Readonly<Record<string, (args: readonly string[]) => Answe
 /** The agent answers a little earlier than we give up, for its errors say more. */
 const MARGIN_MS = 2_000;
 
-/** What the kubelet gets; never throws. `getvolumename` is not supported on purpose: Kubernetes ignores its answer (k8s#44737). */
+/**
+ * What the kubelet gets; never throws. `getvolumename` is not supported on purpose: Kubernetes ignores its answer
+ * (k8s#44737).
+ */
 export async function answerTo(args: readonly string[], settings: Settings): Promise<Answer> {
   const [call, ...rest] = args;
   if (call === undefined) return failure('no arguments passed to flexvolume driver');
@@ -47,8 +50,9 @@ export async function answerTo(args: readonly string[], settings: Settings): Pro
 }
 
 /**
- * fsGroup and selinuxRelabel would have the kubelet change the owner and the label of the hand-off file, and so make the key in it
- * readable for the pod's group. Metrics would be those of the node's own disk. A filesystem grows when it is mounted next.
+ * fsGroup and selinuxRelabel would have the kubelet change the owner and the label of the hand-off file, and so make
+ * the key in it readable for the pod's group. Metrics would be those of the node's own disk. A filesystem grows when it
+ * is mounted next.
  */
 const init = ({ attach }: Settings): Answer =>
   success({

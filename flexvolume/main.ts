@@ -1,5 +1,7 @@
 #!/usr/bin/env node
-/** The binary `cephrbd`: one line of JSON on standard output whatever happens, nothing on standard error, exit status 0. */
+/**
+ * The binary `cephrbd`: one line of JSON on standard output whatever happens, nothing on standard error, exit status 0.
+ */
 import { writeSync } from 'node:fs';
 import { failure, lineOf, type Answer } from './answer.js';
 import { answerTo } from './callout.js';

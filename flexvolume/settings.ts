@@ -1,4 +1,6 @@
-/** What the installer left beside the binary: a dot-file, for the kubelet runs `init` again at any other change there. */
+/**
+ * What the installer left beside the binary: a dot-file, for the kubelet runs `init` again at any other change there.
+ */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -16,7 +18,9 @@ export interface Settings {
 export const DEFAULT_SOCKET = '/var/lib/kubelet/plugins/rbd.csi.berth.dev/flexvolume.sock';
 const DEFAULT_SECONDS = 110;
 
-/** @param program the binary's own path, `.../hyper~cephrbd/cephrbd`. Throws where the file is there and cannot be used. */
+/**
+ * @param program the binary's own path, `.../hyper~cephrbd/cephrbd`. Throws where the file is there and cannot be used.
+ */
 export function readSettings(program: string): Settings {
   const directory = path.dirname(program);
   const said = read(path.join(directory, `.${path.basename(program).replace(/[.](js|cjs)$/, '')}.json`));

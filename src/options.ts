@@ -1,7 +1,7 @@
 /** The command line: every option has an environment variable beside it and is checked before anything starts. */
 import { parseArgs } from 'node:util';
-import { FENCING_POLICIES, type FencingPolicy } from './attachment/fence-decision.js';
-import { fail } from './model/errors.js';
+import { FENCING_POLICIES, type FencingPolicy } from './attachment/decide-detach.js';
+import { berthError } from './model/errors.js';
 import type { MounterChoice } from './rbd/mapping/mapper.js';
 
 export type ServiceName = 'identity' | 'controller' | 'node';
@@ -118,7 +118,7 @@ const VARIABLES = {
   kubernetes: 'BERTH_KUBERNETES',
 } as const;
 
-/** CONFIG_INVALID names the option. */
+/** BERTH_CONFIG_INVALID names the option. */
 export function parseOptions(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
@@ -162,8 +162,8 @@ export function parseOptions(
 const kubernetes = (text: string): string => (text === 'auto' || text === 'off' ? text : absolute('kubernetes', text));
 
 function checkNodeId(nodeId: string): string {
-  if (nodeId === '') throw wrong('node-id', 'the node service needs it');
-  if (Buffer.byteLength(nodeId) > MAX_NODE_ID) throw wrong('node-id', `more than ${MAX_NODE_ID} bytes`);
+  if (nodeId === '') throw optionError('node-id', 'the node service needs it');
+  if (Buffer.byteLength(nodeId) > MAX_NODE_ID) throw optionError('node-id', `more than ${MAX_NODE_ID} bytes`);
   return nodeId;
 }
 
@@ -181,20 +181,21 @@ function read(args: readonly string[]) {
     };
     return parseArgs({ args: [...args], options, strict: true }).values;
   } catch (error) {
-    throw wrong('command line', error instanceof Error ? error.message : 'cannot be read');
+    throw optionError('command line', error instanceof Error ? error.message : 'cannot be read');
   }
 }
 
-const wrong = (option: string, why: string): Error => fail('CONFIG_INVALID', { file: `--${option}`, why });
+const optionError = (option: string, why: string): Error =>
+  berthError('BERTH_CONFIG_INVALID', { file: `--${option}`, why });
 
 function known<T extends string>(option: string, text: string, all: readonly T[]): T {
   const found = all.find((one) => one === text.trim());
-  if (found === undefined) throw wrong(option, `"${text}" is none of ${all.join(', ')}`);
+  if (found === undefined) throw optionError(option, `"${text}" is none of ${all.join(', ')}`);
   return found;
 }
 
 function absolute(option: string, path: string): string {
-  if (!path.startsWith('/')) throw wrong(option, `${path} is not absolute`);
+  if (!path.startsWith('/')) throw optionError(option, `${path} is not absolute`);
   return path;
 }
 
@@ -202,6 +203,6 @@ function count(option: string, text: string, least = 1): number {
   const number = Number(text);
   const wanted = least === 1 ? 'above zero' : `from ${least}`;
   if (text.trim() === '' || !Number.isInteger(number) || number < least)
-    throw wrong(option, `"${text}" is no whole number ${wanted}`);
+    throw optionError(option, `"${text}" is no whole number ${wanted}`);
   return number;
 }

@@ -1,4 +1,7 @@
-/** Ends 0 when the event loop behind a CSI socket turns: the kernel accepts connections for a stuck process too, but sends no HTTP/2 settings. */
+/**
+ * Ends 0 when the event loop behind a CSI socket turns: the kernel accepts connections for a stuck process too, but
+ * sends no HTTP/2 settings.
+ */
 import { connect as connectHttp } from 'node:http2';
 import { connect } from 'node:net';
 

@@ -1,4 +1,7 @@
-/** Run while an image is built, for each architecture: loads the prebuilt koffi and through it librados and librbd as the driver will. */
+/**
+ * Run while an image is built, for each architecture: loads the prebuilt koffi and through it librados and librbd as
+ * the driver will.
+ */
 import { loadCeph } from '../../dist/src/rbd/librbd/bindings.js';
 
 loadCeph();

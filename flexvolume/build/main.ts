@@ -1,8 +1,11 @@
-/** `npm run build:flexvolume [amd64|arm64 ...]`: the binary `cephrbd` as one file for each architecture, by pkg on a stock Node. */
+/**
+ * `npm run build:flexvolume [amd64|arm64 ...]`: the binary `cephrbd` as one file for each architecture, by pkg on a
+ * stock Node.
+ */
 import { createHash } from 'node:crypto';
 import { access, copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { run } from '../../src/host/exec.js';
+import { run } from '../../src/host/process/exec.js';
 import { Deadline } from '../../src/model/deadline.js';
 import { BASES, VERSION, type Architecture } from './bases.js';
 
@@ -20,7 +23,10 @@ const isThere = (file: string): Promise<boolean> =>
     () => false,
   );
 
-/** Node itself, from its npm package: what pkg would take from nodejs.org, which a build behind a registry mirror cannot reach. */
+/**
+ * Node itself, from its npm package: what pkg would take from nodejs.org, which a build behind a registry mirror cannot
+ * reach.
+ */
 async function base(architecture: Architecture): Promise<string> {
   const { cpu, sha512 } = BASES[architecture];
   const home = path.join(CACHE, `node-${VERSION}-${cpu}`);
@@ -72,7 +78,8 @@ async function main(asked: readonly string[]): Promise<void> {
   if (wanted.length === 0) throw new Error(`known architectures: ${all.join(', ')}`);
   await mkdir(CACHE, { recursive: true });
   const script = await bundle();
-  // The builder's own architecture too: its Node makes the part that is the same for all, and runs pkg, which this Node may be too old for.
+  // The builder's own architecture too: its Node makes the part that is the same for all, and runs pkg, which this Node
+  // may be too old for.
   const own: Architecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
   const runner = await base(own);
   for (const architecture of new Set([own, ...wanted])) {

@@ -1,4 +1,7 @@
-/** Keeps fences up while they are needed and lifts them when their nodes are back; every controller runs it, and two do no harm. */
+/**
+ * Keeps fences up while they are needed and lifts them when their nodes are back; every controller runs it, and two do
+ * no harm.
+ */
 import { Deadline } from '../model/deadline.js';
 import { Rounds } from '../model/rounds.js';
 import type { Counters } from '../observe/metrics.js';
@@ -7,7 +10,7 @@ import type { Clusters } from '../rbd/clusters.js';
 import type { PoolRef } from '../rbd/port.js';
 import { RENEW_MS, whyLift, type Fence, type Fences } from './fences.js';
 import type { Announce } from './node-state.js';
-import type { Nodes } from './nodes.js';
+import type { Nodes } from './node-registry.js';
 
 /** Between two rounds, ms: how long a node that is back waits to be let in again, at most. */
 const EVERY_MS = 60_000;
@@ -19,7 +22,7 @@ const STOP_MS = 1_000;
 
 export const FENCES_METRIC = 'berth_fences_total';
 
-export interface FenceKeeperRoom {
+export interface FenceKeeperParts {
   readonly fences: Fences;
   readonly nodes: Nodes;
   readonly clusters: Clusters;
@@ -30,10 +33,10 @@ export interface FenceKeeperRoom {
 }
 
 export class FenceKeeper {
-  readonly #room: FenceKeeperRoom;
+  readonly #room: FenceKeeperParts;
   readonly #rounds: Rounds;
 
-  constructor(room: FenceKeeperRoom, everyMs = EVERY_MS) {
+  constructor(room: FenceKeeperParts, everyMs = EVERY_MS) {
     this.#room = room;
     this.#rounds = new Rounds(() => this.#tellRound(), { everyMs, stopMs: STOP_MS });
   }

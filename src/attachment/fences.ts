@@ -1,16 +1,18 @@
-/** Fences: client instances that the cluster is told not to serve, written down where every controller finds them again. */
+/**
+ * Fences: client instances that the cluster is told not to serve, written down where every controller finds them again.
+ */
 import type { Deadline } from '../model/deadline.js';
-import { fail } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 import type { Blocked, PoolRef, RbdPort } from '../rbd/port.js';
-import type { NodeRegistration } from './nodes.js';
-import type { ClientInstance, Holder } from './record.js';
+import type { NodeRegistration } from './node-registry.js';
+import type { ClientInstance, Holder } from './holder-record.js';
 
 /** An omap beside `berth.nodes`: instance -> JSON. `rados listomapvals berth.fences` shows it. */
 export const FENCES_OBJECT = 'berth.fences';
 
 /**
- * How long a fence lasts without anybody's care, s: a controller that is down for weeks must not let a frozen machine write, and a
- * cluster whose Berth was removed must forget it some day.
+ * How long a fence lasts without anybody's care, s: a controller that is down for weeks must not let a frozen machine
+ * write, and a cluster whose Berth was removed must forget it some day.
  */
 export const FENCE_S = 30 * 86_400;
 /** With less than this left it is renewed, ms. */
@@ -27,12 +29,15 @@ export interface Fence {
   readonly volume: string;
   /** ISO 8601, by the controller's clock. */
   readonly since: string;
-  /** The last that the node had said before, by its own clock: a registration, or that it staged the volume; absent where it had not. */
+  /**
+   * The last that the node had said before, by its own clock: a registration, or that it staged the volume; absent
+   * where it had not.
+   */
   readonly heard?: string;
   readonly evidence: string;
   /**
-   * The cluster was seen to have it. Until then it is an intent, which nobody but the detach that decided it may carry out: its node may
-   * be well again.
+   * The cluster was seen to have it. Until then it is an intent, which nobody but the detach that decided it may carry
+   * out: its node may be well again.
    */
   readonly made: boolean;
 }
@@ -55,8 +60,8 @@ export class Fences {
   }
 
   /**
-   * Write it down as an intent, fence, see that it is so, and write that down. FENCE_FAILED where the cluster does not show it,
-   * CEPH_DENIED without the caps.
+   * Write it down as an intent, fence, see that it is so, and write that down. BERTH_FENCE_FAILED where the cluster
+   * does not show it, BERTH_CEPH_DENIED without the caps.
    */
   async fence(registry: PoolRef, request: FenceRequest, deadline: Deadline): Promise<void> {
     const { access } = registry;
@@ -66,13 +71,14 @@ export class Fences {
     for (const { address } of clients) await this.#list(registry, address, before.get(address), deadline);
     const listed = new Set((await this.#rbd.blocklisted(access, deadline)).map(({ instance }) => instance));
     const missing = clients.find(({ address }) => !listed.has(address));
-    if (missing !== undefined) throw fail('FENCE_FAILED', { instance: missing.address, cluster: access.cluster });
+    if (missing !== undefined)
+      throw berthError('BERTH_FENCE_FAILED', { instance: missing.address, cluster: access.cluster });
     await this.#note(registry, request, true, deadline);
   }
 
   /**
-   * Which of these instances are fenced by us, and until when by the cluster's word. What somebody else listed (a client that broke its
-   * lock, for an hour) ends without anybody looking after it, and proves nothing.
+   * Which of these instances are fenced by us, and until when by the cluster's word. What somebody else listed (a
+   * client that broke its lock, for an hour) ends without anybody looking after it, and proves nothing.
    */
   async standing(
     registry: PoolRef,
@@ -105,8 +111,8 @@ export class Fences {
   }
 
   /**
-   * Make it last longer. A cluster that lists an instance already does not change its time, so it is taken off and put on again: for
-   * the moment of one map of the cluster it is open, which is why a fence lasts so long.
+   * Make it last longer. A cluster that lists an instance already does not change its time, so it is taken off and put
+   * on again: for the moment of one map of the cluster it is open, which is why a fence lasts so long.
    */
   async renew(registry: PoolRef, { instance }: Fence, until: number | undefined, deadline: Deadline): Promise<void> {
     await this.#list(registry, instance, until, deadline);
@@ -149,8 +155,9 @@ export class Fences {
 }
 
 /**
- * Why a fence has done its work; undefined while it has not. The node must have spoken since: with another boot the fenced client has
- * died with its kernel, and with a list of its clients that lacks it nothing is left that it could write from.
+ * Why a fence has done its work; undefined while it has not. The node must have spoken since: with another boot the
+ * fenced client has died with its kernel, and with a list of its clients that lacks it nothing is left that it could
+ * write from.
  */
 export function whyLift(fence: Fence, registration: NodeRegistration | undefined): string | undefined {
   // Two times of the node's own clock where there are two: it may be wrong, but not against itself.

@@ -1,7 +1,10 @@
-/** What is known of a holder's node, brought down to one word: from the orchestrator, from its own registration, and from its boot. */
+/**
+ * What is known of a holder's node, brought down to one word: from the orchestrator, from its own registration, and
+ * from its boot.
+ */
 import type { NodeState, NodeView } from './node-state.js';
-import type { NodeRegistration } from './nodes.js';
-import type { Holder } from './record.js';
+import type { NodeRegistration } from './node-registry.js';
+import type { Holder } from './holder-record.js';
 
 export interface NodeFacts {
   readonly view: NodeView;
@@ -14,9 +17,9 @@ export interface NodeFacts {
 }
 
 /**
- * `alive`: somebody vouches for it. `rebooted`: it is in another boot than the holder's. `out-of-service`: a person said so, and it is
- * not Ready. `lost`: not Ready and silent for long. `absent`: the orchestrator has no such node, or there is none and it is not
- * registered, and it is silent. `unclear`: anything else.
+ * `alive`: somebody vouches for it. `rebooted`: it is in another boot than the holder's. `out-of-service`: a person
+ * said so, and it is not Ready. `lost`: not Ready and silent for long. `absent`: the orchestrator has no such node, or
+ * there is none and it is not registered, and it is silent. `unclear`: anything else.
  */
 export type NodeHealth = 'alive' | 'rebooted' | 'out-of-service' | 'lost' | 'absent' | 'unclear';
 
@@ -40,8 +43,8 @@ const isLongNotReady = ({ notReadySince }: NodeState, { now, lostAfterMs }: Node
   notReadySince !== undefined && now - Date.parse(notReadySince) >= lostAfterMs;
 
 /**
- * A registration says more than the record only where the node wrote it later. The orchestrator may still show the boot before the one
- * in which the volume was staged: the node's own word, while it is fresh, goes before it.
+ * A registration says more than the record only where the node wrote it later. The orchestrator may still show the boot
+ * before the one in which the volume was staged: the node's own word, while it is fresh, goes before it.
  */
 function isRebooted({ bootId, at }: Holder, facts: NodeFacts): boolean {
   const { view, registration } = facts;

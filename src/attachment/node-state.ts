@@ -1,10 +1,15 @@
-/** What an orchestrator knows of a node: the seam through which fencing learns of it; without an orchestrator nothing is known. */
+/**
+ * What an orchestrator knows of a node: the seam through which fencing learns of it; without an orchestrator nothing is
+ * known.
+ */
 import type { Deadline } from '../model/deadline.js';
 
 export interface NodeState {
   /** The Node object's uid. */
   readonly uid: string;
-  /** status.nodeInfo.bootID: another than the recorded one means that the holder's mappings died with the old kernel. */
+  /**
+   * status.nodeInfo.bootID: another than the recorded one means that the holder's mappings died with the old kernel.
+   */
   readonly bootId: string | undefined;
   /** The Ready condition: 'true', 'false' or 'unknown' (kubelet has not reported for node-monitor-grace-period). */
   readonly ready: 'true' | 'false' | 'unknown';
@@ -14,7 +19,10 @@ export interface NodeState {
   readonly outOfService: boolean;
 }
 
-/** 'absent': the API answered and there is no such node. 'unknown': nobody to ask, or no answer in time; never taken for gone. */
+/**
+ * 'absent': the API answered and there is no such node. 'unknown': nobody to ask, or no answer in time; never taken for
+ * gone.
+ */
 export type NodeView = NodeState | 'absent' | 'unknown';
 
 export interface NodeStates {

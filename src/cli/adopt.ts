@@ -1,13 +1,16 @@
-/** `berth adopt POOL[/NAMESPACE]/IMAGE`: a PersistentVolume for an image that is there already, in place, with what differs as comments. */
+/**
+ * `berth adopt POOL[/NAMESPACE]/IMAGE`: a PersistentVolume for an image that is there already, in place, with what
+ * differs as comments.
+ */
 import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
-import { fail } from '../model/errors.js';
-import type { Adoption } from '../volume/adopt.js';
-import type { PlaceAsked } from '../volume/find-place.js';
+import { berthError } from '../model/errors.js';
+import type { Adoption } from '../volume/controller/adopt-image.js';
+import type { ImageAsked } from '../volume/image/find-handle.js';
 
 export interface AdoptArguments {
   readonly clusters: string;
-  readonly image: PlaceAsked;
+  readonly image: ImageAsked;
   readonly name: string | undefined;
   readonly fsType: string | undefined;
   /** `namespace/name` of the claim that is to get it. */
@@ -20,9 +23,9 @@ const FILESYSTEMS = ['ext4', 'xfs'];
 const USAGE =
   'berth adopt POOL[/NAMESPACE]/IMAGE [--cluster-id, --name, --fs-type, --claim NS/NAME, --access-mode, --clusters]';
 
-const wrong = (why: string): Error => fail('CONFIG_INVALID', { file: 'adopt', why: `${why}; ${USAGE}` });
+const wrong = (why: string): Error => berthError('BERTH_CONFIG_INVALID', { file: 'adopt', why: `${why}; ${USAGE}` });
 
-/** Undefined where the command line is not for it. CONFIG_INVALID. */
+/** Undefined where the command line is not for it. BERTH_CONFIG_INVALID. */
 export function adoptArguments(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
@@ -40,7 +43,7 @@ export function adoptArguments(
   };
 }
 
-function placeOf([image = '', ...more]: readonly string[]): Pick<PlaceAsked, 'pool' | 'namespace' | 'image'> {
+function placeOf([image = '', ...more]: readonly string[]): Pick<ImageAsked, 'pool' | 'namespace' | 'image'> {
   const parts = image.split('/');
   if (more.length > 0 || parts.length < 2 || parts.length > 3) throw wrong('one image is needed');
   const [pool = '', namespace = '', name = ''] = parts.length === 3 ? parts : [parts[0], '', parts[1]];
@@ -64,7 +67,9 @@ const nameOf = (volume: string): string =>
     .replaceAll(/[^a-z0-9.-]+/g, '-')
     .replaceAll(/^[-.]+|[-.]+$/g, '');
 
-/** For `kubectl apply -f -`; CONFIG_INVALID where neither the image nor the person says which filesystem it is. */
+/**
+ * For `kubectl apply -f -`; BERTH_CONFIG_INVALID where neither the image nor the person says which filesystem it is.
+ */
 export function manifestOf(adoption: Adoption, asked: AdoptArguments, driver: string): string {
   const { volume, sizeBytes, differences } = adoption;
   const fsType = adoption.fsType ?? asked.fsType;

@@ -1,14 +1,17 @@
-/** `berth attachments`: what is stuck; with `--release`, the proof that a detach is safe and, on request, the end of its finalizer. */
-import type { ApiAttachment, Attachments } from '../kube/attachments.js';
+/**
+ * `berth attachments`: what is stuck; with `--release`, the proof that a detach is safe and, on request, the end of its
+ * finalizer.
+ */
+import type { ApiAttachment, Attachments } from '../kube/volume-attachments.js';
 import { Deadline } from '../model/deadline.js';
-import { fail } from '../model/errors.js';
-import { judge } from '../reconcile/attachments/decide.js';
-import { attacherFinalizer, type AttachmentFacts } from '../reconcile/attachments/facts.js';
-import { factsOf, type Ceph } from '../reconcile/attachments/gather.js';
+import { berthError } from '../model/errors.js';
+import { judge } from '../reconcile/attachments/decide-attachment.js';
+import { attacherFinalizer, type AttachmentFacts } from '../reconcile/attachments/attachment-facts.js';
+import { factsOf, type ImageStates } from '../reconcile/attachments/gather-attachment.js';
 
 export interface AttachmentsRoom {
   readonly api: Attachments;
-  readonly ceph: Ceph;
+  readonly ceph: ImageStates;
   readonly now: () => Date;
 }
 
@@ -48,16 +51,17 @@ export async function stuckAttachments({ api, ceph, now }: AttachmentsRoom): Pro
 }
 
 /**
- * Shows why the node of a VolumeAttachment that is to go cannot write any more and, with `yes`, takes the finalizer away. Detaches
- * before that where the image still names the node, by the use case that proves it (DETACH_UNPROVEN). RELEASE_UNPROVEN where
- * anything is missing, KUBE_CONFLICT where the attachment changed meanwhile.
+ * Shows why the node of a VolumeAttachment that is to go cannot write any more and, with `yes`, takes the finalizer
+ * away. Detaches before that where the image still names the node, by the use case that proves it
+ * (BERTH_DETACH_UNPROVEN). BERTH_RELEASE_UNPROVEN where anything is missing, BERTH_KUBE_CONFLICT where the attachment
+ * changed meanwhile.
  */
 export async function release({ api, ceph }: AttachmentsRoom, wish: Release): Promise<Told> {
   const deadline = Deadline.after(BUDGET_MS);
-  const unproven = (why: string): Error => fail('RELEASE_UNPROVEN', { name: wish.name, why });
+  const unproven = (why: string): Error => berthError('BERTH_RELEASE_UNPROVEN', { name: wish.name, why });
   const seen = await api.read(wish.name, deadline);
   if (seen === undefined)
-    throw fail('KUBE_NOT_FOUND', { resource: 'VolumeAttachment of this driver', name: wish.name });
+    throw berthError('BERTH_KUBE_NOT_FOUND', { resource: 'VolumeAttachment of this driver', name: wish.name });
   const finalizer = finalizerOf(seen, wish, api.driver, unproven);
   const proof: string[] = [`it is to go since ${seen.deletingSince ?? ''}`];
   const facts = await factsFor(api, ceph, seen, wish, deadline);
@@ -91,12 +95,12 @@ function finalizerOf(seen: ApiAttachment, wish: Release, driver: string, unprove
 /** With the volume that a person names, where nothing else does; never against what the API says. */
 async function factsFor(
   api: Attachments,
-  ceph: Ceph,
+  ceph: ImageStates,
   seen: ApiAttachment,
   { name, volume }: Release,
   deadline: Deadline,
 ): Promise<AttachmentFacts> {
-  const unproven = (why: string): Error => fail('RELEASE_UNPROVEN', { name, why });
+  const unproven = (why: string): Error => berthError('BERTH_RELEASE_UNPROVEN', { name, why });
   const facts = await factsOf(api, ceph, seen, deadline);
   if (facts.volume !== undefined && volume !== undefined && facts.volume !== volume) {
     throw unproven(`its volume is ${facts.volume}, not ${volume}`);
@@ -109,7 +113,7 @@ async function factsFor(
 }
 
 async function prove(
-  ceph: Ceph,
+  ceph: ImageStates,
   { volume = '', nodeId, image }: AttachmentFacts,
   yes: boolean,
   unproven: (why: string) => Error,

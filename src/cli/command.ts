@@ -1,12 +1,12 @@
 /** Which command of a person's a command line is, and what belongs to it; the rest are the driver's own options. */
-import { fail } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 import type { Release } from './attachments.js';
 
 export type Command =
   | { readonly kind: 'trace'; readonly name: string; readonly rest: readonly string[] }
   | { readonly kind: 'attachments'; readonly release: Release | undefined; readonly rest: readonly string[] };
 
-/** Undefined where the command line is for somebody else. CONFIG_INVALID where something is missing. */
+/** Undefined where the command line is for somebody else. BERTH_CONFIG_INVALID where something is missing. */
 export function commandOf(args: readonly string[]): Command | undefined {
   const [first, ...others] = args;
   if (first === 'trace') {
@@ -42,4 +42,4 @@ function take(args: string[], flag: string): string | undefined {
   return value;
 }
 
-const wrong = (option: string, why: string): Error => fail('CONFIG_INVALID', { file: `--${option}`, why });
+const wrong = (option: string, why: string): Error => berthError('BERTH_CONFIG_INVALID', { file: `--${option}`, why });

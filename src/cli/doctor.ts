@@ -1,7 +1,7 @@
 /** `berth doctor`: what is wrong with this machine and its clusters, for a person at a terminal and for a script. */
 import { parseArgs } from 'node:util';
-import type { Finding, Level } from '../volume/preflight.js';
-import { worst } from '../volume/preflight.js';
+import type { Finding, Level } from '../diagnosis/preflight.js';
+import { worst } from '../diagnosis/preflight.js';
 
 /** Documented in the usage; a script may rely on them. */
 const EXIT_CODES: Readonly<Record<Level, number>> = { ok: 0, failed: 1, warning: 2 };

@@ -1,16 +1,18 @@
-/** `berth trace`: one page from a claim to the clients that have its image open, and one sentence on why it is stuck. */
-import type { ApiAttachment, ApiNode, ApiVolume, Attachments } from '../kube/attachments.js';
+/**
+ * `berth trace`: one page from a claim to the clients that have its image open, and one sentence on why it is stuck.
+ */
+import type { ApiAttachment, ApiNode, ApiVolume, Attachments } from '../kube/volume-attachments.js';
 import { Deadline } from '../model/deadline.js';
-import { fail, isBerthError } from '../model/errors.js';
+import { berthError, isBerthError } from '../model/errors.js';
 import { parseVolumeId } from '../model/volume-id.js';
-import { judge } from '../reconcile/attachments/decide.js';
-import type { AttachmentFacts, Image } from '../reconcile/attachments/facts.js';
-import { factsOf, factsOfHolder, type Ceph } from '../reconcile/attachments/gather.js';
+import { judge } from '../reconcile/attachments/decide-attachment.js';
+import type { AttachmentFacts, Image } from '../reconcile/attachments/attachment-facts.js';
+import { factsOf, factsOfHolder, type ImageStates } from '../reconcile/attachments/gather-attachment.js';
 
 export interface TraceRoom {
   /** Undefined without Kubernetes. */
   readonly api: Attachments | undefined;
-  readonly ceph: Ceph;
+  readonly ceph: ImageStates;
   readonly journal: (volume: string) => Promise<string>;
   readonly now: () => Date;
 }
@@ -22,8 +24,8 @@ const BUDGET_MS = 30_000;
 const WIDTH = 20;
 
 /**
- * The page of a volume that is named by its claim (`namespace/name`), its PersistentVolume or its handle. KUBE_OFF for a name that only
- * Kubernetes knows, KUBE_NOT_FOUND.
+ * The page of a volume that is named by its claim (`namespace/name`), its PersistentVolume or its handle.
+ * BERTH_KUBE_OFF for a name that only Kubernetes knows, BERTH_KUBE_NOT_FOUND.
  */
 export async function trace(room: TraceRoom, name: string): Promise<string> {
   const deadline = Deadline.after(BUDGET_MS);
@@ -59,17 +61,18 @@ interface Found {
 async function find({ api }: TraceRoom, name: string, deadline: Deadline): Promise<Found> {
   // A handle has three parts or four, a claim two, a PersistentVolume one.
   if (name.split('/').length > 2) {
-    if (parseVolumeId(name) === undefined) throw fail('VOLUME_NOT_FOUND', { volume: name });
+    if (parseVolumeId(name) === undefined) throw berthError('BERTH_VOLUME_NOT_FOUND', { volume: name });
     const pv = (await api?.listVolumes(deadline).catch(() => undefined))?.find((one) => one.handle === name);
     return { lines: pv === undefined ? [['volume', name]] : volumeLines(pv), handle: name, pv };
   }
-  if (api === undefined) throw fail('KUBE_OFF', { what: `finding the volume of ${name}` });
+  if (api === undefined) throw berthError('BERTH_KUBE_OFF', { what: `finding the volume of ${name}` });
   const [namespace = '', claim] = name.includes('/') ? name.split('/') : ['', undefined];
   const pvName = claim === undefined ? name : await api.volumeNameOfClaim(namespace, claim, deadline);
   if (pvName === '') return { lines: [['claim', `${name}, bound to nothing`]], handle: undefined, pv: undefined };
   const pv = await api.readVolume(pvName, deadline);
-  if (pv === 'absent') throw fail('KUBE_NOT_FOUND', { resource: 'PersistentVolume', name: pvName });
-  if (pv === undefined) throw fail('VOLUME_NOT_FOUND', { volume: `${pvName}, a PersistentVolume of another driver,` });
+  if (pv === 'absent') throw berthError('BERTH_KUBE_NOT_FOUND', { resource: 'PersistentVolume', name: pvName });
+  if (pv === undefined)
+    throw berthError('BERTH_VOLUME_NOT_FOUND', { volume: `${pvName}, a PersistentVolume of another driver,` });
   return { lines: volumeLines(pv), handle: pv.handle, pv };
 }
 
@@ -89,7 +92,8 @@ async function attachmentsOf(
     const all = await api.list(deadline);
     return all.filter((one) => (pv !== undefined && one.pv === pv.name) || one.inlineHandle === handle);
   } catch (error) {
-    // An API that is down, or an account that may not ask (a node's): what Ceph and the journal say is worth more than an error.
+    // An API that is down, or an account that may not ask (a node's): what Ceph and the journal say is worth more than
+    // an error.
     return isBerthError(error) ? error.message : String(error);
   }
 }

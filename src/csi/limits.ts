@@ -1,7 +1,7 @@
 /** The size limits that CSI 1.12 sets on every message, checked before any use case sees a request. */
 import type { Field, Type } from 'protobufjs';
 import protobuf from 'protobufjs';
-import { type BerthError, fail } from '../model/errors.js';
+import { type BerthError, berthError } from '../model/errors.js';
 
 /** In bytes of UTF-8 ("Size Limits"; node_id and paths override them in their own field's text). */
 const STRING = 128;
@@ -28,9 +28,9 @@ function snake(name: string): string {
 }
 
 const tooLong = (field: string, have: number, limit: number): BerthError =>
-  fail('FIELD_INVALID', { field, why: `${have} bytes, the limit is ${limit}` });
+  berthError('BERTH_FIELD_INVALID', { field, why: `${have} bytes, the limit is ${limit}` });
 
-/** Throws FIELD_INVALID naming the first field of `message` (of `type`) that is over its limit, at any depth. */
+/** Throws BERTH_FIELD_INVALID naming the first field of `message` (of `type`) that is over its limit, at any depth. */
 export function checkLimits(type: Type, message: object, prefix = ''): void {
   for (const field of type.fieldsArray) {
     const value: unknown = Reflect.get(message, field.name);
@@ -74,7 +74,7 @@ function checkOne(field: Field, value: unknown, at: string): void {
   const limit = limitOf(field.name);
   if (have > limit) throw tooLong(at, have, limit);
   if (field.name === 'name' && CONTROL.test(value)) {
-    throw fail('FIELD_INVALID', { field: at, why: 'control characters are not allowed' });
+    throw berthError('BERTH_FIELD_INVALID', { field: at, why: 'control characters are not allowed' });
   }
 }
 

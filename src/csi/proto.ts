@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import { makeClientConstructor, type MethodDefinition, type ServiceDefinition } from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
-import { fail } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 import type { ProtoGrpcType } from './gen/csi.js';
 import { contractFile } from '../model/package-root.js';
 
@@ -23,7 +23,7 @@ interface Bundled {
 
 let loaded: Contract | undefined;
 
-/** Parses proto/csi.proto at the first call. CONFIG_INVALID where the file is missing. */
+/** Parses proto/csi.proto at the first call. BERTH_CONFIG_INVALID where the file is missing. */
 export function contract(): Contract {
   loaded ??= load();
   return loaded;
@@ -82,7 +82,7 @@ function typesOf(
   path: string,
 ): { request: protobuf.Type; response: protobuf.Type } {
   const { resolvedRequestType: request, resolvedResponseType: response } = method ?? {};
-  if (!request || !response) throw fail('INTERNAL', { what: `${path} is not in the contract` });
+  if (!request || !response) throw berthError('BERTH_INTERNAL', { what: `${path} is not in the contract` });
   return { request, response };
 }
 

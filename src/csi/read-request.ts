@@ -1,10 +1,13 @@
-/** From the contract's messages to Berth's own words: presence, enums, sizes and secrets, each refused with the field's name. */
+/**
+ * From the contract's messages to Berth's own words: presence, enums, sizes and secrets, each refused with the field's
+ * name.
+ */
 import { ACCESS_MODES, FILESYSTEMS, type Capability, type MountAccess } from '../model/capability.js';
-import { fail } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 import { Secret } from '../model/secret.js';
-import type { PublishVolume } from '../volume/publish.js';
-import type { Credentials } from '../volume/room.js';
-import type { SizeRange } from '../volume/size.js';
+import type { PublishVolume } from '../volume/node/publish-volume.js';
+import type { Credentials } from '../volume/image/find-volume.js';
+import type { SizeRange } from '../volume/image/volume-size.js';
 import type { CapacityRange__Output } from './gen/csi/v1/CapacityRange.js';
 import type { VolumeCapability__Output } from './gen/csi/v1/VolumeCapability.js';
 
@@ -17,24 +20,26 @@ export function readPod(context: Readonly<Record<string, string>>): PublishVolum
   return namespace === '' || name === '' || uid === '' ? undefined : { namespace, name, uid };
 }
 
-/** FIELD_MISSING for the first of these fields (in the contract's spelling) that is empty. */
+/** BERTH_FIELD_MISSING for the first of these fields (in the contract's spelling) that is empty. */
 export function require(fields: Readonly<Record<string, string>>): void {
-  for (const [field, value] of Object.entries(fields)) if (value === '') throw fail('FIELD_MISSING', { field });
+  for (const [field, value] of Object.entries(fields))
+    if (value === '') throw berthError('BERTH_FIELD_MISSING', { field });
 }
 
-/** Undefined where the request names no secrets; SECRETS_INVALID for half of them. */
+/** Undefined where the request names no secrets; BERTH_SECRETS_INVALID for half of them. */
 export function readSecrets(secrets: Readonly<Record<string, string>>): Credentials | undefined {
   if (Object.keys(secrets).length === 0) return undefined;
   const { userID = '', userKey = '' } = secrets;
   if (userID === '' || userKey === '') {
-    throw fail('SECRETS_INVALID', { why: `${userID === '' ? 'userID' : 'userKey'} is missing or empty` });
+    throw berthError('BERTH_SECRETS_INVALID', { why: `${userID === '' ? 'userID' : 'userKey'} is missing or empty` });
   }
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(userID))
-    throw fail('SECRETS_INVALID', { why: 'userID is no cephx user name' });
+    throw berthError('BERTH_SECRETS_INVALID', { why: 'userID is no cephx user name' });
   const key = userKey.trim();
-  if (key === '') throw fail('SECRETS_INVALID', { why: 'userKey is missing or empty' });
+  if (key === '') throw berthError('BERTH_SECRETS_INVALID', { why: 'userKey is missing or empty' });
   // It goes into option lists and key files, one line each; a key is base64 and nothing else.
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(key)) throw fail('SECRETS_INVALID', { why: 'userKey is no cephx key' });
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(key))
+    throw berthError('BERTH_SECRETS_INVALID', { why: 'userKey is no cephx key' });
   return { user: userID, key: new Secret(key) };
 }
 
@@ -48,14 +53,15 @@ export function readCapability(
   capability: VolumeCapability__Output | null | undefined,
   field = 'volume_capability',
 ): Capability {
-  if (capability === null || capability === undefined) throw fail('FIELD_MISSING', { field });
+  if (capability === null || capability === undefined) throw berthError('BERTH_FIELD_MISSING', { field });
   const mode = ACCESS_MODES.find((one) => one === capability.accessMode?.mode);
-  if (mode === undefined) throw fail('FIELD_INVALID', { field: `${field}.access_mode`, why: 'missing or unknown' });
+  if (mode === undefined)
+    throw berthError('BERTH_FIELD_INVALID', { field: `${field}.access_mode`, why: 'missing or unknown' });
   if (capability.block) return { mode, access: { kind: 'block' } };
-  if (!capability.mount) throw fail('FIELD_MISSING', { field: `${field}.access_type` });
+  if (!capability.mount) throw berthError('BERTH_FIELD_MISSING', { field: `${field}.access_type` });
   const { fsType, mountFlags, volumeMountGroup } = capability.mount;
   if (!/^\d{0,10}$/.test(volumeMountGroup) || Number(volumeMountGroup) > MAX_GID)
-    throw fail('FIELD_INVALID', { field: `${field}.mount.volume_mount_group`, why: 'it is no group id' });
+    throw berthError('BERTH_FIELD_INVALID', { field: `${field}.mount.volume_mount_group`, why: 'it is no group id' });
   return { mode, access: { kind: 'mount', fsType: readFilesystem(fsType), mountFlags, group: volumeMountGroup } };
 }
 
@@ -63,7 +69,7 @@ function readFilesystem(text: string): MountAccess['fsType'] {
   if (text === '') return undefined;
   const found = FILESYSTEMS.find((one) => one === text);
   if (found === undefined)
-    throw fail('CAPABILITY_UNSUPPORTED', { why: `filesystem ${text}; known: ${FILESYSTEMS.join(', ')}` });
+    throw berthError('BERTH_CAPABILITY_UNSUPPORTED', { why: `filesystem ${text}; known: ${FILESYSTEMS.join(', ')}` });
   return found;
 }
 

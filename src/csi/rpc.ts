@@ -2,13 +2,13 @@
 import type { handleUnaryCall, sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
 import type { Type } from 'protobufjs';
 import { Deadline } from '../model/deadline.js';
-import { fail, type BerthError } from '../model/errors.js';
+import { berthError, type BerthError } from '../model/errors.js';
 import type { Logger } from '../observe/log.js';
-import type { Drain } from './drain.js';
+import type { Drain } from '../serving/drain.js';
 import { checkLimits } from './limits.js';
 import { requestType } from './proto.js';
 import { blot, redact } from './redact.js';
-import { asBerthError, causes, toStatus } from './status.js';
+import { asBerthError, causes, toStatus } from '../serving/error-status.js';
 
 export interface RpcContext {
   /** A little before the caller's own, so that our error, which says more, is the one that arrives. */
@@ -93,12 +93,15 @@ async function answer<Request extends object, Response>(
   }
 }
 
-/** A handler may overrun its deadline, by the second that a child has to be killed in or on a path that hangs; its caller may not notice. */
+/**
+ * A handler may overrun its deadline, by the second that a child has to be killed in or on a path that hangs; its
+ * caller may not notice.
+ */
 async function inTime<Response>(response: Promise<Response>, { rpc, lastMoment }: Call): Promise<Response> {
   const ms = Math.round(lastMoment.remaining());
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(fail('DEADLINE', { what: rpc, ms })), ms);
+    timer = setTimeout(() => reject(berthError('BERTH_DEADLINE', { what: rpc, ms })), ms);
   });
   // Nobody listens any more when it fails after that.
   response.catch(() => undefined);
@@ -156,7 +159,8 @@ function logEnd(call: Call, failure: { error: BerthError; details: string } | un
   const clean = (one: string): string => blot(one, call.type, call.request);
   const chain = causes(error).map(clean);
   // Only a bug is worth its stack, and only here: never on the wire.
-  const stack = error.code === 'INTERNAL' && error.cause instanceof Error && { stack: clean(error.cause.stack ?? '') };
+  const stack = error.code === 'BERTH_INTERNAL' &&
+    error.cause instanceof Error && { stack: clean(error.cause.stack ?? '') };
   call.log.warn(
     {
       ...call.about,

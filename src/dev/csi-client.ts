@@ -25,7 +25,9 @@ export function csiClient(endpoint: string): CsiClient {
   return { identity, controller, node, close };
 }
 
-/** One unary call as a promise: `ask((done) => client.Probe({}, { deadline }, done))`; rejects with grpc's ServiceError. */
+/**
+ * One unary call as a promise: `ask((done) => client.Probe({}, { deadline }, done))`; rejects with grpc's ServiceError.
+ */
 export function ask<Answer>(
   start: (done: (error: ServiceError | null, answer?: Answer) => void) => unknown,
 ): Promise<Answer> {

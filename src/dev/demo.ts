@@ -1,15 +1,18 @@
-/** `npm run demo`: a volume's whole life on a real Ceph cluster with two drivers, each step with its time; leaves nothing behind. */
+/**
+ * `npm run demo`: a volume's whole life on a real Ceph cluster with two drivers, each step with its time; leaves
+ * nothing behind.
+ */
 import { mkdir, mkdtemp, readFile, realpath, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { run } from '../host/exec.js';
+import { run } from '../host/process/exec.js';
 import { Deadline } from '../model/deadline.js';
 import { adminOf } from './ceph/admin.js';
 import { clusterUp, type Cluster } from './ceph/cluster.js';
 import { layoutOf } from './ceph/layout.js';
 import type { CephUser } from './ceph/users.js';
-import { DemoController } from './demo/controller.js';
-import { DemoNode } from './demo/node.js';
+import { DemoController } from './demo/demo-controller.js';
+import { DemoNode } from './demo/demo-node.js';
 import { tell } from './demo/story.js';
 import { Table } from './demo/table.js';
 import { leftBehind } from './leftovers.js';

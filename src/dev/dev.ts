@@ -1,4 +1,7 @@
-/** `npm run dev -- --dir D`: a real Ceph cluster and the driver with all services on D/csi.sock, until SIGTERM; `--down` removes all. */
+/**
+ * `npm run dev -- --dir D`: a real Ceph cluster and the driver with all services on D/csi.sock, until SIGTERM; `--down`
+ * removes all.
+ */
 import { parseArgs } from 'node:util';
 import { messageOf, say } from './say.js';
 import { serve } from './serve.js';

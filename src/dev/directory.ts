@@ -1,7 +1,7 @@
 /** Directories that a development tool makes and removes: real paths, and never an rm across a mount. */
 import { realpath, rm, rmdir } from 'node:fs/promises';
-import { readMounts } from '../host/mountinfo.js';
-import { fail } from '../model/errors.js';
+import { readMounts } from '../host/mount/mountinfo.js';
+import { berthError } from '../model/errors.js';
 
 const hasCode = (error: unknown, ...codes: string[]): boolean =>
   error instanceof Error && 'code' in error && codes.includes(String(error.code));
@@ -17,10 +17,14 @@ export const realDirectory = (directory: string): Promise<string | undefined> =>
     throw error;
   });
 
-/** Remove a file or tree of ours; refused (LEFTOVER) while anything is mounted in it, since rm would empty that filesystem. */
+/**
+ * Remove a file or tree of ours; refused (LEFTOVER) while anything is mounted in it, since rm would empty that
+ * filesystem.
+ */
 export async function removeTree(tree: string): Promise<void> {
   const mount = (await readMounts()).find((one) => isWithin(tree, one.target));
-  if (mount !== undefined) throw fail('LEFTOVER', { what: tree, why: `${mount.fsType} is mounted at ${mount.target}` });
+  if (mount !== undefined)
+    throw berthError('BERTH_LEFTOVER', { what: tree, why: `${mount.fsType} is mounted at ${mount.target}` });
   await rm(tree, { recursive: true, force: true });
 }
 

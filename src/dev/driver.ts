@@ -4,7 +4,7 @@ import { open, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { programFile } from '../model/package-root.js';
 import type { Deadline } from '../model/deadline.js';
-import { fail } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 import { ask, csiClient } from './csi-client.js';
 import type { ProbeResponse__Output } from '../csi/gen/csi/v1/ProbeResponse.js';
 
@@ -18,7 +18,10 @@ export interface DriverOptions {
   /** Default: info. */
   readonly logLevel?: 'info' | 'debug';
   readonly logFile: string;
-  /** A program with arguments that runs the driver's command line in its own place, such as `nsenter`: its pid must stay. */
+  /**
+   * A program with arguments that runs the driver's command line in its own place, such as `nsenter`: its pid must
+   * stay.
+   */
   readonly within?: readonly string[];
 }
 
@@ -26,7 +29,7 @@ export interface Driver {
   readonly pid: number;
   /** Resolves, never rejects, with how it ended: `exit code 1`, `SIGKILL`. */
   readonly ended: Promise<string>;
-  /** Resolves once Probe answers ready; DRIVER_DIED with its last log lines, DEADLINE. */
+  /** Resolves once Probe answers ready; BERTH_DRIVER_DIED with its last log lines, DEADLINE. */
   ready(deadline: Deadline): Promise<void>;
   /** SIGTERM, then wait for the drain; SIGKILL after {@link DRAIN_MS}. */
   stop(): Promise<void>;
@@ -71,7 +74,7 @@ async function probe(socket: string): Promise<boolean> {
   }
 }
 
-/** Start it; its log is appended to `logFile`. DRIVER_DIED where node itself cannot be started. */
+/** Start it; its log is appended to `logFile`. BERTH_DRIVER_DIED where node itself cannot be started. */
 export async function startDriver(options: DriverOptions): Promise<Driver> {
   const log = await open(options.logFile, 'a', 0o600);
   const [program = process.execPath, ...args] = [...(options.within ?? []), process.execPath, ...argumentsOf(options)];
@@ -83,7 +86,11 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
   });
   await log.close();
   const death = async (): Promise<Error> =>
-    fail('DRIVER_DIED', { how: await ended, log: options.logFile, lines: await lastLines(options.logFile) });
+    berthError('BERTH_DRIVER_DIED', {
+      how: await ended,
+      log: options.logFile,
+      lines: await lastLines(options.logFile),
+    });
   const { pid } = child;
   if (pid === undefined) throw await death();
   return {
@@ -97,7 +104,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
         if ((await Promise.race([end, sleep(POLL_MS)])) === 'ended') throw await death();
         if (deadline.expired) {
           const what = `the driver becoming ready (its last log lines: ${await lastLines(options.logFile)})`;
-          throw fail('DEADLINE', { what, ms });
+          throw berthError('BERTH_DEADLINE', { what, ms });
         }
       }
     },

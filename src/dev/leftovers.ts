@@ -1,10 +1,13 @@
-/** Undoes what drivers of one directory left on this machine: their processes, mounts, loop and rbd devices, FUSE exports. */
+/**
+ * Undoes what drivers of one directory left on this machine: their processes, mounts, loop and rbd devices, FUSE
+ * exports.
+ */
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Exec } from '../host/exec.js';
-import { detachLoop, findLoops } from '../host/loop.js';
-import { unmount } from '../host/mount.js';
-import { readMounts, type Mount } from '../host/mountinfo.js';
+import type { Exec } from '../host/process/exec.js';
+import { detachLoop, findLoops } from '../rbd/mapping/loop/loop-device.js';
+import { unmount } from '../host/mount/mount.js';
+import { readMounts, type Mount } from '../host/mount/mountinfo.js';
 import type { Deadline } from '../model/deadline.js';
 import { isBerthError } from '../model/errors.js';
 import { isWithin, realDirectory } from './directory.js';
@@ -14,7 +17,9 @@ import { findProcesses, stopProcesses, type RunningProcess } from './processes.j
 const SERVERS = ['qemu-storage-daemon', 'rbd-fuse', 'rbd-nbd'];
 const DRIVER_GRACE_MS = 15_000;
 const SERVER_GRACE_MS = 3_000;
-/** A filesystem on a device whose cluster is dead never finishes unmounting; one on a living cluster does within this. */
+/**
+ * A filesystem on a device whose cluster is dead never finishes unmounting; one on a living cluster does within this.
+ */
 const UNMOUNT_MS = 15_000;
 
 const readLine = async (file: string): Promise<string> => (await readFile(file, 'utf8').catch(() => '')).trim();
@@ -65,9 +70,9 @@ async function releaseDevices(exec: Exec, directory: string, fsid: string, deadl
 }
 
 /**
- * End drivers, unmount everything on their devices wherever it is mounted, detach the devices, end what served them. `clusterLives`
- * is false where daemons are missing: I/O would hang, so what serves it is killed first and fails it. Errors: UNMOUNT_BUSY names
- * who still uses a mount; LEFTOVER, COMMAND_FAILED, DEADLINE.
+ * End drivers, unmount everything on their devices wherever it is mounted, detach the devices, end what served them.
+ * `clusterLives` is false where daemons are missing: I/O would hang, so what serves it is killed first and fails it.
+ * Errors: BERTH_UNMOUNT_BUSY names who still uses a mount; LEFTOVER, BERTH_COMMAND_FAILED, DEADLINE.
  */
 export async function clearLeftovers(
   exec: Exec,
@@ -81,7 +86,7 @@ export async function clearLeftovers(
   try {
     await releaseDevices(exec, directory, cluster.fsid, deadline);
   } catch (error) {
-    if (!isBerthError(error, 'DEADLINE')) throw error;
+    if (!isBerthError(error, 'BERTH_DEADLINE')) throw error;
     await killServers();
     await releaseDevices(exec, directory, cluster.fsid, deadline);
   }
@@ -91,7 +96,10 @@ export async function clearLeftovers(
   await unmountAll(exec, inside, deadline);
 }
 
-/** What is still there of a directory that was taken down: processes, mounts, loop devices, the directory itself; empty for nothing. */
+/**
+ * What is still there of a directory that was taken down: processes, mounts, loop devices, the directory itself; empty
+ * for nothing.
+ */
 export async function leftBehind(directory: string): Promise<readonly string[]> {
   const processes = await findProcesses((one) => mentions(one, directory));
   const mounts = (await readMounts()).filter((mount) => isWithin(directory, mount.target));

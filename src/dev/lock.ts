@@ -1,8 +1,11 @@
-/** One holder per directory and purpose: an abstract unix socket, which the kernel frees when its holder dies, however it dies. */
+/**
+ * One holder per directory and purpose: an abstract unix socket, which the kernel frees when its holder dies, however
+ * it dies.
+ */
 import { createHash } from 'node:crypto';
 import net from 'node:net';
 import type { Deadline } from '../model/deadline.js';
-import { fail } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 
 export type Purpose = 'change' | 'serve';
 
@@ -64,7 +67,10 @@ function awaitRelease(name: string, deadline: Deadline, onHolder: (holder: Holde
   });
 }
 
-/** Take the directory (a real path) for `purpose`, waiting for another holder until `deadline`; then DIRECTORY_BUSY naming it. */
+/**
+ * Take the directory (a real path) for `purpose`, waiting for another holder until `deadline`; then
+ * BERTH_DIRECTORY_BUSY naming it.
+ */
 export async function lockDirectory(
   directory: string,
   purpose: Purpose,
@@ -79,7 +85,7 @@ export async function lockDirectory(
     await awaitRelease(name, deadline, (who) => (holder = who));
     if (deadline.expired) {
       const who = holder === undefined ? 'another process' : `process ${holder.pid} (${holder.what})`;
-      throw fail('DIRECTORY_BUSY', { directory, holder: who });
+      throw berthError('BERTH_DIRECTORY_BUSY', { directory, holder: who });
     }
   }
 }

@@ -1,9 +1,12 @@
-/** Makes sure that the programs and libraries of a development cluster are on this machine, installing them where that is allowed. */
+/**
+ * Makes sure that the programs and libraries of a development cluster are on this machine, installing them where that
+ * is allowed.
+ */
 import { access, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Exec } from '../host/exec.js';
+import type { Exec } from '../host/process/exec.js';
 import type { Deadline } from '../model/deadline.js';
-import { fail } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 
 export interface Need {
   /** A program's name, or a library's path below a library directory. */
@@ -97,8 +100,9 @@ export const thisMachine = (more: readonly Need[] = []): Machine => ({
 });
 
 /**
- * Check, and as root on a Debian family system install, what the development cluster needs; `say` is told before anything is
- * installed. PACKAGES_MISSING where we may not install or something is still missing afterwards; COMMAND_FAILED from apt-get.
+ * Check, and as root on a Debian family system install, what the development cluster needs; `say` is told before
+ * anything is installed. BERTH_PACKAGES_MISSING where we may not install or something is still missing afterwards;
+ * BERTH_COMMAND_FAILED from apt-get.
  */
 export async function ensurePackages(
   exec: Exec,
@@ -111,7 +115,7 @@ export async function ensurePackages(
   const packages = [...new Set(lacks.map((need) => need.comesWith))];
   const describe = (needs: readonly Need[]): string => needs.map((need) => need.what).join(', ');
   if (!(await machine.mayInstall())) {
-    throw fail('PACKAGES_MISSING', { what: describe(lacks), packages: packages.join(' ') });
+    throw berthError('BERTH_PACKAGES_MISSING', { what: describe(lacks), packages: packages.join(' ') });
   }
   say(`this machine lacks ${describe(lacks)}; installing the packages ${packages.join(' ')} with apt-get`);
   const options = { deadline, env: { DEBIAN_FRONTEND: 'noninteractive' } };
@@ -119,5 +123,6 @@ export async function ensurePackages(
   await exec('apt-get', [...apt, 'update'], options);
   await exec('apt-get', [...apt, 'install', '--no-install-recommends', ...packages], options);
   const still = await machine.missing();
-  if (still.length > 0) throw fail('PACKAGES_MISSING', { what: describe(still), packages: packages.join(' ') });
+  if (still.length > 0)
+    throw berthError('BERTH_PACKAGES_MISSING', { what: describe(still), packages: packages.join(' ') });
 }

@@ -1,9 +1,12 @@
-/** Finds processes by what the kernel says they were started with, and ends them within a bound; pid files alone lie after a crash. */
+/**
+ * Finds processes by what the kernel says they were started with, and ends them within a bound; pid files alone lie
+ * after a crash.
+ */
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deadline } from '../model/deadline.js';
-import { fail } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 
 export interface RunningProcess {
   readonly pid: number;
@@ -64,6 +67,9 @@ export async function stopProcesses(
   for (const one of stubborn) signal(one, 'SIGKILL');
   const [left] = await untilGone(stubborn, deadline.within(KILL_PATIENCE_MS));
   if (left !== undefined) {
-    throw fail('LEFTOVER', { what: `process ${left.pid} (${left.program})`, why: 'it does not end on SIGKILL' });
+    throw berthError('BERTH_LEFTOVER', {
+      what: `process ${left.pid} (${left.program})`,
+      why: 'it does not end on SIGKILL',
+    });
   }
 }

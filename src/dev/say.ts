@@ -1,4 +1,6 @@
-/** What a development tool tells the person at the terminal: standard error, so that standard output stays for programs. */
+/**
+ * What a development tool tells the person at the terminal: standard error, so that standard output stays for programs.
+ */
 
 export function say(line: string): void {
   process.stderr.write(`${line}\n`);

@@ -1,5 +1,5 @@
 /** Brings the cluster and the driver of a directory up and stays until it is told to end or the driver dies. */
-import { run } from '../host/exec.js';
+import { run } from '../host/process/exec.js';
 import { Deadline } from '../model/deadline.js';
 import { clusterUp } from './ceph/cluster.js';
 import { startDriver, type Driver } from './driver.js';
@@ -45,7 +45,10 @@ async function prepare(site: DevSite, nodeId: string): Promise<Driver> {
   });
 }
 
-/** Serve; returns the exit code. DIRECTORY_BUSY where another one serves it; DRIVER_DIED with the driver's last log lines. */
+/**
+ * Serve; returns the exit code. BERTH_DIRECTORY_BUSY where another one serves it; BERTH_DRIVER_DIED with the driver's
+ * last log lines.
+ */
 export async function serve({ directory, nodeId }: ServeRequest): Promise<number> {
   const asked = askedToEnd();
   const site = await openSite(directory);

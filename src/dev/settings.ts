@@ -1,4 +1,7 @@
-/** The files that a CSI tool and the driver need for a development cluster: clusters.yaml, parameters.yaml, secrets.yaml, key files. */
+/**
+ * The files that a CSI tool and the driver need for a development cluster: clusters.yaml, parameters.yaml,
+ * secrets.yaml, key files.
+ */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { stringify } from 'yaml';

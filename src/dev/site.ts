@@ -1,7 +1,7 @@
 /** Where `npm run dev` keeps its things below the directory that it is given, and what of it is ours to remove. */
 import { mkdir, realpath, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { fail } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 import { checkDirectoryName, MAX_SOCKET_BYTES } from './ceph/layout.js';
 import { settingsFiles, type SettingsFiles } from './settings.js';
 
@@ -32,22 +32,24 @@ export const madeIn = ({ settings, socket, state, log }: DevSite): readonly stri
   ...[socket, state, log],
 ];
 
-/** FIELD_INVALID where the socket's path would be longer than the kernel takes. */
+/** BERTH_FIELD_INVALID where the socket's path would be longer than the kernel takes. */
 function checkSocket({ socket }: DevSite): void {
   const bytes = Buffer.byteLength(socket);
   if (bytes <= MAX_SOCKET_BYTES) return;
   const why = `${socket} has ${bytes} bytes, a unix socket allows ${MAX_SOCKET_BYTES}; choose a shorter directory`;
-  throw fail('FIELD_INVALID', { field: '--dir', why });
+  throw berthError('BERTH_FIELD_INVALID', { field: '--dir', why });
 }
 
-/** Make the directory if needed; FIELD_INVALID where its path cannot hold a cluster or is too long for the socket. */
+/**
+ * Make the directory if needed; BERTH_FIELD_INVALID where its path cannot hold a cluster or is too long for the socket.
+ */
 export async function openSite(given: string): Promise<DevSite> {
   const absolute = path.resolve(given);
   checkDirectoryName(absolute);
   checkSocket(siteAt(absolute));
   const found = await stat(absolute).catch(() => undefined);
   if (found !== undefined && !found.isDirectory()) {
-    throw fail('FIELD_INVALID', { field: '--dir', why: `${absolute} is not a directory` });
+    throw berthError('BERTH_FIELD_INVALID', { field: '--dir', why: `${absolute} is not a directory` });
   }
   const made = await mkdir(absolute, { recursive: true, mode: 0o700 });
   const site = siteAt(await realpath(absolute));

@@ -1,7 +1,10 @@
-/** `--down`: end whoever serves the directory, undo what its drivers left on this machine, remove the cluster and every file we made. */
+/**
+ * `--down`: end whoever serves the directory, undo what its drivers left on this machine, remove the cluster and every
+ * file we made.
+ */
 import { access } from 'node:fs/promises';
 import path from 'node:path';
-import { run } from '../host/exec.js';
+import { run } from '../host/process/exec.js';
 import { Deadline } from '../model/deadline.js';
 import { clusterDown, clusterState } from './ceph/down.js';
 import { realDirectory, removeIfEmpty, removeTree } from './directory.js';
@@ -23,7 +26,10 @@ async function stopCephBelow(directory: string, deadline: Deadline): Promise<voi
   await stopProcesses(left, 0, deadline);
 }
 
-/** Idempotent; works on what is there. Errors: LEFTOVER, UNMOUNT_BUSY, DIRECTORY_BUSY, COMMAND_FAILED, DEADLINE. */
+/**
+ * Idempotent; works on what is there. Errors: LEFTOVER, BERTH_UNMOUNT_BUSY, BERTH_DIRECTORY_BUSY, BERTH_COMMAND_FAILED,
+ * DEADLINE.
+ */
 export async function takeDown(directory: string): Promise<void> {
   const deadline = Deadline.after(DOWN_MS);
   const real = await realDirectory(path.resolve(directory));

@@ -1,5 +1,5 @@
 /** What the binary asks over the socket: one line of JSON, `flexvolume/agent.ts` has the other side. */
-import { fail } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 
 export interface Question {
   readonly version: 1;
@@ -13,9 +13,9 @@ export interface Question {
   readonly ms: number;
 }
 
-/** FIELD_INVALID; the text is never quoted, for a pod's secret may be in it. */
+/** BERTH_FIELD_INVALID; the text is never quoted, for a pod's secret may be in it. */
 export function parseQuestion(text: string): Question {
-  const wrong = (why: string): Error => fail('FIELD_INVALID', { field: 'question', why });
+  const wrong = (why: string): Error => berthError('BERTH_FIELD_INVALID', { field: 'question', why });
   let value: unknown;
   try {
     value = JSON.parse(text);

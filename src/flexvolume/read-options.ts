@@ -1,13 +1,16 @@
-/** The JSON that the kubelet hands down: the pod's options and what Kubernetes adds, checked by name so that a typo is an error and no default. */
+/**
+ * The JSON that the kubelet hands down: the pod's options and what Kubernetes adds, checked by name so that a typo is
+ * an error and no default.
+ */
 import { FILESYSTEMS, type FilesystemType } from '../model/capability.js';
-import { fail } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 import { Secret } from '../model/secret.js';
-import type { BringVolume } from '../volume/bring.js';
-import type { Credentials } from '../volume/room.js';
+import type { MountForPod } from '../volume/flexvolume/mount-for-pod.js';
+import type { Credentials } from '../volume/image/find-volume.js';
 
 /** Who takes the volume. */
-export type Sandbox = 'hyperd' | 'kata' | 'host';
-const SANDBOXES: readonly Sandbox[] = ['hyperd', 'kata', 'host'];
+export type FlexSandbox = 'hyperd' | 'kata' | 'host';
+const SANDBOXES: readonly FlexSandbox[] = ['hyperd', 'kata', 'host'];
 
 export interface VolumeOptions {
   readonly image: string;
@@ -17,11 +20,11 @@ export interface VolumeOptions {
   readonly monitors: readonly string[];
   readonly fsType: FilesystemType | undefined;
   readonly readOnly: boolean;
-  readonly sandbox: Sandbox;
+  readonly sandbox: FlexSandbox;
   /** Undefined leaves it to what the image says. */
   readonly allowHostMount: boolean | undefined;
   /** In calls about a pod's directory. */
-  readonly pod: BringVolume['pod'];
+  readonly pod: MountForPod['pod'];
   /** From the pod's secret. */
   readonly secrets: Credentials | undefined;
   /** Of a keyring on the node, for {@link VolumeOptions.user}. */
@@ -42,16 +45,20 @@ const OWN = [
 const KUBERNETES = 'kubernetes.io/';
 const SECRET = `${KUBERNETES}secret/`;
 
-const wrong = (name: string, why: string): Error => fail('FIELD_INVALID', { field: `options.${name}`, why });
+const wrong = (name: string, why: string): Error =>
+  berthError('BERTH_FIELD_INVALID', { field: `options.${name}`, why });
 
-/** @param driver as pod specs name it, which decides the default sandbox. FIELD_INVALID, FIELD_MISSING, SECRETS_INVALID. */
+/**
+ * @param driver as pod specs name it, which decides the default sandbox. BERTH_FIELD_INVALID, BERTH_FIELD_MISSING,
+ * BERTH_SECRETS_INVALID.
+ */
 export function readOptions(text: string, driver: string): VolumeOptions {
   const all = parse(text);
   const strange = [...all.keys()].find((name) => !OWN.includes(name) && !name.startsWith(KUBERNETES));
   if (strange !== undefined) throw wrong(strange, `it is not known; known: ${OWN.join(', ')}`);
   const get = (name: string): string | undefined => all.get(name) || undefined;
   const image = get('volumeID') ?? get('image');
-  if (image === undefined) throw fail('FIELD_MISSING', { field: 'options.volumeID' });
+  if (image === undefined) throw berthError('BERTH_FIELD_MISSING', { field: 'options.volumeID' });
   if ((get('image') ?? image) !== image) throw wrong('image', 'it is not the image that volumeID names');
   return {
     image,
@@ -77,10 +84,10 @@ function parse(text: string): ReadonlyMap<string, string> {
   try {
     value = JSON.parse(text);
   } catch {
-    throw fail('FIELD_INVALID', { field: 'options', why: 'they are not JSON' });
+    throw berthError('BERTH_FIELD_INVALID', { field: 'options', why: 'they are not JSON' });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw fail('FIELD_INVALID', { field: 'options', why: 'they are not an object' });
+    throw berthError('BERTH_FIELD_INVALID', { field: 'options', why: 'they are not an object' });
   const all = new Map<string, string>();
   for (const [name, one] of Object.entries(value)) {
     if (typeof one !== 'string') throw wrong(name, 'it is not a text');
@@ -101,7 +108,7 @@ function readFlag(name: string, text: string | undefined): boolean | undefined {
   return said === undefined ? undefined : said === 'true';
 }
 
-function readPod(get: (name: string) => string | undefined): BringVolume['pod'] {
+function readPod(get: (name: string) => string | undefined): MountForPod['pod'] {
   const [namespace, name, uid] = ['namespace', 'name', 'uid'].map((one) => get(`${KUBERNETES}pod.${one}`));
   return namespace === undefined || name === undefined || uid === undefined ? undefined : { namespace, name, uid };
 }
@@ -110,7 +117,10 @@ function readPod(get: (name: string) => string | undefined): BringVolume['pod'] 
 const monitorsOf = (text: string): readonly string[] =>
   [...text.matchAll(/\[(?:v1|v2|any):(?:[^[\]]|\[[^[\]]*\])*\]|[^,\s]+/g)].map(([one]) => one);
 
-/** `userID` and `userKey` as CSI's secrets have them, or `key` as Kubernetes' own RBD secrets have it, beside the option `user`. */
+/**
+ * `userID` and `userKey` as CSI's secrets have them, or `key` as Kubernetes' own RBD secrets have it, beside the option
+ * `user`.
+ */
 function readSecrets(all: ReadonlyMap<string, string>, user: string | undefined): Credentials | undefined {
   const secret = (name: string): string | undefined => {
     const encoded = all.get(`${SECRET}${name}`);
@@ -120,6 +130,8 @@ function readSecrets(all: ReadonlyMap<string, string>, user: string | undefined)
   const id = secret('userID') ?? user;
   if (key === undefined) return undefined;
   if (key === '' || id === undefined || id === '')
-    throw fail('SECRETS_INVALID', { why: 'the key of the pod’s secret has no user; give userID, or the option user' });
+    throw berthError('BERTH_SECRETS_INVALID', {
+      why: 'the key of the pod’s secret has no user; give userID, or the option user',
+    });
   return { user: id, key: new Secret(key) };
 }

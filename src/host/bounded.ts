@@ -1,11 +1,11 @@
 /** Waiting that ends: for promises that nobody can cancel, and for states of the kernel that come when they come. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deadline } from '../model/deadline.js';
-import { fail } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 
 /**
- * The promise's result, or DEADLINE naming `what`. The work itself is not stopped: a file operation on a dead device keeps its
- * thread of libuv's pool until the kernel answers.
+ * The promise's result, or DEADLINE naming `what`. The work itself is not stopped: a file operation on a dead device
+ * keeps its thread of libuv's pool until the kernel answers.
  */
 export async function bounded<T>(promise: Promise<T>, what: string, deadline: Deadline): Promise<T> {
   const ms = Math.ceil(deadline.remaining());
@@ -13,7 +13,7 @@ export async function bounded<T>(promise: Promise<T>, what: string, deadline: De
   promise.catch(() => undefined);
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(fail('DEADLINE', { what, ms })), ms);
+    timer = setTimeout(() => reject(berthError('BERTH_DEADLINE', { what, ms })), ms);
   });
   try {
     return await Promise.race([promise, late]);
@@ -31,7 +31,7 @@ export async function waitFor<T>(look: () => Promise<T | undefined>, what: strin
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
     const found = await look();
     if (found !== undefined) return found;
-    if (deadline.expired) throw fail('DEADLINE', { what, ms });
+    if (deadline.expired) throw berthError('BERTH_DEADLINE', { what, ms });
     await sleep(Math.min(pause, deadline.remaining()));
   }
 }

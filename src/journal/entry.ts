@@ -1,4 +1,7 @@
-/** One volume's entry in the node's journal: what this node set out to do with it, enough to undo it without asking anybody. */
+/**
+ * One volume's entry in the node's journal: what this node set out to do with it, enough to undo it without asking
+ * anybody.
+ */
 import { isAccessMode, type AccessMode } from '../model/capability.js';
 
 export interface JournalMapping {
@@ -17,7 +20,10 @@ export interface JournalTarget {
   readonly flagsDigest?: string;
   /** Who has it there: a virtual machine of Kata; the host itself where absent. */
   readonly sandbox?: 'kata';
-  /** The path as the orchestrator spelled it, where that is not the resolved one: a record may stand under this name too. */
+  /**
+   * The path as the orchestrator spelled it, where that is not the resolved one: a record may stand under this name
+   * too.
+   */
   readonly asked?: string;
 }
 
@@ -34,8 +40,8 @@ export interface JournalGuest {
 }
 
 /**
- * `staging`: begun, anything of it may exist. `staged`: done. `unstaging`: begun to undo. The kernel says what is really there;
- * the entry says what was meant.
+ * `staging`: begun, anything of it may exist. `staged`: done. `unstaging`: begun to undo. The kernel says what is
+ * really there; the entry says what was meant.
  */
 export type StageState = 'staging' | 'staged' | 'unstaging';
 
@@ -55,11 +61,14 @@ export interface JournalEntry {
   readonly flagsDigest: string;
   readonly mapper: JournalMapping['mapper'];
   /**
-   * The runtime that was given the image itself, by a file at `stagingPath`: nothing of it is mapped or mounted here once it is
-   * `staged`, and the device is the guest's.
+   * The runtime that was given the image itself, by a file at `stagingPath`: nothing of it is mapped or mounted here
+   * once it is `staged`, and the device is the guest's.
    */
   readonly handedTo?: 'hyperd';
-  /** Addresses of the clients by which it has the image open, as the holder record has them; absent while that is not known. */
+  /**
+   * Addresses of the clients by which it has the image open, as the holder record has them; absent while that is not
+   * known.
+   */
   readonly guestClients?: readonly string[];
   /** Staged for pods by this node, where nobody asks for a stage: it goes with the last of them. */
   readonly withPods?: true;
@@ -135,6 +144,9 @@ function isGuest(value: unknown): boolean {
   );
 }
 
-/** Is the staging path of this volume, once staged, a mount of its filesystem? Not for raw volumes, nor for those left to a guest. */
+/**
+ * Is the staging path of this volume, once staged, a mount of its filesystem? Not for raw volumes, nor for those left
+ * to a guest.
+ */
 export const isMountedHere = ({ access, guest }: Pick<JournalEntry, 'access' | 'guest'>): boolean =>
   access === 'mount' && guest?.mounted !== false;

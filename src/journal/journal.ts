@@ -1,8 +1,11 @@
-/** The node's journal: one file a volume, written whole and renamed into place, so that a crash leaves the old or the new. */
+/**
+ * The node's journal: one file a volume, written whole and renamed into place, so that a crash leaves the old or the
+ * new.
+ */
 import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fail } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 import { newerVersion, VERSION, whyNotEntry, type JournalEntry } from './entry.js';
 
 const SUFFIX = '.json';
@@ -25,18 +28,22 @@ export class Journal {
   }
 
   /**
-   * The entry of a volume; undefined where there is none. JOURNAL_UNREADABLE where there is one that cannot be trusted,
-   * JOURNAL_NEWER where a later version of Berth wrote it: that one may mean things which this one would undo wrongly.
+   * The entry of a volume; undefined where there is none. BERTH_JOURNAL_UNREADABLE where there is one that cannot be
+   * trusted, BERTH_JOURNAL_NEWER where a later version of Berth wrote it: that one may mean things which this one would
+   * undo wrongly.
    */
   async read(volume: string): Promise<JournalEntry | undefined> {
     const file = this.#file(volume);
     const entry = await this.#parse(file);
     if (entry === undefined || entry.volume === volume) return entry;
     // Copied or restored by somebody: acting on it would undo another volume.
-    throw fail('JOURNAL_UNREADABLE', { file, why: `it is about ${entry.volume}` });
+    throw berthError('BERTH_JOURNAL_UNREADABLE', { file, why: `it is about ${entry.volume}` });
   }
 
-  /** Write the entry durably before the act that it announces; JOURNAL_WRITE_FAILED means that the act must not begin. */
+  /**
+   * Write the entry durably before the act that it announces; BERTH_JOURNAL_WRITE_FAILED means that the act must not
+   * begin.
+   */
   async write(entry: JournalEntry): Promise<void> {
     const file = this.#file(entry.volume);
     const draft = `${file}${DRAFT}`;
@@ -52,7 +59,7 @@ export class Journal {
       await this.#syncDirectory();
     } catch (error) {
       await rm(draft, { force: true }).catch(() => undefined);
-      throw fail('JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
+      throw berthError('BERTH_JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
     }
   }
 
@@ -62,18 +69,21 @@ export class Journal {
       await rm(file, { force: true });
       await this.#syncDirectory();
     } catch (error) {
-      throw fail('JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
+      throw berthError('BERTH_JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
     }
   }
 
-  /** Keep an entry that cannot be trusted for a person to look at, out of the way of the next one; JOURNAL_WRITE_FAILED. */
+  /**
+   * Keep an entry that cannot be trusted for a person to look at, out of the way of the next one;
+   * BERTH_JOURNAL_WRITE_FAILED.
+   */
   async setAside(volume: string): Promise<void> {
     const file = this.#file(volume);
     try {
       await rename(file, file.slice(0, -SUFFIX.length) + DAMAGED);
       await this.#syncDirectory();
     } catch (error) {
-      throw fail('JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
+      throw berthError('BERTH_JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
     }
   }
 
@@ -90,7 +100,10 @@ export class Journal {
     return { entries, unreadable };
   }
 
-  /** A volume handle has slashes and up to 128 bytes; the digest keeps file names flat, the handle stands inside the file. */
+  /**
+   * A volume handle has slashes and up to 128 bytes; the digest keeps file names flat, the handle stands inside the
+   * file.
+   */
   #file(volume: string): string {
     return join(this.#directory, `${createHash('sha256').update(volume).digest('hex').slice(0, 32)}${SUFFIX}`);
   }
@@ -101,21 +114,23 @@ export class Journal {
       text = await readFile(file, 'utf8');
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw fail('JOURNAL_UNREADABLE', { file, why: reason(error) }, error);
+      throw berthError('BERTH_JOURNAL_UNREADABLE', { file, why: reason(error) }, error);
     }
     let value: unknown;
     try {
       value = JSON.parse(text);
     } catch (error) {
-      throw fail('JOURNAL_UNREADABLE', { file, why: 'not JSON' }, error);
+      throw berthError('BERTH_JOURNAL_UNREADABLE', { file, why: 'not JSON' }, error);
     }
     const have = newerVersion(value);
-    if (have !== undefined) throw fail('JOURNAL_NEWER', { file, have, known: VERSION });
+    if (have !== undefined) throw berthError('BERTH_JOURNAL_NEWER', { file, have, known: VERSION });
     const why = whyNotEntry(value);
-    if (why !== undefined) throw fail('JOURNAL_UNREADABLE', { file, why });
+    if (why !== undefined) throw berthError('BERTH_JOURNAL_UNREADABLE', { file, why });
     const { sum, ...entry } = value as JournalEntry & { readonly sum?: string };
-    // A damaged cluster id or path would still look like one. Entries of before, and those that a person wrote, have no sum.
-    if (sum !== undefined && sum !== sumOf(entry)) throw fail('JOURNAL_UNREADABLE', { file, why: 'its sum is wrong' });
+    // A damaged cluster id or path would still look like one. Entries of before, and those that a person wrote, have no
+    // sum.
+    if (sum !== undefined && sum !== sumOf(entry))
+      throw berthError('BERTH_JOURNAL_UNREADABLE', { file, why: 'its sum is wrong' });
     return entry;
   }
 

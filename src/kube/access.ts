@@ -1,9 +1,12 @@
-/** How to reach the Kubernetes API: the service account of a pod, or a kubeconfig without programs in it; read anew as files rotate. */
+/**
+ * How to reach the Kubernetes API: the service account of a pod, or a kubeconfig without programs in it; read anew as
+ * files rotate.
+ */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parse } from 'yaml';
-import { fail } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 import { Secret } from '../model/secret.js';
 
 /** Where the kubelet mounts a pod's service account. */
@@ -21,11 +24,13 @@ export interface KubeAccess {
   readonly server: URL;
   /** The name that the server's certificate must carry, where it is not the server's own. */
   readonly serverName: string | undefined;
-  /** Read again at each call: tokens rotate every hour, certificates now and then. CONFIG_INVALID. */
+  /** Read again at each call: tokens rotate every hour, certificates now and then. BERTH_CONFIG_INVALID. */
   identity(): Promise<Identity>;
 }
 
-/** `auto`: the service account where one is mounted. `off`: no Kubernetes. Anything else is the path of a kubeconfig. */
+/**
+ * `auto`: the service account where one is mounted. `off`: no Kubernetes. Anything else is the path of a kubeconfig.
+ */
 export type KubernetesChoice = 'auto' | 'off' | (string & {});
 
 export interface Surroundings {
@@ -33,7 +38,7 @@ export interface Surroundings {
   readonly serviceAccount: string;
 }
 
-/** Undefined where there is to be no Kubernetes. CONFIG_INVALID for a kubeconfig that cannot be used. */
+/** Undefined where there is to be no Kubernetes. BERTH_CONFIG_INVALID for a kubeconfig that cannot be used. */
 export async function accessFor(
   choice: KubernetesChoice,
   { env, serviceAccount }: Surroundings = { env: process.env, serviceAccount: SERVICE_ACCOUNT },
@@ -56,7 +61,7 @@ export async function accessFor(
 type Section = Readonly<Record<string, unknown>>;
 
 async function kubeconfigAccess(file: string): Promise<KubeAccess> {
-  const wrong = (why: string): Error => fail('CONFIG_INVALID', { file, why });
+  const wrong = (why: string): Error => berthError('BERTH_CONFIG_INVALID', { file, why });
   const config = section(parseYaml(await text(file), wrong));
   const context = section(named(config, 'contexts', stringOf(config, 'current-context'), wrong)['context']);
   const cluster = section(named(config, 'clusters', stringOf(context, 'cluster'), wrong)['cluster']);
@@ -132,5 +137,9 @@ async function inlineOrFile(from: Section, key: string, directory: string): Prom
 
 const text = (file: string): Promise<string> =>
   readFile(file, 'utf8').catch((error: unknown) => {
-    throw fail('CONFIG_INVALID', { file, why: error instanceof Error ? error.message : 'unreadable' }, error);
+    throw berthError(
+      'BERTH_CONFIG_INVALID',
+      { file, why: error instanceof Error ? error.message : 'unreadable' },
+      error,
+    );
   });

@@ -1,9 +1,12 @@
-/** The verbs of the Kubernetes API with its refusals as errors of the catalogue: get, list in pages, watch, create, patch. */
+/**
+ * The verbs of the Kubernetes API with its refusals as errors of the catalogue: get, list in pages, watch, create,
+ * patch.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deadline } from '../model/deadline.js';
-import { fail, isBerthError } from '../model/errors.js';
+import { berthError, isBerthError } from '../model/errors.js';
 import { pathOf, resourceName, type KubeObject, type Resource } from './objects.js';
-import type { Wire, Answer, Call } from './wire.js';
+import type { Wire, Answer, Call } from './http.js';
 
 /** Objects a page: small enough for a server under load, large enough for few rounds. */
 const PAGE = 500;
@@ -42,8 +45,9 @@ interface Status {
 }
 
 /**
- * Every call ends by its deadline and fails with KUBE_UNREACHABLE, DEADLINE, KUBE_UNAUTHENTICATED, KUBE_DENIED, KUBE_CONFLICT or
- * KUBE_ERROR. Readings are repeated while a server is not there or too busy; changes never are.
+ * Every call ends by its deadline and fails with BERTH_KUBE_UNREACHABLE, DEADLINE, BERTH_KUBE_UNAUTHENTICATED,
+ * BERTH_KUBE_DENIED, BERTH_KUBE_CONFLICT or BERTH_KUBE_ERROR. Readings are repeated while a server is not there or too
+ * busy; changes never are.
  */
 export class Api {
   readonly #wire: Wire;
@@ -56,7 +60,10 @@ export class Api {
     return this.#wire.access.server.host;
   }
 
-  /** Undefined only where the API server itself says that there is no such object. Reads what is stored, not a cache of it. */
+  /**
+   * Undefined only where the API server itself says that there is no such object. Reads what is stored, not a cache of
+   * it.
+   */
   async get<T extends KubeObject>(
     resource: Resource,
     name: string,
@@ -81,7 +88,9 @@ export class Api {
     }
   }
 
-  /** Each change after `resourceVersion`, until the server ends the watch. {@link Expired} where that is too long ago. */
+  /**
+   * Each change after `resourceVersion`, until the server ends the watch. {@link Expired} where that is too long ago.
+   */
   async watch(resource: Resource, options: WatchOptions, onEvent: (event: WatchEvent) => void): Promise<void> {
     const query = new URLSearchParams({
       ...{ watch: 'true', allowWatchBookmarks: 'true', resourceVersion: options.resourceVersion },
@@ -103,7 +112,10 @@ export class Api {
     if (first !== undefined) throw first;
   }
 
-  /** True where it was made, false where one of its name exists. Never repeated: nobody knows whether the first one arrived. */
+  /**
+   * True where it was made, false where one of its name exists. Never repeated: nobody knows whether the first one
+   * arrived.
+   */
   async create(resource: Resource, body: KubeDraft, deadline: Deadline): Promise<boolean> {
     const path = pathOf(resource, undefined, body.metadata.namespace);
     const answer = await this.#wire.call({ method: 'POST', path, body }, deadline);
@@ -113,8 +125,8 @@ export class Api {
   }
 
   /**
-   * Merge `body` into an object; KUBE_CONFLICT where it carries a metadata.resourceVersion that is not the present one. Undefined
-   * where there is no such object.
+   * Merge `body` into an object; BERTH_KUBE_CONFLICT where it carries a metadata.resourceVersion that is not the
+   * present one. Undefined where there is no such object.
    */
   async patch<T extends KubeObject>(
     resource: Resource,
@@ -167,8 +179,8 @@ export class Api {
         if (!isBusy || last || pause >= deadline.remaining()) return answer;
       } catch (error) {
         // That time was over says less than why it was needed.
-        if (isBerthError(error, 'DEADLINE') && before !== undefined) throw before;
-        if (!isBerthError(error, 'KUBE_UNREACHABLE') || last || pause >= deadline.remaining()) throw error;
+        if (isBerthError(error, 'BERTH_DEADLINE') && before !== undefined) throw before;
+        if (!isBerthError(error, 'BERTH_KUBE_UNREACHABLE') || last || pause >= deadline.remaining()) throw error;
         before = error;
       }
       await sleep(pause);
@@ -185,10 +197,11 @@ export class Api {
   #refusal(answer: Answer, verb: string, resource: Resource): Error {
     const { message } = statusOf(answer);
     const why = (message ?? `HTTP ${answer.status}`).slice(0, 400);
-    if (answer.status === 401) return fail('KUBE_UNAUTHENTICATED', { why });
-    if (answer.status === 403) return fail('KUBE_DENIED', { verb, resource: resourceName(resource), why });
-    if (answer.status === 409) return fail('KUBE_CONFLICT', { resource: resourceName(resource), why });
-    if (answer.status === 429 || answer.status >= 500) return fail('KUBE_UNREACHABLE', { server: this.server, why });
+    if (answer.status === 401) return berthError('BERTH_KUBE_UNAUTHENTICATED', { why });
+    if (answer.status === 403) return berthError('BERTH_KUBE_DENIED', { verb, resource: resourceName(resource), why });
+    if (answer.status === 409) return berthError('BERTH_KUBE_CONFLICT', { resource: resourceName(resource), why });
+    if (answer.status === 429 || answer.status >= 500)
+      return berthError('BERTH_KUBE_UNREACHABLE', { server: this.server, why });
     return failed(verb, resource, why);
   }
 }
@@ -200,7 +213,7 @@ export interface KubeDraft {
 }
 
 const failed = (verb: string, resource: Resource, why: string): Error =>
-  fail('KUBE_ERROR', { verb, resource: resourceName(resource), why });
+  berthError('BERTH_KUBE_ERROR', { verb, resource: resourceName(resource), why });
 
 function statusOf({ body }: Answer): Status {
   const status = (typeof body === 'object' && body !== null ? body : {}) as Status;

@@ -1,4 +1,7 @@
-/** Writes what Berth has to say as Events beside the objects it is about: seldom, bounded, and never at its caller's cost. */
+/**
+ * Writes what Berth has to say as Events beside the objects it is about: seldom, bounded, and never at its caller's
+ * cost.
+ */
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Announcement } from '../attachment/node-state.js';
@@ -26,7 +29,9 @@ export type Note = Omit<Announcement, 'about'> & {
 
 /** The same is said again after this, in ms; an Event lives an hour. */
 const AGAIN_MS = 5 * 60_000;
-/** Events in a burst, and how fast the next ones may follow, in ms each: what client-go's recorders do to spare the API. */
+/**
+ * Events in a burst, and how fast the next ones may follow, in ms each: what client-go's recorders do to spare the API.
+ */
 const BURST = 25;
 const REFILL_MS = 3_000;
 /** Waiting ones, at most; what comes then is left to the log. */
@@ -89,7 +94,7 @@ export class Events {
       try {
         await this.#write(note);
       } catch (error) {
-        const isLoud = isBerthError(error, 'KUBE_DENIED');
+        const isLoud = isBerthError(error, 'BERTH_KUBE_DENIED');
         this.#log[isLoud ? 'warn' : 'info']({ reason: note.reason, err: error }, 'an Event could not be written');
       }
     }

@@ -1,4 +1,7 @@
-/** What the API has of one kind, listed once and then kept by a watch through expiry, disconnects and restarts of the server. */
+/**
+ * What the API has of one kind, listed once and then kept by a watch through expiry, disconnects and restarts of the
+ * server.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Deadline } from '../model/deadline.js';
 import { isBerthError } from '../model/errors.js';
@@ -169,7 +172,7 @@ export class Mirror<T> {
     const { pauseMs, longestPauseMs } = this.#tempo;
     const pause = Math.min(longestPauseMs, pauseMs * 2 ** Math.min(this.#failures - 1, 16)) * (0.5 + Math.random() / 2);
     // A dropped connection is daily business; what lasts, or what somebody has to grant, is for the log.
-    const isLoud = isBerthError(error, 'KUBE_DENIED', 'KUBE_UNAUTHENTICATED') || this.#failures === 5;
+    const isLoud = isBerthError(error, 'BERTH_KUBE_DENIED', 'BERTH_KUBE_UNAUTHENTICATED') || this.#failures === 5;
     this.#log[isLoud ? 'warn' : 'debug'](
       { resource, err: error, pauseMs: Math.round(pause) },
       'watch of Kubernetes failed',

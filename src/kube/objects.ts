@@ -1,4 +1,7 @@
-/** The Kubernetes objects that Berth looks at, with the few fields that it reads; everything may be missing in what a server sends. */
+/**
+ * The Kubernetes objects that Berth looks at, with the few fields that it reads; everything may be missing in what a
+ * server sends.
+ */
 
 export interface Resource {
   /** Empty for the core group. */

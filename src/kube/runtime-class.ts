@@ -1,7 +1,10 @@
-/** A pod's RuntimeClass, asked of the API when a volume is published: one reading, and a second where the pod names a class. */
+/**
+ * A pod's RuntimeClass, asked of the API when a volume is published: one reading, and a second where the pod names a
+ * class.
+ */
 import { Deadline } from '../model/deadline.js';
-import { fail } from '../model/errors.js';
-import { SANDBOX_ANNOTATION, type PodRuntime, type RuntimeClass } from '../sandbox/choose.js';
+import { berthError } from '../model/errors.js';
+import { SANDBOX_ANNOTATION, type PodRuntime, type RuntimeClass } from '../sandbox/choose-sandbox.js';
 import type { Pod, RuntimeClassOf } from '../sandbox/pod.js';
 import type { Api } from './api.js';
 import { PODS, RUNTIME_CLASSES, type KubePod, type KubeRuntimeClass } from './objects.js';
@@ -12,8 +15,8 @@ const ASK_MS = 10_000;
 const REMEMBER_MS = 30_000;
 
 /**
- * Errors (KUBE_UNREACHABLE, KUBE_DENIED, DEADLINE …) are thrown, never taken for `unknown`: a volume of a virtual machine would be
- * mounted on the host because the API was away for a moment.
+ * Errors (BERTH_KUBE_UNREACHABLE, BERTH_KUBE_DENIED, DEADLINE …) are thrown, never taken for `unknown`: a volume of a
+ * virtual machine would be mounted on the host because the API was away for a moment.
  */
 export function runtimeClassOf(api: Api): RuntimeClassOf {
   const known = new Map<string, { readonly until: number; readonly is: RuntimeClass }>();
@@ -23,7 +26,7 @@ export function runtimeClassOf(api: Api): RuntimeClassOf {
     if (kept !== undefined && performance.now() < kept.until) return kept.is;
     const found = await api.get<KubeRuntimeClass>(RUNTIME_CLASSES, name, deadline);
     // The kubelet could not start the pod either.
-    if (found === undefined) throw fail('KUBE_NOT_FOUND', { resource: 'RuntimeClass', name });
+    if (found === undefined) throw berthError('BERTH_KUBE_NOT_FOUND', { resource: 'RuntimeClass', name });
     const annotation = found.metadata.annotations?.[SANDBOX_ANNOTATION];
     const is = { name, handler: found.handler ?? '', annotation };
     known.set(name, { until: performance.now() + REMEMBER_MS, is });
@@ -34,7 +37,11 @@ export function runtimeClassOf(api: Api): RuntimeClassOf {
     const deadline = Deadline.after(ASK_MS);
     const pod = await api.get<KubePod>(PODS, name, deadline, namespace);
     if (pod?.metadata.uid !== uid) {
-      throw fail('POD_CHANGED', { pod: `${namespace}/${name}`, want: uid, have: pod?.metadata.uid ?? 'no pod' });
+      throw berthError('BERTH_POD_CHANGED', {
+        pod: `${namespace}/${name}`,
+        want: uid,
+        have: pod?.metadata.uid ?? 'no pod',
+      });
     }
     const { runtimeClassName = '' } = pod.spec ?? {};
     return runtimeClassName === '' ? 'none' : classNamed(runtimeClassName, deadline);

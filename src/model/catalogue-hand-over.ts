@@ -2,22 +2,22 @@
 import { entry } from './catalogue-entry.js';
 
 export const handOvers = {
-  GUEST_USER_REFUSED: entry(
+  BERTH_GUEST_USER_REFUSED: entry(
     'FAILED_PRECONDITION',
     'user {user} would be shown to the virtual machine of {volume}',
     "give users.hyperd of clusters.yaml, or the pod's secret, a user with profile rbd for this pool alone",
   ),
-  MONITOR_UNUSABLE: entry(
+  BERTH_MONITOR_UNUSABLE: entry(
     'FAILED_PRECONDITION',
     'cluster {cluster} has no monitor that hyperd could reach: {why}',
     'list an address of the first messenger (port 6789) in clusters.yaml',
   ),
-  HAND_OVER_FAILED: entry(
+  BERTH_HAND_OVER_FAILED: entry(
     'INTERNAL',
     'the hand-over file in {directory} could not be written or removed: {why}',
     'nothing was handed over; make room on that disk and check that it is writable, then try again',
   ),
-  SERVICE_NOT_HERE: entry(
+  BERTH_SERVICE_NOT_HERE: entry(
     'FAILED_PRECONDITION',
     '{call} needs the {service} service, which this process does not serve',
     'add it to its --services, or let the machine that attaches run a Berth that serves it',

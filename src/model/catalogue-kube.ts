@@ -2,34 +2,34 @@
 import { entry } from './catalogue-entry.js';
 
 export const kubernetes = {
-  KUBE_OFF: entry(
+  BERTH_KUBE_OFF: entry(
     'FAILED_PRECONDITION',
     '{what} needs the Kubernetes API, and none is configured',
     'run it in a pod of deploy/kubernetes, or pass --kubernetes PATH-of-kubeconfig',
   ),
-  KUBE_DENIED: entry(
+  BERTH_KUBE_DENIED: entry(
     'PERMISSION_DENIED',
     'the Kubernetes API does not allow {verb} {resource}: {why}',
     'grant it to the account that Berth runs as; deploy/kubernetes has the rules',
   ),
-  KUBE_UNAUTHENTICATED: entry(
+  BERTH_KUBE_UNAUTHENTICATED: entry(
     'UNAUTHENTICATED',
     'the Kubernetes API does not accept the credentials of Berth: {why}',
     'check the service account token or the kubeconfig',
   ),
-  KUBE_UNREACHABLE: entry(
+  BERTH_KUBE_UNREACHABLE: entry(
     'UNAVAILABLE',
     'the Kubernetes API {server} gave no usable answer: {why}',
     'check API server and network; the call may be repeated',
   ),
-  KUBE_NOT_FOUND: entry('NOT_FOUND', 'Kubernetes has no {resource} {name}', 'check name and namespace'),
-  KUBE_CONFLICT: entry(
+  BERTH_KUBE_NOT_FOUND: entry('NOT_FOUND', 'Kubernetes has no {resource} {name}', 'check name and namespace'),
+  BERTH_KUBE_CONFLICT: entry(
     'ABORTED',
     'somebody else changed {resource} meanwhile: {why}',
     'nothing was changed; look again, then try again',
   ),
-  KUBE_ERROR: entry('INTERNAL', '{verb} {resource} failed at the Kubernetes API: {why}', 'see the log'),
-  RELEASE_UNPROVEN: entry(
+  BERTH_KUBE_ERROR: entry('INTERNAL', '{verb} {resource} failed at the Kubernetes API: {why}', 'see the log'),
+  BERTH_RELEASE_UNPROVEN: entry(
     'FAILED_PRECONDITION',
     'VolumeAttachment {name} is not released: {why}',
     'nothing was changed; see berth trace',

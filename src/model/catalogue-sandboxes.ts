@@ -2,37 +2,37 @@
 import { entry } from './catalogue-entry.js';
 
 export const sandboxes = {
-  SANDBOX_UNKNOWN: entry(
+  BERTH_SANDBOX_UNKNOWN: entry(
     'FAILED_PRECONDITION',
     'RuntimeClass {runtimeClass} asks for the sandbox {value}',
     'set its annotation berth.dev/sandbox to kata or host, or remove it',
   ),
-  POD_CHANGED: entry(
+  BERTH_POD_CHANGED: entry(
     'ABORTED',
     'pod {pod} was to have uid {want}, yet {have} was found',
     'the call may be repeated; the pod was replaced meanwhile',
   ),
-  KATA_RECORD_FAILED: entry(
+  BERTH_KATA_RECORD_FAILED: entry(
     'INTERNAL',
     'the Kata record of {path} could not be written or removed in {directory}: {why}',
     'nothing was handed over; make room in /run and check that it is writable, then try again',
   ),
-  KATA_ONE_POD: entry(
+  BERTH_KATA_ONE_POD: entry(
     'FAILED_PRECONDITION',
     'volume {volume} is with the pod at {path}, and one virtual machine has it alone',
     'unpublish it there first; ReadWriteOncePod keeps a second pod from being scheduled',
   ),
-  HOST_MOUNT_REFUSED: entry(
+  BERTH_HOST_MOUNT_REFUSED: entry(
     'FAILED_PRECONDITION',
     'volume {volume} was written by the kernel of a guest and is not mounted by the kernel of this node',
     'run its pod under Kata, or set allowHostMount: "true" where that guest is trusted',
   ),
-  EXPANSION_PENDING: entry(
+  BERTH_EXPANSION_PENDING: entry(
     'FAILED_PRECONDITION',
     'volume {volume} has {size} bytes, its filesystem grows to that offline, and it is in a virtual machine',
     'nothing is lost; it grows when the volume is staged again: restart its pod when that suits',
   ),
-  GUEST_GROWTH_REFUSED: entry(
+  BERTH_GUEST_GROWTH_REFUSED: entry(
     'FAILED_PRECONDITION',
     'volume {volume} has {size} bytes, its xfs has not: xfs grows only where it is mounted, and that is a virtual machine',
     'restart its pod, whose device is then as large, and run xfs_growfs there; or set allowHostMount: "true"',

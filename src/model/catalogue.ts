@@ -9,294 +9,322 @@ export type { StatusName } from './catalogue-entry.js';
 /** Codes are never reused or renamed: runbooks and alerts match on them. */
 export const catalogue = {
   // -- what the caller sent
-  FIELD_MISSING: entry('INVALID_ARGUMENT', '{field} is required', 'the caller must send it (CSI 1.12)'),
-  FIELD_INVALID: entry('INVALID_ARGUMENT', '{field}: {why}', 'correct the request'),
-  PARAMETER_UNKNOWN: entry(
+  BERTH_FIELD_MISSING: entry('INVALID_ARGUMENT', '{field} is required', 'the caller must send it (CSI 1.12)'),
+  BERTH_FIELD_INVALID: entry('INVALID_ARGUMENT', '{field}: {why}', 'correct the request'),
+  BERTH_PARAMETER_UNKNOWN: entry(
     'INVALID_ARGUMENT',
     'parameter {name} is not known',
     'correct the StorageClass; known: {known}',
   ),
-  PARAMETER_INVALID: entry('INVALID_ARGUMENT', 'parameter {name}={value}: {why}', 'correct the StorageClass'),
-  MUTABLE_PARAMETER_UNKNOWN: entry(
+  BERTH_PARAMETER_INVALID: entry('INVALID_ARGUMENT', 'parameter {name}={value}: {why}', 'correct the StorageClass'),
+  BERTH_MUTABLE_PARAMETER_UNKNOWN: entry(
     'INVALID_ARGUMENT',
     'mutable parameter {name} is not known',
     'correct the VolumeAttributesClass',
   ),
-  CAPABILITY_UNSUPPORTED: entry(
+  BERTH_CAPABILITY_UNSUPPORTED: entry(
     'INVALID_ARGUMENT',
     'volume capability not supported: {why}',
     'use ReadWriteOnce, ReadWriteOncePod or ReadOnlyMany, or ReadWriteMany with volumeMode Block',
   ),
-  SOURCE_UNSUPPORTED: entry(
+  BERTH_SOURCE_UNSUPPORTED: entry(
     'INVALID_ARGUMENT',
     'a volume content source is not supported yet',
     'create an empty volume',
   ),
-  SOURCE_NOT_FOUND: entry('NOT_FOUND', 'volume content source {source} does not exist', 'check the PVC dataSource'),
-  SIZE_OUT_OF_RANGE: entry('OUT_OF_RANGE', 'size {size}: {why}', 'ask for a size inside the range'),
-  SHRINK_REFUSED: entry(
+  BERTH_SOURCE_NOT_FOUND: entry(
+    'NOT_FOUND',
+    'volume content source {source} does not exist',
+    'check the PVC dataSource',
+  ),
+  BERTH_SIZE_OUT_OF_RANGE: entry('OUT_OF_RANGE', 'size {size}: {why}', 'ask for a size inside the range'),
+  BERTH_SHRINK_REFUSED: entry(
     'OUT_OF_RANGE',
     'volume {volume} has {size} bytes and cannot shrink to the limit {limit}',
     'ask for at least its present size',
   ),
-  TOKEN_INVALID: entry('ABORTED', 'starting_token {token} is not one of ours', 'list again from the start'),
-  CLUSTER_UNKNOWN: entry(
+  BERTH_TOKEN_INVALID: entry('ABORTED', 'starting_token {token} is not one of ours', 'list again from the start'),
+  BERTH_CLUSTER_UNKNOWN: entry(
     'INVALID_ARGUMENT',
     'cluster {cluster} is not in the clusters file',
     'add it to clusters.yaml or correct clusterID',
   ),
-  POOL_NOT_OURS: entry(
+  BERTH_POOL_NOT_OURS: entry(
     'INVALID_ARGUMENT',
     'pool {pool} is not listed for cluster {cluster}',
     'add pool and namespace to clusters.yaml or correct the StorageClass',
   ),
-  SECRETS_INVALID: entry('INVALID_ARGUMENT', 'secrets: {why}', 'a secret needs userID and userKey'),
-  CREDENTIALS_MISSING: entry(
+  BERTH_SECRETS_INVALID: entry('INVALID_ARGUMENT', 'secrets: {why}', 'a secret needs userID and userKey'),
+  BERTH_CREDENTIALS_MISSING: entry(
     'INVALID_ARGUMENT',
     'no cephx user for cluster {cluster}: the request carries no secrets and clusters.yaml names no {role} user',
     'name the Secret in the StorageClass or add users.{role} to clusters.yaml',
   ),
   // -- what does or does not exist
-  VOLUME_NOT_FOUND: entry('NOT_FOUND', 'volume {volume} does not exist', 'check the volume handle'),
-  NODE_NOT_FOUND: entry(
+  BERTH_VOLUME_NOT_FOUND: entry('NOT_FOUND', 'volume {volume} does not exist', 'check the volume handle'),
+  BERTH_NODE_NOT_FOUND: entry(
     'NOT_FOUND',
     'node {node} is not registered in cluster {cluster}',
     'check that the node plugin runs there and reaches the cluster',
   ),
-  VOLUME_NOT_AT_PATH: entry(
+  BERTH_VOLUME_NOT_AT_PATH: entry(
     'NOT_FOUND',
     'volume {volume} is not at {path}',
     'use the path that stage or publish was given',
   ),
-  VOLUME_INCOMPATIBLE: entry(
+  BERTH_VOLUME_INCOMPATIBLE: entry(
     'ALREADY_EXISTS',
     'volume {volume} exists with another {what}: {have}, asked for {want}',
     'delete it first or ask for the same',
   ),
-  IMAGE_FOREIGN: entry(
+  BERTH_IMAGE_FOREIGN: entry(
     'ALREADY_EXISTS',
     'image {image} exists and was not made by Berth: {why}',
     'move it away or choose another volumeNamePrefix',
   ),
-  IMAGE_UNFINISHED: entry(
+  BERTH_IMAGE_UNFINISHED: entry(
     'ABORTED',
     'image {image} has a name and no header since {age} s: another client is making it, or was cut short doing so',
     'the call is repeated; what nobody finishes is cleared away',
   ),
-  PUBLISHED_OTHERWISE: entry(
+  BERTH_PUBLISHED_OTHERWISE: entry(
     'ALREADY_EXISTS',
     'volume {volume} is at {path} with another {what}',
     'unpublish it there first',
   ),
   // -- who holds a volume
-  VOLUME_HELD: entry(
+  BERTH_VOLUME_HELD: entry(
     'FAILED_PRECONDITION',
     'volume {volume} is attached to node {holder} since {since}',
     'detach it there first',
   ),
-  BEYOND_ATTACH: entry(
+  BERTH_BEYOND_ATTACH: entry(
     'FAILED_PRECONDITION',
     'volume {volume} may not be staged like that: {why}',
     'detach it and attach it as it is to be used',
   ),
-  VOLUME_IN_USE: entry('FAILED_PRECONDITION', 'volume {volume} is in use by {who}', 'stop its users, then try again'),
-  DELETE_REFUSED: entry(
+  BERTH_VOLUME_IN_USE: entry(
+    'FAILED_PRECONDITION',
+    'volume {volume} is in use by {who}',
+    'stop its users, then try again',
+  ),
+  BERTH_DELETE_REFUSED: entry(
     'FAILED_PRECONDITION',
     'volume {volume} will not be deleted: {why}',
     'remove the image by hand if that is meant',
   ),
-  DETACH_UNPROVEN: entry(
+  BERTH_DETACH_UNPROVEN: entry(
     'ABORTED',
     'volume {volume} stays attached to node {node}: {why}',
     'the call may be repeated; {todo}',
   ),
-  FENCE_FAILED: entry(
+  BERTH_FENCE_FAILED: entry(
     'ABORTED',
     'client {instance} was fenced, and cluster {cluster} does not show it on its blocklist',
     'the call may be repeated; see ceph osd blocklist ls',
   ),
-  RECORD_LOST: entry(
+  BERTH_RECORD_LOST: entry(
     'ABORTED',
     'node {node} does not hold volume {volume} any more: it was detached while it was staged',
     'nothing was written to it; the call may be repeated once it is attached again',
   ),
-  VOLUME_HAS_SNAPSHOTS: entry(
+  BERTH_VOLUME_HAS_SNAPSHOTS: entry(
     'FAILED_PRECONDITION',
     'volume {volume} still has {count} snapshot(s)',
     'delete its snapshots first',
   ),
-  NOT_STAGED: entry('FAILED_PRECONDITION', 'volume {volume} is not staged at {path}', 'stage it first'),
-  STAGING_PATH_MISSING: entry(
+  BERTH_NOT_STAGED: entry('FAILED_PRECONDITION', 'volume {volume} is not staged at {path}', 'stage it first'),
+  BERTH_STAGING_PATH_MISSING: entry(
     'FAILED_PRECONDITION',
     'volume {volume} is to be published without a staging path',
     'stage it first and pass its staging_target_path',
   ),
-  SINGLE_WRITER: entry(
+  BERTH_SINGLE_WRITER: entry(
     'FAILED_PRECONDITION',
     'volume {volume} allows one pod and is published at {path}',
     'unpublish it there first',
   ),
-  READONLY_MISMATCH: entry(
+  BERTH_READONLY_MISMATCH: entry(
     'FAILED_PRECONDITION',
     'volume {volume}: {why}',
     'use one mode for all its pods on this node',
   ),
-  NODE_FULL: entry(
+  BERTH_NODE_FULL: entry(
     'RESOURCE_EXHAUSTED',
     'node {node} holds {count} volumes, its limit is {limit}',
     'detach volumes or raise the limit',
   ),
-  RECORD_CONTENDED: entry(
+  BERTH_RECORD_CONTENDED: entry(
     'ABORTED',
     'the holder record of {volume} changed {times} times while it was written',
     'try again',
   ),
-  RECORD_UNREADABLE: entry(
+  BERTH_RECORD_UNREADABLE: entry(
     'FAILED_PRECONDITION',
     'record {key} of {volume} cannot be read: {why}',
     'look at it with rbd image-meta get; a newer Berth may have written it',
   ),
   // -- formatting and mounting
-  FORMAT_REFUSED: entry(
+  BERTH_FORMAT_REFUSED: entry(
     'FAILED_PRECONDITION',
     'volume {volume} will not be formatted: {why}',
     'check what the image holds; only an empty image that Berth made is formatted',
   ),
-  FILESYSTEM_MISMATCH: entry(
+  BERTH_FILESYSTEM_MISMATCH: entry(
     'FAILED_PRECONDITION',
     'volume {volume} holds {have}, not {want}',
     'correct fsType, the content is left as it is',
   ),
-  FILESYSTEM_DAMAGED: entry(
+  BERTH_FILESYSTEM_DAMAGED: entry(
     'FAILED_PRECONDITION',
     'the {fs} filesystem of {volume} is damaged: {why}',
     'repair it by hand with the tools of that filesystem, then try again',
   ),
-  FILESYSTEM_GROW_FAILED: entry(
+  BERTH_FILESYSTEM_GROW_FAILED: entry(
     'FAILED_PRECONDITION',
     'the {fs} filesystem at {path} could not grow: {why}',
     'unstage and stage the volume again, it grows offline then',
   ),
-  PROBE_FAILED: entry(
+  BERTH_PROBE_FAILED: entry(
     'INTERNAL',
     'what {device} holds could not be determined: {why}',
     'nothing was formatted; look at the device and try again',
   ),
-  TARGET_OCCUPIED: entry('FAILED_PRECONDITION', '{path} is {what}', 'clear that path; Berth only removes what it made'),
-  UNMOUNT_BUSY: entry(
+  BERTH_TARGET_OCCUPIED: entry(
+    'FAILED_PRECONDITION',
+    '{path} is {what}',
+    'clear that path; Berth only removes what it made',
+  ),
+  BERTH_UNMOUNT_BUSY: entry(
     'FAILED_PRECONDITION',
     '{path} cannot be unmounted, it is in use: {who}',
     'end its users, then try again',
   ),
-  DEVICE_INVALID: entry(
+  BERTH_DEVICE_INVALID: entry(
     'FAILED_PRECONDITION',
     '{device} cannot be used as a block device: {why}',
     'remove what is there if it is not a device, then try again',
   ),
-  DEVICE_BUSY: entry('FAILED_PRECONDITION', '{device} is busy: {who}', 'end its users, then try again'),
+  BERTH_DEVICE_BUSY: entry('FAILED_PRECONDITION', '{device} is busy: {who}', 'end its users, then try again'),
   ...sandboxes,
   // -- mapping
-  MAPPER_UNAVAILABLE: entry(
+  BERTH_MAPPER_UNAVAILABLE: entry(
     'FAILED_PRECONDITION',
     'mapper {mapper} cannot work on this node: {why}',
     'load the kernel module or choose another mounter',
   ),
-  FEATURES_UNSUPPORTED: entry(
+  BERTH_FEATURES_UNSUPPORTED: entry(
     'FAILED_PRECONDITION',
     'image {image} has features that {mapper} cannot do: {features}',
     'rbd feature disable {features}, or use another mounter',
   ),
-  MAP_FAILED: entry('INTERNAL', 'image {image} could not be mapped by {mapper}: {why}', 'see the node plugin log'),
-  UNMAP_BUSY: entry('FAILED_PRECONDITION', '{device} of {image} is busy: {who}', 'end its users, then try again'),
-  UNMAP_FAILED: entry('INTERNAL', '{device} of {image} could not be unmapped: {why}', 'see the node plugin log'),
+  BERTH_MAP_FAILED: entry(
+    'INTERNAL',
+    'image {image} could not be mapped by {mapper}: {why}',
+    'see the node plugin log',
+  ),
+  BERTH_UNMAP_BUSY: entry('FAILED_PRECONDITION', '{device} of {image} is busy: {who}', 'end its users, then try again'),
+  BERTH_UNMAP_FAILED: entry('INTERNAL', '{device} of {image} could not be unmapped: {why}', 'see the node plugin log'),
   ...handOvers,
   // -- Ceph
-  CLUSTER_UNREACHABLE: entry(
+  BERTH_CLUSTER_UNREACHABLE: entry(
     'UNAVAILABLE',
     'cluster {cluster} cannot be reached: {why}',
     'check monitors and network; the call may be repeated',
   ),
-  CLUSTER_AUTH_FAILED: entry(
+  BERTH_CLUSTER_AUTH_FAILED: entry(
     'UNAUTHENTICATED',
     'cluster {cluster} refused user {user}',
     'check userID and userKey in the Secret',
   ),
-  CEPH_DENIED: entry('PERMISSION_DENIED', 'user {user} may not {what}', 'give it the caps of docs/ceph-users.md'),
-  POOL_NOT_FOUND: entry(
+  BERTH_CEPH_DENIED: entry('PERMISSION_DENIED', 'user {user} may not {what}', 'give it the caps of docs/ceph-users.md'),
+  BERTH_POOL_NOT_FOUND: entry(
     'NOT_FOUND',
     'pool {pool} does not exist in cluster {cluster}',
     'create it and run rbd pool init, or correct the pool',
   ),
-  NAMESPACE_NOT_FOUND: entry(
+  BERTH_NAMESPACE_NOT_FOUND: entry(
     'NOT_FOUND',
     'rados namespace {namespace} does not exist in pool {pool}',
     'rbd namespace create',
   ),
-  IMAGE_NOT_FOUND: entry('NOT_FOUND', 'image {image} does not exist', 'check the volume handle'),
-  IMAGE_EXISTS: entry('ALREADY_EXISTS', 'image {image} exists', 'choose another name'),
-  IMAGE_BUSY: entry('FAILED_PRECONDITION', 'image {image} is busy: {why}', 'find its watchers with rbd status'),
-  CLIENT_EVICTED: entry(
+  BERTH_IMAGE_NOT_FOUND: entry('NOT_FOUND', 'image {image} does not exist', 'check the volume handle'),
+  BERTH_IMAGE_EXISTS: entry('ALREADY_EXISTS', 'image {image} exists', 'choose another name'),
+  BERTH_IMAGE_BUSY: entry('FAILED_PRECONDITION', 'image {image} is busy: {why}', 'find its watchers with rbd status'),
+  BERTH_CLIENT_EVICTED: entry(
     'UNAVAILABLE',
     'this client was evicted (blocklisted) by cluster {cluster}',
     'the next call connects anew; if it stays, see ceph osd blocklist ls',
   ),
-  CEPH_FULL: entry('RESOURCE_EXHAUSTED', 'pool {pool} is full or over its quota', 'free space or raise the quota'),
-  CEPH_ERROR: entry('INTERNAL', '{what} failed: {why}', 'see the log and ceph -s'),
-  WORKER_DIED: entry(
+  BERTH_CEPH_FULL: entry(
+    'RESOURCE_EXHAUSTED',
+    'pool {pool} is full or over its quota',
+    'free space or raise the quota',
+  ),
+  BERTH_CEPH_ERROR: entry('INTERNAL', '{what} failed: {why}', 'see the log and ceph -s'),
+  BERTH_WORKER_DIED: entry(
     'UNAVAILABLE',
     'the librbd worker ended ({how}) while {what} ran',
     'the call may be repeated; the worker is started anew',
   ),
   ...kubernetes,
   // -- time and order
-  BUSY: entry(
+  BERTH_BUSY: entry(
     'ABORTED',
     '{key}: {op} is running since {age} ms at step {step}{detail}',
     'wait for it; the call may be repeated',
   ),
-  DEADLINE: entry(
+  BERTH_DEADLINE: entry(
     'DEADLINE_EXCEEDED',
     '{what} did not end in {ms} ms',
     'the call may be repeated, it continues where it was',
   ),
-  SHUTTING_DOWN: entry('UNAVAILABLE', 'the plugin is shutting down', 'the call may be repeated'),
-  NOT_READY: entry('UNAVAILABLE', 'the plugin is not ready: {why}', 'the call may be repeated'),
+  BERTH_SHUTTING_DOWN: entry('UNAVAILABLE', 'the plugin is shutting down', 'the call may be repeated'),
+  BERTH_NOT_READY: entry('UNAVAILABLE', 'the plugin is not ready: {why}', 'the call may be repeated'),
   // -- this machine
-  COMMAND_FAILED: entry('INTERNAL', '{command} failed ({how}): {stderr}', 'see the node plugin log'),
-  COMMAND_MISSING: entry(
+  BERTH_COMMAND_FAILED: entry('INTERNAL', '{command} failed ({how}): {stderr}', 'see the node plugin log'),
+  BERTH_COMMAND_MISSING: entry(
     'FAILED_PRECONDITION',
     'the program {command} is not installed',
     'install it on the node or in the image',
   ),
-  PACKAGES_MISSING: entry(
+  BERTH_PACKAGES_MISSING: entry(
     'FAILED_PRECONDITION',
     'this machine lacks {what}',
     'install the packages {packages} (as root on a Debian family system Berth does it itself)',
   ),
-  DIRECTORY_BUSY: entry('ABORTED', '{directory} is in use: {holder}', 'wait for it to end or end it, then try again'),
-  DAEMON_FAILED: entry('INTERNAL', '{daemon} did not start: {why}', 'see {log}'),
-  DRIVER_DIED: entry('INTERNAL', 'the driver ended ({how})', 'its log {log} ends with: {lines}'),
-  LEFTOVER: entry('FAILED_PRECONDITION', '{what} could not be removed: {why}', 'end what uses it, then try again'),
-  LIBRARY_MISSING: entry(
+  BERTH_DIRECTORY_BUSY: entry(
+    'ABORTED',
+    '{directory} is in use: {holder}',
+    'wait for it to end or end it, then try again',
+  ),
+  BERTH_DAEMON_FAILED: entry('INTERNAL', '{daemon} did not start: {why}', 'see {log}'),
+  BERTH_DRIVER_DIED: entry('INTERNAL', 'the driver ended ({how})', 'its log {log} ends with: {lines}'),
+  BERTH_LEFTOVER: entry(
+    'FAILED_PRECONDITION',
+    '{what} could not be removed: {why}',
+    'end what uses it, then try again',
+  ),
+  BERTH_LIBRARY_MISSING: entry(
     'FAILED_PRECONDITION',
     'the library {library} cannot be loaded: {why}',
     'install librados2 and librbd1 (14.2 or newer) on the node or in the image',
   ),
-  JOURNAL_UNREADABLE: entry(
+  BERTH_JOURNAL_UNREADABLE: entry(
     'FAILED_PRECONDITION',
     'journal entry {file} cannot be used: {why}',
     'let the volume leave this node (unpublish and unstage go by the kernel alone), then bring it again',
   ),
-  JOURNAL_NEWER: entry(
+  BERTH_JOURNAL_NEWER: entry(
     'FAILED_PRECONDITION',
     'journal entry {file} has version {have}, this Berth knows version {known}',
     'run the Berth that wrote it on this node again; drain the node before you go back to an older one',
   ),
-  JOURNAL_WRITE_FAILED: entry(
+  BERTH_JOURNAL_WRITE_FAILED: entry(
     'INTERNAL',
     'journal entry {file} could not be written: {why}',
     'nothing was done; free space on the state directory',
   ),
-  CONFIG_INVALID: entry('FAILED_PRECONDITION', 'configuration {file}: {why}', 'correct the file'),
-  INTERNAL: entry('INTERNAL', '{what}', 'this is a bug in Berth; please report it with the log line'),
+  BERTH_CONFIG_INVALID: entry('FAILED_PRECONDITION', 'configuration {file}: {why}', 'correct the file'),
+  BERTH_INTERNAL: entry('INTERNAL', '{what}', 'this is a bug in Berth; please report it with the log line'),
 } as const;

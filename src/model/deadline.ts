@@ -1,4 +1,6 @@
-/** A point in time by which an answer is due, handed down from the caller's RPC to every child process and Ceph call. */
+/**
+ * A point in time by which an answer is due, handed down from the caller's RPC to every child process and Ceph call.
+ */
 
 /** How long an operation may take when its caller named no deadline, in ms (kubelet's own limit is two minutes). */
 export const DEFAULT_BUDGET_MS = 60_000;

@@ -34,9 +34,9 @@ const fill = (text: string, params: Readonly<Record<string, string | number | bi
   text.replaceAll(/\{(\w+)\}/g, (whole, name: string) => (name in params ? String(params[name]) : whole));
 
 /** Make (not throw) the catalogue's error `code`; `cause` is kept for the log and never shown to the caller. */
-export function fail<C extends ErrorCode>(code: C, params: ErrorParams<C>, cause?: unknown): BerthError {
+export function berthError<C extends ErrorCode>(code: C, params: ErrorParams<C>, cause?: unknown): BerthError {
   const { says, todo } = catalogue[code];
-  return new BerthError(code, `BERTH_${code}: ${fill(says, params)}; ${fill(todo, params)}`, cause);
+  return new BerthError(code, `${code}: ${fill(says, params)}; ${fill(todo, params)}`, cause);
 }
 
 /** Is this the catalogue's error, optionally one of these codes? */

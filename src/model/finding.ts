@@ -1,6 +1,12 @@
-/** What a look at the machine or a cluster found: a name that stays, a level, and a sentence that says what is wrong and what to do. */
+/**
+ * What a look at the machine or a cluster found: a name that stays, a level, and a sentence that says what is wrong and
+ * what to do.
+ */
 
-/** `failed`: Berth cannot do its work (or some of it, as the sentence says). `warning`: it can, but somebody will be sorry. */
+/**
+ * `failed`: Berth cannot do its work (or some of it, as the sentence says). `warning`: it can, but somebody will be
+ * sorry.
+ */
 export type Level = 'ok' | 'warning' | 'failed';
 
 export interface Finding {

@@ -2,17 +2,20 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { fail } from './errors.js';
+import { berthError } from './errors.js';
 
 const CONTRACT = path.join('proto', 'csi.proto');
 
-/** The nearest directory above this file that holds proto/csi.proto. CONFIG_INVALID where the installation lacks it. */
+/**
+ * The nearest directory above this file that holds proto/csi.proto. BERTH_CONFIG_INVALID where the installation lacks
+ * it.
+ */
 export function packageRoot(): string {
   let directory = path.dirname(fileURLToPath(import.meta.url));
   while (!existsSync(path.join(directory, CONTRACT))) {
     const parent = path.dirname(directory);
     if (parent === directory) {
-      throw fail('CONFIG_INVALID', { file: CONTRACT, why: 'not found in any directory above the program' });
+      throw berthError('BERTH_CONFIG_INVALID', { file: CONTRACT, why: 'not found in any directory above the program' });
     }
     directory = parent;
   }
@@ -20,8 +23,8 @@ export function packageRoot(): string {
 }
 
 /**
- * A program of ours that runs in a process of its own. Named from the root: the driver's files are bundled, so that what lies beside a
- * source file does not lie beside its code.
+ * A program of ours that runs in a process of its own. Named from the root: the driver's files are bundled, so that
+ * what lies beside a source file does not lie beside its code.
  * @param file below src/, as JavaScript
  */
 export const programFile = (file: string): string => path.join(packageRoot(), 'dist', 'src', file);
@@ -36,5 +39,5 @@ export function packageVersion(): string {
   if (typeof parsed === 'object' && parsed !== null && 'version' in parsed && typeof parsed.version === 'string') {
     return parsed.version;
   }
-  throw fail('CONFIG_INVALID', { file, why: 'has no version' });
+  throw berthError('BERTH_CONFIG_INVALID', { file, why: 'has no version' });
 }

@@ -11,7 +11,9 @@ const UNITS: Readonly<Record<string, number>> = {
   Gi: 2 ** 30,
 };
 
-/** Bytes, or undefined where the text is no whole number of them. `M` and `G` are binary, as the rbd command reads them. */
+/**
+ * Bytes, or undefined where the text is no whole number of them. `M` and `G` are binary, as the rbd command reads them.
+ */
 export function parseBytes(text: string): number | undefined {
   const match = /^(\d{1,12})(|k|K|Ki|M|Mi|G|Gi)$/.exec(text);
   const [, digits, unit] = match ?? [];

@@ -3,7 +3,9 @@
 export interface RoundsOptions {
   /** From the end of a round to the next, in ms. */
   readonly everyMs: number;
-  /** Share of the pause by which it is longer or shorter by chance: what was started together does not stay together. */
+  /**
+   * Share of the pause by which it is longer or shorter by chance: what was started together does not stay together.
+   */
   readonly jitter?: number;
   /** How long a stop waits for the round that runs, in ms. */
   readonly stopMs: number;

@@ -1,5 +1,5 @@
 /** The volume handle: `cluster/pool[/namespace]/image`, all that is needed to find the image and nothing to look up. */
-import { fail } from './errors.js';
+import { berthError } from './errors.js';
 
 /** CSI limits ids to 128 bytes (spec 1.12, size limits). */
 export const MAX_ID_BYTES = 128;
@@ -21,11 +21,11 @@ export const isClusterName = (text: string): boolean => CLUSTER.test(text);
 /** May this be a pool, namespace or image in a volume handle? Ceph allows more, command lines and paths do not. */
 export const isPlaceName = (text: string): boolean => PART.test(text);
 
-/** The handle as Kubernetes stores it; throws FIELD_INVALID where it would not fit 128 bytes. */
+/** The handle as Kubernetes stores it; throws BERTH_FIELD_INVALID where it would not fit 128 bytes. */
 export function formatVolumeId(id: VolumeId): string {
   const text = [id.cluster, id.pool, ...(id.namespace === '' ? [] : [id.namespace]), id.image].join('/');
   if (Buffer.byteLength(text) > MAX_ID_BYTES) {
-    throw fail('FIELD_INVALID', {
+    throw berthError('BERTH_FIELD_INVALID', {
       field: 'volume id',
       why: `${text} is longer than ${MAX_ID_BYTES} bytes; use shorter pool or namespace names`,
     });
@@ -33,7 +33,10 @@ export function formatVolumeId(id: VolumeId): string {
   return text;
 }
 
-/** Read a handle; undefined where it cannot be one of ours (the contract treats such an id as a volume that is not there). */
+/**
+ * Read a handle; undefined where it cannot be one of ours (the contract treats such an id as a volume that is not
+ * there).
+ */
 export function parseVolumeId(text: string): VolumeId | undefined {
   if (Buffer.byteLength(text) > MAX_ID_BYTES) return undefined;
   const [cluster, pool, ...rest] = text.split('/');
@@ -57,8 +60,8 @@ export function imageOf(volume: string): string | undefined {
 }
 
 /**
- * Was a record that names `image` written for another image than this volume's? `rbd clone` and `rbd cp` carry an image's
- * metadata along: what it says of its origin must not be believed of the copy.
+ * Was a record that names `image` written for another image than this volume's? `rbd clone` and `rbd cp` carry an
+ * image's metadata along: what it says of its origin must not be believed of the copy.
  */
 export function isCopied(image: unknown, volume: string): boolean {
   const own = imageOf(volume);

@@ -18,7 +18,8 @@ export function createLog(level = 'info'): Logger {
     redact: { paths: NEVER, censor: '***' },
     timestamp: pino.stdTimeFunctions.isoTime,
   };
-  // A slow reader of our output (a full disk under the container runtime's log) must not stop the event loop, and a line of its
-  // own costs a busy controller more than the rest of a call: they leave in bunches, at the latest after FLUSH_MS, and at the end.
+  // A slow reader of our output (a full disk under the container runtime's log) must not stop the event loop, and a
+  // line of its own costs a busy controller more than the rest of a call: they leave in bunches, at the latest after
+  // FLUSH_MS, and at the end.
   return pino(options, destination({ dest: 1, sync: false, minLength: BUNCH_BYTES, periodicFlush: FLUSH_MS }));
 }

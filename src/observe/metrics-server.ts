@@ -1,6 +1,6 @@
 /** Shows the counters over HTTP at /metrics, for Prometheus; nothing else, and to anybody who can reach the address. */
 import { createServer, type Server } from 'node:http';
-import { fail } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 import type { Counters } from './metrics.js';
 
 const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
@@ -10,10 +10,13 @@ export interface MetricsServer {
   stop(): Promise<void>;
 }
 
-/** @param address `host:port`, `:port` for every address, `[::1]:9810`; CONFIG_INVALID where nobody can listen there */
+/**
+ * @param address `host:port`, `:port` for every address, `[::1]:9810`; BERTH_CONFIG_INVALID where nobody can listen
+ * there
+ */
 export async function serveMetrics(counters: Counters, address: string): Promise<MetricsServer> {
   const [, bracketed, plain = '', port = ''] = /^(?:\[([\da-fA-F:.]+)\]|([^[\]:]*)):(\d{1,5})$/.exec(address) ?? [];
-  const wrong = (why: string): Error => fail('CONFIG_INVALID', { file: `metrics-address ${address}`, why });
+  const wrong = (why: string): Error => berthError('BERTH_CONFIG_INVALID', { file: `metrics-address ${address}`, why });
   if (port === '' || Number(port) > 65_535) throw wrong('it is not host:port');
   const server = createServer((request, response) => {
     const isAsked = request.method === 'GET' && request.url?.split('?')[0] === '/metrics';

@@ -1,4 +1,6 @@
-/** Counters of what happened, in the text format that Prometheus reads; kept in memory, from the start of the process. */
+/**
+ * Counters of what happened, in the text format that Prometheus reads; kept in memory, from the start of the process.
+ */
 
 export type Labels = Readonly<Record<string, string>>;
 

@@ -1,6 +1,9 @@
-/** What the clusters file may say, checked field by field so that a typo is an error with a place and not a surprise at night. */
+/**
+ * What the clusters file may say, checked field by field so that a typo is an error with a place and not a surprise at
+ * night.
+ */
 import { parse } from 'yaml';
-import { fail } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 import { isClusterName, isPlaceName } from '../model/volume-id.js';
 
 export interface PoolConfig {
@@ -25,7 +28,7 @@ export interface ClusterConfig {
   readonly registry: { readonly pool: string; readonly namespace: string };
 }
 
-/** Parse and check the file's text; CONFIG_INVALID names the field. */
+/** Parse and check the file's text; BERTH_CONFIG_INVALID names the field. */
 export function parseClusters(text: string, file: string): readonly ClusterConfig[] {
   const read = new Reader(file);
   const root = read.object(parseYaml(text, file), 'the file', ['clusters']);
@@ -43,7 +46,7 @@ function parseYaml(text: string, file: string): unknown {
   try {
     return parse(text);
   } catch (error) {
-    throw fail('CONFIG_INVALID', {
+    throw berthError('BERTH_CONFIG_INVALID', {
       file,
       why: error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'not YAML',
     });
@@ -113,7 +116,7 @@ class Reader {
   }
 
   wrong(at: string, why: string): Error {
-    return fail('CONFIG_INVALID', { file: this.#file, why: `${at}: ${why}` });
+    return berthError('BERTH_CONFIG_INVALID', { file: this.#file, why: `${at}: ${why}` });
   }
 
   object(value: unknown, at: string, known: readonly string[]): Readonly<Record<string, unknown>> {

@@ -1,11 +1,17 @@
-/** The clusters file: which clusters, pools and users are ours; read again when it changes, so nothing else remembers monitors. */
-import { fail } from '../model/errors.js';
+/**
+ * The clusters file: which clusters, pools and users are ours; read again when it changes, so nothing else remembers
+ * monitors.
+ */
+import { berthError } from '../model/errors.js';
 import { Secret } from '../model/secret.js';
 import { parseClusters, type ClusterConfig } from './clusters-file.js';
 import { FreshFiles } from './fresh-file.js';
 import type { ClusterAccess, PoolRef } from './port.js';
 
-/** Which of a cluster's users an operation acts as when its RPC carries no secrets; `hyperd` is the one that guests are shown. */
+/**
+ * Which of a cluster's users an operation acts as when its RPC carries no secrets; `hyperd` is the one that guests are
+ * shown.
+ */
 export type Role = 'controller' | 'node' | 'hyperd';
 
 /** cephx credentials as a CSI request carries them. */
@@ -32,11 +38,11 @@ export class Clusters {
     this.#files = files;
   }
 
-  /** Every configured cluster; CONFIG_INVALID where the file cannot be used. */
+  /** Every configured cluster; BERTH_CONFIG_INVALID where the file cannot be used. */
   async all(): Promise<readonly ClusterConfig[]> {
     const text = await this.#files.read(this.#file).catch((error: unknown) => {
-      throw fail(
-        'CONFIG_INVALID',
+      throw berthError(
+        'BERTH_CONFIG_INVALID',
         { file: this.#file, why: error instanceof Error ? error.message : 'unreadable' },
         error,
       );
@@ -45,20 +51,23 @@ export class Clusters {
     return this.#read.clusters;
   }
 
-  /** One cluster by its name; CLUSTER_UNKNOWN. */
+  /** One cluster by its name; BERTH_CLUSTER_UNKNOWN. */
   async get(cluster: string): Promise<ClusterConfig> {
     const found = (await this.all()).find((one) => one.id === cluster);
-    if (found === undefined) throw fail('CLUSTER_UNKNOWN', { cluster });
+    if (found === undefined) throw berthError('BERTH_CLUSTER_UNKNOWN', { cluster });
     return found;
   }
 
-  /** The cluster of a place that is ours; CLUSTER_UNKNOWN, POOL_NOT_OURS unless the file lists pool and namespace. */
+  /**
+   * The cluster of a place that is ours; BERTH_CLUSTER_UNKNOWN, BERTH_POOL_NOT_OURS unless the file lists pool and
+   * namespace.
+   */
   async listed(at: Place): Promise<ClusterConfig> {
     const config = await this.get(at.cluster);
     const listed = config.pools.find((pool) => pool.name === at.pool);
-    if (listed === undefined) throw fail('POOL_NOT_OURS', { pool: at.pool, cluster: at.cluster });
+    if (listed === undefined) throw berthError('BERTH_POOL_NOT_OURS', { pool: at.pool, cluster: at.cluster });
     if (!listed.namespaces.includes(at.namespace)) {
-      throw fail('POOL_NOT_OURS', { pool: `${at.pool}/${at.namespace}`, cluster: at.cluster });
+      throw berthError('BERTH_POOL_NOT_OURS', { pool: `${at.pool}/${at.namespace}`, cluster: at.cluster });
     }
     return config;
   }
@@ -81,22 +90,29 @@ export class Clusters {
     return places;
   }
 
-  /** Where the cluster's nodes are registered: one place for each cluster, reached with the same credentials as the volume. */
+  /**
+   * Where the cluster's nodes are registered: one place for each cluster, reached with the same credentials as the
+   * volume.
+   */
   async registry(cluster: string, role: Role, secrets?: Credentials): Promise<PoolRef> {
     const config = await this.get(cluster);
     return { access: await this.access(config, role, secrets), ...config.registry };
   }
 
-  /** Secrets of the request win; else the configured user of that role, whose key file is read again every second (Secrets rotate). */
+  /**
+   * Secrets of the request win; else the configured user of that role, whose key file is read again every second
+   * (Secrets rotate).
+   */
   async access(config: ClusterConfig, role: Role, secrets?: Credentials): Promise<ClusterAccess> {
     const base = { cluster: config.id, monitors: config.monitors };
     if (secrets !== undefined) return { ...base, ...secrets };
     const user = config.users[role];
-    if (user === undefined) throw fail('CREDENTIALS_MISSING', { cluster: config.id, role });
+    if (user === undefined) throw berthError('BERTH_CREDENTIALS_MISSING', { cluster: config.id, role });
     const key = await this.#files.read(user.keyFile).catch((error: unknown) => {
-      throw fail('CONFIG_INVALID', { file: user.keyFile, why: 'the key file cannot be read' }, error);
+      throw berthError('BERTH_CONFIG_INVALID', { file: user.keyFile, why: 'the key file cannot be read' }, error);
     });
-    if (key.trim() === '') throw fail('CONFIG_INVALID', { file: user.keyFile, why: 'the key file is empty' });
+    if (key.trim() === '')
+      throw berthError('BERTH_CONFIG_INVALID', { file: user.keyFile, why: 'the key file is empty' });
     return { ...base, user: user.id, key: new Secret(key.trim()) };
   }
 }

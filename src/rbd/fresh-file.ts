@@ -1,4 +1,7 @@
-/** Files that may change under us, read again at most once in a while: a burst of calls must not become a burst of reads. */
+/**
+ * Files that may change under us, read again at most once in a while: a burst of calls must not become a burst of
+ * reads.
+ */
 import { readFile } from 'node:fs/promises';
 
 /** How old a text may be, in ms: a rotated key or a new monitor is known a second later. */

@@ -1,13 +1,13 @@
 /** A cephx key from a keyring file of the node, only from the directory that its administrator gave for that. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { fail } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 import { Secret } from '../model/secret.js';
 import type { Credentials } from './clusters.js';
 
-/** FIELD_INVALID where it lies elsewhere, holds no key, or none of this user. */
+/** BERTH_FIELD_INVALID where it lies elsewhere, holds no key, or none of this user. */
 export async function readKeyring(directory: string, file: string, user: string | undefined): Promise<Credentials> {
-  const wrong = (why: string): Error => fail('FIELD_INVALID', { field: 'keyring', why });
+  const wrong = (why: string): Error => berthError('BERTH_FIELD_INVALID', { field: 'keyring', why });
   // A pod spec names it, and could as well name the administrator's.
   const given = path.resolve(directory, file);
   if (path.dirname(given) !== path.resolve(directory)) throw wrong(`it must lie in ${directory}`);

@@ -1,10 +1,10 @@
 /** The monitors as clients take them that know the first messenger only and no version prefix: `ip:port`, one each. */
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { fail } from '../model/errors.js';
-import { endpointsOf, type Endpoint } from './health/monitor-address.js';
+import { berthError } from '../model/errors.js';
+import { endpointsOf, type Endpoint } from './monitor-address.js';
 
-/** MONITOR_UNUSABLE where none has an address of the first messenger, or none of their names can be resolved. */
+/** BERTH_MONITOR_UNUSABLE where none has an address of the first messenger, or none of their names can be resolved. */
 export async function legacyMonitors(
   cluster: string,
   monitors: readonly string[],
@@ -20,7 +20,7 @@ export async function legacyMonitors(
       why = `${host} cannot be resolved (${(error as NodeJS.ErrnoException).code ?? 'failed'})`;
     }
   }
-  if (found.length === 0) throw fail('MONITOR_UNUSABLE', { cluster, why });
+  if (found.length === 0) throw berthError('BERTH_MONITOR_UNUSABLE', { cluster, why });
   return [...new Set(found)];
 }
 

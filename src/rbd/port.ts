@@ -1,4 +1,7 @@
-/** The one door to Ceph's control plane: images, their metadata, small records; implemented by librbd/ and by a fake in tests. */
+/**
+ * The one door to Ceph's control plane: images, their metadata, small records; implemented by librbd/ and by a fake in
+ * tests.
+ */
 import type { Deadline } from '../model/deadline.js';
 import type { Secret } from '../model/secret.js';
 
@@ -67,9 +70,12 @@ export interface Watcher {
 }
 
 /** One look at an image's watchers. */
-export interface Sighting {
+export interface WatcherObservation {
   readonly watchers: readonly Watcher[];
-  /** False where the monitors elected anew while it was taken, or cannot say: then nobody's absence from it proves anything. */
+  /**
+   * False where the monitors elected anew while it was taken, or cannot say: then nobody's absence from it proves
+   * anything.
+   */
   readonly settled: boolean;
 }
 
@@ -85,7 +91,9 @@ export interface Blocked {
 export type BlocklistRight = 'add' | 'rm';
 
 export interface PoolStats {
-  /** What may still be written, replication and the pool's quota counted; undefined while the manager has no figures. */
+  /**
+   * What may still be written, replication and the pool's quota counted; undefined while the manager has no figures.
+   */
   readonly availableBytes: bigint | undefined;
   /** User data stored now. */
   readonly storedBytes: bigint;
@@ -98,39 +106,45 @@ export interface ClusterIdentity {
 }
 
 /**
- * Every call ends by its deadline (DEADLINE) and fails with an error of the catalogue: CLUSTER_UNREACHABLE, CLUSTER_AUTH_FAILED,
- * CEPH_DENIED, POOL_NOT_FOUND, NAMESPACE_NOT_FOUND, CLIENT_EVICTED, CEPH_FULL, WORKER_DIED, CEPH_ERROR, or what its comment adds.
+ * Every call ends by its deadline (DEADLINE) and fails with an error of the catalogue: BERTH_CLUSTER_UNREACHABLE,
+ * BERTH_CLUSTER_AUTH_FAILED, BERTH_CEPH_DENIED, BERTH_POOL_NOT_FOUND, BERTH_NAMESPACE_NOT_FOUND, BERTH_CLIENT_EVICTED,
+ * BERTH_CEPH_FULL, BERTH_WORKER_DIED, BERTH_CEPH_ERROR, or what its comment adds.
  */
 export interface RbdPort {
   /** Connect (or use the pooled connection) and say who the cluster is and who we are. */
   identify(access: ClusterAccess, deadline: Deadline): Promise<ClusterIdentity>;
 
-  /** Create an image with its metadata and say its id; IMAGE_EXISTS where the name is taken. Nine OSD operations, in a pool that was looked at before. */
+  /**
+   * Create an image with its metadata and say its id; BERTH_IMAGE_EXISTS where the name is taken. Nine OSD operations,
+   * in a pool that was looked at before.
+   */
   createImage(at: ImageRef, spec: ImageSpec, deadline: Deadline): Promise<string>;
   /** Two OSD operations; undefined where there is no such image. */
   head(at: ImageRef, deadline: Deadline): Promise<ImageHead | undefined>;
-  /** Open read-only and look at everything; IMAGE_NOT_FOUND. */
+  /** Open read-only and look at everything; BERTH_IMAGE_NOT_FOUND. */
   inspect(at: ImageRef, deadline: Deadline): Promise<ImageDetail>;
-  /** Who watches it now; IMAGE_NOT_FOUND. */
+  /** Who watches it now; BERTH_IMAGE_NOT_FOUND. */
   watchers(at: ImageRef, deadline: Deadline): Promise<readonly Watcher[]>;
-  /** Who watches it, with the monitors asked before and after; IMAGE_NOT_FOUND. */
-  sight(at: ImageRef, deadline: Deadline): Promise<Sighting>;
-  /** Has nothing ever been written to it (no allocated extent, no snapshot, no parent)? IMAGE_NOT_FOUND. */
+  /** Who watches it, with the monitors asked before and after; BERTH_IMAGE_NOT_FOUND. */
+  observeWatchers(at: ImageRef, deadline: Deadline): Promise<WatcherObservation>;
+  /** Has nothing ever been written to it (no allocated extent, no snapshot, no parent)? BERTH_IMAGE_NOT_FOUND. */
   isEmpty(at: ImageRef, deadline: Deadline): Promise<boolean>;
-  /** Grow to `sizeBytes`; a smaller size is CEPH_ERROR and changes nothing. IMAGE_NOT_FOUND. */
+  /** Grow to `sizeBytes`; a smaller size is BERTH_CEPH_ERROR and changes nothing. BERTH_IMAGE_NOT_FOUND. */
   resize(at: ImageRef, sizeBytes: bigint, deadline: Deadline): Promise<void>;
-  /** Delete image and data; true if it was there. IMAGE_BUSY with watchers or snapshots. */
+  /** Delete image and data; true if it was there. BERTH_IMAGE_BUSY with watchers or snapshots. */
   remove(at: ImageRef, deadline: Deadline): Promise<boolean>;
   /**
-   * Remove what is left of an image whose removal was cut short: librbd has moved it to the trash by then, where nobody sees it, and
-   * `head` says that there is none. True if there was something. IMAGE_BUSY while a client that died removing it is not forgotten.
+   * Remove what is left of an image whose removal was cut short: librbd has moved it to the trash by then, where nobody
+   * sees it, and `head` says that there is none. True if there was something. BERTH_IMAGE_BUSY while a client that died
+   * removing it is not forgotten.
    */
-  finishRemoval(at: ImageRef, deadline: Deadline): Promise<boolean>;
+  finishInterruptedRemoval(at: ImageRef, deadline: Deadline): Promise<boolean>;
   /**
-   * The id of an image that has a name and never had a header, which nobody can open: it is being created just now, or that was cut
-   * short. `head` knows none; `remove` clears it away. Undefined where there is no such image, a whole one, or one that lost its header.
+   * The id of an image that has a name and never had a header, which nobody can open: it is being created just now, or
+   * that was cut short. `head` knows none; `remove` clears it away. Undefined where there is no such image, a whole
+   * one, or one that lost its header.
    */
-  halfMade(at: ImageRef, deadline: Deadline): Promise<string | undefined>;
+  interruptedCreate(at: ImageRef, deadline: Deadline): Promise<string | undefined>;
   /** Up to `max` images by name, those after `after` ('' for the first), in the directory's own stable order. */
   list(
     at: PoolRef,
@@ -142,8 +156,8 @@ export interface RbdPort {
   /** Set all entries in one OSD operation (class rbd metadata_set); `rbd image-meta list` shows them. */
   setMetadata(at: PoolRef, imageId: string, entries: ReadonlyMap<string, string>, deadline: Deadline): Promise<void>;
   /**
-   * Change one metadata key only if it still is `expected` (undefined: absent), in one write operation (assert-exists, omap_cmp, omap_set or rm).
-   * False where somebody else was first; IMAGE_NOT_FOUND where the image is gone.
+   * Change one metadata key only if it still is `expected` (undefined: absent), in one write operation (assert-exists,
+   * omap_cmp, omap_set or rm). False where somebody else was first; BERTH_IMAGE_NOT_FOUND where the image is gone.
    */
   compareAndSet(
     at: PoolRef,
@@ -178,16 +192,17 @@ export interface RbdPort {
   removeRecords(at: PoolRef, object: string, keys: readonly string[], deadline: Deadline): Promise<void>;
 
   /**
-   * Let this one client instance write no more, for so many seconds; its watches go at once. CEPH_DENIED. When it returns, the monitors
-   * have decided so and our own connection knows it. An instance that is listed already keeps the time that it has.
+   * Let this one client instance write no more, for so many seconds; its watches go at once. BERTH_CEPH_DENIED. When it
+   * returns, the monitors have decided so and our own connection knows it. An instance that is listed already keeps the
+   * time that it has.
    */
   blocklist(access: ClusterAccess, instance: string, seconds: number, deadline: Deadline): Promise<void>;
-  /** Undo that; an instance that is not listed is a success. CEPH_DENIED. */
+  /** Undo that; an instance that is not listed is a success. BERTH_CEPH_DENIED. */
   unblocklist(access: ClusterAccess, instance: string, deadline: Deadline): Promise<void>;
   blocklisted(access: ClusterAccess, deadline: Deadline): Promise<readonly Blocked[]>;
   /** Which of these the user lacks the caps for; found out without changing anything. */
   blocklistRightsMissing(access: ClusterAccess, deadline: Deadline): Promise<readonly BlocklistRight[]>;
 
-  /** End connections and the worker; calls in flight fail with SHUTTING_DOWN. */
+  /** End connections and the worker; calls in flight fail with BERTH_SHUTTING_DOWN. */
   close(): Promise<void>;
 }

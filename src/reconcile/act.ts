@@ -1,8 +1,11 @@
-/** Carries out what was decided, one volume at a time, through the use cases of the volume room; says of each act what came of it. */
+/**
+ * Carries out what was decided, one volume at a time, through the use cases of the volume room; says of each act what
+ * came of it.
+ */
 import { Deadline } from '../model/deadline.js';
 import { isBerthError } from '../model/errors.js';
-import { clearLeftover } from '../volume/leftover.js';
-import type { NodeRoom } from '../volume/node-room.js';
+import { removeOrphanedDirectory } from '../volume/node/recovery/orphaned-directory.js';
+import type { NodeRoom } from '../volume/node/node-room.js';
 import {
   dropMapping,
   forgetEntry,
@@ -10,9 +13,9 @@ import {
   returnRecord,
   takeDownEntry,
   type Outcome,
-} from '../volume/recover.js';
+} from '../volume/node/recovery/recover-entry.js';
 import type { Act, Report } from './decision.js';
-import type { Facts } from './facts.js';
+import type { Facts } from './node-facts.js';
 
 /** What one act may take, in ms. */
 const ACT_MS = 60_000;
@@ -66,7 +69,7 @@ async function attempt(
     return outcome === 'changed' ? undefined : notYet(subject, why, outcome);
   } catch (error) {
     // The orchestrator came first: it always wins.
-    if (isBerthError(error, 'BUSY')) return undefined;
+    if (isBerthError(error, 'BERTH_BUSY')) return undefined;
     room.log.debug({ act: kind, volume, subject, why, err: error }, 'could not be reconciled');
     const what = error instanceof Error ? error.message : 'failed';
     return { subject, kind: 'ours', what: `${kind}: ${why}; ${what}`, todo: '' };
@@ -107,7 +110,7 @@ function perform(
       const { volume, directory, mountPoint, owner } = act.leftover;
       const unchangedSince = facts.now - facts.ageMs;
       const leftover = { volume, directory, mountPoint, quietBelow: owner, unchangedSince, driver };
-      return clearLeftover(room, leftover, deadline);
+      return removeOrphanedDirectory(room, leftover, deadline);
     }
   }
 }

@@ -1,7 +1,7 @@
 /** What becomes of a journal entry: what it meant, against what the kernel has and the kubelet still claims. */
 import { isMountedHere, type JournalEntry } from '../journal/entry.js';
 import type { Decided } from './decision.js';
-import type { SeenMapping } from './facts.js';
+import type { SeenMapping } from './node-facts.js';
 import type { View } from './view.js';
 
 /** An entry beside all that bears on it. */

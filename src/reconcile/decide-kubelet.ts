@@ -1,6 +1,9 @@
-/** What becomes of a kubelet's directory of one of our volumes: left while anybody may need it, cleared once it can only be a leftover. */
+/**
+ * What becomes of a kubelet's directory of one of our volumes: left while anybody may need it, cleared once it can only
+ * be a leftover.
+ */
 import type { Decided } from './decision.js';
-import type { KubeletVolume } from './facts.js';
+import type { KubeletVolume } from './node-facts.js';
 import type { View } from './view.js';
 
 /** @param goes volumes whose journal entry is forgotten in this round */

@@ -1,8 +1,11 @@
-/** What becomes of a mapping that no journal entry knows: ours by proof is undone, ours by name or by pool is reported, foreign is left. */
-import { looksLikeOurs } from '../volume/image-name.js';
+/**
+ * What becomes of a mapping that no journal entry knows: ours by proof is undone, ours by name or by pool is reported,
+ * foreign is left.
+ */
+import { looksLikeOurs } from '../volume/image/image-name.js';
 import { imageSpec } from '../model/volume-id.js';
 import type { Decided } from './decision.js';
-import type { SeenMapping } from './facts.js';
+import type { SeenMapping } from './node-facts.js';
 import type { View } from './view.js';
 
 export function decideMapping(view: View, seen: SeenMapping, decided: Decided): void {

@@ -1,7 +1,7 @@
 /** What a round may decide: acts on what is ours, and reports of what a person should know. */
 import type { JournalEntry } from '../journal/entry.js';
 import type { Mapping } from '../rbd/mapping/mapper.js';
-import type { KubeletVolume } from './facts.js';
+import type { KubeletVolume } from './node-facts.js';
 
 export type Act = {
   /** The volume's handle; undefined for a mapping that can have none. */

@@ -1,10 +1,13 @@
-/** Kubelet's volume directories, read without entering anything that is mounted: which of them are of our volumes, and what lies in them. */
+/**
+ * Kubelet's volume directories, read without entering anything that is mounted: which of them are of our volumes, and
+ * what lies in them.
+ */
 import { lstat, readdir, readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { isErrno } from '../host/errno.js';
-import type { Mount } from '../host/mountinfo.js';
-import { DATA_DRAFT, DATA_FILE } from '../volume/leftover.js';
-import type { KubeletFacts, KubeletVolume, MountPointState } from './facts.js';
+import type { Mount } from '../host/mount/mountinfo.js';
+import { DATA_DRAFT, DATA_FILE } from '../volume/node/recovery/orphaned-directory.js';
+import type { KubeletFacts, KubeletVolume, MountPointState } from './node-facts.js';
 
 const CSI = 'kubernetes.io~csi';
 /** Of the plugin directory that is shared by all drivers: raw block volumes, and stages of kubelets before 1.24. */

@@ -1,9 +1,12 @@
-/** The facts of a round, indexed: every question that a decision asks is answered without going through all mounts again. */
-import type { Mount } from '../host/mountinfo.js';
+/**
+ * The facts of a round, indexed: every question that a decision asks is answered without going through all mounts
+ * again.
+ */
+import type { Mount } from '../host/mount/mountinfo.js';
 import { formatVolumeId, parseVolumeId } from '../model/volume-id.js';
 import type { JournalEntry } from '../journal/entry.js';
 import type { ImageLocation } from '../rbd/mapping/mapper.js';
-import type { Facts, KubeletVolume, SeenMapping } from './facts.js';
+import type { Facts, KubeletVolume, SeenMapping } from './node-facts.js';
 
 const placeOf = ({ pool, namespace, image }: Omit<ImageLocation, 'fsid'>): string => `${pool}/${namespace}/${image}`;
 
@@ -52,7 +55,10 @@ export class View {
     return id === undefined ? [] : (this.#mappings.get(placeOf(id)) ?? []);
   }
 
-  /** Handles that the image of a mapping may have by the clusters file; a cluster that the journal knows by another fsid is none. */
+  /**
+   * Handles that the image of a mapping may have by the clusters file; a cluster that the journal knows by another fsid
+   * is none.
+   */
   handlesOf({ fsid, pool, namespace, image }: ImageLocation): readonly string[] {
     const isHere = (cluster: string): boolean => [undefined, fsid].includes(this.#clusters.get(cluster));
     return (this.facts.places ?? [])
@@ -82,8 +88,9 @@ export class View {
   }
 
   /**
-   * Directories by which the kubelet still claims the volume: those of pods, and of a stage that it has tried lately (it writes
-   * the data file anew at every attempt). A stage's directory alone is never looked at again by a kubelet that was restarted.
+   * Directories by which the kubelet still claims the volume: those of pods, and of a stage that it has tried lately
+   * (it writes the data file anew at every attempt). A stage's directory alone is never looked at again by a kubelet
+   * that was restarted.
    */
   claimsOf(volume: string): readonly KubeletVolume[] {
     return this.kubeletOf(volume).filter(({ kind, changed }) => kind !== 'stage' || this.isFresh(changed));

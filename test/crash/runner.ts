@@ -1,4 +1,6 @@
-/** Runs crash cases one after the other on one node: the driver that comes back after a death is the one that dies next. */
+/**
+ * Runs crash cases one after the other on one node: the driver that comes back after a death is the one that dies next.
+ */
 import assert from 'node:assert/strict';
 import { isOffTheNode } from './scenario.js';
 import type { CrashCase } from './scenarios.js';
@@ -13,8 +15,8 @@ export interface Planned extends CrashCase {
 }
 
 /**
- * Two used volumes of a kind take turns, so that what clears away after one case does not meet the point of the next; a fresh one
- * is the case's own.
+ * Two used volumes of a kind take turns, so that what clears away after one case does not meet the point of the next; a
+ * fresh one is the case's own.
  * @param label short: it stands in every name
  */
 export function plan(label: string, cases: readonly CrashCase[]): readonly Planned[] {

@@ -41,8 +41,8 @@ const OWED_MS = 60_000;
 const PAUSE_MS = 250;
 
 /**
- * After an unstage: nothing is in the kernel, at once; and nothing in the journal, when the cluster has the holder record back. The
- * answer does not wait for that longer than 5 s, and the entry is `unstaging` for as long.
+ * After an unstage: nothing is in the kernel, at once; and nothing in the journal, when the cluster has the holder
+ * record back. The answer does not wait for that longer than 5 s, and the entry is `unstaging` for as long.
  */
 export async function isOffTheNode(subject: Subject): Promise<void> {
   const until = performance.now() + OWED_MS;

@@ -1,6 +1,9 @@
-/** For each step of each operation of the node: how a volume comes to the eve of it, and what has to be true after the retry. */
+/**
+ * For each step of each operation of the node: how a volume comes to the eve of it, and what has to be true after the
+ * retry.
+ */
 import assert from 'node:assert/strict';
-import type { ANSWER, NodeOperationName, NodeStep, START } from '../../src/volume/steps.js';
+import type { ANSWER, NodeOperationName, NodeStep, START } from '../../src/volume/operation/steps.js';
 import { expectTraces, isHeldBy, isOffTheNode, isPublished, STAGED, type Scenario } from './scenario.js';
 
 const staged: Scenario['before'] = async (subject) => {

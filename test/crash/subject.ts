@@ -67,7 +67,9 @@ export interface Ground {
   readonly armed: string | undefined;
   /** A new volume, its handle ends with `name`. */
   subject(kind: Kind, name: string): Promise<Subject>;
-  /** End the driver as kill -9 does and start it again, to end itself at `point` (BERTH_CRASH_AT) where one is given. */
+  /**
+   * End the driver as kill -9 does and start it again, to end itself at `point` (BERTH_CRASH_AT) where one is given.
+   */
   restart(point?: string, env?: Readonly<Record<string, string>>): Promise<void>;
   /** Make the call, which must end with the driver's own death; it is not started again. */
   dies(call: () => Promise<unknown>): Promise<void>;

@@ -1,6 +1,6 @@
 /** RbdPort in memory for unit tests of the rooms above: images, metadata, watchers, records, and failures on demand. */
 import type { Deadline } from '../../src/model/deadline.js';
-import { fail } from '../../src/model/errors.js';
+import { berthError } from '../../src/model/errors.js';
 import type {
   Blocked,
   BlocklistRight,
@@ -13,7 +13,7 @@ import type {
   PoolRef,
   PoolStats,
   RbdPort,
-  Sighting,
+  WatcherObservation,
   Watcher,
 } from '../../src/rbd/port.js';
 import { featureBits } from '../../src/rbd/feature-bits.js';
@@ -49,7 +49,7 @@ export class MemoryRbd implements RbdPort {
   /** Instance -> until, ms since the epoch. */
   readonly blocked = new Map<string, number>();
   /** Images, as `pool/namespace/image`, of which a removal that was cut short has left something. */
-  readonly halfRemoved = new Set<string>();
+  readonly interruptedRemovals = new Set<string>();
   readonly #halves = new Map<string, string | undefined>();
   /** False as while monitors elect. */
   settled = true;
@@ -92,11 +92,12 @@ export class MemoryRbd implements RbdPort {
   createImage(at: ImageRef, spec: ImageSpec, deadline: Deadline): Promise<string> {
     return this.#run('createImage', at.image, deadline, () => {
       if (featureBits(spec.features) === undefined) {
-        throw fail('FIELD_INVALID', { field: 'imageFeatures', why: spec.features.join(',') });
+        throw berthError('BERTH_FIELD_INVALID', { field: 'imageFeatures', why: spec.features.join(',') });
       }
       const { images } = this.#existing(at);
       if (spec.dataPool !== undefined && !this.#pools.has(spec.dataPool)) throw poolMissing(at, spec.dataPool);
-      if (images.has(at.image) || this.#halves.has(specOf(at))) throw fail('IMAGE_EXISTS', { image: specOf(at) });
+      if (images.has(at.image) || this.#halves.has(specOf(at)))
+        throw berthError('BERTH_IMAGE_EXISTS', { image: specOf(at) });
       const id = `${(this.#nextId++).toString(16)}0cafe`;
       const fresh = {
         metadata: new Map(spec.metadata),
@@ -138,17 +139,18 @@ export class MemoryRbd implements RbdPort {
   resize(at: ImageRef, sizeBytes: bigint, deadline: Deadline): Promise<void> {
     return this.#run('resize', at.image, deadline, () => {
       const image = this.#image(at);
-      if (sizeBytes < image.sizeBytes) throw fail('CEPH_ERROR', { what: `resize ${specOf(at)}`, why: 'EINVAL' });
+      if (sizeBytes < image.sizeBytes)
+        throw berthError('BERTH_CEPH_ERROR', { what: `resize ${specOf(at)}`, why: 'EINVAL' });
       image.sizeBytes = sizeBytes;
     });
   }
 
-  finishRemoval(at: ImageRef, deadline: Deadline): Promise<boolean> {
-    return this.#run('finishRemoval', at.image, deadline, () => this.halfRemoved.delete(specOf(at)));
+  finishInterruptedRemoval(at: ImageRef, deadline: Deadline): Promise<boolean> {
+    return this.#run('finishInterruptedRemoval', at.image, deadline, () => this.interruptedRemovals.delete(specOf(at)));
   }
 
-  halfMade(at: ImageRef, deadline: Deadline): Promise<string | undefined> {
-    return this.#run('halfMade', at.image, deadline, () => this.#halves.get(specOf(at)));
+  interruptedCreate(at: ImageRef, deadline: Deadline): Promise<string | undefined> {
+    return this.#run('interruptedCreate', at.image, deadline, () => this.#halves.get(specOf(at)));
   }
 
   remove(at: ImageRef, deadline: Deadline): Promise<boolean> {
@@ -161,7 +163,7 @@ export class MemoryRbd implements RbdPort {
         ...image.watchers.map(({ address }) => `watched by ${address}`),
         ...(image.snapshots.length > 0 ? [`snapshots ${image.snapshots.join(', ')}`] : []),
       ];
-      if (why.length > 0) throw fail('IMAGE_BUSY', { image: specOf(at), why: why.join('; ') });
+      if (why.length > 0) throw berthError('BERTH_IMAGE_BUSY', { image: specOf(at), why: why.join('; ') });
       return images?.delete(at.image) ?? false;
     });
   }
@@ -257,8 +259,11 @@ export class MemoryRbd implements RbdPort {
     return this.#run('watchers', at.image, deadline, () => this.#watching(at));
   }
 
-  sight(at: ImageRef, deadline: Deadline): Promise<Sighting> {
-    return this.#run('sight', at.image, deadline, () => ({ watchers: this.#watching(at), settled: this.settled }));
+  observeWatchers(at: ImageRef, deadline: Deadline): Promise<WatcherObservation> {
+    return this.#run('observeWatchers', at.image, deadline, () => ({
+      watchers: this.#watching(at),
+      settled: this.settled,
+    }));
   }
 
   #watching(at: ImageRef): readonly Watcher[] {
@@ -267,14 +272,16 @@ export class MemoryRbd implements RbdPort {
 
   blocklist(access: ClusterAccess, instance: string, seconds: number, deadline: Deadline): Promise<void> {
     return this.#run('blocklist', instance, deadline, () => {
-      if (this.rightsMissing.includes('add')) throw fail('CEPH_DENIED', { user: access.user, what: 'osd blocklist' });
+      if (this.rightsMissing.includes('add'))
+        throw berthError('BERTH_CEPH_DENIED', { user: access.user, what: 'osd blocklist' });
       if (!this.blocked.has(instance)) this.blocked.set(instance, Date.now() + seconds * 1000);
     });
   }
 
   unblocklist(access: ClusterAccess, instance: string, deadline: Deadline): Promise<void> {
     return this.#run('unblocklist', instance, deadline, () => {
-      if (this.rightsMissing.includes('rm')) throw fail('CEPH_DENIED', { user: access.user, what: 'osd blocklist' });
+      if (this.rightsMissing.includes('rm'))
+        throw berthError('BERTH_CEPH_DENIED', { user: access.user, what: 'osd blocklist' });
       this.blocked.delete(instance);
     });
   }
@@ -298,44 +305,45 @@ export class MemoryRbd implements RbdPort {
   async #run<T>(operation: Operation, about: string, deadline: Deadline, work: () => T): Promise<T> {
     this.calls.push({ operation, about });
     await Promise.resolve();
-    if (this.#closed) throw fail('SHUTTING_DOWN', {});
-    if (deadline.expired) throw fail('DEADLINE', { what: `${operation} ${about}`, ms: 0 });
+    if (this.#closed) throw berthError('BERTH_SHUTTING_DOWN', {});
+    if (deadline.expired) throw berthError('BERTH_DEADLINE', { what: `${operation} ${about}`, ms: 0 });
     const index = this.#failures.findIndex((failure) => failure.operation === operation);
     const [failure] = index < 0 ? [] : this.#failures.splice(index, 1);
     if (failure !== undefined) throw failure.make();
     return work();
   }
 
-  /** @throws POOL_NOT_FOUND */
+  /** @throws BERTH_POOL_NOT_FOUND */
   #namespace(at: PoolRef): Namespace | undefined {
     const namespaces = this.#pools.get(at.pool);
     if (namespaces === undefined) throw poolMissing(at, at.pool);
     return namespaces.get(at.namespace);
   }
 
-  /** @throws POOL_NOT_FOUND, NAMESPACE_NOT_FOUND */
+  /** @throws BERTH_POOL_NOT_FOUND, BERTH_NAMESPACE_NOT_FOUND */
   #existing(at: PoolRef): Namespace {
     const found = this.#namespace(at);
-    if (found === undefined) throw fail('NAMESPACE_NOT_FOUND', { namespace: at.namespace, pool: at.pool });
+    if (found === undefined) throw berthError('BERTH_NAMESPACE_NOT_FOUND', { namespace: at.namespace, pool: at.pool });
     return found;
   }
 
   #image(at: ImageRef): MemoryImage {
     const image = this.#existing(at).images.get(at.image);
-    if (image === undefined) throw fail('IMAGE_NOT_FOUND', { image: specOf(at) });
+    if (image === undefined) throw berthError('BERTH_IMAGE_NOT_FOUND', { image: specOf(at) });
     return image;
   }
 
   #byId(at: PoolRef, id: string): MemoryImage {
     const image = [...this.#existing(at).images.values()].find((one) => one.id === id);
-    if (image === undefined) throw fail('IMAGE_NOT_FOUND', { image: specOf({ ...at, image: `id ${id}` }) });
+    if (image === undefined) throw berthError('BERTH_IMAGE_NOT_FOUND', { image: specOf({ ...at, image: `id ${id}` }) });
     return image;
   }
 }
 
 const emptyNamespace = (): Namespace => ({ images: new Map(), records: new Map() });
 const specOf = (at: ImageRef): string => [at.pool, ...(at.namespace === '' ? [] : [at.namespace]), at.image].join('/');
-const poolMissing = (at: PoolRef, pool: string): Error => fail('POOL_NOT_FOUND', { pool, cluster: at.access.cluster });
+const poolMissing = (at: PoolRef, pool: string): Error =>
+  berthError('BERTH_POOL_NOT_FOUND', { pool, cluster: at.access.cluster });
 
 function headOf({ id, sizeBytes, spec, metadata }: MemoryImage): ImageHead {
   const sorted = new Map([...metadata].sort(([a], [b]) => byBytes(a, b)));

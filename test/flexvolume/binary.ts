@@ -1,4 +1,7 @@
-/** The driver's binary as the kubelet runs it: installed in its directory, standard output and standard error read as one text. */
+/**
+ * The driver's binary as the kubelet runs it: installed in its directory, standard output and standard error read as
+ * one text.
+ */
 import { spawn } from 'node:child_process';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';

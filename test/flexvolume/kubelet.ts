@@ -1,4 +1,7 @@
-/** The argument lists of real kubelets: spelled as pkg/volume/flexvolume of each release builds them, in the order in which it calls. */
+/**
+ * The argument lists of real kubelets: spelled as pkg/volume/flexvolume of each release builds them, in the order in
+ * which it calls.
+ */
 
 export interface KubeletPod {
   readonly root: string;

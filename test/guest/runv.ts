@@ -1,4 +1,7 @@
-/** What frakti, hyperd and runv make of the hand-off file: the two commands by which a running QEMU gets the image (runv hypervisor/qemu). */
+/**
+ * What frakti, hyperd and runv make of the hand-off file: the two commands by which a running QEMU gets the image (runv
+ * hypervisor/qemu).
+ */
 
 interface Volume {
   readonly source: string;

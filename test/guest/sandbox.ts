@@ -1,12 +1,15 @@
-/** A small emulated machine as the sandbox of a pod: boots from memory, takes disks over QMP as runtimes plug them, and runs what it is told. */
+/**
+ * A small emulated machine as the sandbox of a pod: boots from memory, takes disks over QMP as runtimes plug them, and
+ * runs what it is told.
+ */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { run } from '../../src/host/exec.js';
+import { run } from '../../src/host/process/exec.js';
 import { Deadline } from '../../src/model/deadline.js';
-import { QmpSession } from '../../src/rbd/mapping/qmp.js';
+import { QmpSession } from '../../src/rbd/mapping/loop/qmp.js';
 import { Archive } from '../vm/outside/cpio.js';
 import { machine } from '../vm/outside/machine.js';
 import { earlyModules } from '../vm/outside/modules.js';
@@ -103,7 +106,10 @@ export class SandboxGuest {
     return this.#child.pid ?? 0;
   }
 
-  /** Plug a disk in as the runtimes do: `blockdev-add`, then `device_add`. Where the guest has it: `/dev/vda`, `/dev/sda`. */
+  /**
+   * Plug a disk in as the runtimes do: `blockdev-add`, then `device_add`. Where the guest has it: `/dev/vda`,
+   * `/dev/sda`.
+   */
   async plug({ device, readOnly, as }: Disk): Promise<string> {
     const name = `drive-${this.#disks++}`;
     const deadline = Deadline.after(COMMAND_MS);

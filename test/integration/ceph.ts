@@ -1,4 +1,7 @@
-/** What an integration test asks of the real cluster: who may use it, a place of its own in it, and the admin's programs. */
+/**
+ * What an integration test asks of the real cluster: who may use it, a place of its own in it, and the admin's
+ * programs.
+ */
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp } from 'node:fs/promises';
 import { constants } from 'node:os';
@@ -6,9 +9,9 @@ import path from 'node:path';
 import { inject } from 'vitest';
 import { adminOf, type Admin } from '../../src/dev/ceph/admin.js';
 import { layoutOf } from '../../src/dev/ceph/layout.js';
-import { declarePool, preparePool } from '../../src/dev/ceph/pools.js';
+import { declarePool, preparePool } from '../../src/dev/ceph/make-pools.js';
 import { capArguments, volumeCaps } from '../../src/dev/ceph/users.js';
-import { run } from '../../src/host/exec.js';
+import { run } from '../../src/host/process/exec.js';
 import { Deadline } from '../../src/model/deadline.js';
 import { Secret } from '../../src/model/secret.js';
 import type { ClusterAccess } from '../../src/rbd/port.js';

@@ -1,4 +1,7 @@
-/** One real Ceph cluster for all integration tests of a run; taken down afterwards whatever happens, also to what a killed run left. */
+/**
+ * One real Ceph cluster for all integration tests of a run; taken down afterwards whatever happens, also to what a
+ * killed run left.
+ */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, realpath, writeFile } from 'node:fs/promises';
@@ -11,11 +14,14 @@ import { ensurePackages } from '../../src/dev/packages.js';
 import { say } from '../../src/dev/say.js';
 import { siteAt } from '../../src/dev/site.js';
 import { takeDown } from '../../src/dev/take-down.js';
-import { run } from '../../src/host/exec.js';
+import { run } from '../../src/host/process/exec.js';
 import { Deadline } from '../../src/model/deadline.js';
 
 const PREFIX = 'berth-it-';
-/** The same clean-up in a process of its own, for a run that is interrupted: vitest exits before anything asynchronous is done. */
+/**
+ * The same clean-up in a process of its own, for a run that is interrupted: vitest exits before anything asynchronous
+ * is done.
+ */
 const DEV = path.resolve('dist/src/dev/dev.js');
 
 /** What a test worker is told; plain values, since it travels between processes. */

@@ -1,8 +1,14 @@
-/** Kata's runtimes as readers of a record, each by its own rules and version: what a guest would be given for a mount of a container. */
+/**
+ * Kata's runtimes as readers of a record, each by its own rules and version: what a guest would be given for a mount of
+ * a container.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** What differs between the versions; the sources are kata-containers' `direct-volume/utils.go` and `kata-types/src/mount.rs`. */
+/**
+ * What differs between the versions; the sources are kata-containers' `direct-volume/utils.go` and
+ * `kata-types/src/mount.rs`.
+ */
 export interface Runtime {
   readonly name: string;
   readonly language: 'go' | 'rust';

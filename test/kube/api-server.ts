@@ -1,4 +1,7 @@
-/** A Kubernetes API server's stand-in over real HTTP: lists in pages, watches, expiry, conflicts, finalizers, and every way to be ill. */
+/**
+ * A Kubernetes API server's stand-in over real HTTP: lists in pages, watches, expiry, conflicts, finalizers, and every
+ * way to be ill.
+ */
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -116,7 +119,9 @@ export class ApiServer {
     await closed;
   }
 
-  /** Make or replace an object, and tell the watches. `collection` as `/api/v1/nodes` or `/api/v1/namespaces/a/pods`. */
+  /**
+   * Make or replace an object, and tell the watches. `collection` as `/api/v1/nodes` or `/api/v1/namespaces/a/pods`.
+   */
   put(collection: string, draft: Draft): Thing {
     const { name } = draft.metadata;
     const all = this.#all(collection);

@@ -1,10 +1,13 @@
-/** What any Kubernetes API does for Berth, the stand-in of the tests and a cluster of yours alike; leaves nothing behind. */
+/**
+ * What any Kubernetes API does for Berth, the stand-in of the tests and a cluster of yours alike; leaves nothing
+ * behind.
+ */
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { release } from '../../src/cli/attachments.js';
 import type { KubeAccess } from '../../src/kube/access.js';
 import { Api } from '../../src/kube/api.js';
-import { Attachments } from '../../src/kube/attachments.js';
+import { Attachments } from '../../src/kube/volume-attachments.js';
 import { Events } from '../../src/kube/events.js';
 import { nodeStates } from '../../src/kube/node-states.js';
 import {
@@ -16,12 +19,12 @@ import {
   type KubePersistentVolume,
   type Resource,
 } from '../../src/kube/objects.js';
-import { Wire } from '../../src/kube/wire.js';
+import { Wire } from '../../src/kube/http.js';
 import { Deadline } from '../../src/model/deadline.js';
 import { createLog } from '../../src/observe/log.js';
-import { attacherFinalizer } from '../../src/reconcile/attachments/facts.js';
-import type { Ceph } from '../../src/reconcile/attachments/gather.js';
-import { AttachmentReconciler } from '../../src/reconcile/attachments/reconciler.js';
+import { attacherFinalizer } from '../../src/reconcile/attachments/attachment-facts.js';
+import type { ImageStates } from '../../src/reconcile/attachments/gather-attachment.js';
+import { AttachmentReconciler } from '../../src/reconcile/attachments/attachment-reconciler.js';
 import { until } from './ground.js';
 
 interface EventObject extends KubeObject {
@@ -104,7 +107,7 @@ export function kubeContract(access: () => Promise<KubeAccess>): void {
       log,
     );
   /** Nobody holds it, and nobody may be asked to detach. */
-  const ceph: Ceph = {
+  const ceph: ImageStates = {
     holding: () => Promise.resolve({ holders: [], mode: undefined, watchers: [] }),
     detach: () => Promise.reject(new Error('nothing was to be detached')),
     held: () => Promise.resolve([]),

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach } from 'vitest';
 import type { KubeAccess } from '../../src/kube/access.js';
 import { Api } from '../../src/kube/api.js';
-import { Wire } from '../../src/kube/wire.js';
+import { Wire } from '../../src/kube/http.js';
 import { Deadline } from '../../src/model/deadline.js';
 import { Secret } from '../../src/model/secret.js';
 import { ApiServer } from './api-server.js';

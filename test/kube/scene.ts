@@ -1,14 +1,17 @@
-/** A cluster with one volume of ours: its objects in the API's stand-in and its image in Ceph in memory, for tests of both together. */
+/**
+ * A cluster with one volume of ours: its objects in the API's stand-in and its image in Ceph in memory, for tests of
+ * both together.
+ */
 import { beforeEach } from 'vitest';
-import { Attachments } from '../../src/kube/attachments.js';
+import { Attachments } from '../../src/kube/volume-attachments.js';
 import { createLog } from '../../src/observe/log.js';
-import { attacherFinalizer } from '../../src/reconcile/attachments/facts.js';
-import { cephOf } from '../../src/reconcile/attachments/ceph.js';
-import type { Ceph } from '../../src/reconcile/attachments/gather.js';
-import { attachVolume } from '../../src/volume/attach.js';
-import { createVolume } from '../../src/volume/create.js';
-import { HOLDER_KEY, parseHolderRecord } from '../../src/attachment/record.js';
-import { controllerRoom, creation, mounted, place, type TestRoom } from '../unit/volume/controller-room.js';
+import { attacherFinalizer } from '../../src/reconcile/attachments/attachment-facts.js';
+import { cephOf } from '../../src/reconcile/attachments/image-state.js';
+import type { ImageStates } from '../../src/reconcile/attachments/gather-attachment.js';
+import { attachVolume } from '../../src/volume/controller/attach-volume.js';
+import { createVolume } from '../../src/volume/controller/create-volume.js';
+import { HOLDER_KEY, parseHolderRecord } from '../../src/attachment/holder-record.js';
+import { controllerRoom, creation, mounted, place, type TestRoom } from '../unit/volume/controller/controller-room.js';
 import { CSI_NODES, ground, NODES, PVCS, PVS, soon, VAS, type Ground } from './ground.js';
 
 export const DRIVER = 'rbd.csi.berth.dev';
@@ -18,7 +21,7 @@ export const OLD = '2026-01-01T00:00:00Z';
 
 export interface Scene extends Ground {
   room: TestRoom;
-  ceph: Ceph;
+  ceph: ImageStates;
   attachments: Attachments;
   /** Handles and nodes that a detach was tried for. */
   detaches: string[];
@@ -50,7 +53,7 @@ export function scene(): Scene {
     }
     const ceph = cephOf(room);
     const detaches: string[] = [];
-    const detach: Ceph['detach'] = (volume, node, deadline) => {
+    const detach: ImageStates['detach'] = (volume, node, deadline) => {
       detaches.push(`${volume} ${node}`);
       return ceph.detach(volume, node, deadline);
     };

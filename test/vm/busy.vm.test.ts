@@ -4,7 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
 import { status } from '@grpc/grpc-js';
-import { mountAt } from '../../src/host/mountinfo.js';
+import { mountAt } from '../../src/host/mount/mountinfo.js';
 import { get, put } from './inside/disk.js';
 import { forget, startNode, type Node } from './inside/driver.js';
 import { nothingIsLeft, refusedByDriver } from './inside/expect.js';

@@ -1,9 +1,12 @@
-/** What a stage costs on the real kernel client, beside `rbd map`, mkfs and mount typed by hand in the same guest: figures, no limits. */
+/**
+ * What a stage costs on the real kernel client, beside `rbd map`, mkfs and mount typed by hand in the same guest:
+ * figures, no limits.
+ */
 import assert from 'node:assert/strict';
 import { mkdir, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { run } from '../../src/host/exec.js';
+import { run } from '../../src/host/process/exec.js';
 import { clientArguments, withKeyFile } from '../../src/rbd/mapping/ceph-client.js';
 import { soon } from './inside/disk.js';
 import { forget, startNode, type Node } from './inside/driver.js';

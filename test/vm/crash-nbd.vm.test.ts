@@ -1,4 +1,6 @@
-/** kill -9 at the steps of rbd-nbd: its daemon carries the data and must not end with the plugin, nor be started twice. */
+/**
+ * kill -9 at the steps of rbd-nbd: its daemon carries the data and must not end with the plugin, nor be started twice.
+ */
 import { crashCases } from '../crash/scenarios.js';
 import { describeCrashes } from './inside/crash-cases.js';
 

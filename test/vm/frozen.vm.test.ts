@@ -1,4 +1,7 @@
-/** A cluster that stands still: every call ends in its caller's time, the work goes on by itself after the thaw, nothing stays behind. */
+/**
+ * A cluster that stands still: every call ends in its caller's time, the work goes on by itself after the thaw, nothing
+ * stays behind.
+ */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,7 +13,10 @@ import { host } from './inside/host.js';
 import { MiB } from './inside/images.js';
 import { mount, Volume } from './inside/volume.js';
 
-/** What the impatient caller waits, ms, and how much later than that its answer may reach it: everything takes thirty times as long in here. */
+/**
+ * What the impatient caller waits, ms, and how much later than that its answer may reach it: everything takes thirty
+ * times as long in here.
+ */
 const IMPATIENT_MS = 20_000;
 const SLACK_MS = 2_000;
 /** What a call that needs no cluster may take in a busy guest, ms. */

@@ -1,4 +1,7 @@
-/** The ground that the other files stand on: what the guest is given, what it may ask of the host, and that its disk outlives it. */
+/**
+ * The ground that the other files stand on: what the guest is given, what it may ask of the host, and that its disk
+ * outlives it.
+ */
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { release } from 'node:os';

@@ -1,15 +1,17 @@
-/** `rbd map` killed at random moments: whatever it left, the next attempt finds it, and there is never a second mapping. */
+/**
+ * `rbd map` killed at random moments: whatever it left, the next attempt finds it, and there is never a second mapping.
+ */
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '../../src/host/bounded.js';
-import { runningChildren } from '../../src/host/children.js';
-import { run, type Exec } from '../../src/host/exec.js';
+import { runningChildren } from '../../src/host/process/children.js';
+import { run, type Exec } from '../../src/host/process/exec.js';
 import { isBerthError } from '../../src/model/errors.js';
-import { KrbdMapper } from '../../src/rbd/mapping/krbd.js';
-import { readKrbdDevices, type KrbdDevice } from '../../src/rbd/mapping/krbd-sysfs.js';
+import { KrbdMapper } from '../../src/rbd/mapping/krbd/krbd-mapper.js';
+import { readKrbdDevices, type KrbdDevice } from '../../src/rbd/mapping/krbd/krbd-sysfs.js';
 import type { MapRequest, Mapping } from '../../src/rbd/mapping/mapper.js';
 import { KERNEL_ROOTS } from '../../src/rbd/mapping/roots.js';
 import { soon } from './inside/disk.js';
@@ -75,7 +77,7 @@ async function mapKilled(request: MapRequest): Promise<'killed' | 'untouched' | 
     await mapper.map(request, soon());
     return kills > before ? 'mappedNevertheless' : 'untouched';
   } catch (error) {
-    if (!isBerthError(error, 'COMMAND_FAILED')) throw error;
+    if (!isBerthError(error, 'BERTH_COMMAND_FAILED')) throw error;
     return 'killed';
   } finally {
     doomed = false;

@@ -4,12 +4,12 @@ import { rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, afterEach, describe, it } from 'node:test';
-import { deviceSizeBytes, isReadOnly } from '../../src/host/block-device.js';
-import { run, type Exec } from '../../src/host/exec.js';
+import { deviceSizeBytes, isReadOnly } from '../../src/host/device/block-device.js';
+import { run, type Exec } from '../../src/host/process/exec.js';
 import { Deadline } from '../../src/model/deadline.js';
 import { Secret } from '../../src/model/secret.js';
 import { clientArguments, withKeyFile } from '../../src/rbd/mapping/ceph-client.js';
-import { KrbdMapper } from '../../src/rbd/mapping/krbd.js';
+import { KrbdMapper } from '../../src/rbd/mapping/krbd/krbd-mapper.js';
 import { locationOf } from '../../src/rbd/mapping/location-name.js';
 import type { MapRequest } from '../../src/rbd/mapping/mapper.js';
 import { get, makeExt4, mounted, put, readSector, soon, writeSector } from './inside/disk.js';
@@ -95,7 +95,7 @@ describe('the kernel client', () => {
       // The proof that udevd was really missed, and a mapping whose maker was killed: it is adopted, not doubled.
       await withKeyFile(KEYS, request.image.access.key, async (keyFile) => {
         const args = [...clientArguments(request.image.access, keyFile), 'map', specOf(request)];
-        await refused(run('rbd', args, { deadline: Deadline.after(20_000) }), 'DEADLINE');
+        await refused(run('rbd', args, { deadline: Deadline.after(20_000) }), 'BERTH_DEADLINE');
       });
       const stray = await mapper.find(locationOf(request));
       assert.deepEqual(await mapper.map(request, soon()), stray);
@@ -109,7 +109,7 @@ describe('the kernel client', () => {
     await makeExt4(mapping.device);
     await mounted(mapping.device, async (target) => {
       await put(target, 'still here');
-      await refused(mapper.unmap(mapping, soon()), 'UNMAP_BUSY', new RegExp(`mounted at ${target}`));
+      await refused(mapper.unmap(mapping, soon()), 'BERTH_UNMAP_BUSY', new RegExp(`mounted at ${target}`));
       assert.equal(await get(target), 'still here');
     });
     await mapper.unmap(mapping, soon());
@@ -147,10 +147,10 @@ describe('the kernel client', () => {
     const features = ['layering', 'exclusive-lock', 'journaling'];
     const request = await newImage({ features });
     children.length = 0;
-    await refused(mapper.map(request, soon()), 'FEATURES_UNSUPPORTED', /journaling/);
+    await refused(mapper.map(request, soon()), 'BERTH_FEATURES_UNSUPPORTED', /journaling/);
     assert.deepEqual(children, []);
     // Not told of the feature beforehand it is the kernel that refuses, with the same error.
-    await refused(mapper.map({ ...request, features: ['layering'] }, soon()), 'FEATURES_UNSUPPORTED');
+    await refused(mapper.map({ ...request, features: ['layering'] }, soon()), 'BERTH_FEATURES_UNSUPPORTED');
     assert.equal(await mapper.find(locationOf(request)), undefined);
   });
 
@@ -166,16 +166,16 @@ describe('the kernel client', () => {
     const request = await newImage();
     const access = { ...request.image.access, key: new Secret('AQD0000000000BAAAAAAAAAAAAAAAAAAAAAAAA==') };
     const wrong: MapRequest = { ...request, image: { ...request.image, access } };
-    await refused(mapper.map(wrong, soon()), 'CLUSTER_AUTH_FAILED', new RegExp(access.user));
+    await refused(mapper.map(wrong, soon()), 'BERTH_CLUSTER_AUTH_FAILED', new RegExp(access.user));
     assert.equal(await mapper.find(locationOf(request)), undefined);
   });
 
   it('says that an image is missing', async () => {
     const request = await newImage();
     const missing: MapRequest = { ...request, image: { ...request.image, image: 'never-made' } };
-    await refused(mapper.map(missing, soon()), 'IMAGE_NOT_FOUND', /never-made/);
+    await refused(mapper.map(missing, soon()), 'BERTH_IMAGE_NOT_FOUND', /never-made/);
     const nowhere: MapRequest = { ...request, image: { ...request.image, pool: 'no-such-pool' } };
-    await refused(mapper.map(nowhere, soon()), 'POOL_NOT_FOUND', /no-such-pool/);
+    await refused(mapper.map(nowhere, soon()), 'BERTH_POOL_NOT_FOUND', /no-such-pool/);
   });
 
   it('names no key to anybody', () => {

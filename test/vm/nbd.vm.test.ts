@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { after, afterEach, describe, it } from 'node:test';
-import { deviceSizeBytes, isReadOnly } from '../../src/host/block-device.js';
-import { run } from '../../src/host/exec.js';
+import { deviceSizeBytes, isReadOnly } from '../../src/host/device/block-device.js';
+import { run } from '../../src/host/process/exec.js';
 import { Secret } from '../../src/model/secret.js';
 import { locationName, locationOf } from '../../src/rbd/mapping/location-name.js';
 import type { MapRequest } from '../../src/rbd/mapping/mapper.js';
-import { readNbdDevices } from '../../src/rbd/mapping/nbd-sysfs.js';
-import { NbdMapper } from '../../src/rbd/mapping/nbd.js';
+import { readNbdDevices } from '../../src/rbd/mapping/nbd/nbd-sysfs.js';
+import { NbdMapper } from '../../src/rbd/mapping/nbd/nbd-mapper.js';
 import { KERNEL_ROOTS } from '../../src/rbd/mapping/roots.js';
 import { get, makeExt4, mounted, put, readSector, soon, writeSector } from './inside/disk.js';
 import { nothingIsLeft, refused } from './inside/expect.js';
@@ -81,7 +81,7 @@ describe('rbd-nbd', () => {
     await mounted(mapping.device, async (target) => {
       // Not synced: this is what a forced unmap loses.
       await put(target, 'not written yet', false);
-      await refused(mapper.unmap(mapping, soon()), 'UNMAP_BUSY', new RegExp(`mounted at ${target}`));
+      await refused(mapper.unmap(mapping, soon()), 'BERTH_UNMAP_BUSY', new RegExp(`mounted at ${target}`));
       assert.equal(await get(target), 'not written yet');
     });
     await mapper.unmap(mapping, soon());
@@ -144,7 +144,7 @@ describe('rbd-nbd', () => {
       const write = put(target, 'while nobody served it');
       assert.deepEqual(await mapper.map(request, soon()), mapping);
       await write;
-      await refused(mapper.unmap(mapping, soon()), 'UNMAP_BUSY', new RegExp(`mounted at ${target}`));
+      await refused(mapper.unmap(mapping, soon()), 'BERTH_UNMAP_BUSY', new RegExp(`mounted at ${target}`));
     });
     await mapper.unmap(mapping, soon());
     const again = await mapper.map(request, soon());
@@ -163,13 +163,13 @@ describe('rbd-nbd', () => {
     const request = await newImage();
     const access = { ...request.image.access, key: new Secret('AQD0000000000BAAAAAAAAAAAAAAAAAAAAAAAA==') };
     const wrong: MapRequest = { ...request, image: { ...request.image, access } };
-    await refused(mapper.map(wrong, soon()), 'CLUSTER_AUTH_FAILED', new RegExp(access.user));
+    await refused(mapper.map(wrong, soon()), 'BERTH_CLUSTER_AUTH_FAILED', new RegExp(access.user));
     assert.equal(await mapper.find(locationOf(request), soon()), undefined);
   });
 
   it('says that an image is missing', async () => {
     const request = await newImage();
     const missing: MapRequest = { ...request, image: { ...request.image, image: 'never-made' } };
-    await refused(mapper.map(missing, soon()), 'IMAGE_NOT_FOUND', /never-made/);
+    await refused(mapper.map(missing, soon()), 'BERTH_IMAGE_NOT_FOUND', /never-made/);
   });
 });

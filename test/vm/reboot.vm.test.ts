@@ -1,4 +1,7 @@
-/** A power cut under a published volume: after it the driver clears what is ours of the kubelet's directories, and tells and leaves the rest. */
+/**
+ * A power cut under a published volume: after it the driver clears what is ours of the kubelet's directories, and tells
+ * and leaves the rest.
+ */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
@@ -6,8 +9,8 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from '../../src/dev/csi-client.js';
-import { run } from '../../src/host/exec.js';
-import { mountAt } from '../../src/host/mountinfo.js';
+import { run } from '../../src/host/process/exec.js';
+import { mountAt } from '../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../src/model/deadline.js';
 import { age, Kubelet } from '../integration/reconcile/kubelet.js';
 import { get, put, soon } from './inside/disk.js';

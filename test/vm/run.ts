@@ -1,4 +1,7 @@
-/** `npm run test:vm [-- --native] [name ...]`: the tests of this directory on a real kernel; leaves nothing behind, also after a failure or Ctrl-C. */
+/**
+ * `npm run test:vm [-- --native] [name ...]`: the tests of this directory on a real kernel; leaves nothing behind, also
+ * after a failure or Ctrl-C.
+ */
 import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, readdir, realpath, writeFile } from 'node:fs/promises';
 import os from 'node:os';
@@ -11,7 +14,7 @@ import { findProcesses, stopProcesses } from '../../src/dev/processes.js';
 import { messageOf, say } from '../../src/dev/say.js';
 import { siteAt } from '../../src/dev/site.js';
 import { takeDown } from '../../src/dev/take-down.js';
-import { run } from '../../src/host/exec.js';
+import { run } from '../../src/host/process/exec.js';
 import { Deadline } from '../../src/model/deadline.js';
 import { guestNeeds, NATIVE_NEEDS } from './outside/machine.js';
 import { whyNotNative } from './outside/native.js';
@@ -25,7 +28,10 @@ const GRACE_MS = 20_000;
 const PACKAGE = fileURLToPath(new URL('../../../', import.meta.url));
 const WORKER = fileURLToPath(new URL('outside/work.js', import.meta.url));
 
-/** Compiled files of the tests that are named so or, where none is, whose names contain one of `names`; all where there are none. */
+/**
+ * Compiled files of the tests that are named so or, where none is, whose names contain one of `names`; all where there
+ * are none.
+ */
 async function testFiles(names: readonly string[]): Promise<readonly string[]> {
   const sources = (await readdir(path.join(PACKAGE, 'test/vm'))).filter((name) => name.endsWith('.vm.test.ts')).sort();
   const named = (name: string): readonly string[] => {

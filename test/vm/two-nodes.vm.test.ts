@@ -1,12 +1,15 @@
-/** Two guests as nodes, and one volume: a frozen node is fenced and never writes again, a slow one is left alone, a healthy one keeps what it has. */
+/**
+ * Two guests as nodes, and one volume: a frozen node is fenced and never writes again, a slow one is left alone, a
+ * healthy one keeps what it has.
+ */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
-import { run } from '../../src/host/exec.js';
+import { run } from '../../src/host/process/exec.js';
 import { Deadline } from '../../src/model/deadline.js';
-import { readKrbdDevices } from '../../src/rbd/mapping/krbd-sysfs.js';
+import { readKrbdDevices } from '../../src/rbd/mapping/krbd/krbd-sysfs.js';
 import { KERNEL_ROOTS } from '../../src/rbd/mapping/roots.js';
 import { forget, startNode, type Node } from './inside/driver.js';
 import { nothingIsLeft, refusedByDriver } from './inside/expect.js';
@@ -36,7 +39,9 @@ const healthy = async (): Promise<void> => {
   orchestra.node(PEER, { ready: 'True', bootId: await bootIdOf('peer') });
 };
 
-/** Blocks all over the device, one after the other, each past the cache; how each ended is noted in the peer's memory. */
+/**
+ * Blocks all over the device, one after the other, each past the cache; how each ended is noted in the peer's memory.
+ */
 async function startWriter(device: string): Promise<void> {
   const dd = `dd of=${device} bs=4096 count=1 seek=$((n % ${BLOCKS})) conv=nocreat,sync,notrunc oflag=direct`;
   const write = `printf 'peer %s' $n | ${dd} 2>/dev/null && echo written >> ${LOG} || echo failed >> ${LOG}`;

@@ -1,7 +1,7 @@
 /** Nobody on the node is waited for: without udevd, with its directory hidden, from another network namespace. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { run } from '../../src/host/exec.js';
+import { run } from '../../src/host/process/exec.js';
 import { get, put, soon } from './inside/disk.js';
 import { forget, startNode, type Node } from './inside/driver.js';
 import { nothingIsLeft } from './inside/expect.js';
@@ -10,7 +10,10 @@ import { session } from './inside/session.js';
 import { withoutUdevd } from './inside/udevd.js';
 import { mount, Volume } from './inside/volume.js';
 
-/** A generous multiple of the same steps with udevd, plus this, ms: what waits for udev waits for ever, and the machine may be busy. */
+/**
+ * A generous multiple of the same steps with udevd, plus this, ms: what waits for udev waits for ever, and the machine
+ * may be busy.
+ */
 const FACTOR = 3;
 const NOISE_MS = 30_000;
 
@@ -45,7 +48,9 @@ function assertUsual(took: Took, usual: Took): void {
   }
 }
 
-/** Its own view of /run, in which udevd's directory is empty, as in a container; mounts elsewhere are seen by everybody. */
+/**
+ * Its own view of /run, in which udevd's directory is empty, as in a container; mounts elsewhere are seen by everybody.
+ */
 const HIDDEN = [
   ...['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c'],
   'mount --make-private /run && mount -t tmpfs hidden /run/udev && exec "$0" "$@"',

@@ -1,4 +1,7 @@
-/** What the two sides of a test run tell each other: the session that a test file finds, its results, and what it may ask of the host. */
+/**
+ * What the two sides of a test run tell each other: the session that a test file finds, its results, and what it may
+ * ask of the host.
+ */
 
 /** Written by the host before each boot, read by the test file. */
 export interface Session {
@@ -36,9 +39,14 @@ export interface Asked {
   /** The programs as client.admin; their standard output, or an error with what they said. */
   ceph(...args: string[]): Promise<string>;
   rbd(...args: string[]): Promise<string>;
-  /** Kills the guest as a power cut does and boots it again; the file is run once more, with the next {@link Session.boot}. */
+  /**
+   * Kills the guest as a power cut does and boots it again; the file is run once more, with the next {@link
+   * Session.boot}.
+   */
   reboot(): Promise<never>;
-  /** Boots a second guest with a driver of its own, {@link PEER}, and nothing else in it; answers when that is ready. */
+  /**
+   * Boots a second guest with a driver of its own, {@link PEER}, and nothing else in it; answers when that is ready.
+   */
   startPeer(): Promise<void>;
   /** One of the peer's commands (inside/peer.ts), its arguments as JSON; what it answers, as JSON. */
   askPeer(command: string, ...args: string[]): Promise<string>;

@@ -1,7 +1,7 @@
 /** A loopback address for each cluster, so that several run side by side on Ceph's own ports. */
 import { createHash } from 'node:crypto';
 import net from 'node:net';
-import { fail } from '../../model/errors.js';
+import { berthError } from '../../model/errors.js';
 
 export const MSGR2_PORT = 3300;
 export const MSGR1_PORT = 6789;
@@ -23,14 +23,17 @@ function canBind(host: string, port: number): Promise<boolean> {
   });
 }
 
-/** The first candidate on which nobody listens; CLUSTER_UNREACHABLE where none is free. */
+/** The first candidate on which nobody listens; BERTH_CLUSTER_UNREACHABLE where none is free. */
 export async function freeAddress(directory: string): Promise<string> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const host = candidate(directory, attempt);
     const free = await Promise.all([MSGR2_PORT, MSGR1_PORT, FIRST_DAEMON_PORT].map((port) => canBind(host, port)));
     if (!free.includes(false)) return host;
   }
-  throw fail('CLUSTER_UNREACHABLE', { cluster: directory, why: `none of ${ATTEMPTS} loopback addresses is free` });
+  throw berthError('BERTH_CLUSTER_UNREACHABLE', {
+    cluster: directory,
+    why: `none of ${ATTEMPTS} loopback addresses is free`,
+  });
 }
 
 /** The monitor's address vector, as `mon host` and monmaptool take it. */

@@ -1,10 +1,13 @@
-/** The programs `ceph`, `rbd` and `rados` as client.admin of one development cluster; nothing but src/dev and tests may be admin. */
-import type { Exec, ExecOptions } from '../../host/exec.js';
+/**
+ * The programs `ceph`, `rbd` and `rados` as client.admin of one development cluster; nothing but src/dev and tests may
+ * be admin.
+ */
+import type { Exec, ExecOptions } from '../../host/process/exec.js';
 import type { Deadline } from '../../model/deadline.js';
 import { keyringOf, type Layout } from './layout.js';
 
 export interface Admin {
-  /** Run and return standard output; COMMAND_FAILED, DEADLINE. */
+  /** Run and return standard output; BERTH_COMMAND_FAILED, DEADLINE. */
   ceph(args: readonly string[], deadline: Deadline, options?: Partial<ExecOptions>): Promise<string>;
   rbd(args: readonly string[], deadline: Deadline, options?: Partial<ExecOptions>): Promise<string>;
   rados(args: readonly string[], deadline: Deadline, options?: Partial<ExecOptions>): Promise<string>;

@@ -1,17 +1,19 @@
-/** A real single-node Ceph cluster in one directory: made, reused, mended after a crash, and removed without a trace. */
+/**
+ * A real single-node Ceph cluster in one directory: made, reused, mended after a crash, and removed without a trace.
+ */
 import { mkdir, realpath } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Exec } from '../../host/exec.js';
+import type { Exec } from '../../host/process/exec.js';
 import type { Deadline } from '../../model/deadline.js';
-import { fail, isBerthError } from '../../model/errors.js';
+import { berthError, isBerthError } from '../../model/errors.js';
 import { lockDirectory } from '../lock.js';
 import { monitorAnswers, monitorVector } from './address.js';
 import { adminOf, type Admin } from './admin.js';
 import { runningDaemons, startDaemon, stopMakers, type Daemons } from './daemons.js';
 import { makeMonitor, makeOsd, makeSite } from './genesis.js';
 import { checkDirectoryName, layoutOf, type Layout } from './layout.js';
-import { declarePool, haveFigures, lacking, merged, preparePool } from './pools.js';
-import { newRecord, readRecord, writeRecord, type PoolSpec, type Record } from './record.js';
+import { declarePool, haveFigures, lacking, merged, preparePool } from './make-pools.js';
+import { newRecord, readRecord, writeRecord, type PoolSpec, type Record } from './cluster-record.js';
 import { capArguments, CONTROLLER, controllerCaps, NODE, readKey, volumeCaps, type CephUser } from './users.js';
 
 export const DEFAULT_POOL = 'hyper';
@@ -64,27 +66,28 @@ async function describe({ layout, record }: Site): Promise<Cluster> {
 /** A restarted OSD serves once an image directory can be read through it. */
 async function waitForService({ admin }: Site, pools: readonly string[], deadline: Deadline): Promise<void> {
   for (;;) {
-    // A client that began with the map of before the restart asks for a new one only after ten seconds; a new client has it at once.
+    // A client that began with the map of before the restart asks for a new one only after ten seconds; a new client
+    // has it at once.
     const attempt = deadline.within(ATTEMPT_MS);
     try {
       await Promise.all(pools.map((pool) => admin.rbd(['ls', pool], attempt)));
       return;
     } catch (error) {
-      if (!isBerthError(error, 'DEADLINE') || deadline.expired) throw error;
+      if (!isBerthError(error, 'BERTH_DEADLINE') || deadline.expired) throw error;
     }
   }
 }
 
 async function waitForFigures({ admin }: Site, pools: readonly string[], deadline: Deadline): Promise<void> {
   while (!(await haveFigures(admin, pools, deadline))) {
-    if (deadline.expired) throw fail('NOT_READY', { why: 'the manager reports no capacity' });
+    if (deadline.expired) throw berthError('BERTH_NOT_READY', { why: 'the manager reports no capacity' });
     await sleep(POLL_MS);
   }
 }
 
 /**
- * Start what does not run; the OSD is made meanwhile, and pools need only the monitor to be declared. True where the monitor was
- * made just now, and with it users whose caps cover the missing pools.
+ * Start what does not run; the OSD is made meanwhile, and pools need only the monitor to be declared. True where the
+ * monitor was made just now, and with it users whose caps cover the missing pools.
  */
 async function startMissing(
   site: Site,
@@ -148,8 +151,9 @@ async function upLocked(exec: Exec, layout: Layout, request: ClusterRequest, dea
 }
 
 /**
- * Bring the cluster of a directory up: made anew, finished where an earlier attempt was cut off, restarted where daemons died,
- * or left as it is. A second caller waits for the first. Errors: FIELD_INVALID, DIRECTORY_BUSY, DAEMON_FAILED, COMMAND_FAILED, DEADLINE.
+ * Bring the cluster of a directory up: made anew, finished where an earlier attempt was cut off, restarted where
+ * daemons died, or left as it is. A second caller waits for the first. Errors: BERTH_FIELD_INVALID,
+ * BERTH_DIRECTORY_BUSY, BERTH_DAEMON_FAILED, BERTH_COMMAND_FAILED, DEADLINE.
  */
 export async function clusterUp(exec: Exec, request: ClusterRequest, deadline: Deadline): Promise<Cluster> {
   checkDirectoryName(request.directory);

@@ -1,7 +1,9 @@
-/** The ceph.conf of a development cluster: only options that Ceph 14 to 20 know or, unknown to one of them, pass over. */
+/**
+ * The ceph.conf of a development cluster: only options that Ceph 14 to 20 know or, unknown to one of them, pass over.
+ */
 import { monitorVector } from './address.js';
 import { keyringOf, type Layout } from './layout.js';
-import type { Record } from './record.js';
+import type { Record } from './cluster-record.js';
 
 /** Sparse, so that volumes of any usual size fit; it grows with what is really written. */
 export const OSD_BYTES = 100 * 2 ** 30;

@@ -1,9 +1,12 @@
-/** The three daemons of a cluster: started so that they outlive us, found again by their command line, stopped within a bound. */
+/**
+ * The three daemons of a cluster: started so that they outlive us, found again by their command line, stopped within a
+ * bound.
+ */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Exec } from '../../host/exec.js';
+import type { Exec } from '../../host/process/exec.js';
 import type { Deadline } from '../../model/deadline.js';
-import { fail } from '../../model/errors.js';
+import { berthError } from '../../model/errors.js';
 import { findProcesses, stopProcesses, type RunningProcess } from '../processes.js';
 import { keyringOf, type Layout } from './layout.js';
 
@@ -50,8 +53,9 @@ async function lastErrors(file: string): Promise<string> {
 }
 
 /**
- * Start a daemon; it forks into the background and answers when it is initialised. DAEMON_FAILED with its last log lines.
- * One that has just been killed may hold its locks for a moment longer than it is seen in /proc: hence the second attempt.
+ * Start a daemon; it forks into the background and answers when it is initialised. BERTH_DAEMON_FAILED with its last
+ * log lines. One that has just been killed may hold its locks for a moment longer than it is seen in /proc: hence the
+ * second attempt.
  */
 export async function startDaemon(exec: Exec, layout: Layout, kind: DaemonKind, deadline: Deadline): Promise<void> {
   const log = `${layout.log}/${kind}.${ID[kind]}.log`;
@@ -63,7 +67,7 @@ export async function startDaemon(exec: Exec, layout: Layout, kind: DaemonKind, 
     });
   } catch (error) {
     const why = [error instanceof Error ? error.message : String(error), await lastErrors(log)].join(' | ');
-    throw fail('DAEMON_FAILED', { daemon: `ceph-${kind}`, why, log }, error);
+    throw berthError('BERTH_DAEMON_FAILED', { daemon: `ceph-${kind}`, why, log }, error);
   }
 }
 

@@ -6,7 +6,7 @@ import { realDirectory, removeTree } from '../directory.js';
 import { lockDirectory } from '../lock.js';
 import { runningDaemons, stopDaemons } from './daemons.js';
 import { layoutOf, made } from './layout.js';
-import { readRecord } from './record.js';
+import { readRecord } from './cluster-record.js';
 
 /** The cluster's fsid (empty where none was made) and whether all its daemons run; asks nobody but the kernel. */
 export async function clusterState(directory: string): Promise<{ readonly fsid: string; readonly lives: boolean }> {
@@ -20,8 +20,9 @@ export async function clusterState(directory: string): Promise<{ readonly fsid: 
 }
 
 /**
- * Stop the daemons and remove what `up` made; the directory itself stays. Idempotent. LEFTOVER where a process does not end or
- * something is still mounted there, DIRECTORY_BUSY where somebody else is at work on it until the deadline.
+ * Stop the daemons and remove what `up` made; the directory itself stays. Idempotent. LEFTOVER where a process does not
+ * end or something is still mounted there, BERTH_DIRECTORY_BUSY where somebody else is at work on it until the
+ * deadline.
  */
 export async function clusterDown(directory: string, deadline: Deadline): Promise<void> {
   const real = await realDirectory(directory);

@@ -1,14 +1,14 @@
 /** Makes the parts of a new cluster, each once: a part without its mark was cut off half way and is made again. */
 import { mkdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Exec } from '../../host/exec.js';
+import type { Exec } from '../../host/process/exec.js';
 import type { Deadline } from '../../model/deadline.js';
 import { monitorVector } from './address.js';
 import type { Admin } from './admin.js';
 import { confText, OSD_BYTES } from './conf.js';
 import { daemonArguments } from './daemons.js';
 import type { Layout } from './layout.js';
-import type { PoolSpec, Record } from './record.js';
+import type { PoolSpec, Record } from './cluster-record.js';
 import { makeKeyrings } from './users.js';
 
 const exists = (file: string): Promise<boolean> =>

@@ -1,6 +1,9 @@
-/** Where everything of one cluster lies: all below its own directory, except sockets when that directory's name is too long for them. */
+/**
+ * Where everything of one cluster lies: all below its own directory, except sockets when that directory's name is too
+ * long for them.
+ */
 import path from 'node:path';
-import { fail } from '../../model/errors.js';
+import { berthError } from '../../model/errors.js';
 
 /** sun_path is 108 bytes with its terminating zero (unix(7)). */
 export const MAX_SOCKET_BYTES = 107;
@@ -36,7 +39,10 @@ export function layoutOf(directory: string): Layout {
   };
 }
 
-/** What `up` makes and `down` removes; nothing else in the directory is touched. The record goes last: it says what to remove. */
+/**
+ * What `up` makes and `down` removes; nothing else in the directory is touched. The record goes last: it says what to
+ * remove.
+ */
 export const made = (layout: Layout): readonly string[] => [
   layout.osd,
   `${layout.osd}.made`,
@@ -58,11 +64,14 @@ export const keyringOf = (layout: Layout, name: string): string => path.join(lay
 export const fitsSockets = (run: string): boolean =>
   Buffer.byteLength(path.join(run, 'mon.a.asok')) <= MAX_SOCKET_BYTES;
 
-/** ceph.conf gives these characters a meaning of its own ($ expands, # and ; begin a comment); FIELD_INVALID for them. */
+/**
+ * ceph.conf gives these characters a meaning of its own ($ expands, # and ; begin a comment); BERTH_FIELD_INVALID for
+ * them.
+ */
 export function checkDirectoryName(directory: string): void {
   const bad = /[#;$"'\\%\p{Cc}]/u.exec(directory)?.[0];
   if (bad === undefined) return;
-  throw fail('FIELD_INVALID', {
+  throw berthError('BERTH_FIELD_INVALID', {
     field: 'directory',
     why: `${JSON.stringify(bad)} cannot stand in a path of ceph.conf`,
   });

@@ -1,9 +1,9 @@
 /** The cephx users of a development cluster and their caps (docs/ceph-users.md says what each cap is for). */
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Exec } from '../../host/exec.js';
+import type { Exec } from '../../host/process/exec.js';
 import type { Deadline } from '../../model/deadline.js';
-import { fail } from '../../model/errors.js';
+import { berthError } from '../../model/errors.js';
 import { Secret } from '../../model/secret.js';
 import { keyringOf, type Layout } from './layout.js';
 
@@ -31,8 +31,8 @@ export const volumeCaps = (pools: readonly string[]): Caps => ({
 });
 
 /**
- * What the controller needs: it also takes a fence away again. `profile rbd` lets everybody put an instance on the blocklist, for the
- * exclusive lock; Ceph 14 and 15 know the command by its older name alone.
+ * What the controller needs: it also takes a fence away again. `profile rbd` lets everybody put an instance on the
+ * blocklist, for the exclusive lock; Ceph 14 and 15 know the command by its older name alone.
  */
 export const controllerCaps = (pools: readonly string[]): Caps => ({
   ...volumeCaps(pools),
@@ -63,17 +63,17 @@ export async function newKey(exec: Exec, deadline: Deadline): Promise<Secret> {
   return new Secret(stdout.trim());
 }
 
-/** The key in a keyring file of ours; CONFIG_INVALID where there is none. */
+/** The key in a keyring file of ours; BERTH_CONFIG_INVALID where there is none. */
 export async function readKey(layout: Layout, name: string): Promise<Secret> {
   const file = keyringOf(layout, name);
   const key = /^\s*key = (\S+)$/m.exec(await readFile(file, 'utf8'))?.[1];
-  if (key === undefined) throw fail('CONFIG_INVALID', { file, why: 'it holds no key' });
+  if (key === undefined) throw berthError('BERTH_CONFIG_INVALID', { file, why: 'it holds no key' });
   return new Secret(key);
 }
 
 /**
- * Make keys for every daemon and user, one file each, and the monitor's initial keyring with all of them: the monitor is born
- * knowing everybody, which saves a second of `ceph auth` commands.
+ * Make keys for every daemon and user, one file each, and the monitor's initial keyring with all of them: the monitor
+ * is born knowing everybody, which saves a second of `ceph auth` commands.
  */
 export async function makeKeyrings(
   exec: Exec,

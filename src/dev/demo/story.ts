@@ -1,13 +1,16 @@
-/** A volume's whole life, step by step: made, held by one node, written, grown, moved with its data to another node, deleted. */
+/**
+ * A volume's whole life, step by step: made, held by one node, written, grown, moved with its data to another node,
+ * deleted.
+ */
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { readFile, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { mountAt } from '../../host/mountinfo.js';
+import { mountAt } from '../../host/mount/mountinfo.js';
 import { Deadline } from '../../model/deadline.js';
 import { imageSpec, parseVolumeId } from '../../model/volume-id.js';
 import type { Admin } from '../ceph/admin.js';
-import type { DemoController, Volume } from './controller.js';
-import type { Attached, DemoNode } from './node.js';
+import type { DemoController, Volume } from './demo-controller.js';
+import type { Attached, DemoNode } from './demo-node.js';
 import type { Table } from './table.js';
 
 const GIB = 2 ** 30;

@@ -1,6 +1,6 @@
 /**
- * A program of its own, `kernel-clock`: prints what the kernel thinks of its clock (adjtimex(2), which Node does not have and which changes
- * nothing when asked with modes 0) as JSON. Exit code 0, or 1 with the reason on standard error.
+ * A program of its own, `kernel-clock`: prints what the kernel thinks of its clock (adjtimex(2), which Node does not
+ * have and which changes nothing when asked with modes 0) as JSON. Exit code 0, or 1 with the reason on standard error.
  */
 import koffi from 'koffi';
 

@@ -1,4 +1,7 @@
-/** Reads the beginning of a device past the page cache: another node, or a mounted xfs, may have written since it was cached. */
+/**
+ * Reads the beginning of a device past the page cache: another node, or a mounted xfs, may have written since it was
+ * cached.
+ */
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Deadline } from '../../model/deadline.js';
@@ -11,7 +14,10 @@ export const PAGE_BYTES = 4096;
 /** TypeScript's library for Node does not declare it, DOM's does. */
 declare const WebAssembly: { Memory: new (size: { initial: number; maximum: number }) => { buffer: ArrayBuffer } };
 
-/** The first {@link PAGE_BYTES} bytes; system call errors as they are, DEADLINE. A dead device keeps one thread of the pool busy. */
+/**
+ * The first {@link PAGE_BYTES} bytes; system call errors as they are, DEADLINE. A dead device keeps one thread of the
+ * pool busy.
+ */
 export function readFirstPage(device: string, deadline: Deadline): Promise<Buffer> {
   return bounded(readUncached(device), `reading ${device}`, deadline);
 }

@@ -1,6 +1,8 @@
-/** Which options of mkfs a user may give: how the filesystem is laid out, not where, how large, or over what it is made. */
+/**
+ * Which options of mkfs a user may give: how the filesystem is laid out, not where, how large, or over what it is made.
+ */
 import type { FilesystemType } from '../../model/capability.js';
-import { fail } from '../../model/errors.js';
+import { berthError } from '../../model/errors.js';
 
 /** Flags with a value; -F and -f, dry runs, sizes, uuids and types are ours to decide. */
 const ALLOWED: Readonly<Record<FilesystemType, string>> = { ext4: 'bCEgGiIJLmNOr', xfs: 'bdilLmnrs' };
@@ -13,7 +15,10 @@ export interface MkfsOption {
   readonly value: string;
 }
 
-/** Read `-E stride=16 -b 4096`, split at spaces, into pairs; FIELD_INVALID naming `field`. Values may be attached (`-b4096`). */
+/**
+ * Read `-E stride=16 -b 4096`, split at spaces, into pairs; BERTH_FIELD_INVALID naming `field`. Values may be attached
+ * (`-b4096`).
+ */
 export function parseMkfsOptions(
   field: string,
   type: FilesystemType,
@@ -24,7 +29,7 @@ export function parseMkfsOptions(
   for (let token = queue.shift(); token !== undefined; token = queue.shift()) {
     const flag = token.slice(0, 2);
     if (!/^-[A-Za-z]$/.test(flag) || !ALLOWED[type].includes(flag.slice(1))) {
-      throw fail('FIELD_INVALID', { field, why: `${token} is not allowed for mkfs.${type}` });
+      throw berthError('BERTH_FIELD_INVALID', { field, why: `${token} is not allowed for mkfs.${type}` });
     }
     options.push({ flag, value: checkValue(field, flag, token.length > 2 ? token.slice(2) : queue.shift()) });
   }
@@ -33,11 +38,12 @@ export function parseMkfsOptions(
 
 function checkValue(field: string, flag: string, value: string | undefined): string {
   if (value === undefined || value === '' || value.startsWith('-')) {
-    throw fail('FIELD_INVALID', { field, why: `${flag} needs a value` });
+    throw berthError('BERTH_FIELD_INVALID', { field, why: `${flag} needs a value` });
   }
-  if (!/^[\x21-\x7e]+$/.test(value)) throw fail('FIELD_INVALID', { field, why: `${flag} has a malformed value` });
+  if (!/^[\x21-\x7e]+$/.test(value))
+    throw berthError('BERTH_FIELD_INVALID', { field, why: `${flag} has a malformed value` });
   if (flag !== '-L' && value.split(',').some((part) => REFUSED_SUBOPTION.test(part))) {
-    throw fail('FIELD_INVALID', { field, why: `${flag} ${value} is not allowed` });
+    throw berthError('BERTH_FIELD_INVALID', { field, why: `${flag} ${value} is not allowed` });
   }
   return value;
 }

@@ -1,10 +1,13 @@
-/** Makes a filesystem on an empty device, and looks itself whether it is empty: without a terminal mkfs.ext4 overwrites without asking. */
+/**
+ * Makes a filesystem on an empty device, and looks itself whether it is empty: without a terminal mkfs.ext4 overwrites
+ * without asking.
+ */
 import type { FilesystemType } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
-import { fail } from '../../model/errors.js';
-import { deviceNumber, deviceSizeBytes } from '../block-device.js';
-import type { Exec } from '../exec.js';
-import { readMounts } from '../mountinfo.js';
+import { berthError } from '../../model/errors.js';
+import { deviceNumber, deviceSizeBytes } from '../device/block-device.js';
+import type { Exec } from '../process/exec.js';
+import { readMounts } from '../mount/mountinfo.js';
 import { parseMkfsOptions, type MkfsOption } from './mkfs-options.js';
 import { probe } from './probe.js';
 
@@ -23,20 +26,24 @@ export interface NewFilesystem {
 const MIB = 1024n * 1024n;
 /** xfsprogs refuses less than 300 MiB since 5.19; ext4 has no room for a journal below 2 MiB (both measured). */
 const MINIMUM_BYTES: Readonly<Record<FilesystemType, bigint>> = { ext4: 2n * MIB, xfs: 300n * MIB };
-/** Of several -E only the last counts (mke2fs.c), so a user's are appended to these. A new thin image is zero: no need to discard it. */
+/**
+ * Of several -E only the last counts (mke2fs.c), so a user's are appended to these. A new thin image is zero: no need
+ * to discard it.
+ */
 const EXT4_EXTENDED = 'nodiscard,lazy_itable_init=1,lazy_journal_init=1';
 
 /** The smallest device, in bytes, that this filesystem can be made on. */
 export const minimumSizeBytes = (type: FilesystemType): bigint => MINIMUM_BYTES[type];
 
 /**
- * FORMAT_REFUSED where the device holds anything, is mounted or too small; FIELD_INVALID for options; PROBE_FAILED, DEVICE_INVALID,
- * COMMAND_FAILED, DEADLINE. After DEADLINE the device may hold half a filesystem.
+ * BERTH_FORMAT_REFUSED where the device holds anything, is mounted or too small; BERTH_FIELD_INVALID for options;
+ * BERTH_PROBE_FAILED, BERTH_DEVICE_INVALID, BERTH_COMMAND_FAILED, DEADLINE. After DEADLINE the device may hold half a
+ * filesystem.
  */
 export async function makeFilesystem(exec: Exec, wanted: NewFilesystem, deadline: Deadline): Promise<void> {
   const { device, type, uuid, force = false, probed = false } = wanted;
   const options = parseMkfsOptions('mkfs options', type, wanted.options);
-  const refuse = (why: string) => fail('FORMAT_REFUSED', { volume: device, why });
+  const refuse = (why: string) => berthError('BERTH_FORMAT_REFUSED', { volume: device, why });
   const size = await deviceSizeBytes(device);
   if (size < MINIMUM_BYTES[type])
     throw refuse(`${size} bytes are too few for ${type}, ${MINIMUM_BYTES[type]} are needed`);

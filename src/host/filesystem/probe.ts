@@ -1,8 +1,11 @@
-/** What a device holds. A probe that did not work is an error and never "empty": data was lost to that (rook#1553, ceph-csi#1820). */
+/**
+ * What a device holds. A probe that did not work is an error and never "empty": data was lost to that (rook#1553,
+ * ceph-csi#1820).
+ */
 import type { Deadline } from '../../model/deadline.js';
-import { fail } from '../../model/errors.js';
-import { deviceSizeBytes } from '../block-device.js';
-import type { Exec, ExecResult } from '../exec.js';
+import { berthError } from '../../model/errors.js';
+import { deviceSizeBytes } from '../device/block-device.js';
+import type { Exec, ExecResult } from '../process/exec.js';
 
 export type Content =
   /** No signature, and nothing but zeroes in the first and last 4 MiB. */
@@ -23,16 +26,16 @@ const HEAD_BYTES = 1024n * 1024n;
 const BLKID = { found: 0, nothing: 2, ambivalent: 8 } as const;
 
 /**
- * Look at an unmounted block device. PROBE_FAILED where it cannot be read, DEVICE_INVALID, DEADLINE. Children do the reading: a dead
- * device then costs no thread of ours.
+ * Look at an unmounted block device. BERTH_PROBE_FAILED where it cannot be read, BERTH_DEVICE_INVALID, DEADLINE.
+ * Children do the reading: a dead device then costs no thread of ours.
  */
 export async function probe(exec: Exec, device: string, deadline: Deadline): Promise<Content> {
   const size = await deviceSizeBytes(device);
-  if (size === 0n) throw fail('PROBE_FAILED', { device, why: 'it has a size of 0 bytes' });
+  if (size === 0n) throw berthError('BERTH_PROBE_FAILED', { device, why: 'it has a size of 0 bytes' });
   // Drop what the page cache kept while something held the device open: another node may have written since.
   await ask(exec, device, 'blockdev', ['--flushbufs', device], [0], deadline);
-  // Zeroes first: every signature that blkid knows is in these edges, and it says "nothing found" of a device that gives I/O
-  // errors too (measured, 2.38), so every zero is read in any case.
+  // Zeroes first: every signature that blkid knows is in these edges, and it says "nothing found" of a device that
+  // gives I/O errors too (measured, 2.38), so every zero is read in any case.
   const tail = size > EDGE_BYTES ? size - EDGE_BYTES : 0n;
   const bytes = size < EDGE_BYTES ? size : EDGE_BYTES;
   const edges = [...new Set([0n, tail])].map((offset) => isZero(exec, device, offset, bytes, deadline));
@@ -41,8 +44,9 @@ export async function probe(exec: Exec, device: string, deadline: Deadline): Pro
 }
 
 /**
- * The signature at the beginning of a device that its storage says was never written; undefined where blkid finds none. A second
- * opinion in half the reads that {@link probe} needs, which reads what nobody else can vouch for. Errors as there.
+ * The signature at the beginning of a device that its storage says was never written; undefined where blkid finds none.
+ * A second opinion in half the reads that {@link probe} needs, which reads what nobody else can vouch for. Errors as
+ * there.
  */
 export async function findSignature(exec: Exec, device: string, deadline: Deadline): Promise<Content | undefined> {
   // Asked for more than there is, blkid fails.
@@ -51,8 +55,8 @@ export async function findSignature(exec: Exec, device: string, deadline: Deadli
 }
 
 /**
- * Is this very filesystem there? Some reads where {@link probe} takes dozens, each of which may go to the cluster; false says only
- * that a probe has to tell. Errors as there.
+ * Is this very filesystem there? Some reads where {@link probe} takes dozens, each of which may go to the cluster;
+ * false says only that a probe has to tell. Errors as there.
  */
 export async function holdsFilesystem(
   exec: Exec,
@@ -88,7 +92,7 @@ async function askBlkid(
   const result = await ask(exec, device, 'blkid', args, answers, deadline);
   if (result.exitCode === BLKID.ambivalent) return { kind: 'other', what: 'several signatures at once' };
   // A device that cannot be opened is "nothing found" for the exit code as well; only the message differs.
-  if (result.stderr !== '') throw fail('PROBE_FAILED', { device, why: result.stderr });
+  if (result.stderr !== '') throw berthError('BERTH_PROBE_FAILED', { device, why: result.stderr });
   if (result.exitCode === BLKID.nothing) return undefined;
   return parseBlkid(result.stdout) ?? { kind: 'other', what: 'something that blkid does not name' };
 }
@@ -110,7 +114,7 @@ async function ask(
   const any = Array.from({ length: 126 }, (_, code) => code);
   const result = await exec(tool, args, { deadline, okCodes: any });
   if (answers.includes(result.exitCode)) return result;
-  throw fail('PROBE_FAILED', {
+  throw berthError('BERTH_PROBE_FAILED', {
     device,
     why: `${tool} ended with ${result.exitCode}: ${result.stderr || 'no message'}`,
   });

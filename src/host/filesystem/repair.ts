@@ -1,8 +1,11 @@
-/** Repairs an ext4 before it is mounted, where the kernel had recorded errors; xfs replays its log at mount and has no such flag. */
+/**
+ * Repairs an ext4 before it is mounted, where the kernel had recorded errors; xfs replays its log at mount and has no
+ * such flag.
+ */
 import type { FilesystemType } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
-import { fail } from '../../model/errors.js';
-import type { Exec } from '../exec.js';
+import { berthError } from '../../model/errors.js';
+import type { Exec } from '../process/exec.js';
 import { readSuperblock } from './superblock.js';
 
 /** e2fsck(8): bits 1 and 2 mean corrected, everything above means not. */
@@ -13,7 +16,10 @@ const WHY_SHOWN = 300;
 /** What was done, for the log. */
 export type Repair = 'not needed' | 'repaired';
 
-/** FILESYSTEM_DAMAGED where e2fsck cannot repair by itself; PROBE_FAILED, COMMAND_MISSING, DEADLINE. The device must not be mounted. */
+/**
+ * BERTH_FILESYSTEM_DAMAGED where e2fsck cannot repair by itself; BERTH_PROBE_FAILED, BERTH_COMMAND_MISSING, DEADLINE.
+ * The device must not be mounted.
+ */
 export async function repairBeforeMount(
   exec: Exec,
   device: string,
@@ -26,8 +32,9 @@ export async function repairBeforeMount(
 }
 
 /**
- * Check, and repair, what the host's kernel is not to mount: e2fsck replays the journal in user space and is quick on what is clean.
- * A guest replays an xfs log itself, and no tool does so without mounting. Errors as {@link repairBeforeMount}.
+ * Check, and repair, what the host's kernel is not to mount: e2fsck replays the journal in user space and is quick on
+ * what is clean. A guest replays an xfs log itself, and no tool does so without mounting. Errors as {@link
+ * repairBeforeMount}.
  */
 export async function checkForGuest(
   exec: Exec,
@@ -49,7 +56,7 @@ export async function checkExt4(
   if (result.exitCode <= CORRECTED) return;
   // e2fsck explains itself on standard output.
   const said = `${result.stdout} ${result.stderr}`.replaceAll(/\s+/g, ' ').trim().slice(0, WHY_SHOWN);
-  throw fail('FILESYSTEM_DAMAGED', {
+  throw berthError('BERTH_FILESYSTEM_DAMAGED', {
     fs: 'ext4',
     volume: device,
     why: `e2fsck ended with ${result.exitCode}: ${said}`,

@@ -1,7 +1,7 @@
 /** What the superblock of ext4 or xfs says of its filesystem, read by us: no child, no blkid, 4 KiB. */
 import type { FilesystemType } from '../../model/capability.js';
 import { Deadline } from '../../model/deadline.js';
-import { fail, isBerthError } from '../../model/errors.js';
+import { berthError, isBerthError } from '../../model/errors.js';
 import { readFirstPage } from './direct-read.js';
 
 export interface Superblock {
@@ -17,7 +17,7 @@ export interface Superblock {
 
 const READ_MS = 10_000;
 
-/** PROBE_FAILED where the device cannot be read or holds no such superblock, DEADLINE. */
+/** BERTH_PROBE_FAILED where the device cannot be read or holds no such superblock, DEADLINE. */
 export async function readSuperblock(
   device: string,
   type: FilesystemType,
@@ -28,10 +28,15 @@ export async function readSuperblock(
     page = await readFirstPage(device, deadline);
   } catch (error) {
     if (isBerthError(error)) throw error;
-    throw fail('PROBE_FAILED', { device, why: error instanceof Error ? error.message : 'read failed' }, error);
+    throw berthError(
+      'BERTH_PROBE_FAILED',
+      { device, why: error instanceof Error ? error.message : 'read failed' },
+      error,
+    );
   }
   const superblock = parseSuperblock(type, page);
-  if (superblock === undefined) throw fail('PROBE_FAILED', { device, why: `there is no ${type} superblock` });
+  if (superblock === undefined)
+    throw berthError('BERTH_PROBE_FAILED', { device, why: `there is no ${type} superblock` });
   return superblock;
 }
 

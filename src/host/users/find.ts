@@ -1,18 +1,19 @@
 /**
- * Who uses a block device or a directory: mounts in every mount namespace, devices on top, processes. One finder, bounded in time, that reads
- * /proc and /sys only: whoever asks has a device or filesystem in hand that may be dead.
+ * Who uses a block device or a directory: mounts in every mount namespace, devices on top, processes. One finder,
+ * bounded in time, that reads /proc and /sys only: whoever asks has a device or filesystem in hand that may be dead.
  *
- * Not seen: files that are mapped into memory but closed (/proc/PID/maps takes the lock that a process waiting for a dead device holds),
- * mount namespaces that no process is in, and processes that a container without the host's PID namespace does not see.
+ * Not seen: files that are mapped into memory but closed (/proc/PID/maps takes the lock that a process waiting for a
+ * dead device holds), mount namespaces that no process is in, and processes that a container without the host's PID
+ * namespace does not see.
  */
 import path from 'node:path';
 import type { Deadline } from '../../model/deadline.js';
-import { mountsBelow, type Mount } from '../mountinfo.js';
-import { mountNamespaceOf, processLinks, type ProcessLinks } from '../process-links.js';
+import { mountsBelow, type Mount } from '../mount/mountinfo.js';
+import { mountNamespaceOf, processLinks, type ProcessLinks } from '../process/process-links.js';
 import type { Owner, UserMount, Users } from './describe.js';
 import { deviceTree, loopsOf, type DeviceTree } from './devices.js';
-import { isMountOfTree, opensUnderAnotherName } from './nodes.js';
-import { mentions, ownerOf, tableOf } from './processes.js';
+import { isMountOfTree, opensUnderAnotherName } from './device-nodes.js';
+import { mentions, ownerOf, tableOf } from './process-facts.js';
 
 export interface Roots {
   readonly sys: string;
@@ -52,7 +53,10 @@ export async function usersOfDevice(device: string, { roots, deadline, except = 
   return { mounts: distinct(mounts), holders: [...tree.holders, ...loops], ...finish(scanned) };
 }
 
-/** Users of a directory where something is mounted: what is mounted below it, loop devices on its files, processes in it. */
+/**
+ * Users of a directory where something is mounted: what is mounted below it, loop devices on its files, processes in
+ * it.
+ */
 export async function usersOfDirectory(directory: string, { roots, deadline, except = [] }: Look): Promise<Users> {
   const inside = (target: string): boolean => isWithin(target, directory);
   const mounts = mountsBelow(tableOf(roots.proc, 'self'), directory).map(({ target }) => ({ target }));

@@ -1,5 +1,5 @@
 /** Gathers the messages of one turn of the event loop and sends them as one. */
-import type { Batch } from './wire.js';
+import type { Batch } from './worker-messages.js';
 
 export class Outbox<Message> {
   readonly #send: (batch: Batch<Message>) => void;

@@ -1,4 +1,7 @@
-/** How the rbd and rbd-nbd programs are told whom to ask, as whom, and for how long: never with a key in their arguments. */
+/**
+ * How the rbd and rbd-nbd programs are told whom to ask, as whom, and for how long: never with a key in their
+ * arguments.
+ */
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -6,7 +9,10 @@ import type { Deadline } from '../../model/deadline.js';
 import type { Secret } from '../../model/secret.js';
 import type { ClusterAccess } from '../port.js';
 
-/** Ceph's own limits, s: a frozen OSD or monitor holds these programs for ever otherwise, before the kernel is even asked. */
+/**
+ * Ceph's own limits, s: a frozen OSD or monitor holds these programs for ever otherwise, before the kernel is even
+ * asked.
+ */
 const LONGEST_SECONDS = 60;
 
 /** Arguments for the cluster and the user; the node's /etc/ceph/ceph.conf, if there is one, has no say. */
@@ -24,7 +30,10 @@ export function cephTimeouts(deadline: Deadline): Readonly<Record<string, string
   return { CEPH_ARGS: options.map((option) => `--${option}=${seconds}`).join(' ') };
 }
 
-/** Run `job` with the key in a 0600 file below `directory` (meant to be a tmpfs such as /run); the file is gone afterwards. */
+/**
+ * Run `job` with the key in a 0600 file below `directory` (meant to be a tmpfs such as /run); the file is gone
+ * afterwards.
+ */
 export async function withKeyFile<T>(directory: string, key: Secret, job: (file: string) => Promise<T>): Promise<T> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const file = path.join(directory, `key-${randomUUID()}`);

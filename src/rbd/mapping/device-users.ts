@@ -17,7 +17,10 @@ const PAUSE_MS = 50;
 const LOOK_MS = 1_500;
 const UNKNOWN = 'users that could not be looked for in time';
 
-/** The users found now. `server` is the pid of the process that serves the device from user space and has it open for that. */
+/**
+ * The users found now. `server` is the pid of the process that serves the device from user space and has it open for
+ * that.
+ */
 export function deviceUsers(
   device: string,
   roots: KernelRoots,
@@ -45,8 +48,8 @@ export async function usersOfDead(device: string, roots: KernelRoots, deadline: 
 }
 
 /**
- * The users that are still there after passing ones had time to go; undefined where the device is free. Not having been able to look is not
- * free: what is taken from under an unseen mount loses its data.
+ * The users that are still there after passing ones had time to go; undefined where the device is free. Not having been
+ * able to look is not free: what is taken from under an unseen mount loses its data.
  */
 export async function lastingUsers(
   device: string,

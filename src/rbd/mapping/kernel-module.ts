@@ -1,15 +1,18 @@
 /** Is a kernel module there, loading it where that is possible? */
 import { access } from 'node:fs/promises';
-import type { Exec } from '../../host/exec.js';
+import type { Exec } from '../../host/process/exec.js';
 import { Deadline } from '../../model/deadline.js';
 
 /**
- * nbd makes a kernel thread for each of its devices. Killed on the way, modprobe leaves a module with fewer devices than its parameter
- * says.
+ * nbd makes a kernel thread for each of its devices. Killed on the way, modprobe leaves a module with fewer devices
+ * than its parameter says.
  */
 const MODPROBE_MS = 30_000;
 
-/** How long a module that could not be loaded is not tried again, ms: on a node without krbd every stage would pay for that. */
+/**
+ * How long a module that could not be loaded is not tried again, ms: on a node without krbd every stage would pay for
+ * that.
+ */
 const RETRY_MS = 60_000;
 
 /** By mark: why the module could not be loaded, and until when that is believed. */
@@ -25,8 +28,8 @@ const exists = async (file: string): Promise<boolean> => {
 };
 
 /**
- * Undefined where `mark` (a sysfs path that the module makes) exists, loading the module first where it does not; else the reason.
- * `options` are module parameters, used only where the module was not loaded yet.
+ * Undefined where `mark` (a sysfs path that the module makes) exists, loading the module first where it does not; else
+ * the reason. `options` are module parameters, used only where the module was not loaded yet.
  */
 export async function whyNotModule(
   exec: Exec,

@@ -1,4 +1,6 @@
-/** An image's location as one word and back: a file name for its export, a cookie for its nbd device, an id for QEMU. */
+/**
+ * An image's location as one word and back: a file name for its export, a cookie for its nbd device, an id for QEMU.
+ */
 import { createHash } from 'node:crypto';
 import type { ImageLocation, MapRequest } from './mapper.js';
 

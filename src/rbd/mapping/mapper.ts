@@ -53,26 +53,36 @@ export interface Mapper {
   /** Every mapping of this mapper on the node, ours or not. */
   list(deadline: Deadline): Promise<readonly Mapping[]>;
   /**
-   * Map, or return the mapping that is already there; never a second one. Errors: MAPPER_UNAVAILABLE, FEATURES_UNSUPPORTED, MAP_FAILED,
-   * DEADLINE; after an error nothing of the attempt is left or the next `find` sees it.
+   * Map, or return the mapping that is already there; never a second one. Errors: BERTH_MAPPER_UNAVAILABLE,
+   * BERTH_FEATURES_UNSUPPORTED, BERTH_MAP_FAILED, DEADLINE; after an error nothing of the attempt is left or the next
+   * `find` sees it.
    */
   map(request: MapRequest, deadline: Deadline): Promise<Mapping>;
-  /** Unmap; a mapping that is gone already is a success. UNMAP_BUSY while something uses the device, UNMAP_FAILED, DEADLINE. */
+  /**
+   * Unmap; a mapping that is gone already is a success. BERTH_UNMAP_BUSY while something uses the device,
+   * BERTH_UNMAP_FAILED, DEADLINE.
+   */
   unmap(mapping: Mapping, deadline: Deadline): Promise<void>;
-  /** Why nobody serves the device any more (its daemon has died); undefined while it is served, not there where the kernel itself serves. */
+  /**
+   * Why nobody serves the device any more (its daemon has died); undefined while it is served, not there where the
+   * kernel itself serves.
+   */
   whyUnserved?(mapping: Mapping): Promise<string | undefined>;
   /**
-   * Let go of images that an attempt which was killed left open without a device, where this mapper can: `find` does not show them, and
-   * the cluster counts them as watched. MAPPER_UNAVAILABLE, DEADLINE.
+   * Let go of images that an attempt which was killed left open without a device, where this mapper can: `find` does
+   * not show them, and the cluster counts them as watched. BERTH_MAPPER_UNAVAILABLE, DEADLINE.
    */
   tidy?(deadline: Deadline): Promise<void>;
   /** The process that serves the device from user space and has it open for that; not there where there is none. */
   serverOf?(mapping: Mapping): Promise<number | undefined>;
-  /** The client instance by which the device uses the cluster, where this machine's kernel tells it; undefined for a mapping that is gone. */
+  /**
+   * The client instance by which the device uses the cluster, where this machine's kernel tells it; undefined for a
+   * mapping that is gone.
+   */
   clientOf?(mapping: Mapping): Promise<MappedBy | undefined>;
   /**
-   * Make the device answer every access with an error at once, also to those who have it open: nothing reaches the image through it any
-   * more. A mapping that is gone is a success. UNMAP_FAILED, DEADLINE.
+   * Make the device answer every access with an error at once, also to those who have it open: nothing reaches the
+   * image through it any more. A mapping that is gone is a success. BERTH_UNMAP_FAILED, DEADLINE.
    */
   cutOff(mapping: Mapping, deadline: Deadline): Promise<void>;
   /** Make the device show the image's new size (bytes); returns when `/sys/class/block` does. */

@@ -1,5 +1,8 @@
-/** The only place that reads what the rbd program prints when it cannot open, map or unmap (krbd.cc, Kernel.cc; 14 and newer). */
-import { fail, type BerthError } from '../../model/errors.js';
+/**
+ * The only place that reads what the rbd program prints when it cannot open, map or unmap (krbd.cc, Kernel.cc; 14 and
+ * newer).
+ */
+import { berthError, type BerthError } from '../../model/errors.js';
 import { imageSpec } from '../../model/volume-id.js';
 import type { MapperName, MapRequest } from './mapper.js';
 
@@ -24,31 +27,39 @@ type Explain = (request: MapRequest, mapper: MapperName) => BerthError;
 const MESSAGES: readonly (readonly [RegExp, Explain])[] = [
   [
     /^rbd: error opening pool '.*': \(2\)/m,
-    ({ image: { pool, access } }) => fail('POOL_NOT_FOUND', { pool, cluster: access.cluster }),
+    ({ image: { pool, access } }) => berthError('BERTH_POOL_NOT_FOUND', { pool, cluster: access.cluster }),
   ],
   [
     /^rbd: namespace '.*' does not exist/m,
-    ({ image: { pool, namespace } }) => fail('NAMESPACE_NOT_FOUND', { pool, namespace }),
+    ({ image: { pool, namespace } }) => berthError('BERTH_NAMESPACE_NOT_FOUND', { pool, namespace }),
   ],
-  [/^rbd: error opening image .*: \(2\)/m, ({ image }) => fail('IMAGE_NOT_FOUND', { image: imageSpec(image) })],
+  [
+    /^rbd: error opening image .*: \(2\)/m,
+    ({ image }) => berthError('BERTH_IMAGE_NOT_FOUND', { image: imageSpec(image) }),
+  ],
   [
     /^rbd: (unknown map option|couldn't parse map options|invalid map option)/m,
     ({ options }) =>
-      fail('PARAMETER_INVALID', { name: 'mapOptions', value: options, why: 'the rbd program does not know it' }),
+      berthError('BERTH_PARAMETER_INVALID', {
+        name: 'mapOptions',
+        value: options,
+        why: 'the rbd program does not know it',
+      }),
   ],
   [
     /RBD image feature set mismatch/,
     ({ image, features }, mapper) =>
-      fail('FEATURES_UNSUPPORTED', { image: imageSpec(image), mapper, features: features.join(',') }),
+      berthError('BERTH_FEATURES_UNSUPPORTED', { image: imageSpec(image), mapper, features: features.join(',') }),
   ],
   [
     /failed to load rbd kernel module/,
-    (_request, mapper) => fail('MAPPER_UNAVAILABLE', { mapper, why: 'rbd could not load the kernel module' }),
+    (_request, mapper) =>
+      berthError('BERTH_MAPPER_UNAVAILABLE', { mapper, why: 'rbd could not load the kernel module' }),
   ],
   [
     /possible ms_mode mismatch/,
     ({ image }, mapper) =>
-      fail('MAP_FAILED', {
+      berthError('BERTH_MAP_FAILED', {
         image: imageSpec(image),
         mapper,
         why: 'no monitor address fits the messenger version (mapOptions ms_mode, monitors in clusters.yaml)',
@@ -57,27 +68,36 @@ const MESSAGES: readonly (readonly [RegExp, Explain])[] = [
 ];
 
 const BY_EXIT_CODE: ReadonlyMap<number, Explain> = new Map<number, Explain>([
-  [EPERM, ({ image }) => fail('CEPH_DENIED', { user: image.access.user, what: `open image ${imageSpec(image)}` })],
+  [
+    EPERM,
+    ({ image }) => berthError('BERTH_CEPH_DENIED', { user: image.access.user, what: `open image ${imageSpec(image)}` }),
+  ],
   [
     ENXIO,
     ({ image, features }, mapper) =>
-      fail('FEATURES_UNSUPPORTED', { image: imageSpec(image), mapper, features: features.join(',') }),
+      berthError('BERTH_FEATURES_UNSUPPORTED', { image: imageSpec(image), mapper, features: features.join(',') }),
   ],
-  [EACCES, ({ image: { access } }) => fail('CLUSTER_AUTH_FAILED', { cluster: access.cluster, user: access.user })],
+  [
+    EACCES,
+    ({ image: { access } }) => berthError('BERTH_CLUSTER_AUTH_FAILED', { cluster: access.cluster, user: access.user }),
+  ],
   [
     EROFS,
     ({ image }, mapper) =>
-      fail('MAP_FAILED', {
+      berthError('BERTH_MAP_FAILED', {
         image: imageSpec(image),
         mapper,
         why: 'another client keeps the exclusive lock (map option exclusive), or /sys is mounted read-only',
       }),
   ],
-  [ESHUTDOWN, ({ image: { access } }) => fail('CLIENT_EVICTED', { cluster: access.cluster })],
+  [ESHUTDOWN, ({ image: { access } }) => berthError('BERTH_CLIENT_EVICTED', { cluster: access.cluster })],
   [
     ETIMEDOUT,
     ({ image: { access } }) =>
-      fail('CLUSTER_UNREACHABLE', { cluster: access.cluster, why: 'no answer in time from monitors or OSDs' }),
+      berthError('BERTH_CLUSTER_UNREACHABLE', {
+        cluster: access.cluster,
+        why: 'no answer in time from monitors or OSDs',
+      }),
   ],
 ]);
 
@@ -85,10 +105,13 @@ const BY_EXIT_CODE: ReadonlyMap<number, Explain> = new Map<number, Explain>([
 export function explainRbd(refusal: Refusal, request: MapRequest, mapper: MapperName): BerthError {
   const found = MESSAGES.find(([pattern]) => pattern.test(refusal.stderr))?.[1] ?? BY_EXIT_CODE.get(refusal.exitCode);
   if (found !== undefined) return found(request, mapper);
-  return fail('MAP_FAILED', { image: imageSpec(request.image), mapper, why: lastWords(refusal) });
+  return berthError('BERTH_MAP_FAILED', { image: imageSpec(request.image), mapper, why: lastWords(refusal) });
 }
 
-/** The kernel's client, or we ourselves, are on the cluster's blocklist (ESHUTDOWN from libceph, by rbd or by a write to sysfs). */
+/**
+ * The kernel's client, or we ourselves, are on the cluster's blocklist (ESHUTDOWN from libceph, by rbd or by a write to
+ * sysfs).
+ */
 export const saysEvicted = ({ exitCode, stderr }: Refusal): boolean =>
   exitCode === ESHUTDOWN || stderr.includes('Cannot send after transport endpoint shutdown');
 

@@ -1,4 +1,7 @@
-/** One at a time per key, in the order of asking: looking whether an image is mapped and mapping it must not be torn apart. */
+/**
+ * One at a time per key, in the order of asking: looking whether an image is mapped and mapping it must not be torn
+ * apart.
+ */
 import { bounded } from '../../host/bounded.js';
 import type { Deadline } from '../../model/deadline.js';
 

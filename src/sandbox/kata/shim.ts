@@ -1,4 +1,7 @@
-/** What a sandbox' shim can be asked over its monitor socket: usage from within the guest, and to take a device's new size. */
+/**
+ * What a sandbox' shim can be asked over its monitor socket: usage from within the guest, and to take a device's new
+ * size.
+ */
 import { request } from 'node:http';
 import path from 'node:path';
 import type { Deadline } from '../../model/deadline.js';
@@ -45,8 +48,8 @@ export class Shim {
   }
 
   /**
-   * Ask the guest to take the size. No agent does so today (it answers UNIMPLEMENTED), and an answer of success proves nothing: look at
-   * the filesystem. Never throws.
+   * Ask the guest to take the size. No agent does so today (it answers UNIMPLEMENTED), and an answer of success proves
+   * nothing: look at the filesystem. Never throws.
    */
   async resize(device: string, sizeBytes: bigint, deadline: Deadline): Promise<GuestAnswer<undefined>> {
     // The number as such: it may not fit a JavaScript one.
@@ -103,7 +106,10 @@ function exchange(
   });
 }
 
-/** Go's encoding of the agent's VolumeStatsResponse; a member that is zero is left out (`omitempty`). Unit 1: bytes, 2: inodes. */
+/**
+ * Go's encoding of the agent's VolumeStatsResponse; a member that is zero is left out (`omitempty`). Unit 1: bytes, 2:
+ * inodes.
+ */
 function parseUsage(text: string): GuestUsage | undefined {
   let usage: unknown;
   try {

@@ -1,4 +1,7 @@
-/** `berth adopt` as a real process: an image of hyperd pods becomes a PersistentVolume in place, and the driver takes it as such. */
+/**
+ * `berth adopt` as a real process: an image of hyperd pods becomes a PersistentVolume in place, and the driver takes it
+ * as such.
+ */
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -1,10 +1,13 @@
-/** The doctor as a real process beside a live driver: what he says, how he ends, and that he leaves everything as it was. */
+/**
+ * The doctor as a real process beside a live driver: what he says, how he ends, and that he leaves everything as it
+ * was.
+ */
 import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Finding, Level } from '../../../src/volume/preflight.js';
-import { run } from '../../../src/host/exec.js';
+import type { Finding, Level } from '../../../src/diagnosis/preflight.js';
+import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { ext4, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';

@@ -1,12 +1,14 @@
-/** The node of the crash tests on the loop-device cluster: a real driver that ends itself, and volumes that outlive it. */
+/**
+ * The node of the crash tests on the loop-device cluster: a real driver that ends itself, and volumes that outlive it.
+ */
 import assert from 'node:assert/strict';
 import { lstat, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { parseHolderRecord, HOLDER_KEY } from '../../../src/attachment/record.js';
+import { parseHolderRecord, HOLDER_KEY } from '../../../src/attachment/holder-record.js';
 import { READ_ONLY } from '../../../src/csi/publish-context.js';
-import { findLoops } from '../../../src/host/loop.js';
-import { readMounts } from '../../../src/host/mountinfo.js';
-import { CRASH_AT } from '../../../src/volume/crash-at.js';
+import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { readMounts } from '../../../src/host/mount/mountinfo.js';
+import { CRASH_AT } from '../../../src/volume/operation/crash-at.js';
 import { damageJournal, journalFiles, journalOf } from '../../crash/journal-files.js';
 import { asGuest, recordAt, recordsOf } from '../../kata/host.js';
 import type { Ground, Holder, Kind, PublishHow, StageHow, Subject, Traces } from '../../crash/subject.js';

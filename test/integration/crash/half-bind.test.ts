@@ -1,7 +1,10 @@
-/** A read-only bind mount is two system calls: what a kill between them leaves is writable, and must not be taken for done. */
+/**
+ * A read-only bind mount is two system calls: what a kill between them leaves is writable, and must not be taken for
+ * done.
+ */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { run } from '../../../src/host/exec.js';
-import { mountAt } from '../../../src/host/mountinfo.js';
+import { run } from '../../../src/host/process/exec.js';
+import { mountAt } from '../../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { ext4, SMALL_BYTES } from '../csi/capabilities.js';
 import { Site } from '../csi/site.js';

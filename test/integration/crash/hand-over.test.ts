@@ -1,10 +1,13 @@
-/** kill -9 at every step of a hand-over and of a take-back: whatever the kubelet does next ends as if nothing had happened. */
+/**
+ * kill -9 at every step of a hand-over and of a take-back: whatever the kubelet does next ends as if nothing had
+ * happened.
+ */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findLoops } from '../../../src/host/loop.js';
-import { HAND_OFF_FILE } from '../../../src/sandbox/hyperd/hand-off.js';
-import { crashSteps } from '../../../src/volume/crash-at.js';
+import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { HAND_OVER_FILE } from '../../../src/sandbox/hyperd/hand-over-file.js';
+import { crashSteps } from '../../../src/volume/operation/crash-at.js';
 import { podDirectory, type KubeletPod } from '../../flexvolume/kubelet.js';
 import type { Volume } from '../csi/volume.js';
 import { FlexGround } from '../flexvolume/ground.js';
@@ -36,9 +39,9 @@ async function dies(call: () => Promise<{ readonly status: string; readonly mess
 }
 
 async function isHandedOver({ volume, pod }: Subject): Promise<void> {
-  expect(await readdir(podDirectory(pod))).toEqual([HAND_OFF_FILE]);
-  expect((await stat(path.join(podDirectory(pod), HAND_OFF_FILE))).mode & 0o7777).toBe(0o600);
-  const text = await readFile(path.join(podDirectory(pod), HAND_OFF_FILE), 'utf8');
+  expect(await readdir(podDirectory(pod))).toEqual([HAND_OVER_FILE]);
+  expect((await stat(path.join(podDirectory(pod), HAND_OVER_FILE))).mode & 0o7777).toBe(0o600);
+  const text = await readFile(path.join(podDirectory(pod), HAND_OVER_FILE), 'utf8');
   expect(text).toContain(`"keyring":"${ground.guest.key}"`);
   expect(await devices(volume)).toBe(0);
   expect((await ground.holder(volume))?.holders.map(({ node }) => node)).toEqual([ground.driver.nodeId]);
@@ -107,7 +110,10 @@ async function reaches(point: string, serial: number): Promise<Subject> {
 
 const points = (['handover', 'takeback'] as const).flatMap((op) => crashSteps(op).map((step) => `${op}:${step}`));
 
-/** Every point dies; what comes after it differs by turns, and is both only where there are minutes to spare (docs/contributing.md). */
+/**
+ * Every point dies; what comes after it differs by turns, and is both only where there are minutes to spare
+ * (docs/contributing.md).
+ */
 const all = process.env['BERTH_CRASH_ALL'] !== undefined;
 const given = points.filter((_, index) => all || index % 3 === 0);
 const askedAgain = points.filter((_, index) => all || index % 3 !== 0);

@@ -1,4 +1,7 @@
-/** kill -9 at every step of publish, expand, unpublish and unstage: the next driver finishes it, and nothing is lost or left. */
+/**
+ * kill -9 at every step of publish, expand, unpublish and unstage: the next driver finishes it, and nothing is lost or
+ * left.
+ */
 import { crashCases } from '../../crash/scenarios.js';
 import { describeCrashes } from './crash.js';
 

@@ -1,4 +1,7 @@
-/** kill -9 at every step of a stage: the next driver finishes what was begun, with one device, one mount and the data there. */
+/**
+ * kill -9 at every step of a stage: the next driver finishes what was begun, with one device, one mount and the data
+ * there.
+ */
 import { crashCases } from '../../crash/scenarios.js';
 import { describeCrashes } from './crash.js';
 

@@ -1,6 +1,6 @@
 /** What bad input gets: a clear refusal with the right status, and nothing half done. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { run } from '../../../src/host/exec.js';
+import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { admin } from '../ceph.js';
 import { refused } from './calls.js';

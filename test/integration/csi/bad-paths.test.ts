@@ -1,9 +1,12 @@
-/** Paths that would lead elsewhere, or to something of somebody else: refused, and whatever lies there is left as it was. */
+/**
+ * Paths that would lead elsewhere, or to something of somebody else: refused, and whatever lies there is left as it
+ * was.
+ */
 import { lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { run } from '../../../src/host/exec.js';
-import { mountAt } from '../../../src/host/mountinfo.js';
+import { run } from '../../../src/host/process/exec.js';
+import { mountAt } from '../../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { refused } from './calls.js';
 import { block, ext4, SMALL_BYTES } from './capabilities.js';

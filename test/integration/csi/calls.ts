@@ -106,7 +106,10 @@ export async function refusal(call: Promise<unknown>): Promise<Refusal> {
   return { status: status[error.code], text: error.details };
 }
 
-/** The call has to be refused with this status (or one of these) and, where given, with words that match. Returns the text. */
+/**
+ * The call has to be refused with this status (or one of these) and, where given, with words that match. Returns the
+ * text.
+ */
 export async function refused(
   call: Promise<unknown>,
   code: string | readonly string[],

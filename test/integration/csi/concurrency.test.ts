@@ -1,8 +1,10 @@
-/** Many callers at once: of two nodes one wins, the same request twice is done once, a different one is told what runs. */
+/**
+ * Many callers at once: of two nodes one wins, the same request twice is done once, a different one is told what runs.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { readMounts } from '../../../src/host/mountinfo.js';
-import { findLoops } from '../../../src/host/loop.js';
+import { readMounts } from '../../../src/host/mount/mountinfo.js';
+import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
 import { refusal, refused } from './calls.js';
 import { block, bytes, ext4, MiB, RWX, SMALL_BYTES, xfs, XFS_BYTES } from './capabilities.js';
 import type { Driver } from './driver.js';
@@ -172,8 +174,8 @@ describe('one node', () => {
       const first = await one.node.NodeStageVolume(request, ms).catch((error: unknown) => error);
       expect(performance.now() - began).toBeLessThan(ms + 400);
       if (first instanceof Error) expect(first).toMatchObject({ code: 4 });
-      // A repeated call joins what still runs, and may be told that it ran out of time: the next one is on its own. Whatever was cut
-      // off, mkfs in the middle of its work included, may not stay broken.
+      // A repeated call joins what still runs, and may be told that it ran out of time: the next one is on its own.
+      // Whatever was cut off, mkfs in the middle of its work included, may not stay broken.
       const second = await volume.stage(one).catch((error: unknown) => error);
       if (second instanceof Error) expect(second).toMatchObject({ code: 4 });
       await volume.stage(one);

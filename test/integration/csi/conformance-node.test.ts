@@ -1,8 +1,11 @@
-/** CSI 1.12, Node: stage and publish by the letter, for each access mode, as often as an orchestrator likes to repeat them. */
+/**
+ * CSI 1.12, Node: stage and publish by the letter, for each access mode, as often as an orchestrator likes to repeat
+ * them.
+ */
 import { mkdir, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { mountAt, readMounts } from '../../../src/host/mountinfo.js';
+import { mountAt, readMounts } from '../../../src/host/mount/mountinfo.js';
 import type { AccessMode } from '../../../src/model/capability.js';
 import { refused } from './calls.js';
 import { block, ext4, mount, ROX, RWO, RWOP, RWX, SMALL_BYTES, xfs, XFS_BYTES } from './capabilities.js';

@@ -1,4 +1,6 @@
-/** CSI 1.12, Identity and Controller: what every orchestrator may rely on, asked of a real driver with a real cluster. */
+/**
+ * CSI 1.12, Identity and Controller: what every orchestrator may rely on, asked of a real driver with a real cluster.
+ */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { refused } from './calls.js';
 import { block, bytes, ext4, MiB, ROX, RWO, RWOP, RWX, SMALL_BYTES, xfs, XFS_BYTES } from './capabilities.js';

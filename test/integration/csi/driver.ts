@@ -1,4 +1,7 @@
-/** A real driver process of the tests: its own socket, state directory, node id and log; it may be killed and started again. */
+/**
+ * A real driver process of the tests: its own socket, state directory, node id and log; it may be killed and started
+ * again.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, open, readFile } from 'node:fs/promises';
 import path from 'node:path';

@@ -13,8 +13,8 @@ import { clusterDown } from '../../../src/dev/ceph/down.js';
 import { keyringOf, layoutOf } from '../../../src/dev/ceph/layout.js';
 import { clearLeftovers } from '../../../src/dev/leftovers.js';
 import { findProcesses, stopProcesses } from '../../../src/dev/processes.js';
-import { run } from '../../../src/host/exec.js';
-import { mountAt } from '../../../src/host/mountinfo.js';
+import { run } from '../../../src/host/process/exec.js';
+import { mountAt } from '../../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import type { VolumeCapability } from '../../../src/csi/gen/csi/v1/VolumeCapability.js';
 import { scratchDirectory } from '../ceph.js';
@@ -110,7 +110,8 @@ describe('an OSD that hangs', () => {
     const osd = (await runningDaemons(layoutOf(directory))).osd!.pid;
     const thaw = async (): Promise<void> => {
       process.kill(osd, 'SIGCONT');
-      // Frozen for longer than its leases (16 s, on a slow machine) a lone OSD of Ceph 16 answers nothing before it has peered anew.
+      // Frozen for longer than its leases (16 s, on a slow machine) a lone OSD of Ceph 16 answers nothing before it has
+      // peered anew.
       await admin().ceph(['osd', 'down', '0'], soon());
     };
     process.kill(osd, 'SIGSTOP');

@@ -1,8 +1,11 @@
-/** Images prepared behind Berth's back, with the rbd program alone: foreign ones, clones, wiped ones, some with odd bytes in them. */
+/**
+ * Images prepared behind Berth's back, with the rbd program alone: foreign ones, clones, wiped ones, some with odd
+ * bytes in them.
+ */
 import { createHash } from 'node:crypto';
 import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { run } from '../../../src/host/exec.js';
+import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import type { Site } from './site.js';
 

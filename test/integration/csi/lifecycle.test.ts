@@ -2,8 +2,8 @@
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { mountAt } from '../../../src/host/mountinfo.js';
-import { run } from '../../../src/host/exec.js';
+import { mountAt } from '../../../src/host/mount/mountinfo.js';
+import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { refused } from './calls.js';
 import { block, ext4, MiB, mount, ROX, RWO, RWOP, RWX, SMALL_BYTES, xfs, XFS_BYTES } from './capabilities.js';

@@ -1,4 +1,7 @@
-/** What the cluster itself can tell of a volume, and what the controller tells of all of them: names, provenance, holders, pages. */
+/**
+ * What the cluster itself can tell of a volume, and what the controller tells of all of them: names, provenance,
+ * holders, pages.
+ */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { isolatedNamespace, type Place } from '../ceph.js';
 import { refused } from './calls.js';

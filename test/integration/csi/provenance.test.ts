@@ -1,6 +1,9 @@
-/** Never a byte lost to a format: whatever an image is, it is only formatted when Berth made it, nothing was ever written and the record says so. */
+/**
+ * Never a byte lost to a format: whatever an image is, it is only formatted when Berth made it, nothing was ever
+ * written and the record says so.
+ */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { mountAt } from '../../../src/host/mountinfo.js';
+import { mountAt } from '../../../src/host/mount/mountinfo.js';
 import { refused } from './calls.js';
 import { block, ext4, MiB, SMALL_BYTES, xfs, XFS_BYTES } from './capabilities.js';
 import type { Driver } from './driver.js';

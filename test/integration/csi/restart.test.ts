@@ -1,8 +1,11 @@
-/** The driver process ends, politely or not, at every stage of a volume's life: pods notice nothing and the next process goes on. */
+/**
+ * The driver process ends, politely or not, at every stage of a volume's life: pods notice nothing and the next process
+ * goes on.
+ */
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { mountAt, readMounts } from '../../../src/host/mountinfo.js';
+import { mountAt, readMounts } from '../../../src/host/mount/mountinfo.js';
 import { refused } from './calls.js';
 import { block, ext4, SMALL_BYTES, xfs, XFS_BYTES } from './capabilities.js';
 import type { Driver } from './driver.js';

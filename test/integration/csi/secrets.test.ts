@@ -1,9 +1,12 @@
-/** The keys that requests carry appear nowhere that anybody could read: not in logs, arguments, journals, errors or the image. */
+/**
+ * The keys that requests carry appear nowhere that anybody could read: not in logs, arguments, journals, errors or the
+ * image.
+ */
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { run } from '../../../src/host/exec.js';
+import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { refusal } from './calls.js';
 import { block, ext4, RWO, SMALL_BYTES, xfs, XFS_BYTES } from './capabilities.js';
@@ -27,7 +30,10 @@ afterAll(() => site.close());
 
 const holdsKey = (text: string): boolean => keys.some((key) => text.includes(key));
 
-/** Everything that every process of this machine shows of its arguments and environment, again and again until told to stop. */
+/**
+ * Everything that every process of this machine shows of its arguments and environment, again and again until told to
+ * stop.
+ */
 function watchProcesses(): () => Promise<{
   readonly looks: number;
   readonly programs: ReadonlySet<string>;

@@ -1,4 +1,7 @@
-/** Where one test file works: a rados namespace, a directory, driver processes and volumes of its own, all proved to be gone at its end. */
+/**
+ * Where one test file works: a rados namespace, a directory, driver processes and volumes of its own, all proved to be
+ * gone at its end.
+ */
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -8,9 +11,9 @@ import type { CreateVolumeRequest } from '../../../src/csi/gen/csi/v1/CreateVolu
 import type { VolumeCapability } from '../../../src/csi/gen/csi/v1/VolumeCapability.js';
 import { clearLeftovers } from '../../../src/dev/leftovers.js';
 import { findProcesses } from '../../../src/dev/processes.js';
-import { run } from '../../../src/host/exec.js';
-import { findLoops } from '../../../src/host/loop.js';
-import { readMounts } from '../../../src/host/mountinfo.js';
+import { run } from '../../../src/host/process/exec.js';
+import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { admin, cluster, isolatedNamespace, scratchDirectory, type Place } from '../ceph.js';
 import { bytes } from './capabilities.js';
@@ -149,7 +152,9 @@ export class Site {
     return text.trim() === '' ? {} : (JSON.parse(text) as Record<string, string>);
   }
 
-  /** Everything back, and proof that the drivers by themselves left nothing; what is left after all is removed by force. */
+  /**
+   * Everything back, and proof that the drivers by themselves left nothing; what is left after all is removed by force.
+   */
   async close(): Promise<void> {
     try {
       await this.endVolumes();

@@ -1,4 +1,7 @@
-/** A cluster that is not there: every call is answered within its deadline, Probe says so, and all is well once it is back. */
+/**
+ * A cluster that is not there: every call is answered within its deadline, Probe says so, and all is well once it is
+ * back.
+ */
 import { writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,4 +1,7 @@
-/** One volume of a test through its life on several nodes; remembers where it was brought so that all of it can be taken back. */
+/**
+ * One volume of a test through its life on several nodes; remembers where it was brought so that all of it can be taken
+ * back.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ControllerPublishVolumeRequest } from '../../../src/csi/gen/csi/v1/ControllerPublishVolumeRequest.js';
 import type { NodePublishVolumeRequest } from '../../../src/csi/gen/csi/v1/NodePublishVolumeRequest.js';
@@ -103,7 +106,10 @@ export class Volume {
     await this.#home.controller.ControllerUnpublishVolume({ volumeId, nodeId: on.nodeId, secrets });
   }
 
-  /** Unpublish everywhere on a node, unstage and detach; what meets the node's own clearing comes again, as the kubelet does. */
+  /**
+   * Unpublish everywhere on a node, unstage and detach; what meets the node's own clearing comes again, as the kubelet
+   * does.
+   */
   async leave(on: Driver): Promise<void> {
     for (const targetPath of this.#targets(on)) {
       if (!targetPath.startsWith('/')) continue;

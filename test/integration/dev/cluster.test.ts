@@ -8,9 +8,9 @@ import { clusterUp, type Cluster } from '../../../src/dev/ceph/cluster.js';
 import { runningDaemons } from '../../../src/dev/ceph/daemons.js';
 import { clusterDown } from '../../../src/dev/ceph/down.js';
 import { layoutOf, MAX_SOCKET_BYTES } from '../../../src/dev/ceph/layout.js';
-import { readRecord } from '../../../src/dev/ceph/record.js';
+import { readRecord } from '../../../src/dev/ceph/cluster-record.js';
 import { findProcesses, stopProcesses } from '../../../src/dev/processes.js';
-import { run } from '../../../src/host/exec.js';
+import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { scratchDirectory } from '../ceph.js';
 

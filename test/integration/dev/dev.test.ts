@@ -1,4 +1,7 @@
-/** `npm run dev` as somebody at a terminal uses it: one ready line, files for CSI tools, an end by SIGTERM, and `--down` after a crash. */
+/**
+ * `npm run dev` as somebody at a terminal uses it: one ready line, files for CSI tools, an end by SIGTERM, and `--down`
+ * after a crash.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
@@ -8,10 +11,10 @@ import { parse } from 'yaml';
 import { runningDaemons } from '../../../src/dev/ceph/daemons.js';
 import { layoutOf } from '../../../src/dev/ceph/layout.js';
 import { ask, csiClient, type CsiClient } from '../../../src/dev/csi-client.js';
-import { CAPABILITY, DemoController } from '../../../src/dev/demo/controller.js';
+import { CAPABILITY, DemoController } from '../../../src/dev/demo/demo-controller.js';
 import { driversOf, leftBehind } from '../../../src/dev/leftovers.js';
 import { stopProcesses } from '../../../src/dev/processes.js';
-import { mountAt } from '../../../src/host/mountinfo.js';
+import { mountAt } from '../../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { scratchDirectory } from '../ceph.js';
 

@@ -1,7 +1,7 @@
 /** The cephx users that secrets.yaml carries can do what Berth does and no more (docs/ceph-users.md). */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keyringOf, layoutOf } from '../../../src/dev/ceph/layout.js';
-import { run } from '../../../src/host/exec.js';
+import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { admin, cluster, isolatedNamespace, isolatedPool, type IsolatedPool, type Place } from '../ceph.js';
 

@@ -1,6 +1,6 @@
 /** The blocklist as librbd's worker and a real cluster have it, and what a user without the caps is told. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Librbd } from '../../../src/rbd/librbd/supervisor.js';
+import type { Librbd } from '../../../src/rbd/librbd/driver/supervisor.js';
 import { accessAs } from '../ceph.js';
 import { describeBlocklist } from '../rbd/blocklist.contract.js';
 import { realGround, startLibrbd } from '../rbd/librbd.js';
@@ -19,6 +19,6 @@ describe('a user with the caps of a node', () => {
     const before = await port.blocklisted(accessAs('node'), soon());
     expect(await port.blocklistRightsMissing(accessAs('node'), soon())).toEqual(['rm']);
     expect(await port.blocklisted(accessAs('node'), soon())).toEqual(before);
-    await refused(port.unblocklist(accessAs('node'), '192.0.2.9:0/9', soon()), 'CEPH_DENIED');
+    await refused(port.unblocklist(accessAs('node'), '192.0.2.9:0/9', soon()), 'BERTH_CEPH_DENIED');
   });
 });

@@ -1,4 +1,7 @@
-/** Fences on a real cluster: exactly the recorded client stops writing, its neighbours on the same address do not, and it is let in again by itself. */
+/**
+ * Fences on a real cluster: exactly the recorded client stops writing, its neighbours on the same address do not, and
+ * it is let in again by itself.
+ */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { FENCES_METRIC } from '../../../src/attachment/fence-keeper.js';
 import { FENCE_S } from '../../../src/attachment/fences.js';
@@ -35,7 +38,7 @@ afterAll(async () => {
 });
 
 const waits = (reason: RegExp) => ({
-  code: 'DETACH_UNPROVEN',
+  code: 'BERTH_DETACH_UNPROVEN',
   status: 'ABORTED',
   message: expect.stringMatching(reason) as string,
 });
@@ -104,7 +107,7 @@ describe('a node that is out of service', () => {
     await controller.detach(
       volume,
       one.nodeId,
-      controller.seeing({ sight: () => Promise.resolve({ watchers: [], settled: true }) }),
+      controller.seeing({ observeWatchers: () => Promise.resolve({ watchers: [], settled: true }) }),
     );
     expect(await controller.until(instance)).toBeDefined();
   });
@@ -143,7 +146,7 @@ describe('a detach that proves nothing', () => {
     await expect(controller.detach(volume, one.nodeId)).rejects.toMatchObject(waits(told));
     await volume.unpublish(one);
     await volume.unstage(one);
-    const blind = controller.seeing({ sight: () => Promise.reject(new Error('nobody asks')) });
+    const blind = controller.seeing({ observeWatchers: () => Promise.reject(new Error('nobody asks')) });
     await controller.detach(volume, one.nodeId, blind);
     expect(await controller.record(volume)).toBeUndefined();
   });
@@ -153,9 +156,9 @@ describe('a detach that proves nothing', () => {
     await volume.bring(one);
     const instance = await controller.clientOf(volume, one.nodeId);
     controller.views.set(one.nodeId, await outOfService());
-    const electing = controller.seeing({ sight: () => Promise.resolve({ watchers: [], settled: false }) });
+    const electing = controller.seeing({ observeWatchers: () => Promise.resolve({ watchers: [], settled: false }) });
     await expect(controller.detach(volume, one.nodeId, electing)).rejects.toMatchObject(waits(/monitors elected/));
-    const failing = controller.seeing({ sight: () => Promise.reject(new Error('no OSD')) });
+    const failing = controller.seeing({ observeWatchers: () => Promise.reject(new Error('no OSD')) });
     await expect(controller.detach(volume, one.nodeId, failing)).rejects.toMatchObject(waits(/could not be listed/));
     expect(await controller.until(instance)).toBeUndefined();
   });
@@ -173,7 +176,7 @@ describe('unpublish', () => {
     await controller.rbd.removeRecords(registry, 'berth.nodes', [one.nodeId], soon());
     await expect(controller.detach(volume, one.nodeId)).rejects.toMatchObject(waits(/its node has gone.*watches it/));
     await one.stop('SIGKILL');
-    const gone = controller.seeing({ sight: () => Promise.resolve({ watchers: [], settled: true }) });
+    const gone = controller.seeing({ observeWatchers: () => Promise.resolve({ watchers: [], settled: true }) });
     await controller.detach(volume, one.nodeId, gone);
     expect(await controller.until(instance)).toBeDefined();
     await one.start();

@@ -1,22 +1,26 @@
-/** A controller in this process, over the real cluster, whose orchestrator is the test: what it says of nodes, and what it hears. */
+/**
+ * A controller in this process, over the real cluster, whose orchestrator is the test: what it says of nodes, and what
+ * it hears.
+ */
 import { readFile } from 'node:fs/promises';
 import { FENCES_METRIC, FenceKeeper } from '../../../src/attachment/fence-keeper.js';
-import type { FencingPolicy } from '../../../src/attachment/fence-decision.js';
+import type { FencingPolicy } from '../../../src/attachment/decide-detach.js';
 import { Fences } from '../../../src/attachment/fences.js';
-import { Holders } from '../../../src/attachment/holders.js';
+import { HolderRecords } from '../../../src/attachment/holder-records.js';
 import type { Announcement, NodeState, NodeView } from '../../../src/attachment/node-state.js';
-import { Nodes } from '../../../src/attachment/nodes.js';
-import { HOLDER_KEY, parseHolderRecord, type HolderRecord } from '../../../src/attachment/record.js';
+import { Nodes } from '../../../src/attachment/node-registry.js';
+import { HOLDER_KEY, parseHolderRecord, type HolderRecord } from '../../../src/attachment/holder-record.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { createLog } from '../../../src/observe/log.js';
 import { Counters } from '../../../src/observe/metrics.js';
 import { Clusters } from '../../../src/rbd/clusters.js';
 import type { PoolRef, RbdPort } from '../../../src/rbd/port.js';
-import { detachVolume } from '../../../src/volume/detach.js';
-import { Operations } from '../../../src/volume/operations.js';
-import { PoolCapacity } from '../../../src/volume/pool-capacity.js';
-import { Unfinished } from '../../../src/volume/unfinished.js';
-import { mustFindVolume, type ControllerRoom } from '../../../src/volume/room.js';
+import { detachVolume } from '../../../src/volume/controller/detach-volume.js';
+import { Operations } from '../../../src/volume/operation/operations.js';
+import { PoolCapacity } from '../../../src/volume/controller/pool-capacity.js';
+import { InterruptedCreates } from '../../../src/volume/controller/interrupted-create.js';
+import { type ControllerRoom } from '../../../src/volume/controller/controller-room.js';
+import { mustFindVolume } from '../../../src/volume/image/find-volume.js';
 import type { Site } from '../csi/site.js';
 import type { Volume } from '../csi/volume.js';
 import { startLibrbd } from '../rbd/librbd.js';
@@ -61,8 +65,8 @@ export class FencingController {
   #over(site: Site, rbd: RbdPort, policy: FencingPolicy): ControllerRoom {
     const { counters, announced, views } = this;
     return {
-      ...{ rbd, clusters: new Clusters(site.clustersFile), holders: new Holders(rbd), nodes: new Nodes(rbd) },
-      ...{ capacity: new PoolCapacity(rbd), unfinished: new Unfinished(rbd, createLog('silent')) },
+      ...{ rbd, clusters: new Clusters(site.clustersFile), holders: new HolderRecords(rbd), nodes: new Nodes(rbd) },
+      ...{ capacity: new PoolCapacity(rbd), interruptedCreates: new InterruptedCreates(rbd, createLog('silent')) },
       ...{ operations: new Operations(), log: createLog('silent') },
       now: () => new Date(),
       fencing: {

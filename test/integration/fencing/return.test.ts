@@ -1,10 +1,13 @@
-/** A node that was fenced comes back: what it lost is cut off, unmounted and unmapped, and not one byte of it reaches the image. */
+/**
+ * A node that was fenced comes back: what it lost is cut off, unmounted and unmapped, and not one byte of it reaches
+ * the image.
+ */
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { findLoops } from '../../../src/host/loop.js';
-import { mountAt } from '../../../src/host/mountinfo.js';
+import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { mountAt } from '../../../src/host/mount/mountinfo.js';
 import { block, ext4, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
 import { get, put, putSector } from '../csi/files.js';

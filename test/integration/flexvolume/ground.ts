@@ -5,8 +5,8 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { HOLDER_KEY, parseHolderRecord, type HolderRecord } from '../../../src/attachment/record.js';
-import { CRASH_AT } from '../../../src/volume/crash-at.js';
+import { HOLDER_KEY, parseHolderRecord, type HolderRecord } from '../../../src/attachment/holder-record.js';
+import { CRASH_AT } from '../../../src/volume/operation/crash-at.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { install, isOneLine, type Installed, type Ran } from '../../flexvolume/binary.js';
 import { mountJson, podDirectory, type KubeletPod, type KubeletVersion } from '../../flexvolume/kubelet.js';
@@ -82,7 +82,9 @@ export class FlexGround {
     return ground;
   }
 
-  /** Name the guest's user in the clusters file, or nobody, or another one; the driver knows of it when this is done. */
+  /**
+   * Name the guest's user in the clusters file, or nobody, or another one; the driver knows of it when this is done.
+   */
   async showGuest(who: Guest | 'nobody' = this.guest): Promise<void> {
     const user = who === 'nobody' ? undefined : who;
     const keyFile = path.join(this.site.directory, 'keys', 'guest');
@@ -105,7 +107,9 @@ export class FlexGround {
     return this.site.driver(name, { arguments: [...door, ...keyrings, ...this.#more] });
   }
 
-  /** End the driver as kill -9 does and start it again, to end itself at `point` (BERTH_CRASH_AT) where one is given. */
+  /**
+   * End the driver as kill -9 does and start it again, to end itself at `point` (BERTH_CRASH_AT) where one is given.
+   */
   async restart(point?: string): Promise<void> {
     await this.driver.stop('SIGKILL');
     await this.driver.start('listening', point === undefined ? {} : { [CRASH_AT]: point });
@@ -183,7 +187,10 @@ export class FlexGround {
     return answer;
   }
 
-  /** An unmount does not wait for a cluster that is slow to say who has the image open: its record is given back soon after. */
+  /**
+   * An unmount does not wait for a cluster that is slow to say who has the image open: its record is given back soon
+   * after.
+   */
   async isGivenBack(volume: Volume): Promise<void> {
     await expect.poll(() => this.holder(volume), { timeout: 60_000, message: volume.id }).toBeUndefined();
   }

@@ -1,8 +1,11 @@
-/** A real virtual machine takes the volume: the hand-off file alone makes runv's commands, QEMU's librbd opens the image, the guest writes. */
+/**
+ * A real virtual machine takes the volume: the hand-off file alone makes runv's commands, QEMU's librbd opens the
+ * image, the guest writes.
+ */
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { HAND_OFF_FILE } from '../../../src/sandbox/hyperd/hand-off.js';
+import { HAND_OVER_FILE } from '../../../src/sandbox/hyperd/hand-over-file.js';
 import { podDirectory, type KubeletPod } from '../../flexvolume/kubelet.js';
 import { plugOf } from '../../guest/runv.js';
 import { SandboxGuest, guestSystem, type GuestSystem } from '../../guest/sandbox.js';
@@ -27,7 +30,7 @@ afterAll(() => ground.close());
 
 /** From the file alone, as frakti, hyperd and runv would; mounted and shown to the container as hyperstart does. */
 async function start(pod: KubeletPod): Promise<SandboxGuest> {
-  const plug = plugOf(await readFile(path.join(podDirectory(pod), HAND_OFF_FILE), 'utf8'));
+  const plug = plugOf(await readFile(path.join(podDirectory(pod), HAND_OVER_FILE), 'utf8'));
   const directory = path.join(ground.site.directory, `g${guests.length}-${performance.now().toFixed(0)}`);
   await mkdir(directory);
   const guest = await SandboxGuest.start(system, directory);

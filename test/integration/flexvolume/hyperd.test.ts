@@ -1,12 +1,14 @@
-/** hyperd's way: an image that is formatted, held and left unmapped, and a file that says all a guest needs to open it. */
+/**
+ * hyperd's way: an image that is formatted, held and left unmapped, and a file that says all a guest needs to open it.
+ */
 import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { HOLDER_KEY } from '../../../src/attachment/record.js';
-import { findLoops } from '../../../src/host/loop.js';
-import { HAND_OFF_FILE } from '../../../src/sandbox/hyperd/hand-off.js';
-import { GUEST_KEY } from '../../../src/volume/guest-mark.js';
-import { FILESYSTEM_KEY } from '../../../src/volume/provenance.js';
+import { HOLDER_KEY } from '../../../src/attachment/holder-record.js';
+import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { HAND_OVER_FILE } from '../../../src/sandbox/hyperd/hand-over-file.js';
+import { GUEST_KEY } from '../../../src/volume/image/guest-mark.js';
+import { FILESYSTEM_KEY } from '../../../src/volume/image/provenance.js';
 import { podDirectory, type KubeletPod } from '../../flexvolume/kubelet.js';
 import { accessAs, cluster } from '../ceph.js';
 import { refusal } from '../csi/calls.js';
@@ -24,7 +26,7 @@ afterEach(async () => {
 });
 afterAll(() => ground.close());
 
-const fileOf = (pod: KubeletPod): string => path.join(podDirectory(pod), HAND_OFF_FILE);
+const fileOf = (pod: KubeletPod): string => path.join(podDirectory(pod), HAND_OVER_FILE);
 const devicesOf = async (image: string): Promise<number> =>
   (await findLoops()).filter(({ file }) => file.endsWith(`:${path.basename(image)}`)).length;
 
@@ -33,7 +35,7 @@ describe('a mount', () => {
     const volume = await ground.create();
     const pod = ground.pod(volume.image);
     expect(await ground.mount(pod)).toEqual({ status: 'Success' });
-    expect(await readdir(podDirectory(pod))).toEqual([HAND_OFF_FILE]);
+    expect(await readdir(podDirectory(pod))).toEqual([HAND_OVER_FILE]);
     expect((await stat(fileOf(pod))).mode & 0o7777).toBe(0o600);
     const text = await readFile(fileOf(pod), 'utf8');
     const [host = ''] = cluster().monitors[0]?.match(/\d+\.\d+\.\d+\.\d+/) ?? [];
@@ -75,7 +77,7 @@ describe('a mount', () => {
     expect(refused.status).toBe('Failure');
     expect(refused.message).toMatch(/^BERTH_VOLUME_IN_USE: /);
     expect(refused.message).toContain(first.uid);
-    expect(await readdir(podDirectory(first))).toEqual([HAND_OFF_FILE]);
+    expect(await readdir(podDirectory(first))).toEqual([HAND_OVER_FILE]);
     await ground.unmount(first);
     expect(await ground.mount(second)).toEqual({ status: 'Success' });
     await ground.unmount(second);

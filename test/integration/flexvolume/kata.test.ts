@@ -2,7 +2,7 @@
 import { access, mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { mountAt } from '../../../src/host/mountinfo.js';
+import { mountAt } from '../../../src/host/mount/mountinfo.js';
 import { comesAttached, podDirectory, type KubeletPod, type KubeletVersion } from '../../flexvolume/kubelet.js';
 import { asGuest, recordAt, recordsOf } from '../../kata/host.js';
 import { get, put } from '../csi/files.js';

@@ -1,9 +1,12 @@
-/** The key of a guest's user, through a whole run with failures: in the 0600 hand-off file and its own key file, and nowhere else. */
+/**
+ * The key of a guest's user, through a whole run with failures: in the 0600 hand-off file and its own key file, and
+ * nowhere else.
+ */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { HAND_OFF_FILE } from '../../../src/sandbox/hyperd/hand-off.js';
+import { HAND_OVER_FILE } from '../../../src/sandbox/hyperd/hand-over-file.js';
 import { podDirectory } from '../../flexvolume/kubelet.js';
 import { filesNaming } from '../csi/site.js';
 import { FlexGround } from './ground.js';
@@ -25,7 +28,10 @@ interface Watched {
   readonly leaks: readonly string[];
 }
 
-/** Arguments and environment of every process but the kubelet's own call, which carries the pod's secret by Kubernetes' design. */
+/**
+ * Arguments and environment of every process but the kubelet's own call, which carries the pod's secret by Kubernetes'
+ * design.
+ */
 function watchProcesses(): () => Promise<Watched> {
   const until = new AbortController();
   const work = (async (): Promise<Watched> => {
@@ -86,7 +92,7 @@ describe('the key of the volume’s user', () => {
     expect(await filesNaming('/run/berth', [key, encoded])).toEqual([]);
     expect(await filesNaming(ground.driver.stateDir, [key, encoded])).toEqual([]);
     const own = path.join(ground.site.directory, 'keys', 'guest');
-    const file = path.join(podDirectory(bySecret), HAND_OFF_FILE);
+    const file = path.join(podDirectory(bySecret), HAND_OVER_FILE);
     expect(new Set(await filesNaming(ground.site.directory, [key, encoded]))).toEqual(new Set([file, own]));
     expect((await stat(file)).mode & 0o7777).toBe(0o600);
 

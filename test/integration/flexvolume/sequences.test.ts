@@ -1,10 +1,13 @@
-/** Whole sequences of call-outs, a hundred times over, repeated, interleaved and in wrong orders: one line each, and nothing left. */
+/**
+ * Whole sequences of call-outs, a hundred times over, repeated, interleaved and in wrong orders: one line each, and
+ * nothing left.
+ */
 import { mkdir, readdir, rm, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { findLoops } from '../../../src/host/loop.js';
-import { readMounts } from '../../../src/host/mountinfo.js';
-import { together } from '../../../src/model/together.js';
+import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { readMounts } from '../../../src/host/mount/mountinfo.js';
+import { settleAll } from '../../../src/model/settle-all.js';
 import type { Answer } from '../../../flexvolume/answer.js';
 import {
   comesAttached,
@@ -83,7 +86,7 @@ describe.each(['hyper~cephrbd', HOST])('pods of %s', (driver) => {
       const chance = chances(index + 1);
       for (let i = 0; i < ROUNDS / LANES; i += 1) await round(volume, driver, chance);
     };
-    await together(...volumes.map(lane));
+    await settleAll(...volumes.map(lane));
     await leavesNothing(volumes);
   }, 600_000);
 });

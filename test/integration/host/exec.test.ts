@@ -1,10 +1,10 @@
 /** A child that the kernel does not let die: run() does not wait for it. */
 import path from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { runningChildren } from '../../../src/host/children.js';
-import { run } from '../../../src/host/exec.js';
-import { makeFilesystem } from '../../../src/host/filesystem.js';
-import { mountFilesystem } from '../../../src/host/mount.js';
+import { runningChildren } from '../../../src/host/process/children.js';
+import { run } from '../../../src/host/process/exec.js';
+import { makeFilesystem } from '../../../src/host/filesystem/index.js';
+import { mountFilesystem } from '../../../src/host/mount/mount.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { MIB, scratchDevice, soon } from './scratch.js';
 
@@ -21,7 +21,7 @@ it('settles a second after the deadline when the child hangs in the kernel and c
 
   const began = performance.now();
   const stuck = run('touch', [path.join(target, 'file')], { deadline: Deadline.after(300) });
-  await expect(stuck).rejects.toMatchObject({ code: 'DEADLINE' });
+  await expect(stuck).rejects.toMatchObject({ code: 'BERTH_DEADLINE' });
   expect(performance.now() - began).toBeLessThan(10_000);
   // It is still there, in D state with a SIGKILL pending, and named for whoever looks.
   expect(runningChildren()).toHaveLength(1);

@@ -2,8 +2,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { deviceSizeBytes } from '../../../src/host/block-device.js';
-import { run } from '../../../src/host/exec.js';
+import { deviceSizeBytes } from '../../../src/host/device/block-device.js';
+import { run } from '../../../src/host/process/exec.js';
 import {
   filesystemSize,
   growOffline,
@@ -13,10 +13,10 @@ import {
   minimumSizeBytes,
   probe,
   repairBeforeMount,
-} from '../../../src/host/filesystem.js';
-import { refreshLoop } from '../../../src/host/loop.js';
-import { mountFilesystem, unmount } from '../../../src/host/mount.js';
-import { UsageReader } from '../../../src/host/usage.js';
+} from '../../../src/host/filesystem/index.js';
+import { refreshLoop } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
+import { UsageReader } from '../../../src/host/filesystem/usage.js';
 import { hasCapability, MIB, scratchDevice, soon, writeAt, type Scratch } from './scratch.js';
 
 const UUID = '0b2b9a3e-95b1-4c7e-8f27-1d9d6f7c6c05';
@@ -55,7 +55,7 @@ describe.each(['ext4', 'xfs'] as const)('makeFilesystem %s', (type) => {
     expect(await probe(run, device, soon())).toMatchObject({ uuid: UUID });
     const unknown = await scratchDevice(SIZE[type]);
     await writeAt(unknown.file, SIZE[type] - 1, 'x');
-    await expect(make(unknown.device, type)).rejects.toMatchObject({ code: 'FORMAT_REFUSED' });
+    await expect(make(unknown.device, type)).rejects.toMatchObject({ code: 'BERTH_FORMAT_REFUSED' });
     expect((await run('tail', ['-c', '1', unknown.device], { deadline: soon() })).stdout).toBe('x');
   });
 

@@ -9,11 +9,11 @@ import {
   isReadOnly,
   setReadOnly,
   waitForDevice,
-} from '../../../src/host/block-device.js';
-import { run } from '../../../src/host/exec.js';
-import { makeFilesystem } from '../../../src/host/filesystem.js';
-import { attachLoop, detachLoop, findLoops, refreshLoop } from '../../../src/host/loop.js';
-import { mountFilesystem, unmount } from '../../../src/host/mount.js';
+} from '../../../src/host/device/block-device.js';
+import { run } from '../../../src/host/process/exec.js';
+import { makeFilesystem } from '../../../src/host/filesystem/index.js';
+import { attachLoop, detachLoop, findLoops, refreshLoop } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { MIB, scratchDevice, scratchDirectory, soon, sparseFile } from './scratch.js';
 
@@ -96,7 +96,7 @@ describe('detachLoop', () => {
     const { device, file } = await scratchDevice(MIB);
     const holder = await open(device);
     onTestFinished(() => holder.close());
-    await expect(detachLoop(run, device, soon())).rejects.toMatchObject({ code: 'DEVICE_BUSY' });
+    await expect(detachLoop(run, device, soon())).rejects.toMatchObject({ code: 'BERTH_DEVICE_BUSY' });
     expect((await loopOf(file))?.device).toBe(device);
     await holder.close();
     await expect.poll(() => loopOf(file)).toBeUndefined();
@@ -138,6 +138,6 @@ describe('a loop device', () => {
 
   it('is not taken for another one while waiting', async () => {
     const { device } = await scratchDevice(MIB);
-    await expect(waitForDevice(device, '252:99', Deadline.after(80))).rejects.toMatchObject({ code: 'DEADLINE' });
+    await expect(waitForDevice(device, '252:99', Deadline.after(80))).rejects.toMatchObject({ code: 'BERTH_DEADLINE' });
   });
 });

@@ -2,11 +2,11 @@
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { run } from '../../../src/host/exec.js';
-import { makeFilesystem } from '../../../src/host/filesystem.js';
-import { bindMount, mountFilesystem, unmount } from '../../../src/host/mount.js';
-import { mountAt, readMounts } from '../../../src/host/mountinfo.js';
-import { UsageReader } from '../../../src/host/usage.js';
+import { run } from '../../../src/host/process/exec.js';
+import { makeFilesystem } from '../../../src/host/filesystem/index.js';
+import { bindMount, mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
+import { mountAt, readMounts } from '../../../src/host/mount/mountinfo.js';
+import { UsageReader } from '../../../src/host/filesystem/usage.js';
 import { MIB, scratchDevice, scratchDirectory, soon } from './scratch.js';
 
 const UUID = '0b2b9a3e-95b1-4c7e-8f27-1d9d6f7c6c03';
@@ -91,7 +91,7 @@ describe('bindMount', () => {
     const directory = await scratchDirectory();
     const target = await newDirectory(directory, 't');
     await expect(bindMount(run, { source: '/berth/none', target, readOnly: true }, soon())).rejects.toMatchObject({
-      code: 'COMMAND_FAILED',
+      code: 'BERTH_COMMAND_FAILED',
     });
     expect(await mountAt(target)).toBeUndefined();
   });
@@ -105,7 +105,7 @@ describe('bindMount', () => {
       return run(file, args[0] === '--bind' ? ['--bind', ...args.slice(-3)] : args, options);
     };
     await expect(bindMount(halfDone, { source, target, readOnly: true }, soon())).rejects.toMatchObject({
-      code: 'COMMAND_FAILED',
+      code: 'BERTH_COMMAND_FAILED',
     });
     expect(await mountAt(target)).toBeUndefined();
   });

@@ -1,16 +1,19 @@
-/** The checks that need a real kernel to be true: a network namespace of one's own, a full filesystem, the kernel's clock. */
+/**
+ * The checks that need a real kernel to be true: a network namespace of one's own, a full filesystem, the kernel's
+ * clock.
+ */
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { run } from '../../../src/host/exec.js';
-import { checkNetwork, checkProcesses } from '../../../src/host/preflight/namespaces.js';
-import { checkStateDirectory } from '../../../src/host/preflight/state-directory.js';
+import { run } from '../../../src/host/process/exec.js';
+import { checkNetwork, checkProcesses } from '../../../src/diagnosis/machine/namespaces.js';
+import { checkStateDirectory } from '../../../src/diagnosis/machine/state-directory.js';
 import { scratchDirectory, soon } from './scratch.js';
 
 /** The built check, run by a process of its own in other namespaces. */
 async function elsewhere(flags: readonly string[], check: 'checkNetwork' | 'checkProcesses'): Promise<unknown> {
-  const module = pathToFileURL(path.resolve('dist/src/host/preflight/namespaces.js')).href;
+  const module = pathToFileURL(path.resolve('dist/src/diagnosis/machine/namespaces.js')).href;
   const script = `import { ${check} } from '${module}'; console.log(JSON.stringify(await ${check}('/proc')));`;
   const args = [...flags, process.execPath, '--input-type=module', '--eval', script];
   return JSON.parse((await run('unshare', args, { deadline: soon() })).stdout);

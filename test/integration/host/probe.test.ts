@@ -2,9 +2,9 @@
 import { open, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { run } from '../../../src/host/exec.js';
-import { makeFilesystem, holdsFilesystem, probe, readSuperblock } from '../../../src/host/filesystem.js';
-import { attachLoop } from '../../../src/host/loop.js';
+import { run } from '../../../src/host/process/exec.js';
+import { makeFilesystem, holdsFilesystem, probe, readSuperblock } from '../../../src/host/filesystem/index.js';
+import { attachLoop } from '../../../src/rbd/mapping/loop/loop-device.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { MIB, scratchDevice, scratchDirectory, soon, sparseFile, writeAt } from './scratch.js';
 
@@ -103,7 +103,7 @@ describe('a probe that fails', () => {
     const { device, file } = await scratchDevice(16 * MIB);
     await truncate(file, 0);
     expect((await run('blkid', ['--probe', device], { deadline: soon(), okCodes: [2] })).exitCode).toBe(2);
-    await expect(probe(run, device, soon())).rejects.toMatchObject({ code: 'PROBE_FAILED' });
+    await expect(probe(run, device, soon())).rejects.toMatchObject({ code: 'BERTH_PROBE_FAILED' });
   });
 
   it('is an error for a device that can be read at its beginning only', async () => {
@@ -120,12 +120,12 @@ describe('a probe that fails', () => {
   });
 
   it('is an error for a device that is not there, of which blkid says "nothing found" as well', async () => {
-    await expect(probe(run, '/dev/berth-none', soon())).rejects.toMatchObject({ code: 'DEVICE_INVALID' });
+    await expect(probe(run, '/dev/berth-none', soon())).rejects.toMatchObject({ code: 'BERTH_DEVICE_INVALID' });
   });
 
   it('is an error when there was no time', async () => {
     const { device } = await scratchDevice(MIB);
-    await expect(probe(run, device, Deadline.after(0))).rejects.toMatchObject({ code: 'DEADLINE' });
+    await expect(probe(run, device, Deadline.after(0))).rejects.toMatchObject({ code: 'BERTH_DEADLINE' });
   });
 });
 
@@ -143,6 +143,6 @@ describe('readSuperblock', () => {
   it('is PROBE_FAILED where there is none', async () => {
     const { device } = await scratchDevice(MIB);
     await expect(readSuperblock(device, 'xfs')).rejects.toThrow(/BERTH_PROBE_FAILED: .*no xfs superblock/);
-    await expect(readSuperblock('/dev/berth-none', 'xfs')).rejects.toMatchObject({ code: 'PROBE_FAILED' });
+    await expect(readSuperblock('/dev/berth-none', 'xfs')).rejects.toMatchObject({ code: 'BERTH_PROBE_FAILED' });
   });
 });

@@ -3,9 +3,9 @@ import { mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
-import { run } from '../../../src/host/exec.js';
-import { attachLoop, findLoops } from '../../../src/host/loop.js';
-import { readMounts } from '../../../src/host/mountinfo.js';
+import { run } from '../../../src/host/process/exec.js';
+import { attachLoop, findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../../src/model/deadline.js';
 
 export const MIB = 1024 * 1024;

@@ -1,8 +1,11 @@
-/** How large and how full a volume is that a guest has: grown offline or refused in words, and never with the guard's numbers. */
+/**
+ * How large and how full a volume is that a guest has: grown offline or refused in words, and never with the guard's
+ * numbers.
+ */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { mountAt } from '../../../src/host/mountinfo.js';
+import { mountAt } from '../../../src/host/mount/mountinfo.js';
 import { asGuest, recordAt } from '../../kata/host.js';
 import { refused } from '../csi/calls.js';
 import { ext4, RWOP, SMALL_BYTES, xfs, XFS_BYTES } from '../csi/capabilities.js';

@@ -1,4 +1,7 @@
-/** A real virtual machine takes the volume: what a runtime reads in the record is plugged into QEMU, and the guest's own kernel mounts it. */
+/**
+ * A real virtual machine takes the volume: what a runtime reads in the record is plugged into QEMU, and the guest's own
+ * kernel mounts it.
+ */
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';

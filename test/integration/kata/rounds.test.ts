@@ -1,9 +1,12 @@
-/** Publish and unpublish again and again, watched by another process: a reader finds a complete record or none, and writes nowhere. */
+/**
+ * Publish and unpublish again and again, watched by another process: a reader finds a complete record or none, and
+ * writes nowhere.
+ */
 import { spawn } from 'node:child_process';
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { recordName } from '../../../src/sandbox/kata/record.js';
+import { recordName } from '../../../src/sandbox/kata/kata-record.js';
 import { ext4, RWOP, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
 import { Site } from '../csi/site.js';
@@ -22,8 +25,8 @@ beforeAll(async () => {
 afterAll(() => site.close());
 
 /**
- * Reads the record and lists the directory as fast as it can until its input ends; then says what it saw, without repetition, and how
- * often it looked.
+ * Reads the record and lists the directory as fast as it can until its input ends; then says what it saw, without
+ * repetition, and how often it looked.
  */
 const READER = `
 const fs = require('node:fs');

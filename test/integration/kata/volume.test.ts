@@ -1,11 +1,14 @@
-/** A filesystem volume for Kata through CSI: unmounted on the host, guarded at its target, recorded for the runtimes, one pod at a time. */
+/**
+ * A filesystem volume for Kata through CSI: unmounted on the host, guarded at its target, recorded for the runtimes,
+ * one pod at a time.
+ */
 import { spawn } from 'node:child_process';
 import { chmod, mkdir, open, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { findLoops } from '../../../src/host/loop.js';
-import { mountAt, readMounts } from '../../../src/host/mountinfo.js';
-import { run } from '../../../src/host/exec.js';
+import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { mountAt, readMounts } from '../../../src/host/mount/mountinfo.js';
+import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { asGuest, recordAt, recordsOf } from '../../kata/host.js';
 import { RUNTIMES, take } from '../../kata/runtimes.js';

@@ -1,4 +1,7 @@
-/** Real drivers on a real cluster beside an API server of their own: attachments that are stuck, a pod's RuntimeClass, `berth trace`. */
+/**
+ * Real drivers on a real cluster beside an API server of their own: attachments that are stuck, a pod's RuntimeClass,
+ * `berth trace`.
+ */
 import { execFile } from 'node:child_process';
 import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';

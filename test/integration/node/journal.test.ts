@@ -1,9 +1,12 @@
-/** A journal that is damaged, foreign, from the future, full or read-only: a clear refusal or a safe way out, never a wrong act. */
+/**
+ * A journal that is damaged, foreign, from the future, full or read-only: a clear refusal or a safe way out, never a
+ * wrong act.
+ */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { findLoops } from '../../../src/host/loop.js';
-import { readMounts } from '../../../src/host/mountinfo.js';
+import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { refused } from '../csi/calls.js';
 import { block, ext4, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';

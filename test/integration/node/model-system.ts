@@ -1,10 +1,13 @@
-/** The real side of the node's model test: one driver that may be killed, three volumes, and what the kernel shows of them. */
+/**
+ * The real side of the node's model test: one driver that may be killed, three volumes, and what the kernel shows of
+ * them.
+ */
 import { access, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status, type ServiceError } from '@grpc/grpc-js';
-import { findLoops } from '../../../src/host/loop.js';
-import { readMounts } from '../../../src/host/mountinfo.js';
+import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { block, ext4, MiB, SMALL_BYTES, xfs, XFS_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
 import { get, hasSector, put, putSector } from '../csi/files.js';

@@ -1,6 +1,7 @@
 /**
- * Random lives of volumes on one node, with kills of the plugin, duplicates and callers that give up: `npm run test:model` makes
- * 500 runs of it. A failure prints seed, path and replayPath; BERTH_MODEL_SEED, _PATH and _REPLAY run that one again.
+ * Random lives of volumes on one node, with kills of the plugin, duplicates and callers that give up: `npm run
+ * test:model` makes 500 runs of it. A failure prints seed, path and replayPath; BERTH_MODEL_SEED, _PATH and _REPLAY run
+ * that one again.
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';

@@ -1,4 +1,6 @@
-/** What the node must be like after each call, as far as that can be known: the model, and its commands for fast-check. */
+/**
+ * What the node must be like after each call, as far as that can be known: the model, and its commands for fast-check.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type fc from 'fast-check';
 import { KINDS, PODS, type Call, type Outcome, type System } from './model-system.js';
@@ -18,7 +20,9 @@ export const newModel = (): Model => KINDS.map(() => ({ staged: false, published
 
 export type How =
   | { readonly kind: 'plain' | 'twice' }
-  /** The caller gives up, or the plugin is killed, after so many ms; the call is repeated at once, or left like that. */
+  /**
+   * The caller gives up, or the plugin is killed, after so many ms; the call is repeated at once, or left like that.
+   */
   | { readonly kind: 'hurried' | 'killed'; readonly ms: number; readonly again: boolean };
 
 type Expectation = 'ok' | 'refused' | 'either';

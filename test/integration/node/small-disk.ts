@@ -1,7 +1,9 @@
-/** A small disk of its own below a directory: a tmpfs that can be filled to the last page, turned read-only and back. */
+/**
+ * A small disk of its own below a directory: a tmpfs that can be filled to the last page, turned read-only and back.
+ */
 import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { run } from '../../../src/host/exec.js';
+import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 
 const soon = (): Deadline => Deadline.after(10_000);

@@ -1,9 +1,12 @@
-/** What the loop mapper's storage daemon serves, asked of the daemon itself, and what the driver's log says of its children. */
+/**
+ * What the loop mapper's storage daemon serves, asked of the daemon itself, and what the driver's log says of its
+ * children.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run } from '../../../src/host/exec.js';
+import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
-import { isRecord } from '../../../src/rbd/mapping/qmp.js';
-import { StorageDaemon } from '../../../src/rbd/mapping/storage-daemon.js';
+import { isRecord } from '../../../src/rbd/mapping/loop/qmp.js';
+import { StorageDaemon } from '../../../src/rbd/mapping/loop/storage-daemon.js';
 import type { Driver } from '../csi/driver.js';
 
 /** Files under which the daemon of a driver serves images now. */

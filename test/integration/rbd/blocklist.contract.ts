@@ -1,4 +1,7 @@
-/** What every RbdPort must do for fencing: watchers, the blocklist and lists of records; run against the fake and against librbd. */
+/**
+ * What every RbdPort must do for fencing: watchers, the blocklist and lists of records; run against the fake and
+ * against librbd.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ImageRef, RbdPort } from '../../../src/rbd/port.js';
 import { refused, soon, spec, type Ground } from './port.contract.js';
@@ -19,17 +22,17 @@ export function describeBlocklist(name: string, prepare: () => Promise<Ground>):
     afterAll(() => ground.close());
 
     it('shows who watches an image, without watching it, and says that the monitors stood still', async () => {
-      expect(await port.sight(at, soon())).toEqual({ watchers: [], settled: true });
+      expect(await port.observeWatchers(at, soon())).toEqual({ watchers: [], settled: true });
       expect(await port.watchers(at, soon())).toEqual([]);
       const other = await ground.watch(at);
-      const { watchers, settled } = await port.sight(at, soon());
+      const { watchers, settled } = await port.observeWatchers(at, soon());
       expect(watchers.map(({ address }) => address)).toEqual([other.address]);
       expect(settled).toBe(true);
       expect(await port.watchers(at, soon())).toEqual(watchers);
       await other.stop();
       const absent = { ...at, image: 'not-there' };
-      await refused(port.watchers(absent, soon()), 'IMAGE_NOT_FOUND');
-      await refused(port.sight(absent, soon()), 'IMAGE_NOT_FOUND');
+      await refused(port.watchers(absent, soon()), 'BERTH_IMAGE_NOT_FOUND');
+      await refused(port.observeWatchers(absent, soon()), 'BERTH_IMAGE_NOT_FOUND');
     });
 
     it('lists an instance for so long, which a second time does not change, and takes it off again, also twice', async () => {

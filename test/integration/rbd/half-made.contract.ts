@@ -1,4 +1,7 @@
-/** What every RbdPort must do with an image that has a name and no header: run against the fake (unit) and against librbd (integration). */
+/**
+ * What every RbdPort must do with an image that has a name and no header: run against the fake (unit) and against
+ * librbd (integration).
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { refused, soon, spec, type Ground } from './port.contract.js';
 
@@ -13,15 +16,15 @@ export function describeHalfMade(name: string, prepare: () => Promise<Ground>): 
     it.each(['name', 'entry'] as const)('tells the id, and frees the name; of it there is its %s', async (left) => {
       const { port } = ground;
       const at = { ...ground.at, image: `half-${left}` };
-      expect(await port.halfMade(at, soon())).toBeUndefined();
+      expect(await port.interruptedCreate(at, soon())).toBeUndefined();
       const id = await port.createImage(at, spec(), soon());
-      expect(await port.halfMade(at, soon())).toBeUndefined();
+      expect(await port.interruptedCreate(at, soon())).toBeUndefined();
       await ground.halve({ ...at, id }, left);
-      expect(await port.halfMade(at, soon())).toBe(id);
+      expect(await port.interruptedCreate(at, soon())).toBe(id);
       expect(await port.head(at, soon())).toBeUndefined();
-      await refused(port.createImage(at, spec(), soon()), 'IMAGE_EXISTS');
+      await refused(port.createImage(at, spec(), soon()), 'BERTH_IMAGE_EXISTS');
       await port.remove(at, soon());
-      expect(await port.halfMade(at, soon())).toBeUndefined();
+      expect(await port.interruptedCreate(at, soon())).toBeUndefined();
       await port.createImage(at, spec(), soon());
       expect(await port.remove(at, soon())).toBe(true);
     });
@@ -32,8 +35,8 @@ export function describeHalfMade(name: string, prepare: () => Promise<Ground>): 
       const id = await port.createImage(at, spec(), soon());
       await ground.halve({ ...at, id }, 'all but the header');
       expect(await port.head(at, soon())).toBeUndefined();
-      expect(await port.halfMade(at, soon())).toBeUndefined();
-      await refused(port.createImage(at, spec(), soon()), 'IMAGE_EXISTS');
+      expect(await port.interruptedCreate(at, soon())).toBeUndefined();
+      await refused(port.createImage(at, spec(), soon()), 'BERTH_IMAGE_EXISTS');
     });
   });
 }

@@ -1,4 +1,6 @@
-/** Connections that fail, hang, are evicted or idle: each gets its own error, and the next call a connection that works. */
+/**
+ * Connections that fail, hang, are evicted or idle: each gets its own error, and the next call a connection that works.
+ */
 import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { once } from 'node:events';
@@ -6,7 +8,7 @@ import { readdirSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Secret } from '../../../src/model/secret.js';
 import type { ClusterAccess } from '../../../src/rbd/port.js';
-import type { Librbd } from '../../../src/rbd/librbd/supervisor.js';
+import type { Librbd } from '../../../src/rbd/librbd/driver/supervisor.js';
 import { accessAs, admin, cluster } from '../ceph.js';
 import { realGround, startLibrbd } from './librbd.js';
 import { refused, soon, spec } from './port.contract.js';
@@ -32,7 +34,7 @@ describe('a user the cluster does not take', () => {
   ])('%s is refused as such', async (_, change) => {
     const message = await refused(
       start().head(image({ ...accessAs('controller'), ...change }), soon()),
-      'CLUSTER_AUTH_FAILED',
+      'BERTH_CLUSTER_AUTH_FAILED',
     );
     expect(message).toContain('dev');
     expect(message).not.toContain('not-even-base64');
@@ -42,7 +44,9 @@ describe('a user the cluster does not take', () => {
     const key = await admin().ceph(['auth', 'get-or-create-key', 'client.it-looker', 'mon', 'allow r'], soon());
     try {
       const access = { ...accessAs('controller'), user: 'it-looker', key: new Secret(key.trim()) };
-      expect(await refused(start().createImage(image(access), spec(), soon()), 'CEPH_DENIED')).toContain('it-looker');
+      expect(await refused(start().createImage(image(access), spec(), soon()), 'BERTH_CEPH_DENIED')).toContain(
+        'it-looker',
+      );
     } finally {
       await admin().ceph(['auth', 'rm', 'client.it-looker'], soon());
     }
@@ -69,7 +73,7 @@ describe('a monitor that cannot be reached', () => {
     for (const [, address] of addresses()) {
       const access = { ...accessAs('controller'), monitors: [address] };
       const begin = performance.now();
-      await refused(start({ connectSeconds: 1 }).head(image(access), soon()), 'CLUSTER_UNREACHABLE');
+      await refused(start({ connectSeconds: 1 }).head(image(access), soon()), 'BERTH_CLUSTER_UNREACHABLE');
       expect(performance.now() - begin).toBeLessThan(4_000);
       await fresh?.close();
     }
@@ -79,7 +83,7 @@ describe('a monitor that cannot be reached', () => {
     const port = start({ connectSeconds: 10, threads: 8 });
     const sick = addresses().flatMap(([, address]) => {
       const access = { ...accessAs('controller'), monitors: [address] };
-      return Array.from({ length: 30 }, () => refused(port.head(image(access), soon(500)), 'DEADLINE'));
+      return Array.from({ length: 30 }, () => refused(port.head(image(access), soon(500)), 'BERTH_DEADLINE'));
     });
     const begin = performance.now();
     expect(await port.head(image(), soon())).toBeUndefined();
@@ -90,7 +94,7 @@ describe('a monitor that cannot be reached', () => {
 
   it('that has no address at all is told from one that is silent', async () => {
     const access = { ...accessAs('controller'), monitors: [] };
-    expect(await refused(start().head(image(access), soon()), 'CLUSTER_UNREACHABLE')).toContain('malformed');
+    expect(await refused(start().head(image(access), soon()), 'BERTH_CLUSTER_UNREACHABLE')).toContain('malformed');
   });
 });
 
@@ -108,7 +112,7 @@ describe('a connection', () => {
           .setRecords(ground.at, 'berth.evicted', new Map([['a', '2']]), soon())
           .catch((e: unknown) => e);
       }
-      expect(evicted).toMatchObject({ code: 'CLIENT_EVICTED', status: 'UNAVAILABLE' });
+      expect(evicted).toMatchObject({ code: 'BERTH_CLIENT_EVICTED', status: 'UNAVAILABLE' });
       await port.setRecords(ground.at, 'berth.evicted', new Map([['a', '3']]), soon());
       expect((await port.identify(ground.at.access, soon())).instance).not.toBe(instance);
     } finally {

@@ -1,4 +1,6 @@
-/** The worker process on a real cluster: what it costs, what a crash in it costs, and that nothing of it stays behind. */
+/**
+ * The worker process on a real cluster: what it costs, what a crash in it costs, and that nothing of it stays behind.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -6,7 +8,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ImageRef } from '../../../src/rbd/port.js';
-import type { Librbd } from '../../../src/rbd/librbd/supervisor.js';
+import type { Librbd } from '../../../src/rbd/librbd/driver/supervisor.js';
 import { admin, barePool, cluster, scratchDirectory } from '../ceph.js';
 import { realGround, startLibrbd } from './librbd.js';
 import { askAdminSocket } from './admin-socket.js';
@@ -68,7 +70,7 @@ describe('a pool that cannot hold images', () => {
       for (const name of ['seen-0', 'seen-1']) await port.createImage({ ...good, image: name }, spec(), soon());
       const at = { access: bad.access, pool: bad.pool, namespace: '', image: 'lost' };
       for (const turn of ['first', 'second']) {
-        expect(await refused(port.createImage(at, spec(), soon()), 'CEPH_ERROR'), turn).toContain('EINVAL');
+        expect(await refused(port.createImage(at, spec(), soon()), 'BERTH_CEPH_ERROR'), turn).toContain('EINVAL');
       }
       expect(await port.head(at, soon())).toBeUndefined();
     } finally {
@@ -89,7 +91,7 @@ describe('the worker', () => {
     const ats = Array.from({ length: 16 }, image);
     await port.identify(ground.at.access, soon());
     const pid = port.workerPid()!;
-    const creates = ats.map((at) => refused(port.createImage(at, spec(), soon()), 'WORKER_DIED'));
+    const creates = ats.map((at) => refused(port.createImage(at, spec(), soon()), 'BERTH_WORKER_DIED'));
     await new Promise((resolve) => setTimeout(resolve, 5));
     process.kill(pid, 'SIGSEGV');
     for (const message of await Promise.all(creates)) expect(message).toContain('SIGSEGV');
@@ -108,7 +110,7 @@ describe('the worker', () => {
 
   it.each(['SIGKILL', 'SIGTERM'] as const)('ends with a parent that was ended by %s', async (signal) => {
     const script = `
-      const { createLibrbd } = await import(${JSON.stringify(path.resolve('dist/src/rbd/librbd/supervisor.js'))});
+      const { createLibrbd } = await import(${JSON.stringify(path.resolve('dist/src/rbd/librbd/driver/supervisor.js'))});
       const { Deadline } = await import(${JSON.stringify(path.resolve('dist/src/model/deadline.js'))});
       const { createLog } = await import(${JSON.stringify(path.resolve('dist/src/observe/log.js'))});
       const port = createLibrbd({ log: createLog('silent'), connectSeconds: 60 });
@@ -159,8 +161,8 @@ describe('thousands of calls', () => {
         port.poolStats(at, soon()),
         port.inspect(at, soon()),
         port.isEmpty(at, soon()),
-        refused(port.inspect(missing, soon()), 'IMAGE_NOT_FOUND'),
-        refused(port.createImage(at, spec(), soon()), 'IMAGE_EXISTS'),
+        refused(port.inspect(missing, soon()), 'BERTH_IMAGE_NOT_FOUND'),
+        refused(port.createImage(at, spec(), soon()), 'BERTH_IMAGE_EXISTS'),
       ]);
     };
     const rounds = async (count: number): Promise<void> => {

@@ -1,18 +1,21 @@
-/** librbd for tests: the compiled worker (Node 20 cannot fork TypeScript), and another client that writes, snapshots and watches. */
+/**
+ * librbd for tests: the compiled worker (Node 20 cannot fork TypeScript), and another client that writes, snapshots and
+ * watches.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { createLog } from '../../../src/observe/log.js';
 import type { ImageRef } from '../../../src/rbd/port.js';
-import { createLibrbd } from '../../../src/rbd/librbd/supervisor.js';
-import type { Librbd, LibrbdOptions } from '../../../src/rbd/librbd/supervisor.js';
+import { createLibrbd } from '../../../src/rbd/librbd/driver/supervisor.js';
+import type { Librbd, LibrbdOptions } from '../../../src/rbd/librbd/driver/supervisor.js';
 import { keyringOf, layoutOf } from '../../../src/dev/ceph/layout.js';
 import { accessAs, admin, cluster, isolatedNamespace } from '../ceph.js';
 import { soon } from './port.contract.js';
 import type { Ground, Half } from './port.contract.js';
 
 /** `npm run test:integration` builds it first. */
-export const WORKER = path.resolve('dist/src/rbd/librbd/worker.js');
+export const WORKER = path.resolve('dist/src/rbd/librbd/worker/worker.js');
 
 export const startLibrbd = (options: Partial<LibrbdOptions> = {}): Librbd =>
   createLibrbd({ log: createLog('silent'), workerPath: WORKER, ...options });

@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { LoopMapper } from '../../../src/rbd/mapping/loop.js';
+import type { LoopMapper } from '../../../src/rbd/mapping/loop/loop-mapper.js';
 import { admin } from '../ceph.js';
 import {
   MIB,
@@ -37,7 +37,7 @@ describe('use', () => {
     const target = await mount(mapping.device);
     await writeFile(path.join(target, 'file'), 'kept');
     const error: unknown = await mapper.unmap(mapping, soon()).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: 'UNMAP_BUSY' });
+    expect(error).toMatchObject({ code: 'BERTH_UNMAP_BUSY' });
     expect(String(error)).toContain(target);
     expect(await readFile(path.join(target, 'file'), 'utf8')).toBe('kept');
     await umount(target);
@@ -132,6 +132,6 @@ describe('size', () => {
 
   it('says so where the image was not grown at all', async () => {
     const mapping = await mapper.map(request(await image()), soon());
-    await expect(mapper.resized(mapping, 128n * MIB, soon())).rejects.toMatchObject({ code: 'MAP_FAILED' });
+    await expect(mapper.resized(mapping, 128n * MIB, soon())).rejects.toMatchObject({ code: 'BERTH_MAP_FAILED' });
   });
 });

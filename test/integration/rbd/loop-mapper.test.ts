@@ -3,10 +3,10 @@ import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '../../../src/host/bounded.js';
-import { run } from '../../../src/host/exec.js';
-import { findLoops } from '../../../src/host/loop.js';
+import { run } from '../../../src/host/process/exec.js';
+import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
 import { Secret } from '../../../src/model/secret.js';
-import { LoopMapper } from '../../../src/rbd/mapping/loop.js';
+import { LoopMapper } from '../../../src/rbd/mapping/loop/loop-mapper.js';
 import { cluster, scratchDirectory } from '../ceph.js';
 import {
   cleanUpAfterwards,
@@ -151,15 +151,17 @@ describe('mapping', () => {
 
 describe('refusals', () => {
   it('names a missing image', async () => {
-    await expect(mapper.map(request('absent'), soon())).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND' });
+    await expect(mapper.map(request('absent'), soon())).rejects.toMatchObject({ code: 'BERTH_IMAGE_NOT_FOUND' });
   });
 
   it('names a missing pool and a missing namespace', async () => {
     const { image: ref } = request('absent');
     const noPool = { image: { ...ref, pool: 'absent', namespace: '' } };
-    await expect(mapper.map(request('x', noPool), soon())).rejects.toMatchObject({ code: 'POOL_NOT_FOUND' });
+    await expect(mapper.map(request('x', noPool), soon())).rejects.toMatchObject({ code: 'BERTH_POOL_NOT_FOUND' });
     const noSpace = { image: { ...ref, namespace: 'absent' } };
-    await expect(mapper.map(request('x', noSpace), soon())).rejects.toMatchObject({ code: 'NAMESPACE_NOT_FOUND' });
+    await expect(mapper.map(request('x', noSpace), soon())).rejects.toMatchObject({
+      code: 'BERTH_NAMESPACE_NOT_FOUND',
+    });
   });
 
   it.each([
@@ -170,7 +172,7 @@ describe('refusals', () => {
     const { image: ref } = request(name);
     const wrong = { image: { ...ref, access: { ...ref.access, key: new Secret(key()) } } };
     const error: unknown = await mapper.map(request(name, wrong), soon()).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: 'CLUSTER_AUTH_FAILED' });
+    expect(error).toMatchObject({ code: 'BERTH_CLUSTER_AUTH_FAILED' });
     expect(String(error)).not.toContain(key());
   });
 
@@ -244,7 +246,7 @@ describe('a storage daemon that was killed', () => {
     const target = await mount(mapping.device);
     await kill(await daemonPid(directory));
     const error: unknown = await one.map(request(name), soon()).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: 'MAP_FAILED' });
+    expect(error).toMatchObject({ code: 'BERTH_MAP_FAILED' });
     expect(String(error)).toContain(target);
     const another = await image();
     await one.map(request(another), soon());

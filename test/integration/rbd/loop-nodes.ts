@@ -5,11 +5,11 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll } from 'vitest';
-import { run } from '../../../src/host/exec.js';
-import { findLoops } from '../../../src/host/loop.js';
-import { readMounts } from '../../../src/host/mountinfo.js';
+import { run } from '../../../src/host/process/exec.js';
+import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../../src/model/deadline.js';
-import { LoopMapper } from '../../../src/rbd/mapping/loop.js';
+import { LoopMapper } from '../../../src/rbd/mapping/loop/loop-mapper.js';
 import type { ImageLocation, MapRequest } from '../../../src/rbd/mapping/mapper.js';
 import { accessAs, admin, cluster, isolatedNamespace, scratchDirectory, type Place } from '../ceph.js';
 
@@ -109,7 +109,9 @@ export const remains = async (directory: string): Promise<readonly string[]> => 
   ...(await readdir(path.join(directory, 'exports'))),
 ];
 
-/** Call once in a test file: makes its namespace, unmounts and unmaps after each test, stops every daemon at the end. */
+/**
+ * Call once in a test file: makes its namespace, unmounts and unmaps after each test, stops every daemon at the end.
+ */
 export function cleanUpAfterwards(): void {
   beforeAll(async () => {
     place = await isolatedNamespace('loop');

@@ -92,7 +92,7 @@ export function describeRbdPort(name: string, prepare: () => Promise<Ground>): v
 
     it('refuses a name that is taken and leaves that image alone', async () => {
       const at = await made({ sizeBytes: MIB });
-      await refused(port.createImage(at, spec(), soon()), 'IMAGE_EXISTS');
+      await refused(port.createImage(at, spec(), soon()), 'BERTH_IMAGE_EXISTS');
       expect((await port.head(at, soon()))?.sizeBytes).toBe(MIB);
     });
 
@@ -100,38 +100,39 @@ export function describeRbdPort(name: string, prepare: () => Promise<Ground>): v
       const at = image();
       const all = await Promise.allSettled(Array.from({ length: 8 }, () => port.createImage(at, spec(), soon())));
       expect(all.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-      for (const one of all) if (one.status === 'rejected') expect(isBerthError(one.reason, 'IMAGE_EXISTS')).toBe(true);
+      for (const one of all)
+        if (one.status === 'rejected') expect(isBerthError(one.reason, 'BERTH_IMAGE_EXISTS')).toBe(true);
     });
 
     it('tells what is missing: image, namespace, pool, data pool', async () => {
       const nowhere = image('never-made');
       expect(await port.head(nowhere, soon())).toBeUndefined();
       expect(await port.remove(nowhere, soon())).toBe(false);
-      await refused(port.inspect(nowhere, soon()), 'IMAGE_NOT_FOUND');
-      await refused(port.isEmpty(nowhere, soon()), 'IMAGE_NOT_FOUND');
-      await refused(port.resize(nowhere, MIB, soon()), 'IMAGE_NOT_FOUND');
-      await refused(port.setMetadata(ground.at, 'abcdef', new Map([['a', 'b']]), soon()), 'IMAGE_NOT_FOUND');
-      await refused(port.compareAndSet(ground.at, 'abcdef', 'a', undefined, 'b', soon()), 'IMAGE_NOT_FOUND');
+      await refused(port.inspect(nowhere, soon()), 'BERTH_IMAGE_NOT_FOUND');
+      await refused(port.isEmpty(nowhere, soon()), 'BERTH_IMAGE_NOT_FOUND');
+      await refused(port.resize(nowhere, MIB, soon()), 'BERTH_IMAGE_NOT_FOUND');
+      await refused(port.setMetadata(ground.at, 'abcdef', new Map([['a', 'b']]), soon()), 'BERTH_IMAGE_NOT_FOUND');
+      await refused(port.compareAndSet(ground.at, 'abcdef', 'a', undefined, 'b', soon()), 'BERTH_IMAGE_NOT_FOUND');
 
       const noNamespace = { ...nowhere, namespace: 'no-such-namespace' };
       expect(await port.head(noNamespace, soon())).toBeUndefined();
-      await refused(port.createImage(noNamespace, spec(), soon()), 'NAMESPACE_NOT_FOUND');
-      await refused(port.list(noNamespace, '', 10, soon()), 'NAMESPACE_NOT_FOUND');
+      await refused(port.createImage(noNamespace, spec(), soon()), 'BERTH_NAMESPACE_NOT_FOUND');
+      await refused(port.list(noNamespace, '', 10, soon()), 'BERTH_NAMESPACE_NOT_FOUND');
 
       const noPool = { ...nowhere, pool: 'no-such-pool' };
-      await refused(port.createImage(noPool, spec(), soon()), 'POOL_NOT_FOUND');
-      await refused(port.head(noPool, soon()), 'POOL_NOT_FOUND');
-      await refused(port.remove(noPool, soon()), 'POOL_NOT_FOUND');
-      await refused(port.list(noPool, '', 10, soon()), 'POOL_NOT_FOUND');
-      await refused(port.poolStats(noPool, soon()), 'POOL_NOT_FOUND');
-      await refused(port.setRecords(noPool, 'o', new Map([['a', 'b']]), soon()), 'POOL_NOT_FOUND');
-      await refused(port.createImage(nowhere, spec({ dataPool: 'no-such-pool' }), soon()), 'POOL_NOT_FOUND');
+      await refused(port.createImage(noPool, spec(), soon()), 'BERTH_POOL_NOT_FOUND');
+      await refused(port.head(noPool, soon()), 'BERTH_POOL_NOT_FOUND');
+      await refused(port.remove(noPool, soon()), 'BERTH_POOL_NOT_FOUND');
+      await refused(port.list(noPool, '', 10, soon()), 'BERTH_POOL_NOT_FOUND');
+      await refused(port.poolStats(noPool, soon()), 'BERTH_POOL_NOT_FOUND');
+      await refused(port.setRecords(noPool, 'o', new Map([['a', 'b']]), soon()), 'BERTH_POOL_NOT_FOUND');
+      await refused(port.createImage(nowhere, spec({ dataPool: 'no-such-pool' }), soon()), 'BERTH_POOL_NOT_FOUND');
       expect(await port.head(nowhere, soon())).toBeUndefined();
     });
 
     it('refuses a feature that no Ceph has', async () => {
       expect(
-        await refused(port.createImage(image(), spec({ features: ['layring'] }), soon()), 'FIELD_INVALID'),
+        await refused(port.createImage(image(), spec({ features: ['layring'] }), soon()), 'BERTH_FIELD_INVALID'),
       ).toMatch('layring');
     });
 
@@ -222,7 +223,7 @@ export function describeRbdPort(name: string, prepare: () => Promise<Ground>): v
       const at = await made({ sizeBytes: 8n * MIB });
       await port.resize(at, 20n * MIB, soon());
       await port.resize(at, 20n * MIB, soon());
-      await refused(port.resize(at, 12n * MIB, soon()), 'CEPH_ERROR');
+      await refused(port.resize(at, 12n * MIB, soon()), 'BERTH_CEPH_ERROR');
       expect((await port.head(at, soon()))?.sizeBytes).toBe(20n * MIB);
       expect(await port.isEmpty(at, soon())).toBe(true);
     });
@@ -238,7 +239,7 @@ export function describeRbdPort(name: string, prepare: () => Promise<Ground>): v
       const at = await made();
       const watcher = await ground.watch(at);
       try {
-        expect(await refused(port.remove(at, soon()), 'IMAGE_BUSY')).toContain(watcher.address);
+        expect(await refused(port.remove(at, soon()), 'BERTH_IMAGE_BUSY')).toContain(watcher.address);
         expect((await port.inspect(at, soon())).watchers.map(({ address }) => address)).toEqual([watcher.address]);
       } finally {
         await watcher.stop();
@@ -250,7 +251,7 @@ export function describeRbdPort(name: string, prepare: () => Promise<Ground>): v
       const at = await made();
       await ground.snapshot(at, 'before-lunch');
       try {
-        expect(await refused(port.remove(at, soon()), 'IMAGE_BUSY')).toContain('before-lunch');
+        expect(await refused(port.remove(at, soon()), 'BERTH_IMAGE_BUSY')).toContain('before-lunch');
         expect((await port.inspect(at, soon())).snapshots).toEqual(['before-lunch']);
         expect(await port.isEmpty(at, soon())).toBe(false);
       } finally {
@@ -318,14 +319,14 @@ export function describeRbdPort(name: string, prepare: () => Promise<Ground>): v
 
     it('does not begin what is due already', async () => {
       const at = image();
-      await refused(port.createImage(at, spec(), soon(0)), 'DEADLINE');
+      await refused(port.createImage(at, spec(), soon(0)), 'BERTH_DEADLINE');
       expect(await port.head(at, soon())).toBeUndefined();
     });
 
     // The last one: nothing works afterwards.
     it('refuses calls once it is closed', async () => {
       await port.close();
-      await refused(port.head(image(), soon()), 'SHUTTING_DOWN');
+      await refused(port.head(image(), soon()), 'BERTH_SHUTTING_DOWN');
       await port.close();
     });
   });

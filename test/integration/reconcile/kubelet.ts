@@ -1,4 +1,7 @@
-/** A directory laid out as a kubelet lays it out, with the data files that it writes; nothing in it is mounted by itself. */
+/**
+ * A directory laid out as a kubelet lays it out, with the data files that it writes; nothing in it is mounted by
+ * itself.
+ */
 import { createHash } from 'node:crypto';
 import { mkdir, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';

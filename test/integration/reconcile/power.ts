@@ -1,18 +1,24 @@
-/** What a power cut leaves: journal and directories, and nothing in the kernel; and what a killed driver leaves: everything. */
+/**
+ * What a power cut leaves: journal and directories, and nothing in the kernel; and what a killed driver leaves:
+ * everything.
+ */
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findProcesses } from '../../../src/dev/processes.js';
-import { run } from '../../../src/host/exec.js';
-import { findLoops } from '../../../src/host/loop.js';
-import { readMounts } from '../../../src/host/mountinfo.js';
+import { run } from '../../../src/host/process/exec.js';
+import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import type { JournalEntry } from '../../../src/journal/entry.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import type { Driver } from '../csi/driver.js';
 
 const soon = (): Deadline => Deadline.after(20_000);
 
-/** The driver, its storage daemon, its devices and the mounts on them end as in a power cut; other mounts are left alone. */
+/**
+ * The driver, its storage daemon, its devices and the mounts on them end as in a power cut; other mounts are left
+ * alone.
+ */
 export async function cutPower(driver: Driver): Promise<void> {
   await driver.stop('SIGKILL');
   const exports = `${driver.stateDir}/exports/`;

@@ -1,10 +1,13 @@
-/** A process that writes and syncs without a pause sees no error, and loses no write, while its driver is killed, upgraded and reconciles. */
+/**
+ * A process that writes and syncs without a pause sees no error, and loses no write, while its driver is killed,
+ * upgraded and reconciles.
+ */
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { readMounts } from '../../../src/host/mountinfo.js';
+import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { xfs, XFS_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
 import { Site } from '../csi/site.js';

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { run } from '../../../src/host/exec.js';
+import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 
 const RUNNER = fileURLToPath(new URL('../../../dist/test/vm/run.js', import.meta.url));

@@ -2,9 +2,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FENCES_METRIC, FenceKeeper } from '../../../src/attachment/fence-keeper.js';
 import { FENCE_S, Fences, FENCES_OBJECT, whyLift, type Fence } from '../../../src/attachment/fences.js';
-import type { NodeRegistration } from '../../../src/attachment/nodes.js';
-import type { Holder } from '../../../src/attachment/record.js';
-import { controllerRoom, place, soon } from '../volume/controller-room.js';
+import type { NodeRegistration } from '../../../src/attachment/node-registry.js';
+import type { Holder } from '../../../src/attachment/holder-record.js';
+import { controllerRoom, place, soon } from '../volume/controller/controller-room.js';
 
 const room = controllerRoom();
 const CLIENT = { address: '10.0.0.1:0/42', client: 'client.42' };
@@ -37,7 +37,7 @@ describe('a fence', () => {
 
   it('that could not be made is an intent: it proves nothing, and nobody makes it later', async () => {
     room.rbd.rightsMissing = ['add'];
-    await expect(fences.fence(place(), request, soon())).rejects.toMatchObject({ code: 'CEPH_DENIED' });
+    await expect(fences.fence(place(), request, soon())).rejects.toMatchObject({ code: 'BERTH_CEPH_DENIED' });
     room.rbd.rightsMissing = [];
     expect(await standing()).toEqual([]);
     await keeper.round();

@@ -1,7 +1,7 @@
 /** What a person and a script see of the doctor. */
 import { describe, expect, it } from 'vitest';
 import { asJson, asTable, doctorArguments, exitCodeOf } from '../../../src/cli/doctor.js';
-import type { Finding } from '../../../src/volume/preflight.js';
+import type { Finding } from '../../../src/diagnosis/preflight.js';
 
 const ok: Finding = { name: 'dev', level: 'ok', says: 'fine' };
 const warning: Finding = { name: 'network-namespace', level: 'warning', says: 'set hostNetwork' };

@@ -1,4 +1,7 @@
-/** `berth trace` and `berth attachments` over the API's stand-in and Ceph in memory: one page, one proof, and nothing without it. */
+/**
+ * `berth trace` and `berth attachments` over the API's stand-in and Ceph in memory: one page, one proof, and nothing
+ * without it.
+ */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { release, stuckAttachments, type Release } from '../../../src/cli/attachments.js';
 import { commandOf } from '../../../src/cli/command.js';

@@ -1,4 +1,6 @@
-/** The contract in proto/csi.proto: its size, its secrets, its alpha marks and the details that are easily got wrong. */
+/**
+ * The contract in proto/csi.proto: its size, its secrets, its alpha marks and the details that are easily got wrong.
+ */
 import { readFileSync } from 'node:fs';
 import protobuf from 'protobufjs';
 import { describe, expect, it } from 'vitest';

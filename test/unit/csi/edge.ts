@@ -1,11 +1,13 @@
-/** A driver's edge on a real unix socket for one test, with its log kept in memory; ended and removed after the test. */
+/**
+ * A driver's edge on a real unix socket for one test, with its log kept in memory; ended and removed after the test.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { credentials, type Client, type ChannelCredentials, type ServiceError } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { afterEach, beforeEach } from 'vitest';
-import { type RunningServer, type ServerOptions, startServer } from '../../../src/csi/server.js';
+import { type RunningServer, type ServerOptions, startServer } from '../../../src/csi/grpc-server.js';
 
 export interface Edge {
   directory: string;

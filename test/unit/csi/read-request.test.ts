@@ -1,4 +1,6 @@
-/** From the contract's messages to ours: what is missing, unknown or half is refused with the contract's own field name. */
+/**
+ * From the contract's messages to ours: what is missing, unknown or half is refused with the contract's own field name.
+ */
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type { VolumeCapability__Output } from '../../../src/csi/gen/csi/v1/VolumeCapability.js';

@@ -1,4 +1,7 @@
-/** The image: its files exist, its programs are those that the driver starts, and its liveness check tells a stuck process from a live one. */
+/**
+ * The image: its files exist, its programs are those that the driver starts, and its liveness check tells a stuck
+ * process from a live one.
+ */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
@@ -6,7 +9,7 @@ import { connect, createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { identityService } from '../../../src/csi/identity.js';
+import { identityService } from '../../../src/csi/identity-service.js';
 import { packageVersion } from '../../../src/model/package-root.js';
 import { parseBytes } from '../../../src/model/quantity.js';
 import { edge as newEdge } from '../csi/edge.js';
@@ -81,7 +84,7 @@ describe('the Dockerfile', () => {
 
   it('gives both processes heaps that fit the memory of their container', () => {
     const heap = (from: string): number => Number(/--max-old-space-size=(\d+)/.exec(from)?.[1]) * 2 ** 20;
-    const both = heap(of('ENV').join()) + heap(text('src/rbd/librbd/worker-process.ts'));
+    const both = heap(of('ENV').join()) + heap(text('src/rbd/librbd/driver/worker-process.ts'));
     expect(both).toBeGreaterThan(0);
     for (const pod of Object.values(pods)) {
       // What is not heap: two Node processes, librados, and the liveness check.

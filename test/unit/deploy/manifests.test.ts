@@ -1,11 +1,11 @@
 /** The manifests agree with each other and with the program: what kubectl cannot see before a node is broken. */
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DRIVER_NAME } from '../../../src/csi/identity.js';
+import { DRIVER_NAME } from '../../../src/csi/identity-service.js';
 import { packageVersion } from '../../../src/model/package-root.js';
 import { parseOptions, type Options } from '../../../src/options.js';
 import { parseClusters } from '../../../src/rbd/clusters-file.js';
-import { parseParameters } from '../../../src/volume/parameters.js';
+import { parseParameters } from '../../../src/volume/image/parameters.js';
 import {
   argument,
   container,
@@ -204,7 +204,7 @@ describe('the driver’s containers', () => {
   });
 
   it('get longer to stop than the driver takes to drain', () => {
-    const drainMs = Number(/const DRAIN_MS = ([\d_]+)/.exec(text('src/main.ts'))?.[1]?.replaceAll('_', ''));
+    const drainMs = Number(/const DRAIN_MS = ([\d_]+)/.exec(text('src/wiring/serve.ts'))?.[1]?.replaceAll('_', ''));
     expect(drainMs).toBeGreaterThan(0);
     for (const [, pod] of podEntries)
       expect(pod.terminationGracePeriodSeconds * 1000).toBeGreaterThan(drainMs + 10_000);

@@ -1,7 +1,7 @@
 /** Installing what is missing: only where it is allowed, never before it was said. */
 import { describe, expect, it } from 'vitest';
 import { ensurePackages, type Need } from '../../../src/dev/packages.js';
-import type { Exec } from '../../../src/host/exec.js';
+import type { Exec } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 
 const LACKS: readonly Need[] = [

@@ -1,4 +1,7 @@
-/** The binary alone and against an agent of the test: what it says by itself, what it passes on, and what it makes of a sick agent. */
+/**
+ * The binary alone and against an agent of the test: what it says by itself, what it passes on, and what it makes of a
+ * sick agent.
+ */
 import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import os from 'node:os';

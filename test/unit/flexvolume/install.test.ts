@@ -1,4 +1,7 @@
-/** The installer: the kubelet, which watches the directory, never sees half a driver, and nothing new where nothing changed. */
+/**
+ * The installer: the kubelet, which watches the directory, never sees half a driver, and nothing new where nothing
+ * changed.
+ */
 import { execFile } from 'node:child_process';
 import { watch } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';

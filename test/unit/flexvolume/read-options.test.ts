@@ -1,4 +1,7 @@
-/** What pods write as FlexVolume options: defaults of the ancestor, secrets in both spellings, and a refusal by name for the rest. */
+/**
+ * What pods write as FlexVolume options: defaults of the ancestor, secrets in both spellings, and a refusal by name for
+ * the rest.
+ */
 import { describe, expect, it } from 'vitest';
 import { readOptions } from '../../../src/flexvolume/read-options.js';
 

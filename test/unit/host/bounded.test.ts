@@ -15,14 +15,14 @@ describe('bounded', () => {
   it('names what did not come in time', async () => {
     const never = new Promise<void>(() => undefined);
     await expect(bounded(never, 'statfs of /dead', Deadline.after(30))).rejects.toMatchObject({
-      code: 'DEADLINE',
+      code: 'BERTH_DEADLINE',
       message: expect.stringContaining('statfs of /dead') as string,
     });
   });
 
   it('is not disturbed by a promise that fails after the deadline', async () => {
     const late = new Promise<void>((_, reject) => setTimeout(() => reject(new Error('late')), 60));
-    await expect(bounded(late, 'it', Deadline.after(10))).rejects.toMatchObject({ code: 'DEADLINE' });
+    await expect(bounded(late, 'it', Deadline.after(10))).rejects.toMatchObject({ code: 'BERTH_DEADLINE' });
     // An unhandled rejection would fail the run.
     await expect(late).rejects.toThrow('late');
   });

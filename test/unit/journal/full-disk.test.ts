@@ -29,7 +29,7 @@ it('refuses the write, keeps the old entry and leaves no draft', async () => {
   await journal.write(entry);
   await writeFile(path.join(directory, 'fill'), Buffer.alloc(16_384)).catch(() => undefined);
   const write = journal.write({ ...entry, state: 'staged' });
-  await expect(write).rejects.toMatchObject({ code: 'JOURNAL_WRITE_FAILED', status: 'INTERNAL' });
+  await expect(write).rejects.toMatchObject({ code: 'BERTH_JOURNAL_WRITE_FAILED', status: 'INTERNAL' });
   await expect(write).rejects.toThrow(/ENOSPC/);
   expect(await journal.read('v')).toEqual(entry);
   expect((await readdir(directory)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
@@ -41,5 +41,5 @@ it('refuses the write, keeps the old entry and leaves no draft', async () => {
 it('says it where the directory is gone', async () => {
   const journal = new Journal(path.join(directory, 'gone'));
   expect(await journal.read('v')).toBeUndefined();
-  await expect(journal.write(entry)).rejects.toMatchObject({ code: 'JOURNAL_WRITE_FAILED' });
+  await expect(journal.write(entry)).rejects.toMatchObject({ code: 'BERTH_JOURNAL_WRITE_FAILED' });
 });

@@ -1,4 +1,6 @@
-/** The journal: an entry is old or new but never half, what cannot be trusted is said, and volumes never share a file. */
+/**
+ * The journal: an entry is old or new but never half, what cannot be trusted is said, and volumes never share a file.
+ */
 import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -154,7 +156,7 @@ describe('an entry that cannot be trusted', () => {
   it('because it is of a newer version is refused with both versions', async () => {
     await damage(having({ version: 2 }));
     const read = journal.read('v');
-    await expect(read).rejects.toMatchObject({ code: 'JOURNAL_NEWER' });
+    await expect(read).rejects.toMatchObject({ code: 'BERTH_JOURNAL_NEWER' });
     await expect(read).rejects.toThrow(/has version 2, this Berth knows version 1; .*drain/);
     expect((await journal.all()).unreadable).toEqual([await onlyFile()]);
   });
@@ -201,7 +203,7 @@ describe('an entry that cannot be trusted', () => {
     const { size } = await stat(file);
     for (let length = size - 2; length >= 0; length -= 40) {
       await truncate(file, length);
-      await expect(journal.read('v')).rejects.toMatchObject({ code: 'JOURNAL_UNREADABLE' });
+      await expect(journal.read('v')).rejects.toMatchObject({ code: 'BERTH_JOURNAL_UNREADABLE' });
     }
   });
 

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { accessFor } from '../../../src/kube/access.js';
 import { Api } from '../../../src/kube/api.js';
 import { NODES as NODE_RESOURCE } from '../../../src/kube/objects.js';
-import { Wire } from '../../../src/kube/wire.js';
+import { Wire } from '../../../src/kube/http.js';
 import { ApiServer } from '../../kube/api-server.js';
 import { NODES, soon } from '../../kube/ground.js';
 

@@ -1,4 +1,7 @@
-/** What fencing and publishing are told of nodes and pods: gone is said only by an answer, and no answer is never a guess. */
+/**
+ * What fencing and publishing are told of nodes and pods: gone is said only by an answer, and no answer is never a
+ * guess.
+ */
 import { describe, expect, it } from 'vitest';
 import { nodeStates } from '../../../src/kube/node-states.js';
 import { runtimeClassOf } from '../../../src/kube/runtime-class.js';

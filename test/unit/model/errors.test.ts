@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import {
   type BerthError,
   catalogue,
-  fail,
+  berthError,
   isBerthError,
   isErrorCode,
   type ErrorCode,
@@ -12,8 +12,8 @@ import {
 
 const codes = Object.keys(catalogue) as ErrorCode[];
 
-/** `fail` with parameters that only the catalogue's own text knows. */
-const make = fail as unknown as (code: ErrorCode, params: Record<string, string>, cause?: unknown) => BerthError;
+/** `berthError` with parameters that only the catalogue's own text knows. */
+const make = berthError as unknown as (code: ErrorCode, params: Record<string, string>, cause?: unknown) => BerthError;
 
 const placeholdersOf = (code: ErrorCode): string[] => {
   const { says, todo } = catalogue[code];
@@ -21,10 +21,10 @@ const placeholdersOf = (code: ErrorCode): string[] => {
 };
 
 describe('the catalogue', () => {
-  it.each(codes)('%s reads BERTH_CODE: what is wrong; what to do, with every placeholder filled', (code) => {
+  it.each(codes)('%s reads CODE: what is wrong; what to do, with every placeholder filled', (code) => {
     const params = Object.fromEntries(placeholdersOf(code).map((name) => [name, `<${name}>`]));
     const error = make(code, params);
-    expect(error.message).toMatch(new RegExp(`^BERTH_${code}: .+; .+$`));
+    expect(error.message).toMatch(new RegExp(`^${code}: .+; .+$`));
     expect(error.message).not.toMatch(/[{}]/);
     for (const name of placeholdersOf(code)) expect(error.message).toContain(`<${name}>`);
     expect(error).toMatchObject({ code, status: catalogue[code].status, name: 'BerthError' });
@@ -32,7 +32,7 @@ describe('the catalogue', () => {
 
   it.each(codes)('%s is written in one style: upper case code, one line, no full stop', (code) => {
     const { says, todo } = catalogue[code];
-    expect(code).toMatch(/^[A-Z]+(_[A-Z]+)*$/);
+    expect(code).toMatch(/^BERTH(_[A-Z]+)+$/);
     for (const text of [says, todo]) {
       expect(text).not.toBe('');
       expect(text).not.toMatch(/[\n;|]$|\.$|\n/);
@@ -43,7 +43,7 @@ describe('the catalogue', () => {
     const value = fc.oneof(fc.string(), fc.constantFrom('{field}', '{why}', '$&', '$1', '{', '}'));
     fc.assert(
       fc.property(value, value, (field, why) => {
-        expect(fail('FIELD_INVALID', { field, why }).message).toBe(
+        expect(berthError('BERTH_FIELD_INVALID', { field, why }).message).toBe(
           `BERTH_FIELD_INVALID: ${field}: ${why}; correct the request`,
         );
       }),
@@ -51,7 +51,7 @@ describe('the catalogue', () => {
   });
 
   it('shows numbers and byte counts in full', () => {
-    const { message } = fail('SHRINK_REFUSED', { volume: 'v', size: 2n ** 62n, limit: 1 });
+    const { message } = berthError('BERTH_SHRINK_REFUSED', { volume: 'v', size: 2n ** 62n, limit: 1 });
     expect(message).toContain('has 4611686018427387904 bytes and cannot shrink to the limit 1;');
   });
 });
@@ -59,17 +59,17 @@ describe('the catalogue', () => {
 describe('an error of the catalogue', () => {
   it('keeps its cause for the log and does not show it', () => {
     const cause = new Error('key AQBsecret== refused');
-    const error = fail('SHUTTING_DOWN', {}, cause);
+    const error = berthError('BERTH_SHUTTING_DOWN', {}, cause);
     expect(error.cause).toBe(cause);
     expect(error.message).not.toContain('AQBsecret');
-    expect('cause' in fail('SHUTTING_DOWN', {})).toBe(false);
+    expect('cause' in berthError('BERTH_SHUTTING_DOWN', {})).toBe(false);
   });
 
   it('is told from other errors, by code where codes are given', () => {
-    const error = fail('DEADLINE', { what: 'x', ms: 1 });
+    const error = berthError('BERTH_DEADLINE', { what: 'x', ms: 1 });
     expect(isBerthError(error)).toBe(true);
-    expect(isBerthError(error, 'BUSY', 'DEADLINE')).toBe(true);
-    expect(isBerthError(error, 'BUSY')).toBe(false);
+    expect(isBerthError(error, 'BERTH_BUSY', 'BERTH_DEADLINE')).toBe(true);
+    expect(isBerthError(error, 'BERTH_BUSY')).toBe(false);
     expect(isBerthError(new Error('BERTH_DEADLINE'))).toBe(false);
     expect(isBerthError(undefined)).toBe(false);
   });
@@ -78,7 +78,6 @@ describe('an error of the catalogue', () => {
 describe('isErrorCode', () => {
   it('knows the codes and nothing that every object has', () => {
     expect(codes.every(isErrorCode)).toBe(true);
-    for (const text of ['', 'toString', '__proto__', 'constructor', 'BERTH_BUSY'])
-      expect(isErrorCode(text)).toBe(false);
+    for (const text of ['', 'toString', '__proto__', 'constructor', 'BUSY']) expect(isErrorCode(text)).toBe(false);
   });
 });

@@ -4,7 +4,7 @@ import { Writable } from 'node:stream';
 import { format, inspect } from 'node:util';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { fail } from '../../../src/model/errors.js';
+import { berthError } from '../../../src/model/errors.js';
 import { Secret } from '../../../src/model/secret.js';
 
 const VALUE = 'AQBnotforyoureyes==';
@@ -36,7 +36,7 @@ describe('a secret', () => {
     ['a copy', () => inspect(structuredClone(Object.assign({}, secret))) + inspect(Object.create(secret))],
     ['the console', () => into((sink) => new Console(sink).log(secret, { secret }))],
     ['the log', () => into((sink) => pino({}, sink).info({ secret, nested: { secret } }, 'x'))],
-    ['an error text', () => fail('SECRETS_INVALID', { why: String(secret) }).message],
+    ['an error text', () => berthError('BERTH_SECRETS_INVALID', { why: String(secret) }).message],
     ['an Error cause', () => inspect(new Error('x', { cause: secret }))],
   ])('does not show itself in %s', (_where, look) => {
     const seen = look();

@@ -1,4 +1,6 @@
-/** The configured clusters: read again when they change, keys read anew, secrets first, and only places that are ours. */
+/**
+ * The configured clusters: read again when they change, keys read anew, secrets first, and only places that are ours.
+ */
 import { mkdtemp, rename, rm, symlink, unlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -63,7 +65,7 @@ describe('the clusters', () => {
   it('that are broken or gone are an error as long as they are, and no longer', async () => {
     await monitors();
     await writeFile(file, 'clusters: nonsense');
-    await expect(clusters.all()).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await expect(clusters.all()).rejects.toMatchObject({ code: 'BERTH_CONFIG_INVALID' });
     await expect(clusters.all()).rejects.toThrow(/clusters: must be a list/);
     await unlink(file);
     await expect(clusters.all()).rejects.toThrow(/BERTH_CONFIG_INVALID: .*ENOENT/);
@@ -83,14 +85,14 @@ describe('the clusters', () => {
     expect(await first()).toBe('m2');
     await unlink(file);
     vi.advanceTimersByTime(1000);
-    await expect(first()).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await expect(first()).rejects.toMatchObject({ code: 'BERTH_CONFIG_INVALID' });
     await writeFile(file, text('m3'));
     expect(await first()).toBe('m3');
   });
 
   it('that are not in the file are unknown', async () => {
-    await expect(clusters.get('c2')).rejects.toMatchObject({ code: 'CLUSTER_UNKNOWN' });
-    await expect(clusters.registry('c2', 'controller')).rejects.toMatchObject({ code: 'CLUSTER_UNKNOWN' });
+    await expect(clusters.get('c2')).rejects.toMatchObject({ code: 'BERTH_CLUSTER_UNKNOWN' });
+    await expect(clusters.registry('c2', 'controller')).rejects.toMatchObject({ code: 'BERTH_CLUSTER_UNKNOWN' });
   });
 });
 
@@ -103,10 +105,10 @@ describe('a place', () => {
   });
 
   it.each([
-    ['another pool', at('other'), 'POOL_NOT_OURS'],
-    ['another namespace', at('rbd', 'x'), 'POOL_NOT_OURS'],
-    ['a namespace of another pool', at('fast', 'team'), 'POOL_NOT_OURS'],
-    ['another cluster', at('rbd', '', 'c2'), 'CLUSTER_UNKNOWN'],
+    ['another pool', at('other'), 'BERTH_POOL_NOT_OURS'],
+    ['another namespace', at('rbd', 'x'), 'BERTH_POOL_NOT_OURS'],
+    ['a namespace of another pool', at('fast', 'team'), 'BERTH_POOL_NOT_OURS'],
+    ['another cluster', at('rbd', '', 'c2'), 'BERTH_CLUSTER_UNKNOWN'],
   ])('in %s is refused, also to somebody with secrets', async (_what, place, code) => {
     const secrets = { user: 'admin', key: new Secret('x') };
     await expect(clusters.pool(place, 'controller')).rejects.toMatchObject({ code });
@@ -135,7 +137,7 @@ describe('credentials', () => {
 
   it('that nobody gives are missing, and the error says of which user', async () => {
     const ask = clusters.pool(at('rbd'), 'node');
-    await expect(ask).rejects.toMatchObject({ code: 'CREDENTIALS_MISSING', status: 'INVALID_ARGUMENT' });
+    await expect(ask).rejects.toMatchObject({ code: 'BERTH_CREDENTIALS_MISSING', status: 'INVALID_ARGUMENT' });
     await expect(ask).rejects.toThrow(/add users\.node to clusters\.yaml/);
   });
 
@@ -150,7 +152,7 @@ describe('credentials', () => {
     ['empty', () => writeFile(keyFile, ' \n'), /is empty/],
   ])('whose key file is %s are an error that names the file and not its content', async (_what, change, why) => {
     await change();
-    await expect(clusters.pool(at('rbd'), 'controller')).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await expect(clusters.pool(at('rbd'), 'controller')).rejects.toMatchObject({ code: 'BERTH_CONFIG_INVALID' });
     await expect(clusters.pool(at('rbd'), 'controller')).rejects.toThrow(why);
     await expect(clusters.pool(at('rbd'), 'controller')).rejects.toThrow(keyFile);
   });

@@ -1,4 +1,6 @@
-/** Monitors for clients of the first messenger: brackets understood, names resolved, and a refusal where there is none. */
+/**
+ * Monitors for clients of the first messenger: brackets understood, names resolved, and a refusal where there is none.
+ */
 import { describe, expect, it } from 'vitest';
 import { legacyMonitors } from '../../../src/rbd/legacy-monitors.js';
 

@@ -1,6 +1,6 @@
 /** The fake keeps the contract that librbd keeps, and fails when a test wants it to. */
 import { describe, expect, it } from 'vitest';
-import { fail } from '../../../src/model/errors.js';
+import { berthError } from '../../../src/model/errors.js';
 import { Secret } from '../../../src/model/secret.js';
 import type { ImageRef, PoolRef } from '../../../src/rbd/port.js';
 import { MemoryRbd } from '../../fakes/rbd-memory.js';
@@ -40,10 +40,10 @@ describeHalfMade('the fake', prepare);
 describe('the fake', () => {
   it('fails the next call of an operation as told, once', async () => {
     const port = new MemoryRbd('pool/ours');
-    port.failNext('createImage', () => fail('CEPH_FULL', { pool: 'pool' }));
+    port.failNext('createImage', () => berthError('BERTH_CEPH_FULL', { pool: 'pool' }));
     const image = { ...at, image: 'a' };
     expect(await port.head(image, soon())).toBeUndefined();
-    await refused(port.createImage(image, spec(), soon()), 'CEPH_FULL');
+    await refused(port.createImage(image, spec(), soon()), 'BERTH_CEPH_FULL');
     expect(port.image(image)).toBeUndefined();
     await port.createImage(image, spec(), soon());
     expect(port.calls.map(({ operation }) => operation)).toEqual(['head', 'createImage', 'createImage']);

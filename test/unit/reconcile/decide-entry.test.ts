@@ -1,4 +1,7 @@
-/** What becomes of a journal entry, case by case: what is ours and finished is completed, what is ours and broken undone. */
+/**
+ * What becomes of a journal entry, case by case: what is ours and finished is completed, what is ours and broken
+ * undone.
+ */
 import { describe } from 'vitest';
 import {
   entry,

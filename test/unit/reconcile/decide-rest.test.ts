@@ -1,6 +1,8 @@
-/** What becomes of mappings and directories, case by case: ours by proof is cleared, foreign or unclear is only told. */
+/**
+ * What becomes of mappings and directories, case by case: ours by proof is cleared, foreign or unclear is only told.
+ */
 import { describe } from 'vitest';
-import type { Facts } from '../../../src/reconcile/facts.js';
+import type { Facts } from '../../../src/reconcile/node-facts.js';
 import { entry, facts, FRESH, kubelet, mapping, mount, POD, TARGET, unknown, VOLUME, mapped } from './scene.js';
 import { rows } from './table.js';
 

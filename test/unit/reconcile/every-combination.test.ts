@@ -1,7 +1,10 @@
-/** Every combination of what may be true of one volume: no act without its reasons, and nothing that is wrong passes in silence. */
+/**
+ * Every combination of what may be true of one volume: no act without its reasons, and nothing that is wrong passes in
+ * silence.
+ */
 import { expect, it } from 'vitest';
-import { decide } from '../../../src/reconcile/decide.js';
-import type { Facts } from '../../../src/reconcile/facts.js';
+import { decide } from '../../../src/reconcile/decide-round.js';
+import type { Facts } from '../../../src/reconcile/node-facts.js';
 import { entry, facts, FRESH, iso, kubelet, mapping, mount, OLD, ROOT, STAGING, target, TARGET } from './scene.js';
 
 const BOTH = [false, true] as const;

@@ -1,7 +1,10 @@
-/** A node for the decisions of reconciliation, put together in a line or two: journal, kernel and kubelet as a test wants them. */
-import type { Mount } from '../../../src/host/mountinfo.js';
+/**
+ * A node for the decisions of reconciliation, put together in a line or two: journal, kernel and kubelet as a test
+ * wants them.
+ */
+import type { Mount } from '../../../src/host/mount/mountinfo.js';
 import type { JournalEntry } from '../../../src/journal/entry.js';
-import type { Facts, KubeletVolume, SeenMapping } from '../../../src/reconcile/facts.js';
+import type { Facts, KubeletVolume, SeenMapping } from '../../../src/reconcile/node-facts.js';
 
 export const NOW = Date.parse('2026-01-01T12:00:00Z');
 export const AGE_MS = 600_000;

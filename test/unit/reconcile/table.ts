@@ -1,7 +1,7 @@
 /** Rows of a table of decisions as tests: what is there, which acts follow, and what is said of it. */
 import { expect, it } from 'vitest';
-import { decide } from '../../../src/reconcile/decide.js';
-import type { Facts } from '../../../src/reconcile/facts.js';
+import { decide } from '../../../src/reconcile/decide-round.js';
+import type { Facts } from '../../../src/reconcile/node-facts.js';
 
 export type Row = readonly [string, Facts, readonly string[], RegExp?];
 

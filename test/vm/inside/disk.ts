@@ -1,8 +1,8 @@
 /** What a pod would do with a device: a filesystem, a file, a sector; each bounded, for the device may be dead. */
 import { mkdtemp, readFile, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { run } from '../../../src/host/exec.js';
-import { mountFilesystem, unmount } from '../../../src/host/mount.js';
+import { run } from '../../../src/host/process/exec.js';
+import { mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
 import { Deadline } from '../../../src/model/deadline.js';
 
 /** Ten times what the slowest thing takes in a guest that has the machine for itself. */

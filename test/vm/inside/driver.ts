@@ -1,4 +1,7 @@
-/** The real driver process in front of the real kernel, and kubelet's and the sidecars' part of the conversation with it. */
+/**
+ * The real driver process in front of the real kernel, and kubelet's and the sidecars' part of the conversation with
+ * it.
+ */
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { ProbeResponse__Output } from '../../../src/csi/gen/csi/v1/ProbeResponse.js';
@@ -81,7 +84,9 @@ export async function probe({ client }: Node, ms: number): Promise<boolean> {
 
 /** Command lines of the driver's children, but for the worker that speaks with Ceph. */
 export async function childrenOf({ driver }: Node): Promise<readonly string[]> {
-  const all = await findProcesses(({ argv }) => !argv.some((argument) => argument.endsWith('/librbd/worker.js')));
+  const all = await findProcesses(
+    ({ argv }) => !argv.some((argument) => argument.endsWith('/librbd/worker/worker.js')),
+  );
   const parents = await Promise.all(all.map(({ pid }) => parentOf(pid)));
   return all.filter((_, index) => parents[index] === driver.pid).map(({ argv }) => argv.join(' '));
 }

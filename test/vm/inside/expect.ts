@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { status, type ServiceError } from '@grpc/grpc-js';
 import { isBerthError, type ErrorCode } from '../../../src/model/errors.js';
 import { KERNEL_ROOTS } from '../../../src/rbd/mapping/roots.js';
-import { readKrbdDevices } from '../../../src/rbd/mapping/krbd-sysfs.js';
-import { readNbdDevices } from '../../../src/rbd/mapping/nbd-sysfs.js';
-import { readMounts } from '../../../src/host/mountinfo.js';
+import { readKrbdDevices } from '../../../src/rbd/mapping/krbd/krbd-sysfs.js';
+import { readNbdDevices } from '../../../src/rbd/mapping/nbd/nbd-sysfs.js';
+import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { session } from './session.js';
 
 /** It has to fail with this code of the catalogue, with words that match. */

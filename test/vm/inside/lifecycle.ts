@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { stat, statfs } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
-import { deviceSizeBytes } from '../../../src/host/block-device.js';
-import { mountAt } from '../../../src/host/mountinfo.js';
+import { deviceSizeBytes } from '../../../src/host/device/block-device.js';
+import { mountAt } from '../../../src/host/mount/mountinfo.js';
 import { readSector, writeSector, get, put } from './disk.js';
 import { forget, startNode, type Node } from './driver.js';
 import { nothingIsLeft } from './expect.js';

@@ -1,4 +1,7 @@
-/** What Kubernetes would say of the two nodes: a stand-in of its API in this guest, and the kubeconfig that points the driver at it. */
+/**
+ * What Kubernetes would say of the two nodes: a stand-in of its API in this guest, and the kubeconfig that points the
+ * driver at it.
+ */
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { stringify } from 'yaml';

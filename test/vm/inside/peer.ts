@@ -1,11 +1,13 @@
-/** What runs in the second guest: a node's driver, and the commands that the test file in the first guest has for it. */
+/**
+ * What runs in the second guest: a node's driver, and the commands that the test file in the first guest has for it.
+ */
 import { spawn } from 'node:child_process';
 import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceError } from '@grpc/grpc-js';
 import { ask } from '../../../src/dev/csi-client.js';
-import { run } from '../../../src/host/exec.js';
+import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { PEER, type Answer } from '../wire.js';
 import { startNode, type Node } from './driver.js';

@@ -1,4 +1,7 @@
-/** node:test's events as lines of JSON with whole names, written while the tests run: a guest that dies has told how far it came. */
+/**
+ * node:test's events as lines of JSON with whole names, written while the tests run: a guest that dies has told how far
+ * it came.
+ */
 import { appendFileSync } from 'node:fs';
 import type { TestEvent } from 'node:test/reporters';
 import { RESULTS_VARIABLE, type Event } from '../wire.js';

@@ -12,8 +12,8 @@ import type { NodeGetVolumeStatsResponse__Output } from '../../../src/csi/gen/cs
 import type { NodeExpandVolumeResponse__Output } from '../../../src/csi/gen/csi/v1/NodeExpandVolumeResponse.js';
 import type { VolumeCapability } from '../../../src/csi/gen/csi/v1/VolumeCapability.js';
 import { ask } from '../../../src/dev/csi-client.js';
-import { run } from '../../../src/host/exec.js';
-import { unmount } from '../../../src/host/mount.js';
+import { run } from '../../../src/host/process/exec.js';
+import { unmount } from '../../../src/host/mount/mount.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { PARAMETERS, type Node } from './driver.js';
 import { session } from './session.js';

@@ -2,7 +2,7 @@
 import net from 'node:net';
 import { adminOf } from '../../../src/dev/ceph/admin.js';
 import { layoutOf } from '../../../src/dev/ceph/layout.js';
-import { run } from '../../../src/host/exec.js';
+import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import type { Answer, Request, Session } from '../wire.js';
 import { Freezer } from './freezer.js';

@@ -1,4 +1,7 @@
-/** Writes the archive that the kernel unpacks as its first root filesystem: cpio, "newc" (Documentation/driver-api/early-userspace/buffer-format.rst). */
+/**
+ * Writes the archive that the kernel unpacks as its first root filesystem: cpio, "newc"
+ * (Documentation/driver-api/early-userspace/buffer-format.rst).
+ */
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -43,7 +46,8 @@ export class Archive {
   #entry(name: string, mode: number, data: Buffer): this {
     const links = (mode & DIRECTORY) !== 0 && data.length === 0 ? 2 : 1;
     const inode = this.#inode++;
-    // inode, mode, uid, gid, links, mtime, size, device of the file (2), device it stands for (2), length of the name, checksum
+    // inode, mode, uid, gid, links, mtime, size, device of the file (2), device it stands for (2), length of the name,
+    // checksum
     const fields = [inode, mode, 0, 0, links, 0, data.length, 0, 0, 0, 0, Buffer.byteLength(name) + 1, 0];
     const numbers = fields.map((field) => field.toString(16).padStart(8, '0')).join('');
     const header = Buffer.from(`070701${numbers}${name}\0`);

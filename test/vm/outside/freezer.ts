@@ -43,8 +43,9 @@ export class Freezer {
     const was = this.#frozen.get(pid);
     this.#frozen.delete(pid);
     if (was?.daemon !== 'osd' || performance.now() - was.at < LEASE_MS) return;
-    // Ceph 16 may leave placement groups "laggy" for ever once their leases are over and no other OSD is there to renew them with. Marked
-    // down, as others would have had it by their heartbeats, it peers again and serves within two seconds.
+    // Ceph 16 may leave placement groups "laggy" for ever once their leases are over and no other OSD is there to renew
+    // them with. Marked down, as others would have had it by their heartbeats, it peers again and serves within two
+    // seconds.
     await this.#admin.ceph(['osd', 'down', '0'], Deadline.after(COMMAND_MS));
   }
 

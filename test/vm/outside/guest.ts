@@ -1,4 +1,6 @@
-/** One emulated machine: QEMU as a child of ours, its console in a file, gone when it is told to or has ended by itself. */
+/**
+ * One emulated machine: QEMU as a child of ours, its console in a file, gone when it is told to or has ended by itself.
+ */
 import { spawn } from 'node:child_process';
 import { openSync, closeSync } from 'node:fs';
 import path from 'node:path';

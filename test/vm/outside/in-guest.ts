@@ -3,7 +3,7 @@ import { access, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promis
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { say } from '../../../src/dev/say.js';
-import { run } from '../../../src/host/exec.js';
+import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import type { Session } from '../wire.js';
 import type { Control } from './control.js';
@@ -15,7 +15,10 @@ import type { Unpacked } from './unpacked.js';
 
 /** Ten times of what it takes on a machine that has nothing else to do, ms. */
 const BOOT_MS = 180_000;
-/** The longest that a single test, or the end of the guest, may be silent, ms: tests have deadlines of their own, and emulation on a busy host crawls. */
+/**
+ * The longest that a single test, or the end of the guest, may be silent, ms: tests have deadlines of their own, and
+ * emulation on a busy host crawls.
+ */
 const SILENCE_MS = 900_000;
 const POLL_MS = 200;
 const DISK_BYTES = 256 * 2 ** 20;

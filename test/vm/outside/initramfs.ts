@@ -1,4 +1,7 @@
-/** The guest's first root filesystem: a shell, the modules for the first seconds, the programs that the host may lack, and what is different in each run. */
+/**
+ * The guest's first root filesystem: a shell, the modules for the first seconds, the programs that the host may lack,
+ * and what is different in each run.
+ */
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Archive } from './cpio.js';

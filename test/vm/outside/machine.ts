@@ -1,4 +1,6 @@
-/** The guest's machine for each architecture of the host; always emulated, since a /dev/kvm that is there may not work. */
+/**
+ * The guest's machine for each architecture of the host; always emulated, since a /dev/kvm that is there may not work.
+ */
 import type { Need } from '../../../src/dev/packages.js';
 
 export interface Machine {

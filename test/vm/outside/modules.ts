@@ -17,7 +17,8 @@ const moduleName = (file: string): string =>
     .replaceAll('-', '_');
 
 /**
- * Files below `directory` (`lib/modules/<release>`, with depmod's modules.dep), dependencies first; those built in are left out.
+ * Files below `directory` (`lib/modules/<release>`, with depmod's modules.dep), dependencies first; those built in are
+ * left out.
  * @param wanted by name, in the order in which they are needed
  */
 export async function earlyModules(directory: string, wanted: readonly string[] = EARLY): Promise<readonly string[]> {

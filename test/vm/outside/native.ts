@@ -4,13 +4,16 @@ import { closeSync, openSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Exec } from '../../../src/host/exec.js';
-import { KrbdMapper } from '../../../src/rbd/mapping/krbd.js';
-import { NbdMapper } from '../../../src/rbd/mapping/nbd.js';
+import type { Exec } from '../../../src/host/process/exec.js';
+import { KrbdMapper } from '../../../src/rbd/mapping/krbd/krbd-mapper.js';
+import { NbdMapper } from '../../../src/rbd/mapping/nbd/nbd-mapper.js';
 import { RESULTS_VARIABLE, SESSION_VARIABLE, type Session } from '../wire.js';
 import type { FileRun } from './in-guest.js';
 
-/** Why the tests cannot run on this machine's own kernel; undefined where they can. Loads the modules where that is possible. */
+/**
+ * Why the tests cannot run on this machine's own kernel; undefined where they can. Loads the modules where that is
+ * possible.
+ */
 export async function whyNotNative(exec: Exec): Promise<string | undefined> {
   const reasons = await Promise.all([new KrbdMapper({ exec }), new NbdMapper({ exec })].map((one) => one.whyNot()));
   const why = reasons.filter((reason) => reason !== undefined).join('; ');

@@ -1,4 +1,7 @@
-/** The second guest of a test file: a node with a driver, asked through files of a directory that both sides see, stopped and rebooted at will. */
+/**
+ * The second guest of a test file: a node with a driver, asked through files of a directory that both sides see,
+ * stopped and rebooted at will.
+ */
 import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

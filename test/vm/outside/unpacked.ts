@@ -1,9 +1,12 @@
-/** The guest's kernel and system programs: the distribution's packages, downloaded and unpacked into a cache, never installed. */
+/**
+ * The guest's kernel and system programs: the distribution's packages, downloaded and unpacked into a cache, never
+ * installed.
+ */
 import { access, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import type { Exec } from '../../../src/host/exec.js';
+import type { Exec } from '../../../src/host/process/exec.js';
 import type { Deadline } from '../../../src/model/deadline.js';
 import { machine } from './machine.js';
 import { extractVmlinux } from './vmlinux.js';
@@ -29,7 +32,10 @@ const MODULE_FILES = [
 ];
 /** Most of the bytes, for devices that the guest has not and for a systemd that it does not run. */
 const UNWANTED = ['./usr/share', './lib/udev/hwdb.d', './usr/lib/udev/hwdb.d', 'libsystemd-core-*'];
-/** The same whether a package still has /lib or already /usr/lib: in the guest it is laid over a host whose /lib is a link. */
+/**
+ * The same whether a package still has /lib or already /usr/lib: in the guest it is laid over a host whose /lib is a
+ * link.
+ */
 const MERGED_USR = String.raw`s,^\./\(bin\|sbin\|lib\)/,./usr/\1/,`;
 
 const DRAFT = 'new-';
@@ -39,7 +45,7 @@ const cacheDirectory = (): string =>
   process.env['BERTH_VM_CACHE'] ??
   path.join(process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'berth-vm');
 
-/** Take them from the cache, where they lie under their versions, or download them. COMMAND_FAILED, DEADLINE. */
+/** Take them from the cache, where they lie under their versions, or download them. BERTH_COMMAND_FAILED, DEADLINE. */
 export async function unpackedPackages(exec: Exec, say: (line: string) => void, deadline: Deadline): Promise<Unpacked> {
   const kernel = await kernelPackage(exec, deadline);
   const versions = await versionsOf(exec, [kernel, ...PROGRAMS], deadline);

@@ -1,4 +1,7 @@
-/** Takes the bare kernel out of an x86 bzImage (Documentation/arch/x86/boot.rst), so that it need not unpack itself under emulation. */
+/**
+ * Takes the bare kernel out of an x86 bzImage (Documentation/arch/x86/boot.rst), so that it need not unpack itself
+ * under emulation.
+ */
 import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { clusterUp, type Cluster } from '../../../src/dev/ceph/cluster.js';
 import { messageOf, say } from '../../../src/dev/say.js';
 import { siteAt } from '../../../src/dev/site.js';
-import { run } from '../../../src/host/exec.js';
+import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { ROUNDS, ROUNDS_VARIABLE } from '../wire.js';
 import { startControl } from './control.js';

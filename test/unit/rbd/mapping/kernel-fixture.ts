@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { vi } from 'vitest';
-import { run, type Exec } from '../../../../src/host/exec.js';
+import { run, type Exec } from '../../../../src/host/process/exec.js';
 import { Secret } from '../../../../src/model/secret.js';
 import type { MapRequest } from '../../../../src/rbd/mapping/mapper.js';
 import type { KernelRoots } from '../../../../src/rbd/mapping/roots.js';

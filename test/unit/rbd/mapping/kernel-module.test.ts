@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { Exec } from '../../../../src/host/exec.js';
+import type { Exec } from '../../../../src/host/process/exec.js';
 import { whyNotModule } from '../../../../src/rbd/mapping/kernel-module.js';
 import { kernelFixture, type KernelFixture } from './kernel-fixture.js';
 

@@ -1,27 +1,31 @@
 import { describe, expect, it } from 'vitest';
 import { isBerthError } from '../../../../src/model/errors.js';
-import { explainQemu, saysAbsent, saysReadOnly } from '../../../../src/rbd/mapping/qemu-messages.js';
+import { explainQemu, saysAbsent, saysReadOnly } from '../../../../src/rbd/mapping/loop/qemu-messages.js';
 import { explainRbd, lastWords, saysBusy, saysNotMapped } from '../../../../src/rbd/mapping/rbd-messages.js';
-import { abilities, explainRbdNbd, parseListMapped } from '../../../../src/rbd/mapping/rbd-nbd-messages.js';
+import { abilities, explainRbdNbd, parseListMapped } from '../../../../src/rbd/mapping/nbd/rbd-nbd-messages.js';
 import { mapRequest } from './kernel-fixture.js';
 
 describe('what rbd says', () => {
   // Printed by rbd 16.2.15 on this project's development cluster and in its kernel test guest.
   it.each([
-    [2, 'rbd: error opening image nope: (2) No such file or directory', 'IMAGE_NOT_FOUND'],
-    [2, "rbd: error opening pool 'nope': (2) No such file or directory", 'POOL_NOT_FOUND'],
-    [2, "rbd: namespace 'nons' does not exist.", 'NAMESPACE_NOT_FOUND'],
-    [22, "rbd: unknown map option 'bogus'\nrbd: couldn't parse map options", 'PARAMETER_INVALID'],
-    [6, 'rbd: sysfs write failed\nRBD image feature set mismatch. You can disable features', 'FEATURES_UNSUPPORTED'],
-    [6, 'rbd: sysfs write failed\nrbd: map failed: (6) No such device or address', 'FEATURES_UNSUPPORTED'],
-    [2, 'rbd: failed to load rbd kernel module (1)\nrbd: sysfs write failed', 'MAPPER_UNAVAILABLE'],
-    [2, 'rbd: failed to get mon address (possible ms_mode mismatch)', 'MAP_FAILED'],
-    [1, 'rbd: error opening image i0: (1) Operation not permitted', 'CEPH_DENIED'],
-    [13, "rbd: couldn't connect to the cluster!", 'CLUSTER_AUTH_FAILED'],
-    [110, "rbd: couldn't connect to the cluster!", 'CLUSTER_UNREACHABLE'],
-    [108, "rbd: couldn't connect to the cluster!", 'CLIENT_EVICTED'],
-    [30, 'rbd: sysfs write failed\nrbd: map failed: (30) Read-only file system', 'MAP_FAILED'],
-    [5, 'rbd: sysfs write failed\nrbd: map failed: (5) Input/output error', 'MAP_FAILED'],
+    [2, 'rbd: error opening image nope: (2) No such file or directory', 'BERTH_IMAGE_NOT_FOUND'],
+    [2, "rbd: error opening pool 'nope': (2) No such file or directory", 'BERTH_POOL_NOT_FOUND'],
+    [2, "rbd: namespace 'nons' does not exist.", 'BERTH_NAMESPACE_NOT_FOUND'],
+    [22, "rbd: unknown map option 'bogus'\nrbd: couldn't parse map options", 'BERTH_PARAMETER_INVALID'],
+    [
+      6,
+      'rbd: sysfs write failed\nRBD image feature set mismatch. You can disable features',
+      'BERTH_FEATURES_UNSUPPORTED',
+    ],
+    [6, 'rbd: sysfs write failed\nrbd: map failed: (6) No such device or address', 'BERTH_FEATURES_UNSUPPORTED'],
+    [2, 'rbd: failed to load rbd kernel module (1)\nrbd: sysfs write failed', 'BERTH_MAPPER_UNAVAILABLE'],
+    [2, 'rbd: failed to get mon address (possible ms_mode mismatch)', 'BERTH_MAP_FAILED'],
+    [1, 'rbd: error opening image i0: (1) Operation not permitted', 'BERTH_CEPH_DENIED'],
+    [13, "rbd: couldn't connect to the cluster!", 'BERTH_CLUSTER_AUTH_FAILED'],
+    [110, "rbd: couldn't connect to the cluster!", 'BERTH_CLUSTER_UNREACHABLE'],
+    [108, "rbd: couldn't connect to the cluster!", 'BERTH_CLIENT_EVICTED'],
+    [30, 'rbd: sysfs write failed\nrbd: map failed: (30) Read-only file system', 'BERTH_MAP_FAILED'],
+    [5, 'rbd: sysfs write failed\nrbd: map failed: (5) Input/output error', 'BERTH_MAP_FAILED'],
   ])('exit code %i, %j is %s', (exitCode, stderr, code) => {
     expect(explainRbd({ exitCode, stderr }, mapRequest(), 'krbd').code).toBe(code);
   });
@@ -48,12 +52,12 @@ describe('what rbd-nbd says', () => {
   it.each([
     [
       'monclient(hunting): handle_auth_bad_method server allowed_methods []\nfailed to fetch mon config',
-      'CLUSTER_AUTH_FAILED',
+      'BERTH_CLUSTER_AUTH_FAILED',
     ],
-    ['failed to fetch mon config (--no-mon-config to skip)', 'CLUSTER_UNREACHABLE'],
-    ['rbd-nbd: failed to find unused device', 'MAPPER_UNAVAILABLE'],
-    ['rbd-nbd: failed to open device: /dev/nbd9', 'MAPPER_UNAVAILABLE'],
-    ['rbd-nbd: unknown args: --bogus', 'PARAMETER_INVALID'],
+    ['failed to fetch mon config (--no-mon-config to skip)', 'BERTH_CLUSTER_UNREACHABLE'],
+    ['rbd-nbd: failed to find unused device', 'BERTH_MAPPER_UNAVAILABLE'],
+    ['rbd-nbd: failed to open device: /dev/nbd9', 'BERTH_MAPPER_UNAVAILABLE'],
+    ['rbd-nbd: unknown args: --bogus', 'BERTH_PARAMETER_INVALID'],
   ])('%j is %s', (stderr, code) => {
     expect(explainRbdNbd({ exitCode: 1, stderr }, mapRequest())?.code).toBe(code);
   });
@@ -82,18 +86,18 @@ describe('what rbd-nbd says', () => {
 describe('what QEMU says', () => {
   // Printed by qemu-storage-daemon 7.2 on this project's development cluster.
   it.each([
-    ['error connecting: Permission denied', 'CLUSTER_AUTH_FAILED'],
-    ['error connecting: Invalid argument', 'CLUSTER_AUTH_FAILED'],
-    ['Base64 data contains invalid characters', 'CLUSTER_AUTH_FAILED'],
-    ['error connecting: Connection timed out', 'CLUSTER_UNREACHABLE'],
-    ['error connecting: Cannot send after transport endpoint shutdown', 'CLIENT_EVICTED'],
-    ['error opening pool nope: No such file or directory', 'POOL_NOT_FOUND'],
-    ["namespace 'nope' does not exist", 'NAMESPACE_NOT_FOUND'],
-    ['error reading header from nope: No such file or directory', 'IMAGE_NOT_FOUND'],
-    ['error reading header from i: Operation not permitted', 'CEPH_DENIED'],
-    ['error reading header from i: Connection timed out', 'CLUSTER_UNREACHABLE'],
-    ["Unknown driver 'rbd'", 'MAPPER_UNAVAILABLE'],
-    ['something new', 'MAP_FAILED'],
+    ['error connecting: Permission denied', 'BERTH_CLUSTER_AUTH_FAILED'],
+    ['error connecting: Invalid argument', 'BERTH_CLUSTER_AUTH_FAILED'],
+    ['Base64 data contains invalid characters', 'BERTH_CLUSTER_AUTH_FAILED'],
+    ['error connecting: Connection timed out', 'BERTH_CLUSTER_UNREACHABLE'],
+    ['error connecting: Cannot send after transport endpoint shutdown', 'BERTH_CLIENT_EVICTED'],
+    ['error opening pool nope: No such file or directory', 'BERTH_POOL_NOT_FOUND'],
+    ["namespace 'nope' does not exist", 'BERTH_NAMESPACE_NOT_FOUND'],
+    ['error reading header from nope: No such file or directory', 'BERTH_IMAGE_NOT_FOUND'],
+    ['error reading header from i: Operation not permitted', 'BERTH_CEPH_DENIED'],
+    ['error reading header from i: Connection timed out', 'BERTH_CLUSTER_UNREACHABLE'],
+    ["Unknown driver 'rbd'", 'BERTH_MAPPER_UNAVAILABLE'],
+    ['something new', 'BERTH_MAP_FAILED'],
   ])('%j is %s', (text, code) => {
     expect(
       isBerthError(explainQemu(text, mapRequest(), undefined)) && explainQemu(text, mapRequest(), undefined).code,

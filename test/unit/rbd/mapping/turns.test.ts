@@ -43,7 +43,7 @@ it('never begins a job whose time was over while it waited, and still keeps the 
   let begun = false;
   const late = turns.take('k', soon(20), () => Promise.resolve((begun = true)));
   const third = turns.take('k', soon(), () => Promise.resolve(running));
-  await expect(late).rejects.toMatchObject({ code: 'DEADLINE' });
+  await expect(late).rejects.toMatchObject({ code: 'BERTH_DEADLINE' });
   expect(await third).toBe(false);
   await first;
   expect(begun).toBe(false);

@@ -1,0 +1,86 @@
+/** Who may hold a volume: a pure decision over the record and the request, so that every combination can be a test. */
+import { isMultiNode, isReaderMode, type AccessMode } from '../model/capability.js';
+import { berthError, type BerthError } from '../model/errors.js';
+import { imageOf } from '../model/volume-id.js';
+import type { Holder, HolderRecord } from './holder-record.js';
+
+export interface AttachRequest {
+  readonly volume: string;
+  readonly node: string;
+  readonly mode: AccessMode;
+  readonly access: 'block' | 'mount';
+  readonly readOnly: boolean;
+  readonly by: Holder['by'];
+  /** Of the Node object, where somebody knows it. */
+  readonly uid?: string;
+}
+
+export type AttachDecision =
+  | { readonly kind: 'held' }
+  | { readonly kind: 'write'; readonly next: HolderRecord }
+  | { readonly kind: 'refused'; readonly error: BerthError };
+
+const differs = (record: HolderRecord, request: AttachRequest): string | undefined => {
+  if (record.access !== request.access) return 'access type';
+  if (record.mode !== request.mode) return 'access mode';
+  return record.readOnly === request.readOnly ? undefined : 'readonly flag';
+};
+
+/** May `request.node` hold the volume, and what must the record say then? `now` is an ISO 8601 time. */
+export function decideAttach(record: HolderRecord | undefined, request: AttachRequest, now: string): AttachDecision {
+  const { node, mode, access, readOnly, by, volume, uid } = request;
+  const known = uid === undefined ? {} : { uid };
+  const holder: Holder = { node, since: now, by, ...known, ...(by === 'controller' ? { state: 'granted' } : {}) };
+  if (record === undefined) {
+    const image = imageOf(volume);
+    const about = image === undefined ? {} : { image };
+    return { kind: 'write', next: { version: 1, ...about, mode, access, readOnly, holders: [holder] } };
+  }
+  const difference = differs(record, request);
+  const mine = record.holders.find((one) => one.node === node);
+  if (mine !== undefined) {
+    if (difference === undefined)
+      return mine.by === 'node' && by === 'controller' ? adopt(record, node) : { kind: 'held' };
+    return {
+      kind: 'refused',
+      error: berthError('BERTH_PUBLISHED_OTHERWISE', { volume, path: `node ${node}`, what: difference }),
+    };
+  }
+  // Two nodes only where both were promised company, and in the same way: a reader beside a writer sees torn blocks.
+  if (isMultiNode(record.mode) && isMultiNode(mode) && difference === undefined) {
+    return { kind: 'write', next: { ...record, holders: [...record.holders, holder] } };
+  }
+  const [first] = record.holders;
+  return {
+    kind: 'refused',
+    error: berthError('BERTH_VOLUME_HELD', { volume, holder: first.node, since: first.since }),
+  };
+}
+
+/** What the node took itself becomes the attach's: the node must not give that back any more when it unstages. */
+function adopt(record: HolderRecord, node: string): AttachDecision {
+  const [first, ...rest] = record.holders;
+  const granted = (one: Holder): Holder => (one.node === node ? { ...one, by: 'controller' } : one);
+  return { kind: 'write', next: { ...record, holders: [granted(first), ...rest.map(granted)] } };
+}
+
+/**
+ * How a node that stages would go beyond what its attach was granted; undefined where it does not. Less is always fine.
+ */
+export function beyondGrant(record: HolderRecord, request: AttachRequest): string | undefined {
+  if (record.access !== request.access) return `it was attached as ${record.access}, asked for ${request.access}`;
+  if (request.readOnly || !(record.readOnly || isReaderMode(record.mode))) return undefined;
+  return 'it was attached read-only, asked for writable';
+}
+
+/**
+ * What the record must say after `node` let go ('' for every node); `keep` where it never held, undefined where nobody
+ * is left.
+ */
+export function decideDetach(record: HolderRecord | undefined, node: string): HolderRecord | undefined | 'keep' {
+  if (record === undefined) return 'keep';
+  const left = record.holders.filter((one) => node !== '' && one.node !== node);
+  if (left.length === record.holders.length) return 'keep';
+  const [first, ...rest] = left;
+  return first === undefined ? undefined : { ...record, holders: [first, ...rest] };
+}

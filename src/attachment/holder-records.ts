@@ -1,0 +1,194 @@
+/** The holder record in the image, changed only by compare-and-set: of two controllers that race, exactly one wins. */
+import type { Deadline } from '../model/deadline.js';
+import { berthError } from '../model/errors.js';
+import type { ImageHead, ImageRef, RbdPort } from '../rbd/port.js';
+import { beyondGrant, decideAttach, decideDetach, type AttachRequest } from './decide-attach.js';
+import {
+  formatHolderRecord,
+  HOLDER_KEY,
+  parseHolderRecord,
+  type ClientInstance,
+  type Holder,
+  type HolderRecord,
+  type HolderState,
+} from './holder-record.js';
+
+/** Lost races before we tell the caller to come again: each one means that somebody else made progress. */
+const ATTEMPTS = 8;
+
+export interface TakeRequest extends AttachRequest {
+  /** Of this boot of the node: /proc/sys/kernel/random/boot_id. */
+  readonly bootId: string;
+}
+
+export interface StagedBy {
+  readonly volume: string;
+  readonly node: string;
+  readonly bootId: string;
+  /** Empty where they could not be told. */
+  readonly clients: readonly ClientInstance[];
+}
+
+export class HolderRecords {
+  readonly #rbd: RbdPort;
+  readonly #now: () => Date;
+
+  constructor(rbd: RbdPort, now: () => Date = () => new Date()) {
+    this.#rbd = rbd;
+    this.#now = now;
+  }
+
+  /**
+   * As {@link attach}, for a node that sets out to map: what the attach granted this node is enough, and no more than
+   * that may be used (BERTH_BEYOND_ATTACH). The record says `staging` then, whatever it said before: a detach that came
+   * in between is seen by both. Answers the head with the record as it is now.
+   */
+  async takeForNode(at: ImageRef, head: ImageHead, request: TakeRequest, deadline: Deadline): Promise<ImageHead> {
+    return this.#change(at, head, request.volume, deadline, (record) => {
+      const mine = record?.holders.find((one) => one.node === request.node);
+      const next = mine?.by === 'controller' ? granted(record, request) : takeAnew(record, request, this.#now());
+      return withMine(next, request.node, (holder) => ({
+        ...withoutState(holder),
+        // A mapping of this boot may still be there, and be found by the map.
+        ...(mine?.bootId === request.bootId && mine.clients !== undefined ? { clients: mine.clients } : {}),
+        ...this.#mark('staging', request.bootId),
+      }));
+    });
+  }
+
+  /**
+   * Mapped, by these clients, and not written to yet: what a fence will be aimed at. BERTH_RECORD_LOST where the record
+   * is not this boot's any more.
+   */
+  async recordStaged(at: ImageRef, head: ImageHead, staged: StagedBy, deadline: Deadline): Promise<ImageHead> {
+    const { volume, node, bootId, clients } = staged;
+    return this.#change(at, head, volume, deadline, (record) => {
+      const mine = record?.holders.find((one) => one.node === node);
+      const isOurs = (mine?.state === 'staging' || mine?.state === 'staged') && mine.bootId === bootId;
+      if (record === undefined || !isOurs) throw berthError('BERTH_RECORD_LOST', { volume, node });
+      const known = clients.length === 0 ? {} : { clients };
+      return withMine(record, node, (holder) => ({
+        ...withoutState(holder),
+        ...known,
+        ...this.#mark('staged', bootId),
+      }));
+    });
+  }
+
+  #mark(state: HolderState, bootId: string): Pick<Holder, 'state' | 'at' | 'bootId'> {
+    return { state, at: this.#now().toISOString(), bootId };
+  }
+
+  /**
+   * Grant the volume to a node; BERTH_VOLUME_HELD or BERTH_PUBLISHED_OTHERWISE where that may not be,
+   * BERTH_RECORD_CONTENDED after too many lost races.
+   */
+  async attach(at: ImageRef, head: ImageHead, request: AttachRequest, deadline: Deadline): Promise<void> {
+    await this.#change(at, head, request.volume, deadline, (record) => {
+      const decision = decideAttach(record, request, this.#now().toISOString());
+      if (decision.kind === 'refused') throw decision.error;
+      return decision.kind === 'held' ? 'keep' : decision.next;
+    });
+  }
+
+  /** Take the volume from a node ('' for all); a node that does not hold it is a success. */
+  async detach(at: ImageRef, head: ImageHead, volume: string, node: string, deadline: Deadline): Promise<void> {
+    await this.#change(at, head, volume, deadline, (record) => decideDetach(record, node));
+  }
+
+  /**
+   * The node has unmapped it: give back what it took by itself ({@link takeForNode}); what an attach granted stays
+   * until that is undone, and says `released`.
+   */
+  async release(at: ImageRef, head: ImageHead, volume: string, node: string, deadline: Deadline): Promise<void> {
+    await this.#change(at, head, volume, deadline, (record) => {
+      const mine = record?.holders.find((one) => one.node === node);
+      if (record === undefined || mine === undefined) return 'keep';
+      if (mine.state === 'released' || mine.state === 'granted') return 'keep';
+      if (mine.by === 'node') return decideDetach(record, node);
+      return withMine(record, node, (holder) => ({
+        ...withoutState(holder),
+        state: 'released',
+        at: this.#now().toISOString(),
+      }));
+    });
+  }
+
+  /**
+   * Take the volume from these nodes while they are as they were when that was decided; false where one of them is not,
+   * so that it has to be decided anew.
+   */
+  async detachAsSeen(
+    at: ImageRef,
+    head: ImageHead,
+    volume: string,
+    gone: readonly Holder[],
+    deadline: Deadline,
+  ): Promise<boolean> {
+    const decided = new Map(gone.map((one) => [one.node, JSON.stringify(one)]));
+    let isSame = true;
+    await this.#change(at, head, volume, deadline, (record) => {
+      const present = record?.holders.filter(({ node }) => decided.has(node)) ?? [];
+      isSame = present.every((one) => decided.get(one.node) === JSON.stringify(one));
+      const [first, ...rest] = record?.holders.filter(({ node }) => !decided.has(node)) ?? [];
+      if (record === undefined || !isSame || present.length === 0) return 'keep';
+      return first === undefined ? undefined : { ...record, holders: [first, ...rest] };
+    });
+    return isSame;
+  }
+
+  async #change(
+    at: ImageRef,
+    seen: ImageHead,
+    volume: string,
+    deadline: Deadline,
+    decide: (record: HolderRecord | undefined) => HolderRecord | undefined | 'keep',
+  ): Promise<ImageHead> {
+    let head: ImageHead | undefined = seen;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const present: string | undefined = head.metadata.get(HOLDER_KEY);
+      const next = decide(parseHolderRecord(present, volume));
+      if (next === 'keep') return head;
+      const text = next === undefined ? undefined : formatHolderRecord(next);
+      if (await this.#rbd.compareAndSet(at, head.id, HOLDER_KEY, present, text, deadline)) return withText(head, text);
+      head = await this.#rbd.head(at, deadline);
+      if (head === undefined) throw berthError('BERTH_VOLUME_NOT_FOUND', { volume });
+    }
+    throw berthError('BERTH_RECORD_CONTENDED', { volume, times: ATTEMPTS });
+  }
+}
+
+function withText(head: ImageHead, text: string | undefined): ImageHead {
+  const metadata = new Map(head.metadata);
+  if (text === undefined) metadata.delete(HOLDER_KEY);
+  else metadata.set(HOLDER_KEY, text);
+  return { ...head, metadata };
+}
+
+function withoutState({ node, since, by, uid }: Holder): Holder {
+  return { node, since, by, ...(uid === undefined ? {} : { uid }) };
+}
+
+function withMine(record: HolderRecord, node: string, change: (mine: Holder) => Holder): HolderRecord {
+  const [first, ...rest] = record.holders;
+  const one = (holder: Holder): Holder => (holder.node === node ? change(holder) : holder);
+  return { ...record, holders: [one(first), ...rest.map(one)] };
+}
+
+/** BERTH_BEYOND_ATTACH */
+function granted(record: HolderRecord | undefined, request: AttachRequest): HolderRecord {
+  if (record === undefined) throw new Error('granted by a record that is not there');
+  const why = beyondGrant(record, request);
+  if (why !== undefined) throw berthError('BERTH_BEYOND_ATTACH', { volume: request.volume, why });
+  return record;
+}
+
+/** What this node took itself it may take in another mode as well, as if it had given it back in between. */
+function takeAnew(record: HolderRecord | undefined, request: AttachRequest, now: Date): HolderRecord {
+  const others = decideDetach(record, request.node);
+  const since = record?.holders.find((one) => one.node === request.node)?.since ?? now.toISOString();
+  const decision = decideAttach(others === 'keep' ? record : others, request, since);
+  if (decision.kind === 'refused') throw decision.error;
+  if (decision.kind === 'write') return decision.next;
+  throw new Error('held by what was left out');
+}

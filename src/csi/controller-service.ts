@@ -1,0 +1,161 @@
+/** The Controller service: each method reads its request, calls one use case and shapes the answer. */
+import type { Deadline } from '../model/deadline.js';
+import { berthError, isBerthError } from '../model/errors.js';
+import { attachVolume } from '../volume/controller/attach-volume.js';
+import { whyNotCapability } from '../volume/image/capability-rules.js';
+import { createVolume } from '../volume/controller/create-volume.js';
+import { deleteVolume } from '../volume/controller/delete-volume.js';
+import { detachVolume } from '../volume/controller/detach-volume.js';
+import { expandVolume } from '../volume/controller/expand-volume.js';
+import { listVolumes } from '../volume/controller/list-volumes.js';
+import { getVolume, type SeenVolume } from '../volume/controller/get-volume.js';
+import { whyNotValid } from '../volume/controller/validate-volume.js';
+import { availableCapacity } from '../volume/controller/get-capacity.js';
+import type { ControllerRoom } from '../volume/controller/controller-room.js';
+import type { CreateVolumeRequest__Output } from './gen/csi/v1/CreateVolumeRequest.js';
+import type { _csi_v1_ControllerServiceCapability_RPC_Type } from './gen/csi/v1/ControllerServiceCapability.js';
+import type { ValidateVolumeCapabilitiesRequest__Output } from './gen/csi/v1/ValidateVolumeCapabilitiesRequest.js';
+import { READ_ONLY } from './publish-context.js';
+import { readCapabilities, readCapability, readRange, readSecrets, require } from './read-request.js';
+import type { ControllerService } from './grpc-server.js';
+
+const CAPABILITIES: readonly _csi_v1_ControllerServiceCapability_RPC_Type[] = [
+  'CREATE_DELETE_VOLUME',
+  'PUBLISH_UNPUBLISH_VOLUME',
+  'PUBLISH_READONLY',
+  'LIST_VOLUMES',
+  'LIST_VOLUMES_PUBLISHED_NODES',
+  'GET_VOLUME',
+  // Gone in CSI 1.13, which has calls of its own for it.
+  'VOLUME_CONDITION',
+  'GET_CAPACITY',
+  'EXPAND_VOLUME',
+  'SINGLE_NODE_MULTI_WRITER',
+];
+
+export function controllerService(room: ControllerRoom): ControllerService {
+  return { ...lifecycle(room), ...attachment(room), ...looking(room) };
+}
+
+function lifecycle(room: ControllerRoom): ControllerService {
+  return {
+    async CreateVolume(request, { deadline }) {
+      require({ name: request.name });
+      refuseUnsupported(request);
+      const { volume, sizeBytes } = await createVolume(
+        room,
+        {
+          name: request.name,
+          range: readRange(request.capacityRange),
+          capabilities: readCapabilities(request.volumeCapabilities),
+          parameters: request.parameters,
+          secrets: readSecrets(request.secrets),
+        },
+        deadline,
+      );
+      return { volume: { volumeId: volume, capacityBytes: String(sizeBytes), volumeContext: {} } };
+    },
+
+    async DeleteVolume(request, { deadline }) {
+      require({ volume_id: request.volumeId });
+      await deleteVolume(room, request.volumeId, readSecrets(request.secrets), deadline);
+      return {};
+    },
+
+    async ControllerExpandVolume(request, { deadline }) {
+      require({ volume_id: request.volumeId });
+      const { volumeId: volume, capacityRange, secrets, volumeCapability } = request;
+      if (volumeCapability !== null) readCapability(volumeCapability);
+      const asked = { volume, range: readRange(capacityRange), secrets: readSecrets(secrets) };
+      const size = await expandVolume(room, asked, deadline);
+      // Also for a raw block volume: not every mapper's device follows the image by itself.
+      return { capacityBytes: String(size), nodeExpansionRequired: true };
+    },
+  };
+}
+
+function attachment(room: ControllerRoom): ControllerService {
+  return {
+    async ControllerPublishVolume(request, { deadline }) {
+      require({ volume_id: request.volumeId, node_id: request.nodeId });
+      const { volumeId: volume, nodeId: node, readonly: readOnly } = request;
+      const capability = readCapability(request.volumeCapability);
+      await attachVolume(room, { volume, node, capability, readOnly, secrets: readSecrets(request.secrets) }, deadline);
+      return { publishContext: readOnly ? { [READ_ONLY]: 'true' } : {} };
+    },
+
+    async ControllerUnpublishVolume(request, { deadline }) {
+      require({ volume_id: request.volumeId });
+      const { volumeId: volume, nodeId: node } = request;
+      await detachVolume(room, { volume, node, secrets: readSecrets(request.secrets) }, deadline);
+      return {};
+    },
+  };
+}
+
+function looking(room: ControllerRoom): ControllerService {
+  return {
+    ControllerGetCapabilities: () => Promise.resolve({ capabilities: CAPABILITIES.map((type) => ({ rpc: { type } })) }),
+
+    async ValidateVolumeCapabilities(request, { deadline }) {
+      require({ volume_id: request.volumeId });
+      const { volumeCapabilities, volumeContext, parameters } = request;
+      const why = await whyNotConfirmed(room, request, deadline);
+      if (why !== undefined) return { confirmed: null, message: why };
+      return { confirmed: { volumeCapabilities, volumeContext, parameters }, message: '' };
+    },
+
+    async ListVolumes({ maxEntries, startingToken }, { deadline }) {
+      const { volumes, nextToken } = await listVolumes(room, { maxEntries, startingToken }, deadline);
+      return { entries: volumes.map(entry), nextToken };
+    },
+
+    async ControllerGetVolume(request, { deadline }) {
+      require({ volume_id: request.volumeId });
+      return entry(await getVolume(room, request.volumeId, deadline));
+    },
+
+    async GetCapacity(request, { deadline }) {
+      const capabilities = readCapabilities(request.volumeCapabilities);
+      if (capabilities.some((one) => whyNotCapability(one) !== undefined)) return { availableCapacity: '0' };
+      const { available, largest } = await availableCapacity(room, request.parameters, deadline);
+      return {
+        availableCapacity: String(available),
+        maximumVolumeSize: largest === undefined ? null : { value: String(largest) },
+      };
+    },
+  };
+}
+
+/**
+ * What cannot be had is an answer here and not an error (CSI 1.12, ValidateVolumeCapabilities); a malformed request
+ * still is one.
+ */
+async function whyNotConfirmed(
+  room: ControllerRoom,
+  request: ValidateVolumeCapabilitiesRequest__Output,
+  deadline: Deadline,
+): Promise<string | undefined> {
+  const { volumeId: volume, parameters, mutableParameters } = request;
+  try {
+    const capabilities = readCapabilities(request.volumeCapabilities);
+    const asked = { volume, capabilities, parameters, secrets: readSecrets(request.secrets) };
+    const why = await whyNotValid(room, asked, deadline);
+    return why ?? (Object.keys(mutableParameters).length > 0 ? 'it has no mutable parameters' : undefined);
+  } catch (error) {
+    if (isBerthError(error, 'BERTH_CAPABILITY_UNSUPPORTED', 'BERTH_PARAMETER_UNKNOWN', 'BERTH_PARAMETER_INVALID'))
+      return error.message;
+    throw error;
+  }
+}
+
+const entry = ({ volume, sizeBytes, publishedNodes, condition }: SeenVolume) => ({
+  volume: { volumeId: volume, capacityBytes: String(sizeBytes), volumeContext: {} },
+  status: { publishedNodeIds: [...publishedNodes], volumeCondition: condition },
+});
+
+function refuseUnsupported({ mutableParameters, volumeContentSource: source }: CreateVolumeRequest__Output): void {
+  const [name] = Object.keys(mutableParameters);
+  if (name !== undefined) throw berthError('BERTH_MUTABLE_PARAMETER_UNKNOWN', { name });
+  if (source !== null) throw berthError('BERTH_SOURCE_UNSUPPORTED', {});
+}

@@ -1,0 +1,103 @@
+/** The gRPC server of the CSI services on its unix socket, from bind to drain. */
+import { chmod, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { berthError } from '../model/errors.js';
+import type { Logger } from '../observe/log.js';
+import { Drain } from '../serving/drain.js';
+import { clearStaleSocket, socketPath } from '../serving/endpoint.js';
+import type { ControllerHandlers } from './gen/csi/v1/Controller.js';
+import type { IdentityHandlers } from './gen/csi/v1/Identity.js';
+import type { NodeHandlers } from './gen/csi/v1/Node.js';
+import { contract } from './proto.js';
+import { type RpcHandler, type RpcHandlers, unary } from './rpc.js';
+
+export type IdentityService = RpcHandlers<IdentityHandlers>;
+export type ControllerService = RpcHandlers<ControllerHandlers>;
+export type NodeService = RpcHandlers<NodeHandlers>;
+
+export interface ServerOptions {
+  /** `unix:///absolute/path.sock`; the directory must exist. */
+  readonly endpoint: string;
+  /** What this process serves; a method that is not there answers UNIMPLEMENTED. */
+  readonly services: {
+    readonly Identity?: IdentityService;
+    readonly Controller?: ControllerService;
+    readonly Node?: NodeService;
+  };
+  readonly log: Logger;
+}
+
+export interface RunningServer {
+  readonly endpoint: string;
+  /** Refuses new calls, waits at most `ms` for the running ones, then ends the rest and closes the socket. */
+  drain(ms: number): Promise<void>;
+}
+
+/** How long clients get to take their last answers before their connections are cut, in ms. */
+const GOODBYE_MS = 1000;
+
+/** Serves until drained. BERTH_CONFIG_INVALID for an endpoint that is malformed, occupied or cannot be bound. */
+export async function startServer({ endpoint, services, log }: ServerOptions): Promise<RunningServer> {
+  const file = socketPath(endpoint);
+  const directory = await stat(path.dirname(file)).catch(() => undefined);
+  if (!directory?.isDirectory()) {
+    throw berthError('BERTH_CONFIG_INVALID', { file: `endpoint ${endpoint}`, why: 'its directory does not exist' });
+  }
+  await clearStaleSocket(file);
+  const drain = new Drain();
+  // With channelz, for without it grpc-js (1.14) forgets its sessions and forceShutdown ends no call.
+  const server = new Server();
+  const { v1 } = contract();
+  for (const name of ['Identity', 'Controller', 'Node'] as const) {
+    const handlers = services[name];
+    if (handlers !== undefined) server.addService(v1[name].service, implement(v1[name].service, handlers, log, drain));
+  }
+  await bind(server, endpoint);
+  // Whoever may connect may mount and delete: owner only, whatever the umask.
+  await chmod(file, 0o600);
+  return { endpoint, drain: (ms) => shutDown(server, drain, ms, log) };
+}
+
+function implement(
+  definition: ServiceDefinition,
+  handlers: IdentityService | ControllerService | NodeService,
+  log: Logger,
+  drain: Drain,
+): UntypedServiceImplementation {
+  // The mapped types have checked each handler against its method; from here on they are all alike.
+  const byName = handlers as Readonly<Record<string, RpcHandler<object, unknown> | undefined>>;
+  const methods: UntypedServiceImplementation = {};
+  for (const name of Object.keys(definition)) {
+    const handler = byName[name];
+    if (handler !== undefined) methods[name] = unary(handler, { log, drain });
+  }
+  return methods;
+}
+
+function bind(server: Server, endpoint: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(endpoint, ServerCredentials.createInsecure(), (error) => {
+      if (error === null) resolve();
+      else
+        reject(berthError('BERTH_CONFIG_INVALID', { file: `endpoint ${endpoint}`, why: 'it cannot be bound' }, error));
+    });
+  });
+}
+
+async function shutDown(server: Server, drain: Drain, ms: number, log: Logger): Promise<void> {
+  log.info({ running: drain.running, ms }, 'draining');
+  const clean = await drain.begin(ms);
+  if (!clean) log.warn({ running: drain.running }, 'calls still ran when the drain ended');
+  await new Promise<void>((resolve) => {
+    const force = (): void => {
+      server.forceShutdown();
+      resolve();
+    };
+    const timer = setTimeout(force, clean ? GOODBYE_MS : 0);
+    server.tryShutdown(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

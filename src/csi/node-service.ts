@@ -1,0 +1,109 @@
+/** The Node service: each method reads its request, calls one use case and shapes the answer. */
+import { berthError } from '../model/errors.js';
+import { VolumeStats, type VolumeUsage } from '../volume/node/volume-stats.js';
+import { type NodeRoom } from '../volume/node/node-room.js';
+import { nodeLimit } from '../volume/node/volume-limit.js';
+import { expandOnNode } from '../volume/node/expand-on-node.js';
+import { readSandbox } from '../volume/image/parameters.js';
+import { publishVolume } from '../volume/node/publish-volume.js';
+import { stageVolume } from '../volume/node/stage-volume.js';
+import { unpublishVolume } from '../volume/node/unpublish-volume.js';
+import { unstageVolume } from '../volume/node/unstage-volume.js';
+import type { _csi_v1_NodeServiceCapability_RPC_Type } from './gen/csi/v1/NodeServiceCapability.js';
+import type { VolumeUsage as WireUsage } from './gen/csi/v1/VolumeUsage.js';
+import { READ_ONLY } from './publish-context.js';
+import { readCapability, readPod, readRange, readSecrets, require } from './read-request.js';
+import type { NodeService } from './grpc-server.js';
+
+const CAPABILITIES: readonly _csi_v1_NodeServiceCapability_RPC_Type[] = [
+  'STAGE_UNSTAGE_VOLUME',
+  'GET_VOLUME_STATS',
+  'EXPAND_VOLUME',
+  'VOLUME_MOUNT_GROUP',
+  // Gone in CSI 1.13, which has calls of its own for it.
+  'VOLUME_CONDITION',
+  'SINGLE_NODE_MULTI_WRITER',
+];
+
+export function nodeService(room: NodeRoom): NodeService {
+  return { ...staging(room), ...publishing(room), ...looking(room) };
+}
+
+function staging(room: NodeRoom): NodeService {
+  return {
+    async NodeStageVolume(request, { deadline }) {
+      const { volumeId: volume, stagingTargetPath: stagingPath, publishContext } = request;
+      require({ volume_id: volume, staging_target_path: stagingPath });
+      const capability = readCapability(request.volumeCapability);
+      const readOnly = publishContext[READ_ONLY] === 'true';
+      const sandbox = readSandbox(request.volumeContext);
+      await stageVolume(
+        room,
+        { volume, stagingPath, capability, readOnly, secrets: readSecrets(request.secrets), sandbox },
+        deadline,
+      );
+      return {};
+    },
+
+    async NodeUnstageVolume({ volumeId: volume, stagingTargetPath: stagingPath }, { deadline }) {
+      require({ volume_id: volume, staging_target_path: stagingPath });
+      await unstageVolume(room, { volume, stagingPath }, deadline);
+      return {};
+    },
+  };
+}
+
+function publishing(room: NodeRoom): NodeService {
+  return {
+    async NodePublishVolume(request, { deadline }) {
+      const { volumeId: volume, stagingTargetPath: stagingPath, targetPath, readonly: readOnly } = request;
+      require({ volume_id: volume, target_path: targetPath });
+      const capability = readCapability(request.volumeCapability);
+      if (stagingPath === '') throw berthError('BERTH_STAGING_PATH_MISSING', { volume });
+      const { volumeContext: context } = request;
+      const who = { pod: readPod(context), sandbox: readSandbox(context), secrets: readSecrets(request.secrets) };
+      await publishVolume(room, { volume, stagingPath, targetPath, capability, readOnly, ...who }, deadline);
+      return {};
+    },
+
+    async NodeUnpublishVolume({ volumeId: volume, targetPath }, { deadline }) {
+      require({ volume_id: volume, target_path: targetPath });
+      await unpublishVolume(room, { volume, targetPath }, deadline);
+      return {};
+    },
+  };
+}
+
+function looking(room: NodeRoom): NodeService {
+  const health = new VolumeStats(room);
+  return {
+    NodeGetCapabilities: () => Promise.resolve({ capabilities: CAPABILITIES.map((type) => ({ rpc: { type } })) }),
+
+    async NodeGetInfo() {
+      return { nodeId: room.node, maxVolumesPerNode: String(await nodeLimit(room)) };
+    },
+
+    async NodeGetVolumeStats({ volumeId: volume, volumePath }, { deadline }) {
+      require({ volume_id: volume, volume_path: volumePath });
+      const { usage, condition } = await health.look(volume, volumePath, deadline);
+      return { usage: usage === undefined ? [] : wireUsage(usage), volumeCondition: condition };
+    },
+
+    async NodeExpandVolume(request, { deadline }) {
+      const { volumeId: volume, volumePath: path, capacityRange, secrets } = request;
+      require({ volume_id: volume, volume_path: path });
+      const asked = { volume, path, range: readRange(capacityRange), secrets: readSecrets(secrets) };
+      return { capacityBytes: String(await expandOnNode(room, asked, deadline)) };
+    },
+  };
+}
+
+function wireUsage(usage: VolumeUsage): WireUsage[] {
+  if (usage.kind === 'block') return [{ unit: 'BYTES', total: String(usage.totalBytes) }];
+  const { bytes, inodes } = usage;
+  const one = (unit: 'BYTES' | 'INODES', { total, used, available }: typeof bytes): WireUsage => ({
+    ...{ unit, total: String(total), used: String(used), available: String(available) },
+  });
+  // A guest may tell bytes alone; none of zero inodes would read as full.
+  return [one('BYTES', bytes), ...(inodes.total === 0n ? [] : [one('INODES', inodes)])];
+}

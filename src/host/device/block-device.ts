@@ -1,0 +1,84 @@
+/**
+ * Block devices as the kernel numbers them: what a path in /dev really is, and what sysfs says of it without any I/O.
+ */
+import { readFile, stat } from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
+import type { Deadline } from '../../model/deadline.js';
+import { berthError } from '../../model/errors.js';
+import { waitFor } from '../bounded.js';
+import { isErrno } from '../errno.js';
+import type { Exec } from '../process/exec.js';
+
+/** sysfs counts in sectors of this size whatever the device's own are. */
+const SECTOR_BYTES = 512n;
+
+/** "major:minor" of a block special file; BERTH_DEVICE_INVALID for anything else. */
+export async function deviceNumber(path: string): Promise<string> {
+  const stats = await statOrUndefined(path);
+  if (stats === undefined) throw berthError('BERTH_DEVICE_INVALID', { device: path, why: 'it does not exist' });
+  return blockNumber(path, stats);
+}
+
+/** Size in bytes; BERTH_DEVICE_INVALID where there is no such device. */
+export async function deviceSizeBytes(device: string): Promise<bigint> {
+  return BigInt(await attribute(device, 'size')) * SECTOR_BYTES;
+}
+
+/** Does the kernel refuse to write to it? BERTH_DEVICE_INVALID where there is no such device. */
+export async function isReadOnly(device: string): Promise<boolean> {
+  return (await attribute(device, 'ro')) !== '0';
+}
+
+/** Make the kernel refuse, or accept, writes to it, whoever opens it; BERTH_COMMAND_FAILED, DEADLINE. */
+export async function setReadOnly(exec: Exec, device: string, readOnly: boolean, deadline: Deadline): Promise<void> {
+  await exec('blockdev', [readOnly ? '--setro' : '--setrw', device], { deadline });
+}
+
+/**
+ * Wait until `path` is the special file of the device `number` ("major:minor"): devtmpfs makes it, udev is never waited
+ * for. DEADLINE; BERTH_DEVICE_INVALID at once where something else than a device is in its place.
+ */
+export async function waitForDevice(path: string, number: string, deadline: Deadline): Promise<void> {
+  const look = async () => {
+    const stats = await statOrUndefined(path);
+    // A node with another number is one that the kernel is about to replace.
+    return stats !== undefined && blockNumber(path, stats) === number ? true : undefined;
+  };
+  await waitFor(look, `waiting for ${path} to be device ${number}`, deadline);
+}
+
+/** Split as the C library packs it (sys/sysmacros.h). */
+export function formatDeviceNumber(rdev: bigint): string {
+  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n);
+  const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n);
+  return `${major}:${minor}`;
+}
+
+function blockNumber(path: string, stats: BigIntStats): string {
+  if (stats.isBlockDevice()) return formatDeviceNumber(stats.rdev);
+  // A write to a device that is not there (dd of=/dev/rbd0) leaves a file which then hides the real device.
+  const what = stats.isFile() ? 'a regular file' : stats.isDirectory() ? 'a directory' : 'not a block device';
+  throw berthError('BERTH_DEVICE_INVALID', { device: path, why: `it is ${what}` });
+}
+
+async function statOrUndefined(path: string): Promise<BigIntStats | undefined> {
+  try {
+    return await stat(path, { bigint: true });
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw berthError(
+      'BERTH_DEVICE_INVALID',
+      { device: path, why: error instanceof Error ? error.message : 'stat failed' },
+      error,
+    );
+  }
+}
+
+async function attribute(device: string, name: 'size' | 'ro'): Promise<string> {
+  const number = await deviceNumber(device);
+  try {
+    return (await readFile(`/sys/dev/block/${number}/${name}`, 'utf8')).trim();
+  } catch (error) {
+    throw berthError('BERTH_DEVICE_INVALID', { device, why: `the kernel has no device ${number}` }, error);
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Runs a program with an argument array and a deadline, and always answers: with its output or an error of the
+ * catalogue.
+ */
+import { execa } from 'execa';
+import path from 'node:path';
+import type { Writable } from 'node:stream';
+import type { Deadline } from '../../model/deadline.js';
+import { berthError } from '../../model/errors.js';
+import { noteChild } from './children.js';
+import { orphanProof, whyNotStarted } from './orphan-proof.js';
+
+export interface ExecOptions {
+  readonly deadline: Deadline;
+  /** Written to the child's standard input: the only way for a secret into a child. */
+  readonly input?: string;
+  /** Exit codes that are answers, not failures; default [0]. */
+  readonly okCodes?: readonly number[];
+  /** Added to the few variables children get; never secrets, /proc shows them. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Output without its final newline. */
+export interface ExecResult {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: number;
+}
+
+/** Run `file` (no shell); throws BERTH_COMMAND_FAILED, BERTH_COMMAND_MISSING or DEADLINE. */
+export type Exec = (file: string, args: readonly string[], options: ExecOptions) => Promise<ExecResult>;
+
+/** From SIGTERM at the deadline to SIGKILL, ms. */
+const TERM_GRACE_MS = 400;
+/** From SIGTERM to giving the child up: one in D state does not die, and its pipes may have been inherited. */
+const ABANDON_MS = 900;
+/** How long after a child's exit its output may still come: a daemon that it left may hold the pipes for ever. */
+const PIPE_GRACE_MS = 500;
+/** Per stream. Not more: execa spends 0.15 s per MiB on the message of a failed child, and nobody sees that message. */
+const MAX_OUTPUT_CHARACTERS = 4 * 1024 * 1024;
+const STDERR_SHOWN = 400;
+/** What a child gets of our environment; ours may hold what children must not see. */
+const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LD_LIBRARY_PATH'];
+/** mkfs, losetup and blkid live here, and not every way to become root puts it on the path. */
+const SYSTEM_PATH = '/usr/sbin:/sbin';
+
+/** The real {@link Exec}. An answer after a deadline may take up to a second longer than the deadline. */
+export const run: Exec = async (file, args, options) => {
+  const command = [path.basename(file), ...args.slice(0, 1)].join(' ');
+  const budget = Math.ceil(options.deadline.remaining());
+  const late = () => berthError('BERTH_DEADLINE', { what: command, ms: budget });
+  if (budget === 0) throw late();
+  const child = start(...orphanProof(file, args), options);
+  if (child.pid !== undefined) child.once('exit', noteChild(child.pid, command));
+  child.once('exit', () => setTimeout(() => dropPipes(child), PIPE_GRACE_MS).unref());
+  const result = await settleBy(child, budget);
+  if (result === undefined) throw late();
+  return answer(file, command, result, options.okCodes ?? [0]);
+};
+
+function start(file: string, args: readonly string[], options: ExecOptions) {
+  return execa(file, args, {
+    // Its own process group: a kill reaches what it started, and Ctrl-C on the driver does not reach half-done work.
+    detached: true,
+    cwd: '/',
+    env: { ...inheritedEnvironment(), ...options.env, LC_ALL: 'C' },
+    extendEnv: false,
+    ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }),
+    maxBuffer: MAX_OUTPUT_CHARACTERS,
+    reject: false,
+  });
+}
+
+type Child = ReturnType<typeof start>;
+type Outcome = Awaited<Child>;
+
+function inheritedEnvironment(): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const name of INHERITED) {
+    const value = process.env[name];
+    if (value !== undefined) environment[name] = value;
+  }
+  environment['PATH'] = `${environment['PATH'] ?? '/usr/bin:/bin'}:${SYSTEM_PATH}`;
+  return environment;
+}
+
+/** The child's outcome, or undefined where it had to be killed at its deadline, dead or not. */
+async function settleBy(child: Child, budget: number): Promise<Outcome | undefined> {
+  const kill = new AbortController();
+  const timer = setTimeout(() => kill.abort(), budget);
+  const outcome = await Promise.race([child, afterKill(child, kill.signal)]);
+  clearTimeout(timer);
+  return kill.signal.aborted ? undefined : outcome;
+}
+
+/** Kill the child's group once `signal` says so; resolves when nobody should wait for it any longer. */
+function afterKill(child: Child, signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => {
+      signalGroup(child.pid, 'SIGTERM');
+      // Sent even when the child itself has ended by then: what it started may not have.
+      setTimeout(() => signalGroup(child.pid, 'SIGKILL'), TERM_GRACE_MS);
+      setTimeout(() => {
+        abandon(child);
+        resolve(undefined);
+      }, ABANDON_MS);
+    });
+  });
+}
+
+function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // ESRCH: everybody of the group has ended, which is what was wanted.
+  }
+}
+
+function dropPipes(child: Child): void {
+  child.stdout.destroy();
+  child.stderr.destroy();
+}
+
+function abandon(child: Child): void {
+  dropPipes(child);
+  // Null where the child was started without input, whatever execa's type says.
+  (child.stdin as Writable | null)?.destroy();
+  child.unref();
+}
+
+function answer(file: string, command: string, result: Outcome, okCodes: readonly number[]): ExecResult {
+  const { exitCode, stdout, stderr } = result;
+  const notStarted = whyNotStarted(result) ?? (exitCode === undefined ? result.code : undefined);
+  if (notStarted === 'ENOENT') throw berthError('BERTH_COMMAND_MISSING', { command: file });
+  if (notStarted === undefined && exitCode !== undefined && okCodes.includes(exitCode) && !result.isMaxBuffer) {
+    return { stdout, stderr, exitCode };
+  }
+  // No cause: execa's error carries the whole command line, the environment and the input.
+  throw berthError('BERTH_COMMAND_FAILED', { command, how: notStarted ?? how(result), stderr: shorten(stderr) });
+}
+
+function how(result: Outcome): string {
+  if (result.isMaxBuffer) return `output over ${MAX_OUTPUT_CHARACTERS} characters`;
+  if (result.exitCode !== undefined) return `exit code ${result.exitCode}`;
+  return result.signal ?? 'not started';
+}
+
+/** One line, beginning and end kept: tools put the reason at either. */
+function shorten(stderr: string): string {
+  const line = stderr.replaceAll(/\s+/g, ' ').trim();
+  if (line === '') return 'no message';
+  if (line.length <= STDERR_SHOWN) return line;
+  const half = STDERR_SHOWN / 2;
+  return `${line.slice(0, half)} ... ${line.slice(-half)}`;
+}

@@ -1,0 +1,70 @@
+/**
+ * All of Kubernetes that the rest of Berth sees, made once where it is switched on: node states, RuntimeClasses,
+ * Events, attachments.
+ */
+import type { Announce, NodeStates } from '../attachment/node-state.js';
+import type { Deadline } from '../model/deadline.js';
+import type { Logger } from '../observe/log.js';
+import type { RuntimeClassOf } from '../sandbox/pod.js';
+import { accessFor, type KubernetesChoice } from './access.js';
+import { Api } from './api.js';
+import { Attachments } from './volume-attachments.js';
+import { Events, type Note, type Reference } from './events.js';
+import { nodeStates } from './node-states.js';
+import { NODES, type KubeNode } from './objects.js';
+import { runtimeClassOf } from './runtime-class.js';
+import { Wire } from './http.js';
+
+export interface Kubernetes {
+  readonly api: Api;
+  readonly nodes: NodeStates;
+  readonly runtimeClassOf: RuntimeClassOf;
+  /** Also takes an attachment of the API for what a note is about. */
+  readonly announce: Announce & ((note: Note) => void);
+  /** Ours, with all that bears on them; watched only after `attachments.start()`. */
+  readonly attachments: Attachments;
+  close(): void;
+}
+
+/**
+ * Undefined where there is to be no Kubernetes: switched off, or no service account is mounted. Asks nothing of the API
+ * yet. BERTH_CONFIG_INVALID for a kubeconfig that cannot be used.
+ */
+export async function openKube(choice: KubernetesChoice, driver: string, log: Logger): Promise<Kubernetes | undefined> {
+  const access = await accessFor(choice);
+  if (access === undefined) return undefined;
+  log.info({ server: access.server.host }, 'the Kubernetes API is used');
+  const api = new Api(new Wire(access));
+  const attachments = new Attachments(api, driver, log);
+  const events = new Events(api, driver, (about, deadline) => referencesOf(api, attachments, about, deadline), log);
+  return {
+    ...{ api, attachments, nodes: nodeStates(api, log) },
+    runtimeClassOf: runtimeClassOf(api),
+    announce: events.announce,
+    close: () => {
+      events.stop();
+      attachments.stop();
+      api.close();
+    },
+  };
+}
+
+/** The PersistentVolume first, for that is where people look; then the attachment, then the node. */
+async function referencesOf(
+  api: Api,
+  attachments: Attachments,
+  { volume, node, attachment }: Note['about'],
+  deadline: Deadline,
+): Promise<readonly Reference[]> {
+  const found: Reference[] = [];
+  const pv = volume === undefined ? undefined : attachments.volumeOf(volume);
+  if (pv !== undefined) found.push({ apiVersion: 'v1', kind: 'PersistentVolume', name: pv.name, uid: pv.uid });
+  if (attachment !== undefined) {
+    found.push({ apiVersion: 'storage.k8s.io/v1', kind: 'VolumeAttachment', ...attachment });
+  }
+  if (node !== undefined && found.length < 2) {
+    const { uid } = (await api.get<KubeNode>(NODES, node, deadline))?.metadata ?? {};
+    if (uid !== undefined) found.push({ apiVersion: 'v1', kind: 'Node', name: node, uid });
+  }
+  return found;
+}

@@ -1,0 +1,11 @@
+/** Ceph's C libraries, version 14.2 (Nautilus) and newer; loaded when they are first needed, never at import. */
+import { bindRados } from './rados-bindings.js';
+import { bindRbd } from './rbd-bindings.js';
+
+export type { Cluster, Ioctx, ReadOp, WriteOp } from './rados-bindings.js';
+export type { Image, ImageOptions } from './rbd-bindings.js';
+
+/** @throws BERTH_LIBRARY_MISSING */
+export const loadCeph = () => ({ rados: bindRados(), rbd: bindRbd() });
+
+export type CephLibraries = ReturnType<typeof loadCeph>;

@@ -1,0 +1,90 @@
+/** The C declarations of librbd, as far as Berth uses it. */
+import { bind, callbackType, openLibrary, permanentCallback } from './c-functions.js';
+import type { Address, Handle, Library } from './c-functions.js';
+import type { Ioctx } from './rados-bindings.js';
+
+export type Image = Handle<'rbd_image_t'>;
+export type ImageOptions = Handle<'rbd_image_options_t'>;
+
+/**
+ * Called with each extent of a diff: offset, length, whether it exists; a negative answer ends the diff with that
+ * errno.
+ */
+export type ExtentCallback = (offset: number | bigint, length: number | bigint, exists: number) => number;
+
+/** What works on a pool. */
+const bindPool = (lib: Library) => ({
+  newOptions: bind<[out: Address], undefined>(lib, 'void rbd_image_options_create(void *)'),
+  freeOptions: bind<[ImageOptions], undefined>(lib, 'void rbd_image_options_destroy(void *)'),
+  setNumber: bind<[ImageOptions, option: number, value: bigint], number>(
+    lib,
+    'int rbd_image_options_set_uint64(void *, int, uint64_t)',
+  ),
+  setText: bind<[ImageOptions, option: number, value: string], number>(
+    lib,
+    'int rbd_image_options_set_string(void *, int, const char *)',
+  ),
+  create: bind<[Ioctx, name: string, sizeBytes: bigint, ImageOptions], number>(
+    lib,
+    'int rbd_create4(void *, const char *, uint64_t, void *)',
+  ),
+  remove: bind<[Ioctx, name: string], number>(lib, 'int rbd_remove(void *, const char *)'),
+  namespaceExists: bind<[Ioctx, namespace: string, out: Address], number>(
+    lib,
+    'int rbd_namespace_exists(void *, const char *, void *)',
+  ),
+});
+
+/** What works on an open image. */
+const bindImage = (lib: Library) => ({
+  open: bind<[Ioctx, name: string, out: Address, snapshot: null], number>(
+    lib,
+    'int rbd_open(void *, const char *, void *, const char *)',
+  ),
+  openReadOnly: bind<[Ioctx, name: string, out: Address, snapshot: null], number>(
+    lib,
+    'int rbd_open_read_only(void *, const char *, void *, const char *)',
+  ),
+  close: bind<[Image], number>(lib, 'int rbd_close(void *)'),
+  size: bind<[Image, out: Address], number>(lib, 'int rbd_get_size(void *, void *)'),
+  features: bind<[Image, out: Address], number>(lib, 'int rbd_get_features(void *, void *)'),
+  stripeUnit: bind<[Image, out: Address], number>(lib, 'int rbd_get_stripe_unit(void *, void *)'),
+  stripeCount: bind<[Image, out: Address], number>(lib, 'int rbd_get_stripe_count(void *, void *)'),
+  dataPool: bind<[Image], number | bigint>(lib, 'int64_t rbd_get_data_pool_id(void *)'),
+  parent: bind<[Image, image: Address, snapshot: Address], number>(lib, 'int rbd_get_parent(void *, void *, void *)'),
+  freeImageSpec: bind<[Address], undefined>(lib, 'void rbd_linked_image_spec_cleanup(void *)'),
+  freeSnapshotSpec: bind<[Address], undefined>(lib, 'void rbd_snap_spec_cleanup(void *)'),
+  snapshots: bind<[Image, out: Address, room: Address], number>(lib, 'int rbd_snap_list(void *, void *, void *)'),
+  freeSnapshots: bind<[Address], undefined>(lib, 'void rbd_snap_list_end(void *)'),
+  watchers: bind<[Image, out: Address, room: Address], number>(lib, 'int rbd_watchers_list(void *, void *, void *)'),
+  freeWatchers: bind<[Address, count: bigint], undefined>(lib, 'void rbd_watchers_list_cleanup(void *, size_t)'),
+  resize: bind<[Image, sizeBytes: bigint, allowShrink: number, progress: Address, arg: null], number>(
+    lib,
+    'int rbd_resize2(void *, uint64_t, uint8_t, void *, void *)',
+  ),
+  diff: bind<
+    [
+      Image,
+      fromSnapshot: null,
+      offset: bigint,
+      bytes: bigint,
+      includeParent: number,
+      wholeObject: number,
+      ExtentCallback,
+      arg: null,
+    ],
+    number
+  >(
+    lib,
+    'int rbd_diff_iterate2(void *, const char *, uint64_t, uint64_t, uint8_t, uint8_t, berth_extent_cb *, void *)',
+  ),
+  /** rbd_resize2 calls its progress function without looking whether there is one. */
+  ignoreProgress: permanentCallback(() => 0, 'int berth_progress_cb(uint64_t done, uint64_t total, void *arg)'),
+});
+
+/** @throws BERTH_LIBRARY_MISSING */
+export function bindRbd() {
+  const lib = openLibrary('librbd.so.1');
+  callbackType('int berth_extent_cb(uint64_t offset, size_t length, int exists, void *arg)');
+  return { ...bindPool(lib), ...bindImage(lib) };
+}

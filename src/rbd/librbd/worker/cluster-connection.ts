@@ -1,0 +1,122 @@
+/** One connection to one cluster as one user, with the pools opened through it. */
+import { CephErrno, check, connectRefusal, ENOENT, isCephxKey, refuse } from '../ceph-errors.js';
+import type { CephLibraries, Cluster, Ioctx } from '../foreign/bindings.js';
+import { Cells, withCells } from '../foreign/c-memory.js';
+import { PoolCheck } from './pool-check.js';
+import type { WireAccess, WirePool, WorkerOptions } from '../worker-messages.js';
+
+/** Nothing of this machine's Ceph configuration may leak in, and nothing of ours out: no files, no sockets, no log. */
+const SILENCE = {
+  keyring: '',
+  log_file: '',
+  log_to_stderr: 'false',
+  err_to_stderr: 'false',
+  admin_socket: '',
+  rbd_cache: 'false',
+};
+
+/** @throws BERTH_CLUSTER_AUTH_FAILED, BERTH_CLUSTER_UNREACHABLE after at most `connectSeconds` */
+export async function connect(ceph: CephLibraries, access: WireAccess, options: WorkerOptions): Promise<Link> {
+  const { rados } = ceph;
+  // librados aborts the process over a key that is shorter than it says itself.
+  if (access.key !== '' && !isCephxKey(access.key)) {
+    throw refuse('BERTH_CLUSTER_AUTH_FAILED', { cluster: access.cluster, user: access.user });
+  }
+  const cells = new Cells(1);
+  let cluster: Cluster;
+  try {
+    check(rados.create.now(cells.at(0), 'ceph', `client.${access.user}`, 0n), 'rados_create2');
+    cluster = cells.u64(0) as Cluster;
+  } finally {
+    cells.free();
+  }
+  try {
+    const conf = {
+      ...SILENCE,
+      client_mount_timeout: String(options.connectSeconds),
+      rados_mon_op_timeout: String(options.operationSeconds),
+      rados_osd_op_timeout: String(options.operationSeconds),
+      ...options.extraConf,
+      mon_host: access.monitors.join(','),
+      key: access.key,
+    };
+    // An option that this release does not know is no reason to fail.
+    for (const [name, value] of Object.entries(conf)) rados.configure.now(cluster, name, value);
+    check(await rados.connect.later(cluster), 'connect');
+  } catch (error) {
+    void rados.shutdown.later(cluster);
+    throw error instanceof CephErrno ? connectRefusal(error, access) : error;
+  }
+  return new Link(ceph, cluster);
+}
+
+export class Link {
+  readonly ceph: CephLibraries;
+  readonly cluster: Cluster;
+  readonly poolCheck: PoolCheck;
+  readonly #pools = new Map<string, Promise<Ioctx>>();
+  readonly #stale: Ioctx[] = [];
+
+  constructor(ceph: CephLibraries, cluster: Cluster) {
+    this.ceph = ceph;
+    this.cluster = cluster;
+    this.poolCheck = new PoolCheck((on) => {
+      ceph.rados.configure.now(cluster, 'rbd_validate_pool', String(on));
+    });
+  }
+
+  /** The pool and namespace, opened once. @throws BERTH_POOL_NOT_FOUND */
+  pool(at: WirePool): Promise<Ioctx> {
+    const name = nameOf(at);
+    const known = this.#pools.get(name);
+    if (known !== undefined) return known;
+    const opening = this.#open(at);
+    this.#pools.set(name, opening);
+    opening.catch(() => this.#pools.delete(name));
+    return opening;
+  }
+
+  /**
+   * After an ENOENT: is the pool itself gone, or another one of the same name?
+   * @throws BERTH_POOL_NOT_FOUND; the next call opens anew
+   */
+  async checkPool(at: WirePool): Promise<void> {
+    const { rados } = this.ceph;
+    const opening = this.pool(at);
+    const io = await opening;
+    const now = BigInt(await rados.poolId.later(this.cluster, at.pool));
+    if (now === BigInt(rados.poolIdOf.now(io))) return;
+    if (now < 0n && now !== BigInt(-ENOENT)) check(Number(now), 'look up pool');
+    // Others may still be using the handle: it is only forgotten here and freed with the connection.
+    const name = nameOf(at);
+    if (this.#pools.get(name) === opening) {
+      this.#pools.delete(name);
+      this.#stale.push(io);
+    }
+    throw refuse('BERTH_POOL_NOT_FOUND', { pool: at.pool, cluster: at.access.cluster });
+  }
+
+  /** Shut down; only when nobody uses it any more, and nobody may afterwards. */
+  async close(): Promise<void> {
+    const { rados } = this.ceph;
+    const opened = await Promise.allSettled(this.#pools.values());
+    for (const pool of opened) if (pool.status === 'fulfilled') rados.closePool.now(pool.value);
+    for (const io of this.#stale) rados.closePool.now(io);
+    await rados.shutdown.later(this.cluster);
+  }
+
+  #open(at: WirePool): Promise<Ioctx> {
+    const { rados } = this.ceph;
+    return withCells(1, async (cells) => {
+      const result = await rados.openPool.later(this.cluster, at.pool, cells.at(0));
+      if (result === -ENOENT) throw refuse('BERTH_POOL_NOT_FOUND', { pool: at.pool, cluster: at.access.cluster });
+      check(result, 'open pool');
+      const io = cells.u64(0) as Ioctx;
+      if (at.namespace !== '') rados.setNamespace.now(io, at.namespace);
+      rados.failWhenFull?.now(io);
+      return io;
+    });
+  }
+}
+
+const nameOf = (at: WirePool): string => `${at.pool}\0${at.namespace}`;

@@ -1,0 +1,44 @@
+/** Says whether anything was ever written to an image, from the object map or, without one, object by object. */
+import { settleAll } from '../../../model/settle-all.js';
+import type { Image } from '../foreign/bindings.js';
+import { check, ECANCELED, refuse } from '../ceph-errors.js';
+import { FAST_DIFF } from '../../feature-bits.js';
+import { numberOf, parentOf, snapshotsOf, withImage } from './open-image.js';
+import type { OpenPool } from './open-pool.js';
+import { specOf } from './open-pool.js';
+
+/** Without fast-diff every object is asked for: so many bytes at a time, to be able to stop at the deadline. */
+const WINDOW_BYTES = 16n * 1024n ** 3n;
+
+/** @throws CephErrno ENOENT; DEADLINE where a large image without fast-diff takes too long */
+export function isEmpty(place: OpenPool, name: string): Promise<boolean> {
+  const { rbd } = place.link.ceph;
+  return withImage(place, name, 'read-only', async (image) => {
+    const [parent, snapshots, size, features] = await settleAll(
+      parentOf(place, image),
+      snapshotsOf(place, image),
+      numberOf(rbd.size, image, 'get size'),
+      numberOf(rbd.features, image, 'get features'),
+    );
+    if (parent !== undefined || snapshots.length > 0) return false;
+    const window = (features & FAST_DIFF) === 0n ? WINDOW_BYTES : size;
+    for (let from = 0n; from < size; from += window) {
+      if (place.deadline.expired)
+        throw refuse('BERTH_DEADLINE', { what: `look into ${specOf(place.at, name)}`, ms: 0 });
+      if (await hasExtent(place, image, from, from + window > size ? size - from : window)) return false;
+    }
+    return true;
+  });
+}
+
+async function hasExtent({ link }: OpenPool, image: Image, from: bigint, bytes: bigint): Promise<boolean> {
+  let extents = 0;
+  const stopAtFirst = (_offset: unknown, _length: unknown, exists: number): number => {
+    if (exists === 0) return 0;
+    extents += 1;
+    return -ECANCELED;
+  };
+  const result = await link.ceph.rbd.diff.later(image, null, from, bytes, 0, 1, stopAtFirst, null);
+  if (extents === 0) check(result, 'diff image');
+  return extents > 0;
+}

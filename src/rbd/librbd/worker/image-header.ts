@@ -1,0 +1,180 @@
+/**
+ * Reads and writes an image's small objects directly (`rbd_id.<name>`, `rbd_header.<id>`, `rbd_directory`), without
+ * opening the image.
+ */
+import type { ImageHead } from '../../port.js';
+import { Decoder, Encoder } from '../foreign/ceph-encoding.js';
+import { CephErrno, ECANCELED, ENOENT, unlessAbsent } from '../ceph-errors.js';
+import { featureNames } from '../../feature-bits.js';
+import {
+  callClasses,
+  mustEqual,
+  mustExist,
+  readPage,
+  removeEntries,
+  setEntries,
+  write,
+  writeClass,
+} from './object-operation.js';
+import type { ClassCall } from './object-operation.js';
+import type { OpenPool } from './open-pool.js';
+import type { Entries } from '../worker-messages.js';
+
+/** Metadata entries asked for at a time: an answer of usual size comes with the first operation. */
+const PAGE = 1024;
+/** CEPH_NOSNAP: the image itself, not a snapshot of it. */
+const NO_SNAPSHOT = 0xffff_ffff_ffff_fffen;
+
+const rbdClass = (method: string, input = new Encoder()): ClassCall => ({ cls: 'rbd', method, input: input.end() });
+const header = (id: string): string => `rbd_header.${id}`;
+/** Where class rbd keeps a metadata entry in the header's omap (RBD_METADATA_KEY_PREFIX). */
+const metadataKey = (name: string): string => `metadata_${name}`;
+
+/** One operation. @throws CephErrno ENOENT */
+export async function readImageId({ link, io }: OpenPool, image: string): Promise<string> {
+  const [answer] = await callClasses(link.ceph, io, `rbd_id.${image}`, [rbdClass('get_id')]);
+  return new Decoder(answer ?? Buffer.alloc(0)).text();
+}
+
+/** Two operations, one more for every further 1024 metadata entries; undefined where there is no such image. */
+export async function readHead(place: OpenPool, image: string): Promise<ImageHead | undefined> {
+  try {
+    const id = await readImageId(place, image);
+    return await readHeader(place, id);
+  } catch (error) {
+    if (!(error instanceof CephErrno) || !error.is(ENOENT)) throw error;
+    await place.link.checkPool(place.at);
+    return undefined;
+  }
+}
+
+/**
+ * The id where there is a name, and neither a header nor the object map that librbd makes after it: an image that has
+ * the latter lost its header, and its data is still there to be saved by that id. Three operations.
+ */
+export async function readInterruptedCreate(place: OpenPool, image: string): Promise<string | undefined> {
+  const id = await unlessAbsent(readImageId(place, image));
+  if (id === undefined || (await unlessAbsent(readHeader(place, id))) !== undefined) return undefined;
+  const { link, io } = place;
+  const hadHeader = (await unlessAbsent(readPage(link.ceph, io, `rbd_object_map.${id}`, '', 1))) !== undefined;
+  return hadHeader ? undefined : id;
+}
+
+async function readHeader({ link, io }: OpenPool, id: string): Promise<ImageHead> {
+  const page = (after: string): ClassCall => rbdClass('metadata_list', new Encoder().bytes(after).u64(BigInt(PAGE)));
+  const [size, features, first] = await callClasses(link.ceph, io, header(id), [
+    rbdClass('get_size', new Encoder().u64(NO_SNAPSHOT)),
+    rbdClass('get_features', new Encoder().u64(NO_SNAPSHOT).u8(1)),
+    page(''),
+  ]);
+  const sizes = new Decoder(size ?? Buffer.alloc(0));
+  const order = sizes.u8();
+  const sizeBytes = sizes.u64();
+  const metadata = new Decoder(first ?? Buffer.alloc(0)).map();
+  let got = metadata.size;
+  while (got === PAGE) {
+    const [more] = await callClasses(link.ceph, io, header(id), [page([...metadata.keys()].at(-1) ?? '')]);
+    const entries = new Decoder(more ?? Buffer.alloc(0)).map();
+    for (const [key, value] of entries) metadata.set(key, value);
+    got = entries.size;
+  }
+  const bits = new Decoder(features ?? Buffer.alloc(0)).u64();
+  return { id, sizeBytes, objectSizeBytes: 2 ** order, features: featureNames(bits), metadata };
+}
+
+/** One operation, and only where none of the keys is there yet: false where one is. @throws CephErrno ENOENT */
+export async function writeFirstMetadata(
+  { link: { ceph }, io }: OpenPool,
+  id: string,
+  entries: Entries,
+): Promise<boolean> {
+  if (entries.size === 0) return true;
+  return unlessChanged(() =>
+    write(ceph, io, header(id), 'set first metadata', [
+      mustExist(ceph),
+      ...[...entries.keys()].map((name) => mustEqual(ceph, metadataKey(name), '')),
+      writeClass(ceph, rbdClass('metadata_set', new Encoder().map(entries))),
+    ]),
+  );
+}
+
+/**
+ * One operation. @throws CephErrno ENOENT where the image is gone: without that check the class would leave a stray
+ * header
+ */
+export async function writeMetadata({ link, io }: OpenPool, id: string, entries: Entries): Promise<void> {
+  if (entries.size === 0) return;
+  await write(link.ceph, io, header(id), 'set metadata', [
+    mustExist(link.ceph),
+    writeClass(link.ceph, rbdClass('metadata_set', new Encoder().map(entries))),
+  ]);
+}
+
+/**
+ * One operation. The OSD takes an absent key for an empty value, so an empty `expected` or `next` means absent here
+ * too.
+ * @throws CephErrno ENOENT
+ */
+export async function exchangeMetadata(
+  { link: { ceph }, io }: OpenPool,
+  id: string,
+  name: string,
+  expected = '',
+  next = '',
+): Promise<boolean> {
+  const key = metadataKey(name);
+  return unlessChanged(() =>
+    write(ceph, io, header(id), 'compare and set', [
+      mustExist(ceph),
+      mustEqual(ceph, key, expected),
+      next === '' ? removeEntries(ceph, key) : setEntries(ceph, new Map([[key, next]])),
+    ]),
+  );
+}
+
+/** False where the comparison in the operation failed: somebody else was first. */
+async function unlessChanged(change: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await change();
+    return true;
+  } catch (error) {
+    if (error instanceof CephErrno && error.is(ECANCELED)) return false;
+    throw error;
+  }
+}
+
+/** TRASH_IMAGE_SOURCE_REMOVING (cls_rbd_types.h): moved there by a removal, not by a person. */
+const REMOVING = 3;
+
+/**
+ * Is an image of this name in the trash because its removal was cut short? One operation for every 1024 images that are
+ * there.
+ */
+export async function isRemovalInterrupted({ link, io }: OpenPool, image: string): Promise<boolean> {
+  for (let after = ''; ; ) {
+    const input = new Encoder().bytes(after).u64(BigInt(PAGE));
+    const [answer] = await callClasses(link.ceph, io, 'rbd_trash', [rbdClass('trash_list', input)]);
+    const list = new Decoder(answer ?? Buffer.alloc(0));
+    const count = list.u32();
+    for (let n = 0; n < count; n += 1) {
+      after = list.text();
+      // Version and compatibility of the structure, then its length and members.
+      list.u8();
+      list.u8();
+      const entry = new Decoder(list.bytes());
+      if (entry.u8() === REMOVING && entry.text() === image) return true;
+    }
+    if (count < PAGE) return false;
+  }
+}
+
+/** One operation for `max` images after the name `after`, in byte order of names. @throws CephErrno ENOENT */
+export async function listDirectory(
+  { link, io }: OpenPool,
+  after: string,
+  max: number,
+): Promise<{ name: string; id: string }[]> {
+  const input = new Encoder().bytes(after).u64(BigInt(max));
+  const [answer] = await callClasses(link.ceph, io, 'rbd_directory', [rbdClass('dir_list', input)]);
+  return [...new Decoder(answer ?? Buffer.alloc(0)).map()].map(([name, id]) => ({ name, id }));
+}

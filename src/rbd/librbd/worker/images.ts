@@ -1,0 +1,178 @@
+/** The operations on whole images: create, look, grow, delete. */
+import type { ImageDetail, ImageSpec, WatcherObservation, Watcher } from '../../port.js';
+import type { Image, ImageOptions } from '../foreign/bindings.js';
+import { CephErrno, check, EBUSY, EEXIST, ENOENT, ENOTEMPTY, refuse, unlessAbsent } from '../ceph-errors.js';
+import { featureBits } from '../../feature-bits.js';
+import { isRemovalInterrupted, readHead, readImageId, writeFirstMetadata } from './image-header.js';
+import { withCells } from '../foreign/c-memory.js';
+import type { Link } from './cluster-connection.js';
+import { field, monCommand } from './mon-command.js';
+import { numberOf, parentOf, snapshotsOf, watchersOf, withImage } from './open-image.js';
+import { checkOtherPool, specOf } from './open-pool.js';
+import type { OpenPool } from './open-pool.js';
+
+/** rbd_image_options_t, enum of librbd.h. */
+const FORMAT = 0;
+const FEATURES = 1;
+const ORDER = 2;
+const STRIPE_UNIT = 3;
+const STRIPE_COUNT = 4;
+const DATA_POOL = 10;
+
+/** librbd's create, one operation to read the id that it chose, and one for all metadata. @throws BERTH_IMAGE_EXISTS */
+export async function createImage(place: OpenPool, name: string, spec: ImageSpec): Promise<string> {
+  const { link, io, at } = place;
+  const features = featureBits(spec.features);
+  if (features === undefined)
+    throw refuse('BERTH_FIELD_INVALID', { field: 'imageFeatures', why: spec.features.join(',') });
+  const result = await withOptions(place, async (options) => {
+    const { rbd } = link.ceph;
+    const set = (option: number, value: bigint | number | undefined): void => {
+      if (value !== undefined) check(rbd.setNumber.now(options, option, BigInt(value)), 'set image option');
+    };
+    set(FORMAT, 2);
+    set(FEATURES, features);
+    set(ORDER, spec.objectSizeBytes === undefined ? undefined : Math.log2(spec.objectSizeBytes));
+    set(STRIPE_UNIT, spec.stripeUnitBytes);
+    set(STRIPE_COUNT, spec.stripeCount);
+    if (spec.dataPool !== undefined) rbd.setText.now(options, DATA_POOL, spec.dataPool);
+    const pool = spec.dataPool === undefined ? BigInt(link.ceph.rados.poolIdOf.now(io)) : undefined;
+    return link.poolCheck.during(pool, () => rbd.create.later(io, name, spec.sizeBytes, options));
+  });
+  if (result === -EEXIST) throw refuse('BERTH_IMAGE_EXISTS', { image: specOf(at, name) });
+  if (result === -ENOENT && spec.dataPool !== undefined) await checkOtherPool(place, spec.dataPool);
+  check(result, 'create image');
+  const id = await readImageId(place, name);
+  // Slow as we may have been, somebody else may have found the image bare and completed it: then it is theirs.
+  if (!(await writeFirstMetadata(place, id, spec.metadata)))
+    throw refuse('BERTH_IMAGE_EXISTS', { image: specOf(at, name) });
+  return id;
+}
+
+function withOptions<T>({ link }: OpenPool, work: (options: ImageOptions) => Promise<T>): Promise<T> {
+  const { rbd } = link.ceph;
+  return withCells(1, async (cells) => {
+    rbd.newOptions.now(cells.at(0));
+    const options = cells.u64(0) as ImageOptions;
+    try {
+      return await work(options);
+    } finally {
+      rbd.freeOptions.now(options);
+    }
+  });
+}
+
+/** @throws CephErrno ENOENT */
+export async function inspect(place: OpenPool, name: string): Promise<ImageDetail> {
+  const { rbd, rados } = place.link.ceph;
+  const head = await readHead(place, name);
+  if (head === undefined) throw refuse('BERTH_IMAGE_NOT_FOUND', { image: specOf(place.at, name) });
+  return withImage(place, name, 'read-only', async (image) => {
+    const dataPool = BigInt(rbd.dataPool.now(image));
+    return {
+      ...head,
+      sizeBytes: await numberOf(rbd.size, image, 'get size'),
+      stripeUnitBytes: Number(await numberOf(rbd.stripeUnit, image, 'get stripe unit')),
+      stripeCount: Number(await numberOf(rbd.stripeCount, image, 'get stripe count')),
+      parent: await parentOf(place, image),
+      snapshots: await snapshotsOf(place, image),
+      watchers: await watchersOf(place, image),
+      dataPool: dataPool === BigInt(rados.poolIdOf.now(place.io)) ? undefined : await poolName(place, dataPool),
+    };
+  });
+}
+
+/** The image is opened without a watch of our own. @throws CephErrno ENOENT */
+export function listWatchers(place: OpenPool, name: string): Promise<Watcher[]> {
+  return withImage(place, name, 'read-only', (image) => watchersOf(place, image)).catch(async (error: unknown) => {
+    if (!(error instanceof CephErrno) || !error.is(ENOENT)) throw error;
+    await place.link.checkPool(place.at);
+    throw refuse('BERTH_IMAGE_NOT_FOUND', { image: specOf(place.at, name) });
+  });
+}
+
+/** An election in between may have lost notices: the caller is told. @throws CephErrno ENOENT */
+export async function observeWatchers(place: OpenPool, name: string): Promise<WatcherObservation> {
+  const before = await electionOf(place.link);
+  const watchers = await listWatchers(place, name);
+  const after = await electionOf(place.link);
+  return { watchers, settled: before !== undefined && before === after };
+}
+
+/** Changes with every election of the monitors. Nobody answers while one is held. */
+async function electionOf(link: Link): Promise<number | undefined> {
+  const epoch = field(await monCommand(link, { prefix: 'quorum_status' }), 'election_epoch');
+  return typeof epoch === 'number' ? epoch : undefined;
+}
+
+function poolName({ link }: OpenPool, id: bigint): Promise<string> {
+  const bytes = 256;
+  return withCells(bytes / 8, async (cells) => {
+    check(await link.ceph.rados.poolName.later(link.cluster, id, cells.at(0), bytes), 'look up pool');
+    return cells.chars(0);
+  });
+}
+
+/** Never shrinks, whoever resized it since the caller looked. @throws CephErrno ENOENT; EINVAL for a smaller size */
+export function resize(place: OpenPool, name: string, sizeBytes: bigint): Promise<void> {
+  const { rbd } = place.link.ceph;
+  return withImage(place, name, 'read-write', async (image: Image) => {
+    check(await rbd.resize.later(image, sizeBytes, 0, rbd.ignoreProgress, null), `resize to ${sizeBytes} bytes`);
+  });
+}
+
+/**
+ * True if it was there. librbd itself refuses watchers and snapshots; only then we look who they are. @throws
+ * BERTH_IMAGE_BUSY
+ */
+export async function remove(place: OpenPool, name: string): Promise<boolean> {
+  const result = await place.link.ceph.rbd.remove.later(place.io, name);
+  if (result === -ENOENT) {
+    await confirmAbsence(place, name);
+    return false;
+  }
+  if (result !== -EBUSY && result !== -ENOTEMPTY) {
+    check(result, 'remove image');
+    return true;
+  }
+  throw refuse('BERTH_IMAGE_BUSY', { image: specOf(place.at, name), why: await whoUses(place, name, result) });
+}
+
+/**
+ * librbd finds it in the trash by its name; asked only where it is there, for of format 1 an image has nothing that we
+ * would see before.
+ */
+export async function finishInterruptedRemoval(place: OpenPool, name: string): Promise<boolean> {
+  return (await unlessAbsent(isRemovalInterrupted(place, name))) === true && remove(place, name);
+}
+
+/**
+ * librbd also answers ENOENT when it cannot move an image to the trash, e.g. in a pool over its object quota (seen with
+ * 16.2).
+ */
+async function confirmAbsence(place: OpenPool, name: string): Promise<void> {
+  const id = await unlessAbsent(readImageId(place, name));
+  if (id !== undefined) {
+    const what = `remove image ${specOf(place.at, name)}`;
+    throw refuse('BERTH_CEPH_ERROR', {
+      what,
+      why: 'librbd answers ENOENT although it is there; is the pool over its quota?',
+    });
+  }
+  await place.link.checkPool(place.at);
+}
+
+async function whoUses(place: OpenPool, name: string, result: number): Promise<string> {
+  const looked = await withImage(place, name, 'read-only', async (image) => ({
+    snapshots: await snapshotsOf(place, image),
+    watchers: await watchersOf(place, image),
+  })).catch((error: unknown) => {
+    if (error instanceof CephErrno) return undefined;
+    throw error;
+  });
+  const reasons = [
+    ...(looked?.watchers ?? []).map(({ address }) => `watched by ${address}`),
+    ...(looked?.snapshots.length ? [`snapshots ${looked.snapshots.join(', ')}`] : []),
+  ];
+  return reasons.length > 0 ? reasons.join('; ') : new CephErrno(result, 'remove image').message;
+}

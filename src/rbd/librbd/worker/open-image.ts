@@ -1,0 +1,143 @@
+/** Opens an image for the time of one operation and reads what only an open image tells. */
+import type { Watcher } from '../../port.js';
+import type { Image } from '../foreign/bindings.js';
+import { check, ENOENT, ERANGE } from '../ceph-errors.js';
+import { Cells, withCells } from '../foreign/c-memory.js';
+import type { OpenPool } from './open-pool.js';
+
+/** Read-only sets no watch; a writer has one, and others see it. */
+export type OpenMode = 'read-only' | 'read-write';
+
+interface Shared {
+  readonly image: Promise<Image>;
+  users: number;
+}
+
+/** Being opened read-only just now, by pool and name. */
+const opening = new Map<string, Shared>();
+
+/**
+ * An image that is being opened read-only for somebody else is shared, as long as nobody has read anything of it: an
+ * open costs 5 ms of processor time, for librbd copies the whole configuration several times, and a stage asks twice at
+ * once.
+ * @throws CephErrno, ENOENT where there is no such image
+ */
+export async function withImage<T>(
+  place: OpenPool,
+  name: string,
+  mode: OpenMode,
+  work: (image: Image) => Promise<T>,
+): Promise<T> {
+  const key = `${place.io}/${name}`;
+  const shared = (mode === 'read-only' && opening.get(key)) || begin(place, name, mode, key);
+  shared.users += 1;
+  try {
+    return await work(await shared.image);
+  } finally {
+    shared.users -= 1;
+    const isLast = shared.users === 0;
+    const image = await shared.image.catch(() => undefined);
+    if (isLast && image !== undefined) await place.link.ceph.rbd.close.later(image);
+  }
+}
+
+function begin(place: OpenPool, name: string, mode: OpenMode, key: string): Shared {
+  const shared: Shared = { image: openImage(place, name, mode), users: 0 };
+  if (mode === 'read-write') return shared;
+  opening.set(key, shared);
+  const noMore = (): boolean => opening.delete(key);
+  // Before the first user goes on, since it waits later than this.
+  shared.image.then(noMore, noMore);
+  return shared;
+}
+
+function openImage({ link, io }: OpenPool, name: string, mode: OpenMode): Promise<Image> {
+  const { rbd } = link.ceph;
+  return withCells(1, async (cells) => {
+    const open = mode === 'read-only' ? rbd.openReadOnly : rbd.open;
+    check(await open.later(io, name, cells.at(0), null), 'open image');
+    return cells.u64(0) as Image;
+  });
+}
+
+/** The members of C structs in an array that Ceph sized with ERANGE, read by `read` and given back by `free`. */
+async function listOf<T>(
+  cellsEach: number,
+  list: (out: bigint, room: bigint) => Promise<number>,
+  read: (cells: Cells, first: number) => T,
+  free: (out: bigint, count: bigint) => void,
+  countOf: (result: number, room: Cells) => number,
+): Promise<T[]> {
+  for (let room = 16; ; ) {
+    const array = new Cells(room * cellsEach);
+    const size = new Cells(1);
+    try {
+      size.setU64(0, BigInt(room));
+      const result = await list(array.at(0), size.at(0));
+      if (result === -ERANGE) {
+        room = Math.max(size.i32(0), room * 2);
+        continue;
+      }
+      const count = countOf(check(result, 'list'), size);
+      const found = Array.from({ length: count }, (_, n) => read(array, n * cellsEach));
+      free(array.at(0), BigInt(count));
+      return found;
+    } finally {
+      array.free();
+      size.free();
+    }
+  }
+}
+
+export function watchersOf({ link: { ceph } }: OpenPool, image: Image): Promise<Watcher[]> {
+  // rbd_image_watcher_t: char *addr; int64_t id; uint64_t cookie
+  return listOf(
+    3,
+    (out, room) => ceph.rbd.watchers.later(image, out, room),
+    (cells, at) => ({ address: bareAddress(cells.text(at)), client: cells.i64(at + 1) }),
+    (out, count) => ceph.rbd.freeWatchers.now(out, count),
+    (_, room) => Number(room.u64(0)),
+  );
+}
+
+export function snapshotsOf({ link: { ceph } }: OpenPool, image: Image): Promise<string[]> {
+  // rbd_snap_info_t: uint64_t id; uint64_t size; const char *name
+  return listOf(
+    3,
+    (out, room) => ceph.rbd.snapshots.later(image, out, room),
+    (cells, at) => cells.text(at + 2),
+    (out) => ceph.rbd.freeSnapshots.now(out),
+    (result) => result,
+  );
+}
+
+/** `pool[/namespace]/image@snapshot` of a clone's parent. */
+export function parentOf({ link: { ceph } }: OpenPool, image: Image): Promise<string | undefined> {
+  const { rbd } = ceph;
+  // rbd_linked_image_spec_t: int64_t pool_id; char *pool, *namespace, *id, *name; bool trash
+  // rbd_snap_spec_t: uint64_t id; int namespace_type; char *name
+  return withCells(6 + 3, async (cells) => {
+    const result = await rbd.parent.later(image, cells.at(0), cells.at(6));
+    if (result === -ENOENT) return undefined;
+    check(result, 'get parent');
+    const [pool, namespace, name, snapshot] = [cells.text(1), cells.text(2), cells.text(4), cells.text(8)];
+    rbd.freeImageSpec.now(cells.at(0));
+    rbd.freeSnapshotSpec.now(cells.at(6));
+    return `${[pool, namespace, name].filter((part) => part !== '').join('/')}@${snapshot}`;
+  });
+}
+
+/** One of the getters that write a u64. */
+export function numberOf(
+  getter: { later(image: Image, out: bigint): Promise<number> },
+  image: Image,
+  what: string,
+): Promise<bigint> {
+  return withCells(1, async (cells) => {
+    check(await getter.later(image, cells.at(0)), what);
+    return cells.u64(0);
+  });
+}
+
+/** Newer releases write `v2:` before an address; the kernel's client_addr and the blocklist do without. */
+export const bareAddress = (address: string): string => address.replace(/^v\d:/, '');

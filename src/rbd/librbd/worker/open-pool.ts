@@ -1,0 +1,66 @@
+/** Where an operation works: an open pool, and what an ENOENT there really means. */
+import type { Deadline } from '../../../model/deadline.js';
+import type { Ioctx } from '../foreign/bindings.js';
+import type { Connections } from './connections.js';
+import { CephErrno, check, ENOENT, refuse } from '../ceph-errors.js';
+import type { Link } from './cluster-connection.js';
+import { withCells } from '../foreign/c-memory.js';
+import type { WirePool } from '../worker-messages.js';
+
+export interface OpenPool {
+  readonly link: Link;
+  readonly io: Ioctx;
+  readonly at: WirePool;
+  readonly deadline: Deadline;
+}
+
+/** `pool[/namespace]/image`, for messages. */
+export const specOf = (at: WirePool, image: string): string =>
+  [at.pool, ...(at.namespace === '' ? [] : [at.namespace]), image].join('/');
+
+/**
+ * Run `work` in the pool of `at`; what it throws becomes an error of the catalogue.
+ * @param image how to call the image, where `work` is about one: ENOENT then means BERTH_IMAGE_NOT_FOUND
+ */
+export function withPool<T>(
+  connections: Connections,
+  at: WirePool,
+  image: string | undefined,
+  deadline: Deadline,
+  what: string,
+  work: (place: OpenPool) => Promise<T>,
+): Promise<T> {
+  return connections.use(at.access, deadline, what, async (link) => {
+    const place: OpenPool = { link, io: await link.pool(at), at, deadline };
+    try {
+      return await work(place);
+    } catch (error) {
+      if (error instanceof CephErrno && error.is(ENOENT)) await explainAbsence(place);
+      if (!(error instanceof CephErrno)) throw error;
+      if (error.is(ENOENT) && image !== undefined) throw refuse('BERTH_IMAGE_NOT_FOUND', { image });
+      throw error;
+    }
+  });
+}
+
+/**
+ * After an ENOENT: blame the pool or the namespace if it is they that are missing.
+ * @throws BERTH_POOL_NOT_FOUND, BERTH_NAMESPACE_NOT_FOUND
+ */
+async function explainAbsence({ link, io, at }: OpenPool): Promise<void> {
+  await link.checkPool(at);
+  if (at.namespace === '') return;
+  const there = await withCells(1, async (cells) => {
+    // A user confined to its namespace may not look; then the absence itself is the best evidence.
+    const result = await link.ceph.rbd.namespaceExists.later(io, at.namespace, cells.at(0));
+    return result === 0 && cells.u8(0) !== 0;
+  });
+  if (!there) throw refuse('BERTH_NAMESPACE_NOT_FOUND', { namespace: at.namespace, pool: at.pool });
+}
+
+/** @throws BERTH_POOL_NOT_FOUND where a pool that an operation names besides its own is not there */
+export async function checkOtherPool({ link, at }: OpenPool, pool: string): Promise<void> {
+  const id = BigInt(await link.ceph.rados.poolId.later(link.cluster, pool));
+  if (id === BigInt(-ENOENT)) throw refuse('BERTH_POOL_NOT_FOUND', { pool, cluster: at.access.cluster });
+  check(Number(id), 'look up pool');
+}

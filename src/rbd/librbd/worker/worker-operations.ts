@@ -1,0 +1,139 @@
+/** Every operation by its name: where it works and what it does there. */
+import type { Deadline } from '../../../model/deadline.js';
+import { add, list as listBlocked, remove as unlist, rightsMissing } from './blocklist.js';
+import type { Connections } from './connections.js';
+import { isEmpty } from './emptiness.js';
+import { CephErrno, ENOENT } from '../ceph-errors.js';
+import { exchangeMetadata, listDirectory, readInterruptedCreate, readHead, writeMetadata } from './image-header.js';
+import {
+  createImage,
+  finishInterruptedRemoval,
+  inspect,
+  remove,
+  resize,
+  listWatchers,
+  observeWatchers,
+} from './images.js';
+import { mustExist, readEntries, readPage, removeEntries, setEntries, write } from './object-operation.js';
+import type { Link } from './cluster-connection.js';
+import { withPool, specOf } from './open-pool.js';
+import type { OpenPool } from './open-pool.js';
+import { identify, poolStats } from './pool-stats.js';
+import type { Answer, Arguments, OperationName, WireAccess, WireImage, WirePool } from '../worker-messages.js';
+
+export type Handlers = {
+  readonly [Op in OperationName]: (deadline: Deadline, ...args: Arguments<Op>) => Promise<Answer<Op>>;
+};
+
+/** The operations over these connections. */
+export function createOperations(connections: Connections): Handlers {
+  const onImage = <T>(at: WireImage, deadline: Deadline, what: string, work: (place: OpenPool) => Promise<T>) =>
+    withPool(connections, at, specOf(at, at.image), deadline, `${what} ${specOf(at, at.image)}`, work);
+  const onHeader = <T>(at: WirePool, id: string, deadline: Deadline, work: (place: OpenPool) => Promise<T>) =>
+    withPool(connections, at, specOf(at, `id ${id}`), deadline, `write metadata of ${specOf(at, id)}`, work);
+  const onObject = <T>(at: WirePool, object: string, deadline: Deadline, work: (place: OpenPool) => Promise<T>) =>
+    withPool(connections, at, undefined, deadline, `records ${specOf(at, object)}`, work);
+
+  return {
+    identify: (deadline, at) =>
+      connections.use(at, deadline, `identify cluster ${at.cluster}`, (link) => identify(link, at)),
+    poolStats: (deadline, at) =>
+      connections.use(at.access, deadline, `statistics of pool ${at.pool}`, (link) => poolStats(link, at)),
+
+    createImage: (deadline, at, spec) =>
+      withPool(connections, at, undefined, deadline, `create ${specOf(at, at.image)}`, (place) =>
+        createImage(place, at.image, spec),
+      ),
+    head: (deadline, at) => onImage(at, deadline, 'look at', (place) => readHead(place, at.image)),
+    inspect: (deadline, at) => onImage(at, deadline, 'inspect', (place) => inspect(place, at.image)),
+    isEmpty: (deadline, at) => onImage(at, deadline, 'look into', (place) => isEmpty(place, at.image)),
+    resize: (deadline, at, sizeBytes) =>
+      onImage(at, deadline, 'resize', async (place) => {
+        await resize(place, at.image, sizeBytes);
+        return undefined;
+      }),
+    remove: (deadline, at) => onImage(at, deadline, 'remove', (place) => remove(place, at.image)),
+    finishInterruptedRemoval: (deadline, at) =>
+      onImage(at, deadline, 'remove', (place) => finishInterruptedRemoval(place, at.image)),
+    interruptedCreate: (deadline, at) =>
+      onImage(at, deadline, 'look for', (place) => readInterruptedCreate(place, at.image)),
+    list: (deadline, at, after, max) => onObject(at, 'rbd_directory', deadline, (place) => list(place, after, max)),
+
+    setMetadata: (deadline, at, id, entries) =>
+      onHeader(at, id, deadline, async (place) => {
+        await writeMetadata(place, id, entries);
+        return undefined;
+      }),
+    compareAndSet: (deadline, at, id, key, expected, next) =>
+      onHeader(at, id, deadline, (place) => exchangeMetadata(place, id, key, expected, next)),
+
+    setRecords: (deadline, at, object, entries) =>
+      onObject(at, object, deadline, async (place) => {
+        const { ceph } = place.link;
+        if (entries.size > 0) await write(ceph, place.io, object, 'set records', [setEntries(ceph, entries)]);
+        return undefined;
+      }),
+    getRecords: (deadline, at, object, keys) =>
+      onObject(at, object, deadline, (place) =>
+        keys.length === 0
+          ? Promise.resolve(new Map())
+          : records(place, () => readEntries(place.link.ceph, place.io, object, keys)),
+      ),
+    listRecords: (deadline, at, object, after, max) =>
+      onObject(at, object, deadline, (place) =>
+        records(place, () => readPage(place.link.ceph, place.io, object, after, max)),
+      ),
+    removeRecords: (deadline, at, object, keys) =>
+      onObject(at, object, deadline, (place) => forget(place, object, keys)),
+    watchers: (deadline, at) => onImage(at, deadline, 'list watchers of', (place) => listWatchers(place, at.image)),
+    observeWatchers: (deadline, at) =>
+      onImage(at, deadline, 'list watchers of', (place) => observeWatchers(place, at.image)),
+    ...blocklistOperations(connections),
+  };
+}
+
+/** A pool that never held an image has no directory; a namespace has one from its creation. */
+async function list(place: OpenPool, after: string, max: number): Promise<{ name: string; id: string }[]> {
+  try {
+    return await listDirectory(place, after, max);
+  } catch (error) {
+    if (place.at.namespace !== '' || !(error instanceof CephErrno) || !error.is(ENOENT)) throw error;
+    await place.link.checkPool(place.at);
+    return [];
+  }
+}
+
+type BlocklistOperation = 'blocklist' | 'unblocklist' | 'blocklisted' | 'blocklistRightsMissing';
+
+function blocklistOperations(connections: Connections): Pick<Handlers, BlocklistOperation> {
+  const inCluster = <T>(at: WireAccess, deadline: Deadline, work: (link: Link) => Promise<T>) =>
+    connections.use(at, deadline, `blocklist of ${at.cluster}`, work);
+  return {
+    blocklist: (deadline, at, instance, seconds) => inCluster(at, deadline, (link) => add(link, instance, seconds)),
+    unblocklist: (deadline, at, instance) => inCluster(at, deadline, (link) => unlist(link, instance)),
+    blocklisted: (deadline, at) => inCluster(at, deadline, listBlocked),
+    blocklistRightsMissing: (deadline, at) => inCluster(at, deadline, rightsMissing),
+  };
+}
+
+/** An object that is not there is not made by this. */
+async function forget({ link, io, at }: OpenPool, object: string, keys: readonly string[]): Promise<undefined> {
+  if (keys.length === 0) return;
+  const steps = [mustExist(link.ceph), removeEntries(link.ceph, ...keys)];
+  try {
+    await write(link.ceph, io, object, 'remove records', steps);
+  } catch (error) {
+    if (!(error instanceof CephErrno) || !error.is(ENOENT)) throw error;
+    await link.checkPool(at);
+  }
+}
+
+async function records(place: OpenPool, read: () => Promise<Map<string, string>>): Promise<Map<string, string>> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof CephErrno) || !error.is(ENOENT)) throw error;
+    await place.link.checkPool(place.at);
+    return new Map();
+  }
+}

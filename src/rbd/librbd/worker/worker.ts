@@ -1,0 +1,84 @@
+/**
+ * The forked process that holds Ceph's C code: answers calls over IPC, and ends with its parent. A crash here costs
+ * calls, not the driver.
+ */
+import { Deadline } from '../../../model/deadline.js';
+import { loadCeph } from '../foreign/bindings.js';
+import { Connections } from './connections.js';
+import { toWire } from '../ceph-errors.js';
+import type { Scene } from '../ceph-errors.js';
+import { prepareForeign } from '../foreign/c-functions.js';
+import { Lanes } from './lanes.js';
+import { createOperations } from './worker-operations.js';
+import type { Handlers } from './worker-operations.js';
+import { Outbox } from '../outbox.js';
+import type { Batch, Call, FromWorker, ToWorker, WireAccess, WorkerOptions } from '../worker-messages.js';
+
+/** How long the connections may take to say goodbye, ms. */
+const GOODBYE_MS = 1_000;
+
+interface Service {
+  readonly handlers: Handlers;
+  readonly connections: Connections;
+}
+
+let options: WorkerOptions | undefined;
+let service: Service | undefined;
+
+/** Loaded by the first call, so that a missing library is that call's error. */
+function serve(): Service {
+  if (service !== undefined) return service;
+  if (options === undefined) throw new Error('called before it was configured');
+  prepareForeign(options.threads);
+  const connections = new Connections(loadCeph(), new Lanes(options.threads), options);
+  return (service = { connections, handlers: createOperations(connections) });
+}
+
+async function answer(call: Call): Promise<FromWorker> {
+  const { id } = call;
+  try {
+    const handler = serve().handlers[call.op] as (deadline: Deadline, ...args: readonly unknown[]) => Promise<unknown>;
+    return { kind: 'answer', id, value: await handler(Deadline.after(call.ms), ...call.args) };
+  } catch (error) {
+    return { kind: 'failure', id, error: toWire(error, sceneOf(call)) };
+  }
+}
+
+/** Every operation's first argument says where it works. */
+function sceneOf({ args: [at] }: Call): Scene {
+  const place = at as WireAccess | { access: WireAccess; pool: string; image?: string };
+  if (!('access' in place)) return place;
+  const { access, pool, image } = place;
+  return { ...access, pool, ...(image === undefined ? {} : { image: `${pool}/${image}` }) };
+}
+
+/**
+ * Leave without running exit handlers: they would wait for pool threads that may be stuck in Ceph, and Ceph's own
+ * destructors race with its threads.
+ */
+async function end(): Promise<never> {
+  const giveUp = setTimeout(leave, GOODBYE_MS);
+  await service?.connections.close();
+  clearTimeout(giveUp);
+  return leave();
+}
+
+const leave = (): never => {
+  process.kill(process.pid, 'SIGKILL');
+  throw new Error('still alive');
+};
+
+const outbox = new Outbox<FromWorker>((batch) => process.connected && process.send?.(batch));
+
+function receive(message: ToWorker): void {
+  if (message.kind === 'configure') options = message.options;
+  else if (message.kind === 'end') void end();
+  else void answer(message).then((reply) => outbox.post(reply));
+}
+
+process.on('message', (batch: Batch<ToWorker>) => {
+  for (const message of batch) receive(message);
+});
+process.on('disconnect', () => void end());
+// A terminal's ^C reaches the whole process group; the parent drains first and then ends us.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);

@@ -1,0 +1,226 @@
+/** The kernel's own rbd client: mapped by the rbd program, believed only from sysfs. */
+import { release } from 'node:os';
+import path from 'node:path';
+import { waitForDevice } from '../../../host/device/block-device.js';
+import { waitFor } from '../../../host/bounded.js';
+import type { Exec, ExecResult } from '../../../host/process/exec.js';
+import { Deadline } from '../../../model/deadline.js';
+import { berthError, isBerthError } from '../../../model/errors.js';
+import { imageSpec } from '../../../model/volume-id.js';
+import { runToAnswer } from '../../../host/process/any-exit.js';
+import { blockSizeBytes } from '../../../host/device/attribute.js';
+import { cephTimeouts, clientArguments, withKeyFile } from '../ceph-client.js';
+import { krbdOptions } from './krbd-options.js';
+import { checkKrbdRequest, whyNotKrbd } from './krbd-preflight.js';
+import { refreshKrbd } from './krbd-refresh.js';
+import { isImage, krbdLimit, readKrbdDevices, type KrbdDevice } from './krbd-sysfs.js';
+import { unmapKrbd } from './krbd-unmap.js';
+import { locationName, locationOf, sameLocation } from '../location-name.js';
+import type { ImageLocation, MappedBy, Mapper, MapRequest, Mapping } from '../mapper.js';
+import { explainRbd, lastWords, saysEvicted } from '../rbd-messages.js';
+import { KERNEL_ROOTS, type KernelRoots } from '../roots.js';
+import { Turns } from '../turns.js';
+
+/** devtmpfs makes the node before the map returns; a /dev that is not the host's never gets it, ms. */
+const NODE_MS = 5_000;
+/** What adopting or undoing a mapping may take after its own time is over, ms. */
+const UNDO_MS = 5_000;
+
+type WaitForNode = (path: string, number: string, deadline: Deadline) => Promise<void>;
+
+export interface KrbdMapperOptions {
+  readonly exec: Exec;
+  /** For key files that live as long as one `rbd map`; a tmpfs. */
+  readonly runtimeDir?: string;
+  readonly roots?: KernelRoots;
+  readonly kernelRelease?: string;
+  /** Resolves when the node `path` is the device `number` (major:minor). */
+  readonly waitForNode?: WaitForNode;
+}
+
+export class KrbdMapper implements Mapper {
+  readonly name = 'krbd';
+  readonly developmentOnly = false;
+  readonly #exec: Exec;
+  readonly #keyDir: string;
+  readonly #roots: KernelRoots;
+  readonly #kernelRelease: string;
+  readonly #waitForNode: WaitForNode;
+  readonly #turns = new Turns();
+
+  constructor(options: KrbdMapperOptions) {
+    this.#exec = options.exec;
+    this.#keyDir = path.join(options.runtimeDir ?? '/run/berth', 'keys');
+    this.#roots = options.roots ?? KERNEL_ROOTS;
+    this.#kernelRelease = options.kernelRelease ?? release();
+    this.#waitForNode = options.waitForNode ?? waitForDevice;
+  }
+
+  whyNot(): Promise<string | undefined> {
+    return whyNotKrbd(this.#exec, this.#roots.sys);
+  }
+
+  limit(): Promise<number> {
+    return krbdLimit(this.#roots.sys, this.#roots.proc);
+  }
+
+  async find(location: ImageLocation): Promise<Mapping | undefined> {
+    const device = await this.#device(location);
+    return device === undefined ? undefined : mappingOf(device);
+  }
+
+  async list(): Promise<readonly Mapping[]> {
+    return (await readKrbdDevices(this.#roots.sys)).filter(isImage).map(mappingOf);
+  }
+
+  async map(request: MapRequest, deadline: Deadline): Promise<Mapping> {
+    const location = locationOf(request);
+    return this.#turns.take(locationName(location), deadline, async () => {
+      const present = await this.#device(location);
+      if (present !== undefined && (await this.#isAlive(present, request, deadline)))
+        return this.#usable(present, deadline);
+      await checkKrbdRequest(this.#exec, this.#roots.sys, this.#kernelRelease, request);
+      try {
+        await this.#runMap(request, deadline);
+      } catch (error) {
+        // Failed, killed or late, and the kernel may have mapped nevertheless (2 of 17 kills did): adopted then.
+        const device = await this.#device(location);
+        if (device === undefined) throw error;
+        return this.#usable(device, Deadline.after(UNDO_MS));
+      }
+      const device = await this.#device(location);
+      if (device !== undefined) return this.#usable(device, deadline);
+      throw this.#failed(location, 'rbd map succeeded and sysfs shows no device');
+    });
+  }
+
+  async unmap(mapping: Mapping, deadline: Deadline): Promise<void> {
+    await this.#turns.take(locationName(mapping.location), deadline, () =>
+      unmapKrbd(this.#exec, this.#roots, mapping, deadline),
+    );
+  }
+
+  async clientOf(mapping: Mapping): Promise<MappedBy | undefined> {
+    const device = await this.#device(mapping.location);
+    if (device === undefined || `/dev/rbd${device.id}` !== mapping.device) return undefined;
+    return { address: bareAddress(device.clientAddress), client: device.client ?? '' };
+  }
+
+  /**
+   * The kernel fails all its I/O and takes it away although it is open: mounts on it answer EIO until they are
+   * unmounted.
+   */
+  async cutOff(mapping: Mapping, deadline: Deadline): Promise<void> {
+    const { device, location } = mapping;
+    await this.#turns.take(locationName(location), deadline, async () => {
+      if ((await this.find(location))?.device !== device) return;
+      const args = ['unmap', '--options', 'noudev,force', device];
+      const result = await runToAnswer(this.#exec, 'rbd', args, { deadline, env: cephTimeouts(deadline) });
+      if (result.exitCode === 0 || (await this.find(location)) === undefined) return;
+      throw berthError('BERTH_UNMAP_FAILED', { device, image: imageSpec(location), why: lastWords(result) });
+    });
+  }
+
+  async resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void> {
+    const name = path.basename(mapping.device);
+    const shows = async () => {
+      const size = await blockSizeBytes(this.#roots.sys, name);
+      return size !== undefined && size >= sizeBytes ? true : undefined;
+    };
+    if (await shows()) return;
+    // The kernel watches the header and knows already as a rule; where a notice was lost this makes it look.
+    if ((await refreshKrbd(this.#exec, this.#roots.sys, name.replace(/^rbd/, ''), deadline)) === 'evicted') {
+      throw berthError('BERTH_CLIENT_EVICTED', { cluster: mapping.location.fsid });
+    }
+    await waitFor(shows, `waiting for ${mapping.device} to have ${sizeBytes} bytes`, deadline);
+  }
+
+  async #device(location: ImageLocation): Promise<KrbdDevice | undefined> {
+    const devices = await readKrbdDevices(this.#roots.sys);
+    return devices.find((device) => isImage(device) && sameLocation(device.location, location));
+  }
+
+  async #runMap(request: MapRequest, deadline: Deadline): Promise<void> {
+    const { access } = request.image;
+    await withKeyFile(this.#keyDir, access.key, async (keyFile) => {
+      const ask = (more: readonly string[]) => this.#askMap(request, keyFile, more, deadline);
+      const first = await ask([]);
+      // The kernel has one client for all mappings that are alike. Once it is on the blocklist, nothing new can be
+      // mapped with it before the last of the old ones has gone; a client of its own is let in.
+      const result = saysEvicted(first) ? await ask(['noshare']) : first;
+      if (result.exitCode !== 0) throw explainRbd(result, request, this.name);
+    });
+  }
+
+  #askMap(request: MapRequest, keyFile: string, more: readonly string[], deadline: Deadline): Promise<ExecResult> {
+    const { access, pool, namespace, image } = request.image;
+    const args = [
+      ...clientArguments(access, keyFile),
+      'map',
+      ...['--pool', pool],
+      ...(namespace === '' ? [] : ['--namespace', namespace]),
+      ...['--image', image],
+      ...(request.readOnly ? ['--read-only'] : []),
+      ...['--options', krbdOptions(request.options, access.monitors, more)],
+    ];
+    return runToAnswer(this.#exec, 'rbd', args, { deadline, env: cephTimeouts(deadline) });
+  }
+
+  /**
+   * False where the mapping was one of a client that the cluster has thrown out, and is undone now;
+   * BERTH_CLIENT_EVICTED where somebody still uses it.
+   */
+  async #isAlive(device: KrbdDevice, request: MapRequest, deadline: Deadline): Promise<boolean> {
+    if ((await refreshKrbd(this.#exec, this.#roots.sys, device.id, deadline)) === 'refreshed') return true;
+    try {
+      await unmapKrbd(this.#exec, this.#roots, mappingOf(device), deadline);
+      return false;
+    } catch (error) {
+      if (!isBerthError(error, 'BERTH_UNMAP_BUSY')) throw error;
+      throw berthError('BERTH_CLIENT_EVICTED', { cluster: request.image.access.cluster }, error);
+    }
+  }
+
+  /** The mapping once its node is there; where it does not come, the mapping is undone, for nobody could use it. */
+  async #usable(device: KrbdDevice, deadline: Deadline): Promise<Mapping> {
+    const mapping = mappingOf(device);
+    const node = path.join(this.#roots.dev, `rbd${device.id}`);
+    try {
+      await this.#waitForNode(node, `${device.major}:${device.minor}`, deadline.within(NODE_MS));
+      return mapping;
+    } catch (error) {
+      if (!isBerthError(error)) throw error;
+      const undone = await this.#undo(mapping);
+      throw this.#failed(
+        device.location,
+        `${node} did not become its device (is this the host's /dev?); ${undone}`,
+        error,
+      );
+    }
+  }
+
+  /** For an error text: whether the mapping could be undone. */
+  async #undo(mapping: Mapping): Promise<string> {
+    try {
+      await unmapKrbd(this.#exec, this.#roots, mapping, Deadline.after(UNDO_MS));
+      return 'unmapped again';
+    } catch (error) {
+      if (!isBerthError(error)) throw error;
+      return `still mapped: ${error.message}`;
+    }
+  }
+
+  #failed(location: ImageLocation, why: string, cause?: unknown) {
+    return berthError('BERTH_MAP_FAILED', { image: imageSpec(location), mapper: this.name, why }, cause);
+  }
+}
+
+/** Kernels show the address as the cluster does, some with its messenger in front. */
+const bareAddress = (address: string): string => address.replace(/^v\d:/, '');
+
+const mappingOf = (device: KrbdDevice): Mapping => ({
+  mapper: 'krbd',
+  location: device.location,
+  device: `/dev/rbd${device.id}`,
+  readOnly: device.readOnly,
+});

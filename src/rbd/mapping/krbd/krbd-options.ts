@@ -1,0 +1,43 @@
+/** The options of `rbd map`: ours, which keep it from hanging, and those of the StorageClass. */
+
+/**
+ * s until a request to a cluster that is gone becomes an I/O error. Without it readers and unmap stay unkillable for
+ * ever; Ceph needs 20 to 40 s to give up a dead OSD and go on with another, which must not break a filesystem.
+ */
+const OSD_REQUEST_TIMEOUT_S = 120;
+/** The first kernel with messenger v2 (libceph, ms_mode). */
+const MSGR2_KERNEL = [5, 11] as const;
+
+/** The value of `--options`; what the StorageClass sets itself is left as it is, but nobody waits for udev. */
+export function krbdOptions(fromClass: string, monitors: readonly string[], more: readonly string[] = []): string {
+  const own = fromClass
+    .split(',')
+    .map((option) => option.trim())
+    .filter((option) => option !== '');
+  const sets = (name: string): boolean => own.some((option) => option.split('=')[0] === name);
+  return [
+    ...own,
+    ...(sets('osd_request_timeout') ? [] : [`osd_request_timeout=${OSD_REQUEST_TIMEOUT_S}`]),
+    ...(sets('ms_mode') || !areV2Only(monitors) ? [] : ['ms_mode=prefer-crc']),
+    ...more,
+    // Last, so that it wins: rbd waits for a udev event without any limit, which in a container never comes.
+    'noudev',
+  ].join(',');
+}
+
+/** Why this kernel cannot talk to these monitors; undefined where it can. */
+export function whyNotMonitors(monitors: readonly string[], kernelRelease: string): string | undefined {
+  if (!areV2Only(monitors)) return undefined;
+  const [major = 0, minor = 0] = kernelRelease.split('.').map((part) => Number.parseInt(part, 10));
+  if (major > MSGR2_KERNEL[0] || (major === MSGR2_KERNEL[0] && minor >= MSGR2_KERNEL[1])) return undefined;
+  return `the monitors speak messenger v2 only, which kernel ${kernelRelease} does not (needs ${MSGR2_KERNEL.join('.')})`;
+}
+
+/** Port 3300 is v2's; an address without prefix and port means both. */
+function areV2Only(monitors: readonly string[]): boolean {
+  const addresses = monitors.flatMap((monitor) => monitor.replaceAll(/[[\]](?=$|,|v\d)/g, '').split(','));
+  return (
+    addresses.length > 0 &&
+    addresses.every((address) => /^\[?v2:|:3300(\/|$)/.test(address) && !/^\[?v1:/.test(address))
+  );
+}

@@ -1,0 +1,32 @@
+/** The ceph.conf that the storage daemon's librbd reads: the monitors and limits, never a key, nothing of /etc/ceph. */
+import { chmod, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { ClusterAccess } from '../../port.js';
+
+/** s until librados stops looking for a monitor; QEMU's whole main loop stands still for that time. */
+const MOUNT_TIMEOUT_S = 10;
+/** s until an operation on a dead OSD is an I/O error; without a limit the daemon would hang with it for ever. */
+const OSD_TIMEOUT_S = 120;
+
+/** Write it (0600, in one piece) and return its path; one file for each cluster, monitors as they are today. */
+export async function writeClientConf(directory: string, fsid: string, access: ClusterAccess): Promise<string> {
+  const file = path.join(directory, `ceph-${encodeURIComponent(fsid)}.conf`);
+  const lines = [
+    '[global]',
+    `fsid = ${fsid}`,
+    `mon_host = ${access.monitors.join(',')}`,
+    // The key comes through QMP; a keyring of the machine must not be taken in its place.
+    'keyring = /dev/null',
+    'log_file = /dev/null',
+    'log_to_stderr = false',
+    'admin_socket =',
+    `client_mount_timeout = ${MOUNT_TIMEOUT_S}`,
+    `rados_mon_op_timeout = ${MOUNT_TIMEOUT_S}`,
+    `rados_osd_op_timeout = ${OSD_TIMEOUT_S}`,
+  ];
+  const draft = `${file}.${process.pid}`;
+  await writeFile(draft, `${lines.join('\n')}\n`, { mode: 0o600 });
+  await chmod(draft, 0o600);
+  await rename(draft, file);
+  return file;
+}

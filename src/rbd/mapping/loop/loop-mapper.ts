@@ -1,0 +1,281 @@
+/**
+ * The loop-device Ceph: images through librbd in one qemu-storage-daemon, FUSE and a loop device; for development only.
+ */
+import { access, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { waitFor } from '../../../host/bounded.js';
+import type { Exec } from '../../../host/process/exec.js';
+import { attachLoop, detachAtLastClose, detachLoop, refreshLoop } from './loop-device.js';
+import { Deadline } from '../../../model/deadline.js';
+import { berthError, isBerthError } from '../../../model/errors.js';
+import { imageSpec } from '../../../model/volume-id.js';
+import { blockSizeBytes } from '../../../host/device/attribute.js';
+import { writeClientConf } from './client-conf.js';
+import { lastingUsers } from '../device-users.js';
+import { ExportDirectory } from './export-directory.js';
+import { missingProgram } from '../../../host/process/installed.js';
+import { locationName, locationOf, MAX_NAME_BYTES, sameLocation } from '../location-name.js';
+import { addExport, dropExport, dropOthers, isExported, refreshSize } from './loop-export.js';
+import type { ImageLocation, Mapper, MapRequest, Mapping } from '../mapper.js';
+import { explainQemu, saysReadOnly } from './qemu-messages.js';
+import { QmpError, type QmpSession } from './qmp.js';
+import { KERNEL_ROOTS } from '../roots.js';
+import { cleanUpAfterDeath, dropStaleLoop, removeExportFile } from './stale-exports.js';
+import { StorageDaemon } from './storage-daemon.js';
+import { Turns } from '../turns.js';
+
+/** Far below what the kernel can do; each image costs the daemon some megabytes. */
+const LIMIT = 128;
+/** What an attempt whose time is over may still take to undo itself, ms. */
+const UNDO_MS = 3_000;
+/** One daemon, one monitor: operations of a mapper take turns. */
+const TURN = 'the loop mapper';
+
+export interface LoopMapperOptions {
+  readonly exec: Exec;
+  /** Survives restarts of the plugin; made 0700. One storage daemon serves it. */
+  readonly stateDir: string;
+  /** For the daemon's socket if the state directory's path is too long. */
+  readonly runtimeDir?: string;
+}
+
+export class LoopMapper implements Mapper {
+  readonly name = 'loop';
+  readonly developmentOnly = true;
+  readonly #exec: Exec;
+  readonly #stateDir: string;
+  readonly #daemon: StorageDaemon;
+  readonly #exports: ExportDirectory;
+  readonly #turns = new Turns();
+
+  constructor({ exec, stateDir, runtimeDir = '/run/berth' }: LoopMapperOptions) {
+    this.#exec = exec;
+    this.#stateDir = stateDir;
+    this.#exports = new ExportDirectory(stateDir);
+    this.#daemon = new StorageDaemon({ exec, stateDir, runtimeDir, procRoot: KERNEL_ROOTS.proc });
+  }
+
+  async whyNot(): Promise<string | undefined> {
+    const missing = await missingProgram('qemu-storage-daemon', 'losetup', 'flock');
+    if (missing !== undefined) return missing;
+    for (const node of ['fuse', 'loop-control']) {
+      const file = path.join(KERNEL_ROOTS.dev, node);
+      const there = await access(file).then(
+        () => true,
+        () => false,
+      );
+      if (!there) return `${file} does not exist`;
+    }
+    return undefined;
+  }
+
+  limit(): Promise<number> {
+    return Promise.resolve(LIMIT);
+  }
+
+  async find(location: ImageLocation): Promise<Mapping | undefined> {
+    return (await this.#exports.mappings()).find((mapping) => sameLocation(mapping.location, location));
+  }
+
+  async list(): Promise<readonly Mapping[]> {
+    return this.#exports.mappings();
+  }
+
+  async map(request: MapRequest, deadline: Deadline): Promise<Mapping> {
+    const location = locationOf(request);
+    if (Buffer.byteLength(locationName(location)) > MAX_NAME_BYTES) {
+      throw this.#failed(request, 'pool, namespace and image names are too long for one file name');
+    }
+    return this.#turns.take(TURN, deadline, () =>
+      this.#inSession(deadline, async (session) => {
+        const mapping = await this.find(location);
+        if (mapping !== undefined) {
+          if (await isExported(session, location, deadline)) return mapping;
+          const users = await dropStaleLoop(this.#exec, mapping.device, deadline);
+          const dead = `its storage daemon has died, and its old device ${mapping.device} is still in use`;
+          if (users !== undefined) throw this.#failed(request, `${dead}: ${users}`);
+        }
+        return this.#mapAnew(session, request, deadline);
+      }),
+    );
+  }
+
+  async unmap(mapping: Mapping, deadline: Deadline): Promise<void> {
+    await this.#turns.take(TURN, deadline, () => this.#unmap(mapping, deadline));
+  }
+
+  /**
+   * Without its export the loop device has a file whose every access fails, and no name by which it could be found: it
+   * is the kernel's to detach from here on.
+   */
+  async cutOff({ device, location }: Mapping, deadline: Deadline): Promise<void> {
+    await this.#turns.take(TURN, deadline, async () => {
+      if ((await this.find(location))?.device === device) await detachAtLastClose(this.#exec, device, deadline);
+      const session = await this.#daemon.connect(deadline);
+      try {
+        if (session !== undefined) await dropExport(session, location, deadline);
+      } catch (error) {
+        if (!(error instanceof QmpError)) throw error;
+        throw berthError('BERTH_UNMAP_FAILED', { device, image: imageSpec(location), why: error.message }, error);
+      } finally {
+        session?.close();
+      }
+    });
+  }
+
+  async tidy(deadline: Deadline): Promise<void> {
+    await this.#turns.take(TURN, deadline, async () => {
+      const running = await this.#daemon.connect(deadline);
+      if (running === undefined) return;
+      running.close();
+      await this.#inSession(deadline, (session) => this.#dropStrays(session, deadline));
+    });
+  }
+
+  async whyUnserved(): Promise<string | undefined> {
+    return (await this.#daemon.pid()) === undefined ? 'its storage daemon has died' : undefined;
+  }
+
+  async resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void> {
+    const { location, device } = mapping;
+    const name = path.basename(device);
+    const file = await this.#exports.file(location);
+    const size = await this.#turns.take(TURN, deadline, () => this.#takeSizeOver(location, deadline));
+    if (size < sizeBytes) throw this.#failed({ image: location }, `the image has only ${size} of ${sizeBytes} bytes`);
+    const shows = async (bytes: Promise<bigint | undefined>) => ((await bytes) === size ? true : undefined);
+    // In a child, for a call of ours to a FUSE file could hang beyond any deadline; its attributes are cached for up to
+    // 1.5 s.
+    const served = async () => BigInt((await this.#exec('stat', ['-c', '%s', file], { deadline })).stdout);
+    await waitFor(() => shows(served()), `waiting for ${file} to grow`, deadline);
+    await refreshLoop(this.#exec, device, deadline);
+    await waitFor(() => shows(blockSizeBytes(KERNEL_ROOTS.sys, name)), `waiting for ${device} to grow`, deadline);
+  }
+
+  /**
+   * Unmap everything and end the daemon: for tests and for taking a development cluster down. BERTH_UNMAP_BUSY,
+   * DEADLINE.
+   */
+  async stop(deadline: Deadline): Promise<void> {
+    await this.#turns.take(TURN, deadline, async () => {
+      for (const mapping of await this.#exports.mappings()) await this.#unmap(mapping, deadline);
+      const session = await this.#daemon.connect(deadline);
+      if (session === undefined) return;
+      try {
+        await dropOthers(session, [], deadline);
+        await this.#daemon.quit(session, deadline);
+      } finally {
+        session.close();
+      }
+    });
+  }
+
+  async #mapAnew(session: QmpSession, request: MapRequest, deadline: Deadline): Promise<Mapping> {
+    const location = locationOf(request);
+    await this.#dropStrays(session, deadline);
+    const file = await this.#exports.file(location);
+    await removeExportFile(this.#exec, file, deadline);
+    await writeFile(file, '', { mode: 0o600, flag: 'wx' });
+    try {
+      const conf = await writeClientConf(this.#stateDir, request.fsid, request.image.access);
+      await addExport(session, { request, file, conf }, deadline);
+      const { readOnly } = request;
+      const device = await attachLoop(this.#exec, { file, readOnly }, deadline);
+      return { mapper: this.name, location, device, readOnly };
+    } catch (error) {
+      await this.#undo(session, location);
+      throw error instanceof QmpError ? explainQemu(error.message, request, error) : error;
+    }
+  }
+
+  async #dropStrays(session: QmpSession, deadline: Deadline): Promise<void> {
+    const live = (await this.#exports.mappings()).map((mapping) => mapping.location);
+    await dropOthers(session, live, deadline);
+  }
+
+  /**
+   * As far as it goes: what stays (the daemon may be hanging) is dropped by the next operation, the first error is the
+   * one to tell.
+   */
+  async #undo(session: QmpSession, location: ImageLocation): Promise<void> {
+    const deadline = Deadline.after(UNDO_MS);
+    try {
+      const mapping = await this.find(location);
+      if (mapping !== undefined) await detachLoop(this.#exec, mapping.device, deadline);
+      await dropExport(session, location, deadline);
+      await removeExportFile(this.#exec, await this.#exports.file(location), deadline);
+    } catch (error) {
+      if (!isBerthError(error) && !(error instanceof QmpError)) throw error;
+    }
+  }
+
+  async #unmap({ device, location }: Mapping, deadline: Deadline): Promise<void> {
+    const image = imageSpec(location);
+    const current = await this.find(location);
+    if (current !== undefined && current.device !== device) return;
+    if (current !== undefined) {
+      // losetup -d of a device in use answers 0 and detaches it later, behind everybody's back.
+      const who = await lastingUsers(device, KERNEL_ROOTS, deadline);
+      if (who !== undefined) throw berthError('BERTH_UNMAP_BUSY', { device, image, who });
+      await this.#detach(device, image, deadline);
+    }
+    const session = await this.#daemon.connect(deadline);
+    try {
+      if (session !== undefined) await dropExport(session, location, deadline);
+    } catch (error) {
+      if (error instanceof QmpError)
+        throw berthError('BERTH_UNMAP_FAILED', { device, image, why: error.message }, error);
+      throw error;
+    } finally {
+      session?.close();
+    }
+    await removeExportFile(this.#exec, await this.#exports.file(location), deadline);
+  }
+
+  async #detach(device: string, image: string, deadline: Deadline): Promise<void> {
+    try {
+      await detachLoop(this.#exec, device, deadline);
+    } catch (error) {
+      if (!isBerthError(error, 'BERTH_DEVICE_BUSY')) throw error;
+      throw berthError('BERTH_UNMAP_BUSY', { device, image, who: 'somebody opened it just now' }, error);
+    }
+  }
+
+  async #takeSizeOver(location: ImageLocation, deadline: Deadline): Promise<bigint> {
+    const readOnly = 'a read-only device of the loop mapper keeps its size until it is mapped again';
+    return this.#inSession(deadline, async (session) => {
+      try {
+        return await refreshSize(session, location, deadline);
+      } catch (error) {
+        if (!(error instanceof QmpError)) throw error;
+        throw this.#failed({ image: location }, saysReadOnly(error.message) ? readOnly : error.message, error);
+      }
+    });
+  }
+
+  /** Run `job` with the daemon to itself, starting it where none runs. */
+  async #inSession<T>(deadline: Deadline, job: (session: QmpSession) => Promise<T>): Promise<T> {
+    const session = (await this.#daemon.connect(deadline)) ?? (await this.#startDaemon(deadline));
+    try {
+      return await job(session);
+    } catch (error) {
+      if (!(error instanceof QmpError)) throw error;
+      throw berthError(
+        'BERTH_MAPPER_UNAVAILABLE',
+        { mapper: this.name, why: `storage daemon: ${error.message}` },
+        error,
+      );
+    } finally {
+      session.close();
+    }
+  }
+
+  async #startDaemon(deadline: Deadline): Promise<QmpSession> {
+    await this.#exports.prepare();
+    await cleanUpAfterDeath(this.#exec, this.#exports, deadline);
+    return this.#daemon.start(deadline);
+  }
+
+  #failed(request: { readonly image: Omit<ImageLocation, 'fsid'> }, why: string, cause?: unknown) {
+    return berthError('BERTH_MAP_FAILED', { image: imageSpec(request.image), mapper: this.name, why }, cause);
+  }
+}

@@ -1,0 +1,40 @@
+/** What a storage daemon leaves when it is killed: loop devices and mounts that answer every access with an error. */
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { Exec } from '../../../host/process/exec.js';
+import { detachLoop } from './loop-device.js';
+import { mountAt } from '../../../host/mount/mountinfo.js';
+import { unmount } from '../../../host/mount/mount.js';
+import type { Deadline } from '../../../model/deadline.js';
+import { readEntries } from '../../../host/device/attribute.js';
+import { lastingUsers } from '../device-users.js';
+import type { ExportDirectory } from './export-directory.js';
+import { KERNEL_ROOTS } from '../roots.js';
+
+/** Detach a dead loop device and answer undefined; or answer who still uses it, and leave it. */
+export async function dropStaleLoop(exec: Exec, device: string, deadline: Deadline): Promise<string | undefined> {
+  const users = await lastingUsers(device, KERNEL_ROOTS, deadline);
+  if (users === undefined) await detachLoop(exec, device, deadline);
+  return users;
+}
+
+/** Unmount and remove an export's file, whether or not something is still mounted on it. */
+export async function removeExportFile(exec: Exec, file: string, deadline: Deadline): Promise<void> {
+  // A file is mounted once for each daemon that served it and died.
+  while ((await mountAt(file)) !== undefined) await unmount(exec, file, deadline);
+  await rm(file, { force: true });
+}
+
+/** With no daemon running: clean up whatever nobody uses, leave the rest as it is. */
+export async function cleanUpAfterDeath(exec: Exec, exports: ExportDirectory, deadline: Deadline): Promise<void> {
+  const used = new Set<string>();
+  for (const { device, location } of await exports.mappings()) {
+    const users = await dropStaleLoop(exec, device, deadline);
+    if (users !== undefined) used.add(await exports.file(location));
+  }
+  const directory = await exports.path();
+  for (const name of await readEntries(directory)) {
+    const file = path.join(directory, name);
+    if (!used.has(file)) await removeExportFile(exec, file, deadline);
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * Compares the API's attachments with the images' own records, says what is stuck and why, and completes a detach that
+ * can be proved.
+ */
+import type { ApiAttachment } from '../../kube/volume-attachments.js';
+import type { Note } from '../../kube/events.js';
+import { Deadline } from '../../model/deadline.js';
+import { isBerthError } from '../../model/errors.js';
+import { Rounds } from '../../model/rounds.js';
+import type { Logger } from '../../observe/log.js';
+import { judge, type Measure } from './decide-attachment.js';
+import type { Finding } from './attachment-facts.js';
+import { factsOf, factsOfHolder, type Api, type ImageStates } from './gather-attachment.js';
+
+export interface AttachmentTimes {
+  /** Between two rounds, in ms. */
+  readonly everyMs: number;
+  /** How long the attacher is left to do it, in ms. */
+  readonly ageMs: number;
+}
+
+export interface AttachmentParts {
+  readonly api: Api;
+  readonly ceph: ImageStates;
+  readonly announce: (note: Note) => void;
+  /** Told each finding when it comes, and each detach that was completed, by its reason: for a counter. */
+  readonly count?: (reason: string) => void;
+  readonly log: Logger;
+  readonly now: () => Date;
+}
+
+export interface AttachmentSummary {
+  readonly attachments: number;
+  readonly stuck: number;
+  readonly detached: number;
+  readonly ms: number;
+}
+
+/** What one look, and one detach, may take, in ms. */
+const LOOK_MS = 30_000;
+const DETACH_MS = 60_000;
+/** Attachments looked at together. */
+const WIDTH = 8;
+/**
+ * Every image's record is read in each round of this number only: the attacher's own reconcile reads them every minute
+ * as it is.
+ */
+const SCAN_EVERY = 6;
+const JITTER = 0.1;
+const STOP_MS = 5_000;
+
+/**
+ * Two controllers may run it at once: what it does is a compare-and-set on the image, an Event has one name whoever
+ * writes it, and no object of the API is changed. Hence no leader.
+ */
+export class AttachmentReconciler {
+  readonly #room: AttachmentParts;
+  readonly #times: AttachmentTimes;
+  #findings: readonly Finding[] = [];
+  /** Found by the scan before: what the API lacks must be missing twice. */
+  #heldOnly: readonly Finding[] = [];
+  #made = 0;
+  readonly #rounds: Rounds;
+
+  constructor(room: AttachmentParts, times: AttachmentTimes) {
+    this.#room = room;
+    this.#times = times;
+    this.#rounds = new Rounds(() => this.#tellRound(), { everyMs: times.everyMs, jitter: JITTER, stopMs: STOP_MS });
+  }
+
+  /** What the last round found. */
+  findings(): readonly Finding[] {
+    return this.#findings;
+  }
+
+  start(): void {
+    this.#rounds.start();
+  }
+
+  /** No further detach begins; resolves when the running one has ended, at the latest after {@link STOP_MS}. */
+  stop(): Promise<void> {
+    return this.#rounds.stop();
+  }
+
+  /** Undefined where the API's state is not known for sure: nothing is decided by old news. */
+  async round(): Promise<AttachmentSummary | undefined> {
+    const started = performance.now();
+    const { api } = this.#room;
+    if (!(await api.isFresh(Deadline.after(LOOK_MS)))) return undefined;
+    const all = api.all();
+    const found: Finding[] = [];
+    for (let i = 0; i < all.length && !this.#rounds.stopped; i += WIDTH) {
+      const looked = await Promise.all(all.slice(i, i + WIDTH).map((one) => this.#look(one)));
+      found.push(...looked.filter((one) => one !== undefined));
+    }
+    if (this.#made % SCAN_EVERY === 0) found.push(...(await this.#scan()));
+    else found.push(...this.#heldOnly.map((one): Finding => ({ ...one, act: 'none' })));
+    this.#made += 1;
+    this.#tell(found);
+    let detached = 0;
+    for (const one of found) if (!this.#rounds.stopped && (await this.#act(one))) detached += 1;
+    return { attachments: all.length, stuck: found.length, detached, ms: Math.round(performance.now() - started) };
+  }
+
+  #measure(): Measure {
+    return { now: this.#room.now().toISOString(), ageMs: this.#times.ageMs, driver: this.#room.api.driver };
+  }
+
+  /** One reading of the image's head for what is well; all of the rest only for what is not. */
+  async #look(attachment: ApiAttachment): Promise<Finding | undefined> {
+    const { api, ceph, log } = this.#room;
+    const measure = this.#measure();
+    const since = attachment.deletingSince ?? attachment.since;
+    if (since === undefined || Date.parse(measure.now) - Date.parse(since) < measure.ageMs) return undefined;
+    const deadline = Deadline.after(LOOK_MS);
+    try {
+      if (attachment.deletingSince === undefined && attachment.attached && (await this.#isHeld(attachment, deadline))) {
+        return undefined;
+      }
+      // What the watch shows may be a moment old, and this is about to be called stuck.
+      const present = await api.read(attachment.name, deadline);
+      if (present?.uid !== attachment.uid) return undefined;
+      return judge(await factsOf(api, ceph, present, deadline), measure);
+    } catch (error) {
+      log.warn({ attachment: attachment.name, err: error }, 'an attachment could not be looked at');
+      return undefined;
+    }
+  }
+
+  async #isHeld({ pv, inlineHandle, nodeId, node }: ApiAttachment, deadline: Deadline): Promise<boolean> {
+    const volume = inlineHandle ?? (pv === undefined ? undefined : this.#room.api.volumeNamed(pv)?.handle);
+    if (volume === undefined) return false;
+    // A cluster that does not answer is the readiness's concern: it says nothing about this attachment.
+    const holding = await this.#room.ceph.holding(volume, false, deadline).catch(() => undefined);
+    if (holding === undefined) return true;
+    return holding !== 'absent' && holding.holders.some((one) => one.node === (nodeId ?? node));
+  }
+
+  /** Holders that the API does not know. Acted on only where the scan before found the same. */
+  async #scan(): Promise<readonly Finding[]> {
+    const { api, ceph, log } = this.#room;
+    const deadline = Deadline.after(LOOK_MS * 4);
+    try {
+      const held = await ceph.held(deadline);
+      // After the records: an attachment exists before its record does, so none can be missing that is just being made.
+      const known = await api.list(deadline);
+      const hasOne = (volume: string, nodeId: string): boolean =>
+        known.some(({ pv, inlineHandle, node, nodeId: id }) => {
+          const handle = inlineHandle ?? (pv === undefined ? undefined : api.volumeNamed(pv)?.handle);
+          // One whose PersistentVolume has gone may be for any volume.
+          return (handle === undefined || handle === volume) && (node === nodeId || id === nodeId);
+        });
+      const found: Finding[] = [];
+      for (const { volume, nodes } of held) {
+        for (const nodeId of nodes.filter((one) => !hasOne(volume, one))) {
+          const finding = judge(await factsOfHolder(api, ceph, { volume, nodeId }, deadline), this.#measure());
+          if (finding !== undefined) found.push(finding);
+        }
+      }
+      const before = new Set(this.#heldOnly.map(keyOf));
+      this.#heldOnly = found;
+      return found.map((one): Finding => (before.has(keyOf(one)) ? one : { ...one, act: 'none' }));
+    } catch (error) {
+      log.warn({ err: error }, 'the holders of all volumes could not be compared with the API');
+      this.#heldOnly = [];
+      return [];
+    }
+  }
+
+  /** True where a detach was completed. */
+  async #act(finding: Finding): Promise<boolean> {
+    const { act, volume, nodeId, nodeName, attachment } = finding;
+    if (act !== 'detach' || volume === undefined) return false;
+    const { ceph, announce, log } = this.#room;
+    const about = { volume, node: nodeName };
+    try {
+      if (!(await this.#isStillSo(finding, volume))) return false;
+      await ceph.detach(volume, nodeId, Deadline.after(DETACH_MS));
+    } catch (error) {
+      const isRefused = isBerthError(error, 'BERTH_DETACH_UNPROVEN', 'BERTH_BUSY');
+      log[isRefused ? 'info' : 'warn']({ ...about, err: error }, 'a stuck detach could not be completed');
+      return false;
+    }
+    this.#heldOnly = this.#heldOnly.filter((one) => keyOf(one) !== keyOf(finding));
+    const message = `detached ${volume} from ${nodeName}: nobody there can write to it any more`;
+    log.info({ ...about, attachment: attachment?.name }, message);
+    announce({ kind: 'Normal', reason: 'DetachCompleted', message, about });
+    this.#room.count?.('DetachCompleted');
+    return true;
+  }
+
+  /**
+   * Looked at once more: the attachment of before may have ended, and the node may have been granted the volume anew.
+   */
+  async #isStillSo({ attachment, nodeId }: Finding, volume: string): Promise<boolean> {
+    const { api, ceph } = this.#room;
+    const deadline = Deadline.after(LOOK_MS);
+    if (attachment === undefined) {
+      const facts = await factsOfHolder(api, ceph, { volume, nodeId }, deadline);
+      return judge(facts, this.#measure())?.act === 'detach';
+    }
+    const present = await api.read(attachment.name, deadline);
+    if (present?.uid !== attachment.uid) return false;
+    return judge(await factsOf(api, ceph, present, deadline), this.#measure())?.act === 'detach';
+  }
+
+  /**
+   * Each finding is logged when it comes and when it has gone, and announced as long as it stays; Events themselves are
+   * seldom.
+   */
+  #tell(next: readonly Finding[]): void {
+    const { log, announce } = this.#room;
+    const had = new Set(this.#findings.map(keyOf));
+    const has = new Set(next.map(keyOf));
+    for (const finding of next) {
+      const { reason, says, volume, nodeName, attachment } = finding;
+      if (!had.has(keyOf(finding))) {
+        log.warn({ reason, attachment: attachment?.name, volume, node: nodeName }, says);
+        this.#room.count?.(reason);
+      }
+      const of = attachment === undefined ? {} : { attachment: { name: attachment.name, uid: attachment.uid } };
+      const about = { ...(volume === undefined ? {} : { volume }), node: nodeName, ...of };
+      announce({ kind: 'Warning', reason, message: says, about });
+    }
+    for (const { reason, attachment, volume } of this.#findings.filter((one) => !has.has(keyOf(one)))) {
+      log.info({ reason, attachment: attachment?.name, volume }, 'an attachment is not stuck by this any more');
+    }
+    this.#findings = next;
+  }
+
+  async #tellRound(): Promise<void> {
+    try {
+      const summary = await this.round();
+      if (summary === undefined)
+        this.#room.log.warn('attachments are not compared: the Kubernetes API does not answer');
+      else this.#room.log.info(summary, 'attachments compared');
+    } catch (error) {
+      this.#room.log.warn({ err: error }, 'attachments could not be compared');
+    }
+  }
+}
+
+const keyOf = ({ reason, volume, nodeName, attachment }: Finding): string =>
+  JSON.stringify([reason, attachment?.uid, volume, nodeName]);

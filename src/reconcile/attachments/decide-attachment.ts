@@ -1,0 +1,178 @@
+/**
+ * Why an attachment is stuck, decided from facts alone, so that every cause can be a test; it never decides that a
+ * detach is safe.
+ */
+import type { ApiNode } from '../../kube/volume-attachments.js';
+import { isMultiNode, isAccessMode } from '../../model/capability.js';
+import type { HoldersOfVolume } from '../../volume/image/read-holders.js';
+import { attacherFinalizer, type AttachmentFacts, type Finding, type Reason } from './attachment-facts.js';
+
+export interface Measure {
+  /** ISO 8601. */
+  readonly now: string;
+  /** How old an attachment, or its deletion, must be before it is looked at, in ms. */
+  readonly ageMs: number;
+  readonly driver: string;
+}
+
+/** Undefined where all is well, or too young to say. */
+export function judge(facts: AttachmentFacts, measure: Measure): Finding | undefined {
+  const { attachment } = facts;
+  if (attachment === undefined) return heldInCephOnly(facts, measure);
+  const { deletingSince } = attachment;
+  if (!isOlder(deletingSince ?? attachment.since, measure)) return undefined;
+  return deletingSince === undefined ? alive(facts) : leaving(facts, deletingSince, measure);
+}
+
+/** An attachment that is wanted. */
+function alive(facts: AttachmentFacts): Finding | undefined {
+  const { attachment, nodeName, image } = facts;
+  if (attachment === undefined) return undefined;
+  const name = `VolumeAttachment ${attachment.name}`;
+  const holding = holdingIn(facts);
+  const isHeld = holding !== undefined && isHeldBy(holding, facts.nodeId);
+  if (attachment.attached && isHeld) return undefined;
+  if (facts.volume === undefined) return volumeUnknown(facts, name);
+  if (image === 'absent') return found(facts, 'ImageGone', `${name} is for ${facts.volume}, which Ceph does not have`);
+  if (holding === undefined) return found(facts, 'CephSilent', silence(facts, name));
+  const others = holding.holders.map((one) => one.node);
+  if (attachment.attached) {
+    const says = `${name} says that ${nodeName} has it, and the image's record names ${others.join(', ') || 'nobody'}`;
+    const then = 'the attacher writes it again within minutes, until then no other node is kept away';
+    return found(facts, 'AttachedInApiOnly', `${says}; ${then}`);
+  }
+  if (isHeld) {
+    const says = `${name} is not marked attached although the image's record names ${nodeName}`;
+    return found(facts, 'AttachUnconfirmed', `${says}; is csi-attacher running?`);
+  }
+  return notComing(facts, name, others);
+}
+
+function volumeUnknown(facts: AttachmentFacts, name: string): Finding {
+  const isGone = facts.pv === 'absent';
+  const says = `PersistentVolume ${facts.attachment?.pv ?? ''}, which alone names its image, ${isGone ? 'is gone' : 'cannot be read'}`;
+  return found(facts, isGone ? 'PersistentVolumeGone' : 'CephSilent', `${name}: ${says}`);
+}
+
+/** Wanted, not attached and not held: why does it not come? */
+function notComing(facts: AttachmentFacts, name: string, others: readonly string[]): Finding {
+  const { attachment, nodeName } = facts;
+  const holding = holdingIn(facts);
+  if (others.length > 0 && !(isAccessMode(holding?.mode) && isMultiNode(holding.mode))) {
+    const since = holding?.holders[0]?.since ?? '';
+    const open = openAt(holding);
+    return found(
+      facts,
+      'HeldElsewhere',
+      `${name} waits for ${others.join(', ')}, which holds the volume since ${since} (${open})`,
+    );
+  }
+  const cause = nodeCause(facts.node, nodeName);
+  if (cause !== undefined && cause.reason !== 'NodeNotReady')
+    return found(facts, cause.reason, `${name} waits: ${cause.says}`);
+  if (attachment?.error !== undefined) return found(facts, 'AttachFails', `${name} is refused: ${attachment.error}`);
+  return found(facts, 'AttacherSilent', `${name} is answered by nobody; is csi-attacher running, and does it lead?`);
+}
+
+/** An attachment that is to go. */
+function leaving(facts: AttachmentFacts, since: string, { driver }: Measure): Finding {
+  const name = `VolumeAttachment ${facts.attachment?.name ?? ''} is to go since ${since}`;
+  if (facts.volume === undefined) return volumeUnknown(facts, name);
+  const holding = holdingIn(facts);
+  if (holding === undefined && facts.image !== 'absent') return found(facts, 'CephSilent', silence(facts, name));
+  if (holding !== undefined && isHeldBy(holding, facts.nodeId)) return leavingHeld(facts, holding, name);
+  return leavingReleased(facts, `${name}; Ceph has it attached to ${facts.nodeName} no more`, driver);
+}
+
+/** Ceph still has it: whether it may go is for the detach to prove. */
+function leavingHeld(facts: AttachmentFacts, holding: HoldersOfVolume, name: string): Finding {
+  const { node, nodeName, volume = '' } = facts;
+  const cause = nodeCause(node, nodeName);
+  const because = cause === undefined ? `node ${nodeName} is there and ready` : cause.says;
+  // Its kubelet lives and says so itself: whatever Ceph's list of watchers shows, nobody else may have it yet.
+  if (cause === undefined && node.inUse.includes(volume)) {
+    const says = `${name}, and the kubelet of ${nodeName} has it mounted (${openAt(holding)}); end its pods there`;
+    return found(facts, 'StillMounted', says);
+  }
+  if ((holding.watchers ?? []).length > 0) {
+    return found(facts, 'ImageStillOpen', `${name}, and its image is ${openAt(holding)}; ${because}`, 'detach');
+  }
+  const says = `${name}; ${because}, and nobody has its image open`;
+  return found(facts, cause?.reason ?? 'AttacherSilent', says, 'detach');
+}
+
+/** Only the API is left: what keeps the object is a finalizer. */
+function leavingReleased(facts: AttachmentFacts, says: string, driver: string): Finding {
+  const { attachment, node, nodeName } = facts;
+  const foreign = (attachment?.finalizers ?? []).filter((one) => one !== attacherFinalizer(driver));
+  if (foreign.length > 0) {
+    return found(facts, 'ForeignFinalizer', `${says}, what keeps it is the finalizer ${foreign.join(', ')}`);
+  }
+  const how = `berth attachments --release ${attachment?.name ?? ''} shows the proof and lifts the attacher's finalizer`;
+  const cause = nodeCause(node, nodeName);
+  if (cause !== undefined) return found(facts, cause.reason, `${says}; ${cause.says}; ${how}`);
+  const error = attachment?.error;
+  const told = error === undefined ? 'csi-attacher does not confirm it' : `csi-attacher was told: ${error}`;
+  return found(facts, 'AttacherSilent', `${says}, and ${told}; ${how}`);
+}
+
+/** The image says that a node holds it, by an attach, and the API has no such attachment. */
+function heldInCephOnly(facts: AttachmentFacts, measure: Measure): Finding | undefined {
+  const { nodeName, nodeId, volume = '', node, pv } = facts;
+  const holding = holdingIn(facts);
+  const holder = holding?.holders.find((one) => one.node === nodeId);
+  if (holding === undefined || holder?.by !== 'controller' || !isOlder(holder.since, measure)) return undefined;
+  const says = `the image of ${volume} names ${nodeName} since ${holder.since} (${openAt(holding)}), and the API has no VolumeAttachment for it`;
+  // Without a PersistentVolume of ours it may belong to another cluster, to FlexVolume, or to somebody's hands.
+  const isOurs = pv === 'present' && node.view !== 'unknown' && !node.inUse.includes(volume);
+  const isFree = holding.watchers?.length === 0;
+  return found(facts, 'HeldInCephOnly', says, isOurs && isFree ? 'detach' : 'none');
+}
+
+interface Cause {
+  readonly reason: Extract<Reason, 'NodeGone' | 'CsiNodeGone' | 'DriverGone' | 'NodeOutOfService' | 'NodeNotReady'>;
+  readonly says: string;
+}
+
+/** What is wrong with the node; undefined where nothing is, or where nobody could say. */
+function nodeCause({ view, csiNode }: ApiNode, name: string): Cause | undefined {
+  if (view === 'absent') return { reason: 'NodeGone', says: `the API has no node ${name}` };
+  if (view !== 'unknown' && view.outOfService) {
+    return { reason: 'NodeOutOfService', says: `node ${name} is declared out of service` };
+  }
+  if (csiNode === 'absent')
+    return { reason: 'CsiNodeGone', says: `node ${name} has no CSINode: did its kubelet ever register a driver?` };
+  if (view !== 'unknown' && view.ready !== 'true') {
+    return {
+      reason: 'NodeNotReady',
+      says: `node ${name} is not ready since ${view.notReadySince ?? 'an unknown time'}`,
+    };
+  }
+  if (csiNode === 'driverMissing') {
+    return { reason: 'DriverGone', says: `the driver is not registered on node ${name}: is its node plugin running?` };
+  }
+  return undefined;
+}
+
+const isOlder = (time: string | undefined, { now, ageMs }: Measure): boolean =>
+  time !== undefined && Date.parse(now) - Date.parse(time) >= ageMs;
+
+const isHeldBy = ({ holders }: HoldersOfVolume, node: string): boolean => holders.some((one) => one.node === node);
+
+const holdingIn = ({ image }: AttachmentFacts): HoldersOfVolume | undefined =>
+  typeof image === 'object' && 'holders' in image ? image : undefined;
+
+const openAt = (holding: HoldersOfVolume | undefined): string => {
+  if (holding?.watchers === undefined) return 'who has it open was not asked';
+  return holding.watchers.length === 0 ? 'open nowhere' : `open at ${holding.watchers.join(', ')}`;
+};
+
+const silence = ({ image }: AttachmentFacts, name: string): string =>
+  `${name}; what Ceph has is not known: ${typeof image === 'object' && 'error' in image ? image.error : 'no answer'}`;
+
+const found = (
+  { attachment, volume, nodeName, nodeId }: AttachmentFacts,
+  reason: Reason,
+  says: string,
+  act: Finding['act'] = 'none',
+): Finding => ({ reason, says, act, attachment, volume, nodeName, nodeId });

@@ -1,0 +1,129 @@
+/**
+ * One reading of everything a round is decided on: journal, kernel, kubelet's directories. Nothing here asks a cluster
+ * or touches a volume.
+ */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { bounded } from '../host/bounded.js';
+import { readMounts } from '../host/mount/mountinfo.js';
+import type { JournalEntry } from '../journal/entry.js';
+import type { Deadline } from '../model/deadline.js';
+import { imageOf, imageSpec } from '../model/volume-id.js';
+import { readAttribute, readEntries } from '../host/device/attribute.js';
+import { locationName } from '../rbd/mapping/location-name.js';
+import type { Mapper, Mapping, MapperName } from '../rbd/mapping/mapper.js';
+import { KERNEL_ROOTS, type KernelRoots } from '../rbd/mapping/roots.js';
+import type { NodeRoom } from '../volume/node/node-room.js';
+import type { Facts, OurPlace, SeenMapping } from './node-facts.js';
+import { readKubelet } from './kubelet.js';
+
+export interface GatherOptions {
+  readonly kubeletDirectory: string;
+  /** Our name in the kubelet's data files. */
+  readonly driver: string;
+  readonly ageMs: number;
+  readonly roots?: KernelRoots;
+}
+
+export class Gatherer {
+  readonly #room: NodeRoom;
+  readonly #options: GatherOptions;
+  readonly #roots: KernelRoots;
+  /** Of the monotonic clock: a wall clock that jumps makes nothing look old. */
+  readonly #started = performance.now();
+  /** When a mapping was first seen, by device and image. */
+  #seen = new Map<string, number>();
+
+  constructor(room: NodeRoom, options: GatherOptions) {
+    this.#room = room;
+    this.#options = options;
+    this.#roots = options.roots ?? KERNEL_ROOTS;
+  }
+
+  /** DEADLINE where one of the reads hangs; errors of the journal's directory. */
+  async gather(deadline: Deadline): Promise<Facts> {
+    const { journal, operations } = this.#room;
+    const { kubeletDirectory, driver, ageMs } = this.#options;
+    const now = this.#room.now().getTime();
+    const { mappings: listed, blind } = await this.#mappings(now, deadline);
+    const { entries, unreadable } = await bounded(journal.all(), 'reading the journal', deadline);
+    const mappings = await this.#stillThere(listed, entries, now, deadline);
+    const mounts = await bounded(readMounts(`${this.#roots.proc}/self/mountinfo`), 'reading the mount table', deadline);
+    const scan = readKubelet(kubeletDirectory, driver, mounts);
+    const kubelet = await bounded(scan, `reading ${kubeletDirectory}`, deadline).catch((error: unknown) => {
+      const incomplete = error instanceof Error ? error.message : 'unreadable';
+      return { root: kubeletDirectory, volumes: [], unclear: [], incomplete };
+    });
+    return {
+      ...{ now, quietFrom: now - Math.min(performance.now() - this.#started, await uptimeMs(this.#roots.proc)), ageMs },
+      ...{ entries, unreadable, mappings, blind, mounts, kubelet, places: await this.#places() },
+      isRunning: (volume) => operations.isRunning(volume),
+    };
+  }
+
+  async #mappings(
+    now: number,
+    deadline: Deadline,
+  ): Promise<{ readonly mappings: readonly SeenMapping[]; readonly blind: ReadonlyMap<MapperName, string> }> {
+    const blind = new Map<MapperName, string>();
+    const mappings: SeenMapping[] = [];
+    for (const mapper of this.#room.mappers) {
+      try {
+        const listed = await bounded(mapper.list(deadline), `listing the mappings of ${mapper.name}`, deadline);
+        mappings.push(...(await Promise.all(listed.map((mapping) => this.#look(mapper, mapping, now)))));
+      } catch (error) {
+        blind.set(mapper.name, error instanceof Error ? error.message : 'failed');
+      }
+    }
+    this.#seen = new Map(mappings.map(({ mapping, since }) => [keyOf(mapping), since]));
+    return { mappings, blind };
+  }
+
+  /**
+   * An unstage between the two readings leaves a mapping that no entry knows any more: it is gone when looked for
+   * again.
+   */
+  async #stillThere(
+    listed: readonly SeenMapping[],
+    entries: readonly JournalEntry[],
+    now: number,
+    deadline: Deadline,
+  ): Promise<readonly SeenMapping[]> {
+    const known = new Set(entries.map(({ volume }) => imageOf(volume)));
+    if (listed.every(({ mapping }) => known.has(imageSpec(mapping.location)))) return listed;
+    const again = new Set((await this.#mappings(now, deadline)).mappings.map(({ mapping }) => keyOf(mapping)));
+    return listed.filter(({ mapping }) => again.has(keyOf(mapping)));
+  }
+
+  async #look(mapper: Mapper, mapping: Mapping, now: number): Promise<SeenMapping> {
+    const directory = `${this.#roots.sys}/class/block/${path.basename(mapping.device)}`;
+    return {
+      mapping,
+      number: await readAttribute(`${directory}/dev`),
+      holders: await readEntries(`${directory}/holders`),
+      unserved: await mapper.whyUnserved?.(mapping),
+      // The loop mapper lists nothing but what it served from its own directory.
+      fromOurState: mapping.mapper === 'loop',
+      since: this.#seen.get(keyOf(mapping)) ?? now,
+    };
+  }
+
+  async #places(): Promise<readonly OurPlace[] | undefined> {
+    try {
+      const clusters = await this.#room.clusters.all();
+      return clusters.flatMap(({ id, pools }) =>
+        pools.map(({ name, namespaces }) => ({ cluster: id, pool: name, namespaces })),
+      );
+    } catch (error) {
+      this.#room.log.debug({ err: error }, 'reconciliation does without the clusters file');
+      return undefined;
+    }
+  }
+}
+
+const keyOf = ({ device, location }: Mapping): string => `${device} ${locationName(location)}`;
+
+async function uptimeMs(procRoot: string): Promise<number> {
+  const [seconds = '0'] = (await readFile(`${procRoot}/uptime`, 'utf8')).split(' ');
+  return Number(seconds) * 1000;
+}

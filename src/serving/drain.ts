@@ -1,0 +1,41 @@
+/** Counts the calls that are running, so that a shutdown can refuse new ones and wait for the others. */
+import { berthError } from '../model/errors.js';
+
+export class Drain {
+  #running = 0;
+  #draining = false;
+  #whenIdle: (() => void) | undefined;
+
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Enters a call and returns how it leaves. BERTH_SHUTTING_DOWN once the drain has begun. */
+  enter(): () => void {
+    if (this.#draining) throw berthError('BERTH_SHUTTING_DOWN', {});
+    this.#running += 1;
+    let inside = true;
+    return () => {
+      if (!inside) return;
+      inside = false;
+      this.#running -= 1;
+      if (this.#running === 0) this.#whenIdle?.();
+    };
+  }
+
+  /** Refuses new calls from now on and waits at most `ms` for those inside; false when some are still running then. */
+  async begin(ms: number): Promise<boolean> {
+    this.#draining = true;
+    if (this.#running === 0) return true;
+    let timer: NodeJS.Timeout | undefined;
+    const idle = new Promise<boolean>((resolve) => {
+      this.#whenIdle = () => {
+        resolve(true);
+      };
+      timer = setTimeout(resolve, ms, false);
+    });
+    const clean = await idle;
+    clearTimeout(timer);
+    return clean;
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * What an image that is there already would be as a volume, and what differs from one that Berth made; changes nothing.
+ */
+import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
+import type { FilesystemType } from '../../model/capability.js';
+import type { Deadline } from '../../model/deadline.js';
+import type { Clusters } from '../../rbd/clusters.js';
+import type { ImageDetail, RbdPort } from '../../rbd/port.js';
+import { isGuestWritten } from '../image/guest-mark.js';
+import { findHandle, type ImageAsked } from '../image/find-handle.js';
+import { parseProvenance, type Provenance } from '../image/provenance.js';
+import { parseVolumeRecord } from '../image/volume-record.js';
+import { mustFindVolume } from '../image/find-volume.js';
+
+export interface Adoption {
+  readonly volume: string;
+  readonly sizeBytes: bigint;
+  /** Undefined where only the device itself could tell. */
+  readonly fsType: FilesystemType | undefined;
+  /** What somebody has to know, one sentence each. */
+  readonly differences: readonly string[];
+}
+
+/**
+ * BERTH_FIELD_INVALID, BERTH_CLUSTER_UNKNOWN, BERTH_POOL_NOT_OURS, BERTH_VOLUME_NOT_FOUND, BERTH_RECORD_UNREADABLE, and
+ * those of Ceph.
+ */
+export async function lookAtImage(
+  room: { readonly clusters: Clusters; readonly rbd: RbdPort },
+  asked: ImageAsked,
+  deadline: Deadline,
+): Promise<Adoption> {
+  const volume = await findHandle(room.clusters, asked);
+  const [cluster = ''] = volume.split('/');
+  const { users } = await room.clusters.get(cluster);
+  const role = users.controller === undefined ? 'node' : 'controller';
+  const { at } = await mustFindVolume(room, volume, role, undefined, deadline);
+  const detail = await room.rbd.inspect(at, deadline);
+  const provenance = parseProvenance(detail.metadata, volume);
+  const fsType =
+    provenance.state === 'formatted' || provenance.state === 'formatting'
+      ? provenance.type
+      : parseVolumeRecord(detail.metadata, volume)?.shape.fsType;
+  return { volume, sizeBytes: detail.sizeBytes, fsType, differences: differencesOf(volume, detail, provenance) };
+}
+
+function differencesOf(volume: string, detail: ImageDetail, provenance: Provenance): readonly string[] {
+  const { metadata, watchers, snapshots, parent } = detail;
+  const said: string[] = [];
+  const holder = parseHolderRecord(metadata.get(HOLDER_KEY), volume)?.holders[0];
+  if (holder !== undefined)
+    said.push(`node ${holder.node} holds it since ${holder.since}: end its pod before another one starts`);
+  if (watchers.length > 0) {
+    const who = watchers.map(({ address }) => address).join(', ');
+    said.push(`it is open now at ${who}: whoever that is must end first, two of them destroy the filesystem`);
+  }
+  if (provenance.state === 'foreign')
+    said.push('Berth did not make it and will never format it: it must hold a filesystem');
+  if (provenance.state === 'raw') said.push('it was used as a raw device: what it holds is for its user to say');
+  if (parseVolumeRecord(metadata, volume) === undefined)
+    said.push('it has no record of Berth: DeleteVolume refuses it, so the manifest says Retain');
+  if (isGuestWritten(metadata))
+    said.push(
+      'a virtual machine may have written it: no node mounts it unless volumeAttributes say allowHostMount: "true"; a pod of Kata takes it as it is',
+    );
+  if (parent !== undefined) said.push(`it is a clone of ${parent}, which has to stay`);
+  if (snapshots.length > 0) said.push(`it has ${snapshots.length} snapshot(s), which Berth does not know`);
+  said.push(
+    'a pod of hyperd has its files in the directory _data of the filesystem; any other pod sees the filesystem whole, with _data ' +
+      'in it: mount with subPath: _data (Kata has no subPath: move the files up once, and back for hyperd)',
+  );
+  return said;
+}

@@ -1,0 +1,65 @@
+/**
+ * Images that have a name and no header: left alone while a client may still be making them, cleared away when none can
+ * be.
+ */
+import type { Deadline } from '../../model/deadline.js';
+import { berthError } from '../../model/errors.js';
+import type { Logger } from '../../observe/log.js';
+import type { ImageRef, RbdPort } from '../../rbd/port.js';
+
+/**
+ * librbd's create writes the name, the directory and the header, in this order, and librados gives up each of them
+ * after 30 s (`operationSeconds`): after this long, in ms, none of our creates can be between the two any more.
+ */
+export const UNDER_WAY_MS = 90_000;
+/** How many are remembered: of those that nobody asks for again, the oldest are forgotten. */
+const MOST = 1_000;
+
+interface FirstSeen {
+  readonly id: string;
+  readonly at: number;
+}
+
+const keyOf = ({ access, pool, namespace, image }: ImageRef): string =>
+  [access.cluster, pool, namespace, image].join('/');
+
+export class InterruptedCreates {
+  readonly #rbd: Pick<RbdPort, 'interruptedCreate' | 'remove'>;
+  readonly #log: Logger;
+  readonly #seen = new Map<string, FirstSeen>();
+
+  constructor(rbd: Pick<RbdPort, 'interruptedCreate' | 'remove'>, log: Logger) {
+    this.#rbd = rbd;
+    this.#log = log;
+  }
+
+  /**
+   * For an image of which `head` knows nothing: after this the name is free, unless somebody takes it.
+   * BERTH_IMAGE_UNFINISHED where it has a name, for {@link UNDER_WAY_MS} from when it was first seen so.
+   */
+  async clear(at: ImageRef, deadline: Deadline): Promise<void> {
+    const key = keyOf(at);
+    const id = await this.#rbd.interruptedCreate(at, deadline);
+    if (id !== undefined) {
+      const age = this.#age(key, id);
+      if (age < UNDER_WAY_MS)
+        throw berthError('BERTH_IMAGE_UNFINISHED', { image: at.image, age: Math.round(age / 1000) });
+      this.#log.warn({ image: key, id }, 'clearing away an image whose create was cut short before it had a header');
+      await this.#rbd.remove(at, deadline);
+    }
+    this.#seen.delete(key);
+  }
+
+  /** Since it was first seen with this id, in ms. */
+  #age(key: string, id: string): number {
+    const now = performance.now();
+    const seen = this.#seen.get(key);
+    if (seen?.id === id) return now - seen.at;
+    // Anew, so that it stands behind those that are older.
+    this.#seen.delete(key);
+    this.#seen.set(key, { id, at: now });
+    const [oldest] = this.#seen.keys();
+    if (this.#seen.size > MOST && oldest !== undefined) this.#seen.delete(oldest);
+    return 0;
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * ListVolumes: every volume of ours, page by page in the images' own order; the token says where to go on, nothing is
+ * remembered.
+ */
+import type { Deadline } from '../../model/deadline.js';
+import { berthError } from '../../model/errors.js';
+import { formatVolumeId, parseVolumeId } from '../../model/volume-id.js';
+import type { ImageHead, PoolRef } from '../../rbd/port.js';
+import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
+import { conditionOfRecords } from '../image/volume-condition.js';
+import type { SeenVolume } from './get-volume.js';
+import { parseVolumeRecord } from '../image/volume-record.js';
+import type { ControllerRoom } from './controller-room.js';
+
+/** A page where the caller names no size; a reply must stay below gRPC's 4 MiB at the Go clients. */
+const PAGE = 1000;
+/** Heads read at a time: two small reads each. */
+const WIDTH = 16;
+
+export interface VolumePage {
+  readonly volumes: readonly SeenVolume[];
+  /** '' at the end. */
+  readonly nextToken: string;
+}
+
+/** BERTH_FIELD_INVALID for a negative size, BERTH_TOKEN_INVALID for a token that is none of ours. */
+export async function listVolumes(
+  room: ControllerRoom,
+  request: { readonly maxEntries: number; readonly startingToken: string },
+  deadline: Deadline,
+): Promise<VolumePage> {
+  if (request.maxEntries < 0) throw berthError('BERTH_FIELD_INVALID', { field: 'max_entries', why: 'below zero' });
+  const max = request.maxEntries === 0 ? PAGE : Math.min(request.maxEntries, PAGE);
+  const places = [...(await room.clusters.pools('controller'))];
+  const start = decodeToken(request.startingToken, places);
+  const volumes: SeenVolume[] = [];
+  for (let index = start.index; index < places.length; index += 1) {
+    const place = places[index];
+    if (place === undefined) break;
+    const after = index === start.index ? start.after : '';
+    await collect(room, place, after, max + 1 - volumes.length, volumes, deadline);
+    if (volumes.length > max) break;
+  }
+  // One more than asked was read, so that a full last page does not promise another.
+  const page = volumes.slice(0, max);
+  const last = page.at(-1);
+  return { volumes: page, nextToken: volumes.length > max && last !== undefined ? last.volume : '' };
+}
+
+async function collect(
+  room: ControllerRoom,
+  place: PoolRef,
+  after: string,
+  want: number,
+  into: SeenVolume[],
+  deadline: Deadline,
+): Promise<void> {
+  const stop = into.length + want;
+  let from = after;
+  while (into.length < stop) {
+    const names = await room.rbd.list(place, from, Math.max(WIDTH, Math.min(want, PAGE)), deadline);
+    for (let i = 0; i < names.length && into.length < stop; i += WIDTH) {
+      const batch = names.slice(i, i + WIDTH);
+      const heads = await Promise.all(batch.map(({ name }) => room.rbd.head({ ...place, image: name }, deadline)));
+      heads.forEach((head, k) => {
+        const volume = head === undefined ? undefined : see(place, batch[k]?.name ?? '', head);
+        if (volume !== undefined && into.length < stop) into.push(volume);
+      });
+    }
+    const last = names.at(-1);
+    if (last === undefined) return;
+    from = last.name;
+  }
+}
+
+/** Undefined for an image that Berth did not make. */
+function see(place: PoolRef, image: string, head: ImageHead): SeenVolume | undefined {
+  const volume = handleOf(place, image);
+  if (volume === undefined || !isOurs(head, volume)) return undefined;
+  let publishedNodes: readonly string[] = [];
+  try {
+    publishedNodes = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume)?.holders.map((one) => one.node) ?? [];
+  } catch {
+    // One unreadable record must not hide every other volume; attach and delete will say what is wrong with it.
+  }
+  return { volume, sizeBytes: head.sizeBytes, publishedNodes, condition: conditionOfRecords(head, volume) };
+}
+
+/** A record that cannot be read is still ours: hiding its volume would hide what is wrong with it. */
+function isOurs({ metadata }: ImageHead, volume: string): boolean {
+  try {
+    return parseVolumeRecord(metadata, volume) !== undefined;
+  } catch {
+    return true;
+  }
+}
+
+/** A copy or a rename by hand takes our record along; undefined under a name that no handle can carry. */
+function handleOf({ access: { cluster }, pool, namespace }: PoolRef, image: string): string | undefined {
+  try {
+    const volume = formatVolumeId({ cluster, pool, namespace, image });
+    return parseVolumeId(volume) === undefined ? undefined : volume;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The token is the last handle of the page: the contract allows it 128 bytes, no more than a handle has. */
+function decodeToken(token: string, places: readonly PoolRef[]): { readonly index: number; readonly after: string } {
+  if (token === '') return { index: 0, after: '' };
+  const id = parseVolumeId(token);
+  const index = places.findIndex(
+    ({ access, pool, namespace }) => access.cluster === id?.cluster && pool === id.pool && namespace === id.namespace,
+  );
+  if (id === undefined || index < 0) throw berthError('BERTH_TOKEN_INVALID', { token: token.slice(0, 40) });
+  return { index, after: id.image };
+}

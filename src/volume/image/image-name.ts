@@ -1,0 +1,24 @@
+/**
+ * The image's name, derived from the volume's: the same name gives the same image, so that Ceph itself refuses the
+ * second.
+ */
+import { createHash } from 'node:crypto';
+import { DEFAULT_PREFIX } from './parameters.js';
+
+/** A name that can stand in an image name as it is; all Kubernetes names (`pvc-<uuid>`) can. */
+const PLAIN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/;
+
+/**
+ * Plain names stay readable; any other (up to 128 bytes of Unicode) becomes `x.` and 128 bits of its SHA-256. A plain
+ * name has no dot, so that no two names can meet.
+ */
+export function imageName(prefix: string, name: string): string {
+  if (PLAIN.test(name)) return `${prefix}${name}`;
+  return `${prefix}x.${createHash('sha256').update(name).digest('hex').slice(0, 32)}`;
+}
+
+/** What {@link imageName} makes of the provisioner's names and of names that are not plain, whatever the prefix. */
+const MADE = /(?:pvc-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|x\.[0-9a-f]{32})$/;
+
+/** Does an image's name look like one that we gave? A hint for a person: a name proves nothing. */
+export const looksLikeOurs = (image: string): boolean => image.startsWith(DEFAULT_PREFIX) || MADE.test(image);

@@ -1,0 +1,43 @@
+/**
+ * Who holds a volume by its own record, and who has its image open: what attachment reconcile and `berth trace` compare
+ * with the API.
+ */
+import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
+import type { Deadline } from '../../model/deadline.js';
+import type { RbdPort } from '../../rbd/port.js';
+import { findVolume, refuseUnlisted, type ImageLookup } from './find-volume.js';
+
+export interface HoldersOfVolume {
+  readonly holders: readonly { readonly node: string; readonly since: string; readonly by: 'controller' | 'node' }[];
+  readonly mode: string | undefined;
+  /** Client instances that have the image open; undefined where that was not asked. */
+  readonly watchers: readonly string[] | undefined;
+}
+
+/**
+ * Two OSD operations, and an open for `watchers`. 'absent' where Ceph has no such image; a handle whose place the
+ * clusters file does not list is an error (BERTH_CLUSTER_UNKNOWN, BERTH_POOL_NOT_OURS), as is a record that cannot be
+ * read (BERTH_RECORD_UNREADABLE).
+ */
+export async function readHolders(
+  room: ImageLookup & { readonly rbd: Pick<RbdPort, 'inspect'> },
+  {
+    volume,
+    role,
+    watchers,
+  }: { readonly volume: string; readonly role: 'controller' | 'node'; readonly watchers: boolean },
+  deadline: Deadline,
+): Promise<HoldersOfVolume | 'absent'> {
+  const found = await findVolume(room, volume, role, undefined, deadline);
+  if (found === undefined) {
+    await refuseUnlisted(room.clusters, volume);
+    return 'absent';
+  }
+  const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), volume);
+  const detail = watchers ? await room.rbd.inspect(found.at, deadline) : undefined;
+  return {
+    holders: (record?.holders ?? []).map(({ node, since, by }) => ({ node, since, by })),
+    mode: record?.mode,
+    watchers: detail?.watchers.map(({ address }) => address),
+  };
+}

@@ -1,0 +1,45 @@
+/** What a controller can say of a volume's condition: who has it open, by Ceph's watchers, against who may. */
+import { parseHolderRecord, HOLDER_KEY, type HolderRecord } from '../../attachment/holder-record.js';
+import { isBerthError } from '../../model/errors.js';
+import type { ImageHead, Watcher } from '../../rbd/port.js';
+
+/** `message` is for a person in either case. */
+export interface Condition {
+  readonly abnormal: boolean;
+  readonly message: string;
+}
+
+/** Modes in which several clients are as it should be. */
+const SHARED = /^MULTI_NODE_/;
+
+/**
+ * From what a list reads anyway: records only. Nobody is asked who has the image open, which would open every image.
+ */
+export function conditionOfRecords(head: Pick<ImageHead, 'metadata'>, volume: string): Condition {
+  try {
+    parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
+    return { abnormal: false, message: 'its records are in order; ControllerGetVolume also looks at who has it open' };
+  } catch (error) {
+    if (!isBerthError(error, 'BERTH_RECORD_UNREADABLE')) throw error;
+    return { abnormal: true, message: error.message };
+  }
+}
+
+/**
+ * Watchers against the holder record. A watch lasts about 30 s longer than a client that died, and a missing one proves
+ * nothing (a reader has none): only what cannot be right is abnormal.
+ * @param own our own client instance, which may be at work on the image for another call
+ */
+export function conditionOf(record: HolderRecord | undefined, watchers: readonly Watcher[], own: string): Condition {
+  const open = [...new Set(watchers.map(({ address }) => address))].filter((address) => address !== own);
+  const at = `open at ${open.join(', ')}`;
+  if (record === undefined) {
+    if (open.length === 0) return { abnormal: false, message: 'attached to no node, open nowhere' };
+    return { abnormal: true, message: `attached to no node, yet ${at}; find that client with rbd status` };
+  }
+  const held = `attached to ${record.holders.map(({ node }) => node).join(', ')}`;
+  if (open.length > 1 && !SHARED.test(record.mode)) {
+    return { abnormal: true, message: `${held} for a single node, yet ${at}; two writers destroy its content` };
+  }
+  return { abnormal: false, message: open.length === 0 ? `${held}, not open for writing` : `${held}, ${at}` };
+}

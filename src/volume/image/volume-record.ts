@@ -1,0 +1,113 @@
+/**
+ * What the image itself remembers of the volume it is: its CSI name and how it was asked for, under one metadata key.
+ */
+import { berthError } from '../../model/errors.js';
+import { isCopied } from '../../model/volume-id.js';
+import { FILESYSTEMS, type FilesystemType } from '../../model/capability.js';
+import type { MounterChoice } from '../../rbd/mapping/mapper.js';
+import type { SandboxWish } from '../../sandbox/choose-sandbox.js';
+import type { VolumeParameters } from './parameters.js';
+
+/** Readable with `rbd image-meta get <image> berth.dev/volume`; an image without it was not made by Berth. */
+export const VOLUME_KEY = 'berth.dev/volume';
+
+/** The part of the StorageClass that shapes a volume for its whole life. */
+export interface VolumeShape {
+  readonly features: readonly string[];
+  readonly objectSizeBytes?: number;
+  readonly stripeUnitBytes?: number;
+  readonly stripeCount?: number;
+  readonly dataPool?: string;
+  readonly mounter: MounterChoice;
+  readonly mapOptions: string;
+  readonly mkfsOptions: string;
+  readonly fsType?: FilesystemType;
+  readonly sandbox?: SandboxWish;
+  readonly allowHostMount?: boolean;
+}
+
+export interface VolumeRecord {
+  readonly version: 1;
+  /** `pool[/namespace]/image` that it speaks of; a copy of that image carries the record along and is not meant. */
+  readonly image?: string;
+  readonly name: string;
+  /** ISO 8601. */
+  readonly created: string;
+  readonly shape: VolumeShape;
+}
+
+export function shapeOf(parameters: VolumeParameters): VolumeShape {
+  const {
+    features,
+    objectSizeBytes,
+    stripeUnitBytes,
+    stripeCount,
+    dataPool,
+    mounter,
+    mapOptions,
+    mkfsOptions,
+    fsType,
+    sandbox,
+    allowHostMount,
+  } = parameters;
+  return {
+    features,
+    mounter,
+    mapOptions,
+    mkfsOptions,
+    ...(objectSizeBytes === undefined ? {} : { objectSizeBytes }),
+    ...(stripeUnitBytes === undefined ? {} : { stripeUnitBytes }),
+    ...(stripeCount === undefined ? {} : { stripeCount }),
+    ...(dataPool === undefined ? {} : { dataPool }),
+    ...(fsType === undefined ? {} : { fsType }),
+    ...(sandbox === undefined ? {} : { sandbox }),
+    ...(allowHostMount === undefined ? {} : { allowHostMount }),
+  };
+}
+
+export const formatVolumeRecord = (record: VolumeRecord): string => JSON.stringify(record);
+
+/**
+ * Undefined for an image without a record of its own; BERTH_RECORD_UNREADABLE for one that this version cannot
+ * understand.
+ */
+export function parseVolumeRecord(metadata: ReadonlyMap<string, string>, volume: string): VolumeRecord | undefined {
+  const text = metadata.get(VOLUME_KEY);
+  if (text === undefined) return undefined;
+  try {
+    const value = JSON.parse(text) as Partial<VolumeRecord>;
+    if (value.version !== 1) throw new Error(`version ${String(value.version)}`);
+    if (isCopied(value.image, volume)) return undefined;
+    if (typeof value.name !== 'string' || typeof value.shape !== 'object') throw new Error('name or shape is missing');
+    if (value.shape.fsType !== undefined && !FILESYSTEMS.includes(value.shape.fsType))
+      throw new Error('unknown fsType');
+    return value as VolumeRecord;
+  } catch (error) {
+    throw berthError('BERTH_RECORD_UNREADABLE', {
+      key: VOLUME_KEY,
+      volume,
+      why: error instanceof Error ? error.message : 'not JSON',
+    });
+  }
+}
+
+export interface Difference {
+  readonly what: string;
+  readonly have: string;
+  readonly want: string;
+}
+
+/** The first way in which an existing volume is not what the parameters ask for. */
+export function differsFrom(record: VolumeRecord, name: string, wanted: VolumeShape): Difference | undefined {
+  if (record.name !== name) return { what: 'name', have: record.name, want: name };
+  const keys = [...new Set([...Object.keys(record.shape), ...Object.keys(wanted)])] as (keyof VolumeShape)[];
+  for (const what of keys) {
+    const have = show(record.shape[what]);
+    const want = show(wanted[what]);
+    if (have !== want) return { what, have, want };
+  }
+  return undefined;
+}
+
+const show = (value: VolumeShape[keyof VolumeShape]): string =>
+  Array.isArray(value) ? [...(value as string[])].sort().join(',') : String(value ?? 'unset');

@@ -1,0 +1,75 @@
+/** What the node can do to a volume where it is: growth. */
+import { deviceSizeBytes } from '../../host/device/block-device.js';
+import { mountAt } from '../../host/mount/mountinfo.js';
+import { isAbsolutePath, resolveTarget } from '../../host/mount/target-path.js';
+import { isMountedHere, type JournalEntry } from '../../journal/entry.js';
+import type { Deadline } from '../../model/deadline.js';
+import { berthError } from '../../model/errors.js';
+import type { Mapping } from '../../rbd/mapping/mapper.js';
+import { grow, isSmaller } from './filesystem/grow-filesystem.js';
+import { growForGuest } from './guest/grow-for-guest.js';
+import { type NodeRoom } from './node-room.js';
+import { mappingOf } from './find-mapping.js';
+import { mustFindVolume, type Credentials } from '../image/find-volume.js';
+import { checkRange, type SizeRange } from '../image/volume-size.js';
+
+interface Present {
+  readonly entry: JournalEntry;
+  readonly mapping: Mapping;
+}
+
+/** The volume where it is staged or published; BERTH_VOLUME_NOT_AT_PATH for any other path, a relative one included. */
+async function presentAt(room: NodeRoom, volume: string, path: string, deadline: Deadline): Promise<Present> {
+  const nowhere = berthError('BERTH_VOLUME_NOT_AT_PATH', { volume, path });
+  if (!isAbsolutePath(path)) throw nowhere;
+  const resolved = await resolveTarget('volume_path', path);
+  const entry = await room.journal.read(volume);
+  if (entry === undefined || (entry.stagingPath !== resolved && !(resolved in entry.targets))) throw nowhere;
+  const mapping = await mappingOf(room, entry, deadline);
+  const isBareStaging = !isMountedHere(entry) && resolved === entry.stagingPath;
+  if (mapping === undefined || (!isBareStaging && (await mountAt(resolved)) === undefined)) throw nowhere;
+  return { entry, mapping };
+}
+
+export interface ExpandOnNode {
+  readonly volume: string;
+  readonly path: string;
+  readonly range: SizeRange | undefined;
+  readonly secrets: Credentials | undefined;
+}
+
+/**
+ * NodeExpandVolume: the device takes the image's size, the filesystem the device's. The size in bytes after the call.
+ * BERTH_SIZE_OUT_OF_RANGE where the image itself is smaller than asked, BERTH_FILESYSTEM_GROW_FAILED; of a guest's as
+ * {@link growForGuest}.
+ */
+export async function expandOnNode(room: NodeRoom, request: ExpandOnNode, deadline: Deadline): Promise<bigint> {
+  const { volume, path, range, secrets } = request;
+  if (range !== undefined && (range.required !== 0n || range.limit !== 0n)) checkRange(range);
+  const what = { op: 'expand', fingerprint: `${path} ${range?.required ?? 0n}` } as const;
+  return room.operations.run(volume, what, deadline, async (operation, deadline) => {
+    operation.step('look');
+    const { entry, mapping } = await presentAt(room, volume, path, deadline);
+    const { head } = await mustFindVolume(room, volume, 'node', secrets, deadline);
+    if (range !== undefined && head.sizeBytes < range.required) {
+      throw berthError('BERTH_SIZE_OUT_OF_RANGE', {
+        size: range.required,
+        why: `the image has ${head.sizeBytes} bytes; expand it at the controller first`,
+      });
+    }
+    operation.step('device size');
+    await room.mapperNamed(mapping.mapper).resized(mapping, head.sizeBytes, deadline);
+    if (entry.access === 'mount' && !isMountedHere(entry)) {
+      if (!entry.readOnly) await growForGuest(room, entry, mapping, operation, deadline);
+    } else if (entry.access === 'mount' && !entry.readOnly) {
+      operation.step('grow filesystem');
+      const target = {
+        device: mapping.device,
+        type: entry.fsType === 'xfs' ? 'xfs' : 'ext4',
+        mountedAt: entry.stagingPath,
+      } as const;
+      if (await isSmaller(target)) await grow(room, target, deadline);
+    }
+    return deviceSizeBytes(mapping.device);
+  });
+}

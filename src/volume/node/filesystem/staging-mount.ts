@@ -1,0 +1,54 @@
+/** The mount of a volume's filesystem at its staging path: there once, from the right device, or not at all. */
+import { mkdir } from 'node:fs/promises';
+import { deviceNumber } from '../../../host/device/block-device.js';
+import { isErrno } from '../../../host/errno.js';
+import { mountFilesystem, unmount } from '../../../host/mount/mount.js';
+import { mountAt } from '../../../host/mount/mountinfo.js';
+import type { FilesystemType } from '../../../model/capability.js';
+import type { Deadline } from '../../../model/deadline.js';
+import { berthError } from '../../../model/errors.js';
+import type { NodeRoom } from '../node-room.js';
+
+/**
+ * Is the topmost mount at `path` one of this device? A block device's number is what mountinfo shows for ext4 and xfs.
+ */
+export async function isMountedFrom(path: string, device: string): Promise<boolean> {
+  const mount = await mountAt(path);
+  return mount !== undefined && mount.device === (await deviceNumber(device));
+}
+
+export interface StagingMount {
+  readonly device: string;
+  readonly stagingPath: string;
+  readonly type: FilesystemType;
+  readonly flags: readonly string[];
+  readonly readOnly: boolean;
+}
+
+/** BERTH_TARGET_OCCUPIED where something else is mounted there. */
+export async function mountStaged(room: NodeRoom, staging: StagingMount, deadline: Deadline): Promise<void> {
+  const { device, stagingPath, type, flags, readOnly } = staging;
+  const present = await mountAt(stagingPath);
+  if (present !== undefined)
+    throw berthError('BERTH_TARGET_OCCUPIED', { path: stagingPath, what: `a mount of ${present.source}` });
+  await mkdir(stagingPath, { recursive: true, mode: 0o750 }).catch((error: unknown) => {
+    throw isErrno(error, 'EEXIST')
+      ? berthError('BERTH_TARGET_OCCUPIED', { path: stagingPath, what: 'not a directory' }, error)
+      : error;
+  });
+  // xfs refuses a second filesystem with the same uuid, which every clone of a volume has.
+  const always = type === 'xfs' ? ['nouuid'] : [];
+  const options = [...new Set([...(readOnly ? ['ro'] : []), ...always, ...flags])];
+  await mountFilesystem(room.exec, { device, target: stagingPath, fsType: type, options }, deadline);
+}
+
+/** Unmount ours; what is mounted there from another device is not touched. */
+export async function unmountStaged(
+  room: NodeRoom,
+  stagingPath: string,
+  device: string,
+  deadline: Deadline,
+): Promise<void> {
+  // A retried mount may have stacked: each layer that is ours goes, one at a time.
+  while (await isMountedFrom(stagingPath, device)) await unmount(room.exec, stagingPath, deadline);
+}

@@ -1,0 +1,61 @@
+/**
+ * Growth of a volume that is left to guests: offline where nobody has it, else what its guest can do, and an honest
+ * word.
+ */
+import { deviceSizeBytes } from '../../../host/device/block-device.js';
+import type { JournalEntry } from '../../../journal/entry.js';
+import type { Deadline } from '../../../model/deadline.js';
+import { berthError } from '../../../model/errors.js';
+import type { Mapping } from '../../../rbd/mapping/mapper.js';
+import { Shim } from '../../../sandbox/kata/shim.js';
+import { grow, isSmaller } from '../filesystem/grow-filesystem.js';
+import { refuseOpenDevice } from '../refuse-open-device.js';
+import type { NodeOperation, NodeRoom } from '../node-room.js';
+import { liveTargets } from '../published-targets.js';
+
+/**
+ * The device has the image's size already. BERTH_EXPANSION_PENDING for an ext4 that grows at the next stage,
+ * BERTH_GUEST_GROWTH_REFUSED for an xfs, BERTH_VOLUME_IN_USE. kubelet takes FAILED_PRECONDITION here for "in use, will
+ * grow offline" and starts pods all the same.
+ */
+export async function growForGuest(
+  room: NodeRoom,
+  entry: JournalEntry,
+  mapping: Mapping,
+  operation: NodeOperation<'expand'>,
+  deadline: Deadline,
+): Promise<void> {
+  const { device } = mapping;
+  const { volume } = entry;
+  const type = entry.fsType === 'xfs' ? 'xfs' : 'ext4';
+  const target = { device, type, mountedAt: undefined } as const;
+  if (!(await isSmaller(target))) return;
+  operation.step('grow filesystem');
+  const size = await deviceSizeBytes(device);
+  const given = Object.keys(await liveTargets(entry));
+  if (given.length === 0 && type === 'ext4') {
+    await refuseOpenDevice(room, volume, mapping, deadline);
+    await grow(room, target, deadline);
+    return;
+  }
+  // Its own answer proves nothing: the filesystem tells.
+  if (given.length > 0 && (await askGuest(room, given, device, size, deadline)) && !(await isSmaller(target))) return;
+  throw berthError(type === 'xfs' ? 'BERTH_GUEST_GROWTH_REFUSED' : 'BERTH_EXPANSION_PENDING', { volume, size });
+}
+
+async function askGuest(
+  room: NodeRoom,
+  targets: readonly string[],
+  device: string,
+  size: bigint,
+  deadline: Deadline,
+): Promise<boolean> {
+  for (const target of targets) {
+    const sandbox = await room.kata.records.sandboxOf(target);
+    if (sandbox === undefined) continue;
+    const said = await new Shim(sandbox, room.kata.shims).resize(device, size, deadline);
+    if ('answer' in said) return true;
+    room.log.debug({ device, sandbox, why: said.why }, 'the guest does not take the new size');
+  }
+  return false;
+}

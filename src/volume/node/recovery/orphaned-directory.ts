@@ -1,0 +1,135 @@
+/**
+ * A kubelet's volume directory that a crash left behind: removed piece by piece, each only where it is ours, empty, at
+ * rest and no mount.
+ */
+import { linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { lstat, readdir, readFile, rmdir } from 'node:fs/promises';
+import path from 'node:path';
+import { isErrno } from '../../../host/errno.js';
+import { readMounts, type Mount } from '../../../host/mount/mountinfo.js';
+import type { Deadline } from '../../../model/deadline.js';
+import { berthError } from '../../../model/errors.js';
+import { type NodeRoom } from '../node-room.js';
+import { findUnrecorded } from '../find-mapping.js';
+import { asOnlyOperation, type Outcome } from './recover-entry.js';
+
+/** Where the kubelet writes down whose volume a directory is (its name since Kubernetes 1.13). */
+export const DATA_FILE = 'vol_data.json';
+/** The same file on its way out; found after a crash in between it means the same. */
+export const DATA_DRAFT = `${DATA_FILE}.berth`;
+
+export interface OrphanedDirectory {
+  readonly volume: string;
+  /** Holds the data file and the mount point, and nothing else. */
+  readonly directory: string;
+  /** `mount` or `globalmount`. */
+  readonly mountPoint: string;
+  /** Nothing may be mounted anywhere in here: the pod's directory, or the volume's own. */
+  readonly quietBelow: string;
+  /** Wall clock, ms: whatever changed later is in use by somebody. */
+  readonly unchangedSince: number;
+  readonly driver: string;
+}
+
+/**
+ * `changed` where it is not (any more) a leftover of ours. BERTH_TARGET_OCCUPIED where it holds something that is not
+ * ours to remove: it stays then as far as it was not empty. A stage that comes meanwhile gets BUSY: the kubelet made
+ * its directory before the call, and makes it again before the next.
+ */
+export const removeOrphanedDirectory = (
+  room: NodeRoom,
+  leftover: OrphanedDirectory,
+  deadline: Deadline,
+): Promise<Outcome> =>
+  asOnlyOperation(
+    room,
+    leftover.volume,
+    `clear ${leftover.directory}`,
+    deadline,
+    'come again',
+    async (operation, deadline) => {
+      operation.step('look');
+      if (!(await isAtRest(room, leftover, deadline))) return 'changed';
+      operation.step('remove mount point');
+      await removeEmpty(leftover.mountPoint);
+      operation.step('remove data file');
+      if (!removeData(leftover)) return 'changed';
+      operation.step('remove directory');
+      await removeEmpty(leftover.directory);
+      return 'done';
+    },
+  );
+
+async function isAtRest(room: NodeRoom, leftover: OrphanedDirectory, deadline: Deadline): Promise<boolean> {
+  const { volume, directory, mountPoint, quietBelow, unchangedSince } = leftover;
+  if ((await room.journal.read(volume)) !== undefined) return false;
+  if ((await findUnrecorded(room, volume, deadline)) !== undefined) return false;
+  if ((await readMounts()).some((mount) => isMountIn(mount, quietBelow))) return false;
+  // Not the directory's own time: it changes whenever one of these comes or goes, by our hand too.
+  const times = await Promise.all([path.join(directory, DATA_FILE), mountPoint].map(changedAt));
+  if (times.some((at) => at > unchangedSince)) return false;
+  // Through a symbolic link these would be files of somebody else.
+  if (!(await lstat(directory)).isDirectory()) return false;
+  const known = [DATA_FILE, DATA_DRAFT, path.basename(mountPoint)];
+  const others = (await readdir(directory)).filter((name) => !known.includes(name));
+  if (others.length > 0)
+    throw berthError('BERTH_TARGET_OCCUPIED', { path: directory, what: `also the place of ${others[0] ?? ''}` });
+  const file = path.join(directory, DATA_FILE);
+  const text = await readFile(file, 'utf8').catch(() => readFile(path.join(directory, DATA_DRAFT), 'utf8'));
+  const data = JSON.parse(text) as Readonly<Record<string, unknown>>;
+  return data['driverName'] === leftover.driver && data['volumeHandle'] === volume;
+}
+
+const isMountIn = (mount: Mount, directory: string): boolean =>
+  mount.target === directory || mount.target.startsWith(`${directory}/`);
+
+/** 0 for what is not there. Only asked of paths that the mount table shows free. */
+async function changedAt(file: string): Promise<number> {
+  try {
+    return (await lstat(file)).mtimeMs;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return 0;
+    throw error;
+  }
+}
+
+async function removeEmpty(directory: string): Promise<void> {
+  try {
+    await rmdir(directory);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return;
+    const what = isErrno(error, 'ENOTEMPTY', 'EEXIST') ? 'a directory that is not empty' : 'not a directory to remove';
+    throw berthError('BERTH_TARGET_OCCUPIED', { path: directory, what }, error);
+  }
+}
+
+/**
+ * The kubelet writes this file anew right before it asks for the volume, and without it could never take the pod down:
+ * a file that was written in between must survive. So it is moved aside, looked at, and put back where it is fresh.
+ * Synchronous, to keep the moment in which a crash could leave it aside as short as it can be.
+ */
+function removeData({ directory, unchangedSince }: OrphanedDirectory): boolean {
+  const file = path.join(directory, DATA_FILE);
+  const draft = path.join(directory, DATA_DRAFT);
+  try {
+    renameSync(file, draft);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+  const stats = lstatSync(draft, { throwIfNoEntry: false });
+  if (stats === undefined) return true;
+  const isFresh = !stats.isFile() || stats.mtimeMs > unchangedSince;
+  if (isFresh && !putBack(draft, file)) return false;
+  unlinkSync(draft);
+  return !isFresh;
+}
+
+/** False where it could not be; a newer one in its place is as good. */
+function putBack(draft: string, file: string): boolean {
+  try {
+    linkSync(draft, file);
+    return true;
+  } catch (error) {
+    return isErrno(error, 'EEXIST');
+  }
+}

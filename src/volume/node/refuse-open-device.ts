@@ -1,0 +1,36 @@
+/** Before a volume passes between the kernels of host and guests: nobody may have its device open any more. */
+import type { Deadline } from '../../model/deadline.js';
+import { berthError } from '../../model/errors.js';
+import { lastingUsers } from '../../rbd/mapping/device-users.js';
+import type { Mapping } from '../../rbd/mapping/mapper.js';
+import { KERNEL_ROOTS } from '../../rbd/mapping/roots.js';
+import type { NodeRoom } from './node-room.js';
+
+/**
+ * How long a virtual machine that ends may still have the device, in ms: its pod is gone for the orchestrator before it
+ * is.
+ */
+const PASSING_MS = 10_000;
+const PAUSE_MS = 250;
+
+/**
+ * BERTH_VOLUME_IN_USE naming the holder that stays. A monitor that outlives its pod (kata-containers#13538) would be a
+ * second writer to a filesystem that knows only one.
+ */
+export async function refuseOpenDevice(
+  room: NodeRoom,
+  volume: string,
+  mapping: Mapping,
+  deadline: Deadline,
+): Promise<void> {
+  const server = await room.mapperNamed(mapping.mapper).serverOf?.(mapping);
+  const patience = deadline.within(PASSING_MS);
+  for (;;) {
+    const who = await lastingUsers(mapping.device, KERNEL_ROOTS, deadline, server);
+    if (who === undefined) return;
+    if (patience.expired || !who.startsWith('open in ')) {
+      throw berthError('BERTH_VOLUME_IN_USE', { volume, who: `${mapping.device}: ${who}` });
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+}

@@ -1,0 +1,191 @@
+/** NodeUnstage: unmount, unmap, forget, from the journal and the kernel alone; what is not staged here is a success. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { deviceNumber } from '../../host/device/block-device.js';
+import { checkAbsolute, resolveTarget } from '../../host/mount/target-path.js';
+import { podOfPath } from '../../host/users/pod-of-process.js';
+import { mountAt, readMounts } from '../../host/mount/mountinfo.js';
+import type { JournalEntry } from '../../journal/entry.js';
+import { Deadline } from '../../model/deadline.js';
+import { berthError, isBerthError } from '../../model/errors.js';
+import { parseVolumeId } from '../../model/volume-id.js';
+import type { Mapping } from '../../rbd/mapping/mapper.js';
+import { isDeadMount, unmountDead } from './filesystem/dead-mount.js';
+import { entryToUndo, writeIfPossible } from './journal-faults.js';
+import { sweepRecords } from '../../sandbox/kata/direct-volume.js';
+import { type NodeOperation, type NodeRoom } from './node-room.js';
+import { findUnrecorded, mappingOf } from './find-mapping.js';
+import type { Operation } from '../operation/operations.js';
+import { locate } from '../image/find-volume.js';
+import { isMountedFrom, unmountStaged } from './filesystem/staging-mount.js';
+
+/** How long the holder record may take to be given back, in ms: an unstage does not wait for a cluster that is down. */
+const RELEASE_MS = 5_000;
+/** How long an unmap is tried again while the device is busy, and the pause between, in ms. */
+const GUEST_END_MS = 10_000;
+const GUEST_PAUSE_MS = 500;
+
+/** BERTH_VOLUME_IN_USE while a target is still published, BERTH_UNMAP_BUSY while something else has the device open. */
+export async function unstageVolume(
+  room: NodeRoom,
+  { volume, stagingPath }: { readonly volume: string; readonly stagingPath: string },
+  deadline: Deadline,
+): Promise<void> {
+  checkAbsolute('staging_target_path', stagingPath);
+  const path = await resolveTarget('staging_target_path', stagingPath);
+  await room.operations.run(volume, { op: 'unstage', fingerprint: path }, deadline, async (operation, deadline) => {
+    operation.step('read journal');
+    const entry = await entryToUndo(room, volume);
+    if (entry === undefined) {
+      await unstageUnrecorded(room, volume, path, operation, deadline);
+      // The journal may have been lost, and the record still say that it is staged here.
+      await returnHolderRecord(room, volume, operation);
+      return;
+    }
+    if (entry === 'damaged') return unstageDamaged(room, volume, path, operation, deadline);
+    if (entry.stagingPath !== path) throw berthError('BERTH_VOLUME_NOT_AT_PATH', { volume, path });
+    await takeDownRecorded(room, entry, operation, deadline);
+    // Kept as `unstaging` where the record stays ours: reconciliation gives it back when the cluster answers again.
+    if (entry.holdsRecord && !(await returnHolderRecord(room, volume, operation))) return;
+    operation.step('remove journal');
+    await writeIfPossible(room, volume, () => room.journal.remove(volume));
+  });
+}
+
+type TakeDown = Operation<'write unstaging' | 'unmount' | 'unmap'>;
+
+/**
+ * Unmount and unmap what the journal knows, by the kernel alone; the entry stays, as `unstaging`. BERTH_VOLUME_IN_USE,
+ * BERTH_UNMAP_BUSY.
+ */
+export async function takeDownRecorded(
+  room: NodeRoom,
+  entry: JournalEntry,
+  operation: TakeDown,
+  deadline: Deadline,
+): Promise<void> {
+  await refusePublished(room, entry, deadline);
+  operation.step('write unstaging');
+  // What is to be undone is in the journal already: without this line a crash leads to the same undoing, or to a stage
+  // that goes on from what is left.
+  await writeIfPossible(room, entry.volume, () => room.journal.write({ ...entry, state: 'unstaging' }));
+  await takeDown(room, entry, operation, deadline);
+}
+
+async function takeDown(room: NodeRoom, entry: JournalEntry, operation: TakeDown, deadline: Deadline): Promise<void> {
+  const mapping = await mappingOf(room, entry, deadline);
+  operation.step('unmount');
+  if (mapping === undefined) {
+    await unmountDead(room, entry, entry.stagingPath, deadline);
+    return room.mapperNamed(entry.mapper).tidy?.(deadline);
+  }
+  if (entry.access === 'mount') await unmountStaged(room, entry.stagingPath, mapping.device, deadline);
+  operation.step('unmap', mapping.device);
+  if (entry.guest === undefined) await room.mapperNamed(entry.mapper).unmap(mapping, deadline);
+  else await unmapAfterGuest(room, entry.volume, mapping, deadline);
+}
+
+/**
+ * A virtual machine ends after its pod is gone for the orchestrator: its monitor is waited for, and named where it
+ * stays. BERTH_UNMAP_BUSY.
+ */
+async function unmapAfterGuest(room: NodeRoom, volume: string, mapping: Mapping, deadline: Deadline): Promise<void> {
+  await sweepRecords(room.kata.records, volume);
+  const patience = deadline.within(GUEST_END_MS);
+  for (;;) {
+    try {
+      await room.mapperNamed(mapping.mapper).unmap(mapping, deadline);
+      return;
+    } catch (error) {
+      if (!isBerthError(error, 'BERTH_UNMAP_BUSY') || patience.expired) throw error;
+      await sleep(GUEST_PAUSE_MS);
+    }
+  }
+}
+
+/**
+ * A target that the journal knows and the kernel still has: the orchestrator has to unpublish it first (CSI 1.12,
+ * NodeUnstageVolume).
+ */
+async function refusePublished(room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<void> {
+  const isDead = (await mappingOf(room, entry, deadline)) === undefined;
+  for (const target of Object.keys(entry.targets)) {
+    if (isDead ? !(await isDeadMount(entry, target)) : (await mountAt(target)) === undefined) continue;
+    const pod = podOfPath(target);
+    const who = pod === undefined ? `the pod at ${target}` : `pod ${pod} (at ${target})`;
+    throw berthError('BERTH_VOLUME_IN_USE', { volume: entry.volume, who });
+  }
+}
+
+/**
+ * False where the cluster could not be asked, or clusters.yaml does not list the volume's place now: an edit may have
+ * left it out by mistake, and nobody would give the record back after it is mended. A volume that is gone has no
+ * record.
+ */
+export async function returnHolderRecord(
+  room: NodeRoom,
+  volume: string,
+  operation: Operation<'give holder record back'>,
+): Promise<boolean> {
+  operation.step('give holder record back');
+  const deadline = Deadline.after(RELEASE_MS);
+  try {
+    const place = await locate(room.clusters, volume, 'node', undefined);
+    if (place === undefined) return isNoHandle(room, volume);
+    const head = await room.rbd.head(place.at, deadline);
+    if (head !== undefined) await room.holders.release(place.at, head, volume, room.node, deadline);
+    return true;
+  } catch (error) {
+    room.log.warn({ volume, err: error }, 'the holder record could not be given back yet; it will be tried again');
+    return false;
+  }
+}
+
+function isNoHandle(room: NodeRoom, volume: string): boolean {
+  if (parseVolumeId(volume) === undefined) return true;
+  room.log.warn({ volume }, 'clusters.yaml does not list the place of this volume, so its holder record is still owed');
+  return false;
+}
+
+/**
+ * As if nothing were recorded; the entry is kept aside only when the node is clean, so that a failure finds it again.
+ */
+async function unstageDamaged(
+  room: NodeRoom,
+  volume: string,
+  path: string,
+  operation: NodeOperation<'unstage'>,
+  deadline: Deadline,
+): Promise<void> {
+  await unstageUnrecorded(room, volume, path, operation, deadline);
+  await returnHolderRecord(room, volume, operation);
+  operation.step('set journal aside');
+  await writeIfPossible(room, volume, () => room.journal.setAside(volume));
+}
+
+/** The journal knows nothing, the kernel may: a lost state directory must not leave a mapping for ever. */
+async function unstageUnrecorded(
+  room: NodeRoom,
+  volume: string,
+  path: string,
+  operation: NodeOperation<'unstage'>,
+  deadline: Deadline,
+): Promise<void> {
+  const mapping = await findUnrecorded(room, volume, deadline);
+  if (mapping === undefined) return;
+  if (!(await isMountedFrom(path, mapping.device)) && (await mountAt(path)) !== undefined) {
+    throw berthError('BERTH_TARGET_OCCUPIED', { path, what: 'a mount of something else' });
+  }
+  await refuseOtherMounts(volume, mapping.device, path);
+  room.log.warn({ volume, device: mapping.device }, 'unstaging a mapping that the journal does not know');
+  operation.step('unmount unrecorded');
+  await unmountStaged(room, path, mapping.device, deadline);
+  operation.step('unmap unrecorded', mapping.device);
+  await room.mapperNamed(mapping.mapper).unmap(mapping, deadline);
+}
+
+/** Without an entry nobody knows the targets: any other mount of the filesystem is taken for a pod's. */
+async function refuseOtherMounts(volume: string, device: string, path: string): Promise<void> {
+  const number = await deviceNumber(device);
+  const other = (await readMounts()).find((mount) => mount.device === number && mount.target !== path);
+  if (other !== undefined) throw berthError('BERTH_VOLUME_IN_USE', { volume, who: `the mount at ${other.target}` });
+}

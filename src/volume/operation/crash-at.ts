@@ -1,0 +1,38 @@
+/** For tests of crashes: ends this process as kill -9 does when an operation of the node enters a chosen step. */
+import { berthError } from '../../model/errors.js';
+import type { EnteredStep } from './operations.js';
+import { HAND_OVER_STEPS } from './hand-over-steps.js';
+import { ANSWER, NODE_STEPS, START, type StepTable } from './steps.js';
+
+/** The environment variable; nobody sets it where data matters. */
+export const CRASH_AT = 'BERTH_CRASH_AT';
+const FORM = '<operation>:<step>[@<end of a volume handle>][+<ms>]';
+
+const STEPS = { ...NODE_STEPS, ...HAND_OVER_STEPS } as const satisfies StepTable;
+
+/** Every step at which an operation of the node can be ended, in the table's order. */
+export const crashSteps = (op: keyof typeof STEPS): readonly string[] => [START, ...STEPS[op], ANSWER];
+
+/**
+ * The observer that `text` asks for: `stage:mkfs` ends the process when any stage is about to run mkfs,
+ * `stage:mkfs@vol-7+20` does so 20 ms into it, of that volume alone. BERTH_CONFIG_INVALID for a step that there is not.
+ */
+export function crashAt(
+  text: string,
+  die: () => void = () => process.kill(process.pid, 'SIGKILL'),
+): (at: EnteredStep) => void {
+  const [, op = '', step = '', volume = '', ms] = /^(\w+):([^@+]+)(?:@([^+]+))?(?:\+(\d+))?$/.exec(text) ?? [];
+  const known = Object.hasOwn(STEPS, op) && crashSteps(op as keyof typeof STEPS).includes(step);
+  if (!known) {
+    const operations = Object.keys(STEPS).join(', ');
+    throw berthError('BERTH_CONFIG_INVALID', {
+      file: CRASH_AT,
+      why: `"${text}" is not ${FORM}; operations: ${operations}`,
+    });
+  }
+  return (at) => {
+    if (at.op !== op || at.step !== step || !at.key.endsWith(volume)) return;
+    if (ms === undefined) die();
+    else setTimeout(die, Number(ms));
+  };
+}

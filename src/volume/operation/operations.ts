@@ -1,0 +1,229 @@
+/**
+ * One operation a volume: the same request joins the one that runs and gets its result, another is told what runs and
+ * since when.
+ */
+import { childrenOf, describeChild, owning } from '../../host/process/children.js';
+import { Deadline } from '../../model/deadline.js';
+import { berthError } from '../../model/errors.js';
+import { ANSWER, START, type StepTable } from './steps.js';
+
+/** What an operation is allowed to say of itself while it runs. */
+export interface Operation<Step extends string = string> {
+  /**
+   * Name the step that begins now, `detail` is what varies; both stand in every BUSY and DEADLINE answer until the next
+   * one.
+   */
+  readonly step: (name: Step, detail?: string) => void;
+  /** A child of ours that lives on after it was killed at its deadline: what it was asked to do may still come true. */
+  readonly straggler: () => string | undefined;
+}
+
+/**
+ * The operation's own deadline, not its first caller's: a patient caller that joins must not fail by a hurried one's
+ * clock.
+ */
+type Body<Step extends string, T> = (operation: Operation<Step>, deadline: Deadline) => Promise<T>;
+
+interface What<Op extends string = string> {
+  readonly op: Op;
+  readonly fingerprint: string;
+  /** True where nobody asked for it: a caller waits a while for its end instead of being refused. */
+  readonly background?: boolean;
+}
+
+/** A step that an operation enters. */
+export interface EnteredStep {
+  readonly key: string;
+  readonly op: string;
+  readonly step: string;
+}
+
+export interface Observers {
+  /** Told of every end that no caller waited for, so that the log has it. */
+  readonly late?: (end: LateEnd) => void;
+  /** Told of every step before its act begins; what it does happens there and then. */
+  readonly entered?: (at: EnteredStep) => void;
+  /** False where no operation runs children: telling whose they are costs a microsecond at every await (Node 20). */
+  readonly children?: boolean;
+}
+
+interface Running extends What {
+  readonly startedAt: number;
+  step: string;
+  waiting: number;
+  result: Promise<unknown>;
+}
+
+interface Ended extends What {
+  readonly until: number;
+  readonly value: unknown;
+}
+
+/** An operation that ended when its last caller had given up. */
+export interface LateEnd {
+  readonly key: string;
+  readonly op: string;
+  readonly ms: number;
+  /** Undefined where it succeeded. */
+  readonly error: unknown;
+}
+
+/** The least time an operation gets, in ms: a caller with little of it left may start what a retry will join. */
+const BUDGET_MS = 60_000;
+/** How long a success that nobody was there to hear is kept for the retry, in ms. */
+const REMEMBER_MS = 120_000;
+/** How long a caller waits for what the node does of itself before it gets BUSY, in ms: most of it takes less. */
+const OUTWAIT_MS = 5_000;
+
+/** @typeParam Table which operations there are, and the steps of each (steps.ts) */
+export class Operations<Table extends StepTable = StepTable> {
+  readonly #running = new Map<string, Running>();
+  readonly #ended = new Map<string, Ended>();
+  /** Ended, with a child that the kernel does not let die. */
+  readonly #stuck = new Map<string, Running>();
+  readonly #observers: Observers;
+
+  constructor(observers: Observers = {}) {
+    this.#observers = observers;
+  }
+
+  /**
+   * Run `body` as the only operation of `key`. A caller with the same `op` and `fingerprint` joins it; another gets
+   * BUSY, where the first one runs in the background only after {@link OUTWAIT_MS}. A caller whose deadline passes gets
+   * DEADLINE; the operation goes on within its own time, a retry joins it or, where it has succeeded meanwhile, gets
+   * that success at once. Where an operation had to leave a child behind that cannot be killed (D state), nothing new
+   * begins before the kernel has let go of it: BUSY, for the old child would race the new one. The key is taken before
+   * the first await, so that two calls in one tick cannot both pass.
+   */
+  async run<Op extends keyof Table & string, T>(
+    key: string,
+    what: What<Op>,
+    deadline: Deadline,
+    body: Body<Table[Op][number], T>,
+  ): Promise<T> {
+    const patience = deadline.within(OUTWAIT_MS);
+    while (what.background !== true && this.#running.get(key)?.background === true && !patience.expired) {
+      await this.#outwait(key, patience);
+    }
+    const present = this.#running.get(key);
+    if (present !== undefined) {
+      if (!isSame(present, what)) throw this.#busy(key, present, present);
+      return this.#await(key, present, deadline) as Promise<T>;
+    }
+    const stuck = this.#stillStuck(key);
+    if (stuck !== undefined) throw this.#busy(key, { ...stuck, op: `what is left of ${stuck.op}` }, stuck);
+    const ended = this.#ended.get(key);
+    this.#ended.delete(key);
+    if (ended !== undefined && isSame(ended, what) && performance.now() < ended.until) return ended.value as T;
+    return this.#await(key, this.#start(key, what, deadline, body), deadline) as Promise<T>;
+  }
+
+  /** Is something under way for this key now? */
+  isRunning(key: string): boolean {
+    return this.#running.has(key);
+  }
+
+  /** Operations under way, for the drain and for a person who asks. */
+  get size(): number {
+    return this.#running.size;
+  }
+
+  #start<S extends string, T>(key: string, what: What, deadline: Deadline, body: Body<S, T>): Running {
+    const { op } = what;
+    const startedAt = performance.now();
+    const running: Running = { ...what, startedAt, step: START, waiting: 0, result: Promise.resolve() };
+    this.#running.set(key, running);
+    const enter = (name: string, detail?: string): void => {
+      running.step = detail === undefined ? name : `${name} ${detail}`;
+      this.#observers.entered?.({ key, op, step: name });
+    };
+    const own = Deadline.after(Math.max(deadline.remaining(), BUDGET_MS));
+    // An async call, so that a body that throws at once frees the key as well.
+    const start = async (): Promise<T> => {
+      enter(START);
+      const value = await body({ step: enter, straggler: () => waitsFor(running) }, own);
+      enter(ANSWER);
+      return value;
+    };
+    const owned = this.#observers.children === false ? start() : owning(running, start);
+    running.result = owned.finally(() => {
+      this.#running.delete(key);
+      if (waitsFor(running) !== undefined) this.#stuck.set(key, running);
+    });
+    running.result.then(
+      (value) => this.#end(key, running, { value }),
+      // A failure that nobody waits for any more must not end the process; a retry finds out for itself.
+      (error: unknown) => this.#end(key, running, { error }),
+    );
+    return running;
+  }
+
+  #end(
+    key: string,
+    { op, fingerprint, startedAt, waiting }: Running,
+    outcome: { value: unknown } | { error: unknown },
+  ): void {
+    if (waiting > 0) return;
+    const ms = Math.round(performance.now() - startedAt);
+    this.#observers.late?.({ key, op, ms, error: 'error' in outcome ? outcome.error : undefined });
+    if ('error' in outcome) return;
+    for (const [old, { until }] of this.#ended) if (until < performance.now()) this.#ended.delete(old);
+    this.#ended.set(key, { op, fingerprint, value: outcome.value, until: performance.now() + REMEMBER_MS });
+  }
+
+  /** However it ends; who runs then is seen afresh. */
+  async #outwait(key: string, patience: Deadline): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, patience.remaining());
+    });
+    const end = this.#running.get(key)?.result.then(
+      () => undefined,
+      () => undefined,
+    );
+    await Promise.race([end, late]);
+    clearTimeout(timer);
+  }
+
+  #stillStuck(key: string): Running | undefined {
+    const stuck = this.#stuck.get(key);
+    if (stuck === undefined || waitsFor(stuck) !== undefined) return stuck;
+    this.#stuck.delete(key);
+    return undefined;
+  }
+
+  #busy(key: string, { op, step, startedAt }: Running, owner: Running): Error {
+    const child = waitsFor(owner);
+    const detail = child === undefined ? '' : `, waiting for ${child}`;
+    return berthError('BERTH_BUSY', { key, op, step, age: Math.round(performance.now() - startedAt), detail });
+  }
+
+  async #await(key: string, running: Running, deadline: Deadline): Promise<unknown> {
+    const ms = deadline.remaining();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        const age = Math.round(performance.now() - running.startedAt);
+        const child = waitsFor(running);
+        const waiting = child === undefined ? '' : `, waiting for ${child},`;
+        const what = `${running.op} of ${key} (step ${running.step}, running since ${age} ms)${waiting}`;
+        reject(berthError('BERTH_DEADLINE', { what, ms: Math.round(ms) }));
+      }, ms);
+    });
+    running.waiting += 1;
+    try {
+      return await Promise.race([running.result, late]);
+    } finally {
+      running.waiting -= 1;
+      clearTimeout(timer);
+    }
+  }
+}
+
+const isSame = (one: What, other: What): boolean => one.op === other.op && one.fingerprint === other.fingerprint;
+
+/** The child that runs for it, the newest of several, for that is what it waits for now. */
+function waitsFor(owner: object): string | undefined {
+  const child = childrenOf(owner).at(-1);
+  return child === undefined ? undefined : describeChild(child);
+}

@@ -1,0 +1,69 @@
+/** Every step of every operation, in its usual order: what an operation may name, what a crash test kills it at. */
+
+import type { HAND_OVER_STEPS } from './hand-over-steps.js';
+
+/**
+ * A step begins with its act and ends with the next step, so each durable act stands between two names. `start` and
+ * `answer` are every operation's first and last. A step that is not listed here does not compile; one that no crash
+ * test reaches fails there.
+ */
+export const NODE_STEPS = {
+  stage: [
+    ...['read journal', 'cut off', 'unmount lost', 'unmap lost'],
+    ...['look', 'unmount leftover', 'unmap leftover', 'write intent', 'take holder record'],
+    ...['map', 'unmap other kind', 'map as asked', 'record clients', 'device size', 'record raw use'],
+    ...['probe', 'repair', 'record format intent', 'mkfs', 'record format end'],
+    ...['grow before mount', 'mount', 'grow after mount', 'unmount for guest', 'write staged'],
+    ...['undo mount', 'undo map', 'undo holder record', 'undo journal'],
+  ],
+  publish: [
+    ...['look', 'mount on host', 'own by group', 'write unmounted', 'unmount for guest', 'mark as written by guest'],
+    ...['write target', 'switch device', 'make target', 'bind', 'mount guard', 'write kata record'],
+    ...['undo target', 'undo journal'],
+  ],
+  unpublish: ['look', 'remove kata record', 'unmount', 'remove target', 'write target'],
+  unstage: [
+    ...['read journal', 'write unstaging', 'unmount', 'unmap', 'give holder record back', 'remove journal'],
+    ...['unmount unrecorded', 'unmap unrecorded', 'set journal aside'],
+  ],
+  expand: ['look', 'device size', 'grow filesystem'],
+} as const;
+
+/** What the node does of itself, when nobody asks. */
+export const RECONCILE_STEPS = {
+  reconcile: [
+    ...[
+      'read journal',
+      'look',
+      'write unstaging',
+      'unmount',
+      'unmap',
+      'remove kata record',
+      'remove target',
+      'write outcome',
+    ],
+    ...['cut off', 'unmount lost', 'unmap lost'],
+    ...['give holder record back', 'remove journal', 'record clients', 'reattach', 'drop', 'record guest client'],
+    ...['remove mount point', 'remove data file', 'remove directory'],
+  ],
+} as const;
+
+export const CONTROLLER_STEPS = {
+  create: ['pool capacity', 'create image', 'clear away unfinished'],
+  delete: ['look', 'remove image', 'clear away unfinished'],
+  attach: ['look', 'holder record'],
+  detach: ['look', 'watchers', 'fence', 'holder record'],
+  expand: ['look', 'resize image'],
+} as const;
+
+/** What an operation enters before its first step and after its last one, when only the answer is missing. */
+export const START = 'start';
+export const ANSWER = 'answer';
+
+export type StepTable = Readonly<Record<string, readonly string[]>>;
+export type NodeSteps = typeof NODE_STEPS & typeof RECONCILE_STEPS & typeof HAND_OVER_STEPS;
+export type ControllerSteps = typeof CONTROLLER_STEPS;
+/** What an orchestrator may ask of a node. */
+export type NodeOperationName = keyof typeof NODE_STEPS;
+/** A step of the node's operation `Op`. */
+export type NodeStep<Op extends NodeOperationName> = NodeSteps[Op][number];

@@ -1,0 +1,157 @@
+/** The rooms of one process, furnished from its options: what a server and a person at a terminal both stand on. */
+import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FENCES_METRIC } from '../attachment/fence-keeper.js';
+import { Fences } from '../attachment/fences.js';
+import { HolderRecords } from '../attachment/holder-records.js';
+import { NO_NODE_STATES, type Announce, type NodeStates } from '../attachment/node-state.js';
+import { Nodes } from '../attachment/node-registry.js';
+import { DRIVER_NAME } from '../csi/identity-service.js';
+import { run } from '../host/process/exec.js';
+import { Journal } from '../journal/journal.js';
+import { berthError } from '../model/errors.js';
+import type { Kubernetes } from '../kube/open-kube.js';
+import { type Logger } from '../observe/log.js';
+import { Counters } from '../observe/metrics.js';
+import { type Options } from '../options.js';
+import { Clusters } from '../rbd/clusters.js';
+import { createLibrbd } from '../rbd/librbd/driver/supervisor.js';
+import { chooseMapper } from '../rbd/mapping/choose-mapper.js';
+import { KrbdMapper } from '../rbd/mapping/krbd/krbd-mapper.js';
+import { LoopMapper } from '../rbd/mapping/loop/loop-mapper.js';
+import { NbdMapper } from '../rbd/mapping/nbd/nbd-mapper.js';
+import type { RbdPort } from '../rbd/port.js';
+import { KataRecords } from '../sandbox/kata/kata-records.js';
+import { SHIM_ROOTS } from '../sandbox/kata/shim.js';
+import { NO_RUNTIME_CLASSES } from '../sandbox/pod.js';
+import { CRASH_AT, crashAt } from '../volume/operation/crash-at.js';
+import type { KataRoom, NodeRoom } from '../volume/node/node-room.js';
+import { Operations, type EnteredStep, type LateEnd, type Observers } from '../volume/operation/operations.js';
+import { PoolCapacity } from '../volume/controller/pool-capacity.js';
+import { InterruptedCreates } from '../volume/controller/interrupted-create.js';
+import type { ControllerRoom } from '../volume/controller/controller-room.js';
+
+export interface Dependencies {
+  readonly options: Options;
+  readonly log: Logger;
+  readonly rbd: RbdPort;
+  readonly clusters: Clusters;
+  readonly holders: HolderRecords;
+  readonly nodes: Nodes;
+  /** What an orchestrator knows of nodes, and where it is told; without one nothing and nowhere. */
+  readonly nodeStates: NodeStates;
+  readonly announce: Announce;
+  readonly counters: Counters;
+  /** Undefined without Kubernetes. */
+  readonly kube: Kubernetes | undefined;
+}
+
+export const now = (): Date => new Date();
+
+export function controllerRoom(ground: Dependencies): ControllerRoom {
+  const { options, log, rbd, clusters, holders, nodes, nodeStates, announce, counters } = ground;
+  counters.declare(
+    FENCES_METRIC,
+    'Ceph clients fenced, renewed and lifted by this controller, and fences that failed.',
+  );
+  return {
+    fencing: {
+      policy: options.fencing,
+      lostAfterMs: options.nodeLostAfter * 1000,
+      fences: new Fences(rbd),
+      ...{ nodeStates, announce, counters },
+    },
+    rbd,
+    clusters,
+    holders,
+    nodes,
+    capacity: new PoolCapacity(rbd),
+    interruptedCreates: new InterruptedCreates(rbd, log),
+    operations: new Operations({ late: tellLate(log), children: false }),
+    log,
+    now,
+  };
+}
+
+const tellLate =
+  (log: Logger) =>
+  ({ error, ...end }: LateEnd): void => {
+    if (error === undefined) log.info(end, 'an operation ended after its caller had gone');
+    else log.warn({ ...end, err: error }, 'an operation failed after its caller had gone');
+  };
+
+function nodeObservers(log: Logger): Observers {
+  const step = process.env[CRASH_AT];
+  if (step !== undefined) {
+    log.warn({ step }, `${CRASH_AT} is set: this process will end itself`);
+    return { late: tellLate(log), entered: crashAt(step) };
+  }
+  if (!log.isLevelEnabled('debug')) return { late: tellLate(log) };
+  // Where the time of a slow stage goes.
+  const entered = ({ key, ...at }: EnteredStep): void => log.debug({ volume: key, ...at }, 'step');
+  return { late: tellLate(log), entered };
+}
+
+const bootId = async (): Promise<string> => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+
+export async function nodeRoom({ options, log, rbd, clusters, holders, kube }: Dependencies): Promise<NodeRoom> {
+  const { stateDirectory: stateDir } = options;
+  await mkdir(stateDir, { recursive: true, mode: 0o700 });
+  await chmod(stateDir, 0o700).catch((error: unknown) => {
+    // A disk that turned read-only must not keep volumes here: without a driver nothing could take them away.
+    log.warn({ stateDir, err: error }, 'the state directory cannot be changed: no volume can come, all can leave');
+  });
+  const journal = new Journal(join(stateDir, 'journal'));
+  await journal.open();
+  const mappers = [
+    new KrbdMapper({ exec: run }),
+    new NbdMapper({ exec: run }),
+    new LoopMapper({ exec: run, stateDir }),
+  ];
+  return {
+    ...{
+      node: options.nodeId,
+      bootId: await bootId(),
+      rbd,
+      clusters,
+      holders,
+      journal,
+      operations: new Operations(nodeObservers(log)),
+      exec: run,
+      log,
+      now,
+      mappers,
+    },
+    kata: await kataRoom(options, kube),
+    maxVolumes: options.maxVolumes,
+    mapperFor: (choice) => chooseMapper(choice === 'auto' ? options.mounter : choice, mappers, log),
+    mapperNamed: (name) => {
+      const found = mappers.find((one) => one.name === name);
+      if (found === undefined) throw berthError('BERTH_INTERNAL', { what: `there is no mapper ${name}` });
+      return found;
+    },
+  };
+}
+
+/** The client is loaded only where there is somebody to talk to. */
+async function kubernetes(choice: string, log: Logger): Promise<Kubernetes | undefined> {
+  if (choice === 'off') return undefined;
+  const { openKube } = await import('../kube/open-kube.js');
+  return openKube(choice, DRIVER_NAME, log);
+}
+
+async function kataRoom({ kataRecords, kataHandlers }: Options, kube: Kubernetes | undefined): Promise<KataRoom> {
+  const records = new KataRecords(kataRecords);
+  await records.sweep();
+  const runtimeClassOf = kube?.runtimeClassOf ?? NO_RUNTIME_CLASSES;
+  return { records, shims: SHIM_ROOTS, handlers: kataHandlers, runtimeClassOf };
+}
+
+export async function makeDependencies(options: Options, log: Logger): Promise<Dependencies> {
+  const kube = await kubernetes(options.kubernetes, log);
+  const rbd = createLibrbd({ log });
+  const clusters = new Clusters(options.clusters);
+  const orchestrator = { nodeStates: kube?.nodes ?? NO_NODE_STATES, announce: kube?.announce ?? (() => undefined) };
+  const own = { holders: new HolderRecords(rbd), nodes: new Nodes(rbd), counters: new Counters() };
+  return { options, log, rbd, clusters, ...own, ...orchestrator, kube };
+}

@@ -1,0 +1,103 @@
+/**
+ * One driver process from start to end: opens the gRPC and FlexVolume sockets, starts the loops, and ends all of them
+ * in order.
+ */
+import { join } from 'node:path';
+import { controllerService } from '../csi/controller-service.js';
+import { DRIVER_NAME, identityService } from '../csi/identity-service.js';
+import { nodeService } from '../csi/node-service.js';
+import { packageVersion } from '../model/package-root.js';
+import { startServer } from '../csi/grpc-server.js';
+import { startAgent, type RunningAgent } from '../flexvolume/agent-server.js';
+import { watchChildren } from '../host/process/children.js';
+import { serveMetrics } from '../observe/metrics-server.js';
+import { createLog, type Logger } from '../observe/log.js';
+import { type Options } from '../options.js';
+import { clustersAnswer, machineWorks, mapperWorks, nodeIsRegistered } from '../diagnosis/readiness-checks.js';
+import type { NodeRoom } from '../volume/node/node-room.js';
+import { preflight } from '../diagnosis/preflight.js';
+import { Readiness, type Check } from '../diagnosis/readiness.js';
+import type { ControllerRoom } from '../volume/controller/controller-room.js';
+import { controllerRoom, makeDependencies, nodeRoom, type Dependencies } from './dependencies.js';
+import { preflightInput } from './preflight-input.js';
+import { startLoops } from './loops.js';
+
+/** How long calls in flight may take after SIGTERM, in ms; below the 30 s that Kubernetes gives a pod. */
+const DRAIN_MS = 25_000;
+
+export async function serve(options: Options): Promise<void> {
+  const log = createLog(options.logLevel);
+  const version = packageVersion();
+  const { services, endpoint, nodeId } = options;
+  log.info({ version, services, endpoint, node: nodeId }, 'berth starts');
+  watchChildren((child) => log.debug(child, 'child process ended'));
+  const ground = await makeDependencies(options, log);
+  const { rbd } = ground;
+  const controller = services.includes('controller') ? controllerRoom(ground) : undefined;
+  const node = services.includes('node') ? await nodeRoom(ground) : undefined;
+  const checks: Record<string, Check> = {
+    clusters: clustersAnswer(ground.clusters, rbd, controller === undefined ? 'node' : 'controller'),
+  };
+  if (node !== undefined) {
+    checks['machine'] = machineWorks(options.stateDirectory);
+    checks['mapper'] = mapperWorks(node);
+    checks['registration'] = nodeIsRegistered(node, ground.nodes, version);
+  }
+  const readiness = new Readiness(checks, log);
+  const server = await startServer({
+    endpoint,
+    log,
+    services: {
+      Identity: identityService({ readiness: () => readiness.current() }),
+      ...(controller === undefined ? {} : { Controller: controllerService(controller) }),
+      ...(node === undefined ? {} : { Node: nodeService(node) }),
+    },
+  });
+  const door = await flexvolumeDoor(ground, node, controller);
+  const metrics =
+    options.metricsAddress === undefined ? undefined : await serveMetrics(ground.counters, options.metricsAddress);
+  readiness.start();
+  const loops = startLoops(ground, controller, node);
+  void sayWhatIsWrong(ground);
+  await stopRequested(log);
+  readiness.stop();
+  const stopped = Promise.all(loops.map((loop) => loop.stop()));
+  await Promise.all([server.drain(DRAIN_MS), door?.drain(DRAIN_MS)]);
+  await stopped;
+  await metrics?.stop();
+  ground.kube?.close();
+  await rbd.close();
+  log.info('berth stopped');
+}
+
+async function flexvolumeDoor(
+  { options, log }: Dependencies,
+  node: NodeRoom | undefined,
+  controller: ControllerRoom | undefined,
+): Promise<RunningAgent | undefined> {
+  const { flexvolumeEndpoint: endpoint, kubeletDirectory, keyringDirectory: keyrings } = options;
+  if (endpoint === undefined) return undefined;
+  const stagingRoot = join(kubeletDirectory, 'plugins', DRIVER_NAME, 'flexvolume');
+  return startAgent(endpoint, { node, controller, stagingRoot, keyrings }, log);
+}
+
+/** One line for each problem, once: what lasts is in the readiness, what comes later is for the doctor. */
+async function sayWhatIsWrong(ground: Dependencies): Promise<void> {
+  const findings = await preflight(preflightInput(ground, false));
+  const problems = findings.filter(({ level }) => level !== 'ok');
+  for (const { name, level, says } of problems) {
+    ground.log[level === 'failed' ? 'error' : 'warn']({ check: name }, `preflight: ${says}`);
+  }
+  ground.log.info({ checks: findings.length, problems: problems.length }, 'preflight ended');
+}
+
+function stopRequested(log: Logger): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        log.info({ signal }, 'asked to stop');
+        resolve();
+      });
+    }
+  });
+}

@@ -1,0 +1,209 @@
+/** What is said of a machine, from the files of a kernel as nodes and containers have them. */
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { run } from '../../../../src/host/process/exec.js';
+import { judge } from '../../../../src/diagnosis/machine/clock.js';
+import { lookAtNode, whyNotNode } from '../../../../src/diagnosis/machine/machine.js';
+import { checkDev, checkPropagation, checkSys } from '../../../../src/diagnosis/machine/mounts.js';
+import { checkNetwork, checkProcesses } from '../../../../src/diagnosis/machine/namespaces.js';
+import { checkPrivileges } from '../../../../src/diagnosis/machine/privileges.js';
+import { checkPrograms } from '../../../../src/diagnosis/machine/programs.js';
+import { checkStateDirectory } from '../../../../src/diagnosis/machine/state-directory.js';
+import { checkUdev } from '../../../../src/diagnosis/machine/udev.js';
+import { Deadline } from '../../../../src/model/deadline.js';
+
+let root: string;
+let proc: string;
+const soon = () => Deadline.after(5_000);
+const mounts = (...lines: string[]) => write('proc/self/mountinfo', lines.join('\n'));
+
+async function write(file: string, text: string): Promise<void> {
+  await mkdir(path.dirname(path.join(root, file)), { recursive: true });
+  await writeFile(path.join(root, file), text);
+}
+
+beforeEach(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'berth-preflight-'));
+  proc = path.join(root, 'proc');
+  await mkdir(path.join(proc, 'self/ns'), { recursive: true });
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(root, { recursive: true, force: true });
+});
+
+describe('the network namespace', () => {
+  it('is the host´s where the settings of the first namespace are there', async () => {
+    await write('proc/sys/net/core/netdev_max_backlog', '1000\n');
+    expect(await checkNetwork(proc)).toMatchObject({ level: 'ok' });
+  });
+
+  it('is another one where only those of every namespace are', async () => {
+    await write('proc/sys/net/core/somaxconn', '4096\n');
+    expect(await checkNetwork(proc)).toMatchObject({
+      level: 'warning',
+      says: expect.stringMatching(/hostNetwork: true/) as string,
+    });
+  });
+
+  it('is not guessed', async () => {
+    expect(await checkNetwork(proc)).toMatchObject({
+      level: 'warning',
+      says: expect.stringMatching(/cannot be told/) as string,
+    });
+  });
+});
+
+describe('the host´s processes', () => {
+  it.each<[string, string]>([
+    ['pid:[4026531836]', 'ok'],
+    ['pid:[4026532567]', 'warning'],
+  ])('in %s: %s', async (namespace, level) => {
+    await symlink(namespace, path.join(proc, 'self/ns/pid'));
+    expect(await checkProcesses(proc)).toMatchObject({ level });
+  });
+});
+
+describe('udev', () => {
+  it('runs where its process does', async () => {
+    await write('proc/77/comm', 'systemd-udevd\n');
+    expect(await checkUdev(proc, true)).toMatchObject({ level: 'ok', says: expect.stringMatching(/pid 77/) as string });
+  });
+
+  it('is missed only where it would be seen', async () => {
+    await write('proc/77/comm', 'udevadm\n');
+    expect(await checkUdev(proc, true)).toMatchObject({ level: 'warning' });
+    expect(await checkUdev(proc, false)).toMatchObject({ level: 'ok' });
+  });
+});
+
+describe('mount propagation', () => {
+  const kubelet = (): string => path.join(root, 'kubelet');
+  const line = (id: number, parent: number, target: string, optional: string) =>
+    `${id} ${parent} 8:1 / ${target} rw,relatime${optional} - ext4 /dev/sda1 rw`;
+
+  it.each<[string, string, string]>([
+    ['shared', ' shared:7', 'ok'],
+    ['shared and received', ' shared:9 master:7', 'ok'],
+    ['only received (HostToContainer)', ' master:7', 'failed'],
+    ['private', '', 'failed'],
+  ])('of a directory that is %s', async (_, optional, level) => {
+    await mkdir(path.join(kubelet(), 'pods'), { recursive: true });
+    await mounts(line(20, 1, '/', ''), line(30, 20, path.join(kubelet(), 'pods'), optional));
+    expect(await checkPropagation(proc, kubelet())).toMatchObject({ level });
+  });
+
+  it('is that of the nearest mount above, and one that is not shared is named', async () => {
+    for (const one of ['pods', 'plugins']) await mkdir(path.join(kubelet(), one), { recursive: true });
+    await mounts(line(20, 1, '/', ' shared:1'));
+    expect(await checkPropagation(proc, kubelet())).toMatchObject({ level: 'ok' });
+    await mounts(line(20, 1, '/', ' shared:1'), line(30, 20, path.join(kubelet(), 'plugins'), ''));
+    const { level, says } = await checkPropagation(proc, kubelet());
+    expect(level).toBe('failed');
+    expect(says).toMatch(new RegExp(`^${kubelet()}/plugins: not a shared mount.*Bidirectional`));
+  });
+
+  it('is not an error where there is no kubelet', async () => {
+    await mounts(line(20, 1, '/', ''));
+    expect(await checkPropagation(proc, kubelet())).toMatchObject({
+      level: 'warning',
+      says: expect.stringMatching(/--kubelet-dir/) as string,
+    });
+  });
+});
+
+describe('/dev and /sys', () => {
+  it('are the host´s', async () => {
+    await mounts('20 1 0:5 / /dev rw - devtmpfs udev rw', '21 1 0:20 / /sys rw - sysfs sysfs rw');
+    expect([await checkDev(proc), await checkSys(proc)]).toMatchObject([{ level: 'ok' }, { level: 'ok' }]);
+  });
+
+  it('are those of a container without privileges', async () => {
+    await mounts('20 1 0:55 / /dev rw - tmpfs tmpfs rw', '21 1 0:20 / /sys ro - sysfs sysfs rw');
+    const [dev, sys] = [await checkDev(proc), await checkSys(proc)];
+    expect([dev, sys]).toMatchObject([{ level: 'warning' }, { level: 'warning' }]);
+    expect(dev.says).toMatch(/^\/dev is a tmpfs/);
+    expect(sys.says).toMatch(/read-only/);
+  });
+});
+
+describe('privileges', () => {
+  it.each<[string, string]>([
+    ['000001ffffffffff', 'ok'],
+    ['000001fffeffffff', 'warning'],
+    ['00000000a80425fb', 'failed'],
+  ])('%s: %s', async (mask, level) => {
+    await write('proc/self/status', `Name:\tnode\nCapEff:\t${mask}\n`);
+    expect(await checkPrivileges(proc)).toMatchObject({ level });
+  });
+});
+
+describe('the state directory', () => {
+  it('may be there or be made later', async () => {
+    expect(await checkStateDirectory(root, soon())).toMatchObject({ level: 'ok' });
+    expect(await checkStateDirectory(path.join(root, 'not/yet'), soon())).toMatchObject({ level: 'ok' });
+  });
+
+  it('fails where it is no directory', async () => {
+    await write('file', '');
+    expect(await checkStateDirectory(path.join(root, 'file/state'), soon())).toMatchObject({ level: 'failed' });
+  });
+});
+
+describe('programs', () => {
+  it('that are missing are named with what cannot be done without them', async () => {
+    vi.stubEnv('PATH', root);
+    const [mount, ext4] = await checkPrograms(undefined);
+    // The system's own directories are searched all the same, and hold the others.
+    expect(mount).toMatchObject({
+      level: 'failed',
+      says: expect.stringMatching(/^mount, umount.*no volume.*install/) as string,
+    });
+    expect(ext4).toMatchObject({
+      level: 'warning',
+      says: expect.stringMatching(/cmp not installed.*ext4 volumes/) as string,
+    });
+  });
+
+  it('tell their versions where they are asked', async () => {
+    const [mount, ext4] = await checkPrograms(run);
+    expect(mount!.says).toMatch(/^mount from util-linux \d/);
+    expect(ext4!.says).toMatch(/^mke2fs \d/);
+  });
+});
+
+describe('the clock', () => {
+  it.each<[object, string]>([
+    [{ state: 0, status: 0x2001, maxErrorUs: 12_300 }, 'ok'],
+    [{ state: 5, status: 0x40, maxErrorUs: 16_000_000 }, 'warning'],
+    [{ state: 0, status: 0x40, maxErrorUs: 16_000_000 }, 'warning'],
+  ])('%j: %s', (report, level) => {
+    expect(judge(JSON.stringify(report))).toMatchObject({ name: 'clock', level });
+  });
+});
+
+describe('a look at the machine', () => {
+  it('goes on where a check breaks, and says which', async () => {
+    const look = {
+      exec: run,
+      stateDirectory: root,
+      kubeletDirectory: '/k',
+      versions: false,
+      procRoot: path.join(root, 'none'),
+    };
+    const findings = await lookAtNode(look);
+    expect(findings.find(({ name }) => name === 'privileges')).toMatchObject({
+      ...{ level: 'warning', says: expect.stringMatching(/could not be determined: ENOENT/) as string },
+    });
+    expect(findings.find(({ name }) => name === 'state-directory')).toMatchObject({ level: 'ok' });
+  });
+
+  it('keeps a driver from being ready only for what stops every volume', async () => {
+    await write('proc/self/status', 'CapEff:\t000001ffffffffff\n');
+    expect(await whyNotNode(root, proc)).toBeUndefined();
+    await write('proc/self/status', 'CapEff:\t0000000000000000\n');
+    expect(await whyNotNode(root, proc)).toMatch(/CAP_SYS_ADMIN/);
+  });
+});

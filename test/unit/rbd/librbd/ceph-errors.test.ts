@@ -1,0 +1,83 @@
+/** What Ceph's numbers become, and that an error survives the way from the worker. */
+import { constants } from 'node:os';
+import { describe, expect, it } from 'vitest';
+import {
+  CephErrno,
+  connectRefusal,
+  fromWire,
+  losesConnection,
+  refuse,
+  toWire,
+} from '../../../../src/rbd/librbd/ceph-errors.js';
+
+const { errno } = constants;
+const scene = { cluster: 'c1', user: 'u1', pool: 'p1', image: 'p1/i1' };
+const codeOf = (number: number): string => toWire(new CephErrno(-number, 'create image'), scene).code;
+
+describe('an operation that fails', () => {
+  it.each([
+    [errno.EPERM, 'BERTH_CEPH_DENIED'],
+    [errno.EACCES, 'BERTH_CEPH_DENIED'],
+    [108, 'BERTH_CLIENT_EVICTED'],
+    [errno.ETIMEDOUT, 'BERTH_CLUSTER_UNREACHABLE'],
+    [errno.ENOTCONN, 'BERTH_CLUSTER_UNREACHABLE'],
+    [errno.ENOSPC, 'BERTH_CEPH_FULL'],
+    [errno.EDQUOT, 'BERTH_CEPH_FULL'],
+    [errno.EBUSY, 'BERTH_IMAGE_BUSY'],
+    [errno.EIO, 'BERTH_CEPH_ERROR'],
+    [3999, 'BERTH_CEPH_ERROR'],
+  ])('with errno %d is %s', (number, code) => {
+    expect(codeOf(number)).toBe(code);
+  });
+
+  it('says what failed, where and why', () => {
+    const { message } = fromWire(toWire(new CephErrno(-errno.EIO, 'create image'), scene));
+    expect(message).toMatch(/^BERTH_CEPH_ERROR: create image of p1\/i1 failed: EIO \(/);
+  });
+
+  it('gives the connection up only where the connection is at fault', () => {
+    const lost = [108, errno.ETIMEDOUT, errno.ENOTCONN, errno.EIO, errno.ENOENT].map((n) =>
+      losesConnection(new CephErrno(-n, 'x')),
+    );
+    expect(lost).toEqual([true, true, true, false, false]);
+    expect(losesConnection(refuse('BERTH_IMAGE_EXISTS', { image: 'a' }))).toBe(false);
+  });
+});
+
+describe('a connection that fails', () => {
+  it.each([
+    [errno.EACCES, 'BERTH_CLUSTER_AUTH_FAILED'],
+    [errno.EPERM, 'BERTH_CLUSTER_AUTH_FAILED'],
+    [errno.EOPNOTSUPP, 'BERTH_CLUSTER_AUTH_FAILED'],
+    [errno.ETIMEDOUT, 'BERTH_CLUSTER_UNREACHABLE'],
+    [errno.ENOENT, 'BERTH_CLUSTER_UNREACHABLE'],
+    [errno.EINVAL, 'BERTH_CLUSTER_UNREACHABLE'],
+  ])('with errno %d is %s', (number, code) => {
+    const key = 'AQDdAVxnAAAAABAAqKZyfvbOBMsQ2GvTJm0AnA==';
+    expect(connectRefusal(new CephErrno(-number, 'connect'), { ...scene, key }).wire.code).toBe(code);
+  });
+});
+
+describe('a key that is no cephx key', () => {
+  it.each(['', 'not base64!', 'AQDdAVxnAAAAABAAqKZyfvbOBMsQ2GvTJm0A', 'AQBBBBBB'])(
+    '%j is a wrong key, not a bad address',
+    (key) => {
+      const { wire } = connectRefusal(new CephErrno(-errno.EINVAL, 'connect'), { ...scene, key });
+      expect(wire.code).toBe('BERTH_CLUSTER_AUTH_FAILED');
+      if (key !== '') expect(JSON.stringify(wire)).not.toContain(key);
+    },
+  );
+});
+
+describe('the wire', () => {
+  it('carries an error of the catalogue with its parameters', () => {
+    const error = fromWire(toWire(refuse('BERTH_IMAGE_EXISTS', { image: 'p/ü' }), scene));
+    expect(error).toMatchObject({ code: 'BERTH_IMAGE_EXISTS', status: 'ALREADY_EXISTS' });
+    expect(error.message).toContain('image p/ü exists');
+  });
+
+  it('makes anything else an internal error', () => {
+    expect(fromWire(toWire(new TypeError('oops'), scene)).message).toContain('librbd worker: oops');
+    expect(fromWire({ code: 'NO_SUCH' as 'BERTH_INTERNAL', params: {} }).code).toBe('BERTH_INTERNAL');
+  });
+});

@@ -1,0 +1,54 @@
+import { describe, expect, it, vi } from 'vitest';
+import { chooseMapper } from '../../../../src/rbd/mapping/choose-mapper.js';
+import type { Mapper, MapperName } from '../../../../src/rbd/mapping/mapper.js';
+
+const unused = () => Promise.reject(new Error('only the choice is tested'));
+const mapper = (name: MapperName, why?: string): Mapper => ({
+  name,
+  developmentOnly: name === 'loop',
+  whyNot: () => Promise.resolve(why),
+  limit: unused,
+  find: unused,
+  list: unused,
+  map: unused,
+  unmap: unused,
+  cutOff: unused,
+  resized: unused,
+});
+
+describe('auto', () => {
+  it('takes the kernel client where the kernel has it, whatever else works', async () => {
+    expect((await chooseMapper('auto', [mapper('loop'), mapper('nbd'), mapper('krbd')])).name).toBe('krbd');
+  });
+
+  it('goes on to rbd-nbd and then to the loop mapper', async () => {
+    expect((await chooseMapper('auto', [mapper('krbd', 'no'), mapper('nbd'), mapper('loop')])).name).toBe('nbd');
+    expect((await chooseMapper('auto', [mapper('krbd', 'no'), mapper('nbd', 'no'), mapper('loop')])).name).toBe('loop');
+  });
+
+  it('gives the reason of each where none works', async () => {
+    await expect(chooseMapper('auto', [mapper('krbd', 'no rbd'), mapper('nbd', 'no nbd')])).rejects.toThrow(
+      'krbd: no rbd; nbd: no nbd; loop: it is switched off',
+    );
+  });
+});
+
+describe('a choice', () => {
+  it('is never replaced by another one', async () => {
+    const error: unknown = await chooseMapper('krbd', [mapper('krbd', 'the kernel has no rbd'), mapper('nbd')]).catch(
+      (reason: unknown) => reason,
+    );
+    expect(error).toMatchObject({ code: 'BERTH_MAPPER_UNAVAILABLE' });
+    expect(String(error)).toContain('mapper krbd cannot work on this node: the kernel has no rbd');
+  });
+});
+
+it('says once that the loop mapper is for development only', async () => {
+  const warn = vi.fn();
+  const mappers = [mapper('krbd'), mapper('loop')];
+  await chooseMapper('loop', mappers, { warn });
+  await chooseMapper('loop', mappers, { warn });
+  await chooseMapper('auto', mappers, { warn });
+  expect(warn).toHaveBeenCalledTimes(1);
+  expect(String(warn.mock.calls[0]?.[1])).toContain('development only');
+});

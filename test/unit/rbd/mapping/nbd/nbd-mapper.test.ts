@@ -1,0 +1,153 @@
+import { mkdir, rm, symlink } from 'node:fs/promises';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Deadline } from '../../../../../src/model/deadline.js';
+import { locationOf } from '../../../../../src/rbd/mapping/location-name.js';
+import type { NbdKernel } from '../../../../../src/rbd/mapping/nbd/nbd-kernel.js';
+import { NbdMapper } from '../../../../../src/rbd/mapping/nbd/nbd-mapper.js';
+import { FSID, kernelFixture, KEY, mapRequest, type KernelFixture } from '../kernel-fixture.js';
+
+let kernel: KernelFixture;
+const soon = (ms = 10_000): Deadline => Deadline.after(ms);
+const nbd = (): NbdMapper =>
+  new NbdMapper({ exec: kernel.exec, roots: kernel.roots, runtimeDir: path.join(kernel.directory, 'run') });
+
+/** With a kernel that can do just this. */
+const withKernel = (does: Partial<NbdKernel>): NbdMapper => {
+  const not = () => Promise.reject(new Error('not asked for'));
+  return new NbdMapper({
+    ...{ exec: kernel.exec, roots: kernel.roots, runtimeDir: path.join(kernel.directory, 'run') },
+    kernel: { setSize: not, disconnect: not, ...does },
+  });
+};
+
+beforeEach(async () => {
+  kernel = await kernelFixture();
+});
+afterEach(() => kernel.remove());
+
+describe('map', () => {
+  it('maps over netlink with a cookie that tells the image, and finds it by that', async () => {
+    const mapping = await nbd().map(mapRequest(), soon());
+    expect(mapping).toEqual({
+      mapper: 'nbd',
+      location: locationOf(mapRequest()),
+      device: '/dev/nbd0',
+      readOnly: false,
+    });
+    expect(await nbd().find(mapping.location, soon())).toEqual(mapping);
+    const call = (await kernel.calls()).find((line) => line.includes(' map '));
+    expect(call).toContain(`--try-netlink --cookie ${FSID}:p::i --reattach-timeout 60 --io-timeout 120 p/i`);
+    expect(call).not.toContain(KEY);
+    expect(await kernel.read('sys/key-mode')).toBe('600');
+    expect((await kernel.calls()).join()).not.toContain('list-mapped');
+  });
+
+  it('works with a program that knows no cookies: the image is in its list, the cluster in its arguments', async () => {
+    kernel.behave('', { FAKE_OLD: '1' });
+    const mapping = await nbd().map(mapRequest(), soon());
+    expect(mapping.location).toEqual(locationOf(mapRequest()));
+    const call = (await kernel.calls()).find((line) => line.includes(' map '));
+    expect(call).not.toMatch(/--cookie|--io-timeout/);
+  });
+
+  it('maps once for two who ask at the same time', async () => {
+    const mapper = nbd();
+    const [first, second] = await Promise.all([mapper.map(mapRequest(), soon()), mapper.map(mapRequest(), soon())]);
+    expect(second).toEqual(first);
+    expect((await kernel.calls()).filter((call) => call.includes(' map '))).toHaveLength(1);
+  });
+
+  it('adopts a mapping that was made although rbd-nbd had to be killed', async () => {
+    kernel.behave('map-then-hang');
+    expect((await nbd().map(mapRequest(), soon(700))).device).toBe('/dev/nbd0');
+  });
+
+  it('asks rbd for the reason when rbd-nbd gives none', async () => {
+    kernel.behave('silent', { FAKE_IMAGE: 'i' });
+    await expect(nbd().map(mapRequest(), soon())).rejects.toMatchObject({ code: 'BERTH_IMAGE_NOT_FOUND' });
+  });
+
+  it('gives a device whose daemon has died a new one, with the cookie of the first', async () => {
+    const mapping = await nbd().map(mapRequest({ readOnly: true }), soon());
+    await kernel.write('proc/4242/cmdline', 'bash\0');
+    expect(await nbd().find(mapping.location, soon())).toEqual({ ...mapping, readOnly: true });
+    expect(await nbd().map(mapRequest(), soon())).toEqual(mapping);
+    const call = (await kernel.calls()).find((line) => line.includes(' attach '));
+    expect(call).toContain(`attach --device /dev/nbd0 --cookie ${FSID}:p::i --reattach-timeout 60`);
+    expect(call).toMatch(/--read-only p\/i$/);
+    expect(call).not.toContain(KEY);
+  });
+
+  it('knows a daemon that was attached later, whose pid the kernel does not show', async () => {
+    const mapping = await nbd().map(mapRequest(), soon());
+    await kernel.write('proc/4242/cmdline', 'bash\0');
+    await kernel.write('proc/5151/cmdline', `rbd-nbd\0attach\0--cookie\0${FSID}:p::i\0`);
+    expect(await nbd().map(mapRequest(), soon())).toEqual(mapping);
+    expect((await kernel.calls()).join()).not.toContain(' attach ');
+  });
+});
+
+describe('unmap', () => {
+  it('unmaps; twice is a success', async () => {
+    const mapping = await nbd().map(mapRequest(), soon());
+    await nbd().unmap(mapping, soon());
+    await nbd().unmap(mapping, soon());
+    expect(await nbd().list(soon())).toEqual([]);
+    expect((await kernel.calls()).filter((call) => call.includes(' unmap '))).toHaveLength(1);
+  });
+
+  it('does not take the daemon of the device for one of its users', async () => {
+    const mapping = await nbd().map(mapRequest(), soon());
+    await mkdir(path.join(kernel.roots.proc, '4242/fd'));
+    await symlink('/dev/nbd0', path.join(kernel.roots.proc, '4242/fd/3'));
+    await nbd().unmap(mapping, soon());
+    expect(await nbd().list(soon())).toEqual([]);
+  });
+
+  it('never lets rbd-nbd pull a mounted device away', async () => {
+    const mapping = await nbd().map(mapRequest(), soon());
+    await kernel.write('proc/self/mountinfo', '36 25 43:0 / /mnt rw - ext4 /dev/nbd0 rw\n');
+    await expect(nbd().unmap(mapping, soon())).rejects.toThrow('/dev/nbd0 of p/i is busy: mounted at /mnt');
+    expect((await kernel.calls()).join()).not.toContain(' unmap ');
+  });
+
+  it('says what rbd-nbd said where it does not unmap', async () => {
+    const mapping = await nbd().map(mapRequest(), soon());
+    kernel.behave('dead');
+    await expect(nbd().unmap(mapping, soon())).rejects.toThrow('/dev/nbd0 is not mapped (exit code 1)');
+  });
+
+  it('has the kernel free a device whose daemon has died, which rbd-nbd does not know any more', async () => {
+    const mapping = await nbd().map(mapRequest(), soon());
+    await kernel.write('proc/4242/cmdline', 'bash\0');
+    const mapper = withKernel({
+      disconnect: ({ name }) => rm(path.join(kernel.roots.sys, 'block', name), { recursive: true }),
+    });
+    await mapper.unmap(mapping, soon());
+    expect(await nbd().list(soon())).toEqual([]);
+    expect((await kernel.calls()).join()).not.toContain(' unmap ');
+  });
+});
+
+it('knows its limit and waits for a new size by its deadline', async () => {
+  expect(await nbd().limit()).toBe(16);
+  const mapping = await nbd().map(mapRequest(), soon());
+  await expect(nbd().resized(mapping, 1n << 40n, soon(100))).rejects.toMatchObject({ code: 'BERTH_DEADLINE' });
+  await kernel.write('sys/class/block/nbd0/size', '2048\n');
+  await nbd().resized(mapping, 1n << 20n, soon());
+});
+
+it('tells the kernel itself where a daemon knows the new size and cannot', async () => {
+  const mapping = await nbd().map(mapRequest(), soon());
+  await kernel.write('sys/class/block/nbd0/size', '2048\n');
+  const told: unknown[] = [];
+  const mapper = withKernel({
+    setSize: async ({ name, cookie }, sizeBytes) => {
+      told.push([name, cookie, sizeBytes]);
+      await kernel.write('sys/class/block/nbd0/size', '204800\n');
+    },
+  });
+  await mapper.resized(mapping, 100n << 20n, soon());
+  expect(told).toEqual([['nbd0', `${FSID}:p::i`, 100n << 20n]]);
+});

@@ -1,0 +1,173 @@
+/**
+ * ControllerPublish and ControllerUnpublish: the record is the attachment, and it is given up only when that is proven
+ * safe.
+ */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { HOLDER_KEY, parseHolderRecord } from '../../../../src/attachment/holder-record.js';
+import type { Capability } from '../../../../src/model/capability.js';
+import { attachVolume } from '../../../../src/volume/controller/attach-volume.js';
+import { createVolume } from '../../../../src/volume/controller/create-volume.js';
+import { detachVolume } from '../../../../src/volume/controller/detach-volume.js';
+import { controllerRoom, creation, mounted, noSecrets, place, raw, soon } from './controller-room.js';
+
+const room = controllerRoom();
+const volume = 'c1/rbd/berth-v';
+const shared: Capability = { mode: 'MULTI_NODE_READER_ONLY', access: mounted.access };
+
+beforeEach(async () => {
+  await createVolume(room, creation('v'), soon());
+  for (const node of ['a', 'b']) {
+    const more = { version: 1, bootId: 'b', driver: '0', mappers: [], seen: '' } as const;
+    await room.nodes.register(place(), { node, ...more }, soon());
+  }
+});
+
+const attach = (
+  node: string,
+  capability = mounted,
+  at = volume,
+  controller = room as Parameters<typeof attachVolume>[0],
+) => attachVolume(controller, { volume: at, node, capability, readOnly: false, secrets: noSecrets }, soon());
+const detach = (node: string, at = volume) => detachVolume(room, { volume: at, node, secrets: noSecrets }, soon());
+const holders = (): string[] =>
+  parseHolderRecord(room.image('berth-v')!.metadata.get(HOLDER_KEY), 'v')?.holders.map((one) => one.node) ?? [];
+const open = (): void => void room.image('berth-v')!.watchers.push({ address: '10.0.0.1:0/5', client: 5n });
+
+describe('attaching', () => {
+  it('writes the holder and is a success again', async () => {
+    await attach('a');
+    await attach('a');
+    expect(holders()).toEqual(['a']);
+  });
+
+  it('to a second node is refused and names the first', async () => {
+    await attach('a');
+    await expect(attach('b')).rejects.toThrow(
+      /BERTH_VOLUME_HELD: volume c1\/rbd\/berth-v is attached to node a since 2026/,
+    );
+  });
+
+  it('to two nodes at once gives it to one of them', async () => {
+    const both = await Promise.allSettled([attach('a'), attach('b')]);
+    expect(both.map((one) => one.status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(holders()).toHaveLength(1);
+  });
+
+  it('at two controllers at once gives it to one node', async () => {
+    const both = await Promise.allSettled([attach('a'), attach('b', mounted, volume, room.other())]);
+    expect(both.find((one) => one.status === 'rejected')).toMatchObject({ reason: { code: 'BERTH_VOLUME_HELD' } });
+    expect(holders()).toHaveLength(1);
+  });
+
+  it.each<[string, string, string, string]>([
+    ['an unknown node', 'c', volume, 'BERTH_NODE_NOT_FOUND'],
+    ['an unknown volume', 'a', 'c1/rbd/berth-w', 'BERTH_VOLUME_NOT_FOUND'],
+    ['a malformed handle', 'a', 'w', 'BERTH_VOLUME_NOT_FOUND'],
+    ['an unknown cluster', 'a', 'c9/rbd/berth-v', 'BERTH_VOLUME_NOT_FOUND'],
+  ])('of %s is refused', async (_what, node, at, code) => {
+    await expect(attach(node, mounted, at)).rejects.toMatchObject({ code, status: 'NOT_FOUND' });
+    expect(holders()).toEqual([]);
+  });
+
+  it('in a way that RBD cannot honour is refused before anything is asked', async () => {
+    room.rbd.calls.length = 0;
+    const writers: Capability = { mode: 'MULTI_NODE_MULTI_WRITER', access: mounted.access };
+    await expect(attach('a', writers)).rejects.toMatchObject({ code: 'BERTH_CAPABILITY_UNSUPPORTED' });
+    expect(room.rbd.calls).toEqual([]);
+  });
+
+  it('in another way on the same node is refused', async () => {
+    await attach('a');
+    await expect(attach('a', raw)).rejects.toMatchObject({
+      code: 'BERTH_PUBLISHED_OTHERWISE',
+      status: 'ALREADY_EXISTS',
+    });
+  });
+
+  it('takes three small calls', async () => {
+    room.rbd.calls.length = 0;
+    await attach('a');
+    expect(room.rbd.calls.map((one) => one.operation)).toEqual(['head', 'getRecords', 'compareAndSet']);
+  });
+});
+
+describe('detaching', () => {
+  it('gives the volume to the next', async () => {
+    await attach('a');
+    await detach('a');
+    await detach('a');
+    await attach('b');
+    expect(holders()).toEqual(['b']);
+  });
+
+  it('while the image is still open keeps the holder and says where', async () => {
+    await attach('a');
+    open();
+    for (const node of ['a', '']) {
+      await expect(detach(node)).rejects.toMatchObject({ code: 'BERTH_DETACH_UNPROVEN', status: 'ABORTED' });
+      await expect(detach(node)).rejects.toThrow(
+        /stays attached to node a: the image is open at client\.5 at 10\.0\.0\.1:0\/5/,
+      );
+    }
+    await expect(attach('b')).rejects.toMatchObject({ code: 'BERTH_VOLUME_HELD' });
+    room.image('berth-v')!.watchers.length = 0;
+    await detach('a');
+    expect(holders()).toEqual([]);
+  });
+
+  it('of a node that does not hold it is a success, whoever has it open', async () => {
+    await attach('a');
+    open();
+    await detach('b');
+    expect(holders()).toEqual(['a']);
+  });
+
+  /** Node b has it open; node a was only granted it. */
+  const stagedAtB = async (): Promise<void> => {
+    await attach('a', shared);
+    await attach('b', shared);
+    open();
+    const at = room.at('berth-v');
+    const asked = { volume, node: 'b', mode: shared.mode, access: 'mount', readOnly: true, by: 'node' } as const;
+    const head = (await room.rbd.head(at, soon()))!;
+    const held = await room.holders.takeForNode(at, head, { ...asked, bootId: 'b' }, soon());
+    const clients = [{ address: '10.0.0.1:0/5', client: 'client.5' }];
+    await room.holders.recordStaged(at, held, { volume, node: 'b', bootId: 'b', clients }, soon());
+  };
+
+  it('of one of several holders leaves the others, and of all leaves none', async () => {
+    await stagedAtB();
+    await detach('a');
+    expect(holders()).toEqual(['b']);
+    await attach('a', shared);
+    await expect(detach('')).rejects.toMatchObject({ code: 'BERTH_DETACH_UNPROVEN' });
+    expect(holders()).toEqual(['b']);
+    room.image('berth-v')!.watchers.length = 0;
+    const at = room.at('berth-v');
+    await room.holders.release(at, (await room.rbd.head(at, soon()))!, volume, 'b', soon());
+    await detach('');
+    expect(holders()).toEqual([]);
+  });
+
+  it('of the last of several holders waits until the image is closed', async () => {
+    await stagedAtB();
+    await detach('a');
+    await expect(detach('b')).rejects.toMatchObject({ code: 'BERTH_DETACH_UNPROVEN' });
+    expect(holders()).toEqual(['b']);
+  });
+
+  it('of what is gone is a success', async () => {
+    await room.rbd.remove(room.at('berth-v'), soon());
+    await detach('a');
+    await detach('a', 'fake-vol-id');
+  });
+
+  it('of a place that the clusters file lost is no success: nobody has looked', async () => {
+    await expect(detach('a', 'c2/rbd/berth-v')).rejects.toMatchObject({ code: 'BERTH_CLUSTER_UNKNOWN' });
+  });
+
+  it('of a volume whose holder cannot be read is refused', async () => {
+    room.image('berth-v')!.metadata.set(HOLDER_KEY, '{"version":3}');
+    await expect(detach('')).rejects.toMatchObject({ code: 'BERTH_RECORD_UNREADABLE' });
+  });
+});

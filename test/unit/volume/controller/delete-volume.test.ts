@@ -1,0 +1,118 @@
+/** DeleteVolume: gone is gone, in use is not deleted, and what is not ours is never deleted. */
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { HOLDER_KEY } from '../../../../src/attachment/holder-record.js';
+import { berthError } from '../../../../src/model/errors.js';
+import { createVolume } from '../../../../src/volume/controller/create-volume.js';
+import { deleteVolume } from '../../../../src/volume/controller/delete-volume.js';
+import { VOLUME_KEY } from '../../../../src/volume/image/volume-record.js';
+import { UNDER_WAY_MS } from '../../../../src/volume/controller/interrupted-create.js';
+import type { MemoryImage } from '../../../fakes/rbd-memory.js';
+import { controllerRoom, creation, noSecrets, soon } from './controller-room.js';
+
+const room = controllerRoom();
+const remove = (volume = 'c1/rbd/berth-v') => deleteVolume(room, volume, noSecrets, soon());
+let image: MemoryImage;
+
+beforeEach(async () => {
+  await createVolume(room, creation('v'), soon());
+  image = room.image('berth-v')!;
+});
+
+afterEach(() => vi.useRealTimers());
+
+describe('deleting a volume', () => {
+  it('removes the image, and a second time is a success', async () => {
+    await remove();
+    expect(room.image('berth-v')).toBeUndefined();
+    await remove();
+  });
+
+  it.each(['fake-vol-id', 'c1/rbd', 'c1/rbd/../x', 'c1/rbd/never-was', 'x'.repeat(500), '💥'])(
+    'that cannot be there is a success: %s',
+    async (volume) => {
+      await remove(volume);
+      expect(room.rbd.calls.some((one) => one.operation === 'remove')).toBe(false);
+    },
+  );
+
+  it.each([
+    ['c2/rbd/berth-v', 'BERTH_CLUSTER_UNKNOWN'],
+    ['c1/foreign/berth-v', 'BERTH_POOL_NOT_OURS'],
+    ['c1/fast/team/berth-v', 'BERTH_POOL_NOT_OURS'],
+  ])('whose place the clusters file lost is an error, for OK would leave it behind: %s', async (volume, code) => {
+    await expect(remove(volume)).rejects.toMatchObject({ code });
+  });
+
+  it('finishes what an earlier delete left, of which no image tells any more', async () => {
+    await remove();
+    room.rbd.interruptedRemovals.add('rbd/berth-v');
+    room.rbd.failNext('finishInterruptedRemoval', () =>
+      berthError('BERTH_IMAGE_BUSY', { image: 'rbd/berth-v', why: 'watched' }),
+    );
+    await expect(remove()).rejects.toMatchObject({ code: 'BERTH_IMAGE_BUSY' });
+    await remove();
+    expect(room.rbd.interruptedRemovals.size).toBe(0);
+  });
+
+  it('clears away what a create left that died before there was a header, when none can be under way', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    room.rbd.halve(room.at('berth-v'));
+    await expect(remove()).rejects.toMatchObject({ code: 'BERTH_IMAGE_UNFINISHED', status: 'ABORTED' });
+    vi.advanceTimersByTime(UNDER_WAY_MS + 1);
+    await remove();
+    expect(await room.rbd.interruptedCreate(room.at('berth-v'), soon())).toBeUndefined();
+  });
+
+  it('many times at once removes it once', async () => {
+    await Promise.all(Array.from({ length: 5 }, () => remove()));
+    expect(room.rbd.calls.filter((one) => one.operation === 'remove')).toHaveLength(1);
+  });
+
+  it.each<[string, (one: MemoryImage) => void, string, RegExp]>([
+    [
+      'attached',
+      (one) =>
+        one.metadata.set(
+          HOLDER_KEY,
+          JSON.stringify({
+            ...{ version: 1, mode: 'SINGLE_NODE_WRITER', access: 'block', readOnly: false },
+            holders: [{ node: 'node-7', since: 'x', by: 'controller' }],
+          }),
+        ),
+      'BERTH_VOLUME_IN_USE',
+      /node node-7 \(attached\)/,
+    ],
+    [
+      'held by nobody knows whom',
+      (one) => one.metadata.set(HOLDER_KEY, '{"version":2}'),
+      'BERTH_RECORD_UNREADABLE',
+      /version 2/,
+    ],
+    [
+      'open',
+      (one) => one.watchers.push({ address: '10.1.1.1:0/9', client: 9n }),
+      'BERTH_VOLUME_IN_USE',
+      /10\.1\.1\.1:0\/9/,
+    ],
+    ['snapshotted', (one) => one.snapshots.push('a', 'b'), 'BERTH_VOLUME_HAS_SNAPSHOTS', /still has 2 snapshot/],
+    ['not ours', (one) => one.metadata.delete(VOLUME_KEY), 'BERTH_DELETE_REFUSED', /Berth did not make this image/],
+    [
+      'of a newer Berth',
+      (one) => one.metadata.set(VOLUME_KEY, '{"version":2}'),
+      'BERTH_RECORD_UNREADABLE',
+      /version 2/,
+    ],
+  ])('that is %s is refused and stays', async (_what, change, code, why) => {
+    change(image);
+    await expect(remove()).rejects.toMatchObject({ code, status: 'FAILED_PRECONDITION' });
+    await expect(remove()).rejects.toThrow(why);
+    expect(room.image('berth-v')).toBe(image);
+  });
+
+  it('that is busy for a reason that has gone says at least that it was busy', async () => {
+    room.rbd.failNext('remove', () => berthError('BERTH_IMAGE_BUSY', { image: 'rbd/berth-v', why: 'EBUSY' }));
+    await expect(remove()).rejects.toMatchObject({ code: 'BERTH_IMAGE_BUSY' });
+    await remove();
+    expect(room.image('berth-v')).toBeUndefined();
+  });
+});

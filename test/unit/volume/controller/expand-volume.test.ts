@@ -1,0 +1,69 @@
+/** ControllerExpandVolume: grows or leaves, never shrinks, and never leaves the asked range. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { createVolume } from '../../../../src/volume/controller/create-volume.js';
+import { expandVolume } from '../../../../src/volume/controller/expand-volume.js';
+import { controllerRoom, creation, GiB, MiB, noSecrets, soon } from './controller-room.js';
+
+const room = controllerRoom();
+const volume = 'c1/rbd/berth-v';
+const expand = (required: bigint, limit = 0n, at = volume) =>
+  expandVolume(room, { volume: at, range: { required, limit }, secrets: noSecrets }, soon());
+
+beforeEach(() => createVolume(room, creation('v'), soon()));
+
+describe('expanding', () => {
+  it('grows to what is required, in whole MiB, and again is a success', async () => {
+    expect(await expand(2n * GiB)).toBe(2n * GiB);
+    expect(await expand(2n * GiB)).toBe(2n * GiB);
+    expect(await expand(2n * GiB + 1n)).toBe(2n * GiB + MiB);
+    expect(room.image('berth-v')!.sizeBytes).toBe(2n * GiB + MiB);
+  });
+
+  it('to exactly what the limit forces', async () => {
+    expect(await expand(GiB + 512n, GiB + 512n)).toBe(GiB + 512n);
+  });
+
+  it('to less, or with a limit alone that it fits, leaves it as it is', async () => {
+    expect(await expand(1n)).toBe(GiB);
+    expect(await expand(0n, 5n * GiB)).toBe(GiB);
+    expect(room.rbd.calls.some((one) => one.operation === 'resize')).toBe(false);
+  });
+
+  it.each<[string, bigint, bigint, string, string]>([
+    ['below its size', 1n, GiB - 1n, 'BERTH_SHRINK_REFUSED', 'OUT_OF_RANGE'],
+    ['upside down', 2n, 1n, 'BERTH_SIZE_OUT_OF_RANGE', 'OUT_OF_RANGE'],
+    ['to a size that is no sector', GiB + 1n, GiB + 1n, 'BERTH_SIZE_OUT_OF_RANGE', 'OUT_OF_RANGE'],
+    ['above the pool', 2n << 40n, 0n, 'BERTH_SIZE_OUT_OF_RANGE', 'OUT_OF_RANGE'],
+    ['below zero', -1n, 0n, 'BERTH_FIELD_INVALID', 'INVALID_ARGUMENT'],
+    ['by nothing', 0n, 0n, 'BERTH_FIELD_INVALID', 'INVALID_ARGUMENT'],
+  ])('%s is refused', async (_what, required, limit, code, status) => {
+    await expect(expand(required, limit)).rejects.toMatchObject({ code, status });
+    expect(room.image('berth-v')!.sizeBytes).toBe(GiB);
+  });
+
+  it('without a range, or of no volume, is refused', async () => {
+    const nothing = expandVolume(room, { volume, range: undefined, secrets: noSecrets }, soon());
+    await expect(nothing).rejects.toThrow(/BERTH_FIELD_MISSING: capacity_range/);
+    for (const at of ['x', 'c1/rbd/gone', 'c2/rbd/berth-v']) {
+      await expect(expand(GiB, 0n, at)).rejects.toMatchObject({ code: 'BERTH_VOLUME_NOT_FOUND' });
+    }
+  });
+
+  it('is measured at the data pool of the volume', async () => {
+    await createVolume(room, creation('w', { parameters: { dataPool: 'ec' } }), soon());
+    const asked: string[] = [];
+    const other = room.other();
+    room.rbd.poolStats = (at) => {
+      asked.push(at.pool);
+      return Promise.resolve({ availableBytes: 9n * GiB, storedBytes: 0n });
+    };
+    const range = { required: 2n * GiB, limit: 0n };
+    await expandVolume(other, { volume: 'c1/rbd/berth-w', range, secrets: noSecrets }, soon());
+    expect(asked).toEqual(['ec']);
+  });
+
+  it('to two sizes at once tells the second what runs', async () => {
+    const both = await Promise.allSettled([expand(2n * GiB), expand(3n * GiB)]);
+    expect(both).toMatchObject([{ status: 'fulfilled' }, { reason: { code: 'BERTH_BUSY' } }]);
+  });
+});

@@ -1,0 +1,47 @@
+/** A detach that is told a name alone: asked of every cluster, and no sick one keeps the others' volumes attached. */
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { beforeEach, expect, it } from 'vitest';
+import { HOLDER_KEY } from '../../../../src/attachment/holder-record.js';
+import type { Capability } from '../../../../src/model/capability.js';
+import { berthError } from '../../../../src/model/errors.js';
+import { createVolume } from '../../../../src/volume/controller/create-volume.js';
+import { attachByName, detachByName } from '../../../../src/volume/flexvolume/attach-by-name.js';
+import { controllerRoom, creation, soon } from '../controller/controller-room.js';
+
+const room = controllerRoom();
+const capability: Capability = { access: { kind: 'block' }, mode: 'SINGLE_NODE_WRITER' };
+const unreachable = () => berthError('BERTH_CLUSTER_UNREACHABLE', { cluster: 'c1', why: 'silence' });
+const detach = () => detachByName(room, { name: 'pv', node: 'n1' }, soon());
+const isAttached = (): boolean => room.image('berth-v')!.metadata.has(HOLDER_KEY);
+
+beforeEach(async () => {
+  const user = `{ id: berth, keyFile: ${path.dirname(room.clustersFile)}/key }`;
+  const cluster = (id: string, pool: string, users: string): string =>
+    `  - { id: ${id}, monitors: ['127.0.0.1:3300'], pools: [{ name: ${pool} }], users: ${users} }\n`;
+  const both = cluster('c0', 'fast', `{ controller: ${user} }`) + cluster('c1', 'rbd', `{ controller: ${user} }`);
+  await writeFile(room.clustersFile, `clusters:\n${both}${cluster('c2', 'fast', `{ node: ${user} }`)}`);
+  const { volume } = await createVolume(room, creation('v'), soon());
+  await room.nodes.register(
+    room.at('', 'rbd'),
+    { version: 1, node: 'n1', bootId: 'b', driver: '0', mappers: ['krbd'], seen: 'x' },
+    soon(),
+  );
+  await attachByName(room, { volume, name: 'pv', node: 'n1', capability }, soon());
+  expect(isAttached()).toBe(true);
+});
+
+it('is done where the name is known, although another cluster is silent', async () => {
+  room.rbd.failNext('getRecords', unreachable);
+  await detach();
+  expect(isAttached()).toBe(false);
+});
+
+it('of a name that is known nowhere is a success, unless a cluster could not be asked', async () => {
+  await detachByName(room, { name: 'other', node: 'n1' }, soon());
+  room.rbd.failNext('getRecords', unreachable);
+  await expect(detachByName(room, { name: 'other', node: 'n1' }, soon())).rejects.toMatchObject({
+    code: 'BERTH_CLUSTER_UNREACHABLE',
+  });
+  expect(isAttached()).toBe(true);
+});

@@ -1,0 +1,44 @@
+/**
+ * A node room with a real journal and real operations in a directory of the test, and one mapper that the test scripts.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pino } from 'pino';
+import { onTestFinished } from 'vitest';
+import { Journal } from '../../../../../src/journal/journal.js';
+import type { Mapper, Mapping } from '../../../../../src/rbd/mapping/mapper.js';
+import type { NodeRoom } from '../../../../../src/volume/node/node-room.js';
+import { Operations } from '../../../../../src/volume/operation/operations.js';
+
+export interface Ground {
+  readonly directory: string;
+  readonly room: NodeRoom;
+  /** What the kernel has; unmapping takes it away. */
+  readonly mappings: Mapping[];
+}
+
+export async function ground(): Promise<Ground> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'berth-reconcile-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  const journal = new Journal(path.join(directory, 'journal'));
+  await journal.open();
+  const mappings: Mapping[] = [];
+  const mapper = {
+    name: 'krbd',
+    whyNot: () => Promise.resolve(undefined),
+    find: ({ image }: Mapping['location']) => Promise.resolve(mappings.find((one) => one.location.image === image)),
+    list: () => Promise.resolve(mappings),
+    unmap: ({ device }: Mapping) => {
+      mappings.splice(mappings.findIndex((one) => one.device === device) >>> 0, 1);
+      return Promise.resolve();
+    },
+  } as unknown as Mapper;
+  const room = {
+    ...{ node: 'n1', journal, operations: new Operations(), log: pino({ level: 'silent' }) },
+    ...{ mappers: [mapper], mapperNamed: () => mapper, now: () => new Date() },
+    clusters: { all: () => Promise.reject(new Error('no cluster is needed')) },
+    exec: () => Promise.reject(new Error('no program is needed')),
+  } as unknown as NodeRoom;
+  return { directory, room, mappings };
+}

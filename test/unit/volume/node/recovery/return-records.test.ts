@@ -1,0 +1,95 @@
+/**
+ * What a node owes the cluster: each record is given back by itself, a cluster that is silent is asked once a round.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import type { JournalEntry } from '../../../../../src/journal/entry.js';
+import { Journal } from '../../../../../src/journal/journal.js';
+import { berthError } from '../../../../../src/model/errors.js';
+import type { NodeRoom } from '../../../../../src/volume/node/node-room.js';
+import { returnPendingRecords } from '../../../../../src/volume/node/recovery/return-records.js';
+import { createVolume } from '../../../../../src/volume/controller/create-volume.js';
+import { controllerRoom, creation, soon } from '../../controller/controller-room.js';
+
+const room = controllerRoom();
+let directory: string;
+let node: NodeRoom;
+const tidy = vi.fn(() => Promise.resolve());
+
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(tmpdir(), 'berth-owed-'));
+  const journal = new Journal(directory);
+  await journal.open();
+  await writeFile(
+    room.clustersFile,
+    `clusters:
+  - id: c1
+    monitors: ['127.0.0.1:3300']
+    pools: [{ name: rbd }]
+    users:
+      controller: { id: berth, keyFile: ${path.dirname(room.clustersFile)}/key }
+      node: { id: berth, keyFile: ${path.dirname(room.clustersFile)}/key }
+`,
+  );
+  const mapper = { name: 'krbd', find: () => Promise.resolve(undefined), tidy };
+  node = { ...room, node: 'node-a', journal, mapperNamed: () => mapper } as unknown as NodeRoom;
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+/** An entry that is undone but for its holder record. */
+async function owe(name: string, more: Partial<JournalEntry> = {}): Promise<string> {
+  const { volume } = await createVolume(room, creation(name), soon());
+  await node.journal.write({
+    ...{ version: 1, volume, fsid: 'f', stagingPath: path.join(directory, name), state: 'unstaging', mapper: 'krbd' },
+    ...{ mode: 'SINGLE_NODE_WRITER', access: 'mount', readOnly: false, flagsDigest: '', holdsRecord: true },
+    ...{ targets: {}, since: '2026-01-01T00:00:00.000Z' },
+    ...more,
+  });
+  return volume;
+}
+
+async function round(): Promise<readonly string[]> {
+  await returnPendingRecords(node, (await node.journal.all()).entries, () => false);
+  return (await node.journal.all()).entries.map(({ volume }) => volume);
+}
+
+it('does not wait for a guest that still has its image open', async () => {
+  const inUse = await owe('guest', { handedTo: 'hyperd' });
+  await owe('a');
+  await owe('b');
+  const guest = { address: '10.0.0.1:0/77', client: 4_711n };
+  room.image('berth-guest')!.watchers = [guest];
+  expect(await round()).toEqual([inUse]);
+  room.image('berth-guest')!.watchers = [];
+  expect(await round()).toEqual([]);
+});
+
+it('asks a cluster that does not answer once a round, and gives all back when it does', async () => {
+  const owed = [await owe('a'), await owe('b'), await owe('c', { handedTo: 'hyperd' })];
+  room.rbd.failNext('head', () => berthError('BERTH_DEADLINE', { what: 'head', ms: 1 }));
+  // One answer is missing: had any of the others been asked, it would be gone.
+  expect([...(await round())].sort()).toEqual(owed);
+  expect(await round()).toEqual([]);
+});
+
+it('leaves alone what is staged, and what another node holds', async () => {
+  const staged = await owe('a', { state: 'staged' });
+  const notOurs = await owe('b', { holdsRecord: false });
+  expect([...(await round())].sort()).toEqual([staged, notOurs]);
+});
+
+it('gives nothing back while its mapper cannot let go of the image', async () => {
+  const owed = await owe('a');
+  tidy.mockRejectedValueOnce(berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: 'loop', why: 'it hangs' }));
+  expect(await round()).toEqual([owed]);
+  expect(await round()).toEqual([]);
+});
+
+it('goes on owing a volume whose place clusters.yaml has lost', async () => {
+  const volume = 'c9/rbd/berth-lost';
+  await owe('a', { volume });
+  await owe('b', { volume: `${volume}-too`, handedTo: 'hyperd' });
+  expect([...(await round())].filter((one) => one.startsWith('c9')).sort()).toEqual([volume, `${volume}-too`]);
+});
