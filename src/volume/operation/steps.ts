@@ -1,7 +1,5 @@
 /** Every step of every operation, in its usual order: what an operation may name, what a crash test kills it at. */
 
-import type { HAND_OVER_STEPS } from './hand-over-steps.js';
-
 /**
  * A step begins with its act and ends with the next step, so each durable act stands between two names. `start` and
  * `answer` are every operation's first and last. A step that is not listed here does not compile; one that no crash
@@ -45,6 +43,20 @@ export const RECONCILE_STEPS = {
     ...['cut off', 'unmount lost', 'unmap lost'],
     ...['give holder record back', 'remove journal', 'record clients', 'reattach', 'drop', 'record guest client'],
     ...['remove mount point', 'remove data file', 'remove directory'],
+  ],
+} as const;
+
+/** Handing an image to a runtime that opens it by itself, and reclaiming it from there. */
+export const HAND_OVER_STEPS = {
+  handover: [
+    ...['look', 'read journal', 'guest user', 'unmap leftover', 'watchers', 'write intent', 'take holder record'],
+    ...['map', 'record clients', 'probe', 'repair', 'record format intent', 'mkfs', 'record format end'],
+    ...['grow filesystem', 'unmap', 'mark as written by guest', 'write file', 'write staged'],
+    ...['undo file', 'undo map', 'undo holder record', 'undo journal'],
+  ],
+  takeback: [
+    ...['read journal', 'write unstaging', 'remove file', 'unmap leftover', 'watchers'],
+    ...['give holder record back', 'remove journal'],
   ],
 } as const;
 
