@@ -29,7 +29,7 @@ export async function opsPerCreate(ground: Ground): Promise<number> {
       ...{
         rbd,
         clusters: new Clusters(ground.clustersFile),
-        holders: new HolderRecords(rbd),
+        holderRecords: new HolderRecords(rbd),
         nodes: new Nodes(rbd),
         log,
       },
@@ -38,7 +38,7 @@ export async function opsPerCreate(ground: Ground): Promise<number> {
         ...{ announce: () => undefined, counters: new Counters() },
       },
       ...{
-        capacity: new PoolCapacity(rbd),
+        poolCapacity: new PoolCapacity(rbd),
         interruptedCreates: new InterruptedCreates(rbd, log),
         operations: new Operations(),
         now: () => new Date(),

@@ -36,7 +36,7 @@ export interface Dependencies {
   readonly log: Logger;
   readonly rbd: RbdPort;
   readonly clusters: Clusters;
-  readonly holders: HolderRecords;
+  readonly holderRecords: HolderRecords;
   readonly nodes: Nodes;
   /** What an orchestrator knows of nodes, and where it is told; without one nothing and nowhere. */
   readonly nodeStates: NodeStates;
@@ -49,7 +49,7 @@ export interface Dependencies {
 export const now = (): Date => new Date();
 
 export function controllerRoom(ground: Dependencies): ControllerRoom {
-  const { options, log, rbd, clusters, holders, nodes, nodeStates, announce, counters } = ground;
+  const { options, log, rbd, clusters, holderRecords, nodes, nodeStates, announce, counters } = ground;
   counters.declare(
     FENCES_METRIC,
     'Ceph clients fenced, renewed and lifted by this controller, and fences that failed.',
@@ -63,9 +63,9 @@ export function controllerRoom(ground: Dependencies): ControllerRoom {
     },
     rbd,
     clusters,
-    holders,
+    holderRecords,
     nodes,
-    capacity: new PoolCapacity(rbd),
+    poolCapacity: new PoolCapacity(rbd),
     interruptedCreates: new InterruptedCreates(rbd, log),
     operations: new Operations({ late: tellLate(log), children: false }),
     log,
@@ -94,7 +94,7 @@ function nodeObservers(log: Logger): Observers {
 
 const bootId = async (): Promise<string> => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
 
-export async function nodeRoom({ options, log, rbd, clusters, holders, kube }: Dependencies): Promise<NodeRoom> {
+export async function nodeRoom({ options, log, rbd, clusters, holderRecords, kube }: Dependencies): Promise<NodeRoom> {
   const { stateDirectory: stateDir } = options;
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   await chmod(stateDir, 0o700).catch((error: unknown) => {
@@ -114,7 +114,7 @@ export async function nodeRoom({ options, log, rbd, clusters, holders, kube }: D
       bootId: await bootId(),
       rbd,
       clusters,
-      holders,
+      holderRecords,
       journal,
       operations: new Operations(nodeObservers(log)),
       exec: run,
@@ -152,6 +152,6 @@ export async function makeDependencies(options: Options, log: Logger): Promise<D
   const rbd = createLibrbd({ log });
   const clusters = new Clusters(options.clusters);
   const orchestrator = { nodeStates: kube?.nodes ?? NO_NODE_STATES, announce: kube?.announce ?? (() => undefined) };
-  const own = { holders: new HolderRecords(rbd), nodes: new Nodes(rbd), counters: new Counters() };
+  const own = { holderRecords: new HolderRecords(rbd), nodes: new Nodes(rbd), counters: new Counters() };
   return { options, log, rbd, clusters, ...own, ...orchestrator, kube };
 }

@@ -40,7 +40,7 @@ export async function attachVolume(room: ControllerRoom, request: AttachVolume, 
       by: 'controller' as const,
       ...(uid === undefined ? {} : { uid }),
     };
-    await room.holders.attach(found.at, found.head, request, deadline);
+    await room.holderRecords.attach(found.at, found.head, request, deadline);
   });
 }
 

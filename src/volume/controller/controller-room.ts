@@ -13,9 +13,9 @@ import type { InterruptedCreates } from './interrupted-create.js';
 export interface ControllerRoom {
   readonly rbd: RbdPort;
   readonly clusters: Clusters;
-  readonly holders: HolderRecords;
+  readonly holderRecords: HolderRecords;
   readonly nodes: Nodes;
-  readonly capacity: PoolCapacity;
+  readonly poolCapacity: PoolCapacity;
   readonly interruptedCreates: InterruptedCreates;
   readonly fencing: Fencing;
   readonly operations: Operations<ControllerSteps>;

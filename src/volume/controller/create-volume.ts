@@ -64,7 +64,7 @@ export async function createVolume(
   return room.operations.run(plan.volume, what, deadline, async (operation, deadline) => {
     operation.step('pool capacity');
     const size = chooseSize(request.range, plan.minimum);
-    await room.capacity.check(dataHome(plan.at, plan.shape.dataPool), size, deadline);
+    await room.poolCapacity.check(dataHome(plan.at, plan.shape.dataPool), size, deadline);
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       operation.step('create image');
       const isNew = await createImage(room, plan, size, metadataOf(room, plan, request.name), deadline);

@@ -72,7 +72,7 @@ async function tryDetach(
   if (fenced) return false;
   const goners = holders.filter((one) => verdicts.get(one)?.kind === 'gone');
   operation.step('holder record');
-  if (goners.length > 0 && !(await room.holders.detachAsSeen(found.at, found.head, volume, goners, deadline)))
+  if (goners.length > 0 && !(await room.holderRecords.detachAsSeen(found.at, found.head, volume, goners, deadline)))
     return false;
   for (const holder of goners) {
     const verdict = verdicts.get(holder);

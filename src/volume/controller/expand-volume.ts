@@ -27,7 +27,7 @@ export async function expandVolume(room: ControllerRoom, request: ExpandVolume, 
     if (head.sizeBytes >= range.required) return head.sizeBytes;
     const size = chooseSize(range, head.sizeBytes);
     const dataPool = parseVolumeRecord(head.metadata, volume)?.shape.dataPool;
-    await room.capacity.check(dataHome(at, dataPool), size, deadline);
+    await room.poolCapacity.check(dataHome(at, dataPool), size, deadline);
     operation.step('resize image');
     await room.rbd.resize(at, size, deadline);
     return size;

@@ -16,7 +16,7 @@ export async function availableCapacity(
     wanted === undefined
       ? distinctPools(await room.clusters.pools('controller'))
       : [dataHome(await room.clusters.pool(wanted, 'controller'), wanted.dataPool)];
-  const stats = await Promise.all(places.map((place) => room.capacity.stats(place, deadline)));
+  const stats = await Promise.all(places.map((place) => room.poolCapacity.stats(place, deadline)));
   const available = stats.reduce((sum, one) => sum + (one.availableBytes ?? 0n), 0n);
   const most = stats.flatMap((one) => (one.availableBytes === undefined ? [] : [one.availableBytes + one.storedBytes]));
   return {

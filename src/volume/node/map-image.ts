@@ -39,6 +39,11 @@ export async function recordClients(
 ): Promise<readonly string[]> {
   const clients = await clientsOf(room, mapping, { found, before }, deadline);
   const { node, bootId } = room;
-  await room.holders.recordStaged(found.at, found.head, { volume: found.volume, node, bootId, clients }, deadline);
+  await room.holderRecords.recordStaged(
+    found.at,
+    found.head,
+    { volume: found.volume, node, bootId, clients },
+    deadline,
+  );
   return clients.map(({ address }) => address);
 }

@@ -18,7 +18,7 @@ export interface NodeRoom {
   readonly bootId: string;
   readonly rbd: RbdPort;
   readonly clusters: Clusters;
-  readonly holders: HolderRecords;
+  readonly holderRecords: HolderRecords;
   readonly journal: Journal;
   readonly operations: Operations<NodeSteps>;
   readonly exec: Exec;

@@ -168,7 +168,7 @@ async function clearAway(
 async function hold(room: NodeRoom, found: FoundVolume, request: StageVolume, deadline: Deadline): Promise<ImageHead> {
   const { mode, access } = request.capability;
   const asked = { volume: found.volume, node: room.node, mode, access: access.kind, readOnly: request.readOnly };
-  return room.holders.takeForNode(found.at, found.head, { ...asked, bootId: room.bootId, by: 'node' }, deadline);
+  return room.holderRecords.takeForNode(found.at, found.head, { ...asked, bootId: room.bootId, by: 'node' }, deadline);
 }
 
 function filesystemOf(
@@ -289,7 +289,7 @@ async function undo(
     operation.step('undo holder record');
     // Read again: what we found is from before the record was taken.
     const head = entry.holdsRecord ? await room.rbd.head(found.at, deadline) : undefined;
-    if (head !== undefined) await room.holders.release(found.at, head, entry.volume, room.node, deadline);
+    if (head !== undefined) await room.holderRecords.release(found.at, head, entry.volume, room.node, deadline);
     const straggler = operation.straggler();
     // A map that could not be killed may still come true: the entry stays, so that the next try finds it.
     if (straggler !== undefined) throw new Error(`still alive: ${straggler}`);

@@ -132,7 +132,7 @@ export async function returnHolderRecord(
     const place = await locate(room.clusters, volume, 'node', undefined);
     if (place === undefined) return isNoHandle(room, volume);
     const head = await room.rbd.head(place.at, deadline);
-    if (head !== undefined) await room.holders.release(place.at, head, volume, room.node, deadline);
+    if (head !== undefined) await room.holderRecords.release(place.at, head, volume, room.node, deadline);
     return true;
   } catch (error) {
     room.log.warn({ volume, err: error }, 'the holder record could not be given back yet; it will be tried again');

@@ -65,8 +65,13 @@ export class FencingController {
   #over(site: Site, rbd: RbdPort, policy: FencingPolicy): ControllerRoom {
     const { counters, announced, views } = this;
     return {
-      ...{ rbd, clusters: new Clusters(site.clustersFile), holders: new HolderRecords(rbd), nodes: new Nodes(rbd) },
-      ...{ capacity: new PoolCapacity(rbd), interruptedCreates: new InterruptedCreates(rbd, createLog('silent')) },
+      ...{
+        rbd,
+        clusters: new Clusters(site.clustersFile),
+        holderRecords: new HolderRecords(rbd),
+        nodes: new Nodes(rbd),
+      },
+      ...{ poolCapacity: new PoolCapacity(rbd), interruptedCreates: new InterruptedCreates(rbd, createLog('silent')) },
       ...{ operations: new Operations(), log: createLog('silent') },
       now: () => new Date(),
       fencing: {

@@ -173,10 +173,10 @@ async function prepareImage(
     // get it.
     const asked = { volume, node: room.node, mode, access, readOnly: false, by: 'node' } as const;
     const { bootId } = room;
-    const head = await room.holders.takeForNode(found.at, found.head, { ...asked, bootId }, deadline);
+    const head = await room.holderRecords.takeForNode(found.at, found.head, { ...asked, bootId }, deadline);
     await format(room, { ...bringing, found: { ...found, head } }, { entry, mapper, record }, operation, deadline);
     // Not open here any more; the guest's client comes later, and is not known here.
-    await room.holders.recordStaged(found.at, head, { volume, node: room.node, bootId, clients: [] }, deadline);
+    await room.holderRecords.recordStaged(found.at, head, { volume, node: room.node, bootId, clients: [] }, deadline);
     if (!isGuestWritten(found.head.metadata)) {
       operation.step('mark as written by guest');
       await markGuestWritten(room, { volume, secrets: request.secrets, sandbox: 'hyperd' }, deadline);
@@ -269,7 +269,7 @@ async function undo(room: NodeRoom, entry: JournalEntry, found: FoundVolume, ope
     }
     operation.step('undo holder record');
     const head = entry.holdsRecord ? await room.rbd.head(found.at, deadline) : undefined;
-    if (head !== undefined) await room.holders.release(found.at, head, volume, room.node, deadline);
+    if (head !== undefined) await room.holderRecords.release(found.at, head, volume, room.node, deadline);
     const straggler = operation.straggler();
     if (straggler !== undefined) throw new Error(`still alive: ${straggler}`);
     operation.step('undo journal');

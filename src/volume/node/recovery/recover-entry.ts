@@ -163,7 +163,12 @@ export const reattachEntry = (room: NodeRoom, entry: JournalEntry, deadline: Dea
     operation.step('record clients');
     // Nothing new: but it fails where the record is not ours in this very moment.
     const { node, bootId } = room;
-    const head = await room.holders.recordStaged(found.at, found.head, { volume, node, bootId, clients }, deadline);
+    const head = await room.holderRecords.recordStaged(
+      found.at,
+      found.head,
+      { volume, node, bootId, clients },
+      deadline,
+    );
     operation.step('reattach', mapping.device);
     const options = parseVolumeRecord(head.metadata, volume)?.shape.mapOptions ?? '';
     const { features } = head;

@@ -130,9 +130,9 @@ describe('detaching', () => {
     const at = room.at('berth-v');
     const asked = { volume, node: 'b', mode: shared.mode, access: 'mount', readOnly: true, by: 'node' } as const;
     const head = (await room.rbd.head(at, soon()))!;
-    const held = await room.holders.takeForNode(at, head, { ...asked, bootId: 'b' }, soon());
+    const held = await room.holderRecords.takeForNode(at, head, { ...asked, bootId: 'b' }, soon());
     const clients = [{ address: '10.0.0.1:0/5', client: 'client.5' }];
-    await room.holders.recordStaged(at, held, { volume, node: 'b', bootId: 'b', clients }, soon());
+    await room.holderRecords.recordStaged(at, held, { volume, node: 'b', bootId: 'b', clients }, soon());
   };
 
   it('of one of several holders leaves the others, and of all leaves none', async () => {
@@ -144,7 +144,7 @@ describe('detaching', () => {
     expect(holders()).toEqual(['b']);
     room.image('berth-v')!.watchers.length = 0;
     const at = room.at('berth-v');
-    await room.holders.release(at, (await room.rbd.head(at, soon()))!, volume, 'b', soon());
+    await room.holderRecords.release(at, (await room.rbd.head(at, soon()))!, volume, 'b', soon());
     await detach('');
     expect(holders()).toEqual([]);
   });

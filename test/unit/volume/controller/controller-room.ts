@@ -88,7 +88,7 @@ function over(rbd: MemoryRbd, clustersFile: string) {
   return {
     ...{ fencing, views, announced },
     ...{ rbd, now, log: createLog('silent'), clusters: new Clusters(clustersFile), operations: new Operations() },
-    ...{ holders: new HolderRecords(rbd, now), nodes: new Nodes(rbd), capacity: new PoolCapacity(rbd) },
+    ...{ holderRecords: new HolderRecords(rbd, now), nodes: new Nodes(rbd), poolCapacity: new PoolCapacity(rbd) },
     interruptedCreates: new InterruptedCreates(rbd, createLog('silent')),
   };
 }
