@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
+import { FILESYSTEMS, isFilesystemType, type FilesystemType } from '../model/capability.js';
 import { berthError } from '../model/errors.js';
 import type { Adoption } from '../volume/controller/adopt-image.js';
 import type { ImageAsked } from '../volume/image/find-handle.js';
@@ -12,14 +13,13 @@ export interface AdoptArguments {
   readonly clusters: string;
   readonly image: ImageAsked;
   readonly name: string | undefined;
-  readonly fsType: string | undefined;
+  readonly fsType: FilesystemType | undefined;
   /** `namespace/name` of the claim that is to get it. */
   readonly claim: string | undefined;
   readonly accessMode: string;
 }
 
 const ACCESS_MODES = ['ReadWriteOnce', 'ReadWriteOncePod', 'ReadOnlyMany'];
-const FILESYSTEMS = ['ext4', 'xfs'];
 const USAGE =
   'berth adopt POOL[/NAMESPACE]/IMAGE [--cluster-id, --name, --fs-type, --claim NS/NAME, --access-mode, --clusters]';
 
@@ -34,7 +34,7 @@ export function adoptArguments(
   const { values, positionals } = read(args.slice(1));
   const { 'access-mode': accessMode = 'ReadWriteOnce', 'fs-type': fsType, claim, name } = values;
   if (!ACCESS_MODES.includes(accessMode)) throw wrong(`--access-mode is one of ${ACCESS_MODES.join(', ')}`);
-  if (!FILESYSTEMS.includes(fsType ?? 'ext4')) throw wrong(`--fs-type is one of ${FILESYSTEMS.join(', ')}`);
+  if (fsType !== undefined && !isFilesystemType(fsType)) throw wrong(`--fs-type is one of ${FILESYSTEMS.join(', ')}`);
   if (!/^[^/]+[/][^/]+$/.test(claim ?? 'a/b')) throw wrong('--claim is NAMESPACE/NAME');
   return {
     clusters: values.clusters ?? env['BERTH_CLUSTERS'] ?? '/etc/berth/clusters.yaml',

@@ -2,7 +2,13 @@
  * One volume's entry in the node's journal: what this node set out to do with it, enough to undo it without asking
  * anybody.
  */
-import { isAccessMode, type AccessMode } from '../model/capability.js';
+import {
+  DEFAULT_FILESYSTEM,
+  FILESYSTEMS,
+  isAccessMode,
+  type AccessMode,
+  type FilesystemType,
+} from '../model/capability.js';
 
 export interface JournalMapping {
   readonly mapper: 'krbd' | 'nbd' | 'loop';
@@ -56,7 +62,7 @@ export interface JournalEntry {
   readonly access: 'block' | 'mount';
   readonly readOnly: boolean;
   /** Set for mounts. */
-  readonly fsType?: string;
+  readonly fsType?: FilesystemType;
   /** Flags of the stage request, as a digest: they may be sensitive. */
   readonly flagsDigest: string;
   readonly mapper: JournalMapping['mapper'];
@@ -88,6 +94,8 @@ const WORDS = {
   access: ['block', 'mount'],
   mapper: ['krbd', 'nbd', 'loop'],
   handedTo: ['hyperd', undefined],
+  // One of a later Berth, taken for another, would be repaired and grown with the wrong tools.
+  fsType: [...FILESYSTEMS, undefined],
 } as const;
 
 /** The version that this Berth writes, and the only one that it reads. */
@@ -150,3 +158,7 @@ function isGuest(value: unknown): boolean {
  */
 export const isMountedHere = ({ access, guest }: Pick<JournalEntry, 'access' | 'guest'>): boolean =>
   access === 'mount' && guest?.mounted !== false;
+
+/** The filesystem of a volume that is not raw. A stage always writes it; an entry without one means the default. */
+export const filesystemOfEntry = ({ fsType }: Pick<JournalEntry, 'fsType'>): FilesystemType =>
+  fsType ?? DEFAULT_FILESYSTEM;

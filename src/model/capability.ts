@@ -18,8 +18,16 @@ export type AccessMode = (typeof ACCESS_MODES)[number];
 /** Is this text, from a record or a request, one of the modes? */
 export const isAccessMode = (value: unknown): value is AccessMode => ACCESS_MODES.some((one) => one === value);
 
-export type FilesystemType = 'ext4' | 'xfs';
-export const FILESYSTEMS: readonly FilesystemType[] = ['ext4', 'xfs'];
+/** Every filesystem that Berth makes; what it knows of each is in host/filesystem/filesystems.ts. */
+export const FILESYSTEMS = ['ext4', 'xfs'] as const;
+
+export type FilesystemType = (typeof FILESYSTEMS)[number];
+
+/** What a volume gets where neither the caller, its StorageClass nor its image says. */
+export const DEFAULT_FILESYSTEM: FilesystemType = 'ext4';
+
+/** Is this text, from a record or a request, one of {@link FILESYSTEMS}? */
+export const isFilesystemType = (value: unknown): value is FilesystemType => FILESYSTEMS.some((one) => one === value);
 
 export interface BlockAccess {
   readonly kind: 'block';

@@ -3,7 +3,7 @@
  * node.
  */
 import { lstat, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises';
-import { isReadOnly, deviceNumber, setReadOnly } from '../host/device/block-device.js';
+import { isDeviceReadOnly, deviceNumber, setDeviceReadOnly } from '../host/device/block-device.js';
 import type { Exec } from '../host/process/exec.js';
 import { bindMount, ensureReadOnly, unmount } from '../host/mount/mount.js';
 import { mountAt } from '../host/mount/mountinfo.js';
@@ -42,9 +42,9 @@ export async function bindAt(
     return;
   }
   // A bind mount's ro flag does not stop writes to a device node: only the device's own switch does.
-  if (volume.kind === 'block' && (await isReadOnly(volume.device)) !== volume.readOnly) {
+  if (volume.kind === 'block' && (await isDeviceReadOnly(volume.device)) !== volume.readOnly) {
     step('switch device');
-    await setReadOnly(exec, volume.device, volume.readOnly, deadline);
+    await setDeviceReadOnly(exec, volume.device, volume.readOnly, deadline);
   }
   step('make target');
   await (volume.kind === 'block' ? makeFile(target) : makeDirectory(target));

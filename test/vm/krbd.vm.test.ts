@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, afterEach, describe, it } from 'node:test';
-import { deviceSizeBytes, isReadOnly } from '../../src/host/device/block-device.js';
+import { deviceSizeBytes, isDeviceReadOnly } from '../../src/host/device/block-device.js';
 import { run, type Exec } from '../../src/host/process/exec.js';
 import { Deadline } from '../../src/model/deadline.js';
 import { Secret } from '../../src/model/secret.js';
@@ -138,7 +138,7 @@ describe('the kernel client', () => {
     await mapper.unmap(writable, soon());
     const mapping = await mapper.map({ ...request, readOnly: true }, soon());
     assert.equal(mapping.readOnly, true);
-    assert.equal(await isReadOnly(mapping.device), true);
+    assert.equal(await isDeviceReadOnly(mapping.device), true);
     await assert.rejects(writeSector(mapping.device, 'after'), /COMMAND_FAILED/);
     assert.equal(await readSector(mapping.device), 'before');
   });

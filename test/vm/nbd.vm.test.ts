@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { after, afterEach, describe, it } from 'node:test';
-import { deviceSizeBytes, isReadOnly } from '../../src/host/device/block-device.js';
+import { deviceSizeBytes, isDeviceReadOnly } from '../../src/host/device/block-device.js';
 import { run } from '../../src/host/process/exec.js';
 import { Secret } from '../../src/model/secret.js';
 import { locationName, locationOf } from '../../src/rbd/mapping/location-name.js';
@@ -105,7 +105,7 @@ describe('rbd-nbd', () => {
     await mapper.unmap(writable, soon());
     const mapping = await mapper.map({ ...request, readOnly: true }, soon());
     assert.equal(mapping.readOnly, true);
-    assert.equal(await isReadOnly(mapping.device), true);
+    assert.equal(await isDeviceReadOnly(mapping.device), true);
     await assert.rejects(writeSector(mapping.device, 'after'), /COMMAND_FAILED/);
     assert.equal(await readSector(mapping.device), 'before');
   });

@@ -25,12 +25,17 @@ export async function deviceSizeBytes(device: string): Promise<bigint> {
 }
 
 /** Does the kernel refuse to write to it? BERTH_DEVICE_INVALID where there is no such device. */
-export async function isReadOnly(device: string): Promise<boolean> {
+export async function isDeviceReadOnly(device: string): Promise<boolean> {
   return (await attribute(device, 'ro')) !== '0';
 }
 
 /** Make the kernel refuse, or accept, writes to it, whoever opens it; BERTH_COMMAND_FAILED, DEADLINE. */
-export async function setReadOnly(exec: Exec, device: string, readOnly: boolean, deadline: Deadline): Promise<void> {
+export async function setDeviceReadOnly(
+  exec: Exec,
+  device: string,
+  readOnly: boolean,
+  deadline: Deadline,
+): Promise<void> {
   await exec('blockdev', [readOnly ? '--setro' : '--setrw', device], { deadline });
 }
 

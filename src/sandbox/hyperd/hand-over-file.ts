@@ -7,6 +7,7 @@ import { lstat, open, readdir, readFile, rename, unlink } from 'node:fs/promises
 import path from 'node:path';
 import { isErrno } from '../../host/errno.js';
 import { mountAt } from '../../host/mount/mountinfo.js';
+import type { FilesystemType } from '../../model/capability.js';
 import { berthError } from '../../model/errors.js';
 import type { Secret } from '../../model/secret.js';
 
@@ -19,7 +20,7 @@ export interface HandOverFile {
   /** `image`, or `namespace/image`, as QEMU takes it behind `rbd:pool/`. */
   readonly image: string;
   readonly pool: string;
-  readonly fsType: string;
+  readonly fsType: FilesystemType;
   /** Without `client.`. */
   readonly user: string;
   readonly key: Secret;

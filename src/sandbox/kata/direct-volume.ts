@@ -2,7 +2,7 @@
  * Kata as a sandbox: the pod's virtual machine takes the device itself; the host keeps a record, and a guard at the
  * target.
  */
-import { isReadOnly, setReadOnly } from '../../host/device/block-device.js';
+import { isDeviceReadOnly, setDeviceReadOnly } from '../../host/device/block-device.js';
 import type { Exec } from '../../host/process/exec.js';
 import { mountAt } from '../../host/mount/mountinfo.js';
 import type { Deadline } from '../../model/deadline.js';
@@ -50,9 +50,9 @@ export async function addDirectVolume(
   await refuseOtherPods(records, volume.volume, target);
   // Neither runtime gives a guest a device that writes less than the host's: the device's own switch holds whatever it
   // asks for.
-  if ((await isReadOnly(volume.device)) !== volume.readOnly) {
+  if ((await isDeviceReadOnly(volume.device)) !== volume.readOnly) {
     step('switch device');
-    await setReadOnly(exec, volume.device, volume.readOnly, deadline);
+    await setDeviceReadOnly(exec, volume.device, volume.readOnly, deadline);
   }
   if (!isLive) {
     step('make target');

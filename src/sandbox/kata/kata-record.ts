@@ -3,6 +3,7 @@
  * reading it back.
  */
 import { checkMountFlags } from '../../host/mount/mount-flags.js';
+import type { FilesystemType } from '../../model/capability.js';
 import { berthError } from '../../model/errors.js';
 
 /** What a guest is to mount, and how. */
@@ -11,7 +12,7 @@ export interface DirectVolume {
   readonly volume: string;
   /** On the host: `/dev/rbd0`. */
   readonly device: string;
-  readonly fsType: string;
+  readonly fsType: FilesystemType;
   readonly readOnly: boolean;
   /** As the orchestrator gave them; they may be sensitive, the record is 0600. */
   readonly flags: readonly string[];

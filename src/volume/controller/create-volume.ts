@@ -1,5 +1,5 @@
 /** CreateVolume: one image, named from the volume's name, so that Ceph's own "exists" makes it idempotent. */
-import type { Capability, FilesystemType } from '../../model/capability.js';
+import { DEFAULT_FILESYSTEM, type Capability, type FilesystemType } from '../../model/capability.js';
 import { minimumSizeBytes, parseMkfsOptions } from '../../host/filesystem/index.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError, isBerthError } from '../../model/errors.js';
@@ -95,7 +95,9 @@ function filesystemsOf(
   capabilities: readonly Capability[],
   fallback: FilesystemType | undefined,
 ): readonly FilesystemType[] {
-  return capabilities.flatMap(({ access }) => (access.kind === 'mount' ? [access.fsType ?? fallback ?? 'ext4'] : []));
+  return capabilities.flatMap(({ access }) =>
+    access.kind === 'mount' ? [access.fsType ?? fallback ?? DEFAULT_FILESYSTEM] : [],
+  );
 }
 
 /** False where the name is taken. */

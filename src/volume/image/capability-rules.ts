@@ -1,11 +1,11 @@
 /** Which uses of a volume RBD can honour; the sentence says what to ask for instead. */
-import { isMultiNode, isReaderMode, type Capability } from '../../model/capability.js';
+import { FILESYSTEMS, isMultiNode, isReaderMode, type Capability } from '../../model/capability.js';
 import { berthError } from '../../model/errors.js';
 
 /** Why this capability cannot be honoured; undefined where it can. */
 export function whyNotCapability({ access, mode }: Capability): string | undefined {
   if (access.kind === 'mount' && isMultiNode(mode) && !isReaderMode(mode)) {
-    return `${mode} with a filesystem: two nodes that write one ext4 or xfs destroy it`;
+    return `${mode} with a filesystem: two nodes that write one ${FILESYSTEMS.join(' or ')} destroy it`;
   }
   if (mode === 'MULTI_NODE_SINGLE_WRITER')
     return 'MULTI_NODE_SINGLE_WRITER: who may write cannot be told apart on a block device';

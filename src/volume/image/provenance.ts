@@ -4,7 +4,7 @@
 import { UNSIGNED_DATA } from '../../host/filesystem/index.js';
 import { berthError } from '../../model/errors.js';
 import { imageOf, isCopied } from '../../model/volume-id.js';
-import type { FilesystemType } from '../../model/capability.js';
+import { isFilesystemType, type FilesystemType } from '../../model/capability.js';
 
 /** Readable with `rbd image-meta get <image> berth.dev/filesystem`. */
 export const FILESYSTEM_KEY = 'berth.dev/filesystem';
@@ -41,7 +41,7 @@ export function parseProvenance(metadata: ReadonlyMap<string, string>, volume: s
   if (value.version !== 1) throw unreadable(`version ${String(value.version)}`);
   if (isCopied(value.image, volume)) return { state: 'foreign' };
   if (value.state === 'never' || value.state === 'raw') return { state: value.state };
-  const isNamed = (value.type === 'ext4' || value.type === 'xfs') && typeof value.uuid === 'string';
+  const isNamed = isFilesystemType(value.type) && typeof value.uuid === 'string';
   if (isNamed && (value.state === 'formatting' || value.state === 'formatted')) return value as unknown as Provenance;
   throw unreadable(`state ${String(value.state)}`);
 }

@@ -3,7 +3,7 @@
  */
 import { berthError } from '../../model/errors.js';
 import { isCopied } from '../../model/volume-id.js';
-import { FILESYSTEMS, type FilesystemType } from '../../model/capability.js';
+import { isFilesystemType, type FilesystemType } from '../../model/capability.js';
 import type { MounterChoice } from '../../rbd/mapping/mapper.js';
 import type { SandboxWish } from '../../sandbox/choose-sandbox.js';
 import type { VolumeParameters } from './parameters.js';
@@ -79,8 +79,7 @@ export function parseVolumeRecord(metadata: ReadonlyMap<string, string>, volume:
     if (value.version !== 1) throw new Error(`version ${String(value.version)}`);
     if (isCopied(value.image, volume)) return undefined;
     if (typeof value.name !== 'string' || typeof value.shape !== 'object') throw new Error('name or shape is missing');
-    if (value.shape.fsType !== undefined && !FILESYSTEMS.includes(value.shape.fsType))
-      throw new Error('unknown fsType');
+    if (value.shape.fsType !== undefined && !isFilesystemType(value.shape.fsType)) throw new Error('unknown fsType');
     return value as VolumeRecord;
   } catch (error) {
     throw berthError('BERTH_RECORD_UNREADABLE', {

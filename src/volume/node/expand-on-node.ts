@@ -2,7 +2,7 @@
 import { deviceSizeBytes } from '../../host/device/block-device.js';
 import { mountAt } from '../../host/mount/mountinfo.js';
 import { isAbsolutePath, resolveTarget } from '../../host/mount/target-path.js';
-import { isMountedHere, type JournalEntry } from '../../journal/entry.js';
+import { filesystemOfEntry, isMountedHere, type JournalEntry } from '../../journal/entry.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import type { Mapping } from '../../rbd/mapping/mapper.js';
@@ -65,7 +65,7 @@ export async function expandOnNode(room: NodeRoom, request: ExpandOnNode, deadli
       operation.step('grow filesystem');
       const target = {
         device: mapping.device,
-        type: entry.fsType === 'xfs' ? 'xfs' : 'ext4',
+        type: filesystemOfEntry(entry),
         mountedAt: entry.stagingPath,
       } as const;
       if (await isSmaller(target)) await grow(room, target, deadline);

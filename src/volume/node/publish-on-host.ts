@@ -2,10 +2,10 @@
  * A pod of the host takes the volume as a bind mount; a filesystem that was left to guests is mounted first, where that
  * is allowed.
  */
-import { isReadOnly, setReadOnly } from '../../host/device/block-device.js';
+import { isDeviceReadOnly, setDeviceReadOnly } from '../../host/device/block-device.js';
 import { repairBeforeMount } from '../../host/filesystem/index.js';
 import { ownByGroup } from '../../host/filesystem/own-by-group.js';
-import { isMountedHere, type JournalEntry, type JournalTarget } from '../../journal/entry.js';
+import { filesystemOfEntry, isMountedHere, type JournalEntry, type JournalTarget } from '../../journal/entry.js';
 import { Deadline } from '../../model/deadline.js';
 import { berthError, isBerthError } from '../../model/errors.js';
 import type { Mapping } from '../../rbd/mapping/mapper.js';
@@ -65,13 +65,13 @@ async function mountedHere(
   if (guest === undefined || isMountedHere(entry) || capability.access.kind === 'block') return entry;
   if (guest.written && !guest.allowHostMount) throw berthError('BERTH_HOST_MOUNT_REFUSED', { volume });
   const { device } = mapping;
-  const type = entry.fsType === 'xfs' ? 'xfs' : 'ext4';
+  const type = filesystemOfEntry(entry);
   // A crash between mount and journal leaves it mounted already.
   if (!(await isMountedFrom(stagingPath, device))) {
     await refuseOpenDevice(room, volume, mapping, deadline);
-    if ((await isReadOnly(device)) !== readOnly) {
+    if ((await isDeviceReadOnly(device)) !== readOnly) {
       operation.step('switch device');
-      await setReadOnly(room.exec, device, readOnly, deadline);
+      await setDeviceReadOnly(room.exec, device, readOnly, deadline);
     }
     operation.step('mount on host');
     if (!readOnly) await repairBeforeMount(room.exec, device, type, deadline);

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { deviceSizeBytes } from '../../host/device/block-device.js';
 import { checkAbsolute, resolveTarget } from '../../host/mount/target-path.js';
 import { isMountedHere, type JournalEntry, type JournalGuest } from '../../journal/entry.js';
-import { isReaderMode, type Capability, type FilesystemType } from '../../model/capability.js';
+import { DEFAULT_FILESYSTEM, isReaderMode, type Capability, type FilesystemType } from '../../model/capability.js';
 import { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { settleAll } from '../../model/settle-all.js';
@@ -179,7 +179,7 @@ function filesystemOf(
   if (asked !== undefined) return asked;
   const provenance = parseProvenance(found.head.metadata, found.volume);
   if (provenance.state === 'formatted' || provenance.state === 'formatting') return provenance.type;
-  return record?.shape.fsType ?? 'ext4';
+  return record?.shape.fsType ?? DEFAULT_FILESYSTEM;
 }
 
 function newEntry(

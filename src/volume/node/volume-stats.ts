@@ -1,5 +1,5 @@
 /** How a volume is on this node: usage and condition, always within the deadline, and without I/O that could hang. */
-import { deviceSizeBytes, isReadOnly } from '../../host/device/block-device.js';
+import { deviceSizeBytes, isDeviceReadOnly } from '../../host/device/block-device.js';
 import { IoWatch } from '../../host/device/io-watch.js';
 import { whyFilesystemSick } from '../../host/filesystem/kernel-verdict.js';
 import { mountAt, type Mount } from '../../host/mount/mountinfo.js';
@@ -104,7 +104,7 @@ export class VolumeStats {
       entry.access === 'mount' && mount !== undefined ? whyFilesystemSick(mount, entry.readOnly) : undefined,
       this.#room.mapperNamed(mapping.mapper).whyUnserved?.(mapping),
       this.#io.state(device),
-      isReadOnly(device).catch(() => undefined),
+      isDeviceReadOnly(device).catch(() => undefined),
     ]);
     const stalled = io !== undefined && io.stalledMs >= STALLED_MS ? await sayStalled(mapping, io) : undefined;
     // A raw device shown read-only to its pods has that switch on by our own hand.

@@ -6,8 +6,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   deviceNumber,
   deviceSizeBytes,
-  isReadOnly,
-  setReadOnly,
+  isDeviceReadOnly,
+  setDeviceReadOnly,
   waitForDevice,
 } from '../../../src/host/device/block-device.js';
 import { run } from '../../../src/host/process/exec.js';
@@ -24,7 +24,7 @@ describe('attachLoop', () => {
     const { device, file } = await scratchDevice(8 * MIB);
     expect(await loopOf(file)).toEqual({ device, file, readOnly: false, deleted: false });
     expect(await deviceSizeBytes(device)).toBe(BigInt(8 * MIB));
-    expect(await isReadOnly(device)).toBe(false);
+    expect(await isDeviceReadOnly(device)).toBe(false);
     await waitForDevice(device, await deviceNumber(device), soon());
   });
 
@@ -32,7 +32,7 @@ describe('attachLoop', () => {
     const directory = await scratchDirectory();
     const file = await sparseFile(path.join(directory, 'image'), 8 * MIB);
     const device = await attachLoop(run, { file, readOnly: true }, soon());
-    expect(await isReadOnly(device)).toBe(true);
+    expect(await isDeviceReadOnly(device)).toBe(true);
     expect((await loopOf(file))?.readOnly).toBe(true);
   });
 
@@ -118,22 +118,22 @@ describe('a loop device', () => {
       const handle = await open(device, constants.O_WRONLY | constants.O_SYNC);
       await handle.write(Buffer.alloc(4096, 1)).finally(() => handle.close());
     };
-    onTestFinished(() => setReadOnly(run, device, false, soon()));
-    await setReadOnly(run, device, true, soon());
-    expect(await isReadOnly(device)).toBe(true);
+    onTestFinished(() => setDeviceReadOnly(run, device, false, soon()));
+    await setDeviceReadOnly(run, device, true, soon());
+    expect(await isDeviceReadOnly(device)).toBe(true);
     await expect(write()).rejects.toThrow();
-    await setReadOnly(run, device, false, soon());
+    await setDeviceReadOnly(run, device, false, soon());
     await write();
   });
 
   it('does not hand on to the next file that it was set read-only', async () => {
     const { device, file } = await scratchDevice(MIB);
-    onTestFinished(() => setReadOnly(run, device, false, soon()));
-    await setReadOnly(run, device, true, soon());
+    onTestFinished(() => setDeviceReadOnly(run, device, false, soon()));
+    await setDeviceReadOnly(run, device, true, soon());
     await detachLoop(run, device, soon());
     // The lowest free number is given out first: most likely, not surely, the same device.
     const next = await attachLoop(run, { file, readOnly: false }, soon());
-    expect(await isReadOnly(next)).toBe(false);
+    expect(await isDeviceReadOnly(next)).toBe(false);
   });
 
   it('is not taken for another one while waiting', async () => {

@@ -138,6 +138,7 @@ describe('an entry that cannot be trusted', () => {
     ['has an unknown mapper', having({ mapper: 'vhost' }), 'mapper vhost is not known'],
     ['has an unknown mode', having({ mode: 'ANY' }), 'mode ANY is not known'],
     ['has an unknown access', having({ access: 'file' }), 'access file is not known'],
+    ['has an unknown filesystem', having({ fsType: 'btrfs' }), 'fsType btrfs is not known'],
     ['has a list of targets', having({ targets: ['/t'] }), 'targets is missing'],
     ['has a target without a mode', having({ targets: { '/t': { readOnly: true } } }), 'target /t is malformed'],
     ['has a target that is nothing', having({ targets: { '/t': null } }), 'target /t is malformed'],

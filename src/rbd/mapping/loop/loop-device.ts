@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError } from '../../../model/errors.js';
-import { setReadOnly } from '../../../host/device/block-device.js';
+import { setDeviceReadOnly } from '../../../host/device/block-device.js';
 import { waitFor } from '../../../host/bounded.js';
 import { isErrno } from '../../../host/errno.js';
 import type { Exec, ExecResult } from '../../../host/process/exec.js';
@@ -114,7 +114,7 @@ export const saysNoDirectIo = (stderr: string): boolean =>
 async function ensureWritable(exec: Exec, device: string, deadline: Deadline): Promise<void> {
   const attached = () => readLoop(SYSFS, path.basename(device));
   if ((await attached())?.readOnly !== true) return;
-  await setReadOnly(exec, device, false, deadline);
+  await setDeviceReadOnly(exec, device, false, deadline);
   if ((await attached())?.readOnly !== true) return;
   await detachLoop(exec, device, deadline);
   throw berthError('BERTH_DEVICE_INVALID', { device, why: 'its file cannot be written' });

@@ -2,8 +2,8 @@
  * A staged filesystem: formatted by provenance, checked, grown, and mounted at the staging path unless it is left to a
  * guest.
  */
-import { isMountedHere, type JournalEntry } from '../../../journal/entry.js';
-import type { Capability, FilesystemType } from '../../../model/capability.js';
+import { filesystemOfEntry, isMountedHere, type JournalEntry } from '../../../journal/entry.js';
+import type { Capability } from '../../../model/capability.js';
 import type { Deadline } from '../../../model/deadline.js';
 import type { Mapping } from '../../../rbd/mapping/mapper.js';
 import { inspectDevice, prepareFilesystem, type DeviceInspection, type Preparation } from './prepare-filesystem.js';
@@ -27,10 +27,8 @@ export interface FilesystemStaging {
 export function preparationOf({ request, found, record, entry }: FilesystemStaging, device: string): Preparation {
   const mkfsOptions = words(record?.shape.mkfsOptions ?? '');
   const { readOnly } = request;
-  return { found, device, type: typeOf(entry), readOnly, mkfsOptions, forGuest: !isMountedHere(entry) };
+  return { found, device, type: filesystemOfEntry(entry), readOnly, mkfsOptions, forGuest: !isMountedHere(entry) };
 }
-
-const typeOf = ({ fsType }: JournalEntry): FilesystemType => (fsType === 'xfs' ? 'xfs' : 'ext4');
 
 /** Errors of format, growth and mount. BERTH_VOLUME_IN_USE where a virtual machine of before still has the device. */
 export async function mountDevice(
@@ -42,7 +40,7 @@ export async function mountDevice(
 ): Promise<void> {
   const { request, entry, look } = staging;
   const { device } = mapping;
-  const type = typeOf(entry);
+  const type = filesystemOfEntry(entry);
   const { readOnly, stagingPath, capability } = request;
   const forGuest = !isMountedHere(entry);
   const isMounted = await isMountedFrom(stagingPath, device);

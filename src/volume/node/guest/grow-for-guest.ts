@@ -3,7 +3,7 @@
  * word.
  */
 import { deviceSizeBytes } from '../../../host/device/block-device.js';
-import type { JournalEntry } from '../../../journal/entry.js';
+import { filesystemOfEntry, type JournalEntry } from '../../../journal/entry.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
 import type { Mapping } from '../../../rbd/mapping/mapper.js';
@@ -27,7 +27,7 @@ export async function growForGuest(
 ): Promise<void> {
   const { device } = mapping;
   const { volume } = entry;
-  const type = entry.fsType === 'xfs' ? 'xfs' : 'ext4';
+  const type = filesystemOfEntry(entry);
   const target = { device, type, mountedAt: undefined } as const;
   if (!(await isSmaller(target))) return;
   operation.step('grow filesystem');

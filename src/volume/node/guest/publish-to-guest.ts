@@ -2,7 +2,7 @@
  * A pod's virtual machine takes the volume: unmounted here, marked as written by a guest, guarded at the target, and
  * recorded for the runtime.
  */
-import { isMountedHere, type JournalEntry, type JournalTarget } from '../../../journal/entry.js';
+import { filesystemOfEntry, isMountedHere, type JournalEntry, type JournalTarget } from '../../../journal/entry.js';
 import { Deadline } from '../../../model/deadline.js';
 import { isBerthError } from '../../../model/errors.js';
 import {
@@ -59,7 +59,7 @@ export const kataHost = (room: NodeRoom): KataHost => ({ exec: room.exec, record
 function directVolume({ entry, mapping, capability: { access }, readOnly }: Publishing): DirectVolume {
   const { flags, group } =
     access.kind === 'mount' ? { flags: access.mountFlags, group: access.group } : { flags: [], group: '' };
-  const fsType = entry.fsType ?? 'ext4';
+  const fsType = filesystemOfEntry(entry);
   return { volume: entry.volume, device: mapping.device, fsType, readOnly, flags, group };
 }
 

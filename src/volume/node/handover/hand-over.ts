@@ -6,7 +6,7 @@ import { HOLDER_KEY, parseHolderRecord } from '../../../attachment/holder-record
 import { resolveTarget } from '../../../host/mount/target-path.js';
 import { podOfPath } from '../../../host/users/pod-of-process.js';
 import type { JournalEntry } from '../../../journal/entry.js';
-import type { FilesystemType } from '../../../model/capability.js';
+import { DEFAULT_FILESYSTEM, type FilesystemType } from '../../../model/capability.js';
 import { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
 import type { Mapper } from '../../../rbd/mapping/mapper.js';
@@ -82,7 +82,7 @@ function isHeldSince({ node, bootId }: NodeRoom, { head, volume }: FoundVolume):
 function filesystemOf({ head, volume }: FoundVolume): FilesystemType {
   const provenance = parseProvenance(head.metadata, volume);
   if (provenance.state === 'formatted' || provenance.state === 'formatting') return provenance.type;
-  return parseVolumeRecord(head.metadata, volume)?.shape.fsType ?? 'ext4';
+  return parseVolumeRecord(head.metadata, volume)?.shape.fsType ?? DEFAULT_FILESYSTEM;
 }
 
 type Resolved = HandOver & { readonly fsType: FilesystemType };

@@ -12,10 +12,11 @@ import {
   readHandOverFile,
   removeHandOverFile,
   writeHandOverFile,
+  type HandOverFile,
 } from '../../../../src/sandbox/hyperd/hand-over-file.js';
 import { plugOf } from '../../../guest/runv.js';
 
-const HAND_OFF = {
+const HAND_OFF: HandOverFile = {
   ...{ image: 'vol1', pool: 'hyper', fsType: 'ext4', user: 'guest', key: new Secret('AQ+/==') },
   monitors: ['10.0.0.1:6789', '10.0.0.2:6789'],
 };
