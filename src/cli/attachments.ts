@@ -5,9 +5,9 @@
 import type { ApiAttachment, Attachments } from '../kube/volume-attachments.js';
 import { Deadline } from '../model/deadline.js';
 import { berthError } from '../model/errors.js';
-import { judge } from '../reconcile/attachments/decide-attachment.js';
-import { attacherFinalizer, type AttachmentFacts } from '../reconcile/attachments/attachment-facts.js';
-import { factsOf, type ImageStates } from '../reconcile/attachments/gather-attachment.js';
+import { judge } from '../diagnosis/attachment/decide-attachment.js';
+import { attacherFinalizer, type AttachmentFacts } from '../diagnosis/attachment/attachment-facts.js';
+import { factsOf, type ImageStates } from '../diagnosis/attachment/gather-attachment.js';
 
 export interface AttachmentsRoom {
   readonly api: Attachments;

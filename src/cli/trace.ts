@@ -5,9 +5,9 @@ import type { ApiAttachment, ApiNode, ApiVolume, Attachments } from '../kube/vol
 import { Deadline } from '../model/deadline.js';
 import { berthError, isBerthError } from '../model/errors.js';
 import { parseVolumeId } from '../model/volume-id.js';
-import { judge } from '../reconcile/attachments/decide-attachment.js';
-import type { AttachmentFacts, Image } from '../reconcile/attachments/attachment-facts.js';
-import { factsOf, factsOfHolder, type ImageStates } from '../reconcile/attachments/gather-attachment.js';
+import { judge } from '../diagnosis/attachment/decide-attachment.js';
+import type { AttachmentFacts, Image } from '../diagnosis/attachment/attachment-facts.js';
+import { factsOf, factsOfHolder, type ImageStates } from '../diagnosis/attachment/gather-attachment.js';
 
 export interface TraceRoom {
   /** Undefined without Kubernetes. */

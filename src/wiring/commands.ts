@@ -11,7 +11,7 @@ import { createLog } from '../observe/log.js';
 import { parseOptions, USAGE } from '../options.js';
 import { Clusters } from '../rbd/clusters.js';
 import { createLibrbd } from '../rbd/librbd/driver/supervisor.js';
-import { cephOf } from '../reconcile/attachments/image-state.js';
+import { cephOf } from '../diagnosis/attachment/image-state.js';
 import { lookAtImage } from '../volume/controller/adopt-image.js';
 import { journalLine } from '../diagnosis/describe-journal.js';
 import { preflight } from '../diagnosis/preflight.js';

@@ -22,9 +22,9 @@ import {
 import { Wire } from '../../src/kube/http.js';
 import { Deadline } from '../../src/model/deadline.js';
 import { createLog } from '../../src/observe/log.js';
-import { attacherFinalizer } from '../../src/reconcile/attachments/attachment-facts.js';
-import type { ImageStates } from '../../src/reconcile/attachments/gather-attachment.js';
-import { AttachmentReconciler } from '../../src/reconcile/attachments/attachment-reconciler.js';
+import { attacherFinalizer } from '../../src/diagnosis/attachment/attachment-facts.js';
+import type { ImageStates } from '../../src/diagnosis/attachment/gather-attachment.js';
+import { AttachmentReconciler } from '../../src/reconcile/attachment-reconciler.js';
 import { until } from './ground.js';
 
 interface EventObject extends KubeObject {

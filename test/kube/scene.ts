@@ -5,9 +5,9 @@
 import { beforeEach } from 'vitest';
 import { Attachments } from '../../src/kube/volume-attachments.js';
 import { createLog } from '../../src/observe/log.js';
-import { attacherFinalizer } from '../../src/reconcile/attachments/attachment-facts.js';
-import { cephOf } from '../../src/reconcile/attachments/image-state.js';
-import type { ImageStates } from '../../src/reconcile/attachments/gather-attachment.js';
+import { attacherFinalizer } from '../../src/diagnosis/attachment/attachment-facts.js';
+import { cephOf } from '../../src/diagnosis/attachment/image-state.js';
+import type { ImageStates } from '../../src/diagnosis/attachment/gather-attachment.js';
 import { attachVolume } from '../../src/volume/controller/attach-volume.js';
 import { createVolume } from '../../src/volume/controller/create-volume.js';
 import { HOLDER_KEY, parseHolderRecord } from '../../src/attachment/holder-record.js';

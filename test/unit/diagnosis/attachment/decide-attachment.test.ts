@@ -4,12 +4,12 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { ApiAttachment, ApiNode } from '../../../../src/kube/volume-attachments.js';
-import { judge } from '../../../../src/reconcile/attachments/decide-attachment.js';
+import { judge } from '../../../../src/diagnosis/attachment/decide-attachment.js';
 import {
   attacherFinalizer,
   REASONS,
   type AttachmentFacts,
-} from '../../../../src/reconcile/attachments/attachment-facts.js';
+} from '../../../../src/diagnosis/attachment/attachment-facts.js';
 import type { HoldersOfVolume } from '../../../../src/volume/image/read-holders.js';
 
 const driver = 'rbd.csi.berth.dev';

@@ -2,15 +2,15 @@
  * Compares the API's attachments with the images' own records, says what is stuck and why, and completes a detach that
  * can be proved.
  */
-import type { ApiAttachment } from '../../kube/volume-attachments.js';
-import type { Note } from '../../kube/events.js';
-import { Deadline } from '../../model/deadline.js';
-import { isBerthError } from '../../model/errors.js';
-import { Rounds } from '../../model/rounds.js';
-import type { Logger } from '../../observe/log.js';
-import { judge, type Measure } from './decide-attachment.js';
-import type { Finding } from './attachment-facts.js';
-import { factsOf, factsOfHolder, type Api, type ImageStates } from './gather-attachment.js';
+import type { ApiAttachment } from '../kube/volume-attachments.js';
+import type { Note } from '../kube/events.js';
+import { Deadline } from '../model/deadline.js';
+import { isBerthError } from '../model/errors.js';
+import { Rounds } from '../model/rounds.js';
+import type { Logger } from '../observe/log.js';
+import { judge, type Measure } from '../diagnosis/attachment/decide-attachment.js';
+import type { Finding } from '../diagnosis/attachment/attachment-facts.js';
+import { factsOf, factsOfHolder, type Api, type ImageStates } from '../diagnosis/attachment/gather-attachment.js';
 
 export interface AttachmentTimes {
   /** Between two rounds, in ms. */

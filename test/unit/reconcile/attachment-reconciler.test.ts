@@ -3,11 +3,11 @@
  * ever changed.
  */
 import { afterEach, describe, expect, it } from 'vitest';
-import { Events } from '../../../../src/kube/events.js';
-import { createLog } from '../../../../src/observe/log.js';
-import { AttachmentReconciler } from '../../../../src/reconcile/attachments/attachment-reconciler.js';
-import { EVENTS, NODES, PVS, VAS, CSI_NODES, until } from '../../../kube/ground.js';
-import { scene, VOLUME } from '../../../kube/scene.js';
+import { Events } from '../../../src/kube/events.js';
+import { createLog } from '../../../src/observe/log.js';
+import { AttachmentReconciler } from '../../../src/reconcile/attachment-reconciler.js';
+import { EVENTS, NODES, PVS, VAS, CSI_NODES, until } from '../../kube/ground.js';
+import { scene, VOLUME } from '../../kube/scene.js';
 
 const at = scene();
 const ended: (() => void)[] = [];
