@@ -2,7 +2,8 @@
 import type { handleUnaryCall, sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
 import type { Type } from 'protobufjs';
 import { Deadline } from '../model/deadline.js';
-import { berthError, type BerthError } from '../model/errors.js';
+import type { BerthError } from '../model/errors.js';
+import { withinDeadline } from '../model/time-limit.js';
 import type { Logger } from '../observe/log.js';
 import type { Drain } from '../serving/drain.js';
 import { checkLimits } from './limits.js';
@@ -87,28 +88,11 @@ async function answer<Request extends object, Response>(
         return call.log.child(call.about);
       },
     };
-    return await inTime(handler(request, context), call);
+    // A handler may overrun its deadline, by the second that a child has to be killed in or on a path that hangs; its
+    // caller may not notice.
+    return await withinDeadline(handler(request, context), call.rpc, call.lastMoment);
   } finally {
     leave();
-  }
-}
-
-/**
- * A handler may overrun its deadline, by the second that a child has to be killed in or on a path that hangs; its
- * caller may not notice.
- */
-async function inTime<Response>(response: Promise<Response>, { rpc, lastMoment }: Call): Promise<Response> {
-  const ms = Math.round(lastMoment.remaining());
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(berthError('BERTH_DEADLINE', { what: rpc, ms })), ms);
-  });
-  // Nobody listens any more when it fails after that.
-  response.catch(() => undefined);
-  try {
-    return await Promise.race([response, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -3,6 +3,7 @@
  * cluster.
  */
 import { Deadline } from '../model/deadline.js';
+import { settledWithin } from '../model/time-limit.js';
 import type { Logger } from '../observe/log.js';
 
 /** Undefined where all is well, else what is wrong. */
@@ -56,13 +57,7 @@ export class Readiness {
   async #ask(name: string, check: Check): Promise<string | undefined> {
     // One that hangs although it was given a deadline is not asked a second time before it answers.
     const asked = this.#asked.get(name) ?? this.#begin(name, check);
-    let timer: NodeJS.Timeout | undefined;
-    const silent = new Promise<string>((resolve) => {
-      timer = setTimeout(() => resolve(`no answer in ${CHECK_MS} ms`), CHECK_MS);
-      timer.unref();
-    });
-    const why = await Promise.race([asked, silent]);
-    clearTimeout(timer);
+    const why = (await settledWithin(asked, CHECK_MS)) ? await asked : `no answer in ${CHECK_MS} ms`;
     return why === undefined ? undefined : `${name}: ${why}`;
   }
 

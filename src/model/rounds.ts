@@ -1,4 +1,5 @@
 /** Something done again and again with a pause between, begun by nobody who waits for it, and ended in order. */
+import { settledWithin } from './time-limit.js';
 
 export interface RoundsOptions {
   /** From the end of a round to the next, in ms. */
@@ -38,8 +39,7 @@ export class Rounds {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    const late = new Promise((resolve) => setTimeout(resolve, this.#options.stopMs).unref());
-    await Promise.race([this.#running, late]);
+    await settledWithin(this.#running, this.#options.stopMs);
   }
 
   async #next(): Promise<void> {

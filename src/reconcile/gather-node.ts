@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { bounded } from '../host/bounded.js';
+import { withinDeadline } from '../model/time-limit.js';
 import { readMounts } from '../host/mount/mountinfo.js';
 import type { JournalEntry } from '../journal/entry.js';
 import type { Deadline } from '../model/deadline.js';
@@ -46,11 +46,15 @@ export class Gatherer {
     const { kubeletDirectory, driver, ageMs } = this.#options;
     const now = this.#room.now().getTime();
     const { mappings: listed, blind } = await this.#mappings(now, deadline);
-    const { entries, unreadable } = await bounded(journal.all(), 'reading the journal', deadline);
+    const { entries, unreadable } = await withinDeadline(journal.all(), 'reading the journal', deadline);
     const mappings = await this.#stillThere(listed, entries, now, deadline);
-    const mounts = await bounded(readMounts(`${this.#roots.proc}/self/mountinfo`), 'reading the mount table', deadline);
+    const mounts = await withinDeadline(
+      readMounts(`${this.#roots.proc}/self/mountinfo`),
+      'reading the mount table',
+      deadline,
+    );
     const scan = readKubelet(kubeletDirectory, driver, mounts);
-    const kubelet = await bounded(scan, `reading ${kubeletDirectory}`, deadline).catch((error: unknown) => {
+    const kubelet = await withinDeadline(scan, `reading ${kubeletDirectory}`, deadline).catch((error: unknown) => {
       const incomplete = error instanceof Error ? error.message : 'unreadable';
       return { root: kubeletDirectory, volumes: [], unclear: [], incomplete };
     });
@@ -69,7 +73,7 @@ export class Gatherer {
     const mappings: SeenMapping[] = [];
     for (const mapper of this.#room.mappers) {
       try {
-        const listed = await bounded(mapper.list(deadline), `listing the mappings of ${mapper.name}`, deadline);
+        const listed = await withinDeadline(mapper.list(deadline), `listing the mappings of ${mapper.name}`, deadline);
         mappings.push(...(await Promise.all(listed.map((mapping) => this.#look(mapper, mapping, now)))));
       } catch (error) {
         blind.set(mapper.name, error instanceof Error ? error.message : 'failed');

@@ -1,5 +1,6 @@
 /** Counts the calls that are running, so that a shutdown can refuse new ones and wait for the others. */
 import { berthError } from '../model/errors.js';
+import { settledWithin } from '../model/time-limit.js';
 
 export class Drain {
   #running = 0;
@@ -27,15 +28,9 @@ export class Drain {
   async begin(ms: number): Promise<boolean> {
     this.#draining = true;
     if (this.#running === 0) return true;
-    let timer: NodeJS.Timeout | undefined;
-    const idle = new Promise<boolean>((resolve) => {
-      this.#whenIdle = () => {
-        resolve(true);
-      };
-      timer = setTimeout(resolve, ms, false);
+    const idle = new Promise<void>((resolve) => {
+      this.#whenIdle = resolve;
     });
-    const clean = await idle;
-    clearTimeout(timer);
-    return clean;
+    return settledWithin(idle, ms);
   }
 }

@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { waitFor } from '../../src/host/bounded.js';
+import { pollUntil } from '../../src/model/time-limit.js';
 import { runningChildren } from '../../src/host/process/children.js';
 import { run, type Exec } from '../../src/host/process/exec.js';
 import { isBerthError } from '../../src/model/errors.js';
@@ -66,7 +66,7 @@ async function remove({ device }: Mapping): Promise<void> {
     await writeFile('/sys/bus/rbd/remove_single_major', device.replace('/dev/rbd', '')).catch(() => undefined);
     return (await devices()).length === 0 ? true : undefined;
   };
-  await waitFor(gone, `the removal of ${device}`, soon());
+  await pollUntil(gone, `the removal of ${device}`, soon());
 }
 
 /** One map that is killed on its way; what became of it. */

@@ -3,7 +3,7 @@ import { access, constants, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import type { Deadline } from '../../model/deadline.js';
 import type { Finding } from '../../model/finding.js';
-import { bounded } from '../../host/bounded.js';
+import { withinDeadline } from '../../model/time-limit.js';
 import { isErrno } from '../../host/errno.js';
 
 /** An entry is a kilobyte; a filesystem with less than this is about to be full for others as well. */
@@ -16,8 +16,8 @@ const NAME = 'state-directory';
 /** @param directory made at the first start: until then what is above it counts */
 export async function checkStateDirectory(directory: string, deadline: Deadline): Promise<Finding> {
   try {
-    const there = await bounded(nearest(directory), `looking at ${directory}`, deadline);
-    return await bounded(look(directory, there), `looking at ${directory}`, deadline);
+    const there = await withinDeadline(nearest(directory), `looking at ${directory}`, deadline);
+    return await withinDeadline(look(directory, there), `looking at ${directory}`, deadline);
   } catch (error) {
     const why = error instanceof Error ? error.message : 'unknown';
     return failed(`${directory} cannot be used (${why}); nothing can be staged until it can`);

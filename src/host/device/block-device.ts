@@ -5,7 +5,7 @@ import { readFile, stat } from 'node:fs/promises';
 import type { BigIntStats } from 'node:fs';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
-import { waitFor } from '../bounded.js';
+import { pollUntil } from '../../model/time-limit.js';
 import { isErrno } from '../errno.js';
 import type { Exec } from '../process/exec.js';
 
@@ -49,7 +49,7 @@ export async function waitForDevice(path: string, number: string, deadline: Dead
     // A node with another number is one that the kernel is about to replace.
     return stats !== undefined && blockNumber(path, stats) === number ? true : undefined;
   };
-  await waitFor(look, `waiting for ${path} to be device ${number}`, deadline);
+  await pollUntil(look, `waiting for ${path} to be device ${number}`, deadline);
 }
 
 /** Split as the C library packs it (sys/sysmacros.h). */

@@ -5,7 +5,7 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Deadline } from '../../model/deadline.js';
-import { bounded } from '../bounded.js';
+import { withinDeadline } from '../../model/time-limit.js';
 import { isErrno } from '../errno.js';
 
 /** Bytes read; a multiple of every logical block size in use. */
@@ -19,7 +19,7 @@ declare const WebAssembly: { Memory: new (size: { initial: number; maximum: numb
  * pool busy.
  */
 export function readFirstPage(device: string, deadline: Deadline): Promise<Buffer> {
-  return bounded(readUncached(device), `reading ${device}`, deadline);
+  return withinDeadline(readUncached(device), `reading ${device}`, deadline);
 }
 
 async function readUncached(device: string): Promise<Buffer> {

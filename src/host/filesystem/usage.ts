@@ -4,7 +4,7 @@
 import { stat, statfs } from 'node:fs/promises';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError, isBerthError } from '../../model/errors.js';
-import { bounded } from '../bounded.js';
+import { withinDeadline } from '../../model/time-limit.js';
 import type { Exec } from '../process/exec.js';
 
 export interface Usage {
@@ -65,7 +65,7 @@ export class UsageReader {
     if (age > PATIENCE_MS)
       throw berthError('BERTH_DEADLINE', { what: `an earlier statfs of ${path}`, ms: Math.round(age) });
     const { answer } = before ?? this.#ask(path, number, deadline);
-    return usageOf(await bounded(answer, `statfs of ${path}`, deadline));
+    return usageOf(await withinDeadline(answer, `statfs of ${path}`, deadline));
   }
 
   #ask(path: string, number: string, deadline: Deadline): Question {

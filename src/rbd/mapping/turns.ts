@@ -2,7 +2,7 @@
  * One at a time per key, in the order of asking: looking whether an image is mapped and mapping it must not be torn
  * apart.
  */
-import { bounded } from '../../host/bounded.js';
+import { withinDeadline } from '../../model/time-limit.js';
 import type { Deadline } from '../../model/deadline.js';
 
 export class Turns {
@@ -20,7 +20,7 @@ export class Turns {
       if (this.#last.get(key) === turn) this.#last.delete(key);
     });
     try {
-      await bounded(before, `waiting for the operation before on ${key}`, deadline);
+      await withinDeadline(before, `waiting for the operation before on ${key}`, deadline);
       return await job();
     } finally {
       end();

@@ -1,7 +1,7 @@
 /**
  * What a pool can hold, asked of Ceph at most every few seconds: a burst of creates must not become a burst of `df`.
  */
-import { bounded } from '../../host/bounded.js';
+import { withinDeadline } from '../../model/time-limit.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import type { PoolRef, PoolStats, RbdPort } from '../../rbd/port.js';
@@ -22,7 +22,7 @@ export class PoolCapacity {
     const kept = this.#figures.get(key);
     if (kept !== undefined && kept.until > performance.now()) {
       // Asked for by somebody who may have more time than this caller.
-      return bounded(kept.stats, 'the capacity of a pool', deadline);
+      return withinDeadline(kept.stats, 'the capacity of a pool', deadline);
     }
     const stats = this.#rbd.poolStats(at, deadline);
     this.#figures.set(key, { until: performance.now() + FRESH_MS, stats });

@@ -5,6 +5,7 @@
 import { childrenOf, describeChild, owning } from '../../host/process/children.js';
 import { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
+import { settledWithin, withinDeadline } from '../../model/time-limit.js';
 import { ANSWER, START, type StepTable } from './steps.js';
 
 /** What an operation is allowed to say of itself while it runs. */
@@ -173,16 +174,8 @@ export class Operations<Table extends StepTable = StepTable> {
 
   /** However it ends; who runs then is seen afresh. */
   async #outwait(key: string, patience: Deadline): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, patience.remaining());
-    });
-    const end = this.#running.get(key)?.result.then(
-      () => undefined,
-      () => undefined,
-    );
-    await Promise.race([end, late]);
-    clearTimeout(timer);
+    const running = this.#running.get(key);
+    if (running !== undefined) await settledWithin(running.result, patience.remaining());
   }
 
   #stillStuck(key: string): Running | undefined {
@@ -199,23 +192,18 @@ export class Operations<Table extends StepTable = StepTable> {
   }
 
   async #await(key: string, running: Running, deadline: Deadline): Promise<unknown> {
-    const ms = deadline.remaining();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        const age = Math.round(performance.now() - running.startedAt);
-        const child = waitsFor(running);
-        const waiting = child === undefined ? '' : `, waiting for ${child},`;
-        const what = `${running.op} of ${key} (step ${running.step}, running since ${age} ms)${waiting}`;
-        reject(berthError('BERTH_DEADLINE', { what, ms: Math.round(ms) }));
-      }, ms);
-    });
+    const late = (ms: number): Error => {
+      const age = Math.round(performance.now() - running.startedAt);
+      const child = waitsFor(running);
+      const waiting = child === undefined ? '' : `, waiting for ${child},`;
+      const what = `${running.op} of ${key} (step ${running.step}, running since ${age} ms)${waiting}`;
+      return berthError('BERTH_DEADLINE', { what, ms });
+    };
     running.waiting += 1;
     try {
-      return await Promise.race([running.result, late]);
+      return await withinDeadline(running.result, late, deadline);
     } finally {
       running.waiting -= 1;
-      clearTimeout(timer);
     }
   }
 }

@@ -2,7 +2,7 @@
  * The same request again while it is carried out: one result for both, for one request can be several operations in a
  * row.
  */
-import { bounded } from '../../host/bounded.js';
+import { withinDeadline } from '../../model/time-limit.js';
 import type { Deadline } from '../../model/deadline.js';
 import { isBerthError } from '../../model/errors.js';
 
@@ -18,7 +18,7 @@ export class Twins<T> {
       const first = this.#running.get(key);
       if (first === undefined) return this.#begin(key, job);
       try {
-        return await bounded(first, `${what}, which began before`, deadline);
+        return await withinDeadline(first, `${what}, which began before`, deadline);
       } catch (error) {
         if (!isBerthError(error, 'BERTH_DEADLINE') || deadline.expired) throw error;
       }

@@ -2,7 +2,7 @@
 import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { waitFor } from '../../../src/host/bounded.js';
+import { pollUntil } from '../../../src/model/time-limit.js';
 import { run } from '../../../src/host/process/exec.js';
 import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
 import { Secret } from '../../../src/model/secret.js';
@@ -108,7 +108,7 @@ describe('mapping', () => {
       const now = (await findLoops()).find(({ device }) => device === mapping.device);
       return now === undefined || ![before?.file, '/'].includes(now.file) ? true : undefined;
     };
-    await waitFor(isFree, 'the device to be free', soon());
+    await pollUntil(isFree, 'the device to be free', soon());
   });
 
   it('unmaps again what is unmapped already', async () => {

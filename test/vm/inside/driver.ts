@@ -9,7 +9,7 @@ import { ask, csiClient, type CsiClient } from '../../../src/dev/csi-client.js';
 import { startDriver, type Driver } from '../../../src/dev/driver.js';
 import { findProcesses } from '../../../src/dev/processes.js';
 import { CLUSTER_ID, writeSettings } from '../../../src/dev/settings.js';
-import { waitFor } from '../../../src/host/bounded.js';
+import { pollUntil } from '../../../src/model/time-limit.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { accessAs, session } from './session.js';
 
@@ -68,7 +68,7 @@ export async function startNode(
     );
   try {
     if (until === 'ready') await driver.ready(Deadline.after(READY_MS));
-    else await waitFor(answers, 'the driver to answer', Deadline.after(READY_MS));
+    else await pollUntil(answers, 'the driver to answer', Deadline.after(READY_MS));
   } catch (error) {
     await stop();
     throw error;

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { programFile } from '../../../model/package-root.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
+import { withinDeadline } from '../../../model/time-limit.js';
 import type { Logger } from '../../../observe/log.js';
 import type { ClusterAccess, ImageRef, PoolRef, RbdPort } from '../../port.js';
 import type {
@@ -101,18 +102,11 @@ class Supervisor {
     const left = Math.ceil(deadline.remaining());
     if (left === 0) throw late();
     const { answer, abandon } = worker.send(op, args, left, what);
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        abandon();
-        reject(late());
-      }, left);
-    });
-    try {
-      return (await Promise.race([answer, timeout])) as Answer<Op>;
-    } finally {
-      clearTimeout(timer);
-    }
+    const giveUp = (): Error => {
+      abandon();
+      return late();
+    };
+    return withinDeadline(answer as Promise<Answer<Op>>, giveUp, deadline);
   }
 
   async close(): Promise<void> {

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { berthError } from '../../../model/errors.js';
+import { settledWithin } from '../../../model/time-limit.js';
 import type { Logger } from '../../../observe/log.js';
 import { fromWire } from '../ceph-errors.js';
 import { Outbox } from '../outbox.js';
@@ -122,9 +123,8 @@ export class WorkerProcess {
     if (this.#ended !== undefined) return;
     const gone = once(this.#child, 'exit');
     this.#post({ kind: 'end' });
-    const timer = setTimeout(() => this.kill(), GOODBYE_MS);
+    if (!(await settledWithin(gone, GOODBYE_MS))) this.kill();
     await gone;
-    clearTimeout(timer);
   }
 
   #post(message: ToWorker): void {

@@ -1,5 +1,6 @@
 /** Shares the worker's threads between clusters, so that one whose calls hang cannot keep the others waiting. */
 import type { Deadline } from '../../../model/deadline.js';
+import { withinDeadline } from '../../../model/time-limit.js';
 import { refuse } from '../ceph-errors.js';
 
 /** Threads that only a lane with less than its guarantee may take: the last ones are for the clusters that are well. */
@@ -62,20 +63,14 @@ export class Lanes {
       this.#enter(lane);
       return Promise.resolve();
     }
-    const ms = Math.ceil(deadline.remaining());
-    return new Promise((resolve, reject) => {
-      const waiter: Waiter = {
-        lane,
-        begin: () => {
-          clearTimeout(timer);
-          resolve();
-        },
-      };
-      const timer = setTimeout(() => {
-        this.#waiting.delete(waiter);
-        reject(refuse('BERTH_DEADLINE', { what, ms }));
-      }, ms);
-      this.#waiting.add(waiter);
-    });
+    let begin: () => void = () => undefined;
+    const begun = new Promise<void>((resolve) => (begin = resolve));
+    const waiter: Waiter = { lane, begin };
+    this.#waiting.add(waiter);
+    const giveUp = (ms: number): Error => {
+      this.#waiting.delete(waiter);
+      return refuse('BERTH_DEADLINE', { what, ms });
+    };
+    return withinDeadline(begun, giveUp, deadline);
   }
 }

@@ -3,6 +3,7 @@
  * calls, not the driver.
  */
 import { Deadline } from '../../../model/deadline.js';
+import { settledWithin } from '../../../model/time-limit.js';
 import { loadCeph } from '../foreign/bindings.js';
 import { Connections } from './connections.js';
 import { toWire } from '../ceph-errors.js';
@@ -57,9 +58,7 @@ function sceneOf({ args: [at] }: Call): Scene {
  * destructors race with its threads.
  */
 async function end(): Promise<never> {
-  const giveUp = setTimeout(leave, GOODBYE_MS);
-  await service?.connections.close();
-  clearTimeout(giveUp);
+  if (service !== undefined) await settledWithin(service.connections.close(), GOODBYE_MS);
   return leave();
 }
 

@@ -2,7 +2,7 @@
 import { release } from 'node:os';
 import path from 'node:path';
 import { waitForDevice } from '../../../host/device/block-device.js';
-import { waitFor } from '../../../host/bounded.js';
+import { pollUntil } from '../../../model/time-limit.js';
 import type { Exec, ExecResult } from '../../../host/process/exec.js';
 import { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError } from '../../../model/errors.js';
@@ -132,7 +132,7 @@ export class KrbdMapper implements Mapper {
     if ((await refreshKrbd(this.#exec, this.#roots.sys, name.replace(/^rbd/, ''), deadline)) === 'evicted') {
       throw berthError('BERTH_CLIENT_EVICTED', { cluster: mapping.location.fsid });
     }
-    await waitFor(shows, `waiting for ${mapping.device} to have ${sizeBytes} bytes`, deadline);
+    await pollUntil(shows, `waiting for ${mapping.device} to have ${sizeBytes} bytes`, deadline);
   }
 
   async #device(location: ImageLocation): Promise<KrbdDevice | undefined> {

@@ -1,5 +1,5 @@
 /** Undoing a krbd mapping: by device, without udev, done only when sysfs shows it gone. */
-import { waitFor } from '../../../host/bounded.js';
+import { pollUntil } from '../../../model/time-limit.js';
 import type { Exec } from '../../../host/process/exec.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError } from '../../../model/errors.js';
@@ -29,7 +29,7 @@ export async function unmapKrbd(exec: Exec, roots: KernelRoots, mapping: Mapping
     if (!deadline.expired && performance.now() - begun < passingMs(users)) return undefined;
     throw berthError('BERTH_UNMAP_BUSY', { device, image, who: describeUsers(users) ?? UNSEEN });
   };
-  await waitFor(attempt, `unmapping ${mapping.device}`, deadline);
+  await pollUntil(attempt, `unmapping ${mapping.device}`, deadline);
 }
 
 /** Undefined when the mapping is gone, whoever did it; else what rbd said. */
@@ -45,7 +45,7 @@ async function tryUnmap(
   try {
     const result = await runToAnswer(exec, 'rbd', args, { deadline, env: cephTimeouts(deadline) });
     if (result.exitCode !== 0 && !saysNotMapped(result)) return (await gone()) ? undefined : result;
-    await waitFor(gone, `the removal of ${mapping.device}`, deadline);
+    await pollUntil(gone, `the removal of ${mapping.device}`, deadline);
     return undefined;
   } catch (error) {
     // Killed or late, and yet done: the kernel's word counts.

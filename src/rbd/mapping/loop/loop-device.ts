@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError } from '../../../model/errors.js';
 import { setDeviceReadOnly } from '../../../host/device/block-device.js';
-import { waitFor } from '../../../host/bounded.js';
+import { pollUntil } from '../../../model/time-limit.js';
 import { isErrno } from '../../../host/errno.js';
 import type { Exec, ExecResult } from '../../../host/process/exec.js';
 import { readMounts } from '../../../host/mount/mountinfo.js';
@@ -159,7 +159,7 @@ async function isFreed(device: string, before: Loop): Promise<true | undefined> 
 
 async function waitUntilFree(device: string, before: Loop, deadline: Deadline): Promise<void> {
   try {
-    await waitFor(() => isFreed(device, before), `detaching ${device}`, deadline.within(CLOSE_MS));
+    await pollUntil(() => isFreed(device, before), `detaching ${device}`, deadline.within(CLOSE_MS));
   } catch (error) {
     if (!isBerthError(error, 'BERTH_DEADLINE')) throw error;
     throw berthError(

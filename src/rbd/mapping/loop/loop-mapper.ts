@@ -3,7 +3,7 @@
  */
 import { access, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { waitFor } from '../../../host/bounded.js';
+import { pollUntil } from '../../../model/time-limit.js';
 import type { Exec } from '../../../host/process/exec.js';
 import { attachLoop, detachAtLastClose, detachLoop, refreshLoop } from './loop-device.js';
 import { Deadline } from '../../../model/deadline.js';
@@ -146,9 +146,9 @@ export class LoopMapper implements Mapper {
     // In a child, for a call of ours to a FUSE file could hang beyond any deadline; its attributes are cached for up to
     // 1.5 s.
     const served = async () => BigInt((await this.#exec('stat', ['-c', '%s', file], { deadline })).stdout);
-    await waitFor(() => shows(served()), `waiting for ${file} to grow`, deadline);
+    await pollUntil(() => shows(served()), `waiting for ${file} to grow`, deadline);
     await refreshLoop(this.#exec, device, deadline);
-    await waitFor(() => shows(blockSizeBytes(KERNEL_ROOTS.sys, name)), `waiting for ${device} to grow`, deadline);
+    await pollUntil(() => shows(blockSizeBytes(KERNEL_ROOTS.sys, name)), `waiting for ${device} to grow`, deadline);
   }
 
   /**

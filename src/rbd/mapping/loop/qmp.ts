@@ -1,6 +1,6 @@
 /** One session with a QEMU monitor over its unix socket: commands with an answer, events, all of it by a deadline. */
 import { createConnection, type Socket } from 'node:net';
-import { bounded } from '../../../host/bounded.js';
+import { withinDeadline } from '../../../model/time-limit.js';
 import type { Deadline } from '../../../model/deadline.js';
 
 /** What QEMU answered instead of a result, or that it went away. */
@@ -52,9 +52,9 @@ export class QmpSession {
   static async connect(path: string, deadline: Deadline): Promise<QmpSession> {
     const socket = createConnection(path);
     try {
-      await bounded(connected(socket), `connecting to ${path}`, deadline);
+      await withinDeadline(connected(socket), `connecting to ${path}`, deadline);
       const session = new QmpSession(socket);
-      await bounded(session.#greeting, 'the greeting of the storage daemon', deadline);
+      await withinDeadline(session.#greeting, 'the greeting of the storage daemon', deadline);
       await session.execute('qmp_capabilities', {}, deadline);
       return session;
     } catch (error) {
@@ -72,7 +72,7 @@ export class QmpSession {
     const id = this.#nextId++;
     const answer = new Promise<unknown>((resolve, reject) => this.#answers.set(id, { resolve, reject }));
     this.#socket.write(JSON.stringify({ execute: command, arguments: args, id }));
-    return this.#orClose(bounded(answer, `the storage daemon's ${command}`, deadline));
+    return this.#orClose(withinDeadline(answer, `the storage daemon's ${command}`, deadline));
   }
 
   /** Wait for an event, also one that came before; it is used up then. DEADLINE closes the session. */
@@ -93,7 +93,7 @@ export class QmpSession {
       this.#listeners.add(look);
       look();
     });
-    await this.#orClose(bounded(arrived, `the storage daemon's ${name}`, deadline));
+    await this.#orClose(withinDeadline(arrived, `the storage daemon's ${name}`, deadline));
   }
 
   close(): void {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { waitFor } from '../../../host/bounded.js';
+import { pollUntil } from '../../../model/time-limit.js';
 import { isErrno } from '../../../host/errno.js';
 import type { Exec } from '../../../host/process/exec.js';
 import type { Deadline } from '../../../model/deadline.js';
@@ -72,7 +72,7 @@ export class StorageDaemon {
     const lock = path.join(this.#options.stateDir, 'daemon.lock');
     const args = ['--nonblock', '--conflict-exit-code', String(LOCKED), lock, PROGRAM, ...this.#arguments()];
     const { exitCode } = await exec('flock', args, { deadline, okCodes: [0, LOCKED] });
-    const session = await waitFor(() => this.connect(deadline), 'the start of the storage daemon', deadline);
+    const session = await pollUntil(() => this.connect(deadline), 'the start of the storage daemon', deadline);
     if (exitCode === 0) await chmod(this.socketPath, 0o600);
     return session;
   }
@@ -83,7 +83,7 @@ export class StorageDaemon {
     await session.execute('quit', {}, deadline);
     session.close();
     const gone = async () => ((await this.pid()) === undefined ? true : undefined);
-    if (pid !== undefined) await waitFor(gone, `the end of the storage daemon (pid ${pid})`, deadline);
+    if (pid !== undefined) await pollUntil(gone, `the end of the storage daemon (pid ${pid})`, deadline);
     for (const file of [this.socketPath, this.#pidFile]) await rm(file, { force: true });
   }
 

@@ -3,7 +3,7 @@
  * daemon.
  */
 import path from 'node:path';
-import { waitFor } from '../../../host/bounded.js';
+import { pollUntil } from '../../../model/time-limit.js';
 import type { Exec } from '../../../host/process/exec.js';
 import { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError, type BerthError } from '../../../model/errors.js';
@@ -118,7 +118,7 @@ export class NbdMapper implements Mapper {
       if (refusal !== undefined && !(await gone())) {
         throw berthError('BERTH_UNMAP_FAILED', { device, image, why: lastWords(refusal) });
       }
-      await waitFor(gone, `waiting for ${device} to be free`, deadline);
+      await pollUntil(gone, `waiting for ${device} to be free`, deadline);
     });
   }
 
@@ -164,13 +164,13 @@ export class NbdMapper implements Mapper {
     const what = `waiting for ${device} to have ${sizeBytes} bytes`;
     try {
       // The daemon watches the image and tells the kernel; as a rule there is nothing to do but to see it.
-      await waitFor(shows, what, deadline.within(TOLD_MS));
+      await pollUntil(shows, what, deadline.within(TOLD_MS));
     } catch (error) {
       if (!isBerthError(error, 'BERTH_DEADLINE') || deadline.expired) throw error;
       // Before 17.2.8 and 18.2.4 it tells without its own cookie and is refused (tracker.ceph.com/issues/64139).
       const found = await this.#device(mapping);
       if (found !== undefined) await this.#kernel.setSize(found, sizeBytes, deadline);
-      await waitFor(shows, what, deadline);
+      await pollUntil(shows, what, deadline);
     }
   }
 
