@@ -14,8 +14,7 @@ import { Deadline } from '../src/model/deadline.js';
 import { createLog } from '../src/observe/log.js';
 import { KrbdMapper } from '../src/rbd/mapping/krbd/krbd-mapper.js';
 import { decide } from '../src/reconcile/decide-round.js';
-import { Gatherer } from '../src/reconcile/gather-node.js';
-import type { NodeRoom } from '../src/volume/node/node-room.js';
+import { NodeGatherer } from '../src/reconcile/gather-node.js';
 import { Operations } from '../src/volume/operation/operations.js';
 import { median } from './figures.js';
 
@@ -111,15 +110,16 @@ async function makeMounts(directory: string, volumes: readonly Laid[]): Promise<
 async function measure(directory: string, journal: Journal): Promise<Cost> {
   const roots = { sys: path.join(directory, 'sys'), dev: '/dev', proc: path.join(directory, 'proc') };
   const pools = [{ name: 'hyper', namespaces: [''] }];
-  const room = {
-    ...{ journal, operations: new Operations(), now: () => new Date(), log: createLog('silent') },
-    ...{
-      mappers: [new KrbdMapper({ exec: run, roots })],
-      clusters: { all: () => Promise.resolve([{ id: 'dev', pools }]) },
-    },
-  } as unknown as NodeRoom;
+  const sources = {
+    journal,
+    operations: new Operations(),
+    now: () => new Date(),
+    log: createLog('silent'),
+    mappers: [new KrbdMapper({ exec: run, roots })],
+    clusters: { all: () => Promise.resolve([{ id: 'dev', pools }]) },
+  };
   const kubeletDirectory = path.join(directory, 'kubelet');
-  const gatherer = new Gatherer(room, { kubeletDirectory, driver: DRIVER, ageMs: 600_000, roots });
+  const gatherer = new NodeGatherer(sources, { kubeletDirectory, driver: DRIVER, ageMs: 600_000, roots });
   const gather: number[] = [];
   const deciding: number[] = [];
   const cpu: number[] = [];

@@ -1,49 +1,66 @@
-/**
- * Carries out what was decided, one volume at a time, through the use cases of the volume room; says of each act what
- * came of it.
- */
+/** Carries out what was decided, one volume at a time, and reports of each act what came of it. */
+import type { JournalEntry } from '../journal/entry.js';
 import { Deadline } from '../model/deadline.js';
 import { isBerthError } from '../model/errors.js';
-import { removeOrphanedDirectory } from '../volume/node/recovery/orphaned-directory.js';
-import type { NodeRoom } from '../volume/node/node-room.js';
-import {
-  dropMapping,
-  forgetEntry,
-  reattachEntry,
-  returnRecord,
-  takeDownEntry,
-  type Outcome,
-} from '../volume/node/recovery/recover-entry.js';
-import type { Act, Report } from './decision.js';
-import type { Facts } from './node-facts.js';
+import type { Logger } from '../observe/log.js';
+import type { Mapping } from '../rbd/mapping/mapper.js';
+import type { OrphanedDirectory } from '../volume/node/recovery/orphaned-directory.js';
+import type { RecoveryOutcome } from '../volume/node/recovery/recover-entry.js';
+import type { RecoveryAct, NodeReport } from './decision.js';
+import type { NodeFacts } from './node-facts.js';
 
 /** What one act may take, in ms. */
 const ACT_MS = 60_000;
 /** Of those that need a cluster: one that is down must not keep those of another waiting for long. */
 const CLUSTER_MS = 15_000;
 
-const needsCluster = ({ kind }: Act): boolean => kind === 'give back' || kind === 'reattach';
+const needsCluster = ({ kind }: RecoveryAct): boolean => kind === 'give back' || kind === 'reattach';
 
-export interface Done {
+/**
+ * All that reconciliation can do to a volume (volume/node/recovery). Each runs as the volume's only operation, and finds
+ * out first whether the volume is still as it was when the act was decided.
+ */
+export interface RecoveryActs {
+  takeDown(entry: JournalEntry, deadline: Deadline): Promise<RecoveryOutcome>;
+  forget(entry: JournalEntry, deadline: Deadline): Promise<RecoveryOutcome>;
+  returnRecord(entry: JournalEntry, deadline: Deadline): Promise<RecoveryOutcome>;
+  reattach(entry: JournalEntry, deadline: Deadline): Promise<RecoveryOutcome>;
+  drop(mapping: Mapping, volume: string | undefined, deadline: Deadline): Promise<RecoveryOutcome>;
+  removeDirectory(leftover: OrphanedDirectory, deadline: Deadline): Promise<RecoveryOutcome>;
+}
+
+/** Who carries out the acts of a round. */
+export interface Carrier {
+  readonly acts: RecoveryActs;
+  readonly log: Pick<Logger, 'info' | 'debug'>;
+}
+
+/** What an act needs to know beside itself. */
+interface Round {
+  readonly facts: Pick<NodeFacts, 'now' | 'ageMs'>;
+  readonly driver: string;
+}
+
+export interface CarriedOut {
   /** Acts that were carried out. */
   readonly done: number;
   readonly failed: number;
-  readonly reports: readonly Report[];
+  readonly reports: readonly NodeReport[];
 }
 
 /** @param stopped asked before each act */
 export async function carryOut(
-  room: NodeRoom,
-  acts: readonly Act[],
-  options: { readonly facts: Facts; readonly driver: string },
+  carrier: Carrier,
+  acts: readonly RecoveryAct[],
+  round: Round,
   stopped: () => boolean,
-): Promise<Done> {
-  const reports: Report[] = [];
+): Promise<CarriedOut> {
+  const reports: NodeReport[] = [];
   let done = 0;
-  const lane = async (mine: readonly Act[]): Promise<void> => {
+  const lane = async (mine: readonly RecoveryAct[]): Promise<void> => {
     for (const act of mine) {
       if (stopped()) return;
-      const report = await attempt(room, act, options);
+      const report = await attempt(carrier, act, round);
       if (report === 'done') done += 1;
       else if (report !== undefined) reports.push(report);
     }
@@ -54,63 +71,63 @@ export async function carryOut(
 }
 
 async function attempt(
-  room: NodeRoom,
-  act: Act,
-  options: { readonly facts: Facts; readonly driver: string },
-): Promise<Report | 'done' | undefined> {
+  { acts, log }: Carrier,
+  act: RecoveryAct,
+  round: Round,
+): Promise<NodeReport | 'done' | undefined> {
   const { kind, volume, why } = act;
   const subject = subjectOf(act);
   const deadline = Deadline.after(needsCluster(act) ? CLUSTER_MS : ACT_MS);
   try {
-    const outcome = await perform(room, act, options, deadline);
-    if (outcome === 'done') room.log.info({ act: kind, volume, subject, why }, 'reconciled');
-    else room.log.debug({ act: kind, volume, subject, why, outcome }, 'nothing to reconcile any more');
+    const outcome = await perform(acts, act, round, deadline);
+    if (outcome === 'done') log.info({ act: kind, volume, subject, why }, 'reconciled');
+    else log.debug({ act: kind, volume, subject, why, outcome }, 'nothing to reconcile any more');
     if (outcome === 'done') return 'done';
     return outcome === 'changed' ? undefined : notYet(subject, why, outcome);
   } catch (error) {
     // The orchestrator came first: it always wins.
     if (isBerthError(error, 'BERTH_BUSY')) return undefined;
-    room.log.debug({ act: kind, volume, subject, why, err: error }, 'could not be reconciled');
+    log.debug({ act: kind, volume, subject, why, err: error }, 'could not be reconciled');
     const what = error instanceof Error ? error.message : 'failed';
     return { subject, kind: 'ours', what: `${kind}: ${why}; ${what}`, todo: '' };
   }
 }
 
-const notYet = (subject: string, why: string, outcome: 'in use' | 'later'): Report => ({
+const notYet = (subject: string, why: string, outcome: 'in use' | 'later'): NodeReport => ({
   subject,
   kind: 'ours',
   what: `${why}; ${outcome === 'later' ? 'its cluster does not answer' : 'a guest still has the image open'}`,
   todo: '',
 });
 
-function subjectOf(act: Act): string {
+function subjectOf(act: RecoveryAct): string {
   if (act.kind === 'drop') return act.mapping.device;
   return act.kind === 'clear' ? act.leftover.directory : act.entry.volume;
 }
 
 function perform(
-  room: NodeRoom,
-  act: Act,
-  { facts, driver }: { readonly facts: Facts; readonly driver: string },
+  acts: RecoveryActs,
+  act: RecoveryAct,
+  { facts, driver }: Round,
   deadline: Deadline,
-): Promise<Outcome> {
+): Promise<RecoveryOutcome> {
   switch (act.kind) {
     case 'complete':
     case 'undo':
-      return takeDownEntry(room, act.entry, deadline);
+      return acts.takeDown(act.entry, deadline);
     case 'forget':
-      return forgetEntry(room, act.entry, deadline);
+      return acts.forget(act.entry, deadline);
     case 'give back':
-      return returnRecord(room, act.entry, deadline);
+      return acts.returnRecord(act.entry, deadline);
     case 'reattach':
-      return reattachEntry(room, act.entry, deadline);
+      return acts.reattach(act.entry, deadline);
     case 'drop':
-      return dropMapping(room, act.mapping, act.volume, deadline);
+      return acts.drop(act.mapping, act.volume, deadline);
     case 'clear': {
       const { volume, directory, mountPoint, owner } = act.leftover;
       const unchangedSince = facts.now - facts.ageMs;
       const leftover = { volume, directory, mountPoint, quietBelow: owner, unchangedSince, driver };
-      return removeOrphanedDirectory(room, leftover, deadline);
+      return acts.removeDirectory(leftover, deadline);
     }
   }
 }

@@ -2,7 +2,7 @@
 import { isMountedHere, type JournalEntry } from '../journal/entry.js';
 import type { Decided } from './decision.js';
 import type { SeenMapping } from './node-facts.js';
-import type { View } from './view.js';
+import type { NodeView } from './view.js';
 
 /** An entry beside all that bears on it. */
 interface Case {
@@ -19,7 +19,7 @@ interface Case {
   readonly fresh: boolean;
 }
 
-export function decideEntry(view: View, entry: JournalEntry, decided: Decided): void {
+export function decideEntry(view: NodeView, entry: JournalEntry, decided: Decided): void {
   const { volume, mapper } = entry;
   if (view.facts.isRunning(volume)) return;
   const blind = view.facts.blind.get(mapper);
@@ -34,7 +34,7 @@ export function decideEntry(view: View, entry: JournalEntry, decided: Decided): 
   else decideHalfWay(view, found, found.mapping, decided);
 }
 
-function caseOf(view: View, entry: JournalEntry): Case {
+function caseOf(view: NodeView, entry: JournalEntry): Case {
   const mapping = view.mappingOf(entry);
   const targets = Object.keys(entry.targets);
   const mounts = mapping === undefined ? [] : view.mountsOf(mapping);
@@ -58,7 +58,7 @@ function decideHandedOver({ entry, mapping }: Case, runtime: string, decided: De
 }
 
 /** The kernel has no mapping: after a reboot, or a crash before it came to be. */
-function decideUnmapped(view: View, { entry, staged, live, fresh }: Case, decided: Decided): void {
+function decideUnmapped(view: NodeView, { entry, staged, live, fresh }: Case, decided: Decided): void {
   const { volume, state, holdsRecord } = entry;
   if (staged || live.length > 0) {
     const at = staged ? [entry.stagingPath, ...live] : live;
@@ -88,7 +88,7 @@ function decideUnmapped(view: View, { entry, staged, live, fresh }: Case, decide
 }
 
 /** A stage or an unstage was cut short with the device mapped. */
-function decideHalfWay(view: View, found: Case, { mapping }: SeenMapping, decided: Decided): void {
+function decideHalfWay(view: NodeView, found: Case, { mapping }: SeenMapping, decided: Decided): void {
   const { entry, live, elsewhere, claims, fresh } = found;
   const { volume, state } = entry;
   const users = [...live, ...elsewhere];
@@ -106,7 +106,7 @@ function decideHalfWay(view: View, found: Case, { mapping }: SeenMapping, decide
   undo(view, found, mapping.device, 'its stage was cut short', decided, claims);
 }
 
-function decideStaged(view: View, found: Case, seen: SeenMapping, decided: Decided): void {
+function decideStaged(view: NodeView, found: Case, seen: SeenMapping, decided: Decided): void {
   const { entry, live, elsewhere, claims, fresh } = found;
   const { volume, stagingPath } = entry;
   const { device } = seen.mapping;
@@ -136,7 +136,7 @@ function decideStaged(view: View, found: Case, seen: SeenMapping, decided: Decid
 
 /** Only where nobody claims it, and where "nobody" is known. */
 function undo(
-  view: View,
+  view: NodeView,
   { entry }: Case,
   device: string,
   how: string,

@@ -4,10 +4,10 @@
  */
 import type { Decided } from './decision.js';
 import type { KubeletVolume } from './node-facts.js';
-import type { View } from './view.js';
+import type { NodeView } from './view.js';
 
 /** @param goes volumes whose journal entry is forgotten in this round */
-export function decideKubelet(view: View, found: KubeletVolume, goes: ReadonlySet<string>, decided: Decided): void {
+export function decideKubelet(view: NodeView, found: KubeletVolume, goes: ReadonlySet<string>, decided: Decided): void {
   const { volume, mountPoint, directory } = found;
   if (view.facts.isRunning(volume)) return;
   const mappings = view.mappingsOf(volume);
@@ -31,7 +31,10 @@ export function decideKubelet(view: View, found: KubeletVolume, goes: ReadonlySe
 }
 
 /** Undefined where nothing speaks against clearing it; empty where it will be cleared after another. */
-function whyLeft(view: View, { kind, volume, owner, others, state, mountPoint }: KubeletVolume): string | undefined {
+function whyLeft(
+  view: NodeView,
+  { kind, volume, owner, others, state, mountPoint }: KubeletVolume,
+): string | undefined {
   if (view.facts.unreadable.length > 0) return 'a journal file that cannot be read may be about it';
   if (kind === 'block') return 'a raw block volume';
   if (others.length > 0) return `it also holds ${others.join(', ')}`;

@@ -6,9 +6,9 @@ import { looksLikeOurs } from '../volume/image/image-name.js';
 import { imageSpec } from '../model/volume-id.js';
 import type { Decided } from './decision.js';
 import type { SeenMapping } from './node-facts.js';
-import type { View } from './view.js';
+import type { NodeView } from './view.js';
 
-export function decideMapping(view: View, seen: SeenMapping, decided: Decided): void {
+export function decideMapping(view: NodeView, seen: SeenMapping, decided: Decided): void {
   const { mapping } = seen;
   const { device, location } = mapping;
   const handles = view.handlesOf(location);
@@ -27,7 +27,7 @@ export function decideMapping(view: View, seen: SeenMapping, decided: Decided): 
 
 /** Only we could have made it; the journal was lost, or the mapping came to be after its stage had been given up. */
 function decideOurs(
-  view: View,
+  view: NodeView,
   seen: SeenMapping,
   handles: readonly string[],
   subject: string,
@@ -56,7 +56,7 @@ function decideOurs(
 }
 
 function decideByName(
-  view: View,
+  view: NodeView,
   seen: SeenMapping,
   handles: readonly string[],
   subject: string,
@@ -75,7 +75,7 @@ function decideByName(
   decided.report(subject, 'ours', what, todo);
 }
 
-function usersOf(view: View, seen: SeenMapping): string {
+function usersOf(view: NodeView, seen: SeenMapping): string {
   const mounts = view.mountsOf(seen);
   return [
     mounts.length > 0 ? `mounted at ${mounts.join(', ')}` : '',

@@ -4,11 +4,11 @@ import { Decided } from './decision.js';
 import { decideEntry } from './decide-entry.js';
 import { decideKubelet } from './decide-kubelet.js';
 import { decideMapping } from './decide-mapping.js';
-import type { Facts } from './node-facts.js';
-import { View } from './view.js';
+import type { NodeFacts } from './node-facts.js';
+import { NodeView } from './view.js';
 
-export function decide(facts: Facts): Decisions {
-  const view = new View(facts);
+export function decide(facts: NodeFacts): Decisions {
+  const view = new NodeView(facts);
   const decided = new Decided();
   for (const file of facts.unreadable) {
     const todo =

@@ -3,7 +3,7 @@ import type { JournalEntry } from '../journal/entry.js';
 import type { Mapping } from '../rbd/mapping/mapper.js';
 import type { KubeletVolume } from './node-facts.js';
 
-export type Act = {
+export type RecoveryAct = {
   /** The volume's handle; undefined for a mapping that can have none. */
   readonly volume: string | undefined;
   /** The evidence, for the log. */
@@ -18,7 +18,7 @@ export type Act = {
   | { readonly kind: 'clear'; readonly leftover: KubeletVolume }
 );
 
-export interface Report {
+export interface NodeReport {
   /** A volume, device, file or directory. */
   readonly subject: string;
   /** `ours` and not as it should be; `foreign` and never touched; `unsure`: left alone because it cannot be told. */
@@ -29,16 +29,16 @@ export interface Report {
 }
 
 export interface Decisions {
-  readonly acts: readonly Act[];
-  readonly reports: readonly Report[];
+  readonly acts: readonly RecoveryAct[];
+  readonly reports: readonly NodeReport[];
 }
 
 /** Collects them in the order in which they are made. */
 export class Decided implements Decisions {
-  readonly acts: Act[] = [];
-  readonly reports: Report[] = [];
+  readonly acts: RecoveryAct[] = [];
+  readonly reports: NodeReport[] = [];
 
-  report(subject: string, kind: Report['kind'], what: string, todo = ''): void {
+  report(subject: string, kind: NodeReport['kind'], what: string, todo = ''): void {
     this.reports.push({ subject, kind, what, todo });
   }
 }

@@ -8,13 +8,14 @@ import { withinDeadline } from '../model/time-limit.js';
 import { readMounts } from '../host/mount/mountinfo.js';
 import type { JournalEntry } from '../journal/entry.js';
 import type { Deadline } from '../model/deadline.js';
+import type { Logger } from '../observe/log.js';
 import { imageOf, imageSpec } from '../model/volume-id.js';
 import { readAttribute, readEntries } from '../host/device/attribute.js';
+import type { ClusterConfig } from '../rbd/clusters-file.js';
 import { locationName } from '../rbd/mapping/location-name.js';
 import type { Mapper, Mapping, MapperName } from '../rbd/mapping/mapper.js';
 import { KERNEL_ROOTS, type KernelRoots } from '../rbd/mapping/roots.js';
-import type { NodeRoom } from '../volume/node/node-room.js';
-import type { Facts, OurPlace, SeenMapping } from './node-facts.js';
+import type { NodeFacts, OurPlace, SeenMapping } from './node-facts.js';
 import { readKubelet } from './kubelet.js';
 
 export interface GatherOptions {
@@ -25,8 +26,18 @@ export interface GatherOptions {
   readonly roots?: KernelRoots;
 }
 
-export class Gatherer {
-  readonly #room: NodeRoom;
+/** What a round reads; of a cluster only how the clusters file calls it. */
+export interface NodeSources {
+  readonly journal: { all(): Promise<Pick<NodeFacts, 'entries' | 'unreadable'>> };
+  readonly mappers: readonly Pick<Mapper, 'name' | 'list' | 'whyUnserved'>[];
+  readonly clusters: { all(): Promise<readonly Pick<ClusterConfig, 'id' | 'pools'>[]> };
+  readonly operations: { isRunning(volume: string): boolean };
+  readonly now: () => Date;
+  readonly log: Pick<Logger, 'debug'>;
+}
+
+export class NodeGatherer {
+  readonly #sources: NodeSources;
   readonly #options: GatherOptions;
   readonly #roots: KernelRoots;
   /** Of the monotonic clock: a wall clock that jumps makes nothing look old. */
@@ -34,17 +45,17 @@ export class Gatherer {
   /** When a mapping was first seen, by device and image. */
   #seen = new Map<string, number>();
 
-  constructor(room: NodeRoom, options: GatherOptions) {
-    this.#room = room;
+  constructor(sources: NodeSources, options: GatherOptions) {
+    this.#sources = sources;
     this.#options = options;
     this.#roots = options.roots ?? KERNEL_ROOTS;
   }
 
   /** DEADLINE where one of the reads hangs; errors of the journal's directory. */
-  async gather(deadline: Deadline): Promise<Facts> {
-    const { journal, operations } = this.#room;
+  async gather(deadline: Deadline): Promise<NodeFacts> {
+    const { journal, operations } = this.#sources;
     const { kubeletDirectory, driver, ageMs } = this.#options;
-    const now = this.#room.now().getTime();
+    const now = this.#sources.now().getTime();
     const { mappings: listed, blind } = await this.#mappings(now, deadline);
     const { entries, unreadable } = await withinDeadline(journal.all(), 'reading the journal', deadline);
     const mappings = await this.#stillThere(listed, entries, now, deadline);
@@ -58,9 +69,18 @@ export class Gatherer {
       const incomplete = error instanceof Error ? error.message : 'unreadable';
       return { root: kubeletDirectory, volumes: [], unclear: [], incomplete };
     });
+    const [uptime, places] = await Promise.all([uptimeMs(this.#roots.proc), this.#places()]);
     return {
-      ...{ now, quietFrom: now - Math.min(performance.now() - this.#started, await uptimeMs(this.#roots.proc)), ageMs },
-      ...{ entries, unreadable, mappings, blind, mounts, kubelet, places: await this.#places() },
+      now,
+      quietFrom: now - Math.min(performance.now() - this.#started, uptime),
+      ageMs,
+      entries,
+      unreadable,
+      mappings,
+      blind,
+      mounts,
+      kubelet,
+      places,
       isRunning: (volume) => operations.isRunning(volume),
     };
   }
@@ -71,10 +91,10 @@ export class Gatherer {
   ): Promise<{ readonly mappings: readonly SeenMapping[]; readonly blind: ReadonlyMap<MapperName, string> }> {
     const blind = new Map<MapperName, string>();
     const mappings: SeenMapping[] = [];
-    for (const mapper of this.#room.mappers) {
+    for (const mapper of this.#sources.mappers) {
       try {
         const listed = await withinDeadline(mapper.list(deadline), `listing the mappings of ${mapper.name}`, deadline);
-        mappings.push(...(await Promise.all(listed.map((mapping) => this.#look(mapper, mapping, now)))));
+        mappings.push(...(await Promise.all(listed.map((mapping) => this.#inspect(mapper, mapping, now)))));
       } catch (error) {
         blind.set(mapper.name, error instanceof Error ? error.message : 'failed');
       }
@@ -99,7 +119,7 @@ export class Gatherer {
     return listed.filter(({ mapping }) => again.has(keyOf(mapping)));
   }
 
-  async #look(mapper: Mapper, mapping: Mapping, now: number): Promise<SeenMapping> {
+  async #inspect(mapper: Pick<Mapper, 'whyUnserved'>, mapping: Mapping, now: number): Promise<SeenMapping> {
     const directory = `${this.#roots.sys}/class/block/${path.basename(mapping.device)}`;
     return {
       mapping,
@@ -114,12 +134,12 @@ export class Gatherer {
 
   async #places(): Promise<readonly OurPlace[] | undefined> {
     try {
-      const clusters = await this.#room.clusters.all();
+      const clusters = await this.#sources.clusters.all();
       return clusters.flatMap(({ id, pools }) =>
         pools.map(({ name, namespaces }) => ({ cluster: id, pool: name, namespaces })),
       );
     } catch (error) {
-      this.#room.log.debug({ err: error }, 'reconciliation does without the clusters file');
+      this.#sources.log.debug({ err: error }, 'reconciliation does without the clusters file');
       return undefined;
     }
   }

@@ -56,7 +56,7 @@ export interface OurPlace {
   readonly namespaces: readonly string[];
 }
 
-export interface Facts {
+export interface NodeFacts {
   /** Wall clock, ms. */
   readonly now: number;
   /**

@@ -1,17 +1,19 @@
 /**
- * Brings journal, kernel and kubelet's directories back together, at start and then slowly; its reports are there for
- * whoever asks.
+ * Compares journal, kernel and kubelet's directories and puts right what it may, at start and then slowly. Its reports
+ * are there for whoever asks.
  */
 import { Deadline } from '../model/deadline.js';
 import { Rounds } from '../model/rounds.js';
-import { takeDownRevoked } from '../volume/node/recovery/revoked-volumes.js';
-import type { NodeRoom } from '../volume/node/node-room.js';
-import { carryOut } from './act.js';
+import type { Logger } from '../observe/log.js';
+import type { RevokedRound } from '../volume/node/recovery/revoked-volumes.js';
+import { carryOut, type RecoveryActs } from './act.js';
 import { decide } from './decide-round.js';
-import type { Report } from './decision.js';
-import { Gatherer, type GatherOptions } from './gather-node.js';
+import type { NodeReport } from './decision.js';
+import type { NodeFacts } from './node-facts.js';
 
-export interface ReconcilerOptions extends GatherOptions {
+export interface ReconcilerOptions {
+  /** Our name in the kubelet's data files. */
+  readonly driver: string;
   /** From the end of a round to the next, in ms, give or take {@link JITTER}. */
   readonly everyMs: number;
 }
@@ -28,7 +30,16 @@ const JITTER = 0.1;
 /** How long a stop waits for the act that runs, in ms. */
 const STOP_MS = 5_000;
 
-export interface Summary {
+export interface ReconcilerParts {
+  /** One reading of everything that a round is decided on. */
+  readonly gather: (deadline: Deadline) => Promise<NodeFacts>;
+  /** Volumes that the cluster's records give to others by now go before anything else is compared. */
+  readonly takeDownRevoked: (stopped: () => boolean) => Promise<RevokedRound>;
+  readonly acts: RecoveryActs;
+  readonly log: Pick<Logger, 'debug' | 'info' | 'warn'>;
+}
+
+export interface NodeRound {
   readonly volumes: number;
   readonly mappings: number;
   readonly mounts: number;
@@ -40,21 +51,19 @@ export interface Summary {
 }
 
 export class NodeReconciler {
-  readonly #room: NodeRoom;
-  readonly #options: ReconcilerOptions;
-  readonly #gatherer: Gatherer;
+  readonly #parts: ReconcilerParts;
+  readonly #driver: string;
   readonly #rounds: Rounds;
-  #reports: readonly Report[] = [];
+  #reports: readonly NodeReport[] = [];
 
-  constructor(room: NodeRoom, options: ReconcilerOptions) {
-    this.#room = room;
-    this.#options = options;
-    this.#gatherer = new Gatherer(room, options);
-    this.#rounds = new Rounds(() => this.#tellRound(), { everyMs: options.everyMs, jitter: JITTER, stopMs: STOP_MS });
+  constructor(parts: ReconcilerParts, { driver, everyMs }: ReconcilerOptions) {
+    this.#parts = parts;
+    this.#driver = driver;
+    this.#rounds = new Rounds(() => this.#tellRound(), { everyMs, jitter: JITTER, stopMs: STOP_MS });
   }
 
   /** What the last round found and did not, or could not, put right. */
-  reports(): readonly Report[] {
+  reports(): readonly NodeReport[] {
     return this.#reports;
   }
 
@@ -68,56 +77,57 @@ export class NodeReconciler {
     return this.#rounds.stop();
   }
 
-  /** One round; throws what kept it from looking. */
-  async round(): Promise<Summary> {
+  /** One round; throws what kept it from reading. */
+  async round(): Promise<NodeRound> {
     const started = performance.now();
-    const lost = await takeDownRevoked(this.#room, () => this.#rounds.stopped);
-    let { done } = lost;
+    const { gather, takeDownRevoked } = this.#parts;
+    const stopped = (): boolean => this.#rounds.stopped;
+    const revoked = await takeDownRevoked(stopped);
+    let { done } = revoked;
     for (let pass = 1; ; pass += 1) {
-      const facts = await this.#gatherer.gather(Deadline.after(GATHER_MS));
+      const facts = await gather(Deadline.after(GATHER_MS));
       const { acts, reports } = decide(facts);
-      const result = await carryOut(
-        this.#room,
-        acts,
-        { facts, driver: this.#options.driver },
-        () => this.#rounds.stopped,
-      );
+      const result = await carryOut(this.#parts, acts, { facts, driver: this.#driver }, stopped);
       done += result.done;
-      if (result.done > 0 && pass < PASSES && !this.#rounds.stopped) continue;
-      this.#tell([...lost.reports, ...reports, ...result.reports]);
-      const { entries, mappings, mounts, kubelet } = facts;
+      if (result.done > 0 && pass < PASSES && !stopped()) continue;
+      this.#tell([...revoked.reports, ...reports, ...result.reports]);
       return {
-        ...{ volumes: entries.length, mappings: mappings.length, mounts: mounts.length },
-        ...{ kubelet: kubelet.volumes.length, done, failed: result.failed, reports: this.#reports.length },
+        volumes: facts.entries.length,
+        mappings: facts.mappings.length,
+        mounts: facts.mounts.length,
+        kubelet: facts.kubelet.volumes.length,
+        done,
+        failed: result.failed,
+        reports: this.#reports.length,
         ms: Math.round(performance.now() - started),
       };
     }
   }
 
   /** Each report is logged once, when it comes, and once when it has gone. */
-  #tell(next: readonly Report[]): void {
+  #tell(next: readonly NodeReport[]): void {
     const had = new Set(this.#reports.map(keyOf));
     const has = new Set(next.map(keyOf));
     for (const report of next) {
       if (had.has(keyOf(report))) continue;
       const line = 'reconciliation found something that it leaves alone';
       // What belongs to others is worth a line, but no alarm.
-      if (report.kind === 'foreign') this.#room.log.info(report, line);
-      else this.#room.log.warn(report, line);
+      if (report.kind === 'foreign') this.#parts.log.info(report, line);
+      else this.#parts.log.warn(report, line);
     }
     for (const { subject, what } of this.#reports.filter((one) => !has.has(keyOf(one)))) {
-      this.#room.log.info({ subject, what }, 'not found by reconciliation any more');
+      this.#parts.log.info({ subject, what }, 'not found by reconciliation any more');
     }
     this.#reports = next;
   }
 
   async #tellRound(): Promise<void> {
     try {
-      this.#room.log.info(await this.round(), 'reconciliation round');
+      this.#parts.log.info(await this.round(), 'reconciliation round');
     } catch (error) {
-      this.#room.log.warn({ err: error }, 'a round of reconciliation could not be made');
+      this.#parts.log.warn({ err: error }, 'a round of reconciliation could not be made');
     }
   }
 }
 
-const keyOf = ({ subject, kind, what }: Report): string => JSON.stringify([subject, kind, what]);
+const keyOf = ({ subject, kind, what }: NodeReport): string => JSON.stringify([subject, kind, what]);

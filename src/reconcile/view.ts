@@ -6,12 +6,12 @@ import type { Mount } from '../host/mount/mountinfo.js';
 import { formatVolumeId, parseVolumeId } from '../model/volume-id.js';
 import type { JournalEntry } from '../journal/entry.js';
 import type { ImageLocation } from '../rbd/mapping/mapper.js';
-import type { Facts, KubeletVolume, SeenMapping } from './node-facts.js';
+import type { NodeFacts, KubeletVolume, SeenMapping } from './node-facts.js';
 
 const placeOf = ({ pool, namespace, image }: Omit<ImageLocation, 'fsid'>): string => `${pool}/${namespace}/${image}`;
 
-export class View {
-  readonly facts: Facts;
+export class NodeView {
+  readonly facts: NodeFacts;
   readonly #byTarget = new Map<string, Mount[]>();
   readonly #byDevice = new Map<string, Mount[]>();
   /** Bind mounts of device nodes: raw volumes. */
@@ -22,7 +22,7 @@ export class View {
   readonly #kubelet = new Map<string, KubeletVolume[]>();
   readonly #clusters = new Map<string, string>();
 
-  constructor(facts: Facts) {
+  constructor(facts: NodeFacts) {
     this.facts = facts;
     for (const mount of facts.mounts) this.#index(mount);
     for (const entry of facts.entries) {

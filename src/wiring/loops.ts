@@ -1,16 +1,16 @@
 /** What a driver process does by itself, when nobody asks: each loop with its period and how it stops. */
 import { FenceKeeper } from '../attachment/fence-keeper.js';
-import { DRIVER_NAME } from '../csi/identity-service.js';
 import { Rounds } from '../model/rounds.js';
 import { type Options } from '../options.js';
 import { cephOf } from '../diagnosis/attachment/image-state.js';
 import { AttachmentReconciler } from '../reconcile/attachment-reconciler.js';
-import { NodeReconciler } from '../reconcile/node-reconciler.js';
+import type { NodeReconciler } from '../reconcile/node-reconciler.js';
 import { GuestClients } from '../volume/node/handover/guest-clients.js';
 import type { NodeRoom } from '../volume/node/node-room.js';
 import { returnPendingRecords } from '../volume/node/recovery/return-records.js';
 import type { ControllerRoom } from '../volume/controller/controller-room.js';
 import { now, type Dependencies } from './dependencies.js';
+import { makeNodeReconciler } from './make-node-reconciler.js';
 
 /** A guest opens its image seconds after the hand-over; an OSD that was away for a while is back. */
 const PROMPT_MS = 15_000;
@@ -39,10 +39,7 @@ export function startLoops(
 }
 
 function reconcilerOf(room: NodeRoom, options: Options): NodeReconciler | undefined {
-  const { kubeletDirectory, reconcileInterval, leftoverAge } = options;
-  if (reconcileInterval === 0) return undefined;
-  const times = { everyMs: reconcileInterval * 1000, ageMs: leftoverAge * 1000 };
-  return new NodeReconciler(room, { kubeletDirectory, driver: DRIVER_NAME, ...times });
+  return options.reconcileInterval === 0 ? undefined : makeNodeReconciler(room, options);
 }
 
 /** What cannot wait for reconciliation: others wait for it, or a fence may be needed before. */

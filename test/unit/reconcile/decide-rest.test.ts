@@ -2,12 +2,12 @@
  * What becomes of mappings and directories, case by case: ours by proof is cleared, foreign or unclear is only told.
  */
 import { describe } from 'vitest';
-import type { Facts } from '../../../src/reconcile/node-facts.js';
+import type { NodeFacts } from '../../../src/reconcile/node-facts.js';
 import { entry, facts, FRESH, kubelet, mapping, mount, POD, TARGET, unknown, VOLUME, mapped } from './scene.js';
 import { rows } from './table.js';
 
 describe('a mapping that the journal does not know', () => {
-  const loop = (other = {}): Partial<Facts> => ({
+  const loop = (other = {}): Partial<NodeFacts> => ({
     mappings: [mapping({ mapper: 'loop', device: '/dev/loop3' }, other)],
   });
   rows([

@@ -4,7 +4,7 @@
  */
 import { expect, it } from 'vitest';
 import { decide } from '../../../src/reconcile/decide-round.js';
-import type { Facts } from '../../../src/reconcile/node-facts.js';
+import type { NodeFacts } from '../../../src/reconcile/node-facts.js';
 import { entry, facts, FRESH, iso, kubelet, mapping, mount, OLD, ROOT, STAGING, target, TARGET } from './scene.js';
 
 const BOTH = [false, true] as const;
@@ -37,7 +37,7 @@ function* scenes(): Generator<Scene> {
   }
 }
 
-function factsOf(scene: Scene): Facts {
+function factsOf(scene: Scene): NodeFacts {
   const { mapper } = scene;
   const own = entry({
     ...{ state: scene.state, holdsRecord: scene.holds, access: scene.block ? 'block' : 'mount', mapper },

@@ -4,7 +4,7 @@
  */
 import type { Mount } from '../../../src/host/mount/mountinfo.js';
 import type { JournalEntry } from '../../../src/journal/entry.js';
-import type { Facts, KubeletVolume, SeenMapping } from '../../../src/reconcile/node-facts.js';
+import type { NodeFacts, KubeletVolume, SeenMapping } from '../../../src/reconcile/node-facts.js';
 
 export const NOW = Date.parse('2026-01-01T12:00:00Z');
 export const AGE_MS = 600_000;
@@ -76,7 +76,7 @@ export const kubelet = (other: Partial<KubeletVolume> = {}): KubeletVolume => {
   };
 };
 
-export const facts = (other: Partial<Facts> = {}, volumes: readonly KubeletVolume[] = []): Facts => ({
+export const facts = (other: Partial<NodeFacts> = {}, volumes: readonly KubeletVolume[] = []): NodeFacts => ({
   ...{ now: NOW, quietFrom: OLD, ageMs: AGE_MS, entries: [], unreadable: [], mappings: [], blind: new Map() },
   ...{ mounts: [], kubelet: { root: ROOT, volumes, unclear: [], incomplete: undefined } },
   places: [{ cluster: 'dev', pool: 'hyper', namespaces: [''] }],
@@ -84,6 +84,6 @@ export const facts = (other: Partial<Facts> = {}, volumes: readonly KubeletVolum
   ...other,
 });
 
-export const unknown = (why = 'EACCES'): Partial<Facts> => ({
+export const unknown = (why = 'EACCES'): Partial<NodeFacts> => ({
   kubelet: { root: ROOT, volumes: [], unclear: [], incomplete: why },
 });

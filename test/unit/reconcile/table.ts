@@ -1,12 +1,12 @@
 /** Rows of a table of decisions as tests: what is there, which acts follow, and what is said of it. */
 import { expect, it } from 'vitest';
 import { decide } from '../../../src/reconcile/decide-round.js';
-import type { Facts } from '../../../src/reconcile/node-facts.js';
+import type { NodeFacts } from '../../../src/reconcile/node-facts.js';
 
-export type Row = readonly [string, Facts, readonly string[], RegExp?];
+export type Row = readonly [string, NodeFacts, readonly string[], RegExp?];
 
 /** Acts by kind, and the reports as one text. */
-function decided(given: Facts): { acts: readonly string[]; said: string } {
+function decided(given: NodeFacts): { acts: readonly string[]; said: string } {
   const { acts, reports } = decide(given);
   return { acts: acts.map(({ kind }) => kind), said: reports.map((one) => Object.values(one).join(' | ')).join('\n') };
 }

@@ -11,7 +11,7 @@ import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
 import { type NodeRoom } from '../node-room.js';
 import { findUnrecorded } from '../find-mapping.js';
-import { asOnlyOperation, type Outcome } from './recover-entry.js';
+import { asOnlyOperation, type RecoveryOutcome } from './recover-entry.js';
 
 /** Where the kubelet writes down whose volume a directory is (its name since Kubernetes 1.13). */
 export const DATA_FILE = 'vol_data.json';
@@ -40,7 +40,7 @@ export const removeOrphanedDirectory = (
   room: NodeRoom,
   leftover: OrphanedDirectory,
   deadline: Deadline,
-): Promise<Outcome> =>
+): Promise<RecoveryOutcome> =>
   asOnlyOperation(
     room,
     leftover.volume,

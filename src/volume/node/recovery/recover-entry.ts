@@ -25,7 +25,7 @@ import { returnHolderRecord, takeDownRecorded } from '../unstage-volume.js';
  * `changed`: the volume is not any more as it was when the act was decided; nothing was done. `in use`, by a guest, and
  * `later`, for the cluster does not answer: to be tried again.
  */
-export type Outcome = 'done' | 'changed' | 'in use' | 'later';
+export type RecoveryOutcome = 'done' | 'changed' | 'in use' | 'later';
 
 /**
  * Run `body` as the volume's only operation. BUSY where one runs already.
@@ -38,8 +38,8 @@ export async function asOnlyOperation(
   act: string,
   deadline: Deadline,
   callers: 'wait' | 'come again',
-  body: (operation: NodeOperation<'reconcile'>, deadline: Deadline) => Promise<Outcome>,
-): Promise<Outcome> {
+  body: (operation: NodeOperation<'reconcile'>, deadline: Deadline) => Promise<RecoveryOutcome>,
+): Promise<RecoveryOutcome> {
   // An op of its own: an unstage that joined this one would be told "done" where this one found that it had nothing to
   // do.
   const what = { op: 'reconcile' as const, fingerprint: `${act} ${performance.now()}`, background: callers === 'wait' };
@@ -51,8 +51,8 @@ async function ifUnchanged(
   entry: JournalEntry,
   act: string,
   deadline: Deadline,
-  body: (operation: NodeOperation<'reconcile'>, deadline: Deadline) => Promise<Outcome>,
-): Promise<Outcome> {
+  body: (operation: NodeOperation<'reconcile'>, deadline: Deadline) => Promise<RecoveryOutcome>,
+): Promise<RecoveryOutcome> {
   return asOnlyOperation(room, entry.volume, act, deadline, 'wait', async (operation, deadline) => {
     operation.step('read journal');
     const now = await room.journal.read(entry.volume);
@@ -65,7 +65,7 @@ async function ifUnchanged(
  * Unmount and unmap what the entry is about, by the kernel alone, and forget it; where the node holds the record, the
  * entry stays as `unstaging` for {@link returnRecord}. BERTH_VOLUME_IN_USE, BERTH_UNMAP_BUSY.
  */
-export const takeDownEntry = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<Outcome> =>
+export const takeDownEntry = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<RecoveryOutcome> =>
   ifUnchanged(room, entry, 'take down', deadline, async (operation, deadline) => {
     await takeDownRecorded(room, entry, operation, deadline);
     return finishTakeDown(room, entry, operation, deadline);
@@ -75,7 +75,7 @@ export const takeDownEntry = (room: NodeRoom, entry: JournalEntry, deadline: Dea
  * Forget an entry of which the kernel has nothing, with the empty targets that it made; the holder record as in {@link
  * takeDownEntry}.
  */
-export const forgetEntry = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<Outcome> =>
+export const forgetEntry = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<RecoveryOutcome> =>
   ifUnchanged(room, entry, 'forget', deadline, async (operation, deadline) => {
     operation.step('look');
     if ((await mappingOf(room, entry, deadline)) !== undefined) return 'changed';
@@ -97,7 +97,7 @@ export async function finishTakeDown(
   entry: JournalEntry,
   operation: NodeOperation<'reconcile'>,
   deadline: Deadline,
-): Promise<Outcome> {
+): Promise<RecoveryOutcome> {
   for (const [target, { sandbox, asked = target }] of Object.entries(entry.targets)) {
     if (sandbox === 'kata')
       await removeRecords(room.kata.records, entry.volume, { resolved: target, asked }, operation.step);
@@ -128,7 +128,7 @@ async function removeTarget(
  * Give back the holder record of an entry with which nothing else is left to do, then forget it; `later` while the
  * cluster does not answer.
  */
-export const returnRecord = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<Outcome> =>
+export const returnRecord = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<RecoveryOutcome> =>
   ifUnchanged(room, entry, 'give back', deadline, async (operation, deadline) => {
     if (entry.state !== 'unstaging' || (await mappingOf(room, entry, deadline)) !== undefined) return 'changed';
     // Killed between the device and what served it: the image is still open on this node.
@@ -147,7 +147,7 @@ export const returnRecord = (room: NodeRoom, entry: JournalEntry, deadline: Dead
  * names the new one from then on. Where the record was lost meanwhile the device is cut off. BERTH_RECORD_LOST, errors
  * of the mapper.
  */
-export const reattachEntry = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<Outcome> =>
+export const reattachEntry = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<RecoveryOutcome> =>
   ifUnchanged(room, entry, 'reattach', deadline, async (operation, deadline) => {
     operation.step('look');
     const mapping = await mappingOf(room, entry, deadline);
@@ -212,7 +212,7 @@ export function dropMapping(
   mapping: Mapping,
   volume: string | undefined,
   deadline: Deadline,
-): Promise<Outcome> {
+): Promise<RecoveryOutcome> {
   const key = volume ?? locationName(mapping.location);
   return asOnlyOperation(room, key, 'drop', deadline, 'wait', async (operation, deadline) => {
     operation.step('look');

@@ -16,7 +16,7 @@ import { locate, type Credentials } from '../../image/find-volume.js';
 
 /** What reading one record may take, ms, and letting go of one volume. */
 const READ_MS = 5_000;
-const LET_GO_MS = 60_000;
+const TAKE_DOWN_MS = 60_000;
 
 export interface RevokedRound {
   readonly done: number;
@@ -42,7 +42,7 @@ export async function takeDownRevoked(room: NodeRoom, stopped: () => boolean): P
     if (state !== 'staged' || handedTo !== undefined || silent.has(fsid) || room.operations.isRunning(volume)) continue;
     try {
       const why = await whyRevoked(room, entry, undefined, Deadline.after(READ_MS), () => silent.add(fsid));
-      if (why !== undefined && (await takeDownOne(room, entry, why))) done += 1;
+      if (why !== undefined && (await takeDownIfRevoked(room, entry, why))) done += 1;
     } catch (error) {
       const what = `it was lost to another node and could not be taken down: ${error instanceof Error ? error.message : 'failed'}`;
       reports.push({ subject: volume, kind: 'ours', what, todo: 'end the pods that use it; what they write is lost' });
@@ -78,9 +78,9 @@ export async function whyRevoked(
 }
 
 /** True when it is gone from this node. Errors of the mapper and of unmounting. */
-async function takeDownOne(room: NodeRoom, entry: JournalEntry, why: string): Promise<boolean> {
+async function takeDownIfRevoked(room: NodeRoom, entry: JournalEntry, why: string): Promise<boolean> {
   const { volume, mapping } = entry;
-  const deadline = Deadline.after(LET_GO_MS);
+  const deadline = Deadline.after(TAKE_DOWN_MS);
   const outcome = await asOnlyOperation(room, volume, 'let go', deadline, 'wait', async (operation, deadline) => {
     operation.step('read journal');
     if (JSON.stringify(await room.journal.read(volume)) !== JSON.stringify(entry)) return 'changed';

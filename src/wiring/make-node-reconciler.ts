@@ -1,0 +1,39 @@
+/** Reconciliation of one node: what it reads, and what it may do to a volume. */
+import { DRIVER_NAME } from '../csi/identity-service.js';
+import type { Options } from '../options.js';
+import { NodeGatherer } from '../reconcile/gather-node.js';
+import { NodeReconciler } from '../reconcile/node-reconciler.js';
+import type { NodeRoom } from '../volume/node/node-room.js';
+import { removeOrphanedDirectory } from '../volume/node/recovery/orphaned-directory.js';
+import {
+  dropMapping,
+  forgetEntry,
+  reattachEntry,
+  returnRecord,
+  takeDownEntry,
+} from '../volume/node/recovery/recover-entry.js';
+import { takeDownRevoked } from '../volume/node/recovery/revoked-volumes.js';
+
+/** Not started yet. */
+export function makeNodeReconciler(
+  node: NodeRoom,
+  { kubeletDirectory, reconcileInterval, leftoverAge }: Options,
+): NodeReconciler {
+  const gatherer = new NodeGatherer(node, { kubeletDirectory, driver: DRIVER_NAME, ageMs: leftoverAge * 1000 });
+  return new NodeReconciler(
+    {
+      gather: (deadline) => gatherer.gather(deadline),
+      takeDownRevoked: (stopped) => takeDownRevoked(node, stopped),
+      acts: {
+        takeDown: (entry, deadline) => takeDownEntry(node, entry, deadline),
+        forget: (entry, deadline) => forgetEntry(node, entry, deadline),
+        returnRecord: (entry, deadline) => returnRecord(node, entry, deadline),
+        reattach: (entry, deadline) => reattachEntry(node, entry, deadline),
+        drop: (mapping, volume, deadline) => dropMapping(node, mapping, volume, deadline),
+        removeDirectory: (leftover, deadline) => removeOrphanedDirectory(node, leftover, deadline),
+      },
+      log: node.log,
+    },
+    { driver: DRIVER_NAME, everyMs: reconcileInterval * 1000 },
+  );
+}
