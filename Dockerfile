@@ -11,7 +11,7 @@ RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json rolldown.config.js ./
 COPY proto proto
 COPY src src
-RUN npm run build && find dist -name '*.map' -delete && test ! -e dist/src/dev && test ! -e dist/bench
+RUN npm run build && find dist -name '*.map' -delete && test ! -e dist/src/dev && test ! -e dist/dev && test ! -e dist/bench
 
 # What it needs to run, with the one prebuilt koffi of the target's architecture: downloaded, never executed, so no emulation.
 FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS dependencies

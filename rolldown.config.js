@@ -1,11 +1,28 @@
 // The driver and the programs that it starts as few files: a node process spends most of its start on finding and
 // reading hundreds.
-const programs = ['main', 'rbd/librbd/worker/worker', 'rbd/mapping/nbd/nbd-device', 'host/clock/kernel-clock'];
+import { existsSync } from 'node:fs';
 
-export default {
-  input: Object.fromEntries(programs.map((name) => [name, `dist/src/${name}.js`])),
+const programs = ['main', 'rbd/librbd/worker/worker', 'rbd/mapping/nbd/nbd-device', 'host/clock/kernel-clock'];
+const common = {
   platform: 'node',
   // Its native part is looked up beside its own files.
   external: ['koffi'],
-  output: { dir: 'dist/src', format: 'esm', entryFileNames: '[name].js', chunkFileNames: 'chunks/[name].js' },
 };
+const output = { format: 'esm', entryFileNames: '[name].js', chunkFileNames: 'chunks/[name].js' };
+
+/** What ships. */
+const shipped = {
+  ...common,
+  input: Object.fromEntries(programs.map((name) => [name, `dist/src/${name}.js`])),
+  output: { ...output, dir: 'dist/src' },
+};
+
+/** The driver for development: a bundle of its own, so that nothing of it gets into a chunk of what ships. */
+const development = {
+  ...common,
+  input: { 'driver-program': 'dist/src/dev/driver-program.js' },
+  output: { ...output, dir: 'dist/dev' },
+};
+
+// The image is built without src/dev.
+export default existsSync(development.input['driver-program']) ? [development, shipped] : [shipped];

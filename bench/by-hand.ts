@@ -6,12 +6,12 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../src/host/process/exec.js';
 import { Deadline } from '../src/model/deadline.js';
-import { writeClientConf } from '../src/rbd/mapping/loop/client-conf.js';
-import { addExport, dropExport } from '../src/rbd/mapping/loop/loop-export.js';
+import { writeClientConf } from '../src/dev/mapper/client-conf.js';
+import { addExport, dropExport } from '../src/dev/mapper/loop-export.js';
 import { locationOf } from '../src/rbd/mapping/location-name.js';
 import type { MapRequest } from '../src/rbd/mapping/mapper.js';
-import type { QmpSession } from '../src/rbd/mapping/loop/qmp.js';
-import { StorageDaemon } from '../src/rbd/mapping/loop/storage-daemon.js';
+import type { QmpSession } from '../src/dev/mapper/qmp.js';
+import { StorageDaemon } from '../src/dev/mapper/storage-daemon.js';
 import type { ImageRef } from '../src/rbd/port.js';
 
 const soon = (): Deadline => Deadline.after(60_000);

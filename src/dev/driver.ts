@@ -1,8 +1,9 @@
 /** The driver as a child process: started, waited for until it is ready, watched, and told to end. */
 import { spawn } from 'node:child_process';
 import { open, readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { programFile } from '../model/package-root.js';
+import { packageRoot, programFile } from '../model/package-root.js';
 import type { Deadline } from '../model/deadline.js';
 import { berthError } from '../model/errors.js';
 import { ask, csiClient } from './csi-client.js';
@@ -15,6 +16,8 @@ export interface DriverOptions {
   readonly nodeId: string;
   readonly stateDir: string;
   readonly services: readonly ('identity' | 'controller' | 'node')[];
+  /** Default: `development`, which can map without kernel help and end itself at a chosen step. */
+  readonly program?: keyof typeof PROGRAMS;
   /** Default: info. */
   readonly logLevel?: 'info' | 'debug';
   readonly logFile: string;
@@ -37,7 +40,10 @@ export interface Driver {
   death(): Promise<Error>;
 }
 
-const MAIN = programFile('main.js');
+const PROGRAMS = {
+  development: path.join(packageRoot(), 'dist/dev/driver-program.js'),
+  shipped: programFile('main.js'),
+};
 /** Longer than the driver's own patience with calls in flight. */
 const DRAIN_MS = 30_000;
 const PROBE_MS = 2_000;
@@ -45,7 +51,7 @@ const POLL_MS = 50;
 const LOG_LINES = 8;
 
 const argumentsOf = (options: DriverOptions): readonly string[] => [
-  MAIN,
+  PROGRAMS[options.program ?? 'development'],
   ...['--endpoint', `unix://${options.socket}`],
   ...['--clusters', options.clustersFile],
   ...['--node-id', options.nodeId],

@@ -5,7 +5,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Exec } from '../host/process/exec.js';
-import { detachLoop, findLoops } from '../rbd/mapping/loop/loop-device.js';
+import { detachLoop, findLoops } from './mapper/loop-device.js';
 import { unmount } from '../host/mount/mount.js';
 import { readMounts, type Mount } from '../host/mount/mountinfo.js';
 import type { Deadline } from '../model/deadline.js';

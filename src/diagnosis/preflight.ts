@@ -12,7 +12,7 @@ import type { Clusters, Role } from '../rbd/clusters.js';
 import type { ClusterConfig } from '../rbd/clusters-file.js';
 import { checkMappers } from './ceph/mappers.js';
 import { checkMonitors } from './ceph/monitors.js';
-import type { MounterChoice } from '../rbd/mapping/mapper.js';
+import type { Mapper, MounterChoice } from '../rbd/mapping/mapper.js';
 import type { RbdPort } from '../rbd/port.js';
 
 export { worst, type Finding, type Level } from '../model/finding.js';
@@ -27,7 +27,8 @@ export interface PreflightInput {
   readonly stateDirectory: string;
   readonly kubeletDirectory: string;
   readonly mounter: MounterChoice;
-  readonly whyNotLoop: () => Promise<string | undefined>;
+  /** Those that this program was built with beside krbd and rbd-nbd. */
+  readonly moreMappers: readonly Pick<Mapper, 'name' | 'whyNot'>[];
   /** The controller's policy: with `never` it needs no right to fence. */
   readonly fencing: FencingPolicy;
   /** Ask programs for their versions: a child process each. */

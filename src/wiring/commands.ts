@@ -15,22 +15,25 @@ import { cephOf } from '../diagnosis/attachment/image-state.js';
 import { lookAtImage } from '../volume/controller/adopt-image.js';
 import { journalLine } from '../diagnosis/describe-journal.js';
 import { preflight } from '../diagnosis/preflight.js';
+import type { Additions } from './additions.js';
 import { controllerRoom, makeDependencies, now } from './dependencies.js';
 import { preflightInput } from './preflight-input.js';
 
 /** How long the look at one image may take, in ms. */
 const ADOPT_MS = 30_000;
 
-export async function doctor(args: readonly string[], json: boolean): Promise<number> {
+export async function doctor(args: readonly string[], json: boolean, additions: Additions): Promise<number> {
   // He has no node to speak for and registers none.
   const options = parseOptions(args, { NODE_ID: hostname(), ...process.env });
   if (typeof options === 'string') {
     process.stdout.write(options === 'help' ? USAGE : `${packageVersion()}\n`);
     return 0;
   }
-  const rbd = createLibrbd({ log: createLog('silent') });
+  const log = createLog('silent');
+  const rbd = createLibrbd({ log });
   try {
-    const findings = await preflight(preflightInput({ options, rbd, clusters: new Clusters(options.clusters) }, true));
+    const asked = { options, rbd, log, clusters: new Clusters(options.clusters) };
+    const findings = await preflight(preflightInput(asked, additions, { versions: true }));
     process.stdout.write(json ? asJson(findings) : asTable(findings));
     return exitCodeOf(findings);
   } finally {

@@ -9,22 +9,21 @@ import { Nodes } from '../attachment/node-registry.js';
 import { DRIVER_NAME } from '../csi/identity-service.js';
 import { run } from '../host/process/exec.js';
 import { Journal } from '../journal/journal.js';
-import { berthError } from '../model/errors.js';
 import type { Kubernetes } from '../kube/open-kube.js';
 import { type Logger } from '../observe/log.js';
 import { Counters } from '../observe/metrics.js';
 import { type Options } from '../options.js';
 import { Clusters } from '../rbd/clusters.js';
 import { createLibrbd } from '../rbd/librbd/driver/supervisor.js';
-import { chooseMapper } from '../rbd/mapping/choose-mapper.js';
+import { chooseMapper, mapperNamed } from '../rbd/mapping/choose-mapper.js';
 import { KrbdMapper } from '../rbd/mapping/krbd/krbd-mapper.js';
-import { LoopMapper } from '../rbd/mapping/loop/loop-mapper.js';
 import { NbdMapper } from '../rbd/mapping/nbd/nbd-mapper.js';
+import type { Mapper } from '../rbd/mapping/mapper.js';
 import type { RbdPort } from '../rbd/port.js';
 import { KataRecords } from '../sandbox/kata/kata-records.js';
 import { SHIM_ROOTS } from '../sandbox/kata/shim.js';
 import { NO_RUNTIME_CLASSES } from '../sandbox/pod.js';
-import { CRASH_AT, crashAt } from '../volume/operation/crash-at.js';
+import type { Additions } from './additions.js';
 import type { KataRoom, NodeRoom } from '../volume/node/node-room.js';
 import { Operations, type EnteredStep, type LateEnd, type Observers } from '../volume/operation/operations.js';
 import { PoolCapacity } from '../volume/controller/pool-capacity.js';
@@ -80,12 +79,9 @@ const tellLate =
     else log.warn({ ...end, err: error }, 'an operation failed after its caller had gone');
   };
 
-function nodeObservers(log: Logger): Observers {
-  const step = process.env[CRASH_AT];
-  if (step !== undefined) {
-    log.warn({ step }, `${CRASH_AT} is set: this process will end itself`);
-    return { late: tellLate(log), entered: crashAt(step) };
-  }
+function nodeObservers(log: Logger, { stepObserver }: Additions): Observers {
+  const observer = stepObserver(log);
+  if (observer !== undefined) return { late: tellLate(log), entered: observer };
   if (!log.isLevelEnabled('debug')) return { late: tellLate(log) };
   // Where the time of a slow stage goes.
   const entered = ({ key, ...at }: EnteredStep): void => log.debug({ volume: key, ...at }, 'step');
@@ -94,7 +90,10 @@ function nodeObservers(log: Logger): Observers {
 
 const bootId = async (): Promise<string> => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
 
-export async function nodeRoom({ options, log, rbd, clusters, holderRecords, kube }: Dependencies): Promise<NodeRoom> {
+export async function nodeRoom(
+  { options, log, rbd, clusters, holderRecords, kube }: Dependencies,
+  additions: Additions,
+): Promise<NodeRoom> {
   const { stateDirectory: stateDir } = options;
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   await chmod(stateDir, 0o700).catch((error: unknown) => {
@@ -103,10 +102,10 @@ export async function nodeRoom({ options, log, rbd, clusters, holderRecords, kub
   });
   const journal = new Journal(join(stateDir, 'journal'));
   await journal.open();
-  const mappers = [
+  const mappers: readonly Mapper[] = [
     new KrbdMapper({ exec: run }),
     new NbdMapper({ exec: run }),
-    new LoopMapper({ exec: run, stateDir }),
+    ...additions.mappers(options, log),
   ];
   return {
     ...{
@@ -116,7 +115,7 @@ export async function nodeRoom({ options, log, rbd, clusters, holderRecords, kub
       clusters,
       holderRecords,
       journal,
-      operations: new Operations(nodeObservers(log)),
+      operations: new Operations(nodeObservers(log, additions)),
       exec: run,
       log,
       now,
@@ -124,12 +123,8 @@ export async function nodeRoom({ options, log, rbd, clusters, holderRecords, kub
     },
     kata: await kataRoom(options, kube),
     maxVolumes: options.maxVolumes,
-    mapperFor: (choice) => chooseMapper(choice === 'auto' ? options.mounter : choice, mappers, log),
-    mapperNamed: (name) => {
-      const found = mappers.find((one) => one.name === name);
-      if (found === undefined) throw berthError('BERTH_INTERNAL', { what: `there is no mapper ${name}` });
-      return found;
-    },
+    mapperFor: (choice) => chooseMapper(choice === 'auto' ? options.mounter : choice, mappers),
+    mapperNamed: (name) => mapperNamed(name, mappers),
   };
 }
 

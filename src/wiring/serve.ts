@@ -18,6 +18,7 @@ import type { NodeRoom } from '../volume/node/node-room.js';
 import { preflight } from '../diagnosis/preflight.js';
 import { Readiness, type Check } from '../diagnosis/readiness.js';
 import type { ControllerRoom } from '../volume/controller/controller-room.js';
+import type { Additions } from './additions.js';
 import { controllerRoom, makeDependencies, nodeRoom, type Dependencies } from './dependencies.js';
 import { preflightInput } from './preflight-input.js';
 import { startLoops } from './loops.js';
@@ -25,7 +26,7 @@ import { startLoops } from './loops.js';
 /** How long calls in flight may take after SIGTERM, in ms; below the 30 s that Kubernetes gives a pod. */
 const DRAIN_MS = 25_000;
 
-export async function serve(options: Options): Promise<void> {
+export async function serve(options: Options, additions: Additions): Promise<void> {
   const log = createLog(options.logLevel);
   const version = packageVersion();
   const { services, endpoint, nodeId } = options;
@@ -34,7 +35,7 @@ export async function serve(options: Options): Promise<void> {
   const ground = await makeDependencies(options, log);
   const { rbd } = ground;
   const controller = services.includes('controller') ? controllerRoom(ground) : undefined;
-  const node = services.includes('node') ? await nodeRoom(ground) : undefined;
+  const node = services.includes('node') ? await nodeRoom(ground, additions) : undefined;
   const checks: Record<string, Check> = {
     clusters: clustersAnswer(ground.clusters, rbd, controller === undefined ? 'node' : 'controller'),
   };
@@ -58,7 +59,7 @@ export async function serve(options: Options): Promise<void> {
     options.metricsAddress === undefined ? undefined : await serveMetrics(ground.counters, options.metricsAddress);
   readiness.start();
   const loops = startLoops(ground, controller, node);
-  void sayWhatIsWrong(ground);
+  void sayWhatIsWrong(ground, additions);
   await stopRequested(log);
   readiness.stop();
   const stopped = Promise.all(loops.map((loop) => loop.stop()));
@@ -82,8 +83,8 @@ async function flexvolumeDoor(
 }
 
 /** One line for each problem, once: what lasts is in the readiness, what comes later is for the doctor. */
-async function sayWhatIsWrong(ground: Dependencies): Promise<void> {
-  const findings = await preflight(preflightInput(ground, false));
+async function sayWhatIsWrong(ground: Dependencies, additions: Additions): Promise<void> {
+  const findings = await preflight(preflightInput(ground, additions, { versions: false }));
   const problems = findings.filter(({ level }) => level !== 'ok');
   for (const { name, level, says } of problems) {
     ground.log[level === 'failed' ? 'error' : 'warn']({ check: name }, `preflight: ${says}`);

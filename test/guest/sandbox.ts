@@ -9,7 +9,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { run } from '../../src/host/process/exec.js';
 import { Deadline } from '../../src/model/deadline.js';
-import { QmpSession } from '../../src/rbd/mapping/loop/qmp.js';
+import { QmpSession } from '../../src/dev/mapper/qmp.js';
 import { Archive } from '../vm/outside/cpio.js';
 import { machine } from '../vm/outside/machine.js';
 import { earlyModules } from '../vm/outside/modules.js';

@@ -9,14 +9,15 @@ import { isBerthError } from '../../model/errors.js';
 import type { Finding } from '../../model/finding.js';
 import { featureNames } from '../../rbd/feature-bits.js';
 import { rbdBus, supportedFeatures } from '../../rbd/mapping/krbd/krbd-sysfs.js';
-import type { MapperName, MounterChoice } from '../../rbd/mapping/mapper.js';
+import { NOT_BUILT_IN } from '../../rbd/mapping/choose-mapper.js';
+import type { Mapper, MapperName, MounterChoice } from '../../rbd/mapping/mapper.js';
 
 export interface MapperLook {
   readonly exec: Exec;
   readonly sysRoot: string;
   readonly choice: MounterChoice;
-  /** Whether the development mapper could work: it says so itself, without changing anything. */
-  readonly whyNotLoop: () => Promise<string | undefined>;
+  /** Those that this program was built with beside krbd and rbd-nbd: each says itself whether it could work. */
+  readonly moreMappers: readonly Pick<Mapper, 'name' | 'whyNot'>[];
   readonly versions: boolean;
 }
 
@@ -31,32 +32,37 @@ const MODPROBE_MS = 5_000;
 /** A finding for each of the two, and one for the choice that `--mounter` makes of them. */
 export async function checkMappers(look: MapperLook): Promise<readonly Finding[]> {
   const [krbd, nbd] = await Promise.all([abilityOfKrbd(look), abilityOfNbd(look)]);
-  const loop: Ability = { says: 'for development only', ...reason(await look.whyNotLoop()) };
-  const abilities: Readonly<Record<MapperName, Ability>> = { krbd, nbd, loop };
+  const abilities = new Map<MapperName, Ability>([
+    ['krbd', krbd],
+    ['nbd', nbd],
+  ]);
+  for (const mapper of look.moreMappers) {
+    abilities.set(mapper.name, { says: 'for development only', ...reason(await mapper.whyNot()) });
+  }
   const chosen = chosenOf(look.choice, abilities);
   // A mapper that is missing matters only where nothing as good takes its place.
   const level = chosen.level === 'ok' ? 'ok' : 'warning';
-  const line = (name: 'krbd' | 'nbd'): Finding => {
-    const { why, says } = abilities[name];
-    return why === undefined ? { name, level: 'ok', says } : { name, level, says: `cannot work here: ${why}` };
-  };
-  return [line('krbd'), line('nbd'), chosen];
+  const line = (name: 'krbd' | 'nbd', { why, says }: Ability): Finding =>
+    why === undefined ? { name, level: 'ok', says } : { name, level, says: `cannot work here: ${why}` };
+  return [line('krbd', krbd), line('nbd', nbd), chosen];
 }
 
-function chosenOf(choice: MounterChoice, abilities: Readonly<Record<MapperName, Ability>>): Finding {
+/** @param abilities best first */
+function chosenOf(choice: MounterChoice, abilities: ReadonlyMap<MapperName, Ability>): Finding {
   const name = 'mapper';
-  const order: readonly MapperName[] = choice === 'auto' ? ['krbd', 'nbd', 'loop'] : [choice];
-  const first = order.find((one) => abilities[one].why === undefined);
+  const order = choice === 'auto' ? [...abilities.keys()] : [choice];
+  const whyNot = (one: MapperName): string | undefined => (abilities.get(one) ?? { why: NOT_BUILT_IN }).why;
+  const first = order.find((one) => whyNot(one) === undefined);
   if (first === undefined) {
-    const says = `--mounter ${choice}: ${order.map((one) => `${one}: ${abilities[one].why ?? ''}`).join('; ')}`;
+    const says = `--mounter ${choice}: ${order.map((one) => `${one}: ${whyNot(one) ?? ''}`).join('; ')}`;
     return {
       name,
       level: 'failed',
       says: `no volume can be mapped here; load the rbd module or install rbd-nbd (${says})`,
     };
   }
-  if (first === 'loop') {
-    const says = 'volumes are mapped by loop devices, for development only; load the rbd module or install rbd-nbd';
+  if (first !== 'krbd' && first !== 'nbd') {
+    const says = `volumes are mapped by ${first}, for development only; load the rbd module or install rbd-nbd`;
     return { name, level: 'warning', says };
   }
   return { name, level: 'ok', says: `--mounter ${choice} takes ${first}` };

@@ -41,7 +41,7 @@ const MAX_OUTPUT_CHARACTERS = 4 * 1024 * 1024;
 const STDERR_SHOWN = 400;
 /** What a child gets of our environment; ours may hold what children must not see. */
 const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LD_LIBRARY_PATH'];
-/** mkfs, losetup and blkid live here, and not every way to become root puts it on the path. */
+/** mkfs, blkid and mount live here, and not every way to become root puts it on the path. */
 const SYSTEM_PATH = '/usr/sbin:/sbin';
 
 /** The real {@link Exec}. An answer after a deadline may take up to a second longer than the deadline. */

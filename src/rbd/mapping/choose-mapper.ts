@@ -1,40 +1,36 @@
 /** Which mapper a volume gets on this node: the one its StorageClass names, or the best that works here. */
 import { berthError } from '../../model/errors.js';
-import type { Logger } from '../../observe/log.js';
 import type { Mapper, MapperName, MounterChoice } from './mapper.js';
 
-/** Best first: the kernel client is the fastest and needs no process; the loop mapper is for development only. */
+/** Best first: the kernel client is the fastest and needs no process. The third is in a development driver only. */
 const ORDER: readonly MapperName[] = ['krbd', 'nbd', 'loop'];
-
-const warned = new WeakSet<Mapper>();
+/** Why a mapper that this program was built without cannot be had. */
+export const NOT_BUILT_IN = 'this driver has no such mapper: it is part of a development driver only';
 
 /**
- * The mapper for `choice`; `auto` takes the first that works. BERTH_MAPPER_UNAVAILABLE with the reason, for `auto` with
- * that of each. The first time that a mapper for development only is chosen, the log says so.
+ * The mapper for `choice`; `auto` takes the first of {@link ORDER} that works. BERTH_MAPPER_UNAVAILABLE with the
+ * reason, for `auto` with that of each.
+ * @param mappers what this program was built with
  */
-export async function chooseMapper(
-  choice: MounterChoice,
-  mappers: readonly Mapper[],
-  log?: Pick<Logger, 'warn'>,
-): Promise<Mapper> {
+export async function chooseMapper(choice: MounterChoice, mappers: readonly Mapper[]): Promise<Mapper> {
+  if (choice !== 'auto') {
+    const mapper = mapperNamed(choice, mappers);
+    const why = await mapper.whyNot();
+    if (why !== undefined) throw berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: choice, why });
+    return mapper;
+  }
   const reasons: string[] = [];
-  for (const name of choice === 'auto' ? ORDER : [choice]) {
-    const mapper = mappers.find((one) => one.name === name);
-    const why = mapper === undefined ? 'it is switched off' : await mapper.whyNot();
-    if (mapper !== undefined && why === undefined) {
-      warnOnce(mapper, log);
-      return mapper;
-    }
-    reasons.push(choice === 'auto' ? `${name}: ${why ?? ''}` : (why ?? ''));
+  for (const mapper of ORDER.flatMap((name) => mappers.filter((one) => one.name === name))) {
+    const why = await mapper.whyNot();
+    if (why === undefined) return mapper;
+    reasons.push(`${mapper.name}: ${why}`);
   }
   throw berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: choice, why: reasons.join('; ') });
 }
 
-function warnOnce(mapper: Mapper, log: Pick<Logger, 'warn'> | undefined): void {
-  if (!mapper.developmentOnly || warned.has(mapper) || log === undefined) return;
-  warned.add(mapper);
-  log.warn(
-    { mapper: mapper.name },
-    'volumes are mapped for development only: slow, and one process serves all of them',
-  );
+/** The mapper that a StorageClass or a journal entry names; BERTH_MAPPER_UNAVAILABLE where it was not built in. */
+export function mapperNamed(name: MapperName, mappers: readonly Mapper[]): Mapper {
+  const found = mappers.find((one) => one.name === name);
+  if (found === undefined) throw berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: name, why: NOT_BUILT_IN });
+  return found;
 }

@@ -1,7 +1,8 @@
-/** From an image to a block device and back: what krbd, rbd-nbd and the loop-device Ceph have in common. */
+/** From an image to a block device and back: what all mappers have in common. */
 import type { Deadline } from '../../model/deadline.js';
 import type { ImageRef } from '../port.js';
 
+/** `loop` is built into a development driver only; journals and StorageClasses may name it everywhere. */
 export type MapperName = 'krbd' | 'nbd' | 'loop';
 /** The StorageClass parameter `mounter`. */
 export type MounterChoice = MapperName | 'auto';
@@ -42,8 +43,6 @@ export interface MapRequest {
 
 export interface Mapper {
   readonly name: MapperName;
-  /** True for the loop-device Ceph: fine for tests and a laptop, never for production. */
-  readonly developmentOnly: boolean;
   /** Undefined where it can work here, else the reason why not. */
   whyNot(): Promise<string | undefined>;
   /** How many images this node can have mapped at a time. */

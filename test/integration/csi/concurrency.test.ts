@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';
-import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { refusal, refused } from './calls.js';
 import { block, bytes, ext4, MiB, RWX, SMALL_BYTES, xfs, XFS_BYTES } from './capabilities.js';
 import type { Driver } from './driver.js';

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type Services } from './calls.js';
 
-const MAIN = path.resolve('dist/src/main.js');
+const MAIN = path.resolve('dist/dev/driver-program.js');
 const READY_MS = 30_000;
 const DRAIN_MS = 30_000;
 const PROBE_MS = 2_000;

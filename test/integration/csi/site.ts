@@ -12,7 +12,7 @@ import type { VolumeCapability } from '../../../src/csi/gen/csi/v1/VolumeCapabil
 import { clearLeftovers } from '../../../src/dev/leftovers.js';
 import { findProcesses } from '../../../src/dev/processes.js';
 import { run } from '../../../src/host/process/exec.js';
-import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { admin, cluster, isolatedNamespace, scratchDirectory, type Place } from '../ceph.js';

@@ -6,7 +6,7 @@ import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { mountAt } from '../../../src/host/mount/mountinfo.js';
 import { block, ext4, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';

@@ -5,7 +5,7 @@ import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/pr
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { HOLDER_KEY } from '../../../src/attachment/holder-record.js';
-import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { HAND_OVER_FILE } from '../../../src/sandbox/hyperd/hand-over-file.js';
 import { GUEST_KEY } from '../../../src/volume/image/guest-mark.js';
 import { FILESYSTEM_KEY } from '../../../src/volume/image/provenance.js';

@@ -14,7 +14,7 @@ import {
   probe,
   repairBeforeMount,
 } from '../../../src/host/filesystem/index.js';
-import { refreshLoop } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { refreshLoop } from '../../../src/dev/mapper/loop-device.js';
 import { mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
 import { UsageReader } from '../../../src/host/filesystem/usage.js';
 import { hasCapability, MIB, scratchDevice, soon, writeAt, type Scratch } from './scratch.js';

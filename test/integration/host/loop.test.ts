@@ -12,7 +12,7 @@ import {
 } from '../../../src/host/device/block-device.js';
 import { run } from '../../../src/host/process/exec.js';
 import { makeFilesystem } from '../../../src/host/filesystem/index.js';
-import { attachLoop, detachLoop, findLoops, refreshLoop } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { attachLoop, detachLoop, findLoops, refreshLoop } from '../../../src/dev/mapper/loop-device.js';
 import { mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { MIB, scratchDevice, scratchDirectory, soon, sparseFile } from './scratch.js';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { run } from '../../../src/host/process/exec.js';
 import { makeFilesystem, holdsFilesystem, probe, readSuperblock } from '../../../src/host/filesystem/index.js';
-import { attachLoop } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { attachLoop } from '../../../src/dev/mapper/loop-device.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { MIB, scratchDevice, scratchDirectory, soon, sparseFile, writeAt } from './scratch.js';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import { run } from '../../../src/host/process/exec.js';
-import { attachLoop, findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { attachLoop, findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../../src/model/deadline.js';
 

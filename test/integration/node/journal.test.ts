@@ -5,7 +5,7 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { refused } from '../csi/calls.js';
 import { block, ext4, SMALL_BYTES } from '../csi/capabilities.js';

@@ -1,7 +1,7 @@
 /** Sixty-four volumes at once, every request sent several times: all succeed, and each volume is mapped once. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { ext4, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';

@@ -6,7 +6,7 @@ import { access, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status, type ServiceError } from '@grpc/grpc-js';
-import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { block, ext4, MiB, SMALL_BYTES, xfs, XFS_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';

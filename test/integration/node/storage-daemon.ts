@@ -5,8 +5,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
-import { isRecord } from '../../../src/rbd/mapping/loop/qmp.js';
-import { StorageDaemon } from '../../../src/rbd/mapping/loop/storage-daemon.js';
+import { isRecord } from '../../../src/dev/mapper/qmp.js';
+import { StorageDaemon } from '../../../src/dev/mapper/storage-daemon.js';
 import type { Driver } from '../csi/driver.js';
 
 /** Files under which the daemon of a driver serves images now. */

@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { LoopMapper } from '../../../src/rbd/mapping/loop/loop-mapper.js';
+import type { LoopMapper } from '../../../src/dev/mapper/loop-mapper.js';
 import { admin } from '../ceph.js';
 import {
   MIB,

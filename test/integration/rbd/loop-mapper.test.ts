@@ -4,9 +4,9 @@ import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { pollUntil } from '../../../src/model/time-limit.js';
 import { run } from '../../../src/host/process/exec.js';
-import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { Secret } from '../../../src/model/secret.js';
-import { LoopMapper } from '../../../src/rbd/mapping/loop/loop-mapper.js';
+import { LoopMapper } from '../../../src/dev/mapper/loop-mapper.js';
 import { cluster, scratchDirectory } from '../ceph.js';
 import {
   cleanUpAfterwards,

@@ -6,10 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { run } from '../../../src/host/process/exec.js';
-import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../../src/model/deadline.js';
-import { LoopMapper } from '../../../src/rbd/mapping/loop/loop-mapper.js';
+import { LoopMapper } from '../../../src/dev/mapper/loop-mapper.js';
 import type { ImageLocation, MapRequest } from '../../../src/rbd/mapping/mapper.js';
 import { accessAs, admin, cluster, isolatedNamespace, scratchDirectory, type Place } from '../ceph.js';
 

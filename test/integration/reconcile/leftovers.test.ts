@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { run } from '../../../src/host/process/exec.js';
-import { attachLoop, findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { attachLoop, findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { mountAt } from '../../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { ext4, SMALL_BYTES } from '../csi/capabilities.js';

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findProcesses } from '../../../src/dev/processes.js';
 import { run } from '../../../src/host/process/exec.js';
-import { findLoops } from '../../../src/rbd/mapping/loop/loop-device.js';
+import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import type { JournalEntry } from '../../../src/journal/entry.js';
 import { Deadline } from '../../../src/model/deadline.js';

@@ -40,7 +40,6 @@ export interface KrbdMapperOptions {
 
 export class KrbdMapper implements Mapper {
   readonly name = 'krbd';
-  readonly developmentOnly = false;
   readonly #exec: Exec;
   readonly #keyDir: string;
   readonly #roots: KernelRoots;

@@ -44,7 +44,6 @@ export interface NbdMapperOptions {
 
 export class NbdMapper implements Mapper {
   readonly name = 'nbd';
-  readonly developmentOnly = false;
   readonly #exec: Exec;
   readonly #keyDir: string;
   readonly #roots: KernelRoots;

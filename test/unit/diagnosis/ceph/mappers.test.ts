@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { berthError } from '../../../../src/model/errors.js';
 import { checkMappers } from '../../../../src/diagnosis/ceph/mappers.js';
-import type { MounterChoice } from '../../../../src/rbd/mapping/mapper.js';
+import type { Mapper, MounterChoice } from '../../../../src/rbd/mapping/mapper.js';
 import { kernelFixture, type KernelFixture } from '../../rbd/mapping/kernel-fixture.js';
 
 let kernel: KernelFixture;
@@ -18,9 +18,10 @@ beforeEach(async () => {
 });
 afterEach(() => kernel.remove());
 
-const look = (choice: MounterChoice = 'auto', sysRoot = kernel.roots.sys, whyNotLoop?: string) =>
+const loop = (why?: string): Pick<Mapper, 'name' | 'whyNot'> => ({ name: 'loop', whyNot: () => Promise.resolve(why) });
+const look = (choice: MounterChoice = 'auto', sysRoot = kernel.roots.sys, moreMappers = [loop()]) =>
   checkMappers({
-    ...{ choice, sysRoot, versions: false, whyNotLoop: () => Promise.resolve(whyNotLoop) },
+    ...{ choice, sysRoot, versions: false, moreMappers },
     exec: (file, args) => {
       asked.push([file, ...args].join(' '));
       if (loadable.includes(args.at(-1) ?? '')) return Promise.resolve({ stdout: '', stderr: '', exitCode: 0 });
@@ -61,10 +62,19 @@ describe('checkMappers', () => {
   });
 
   it('fails where nothing works, with every reason, and where the chosen one does not', async () => {
-    const [, , mapper] = await look('auto', await bare(), '/dev/fuse does not exist');
+    const [, , mapper] = await look('auto', await bare(), [loop('/dev/fuse does not exist')]);
     expect(mapper).toMatchObject({ level: 'failed' });
     expect(mapper!.says).toMatch(/krbd: .*no rbd.*; nbd: .*no nbd.*; loop: \/dev\/fuse/);
     loadable = ['rbd'];
     expect((await look('nbd', await bare()))[2]).toMatchObject({ level: 'failed' });
+  });
+
+  it('asks only mappers that the program was built with, and fails where another one is chosen', async () => {
+    const [krbd, , mapper] = await look('auto', await bare(), []);
+    expect(krbd).toMatchObject({ level: 'warning' });
+    expect(mapper!.says).toMatch(/^no volume can be mapped here; .*krbd: .*no rbd.*; nbd: [^;]*no nbd[^;]*$/);
+    const [, , chosen] = await look('loop', kernel.roots.sys, []);
+    expect(chosen).toMatchObject({ level: 'failed' });
+    expect(chosen!.says).toContain('loop: this driver has no such mapper');
   });
 });

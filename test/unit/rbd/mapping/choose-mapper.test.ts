@@ -1,11 +1,10 @@
-import { describe, expect, it, vi } from 'vitest';
-import { chooseMapper } from '../../../../src/rbd/mapping/choose-mapper.js';
+import { describe, expect, it } from 'vitest';
+import { chooseMapper, mapperNamed } from '../../../../src/rbd/mapping/choose-mapper.js';
 import type { Mapper, MapperName } from '../../../../src/rbd/mapping/mapper.js';
 
 const unused = () => Promise.reject(new Error('only the choice is tested'));
 const mapper = (name: MapperName, why?: string): Mapper => ({
   name,
-  developmentOnly: name === 'loop',
   whyNot: () => Promise.resolve(why),
   limit: unused,
   find: unused,
@@ -21,14 +20,14 @@ describe('auto', () => {
     expect((await chooseMapper('auto', [mapper('loop'), mapper('nbd'), mapper('krbd')])).name).toBe('krbd');
   });
 
-  it('goes on to rbd-nbd and then to the loop mapper', async () => {
+  it('goes on to rbd-nbd and then to the loop mapper, where it was built in', async () => {
     expect((await chooseMapper('auto', [mapper('krbd', 'no'), mapper('nbd'), mapper('loop')])).name).toBe('nbd');
     expect((await chooseMapper('auto', [mapper('krbd', 'no'), mapper('nbd', 'no'), mapper('loop')])).name).toBe('loop');
   });
 
-  it('gives the reason of each where none works', async () => {
+  it('gives the reason of each that was built in where none works', async () => {
     await expect(chooseMapper('auto', [mapper('krbd', 'no rbd'), mapper('nbd', 'no nbd')])).rejects.toThrow(
-      'krbd: no rbd; nbd: no nbd; loop: it is switched off',
+      /krbd: no rbd; nbd: no nbd; load the kernel module/,
     );
   });
 });
@@ -41,14 +40,12 @@ describe('a choice', () => {
     expect(error).toMatchObject({ code: 'BERTH_MAPPER_UNAVAILABLE' });
     expect(String(error)).toContain('mapper krbd cannot work on this node: the kernel has no rbd');
   });
-});
 
-it('says once that the loop mapper is for development only', async () => {
-  const warn = vi.fn();
-  const mappers = [mapper('krbd'), mapper('loop')];
-  await chooseMapper('loop', mappers, { warn });
-  await chooseMapper('loop', mappers, { warn });
-  await chooseMapper('auto', mappers, { warn });
-  expect(warn).toHaveBeenCalledTimes(1);
-  expect(String(warn.mock.calls[0]?.[1])).toContain('development only');
+  it('of the loop mapper in a driver without one says why there is none', async () => {
+    const shipped = [mapper('krbd'), mapper('nbd')];
+    const refused = /BERTH_MAPPER_UNAVAILABLE: mapper loop cannot work on this node: .* development driver only/;
+    await expect(chooseMapper('loop', shipped)).rejects.toThrow(refused);
+    expect(() => mapperNamed('loop', shipped)).toThrow(refused);
+    expect(mapperNamed('nbd', shipped)).toBe(shipped[1]);
+  });
 });

@@ -1,7 +1,7 @@
 /** The seam of the crash tests: which step ends the process, and which words are refused. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { crashAt, crashSteps } from '../../../../src/volume/operation/crash-at.js';
-import { CONTROLLER_STEPS, NODE_STEPS } from '../../../../src/volume/operation/steps.js';
+import { crashAt, crashSteps } from '../../../src/dev/crash-at.js';
+import { CONTROLLER_STEPS, NODE_STEPS } from '../../../src/volume/operation/steps.js';
 
 const die = vi.fn();
 beforeEach(() => {

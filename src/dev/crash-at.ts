@@ -1,7 +1,7 @@
 /** For tests of crashes: ends this process as kill -9 does when an operation of the node enters a chosen step. */
-import { berthError } from '../../model/errors.js';
-import type { EnteredStep } from './operations.js';
-import { ANSWER, HAND_OVER_STEPS, NODE_STEPS, START, type StepTable } from './steps.js';
+import { berthError } from '../model/errors.js';
+import type { EnteredStep } from '../volume/operation/operations.js';
+import { ANSWER, HAND_OVER_STEPS, NODE_STEPS, START, type StepTable } from '../volume/operation/steps.js';
 
 /** The environment variable; nobody sets it where data matters. */
 export const CRASH_AT = 'BERTH_CRASH_AT';

@@ -2,12 +2,12 @@
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { pollUntil } from '../../../model/time-limit.js';
-import { isErrno } from '../../../host/errno.js';
-import type { Exec } from '../../../host/process/exec.js';
-import type { Deadline } from '../../../model/deadline.js';
-import { berthError } from '../../../model/errors.js';
-import { readAttribute } from '../../../host/device/attribute.js';
+import { pollUntil } from '../../model/time-limit.js';
+import { isErrno } from '../../host/errno.js';
+import type { Exec } from '../../host/process/exec.js';
+import type { Deadline } from '../../model/deadline.js';
+import { berthError } from '../../model/errors.js';
+import { readAttribute } from '../../host/device/attribute.js';
 import { QmpError, QmpSession } from './qmp.js';
 
 /** sizeof(sun_path) less the final NUL (unix(7)). */

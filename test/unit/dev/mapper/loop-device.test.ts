@@ -3,9 +3,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { attachLoop, findLoops, saysNoDirectIo, saysTaken } from '../../../../../src/rbd/mapping/loop/loop-device.js';
-import { Deadline } from '../../../../../src/model/deadline.js';
-import { scriptedExec } from '../../../../fakes/scripted-exec.js';
+import { attachLoop, findLoops, saysNoDirectIo, saysTaken } from '../../../../src/dev/mapper/loop-device.js';
+import { Deadline } from '../../../../src/model/deadline.js';
+import { scriptedExec } from '../../../fakes/scripted-exec.js';
 
 const TAKEN = 'losetup: /i.img: failed to set up loop device: Device or resource busy';
 const NO_DIRECT_IO = 'losetup: /i.img: failed to set up loop device: Invalid argument';

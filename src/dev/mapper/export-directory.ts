@@ -4,10 +4,10 @@
  */
 import { chmod, mkdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { isErrno } from '../../../host/errno.js';
+import { isErrno } from '../../host/errno.js';
 import { findLoops } from './loop-device.js';
-import { locationName, parseLocationName } from '../location-name.js';
-import type { ImageLocation, Mapping } from '../mapper.js';
+import { locationName, parseLocationName } from '../../rbd/mapping/location-name.js';
+import type { ImageLocation, Mapping } from '../../rbd/mapping/mapper.js';
 
 export class ExportDirectory {
   readonly #stateDir: string;

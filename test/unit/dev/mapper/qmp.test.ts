@@ -3,8 +3,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { Deadline } from '../../../../../src/model/deadline.js';
-import { QmpSession } from '../../../../../src/rbd/mapping/loop/qmp.js';
+import { Deadline } from '../../../../src/model/deadline.js';
+import { QmpSession } from '../../../../src/dev/mapper/qmp.js';
 
 const GREETING = '{"QMP": {"version": {}, "capabilities": []}}\r\n';
 const soon = (ms = 5_000): Deadline => Deadline.after(ms);

@@ -1,7 +1,7 @@
 /** One session with a QEMU monitor over its unix socket: commands with an answer, events, all of it by a deadline. */
 import { createConnection, type Socket } from 'node:net';
-import { withinDeadline } from '../../../model/time-limit.js';
-import type { Deadline } from '../../../model/deadline.js';
+import { withinDeadline } from '../../model/time-limit.js';
+import type { Deadline } from '../../model/deadline.js';
 
 /** What QEMU answered instead of a result, or that it went away. */
 export class QmpError extends Error {

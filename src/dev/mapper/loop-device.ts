@@ -2,13 +2,13 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Deadline } from '../../../model/deadline.js';
-import { berthError, isBerthError } from '../../../model/errors.js';
-import { setDeviceReadOnly } from '../../../host/device/block-device.js';
-import { pollUntil } from '../../../model/time-limit.js';
-import { isErrno } from '../../../host/errno.js';
-import type { Exec, ExecResult } from '../../../host/process/exec.js';
-import { readMounts } from '../../../host/mount/mountinfo.js';
+import type { Deadline } from '../../model/deadline.js';
+import { berthError, isBerthError } from '../../model/errors.js';
+import { setDeviceReadOnly } from '../../host/device/block-device.js';
+import { pollUntil } from '../../model/time-limit.js';
+import { isErrno } from '../../host/errno.js';
+import type { Exec, ExecResult } from '../../host/process/exec.js';
+import { readMounts } from '../../host/mount/mountinfo.js';
 
 export interface Loop {
   /** `/dev/loopN` */

@@ -1,15 +1,15 @@
 /** What a storage daemon leaves when it is killed: loop devices and mounts that answer every access with an error. */
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { Exec } from '../../../host/process/exec.js';
+import type { Exec } from '../../host/process/exec.js';
 import { detachLoop } from './loop-device.js';
-import { mountAt } from '../../../host/mount/mountinfo.js';
-import { unmount } from '../../../host/mount/mount.js';
-import type { Deadline } from '../../../model/deadline.js';
-import { readEntries } from '../../../host/device/attribute.js';
-import { lastingUsers } from '../device-users.js';
+import { mountAt } from '../../host/mount/mountinfo.js';
+import { unmount } from '../../host/mount/mount.js';
+import type { Deadline } from '../../model/deadline.js';
+import { readEntries } from '../../host/device/attribute.js';
+import { lastingUsers } from '../../rbd/mapping/device-users.js';
 import type { ExportDirectory } from './export-directory.js';
-import { KERNEL_ROOTS } from '../roots.js';
+import { KERNEL_ROOTS } from '../../rbd/mapping/roots.js';
 
 /** Detach a dead loop device and answer undefined; or answer who still uses it, and leave it. */
 export async function dropStaleLoop(exec: Exec, device: string, deadline: Deadline): Promise<string | undefined> {

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { Deadline } from '../../../../../src/model/deadline.js';
-import { StorageDaemon } from '../../../../../src/rbd/mapping/loop/storage-daemon.js';
-import { kernelFixture, type KernelFixture } from '../kernel-fixture.js';
+import { Deadline } from '../../../../src/model/deadline.js';
+import { StorageDaemon } from '../../../../src/dev/mapper/storage-daemon.js';
+import { kernelFixture, type KernelFixture } from '../../rbd/mapping/kernel-fixture.js';
 
 let kernel: KernelFixture;
 const daemonIn = (stateDir: string): StorageDaemon =>

@@ -2,9 +2,9 @@
  * One image in the storage daemon: its key, its block node and its FUSE file; added as a whole, dropped whatever is
  * left of it.
  */
-import type { Deadline } from '../../../model/deadline.js';
-import { locationId, locationOf } from '../location-name.js';
-import type { ImageLocation, MapRequest } from '../mapper.js';
+import type { Deadline } from '../../model/deadline.js';
+import { locationId, locationOf } from '../../rbd/mapping/location-name.js';
+import type { ImageLocation, MapRequest } from '../../rbd/mapping/mapper.js';
 import { saysAbsent } from './qemu-messages.js';
 import { isRecord, QmpError, type QmpSession } from './qmp.js';
 

@@ -3,26 +3,27 @@
  */
 import { access, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { pollUntil } from '../../../model/time-limit.js';
-import type { Exec } from '../../../host/process/exec.js';
+import { pollUntil } from '../../model/time-limit.js';
+import type { Exec } from '../../host/process/exec.js';
 import { attachLoop, detachAtLastClose, detachLoop, refreshLoop } from './loop-device.js';
-import { Deadline } from '../../../model/deadline.js';
-import { berthError, isBerthError } from '../../../model/errors.js';
-import { imageSpec } from '../../../model/volume-id.js';
-import { blockSizeBytes } from '../../../host/device/attribute.js';
+import type { Logger } from '../../observe/log.js';
+import { Deadline } from '../../model/deadline.js';
+import { berthError, isBerthError } from '../../model/errors.js';
+import { imageSpec } from '../../model/volume-id.js';
+import { blockSizeBytes } from '../../host/device/attribute.js';
 import { writeClientConf } from './client-conf.js';
-import { lastingUsers } from '../device-users.js';
+import { lastingUsers } from '../../rbd/mapping/device-users.js';
 import { ExportDirectory } from './export-directory.js';
-import { missingProgram } from '../../../host/process/installed.js';
-import { locationName, locationOf, MAX_NAME_BYTES, sameLocation } from '../location-name.js';
+import { missingProgram } from '../../host/process/installed.js';
+import { locationName, locationOf, MAX_NAME_BYTES, sameLocation } from '../../rbd/mapping/location-name.js';
 import { addExport, dropExport, dropOthers, isExported, refreshSize } from './loop-export.js';
-import type { ImageLocation, Mapper, MapRequest, Mapping } from '../mapper.js';
+import type { ImageLocation, Mapper, MapRequest, Mapping } from '../../rbd/mapping/mapper.js';
 import { explainQemu, saysReadOnly } from './qemu-messages.js';
 import { QmpError, type QmpSession } from './qmp.js';
-import { KERNEL_ROOTS } from '../roots.js';
+import { KERNEL_ROOTS } from '../../rbd/mapping/roots.js';
 import { cleanUpAfterDeath, dropStaleLoop, removeExportFile } from './stale-exports.js';
 import { StorageDaemon } from './storage-daemon.js';
-import { Turns } from '../turns.js';
+import { Turns } from '../../rbd/mapping/turns.js';
 
 /** Far below what the kernel can do; each image costs the daemon some megabytes. */
 const LIMIT = 128;
@@ -37,18 +38,22 @@ export interface LoopMapperOptions {
   readonly stateDir: string;
   /** For the daemon's socket if the state directory's path is too long. */
   readonly runtimeDir?: string;
+  /** Told once, at the first volume, that this is for development only. */
+  readonly log?: Pick<Logger, 'warn'>;
 }
 
 export class LoopMapper implements Mapper {
   readonly name = 'loop';
-  readonly developmentOnly = true;
   readonly #exec: Exec;
   readonly #stateDir: string;
   readonly #daemon: StorageDaemon;
   readonly #exports: ExportDirectory;
   readonly #turns = new Turns();
+  readonly #log: Pick<Logger, 'warn'> | undefined;
+  #hasWarned = false;
 
-  constructor({ exec, stateDir, runtimeDir = '/run/berth' }: LoopMapperOptions) {
+  constructor({ exec, stateDir, runtimeDir = '/run/berth', log }: LoopMapperOptions) {
+    this.#log = log;
     this.#exec = exec;
     this.#stateDir = stateDir;
     this.#exports = new ExportDirectory(stateDir);
@@ -82,6 +87,7 @@ export class LoopMapper implements Mapper {
   }
 
   async map(request: MapRequest, deadline: Deadline): Promise<Mapping> {
+    this.#warnOnce();
     const location = locationOf(request);
     if (Buffer.byteLength(locationName(location)) > MAX_NAME_BYTES) {
       throw this.#failed(request, 'pool, namespace and image names are too long for one file name');
@@ -167,6 +173,12 @@ export class LoopMapper implements Mapper {
         session.close();
       }
     });
+  }
+
+  #warnOnce(): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    this.#log?.warn({ mapper: this.name }, 'volumes are mapped for development: slow, one process serves all of them');
   }
 
   async #mapAnew(session: QmpSession, request: MapRequest, deadline: Deadline): Promise<Mapping> {

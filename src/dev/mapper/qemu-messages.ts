@@ -1,7 +1,7 @@
 /** The only place that reads QEMU's error descriptions (block/rbd.c, 7.2 and newer): they carry no codes. */
-import { berthError, type BerthError } from '../../../model/errors.js';
-import { imageSpec } from '../../../model/volume-id.js';
-import type { MapRequest } from '../mapper.js';
+import { berthError, type BerthError } from '../../model/errors.js';
+import { imageSpec } from '../../model/volume-id.js';
+import type { MapRequest } from '../../rbd/mapping/mapper.js';
 
 type Explain = (request: MapRequest, text: string) => BerthError;
 

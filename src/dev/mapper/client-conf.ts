@@ -1,7 +1,7 @@
 /** The ceph.conf that the storage daemon's librbd reads: the monitors and limits, never a key, nothing of /etc/ceph. */
 import { chmod, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { ClusterAccess } from '../../port.js';
+import type { ClusterAccess } from '../../rbd/port.js';
 
 /** s until librados stops looking for a monitor; QEMU's whole main loop stands still for that time. */
 const MOUNT_TIMEOUT_S = 10;
