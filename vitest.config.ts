@@ -1,14 +1,31 @@
-// Unit tests need nothing; integration tests share one real Ceph cluster that they start; e2e needs a Kubernetes cluster that you bring.
+// Unit tests need nothing; integration tests share one real Ceph cluster that they start; e2e needs a Kubernetes cluster
+// that you bring.
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/longest-first.js';
+
+/** A poll that ends after this time means that it hung, not that the machine is slow, ms. */
+const HUNG_MS = 60_000;
+
+/** `.ci/run` reads there which files failed. */
+const report = process.env['BERTH_TEST_REPORT'];
 
 export default defineConfig({
   test: {
+    reporters: report === undefined ? ['default'] : ['default', './tools/failed-files-reporter.js'],
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           testTimeout: 60_000,
+          expect: { poll: { timeout: HUNG_MS } },
+          // Half of the time of these small files would be spent on loading the same modules again.
+          isolate: false,
+          restoreMocks: true,
+          unstubEnvs: true,
+          unstubGlobals: true,
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
@@ -18,8 +35,10 @@ export default defineConfig({
           include: ['test/integration/**/*.test.ts'],
           globalSetup: ['test/integration/cluster.setup.ts'],
           testTimeout: 120_000,
+          expect: { poll: { timeout: HUNG_MS } },
           hookTimeout: 180_000,
-          maxWorkers: 2,
+          // Most of their time they wait, for Ceph or for children.
+          maxWorkers: 4,
           sequence: { groupOrder: 1 },
         },
       },

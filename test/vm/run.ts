@@ -1,6 +1,6 @@
 /**
- * `npm run test:vm [-- --native] [name ...]`: the tests of this directory on a real kernel; leaves nothing behind, also
- * after a failure or Ctrl-C.
+ * `npm run test:vm [-- --native] [--prepare] [name ...]`: the tests of this directory on a real kernel; leaves nothing
+ * behind, also after a failure or Ctrl-C. `--prepare` only fetches the packages that they need.
  */
 import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, readdir, realpath, writeFile } from 'node:fs/promises';
@@ -86,7 +86,7 @@ async function outcome(worker: ChildProcess, asked: AbortSignal): Promise<number
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
-    options: { native: { type: 'boolean', default: false } },
+    options: { native: { type: 'boolean', default: false }, prepare: { type: 'boolean', default: false } },
     allowPositionals: true,
   });
   const tests = await testFiles(positionals);
@@ -97,6 +97,7 @@ async function main(): Promise<number> {
   const why = values.native ? await whyNotNative(run) : undefined;
   if (why !== undefined) throw new Error(`the kernel of this machine is not fit for --native: ${why}`);
   const unpacked = values.native ? undefined : await unpackedPackages(run, say, deadline);
+  if (values.prepare) return 0;
   await takeDownStale();
   const directory = await realpath(await mkdtemp(path.join(os.tmpdir(), PREFIX)));
   const lock = await lockDirectory(directory, 'serve', 'test:vm', Deadline.after(1_000));

@@ -1,5 +1,5 @@
 /** The part of a run that lives in its own network namespace: cluster, control, and one guest after the other. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { clusterUp, type Cluster } from '../../../src/dev/ceph/cluster.js';
 import { messageOf, say } from '../../../src/dev/say.js';
@@ -43,6 +43,14 @@ const describe = ({ fsid, monitors, pools, users }: Cluster): FileRun['cluster']
   rounds: Number(process.env[ROUNDS_VARIABLE] ?? ROUNDS),
 });
 
+/** For tools/rerun-failed.js, which BERTH_TEST_REPORT asks for; after the last file, so that it tells of all or none. */
+async function report(names: readonly string[]): Promise<void> {
+  const file = process.env['BERTH_TEST_REPORT'];
+  if (file === undefined) return;
+  const failed = names.map((name) => ({ project: 'vm', file: `test/vm/${name}.vm.test.ts` }));
+  await writeFile(file, `${JSON.stringify({ complete: true, failed })}\n`);
+}
+
 async function main(work: Work, signal: AbortSignal): Promise<number> {
   const { directory, packageRoot, tests, unpacked } = work;
   const started = performance.now();
@@ -56,6 +64,7 @@ async function main(work: Work, signal: AbortSignal): Promise<number> {
   const where = unpacked === undefined ? { path: path.join(site.state, 'control.sock') } : { host: ADDRESS, port: 0 };
   const control = await startControl(cluster.directory, where);
   const totals = { passed: 0, failed: 0 };
+  const failedFiles: string[] = [];
   for (const test of tests) {
     signal.throwIfAborted();
     const name = path.basename(test, '.vm.test.js');
@@ -69,9 +78,11 @@ async function main(work: Work, signal: AbortSignal): Promise<number> {
     await control.reset();
     totals.passed += results.passed;
     totals.failed += results.failed;
+    if (results.failed > 0) failedFiles.push(name);
     say(`  ${name}: ${((performance.now() - begun) / 1000).toFixed(1)} s`);
   }
   await control.close();
+  await report(failedFiles);
   say(`${totals.passed} passed, ${totals.failed} failed, ${seconds()}`);
   return totals.failed === 0 ? 0 : 1;
 }

@@ -1,6 +1,6 @@
 /**
- * The ground that the other files stand on: what the guest is given, what it may ask of the host, and that its disk
- * outlives it.
+ * What the other files of this directory rely on: what the guest is given, what it may ask of the host, and that its
+ * disk outlives it.
  */
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -12,7 +12,7 @@ import { session } from './inside/session.js';
 
 const note = path.join(session.state, 'note');
 
-describe('the ground', () => {
+describe('the guest', () => {
   if (session.boot === 1) {
     it('is a kernel with the rbd client', async () => {
       assert.match(await readFile('/sys/bus/rbd/supported_features', 'utf8'), /^0x[0-9a-f]+/, release());

@@ -1,0 +1,49 @@
+/**
+ * The order of test files: the longest first, so that no worker ends with a long file when the others have nothing left
+ * to do. Files with guests (QEMU), which keep a core busy, stand apart so that two of them seldom run at once.
+ */
+import path from 'node:path';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+const LONGEST = [
+  'integration/csi/health',
+  'integration/flexvolume/guest',
+  'integration/crash/hand-over',
+  'integration/reconcile/leftovers',
+  'integration/crash/publish-expand-leave',
+  'integration/crash/stage',
+  'integration/kata/guest',
+  'integration/csi/unreachable',
+  'integration/node/many',
+  'integration/csi/interrupted-delete',
+  'integration/flexvolume/hyperd',
+  'integration/kata/volume',
+  'integration/flexvolume/sequences',
+  'integration/csi/restart',
+  'integration/fencing/fencing',
+  'integration/dev/dev',
+  'integration/node/model',
+  'integration/rbd/librbd',
+  'integration/dev/cluster',
+  'integration/csi/provenance',
+  'integration/dev/users',
+  'unit/rbd/mapping/krbd/krbd-mapper',
+  'unit/flexvolume/binary',
+  'unit/rbd/mapping/nbd/nbd-mapper',
+];
+
+/** The smaller, the earlier. */
+function turnOf({ moduleId }: TestSpecification): number {
+  const name = path.relative('test', moduleId).replace(/\.test\.ts$/, '');
+  const turn = LONGEST.indexOf(name);
+  return turn === -1 ? LONGEST.length : turn;
+}
+
+const groupOf = ({ project }: TestSpecification): number => project.config.sequence.groupOrder;
+
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    return sorted.sort((a, b) => groupOf(a) - groupOf(b) || turnOf(a) - turnOf(b));
+  }
+}
