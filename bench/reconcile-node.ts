@@ -115,7 +115,7 @@ async function measure(directory: string, journal: Journal): Promise<Cost> {
     operations: new Operations(),
     now: () => new Date(),
     log: createLog('silent'),
-    mappers: [new KrbdMapper({ exec: run, roots })],
+    mappers: { all: [new KrbdMapper({ exec: run, roots })] },
     clusters: { all: () => Promise.resolve([{ id: 'dev', pools }]) },
   };
   const kubeletDirectory = path.join(directory, 'kubelet');

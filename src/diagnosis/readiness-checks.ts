@@ -44,7 +44,7 @@ export const machineWorks =
 
 export function mapperWorks(room: NodeRoom): Check {
   return async () => {
-    await room.mapperFor('auto');
+    await room.mappers.forChoice('auto');
     return undefined;
   };
 }
@@ -74,11 +74,13 @@ async function register(
   // Before anything is looked at: what is said is at least as new as this.
   const seen = room.now().toISOString();
   const registry = await room.clusters.registry(cluster, 'node');
-  const working = await Promise.all(room.mappers.map(async (one) => ((await one.whyNot()) === undefined ? [one] : [])));
+  const working = await Promise.all(
+    room.mappers.all.map(async (one) => ((await one.whyNot()) === undefined ? [one] : [])),
+  );
   const { fsid } = await room.rbd.identify(registry.access, deadline);
   // By every mapper: one that cannot map just now (a program is missing, sysfs is read-only) may still have what it
   // mapped before.
-  const clients = await clientsInUse(room, room.mappers, fsid, deadline).catch((error: unknown) => {
+  const clients = await clientsInUse(room, room.mappers.all, fsid, deadline).catch((error: unknown) => {
     room.log.warn(
       { cluster, err: error },
       'by which clients images are open here cannot be told: a fence of this node stays',

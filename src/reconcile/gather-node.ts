@@ -29,7 +29,7 @@ export interface GatherOptions {
 /** What a round reads; of a cluster only how the clusters file calls it. */
 export interface NodeSources {
   readonly journal: { all(): Promise<Pick<NodeFacts, 'entries' | 'unreadable'>> };
-  readonly mappers: readonly Pick<Mapper, 'name' | 'list' | 'whyUnserved'>[];
+  readonly mappers: { readonly all: readonly Pick<Mapper, 'name' | 'list' | 'whyUnserved'>[] };
   readonly clusters: { all(): Promise<readonly Pick<ClusterConfig, 'id' | 'pools'>[]> };
   readonly operations: { isRunning(volume: string): boolean };
   readonly now: () => Date;
@@ -91,7 +91,7 @@ export class NodeGatherer {
   ): Promise<{ readonly mappings: readonly SeenMapping[]; readonly blind: ReadonlyMap<MapperName, string> }> {
     const blind = new Map<MapperName, string>();
     const mappings: SeenMapping[] = [];
-    for (const mapper of this.#sources.mappers) {
+    for (const mapper of this.#sources.mappers.all) {
       try {
         const listed = await withinDeadline(mapper.list(deadline), `listing the mappings of ${mapper.name}`, deadline);
         mappings.push(...(await Promise.all(listed.map((mapping) => this.#inspect(mapper, mapping, now)))));

@@ -15,16 +15,19 @@ import { Counters } from '../observe/metrics.js';
 import { type Options } from '../options.js';
 import { Clusters } from '../rbd/clusters.js';
 import { createLibrbd } from '../rbd/librbd/driver/supervisor.js';
-import { chooseMapper, mapperNamed } from '../rbd/mapping/choose-mapper.js';
+import { chooseMapper } from '../rbd/mapping/choose-mapper.js';
 import { KrbdMapper } from '../rbd/mapping/krbd/krbd-mapper.js';
 import { NbdMapper } from '../rbd/mapping/nbd/nbd-mapper.js';
-import type { Mapper } from '../rbd/mapping/mapper.js';
+import type { Mapper, MounterChoice } from '../rbd/mapping/mapper.js';
 import type { RbdPort } from '../rbd/port.js';
+import { chooseSandbox } from '../sandbox/choose-sandbox.js';
 import { KataRecords } from '../sandbox/kata/kata-records.js';
 import { SHIM_ROOTS } from '../sandbox/kata/shim.js';
 import { NO_RUNTIME_CLASSES } from '../sandbox/pod.js';
 import type { Additions } from './additions.js';
-import type { KataRoom, NodeRoom } from '../volume/node/node-room.js';
+import { Mappers } from '../volume/node/node-mappers.js';
+import { NodeHolderRecords } from '../volume/node/node-holder-records.js';
+import type { NodeRoom } from '../volume/node/node-room.js';
 import { Operations, type EnteredStep, type LateEnd, type Observers } from '../volume/operation/operations.js';
 import { PoolCapacity } from '../volume/controller/pool-capacity.js';
 import { InterruptedCreates } from '../volume/controller/interrupted-create.js';
@@ -102,30 +105,35 @@ export async function nodeRoom(
   });
   const journal = new Journal(join(stateDir, 'journal'));
   await journal.open();
-  const mappers: readonly Mapper[] = [
-    new KrbdMapper({ exec: run }),
-    new NbdMapper({ exec: run }),
-    ...additions.mappers(options, log),
-  ];
+  const all = [new KrbdMapper({ exec: run }), new NbdMapper({ exec: run }), ...additions.mappers(options, log)];
+  const choose = (choice: MounterChoice): Promise<Mapper> =>
+    chooseMapper(choice === 'auto' ? options.mounter : choice, all);
+  const thisNode = { node: options.nodeId, bootId: await bootId() };
+  const kataRecords = new KataRecords(options.kataRecords);
+  await kataRecords.sweep();
   return {
-    ...{
-      node: options.nodeId,
-      bootId: await bootId(),
-      rbd,
-      clusters,
-      holderRecords,
-      journal,
-      operations: new Operations(nodeObservers(log, additions)),
-      exec: run,
-      log,
-      now,
-      mappers,
-    },
-    kata: await kataRoom(options, kube),
+    ...thisNode,
+    rbd,
+    clusters,
+    holderRecords: new NodeHolderRecords({ ...thisNode, clusters, rbd, records: holderRecords, log }),
+    journal,
+    operations: new Operations(nodeObservers(log, additions)),
+    exec: run,
+    log,
+    now,
+    mappers: new Mappers({ all, choose, journal }),
+    kataRecords,
+    shimRoots: SHIM_ROOTS,
+    chooseSandbox: sandboxChooser(options, kube),
     maxVolumes: options.maxVolumes,
-    mapperFor: (choice) => chooseMapper(choice === 'auto' ? options.mounter : choice, mappers),
-    mapperNamed: (name) => mapperNamed(name, mappers),
   };
+}
+
+/** A pod's RuntimeClass is asked for where there is a Kubernetes to know it. */
+function sandboxChooser({ kataHandlers }: Options, kube: Kubernetes | undefined): NodeRoom['chooseSandbox'] {
+  const runtimeClassOf = kube?.runtimeClassOf ?? NO_RUNTIME_CLASSES;
+  return async (pod, wish) =>
+    chooseSandbox(pod === undefined ? 'unknown' : await runtimeClassOf(pod), wish, kataHandlers);
 }
 
 /** The client is loaded only where there is somebody to talk to. */
@@ -133,13 +141,6 @@ async function kubernetes(choice: string, log: Logger): Promise<Kubernetes | und
   if (choice === 'off') return undefined;
   const { openKube } = await import('../kube/open-kube.js');
   return openKube(choice, DRIVER_NAME, log);
-}
-
-async function kataRoom({ kataRecords, kataHandlers }: Options, kube: Kubernetes | undefined): Promise<KataRoom> {
-  const records = new KataRecords(kataRecords);
-  await records.sweep();
-  const runtimeClassOf = kube?.runtimeClassOf ?? NO_RUNTIME_CLASSES;
-  return { records, shims: SHIM_ROOTS, handlers: kataHandlers, runtimeClassOf };
 }
 
 export async function makeDependencies(options: Options, log: Logger): Promise<Dependencies> {

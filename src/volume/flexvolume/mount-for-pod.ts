@@ -15,7 +15,8 @@ import type { Mapping } from '../../rbd/mapping/mapper.js';
 import { readHandOverFile } from '../../sandbox/hyperd/hand-over-file.js';
 import { guardedVolume } from '../../sandbox/kata/guard.js';
 import type { Pod } from '../../sandbox/pod.js';
-import { UNDO_MS, type NodeRoom } from '../node/node-room.js';
+import { type NodeRoom } from '../node/node-room.js';
+import { UNDO_MS } from '../operation/undo-stack.js';
 import type { SandboxParameters } from '../image/parameters.js';
 import { publishVolume } from '../node/publish-volume.js';
 import type { Credentials } from '../image/find-volume.js';
@@ -167,7 +168,7 @@ async function unstageUnrecorded(
 }
 
 async function mappingOfNumber(room: NodeRoom, number: string, deadline: Deadline): Promise<Mapping | undefined> {
-  for (const mapper of room.mappers) {
+  for (const mapper of room.mappers.all) {
     if ((await mapper.whyNot()) !== undefined) continue;
     for (const mapping of await mapper.list(deadline)) {
       if ((await deviceNumber(mapping.device).catch(() => '')) === number) return mapping;

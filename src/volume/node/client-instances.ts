@@ -9,7 +9,7 @@ import type { Mapper, Mapping } from '../../rbd/mapping/mapper.js';
 import type { Watcher } from '../../rbd/port.js';
 import { sameLocation } from '../../rbd/mapping/location-name.js';
 import { type NodeRoom } from './node-room.js';
-import { locationOf } from './find-mapping.js';
+import { locationOf } from './node-mappers.js';
 import type { FoundVolume } from '../image/find-volume.js';
 
 /** Who watched before the map; undefined where that need not be known, or could not be. */
@@ -40,7 +40,7 @@ export async function clientsOf(
   { found, before }: { readonly found: FoundVolume; readonly before: WatchersBefore },
   deadline: Deadline,
 ): Promise<readonly ClientInstance[]> {
-  const mapper = room.mapperNamed(mapping.mapper);
+  const mapper = room.mappers.named(mapping.mapper);
   if (mapper.clientOf !== undefined) {
     const client = await mapper.clientOf(mapping);
     return client === undefined ? [] : [client];
@@ -99,7 +99,7 @@ export async function clientsInUse(
   };
   const told = await Promise.all(
     mappings.map(async (mapping) => {
-      const mapper = room.mapperNamed(mapping.mapper);
+      const mapper = room.mappers.named(mapping.mapper);
       if (mapper.clientOf === undefined) return recorded(mapping);
       const client = await mapper.clientOf(mapping);
       return client === undefined ? [] : [client.address];

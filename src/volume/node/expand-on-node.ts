@@ -9,7 +9,6 @@ import type { Mapping } from '../../rbd/mapping/mapper.js';
 import { grow, isSmaller } from './filesystem/grow-filesystem.js';
 import { growForGuest } from './guest/grow-for-guest.js';
 import { type NodeRoom } from './node-room.js';
-import { mappingOf } from './find-mapping.js';
 import { mustFindVolume, type Credentials } from '../image/find-volume.js';
 import { checkRange, type SizeRange } from '../image/volume-size.js';
 
@@ -25,7 +24,7 @@ async function presentAt(room: NodeRoom, volume: string, path: string, deadline:
   const resolved = await resolveTarget('volume_path', path);
   const entry = await room.journal.read(volume);
   if (entry === undefined || (entry.stagingPath !== resolved && !(resolved in entry.targets))) throw nowhere;
-  const mapping = await mappingOf(room, entry, deadline);
+  const mapping = await room.mappers.mappingOf(entry, deadline);
   const isBareStaging = !isMountedHere(entry) && resolved === entry.stagingPath;
   if (mapping === undefined || (!isBareStaging && (await mountAt(resolved)) === undefined)) throw nowhere;
   return { entry, mapping };
@@ -58,7 +57,7 @@ export async function expandOnNode(room: NodeRoom, request: ExpandOnNode, deadli
       });
     }
     operation.step('device size');
-    await room.mapperNamed(mapping.mapper).resized(mapping, head.sizeBytes, deadline);
+    await room.mappers.named(mapping.mapper).resized(mapping, head.sizeBytes, deadline);
     if (entry.access === 'mount' && !isMountedHere(entry)) {
       if (!entry.readOnly) await growForGuest(room, entry, mapping, operation, deadline);
     } else if (entry.access === 'mount' && !entry.readOnly) {

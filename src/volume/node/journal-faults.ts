@@ -6,7 +6,6 @@ import type { JournalEntry } from '../../journal/entry.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError, isBerthError } from '../../model/errors.js';
 import { type NodeRoom } from './node-room.js';
-import { findUnrecorded } from './find-mapping.js';
 
 /**
  * The entry that a stage starts from. A damaged one (a power loss leaves files of zero bytes) counts as none while the
@@ -25,7 +24,7 @@ export async function entryToStage(
     throw berthError('BERTH_VOLUME_IN_USE', { volume, who: `${entry.handedTo}, by ${entry.stagingPath}` });
   } catch (error) {
     const isLost = isBerthError(error, 'BERTH_JOURNAL_UNREADABLE');
-    if (!isLost || (await findUnrecorded(room, volume, deadline)) !== undefined) throw error;
+    if (!isLost || (await room.mappers.findUnrecorded(volume, deadline)) !== undefined) throw error;
     room.log.warn(
       { volume, err: error },
       'a damaged journal entry counts as none: the kernel has nothing of the volume',

@@ -5,7 +5,8 @@
 import type { Deadline } from '../../model/deadline.js';
 import type { Mapper, Mapping, MapRequest } from '../../rbd/mapping/mapper.js';
 import { clientsOf, type WatchersBefore } from './client-instances.js';
-import type { NodeOperation, NodeRoom } from './node-room.js';
+import type { NodeRoom } from './node-room.js';
+import type { NodeOperation } from '../operation/operations.js';
 import type { FoundVolume } from '../image/find-volume.js';
 
 /**
@@ -38,12 +39,6 @@ export async function recordClients(
   deadline: Deadline,
 ): Promise<readonly string[]> {
   const clients = await clientsOf(room, mapping, { found, before }, deadline);
-  const { node, bootId } = room;
-  await room.holderRecords.recordStaged(
-    found.at,
-    found.head,
-    { volume: found.volume, node, bootId, clients },
-    deadline,
-  );
+  await room.holderRecords.recordStaged(found, clients, deadline);
   return clients.map(({ address }) => address);
 }

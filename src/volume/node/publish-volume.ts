@@ -7,11 +7,10 @@ import { isReaderMode, type Capability } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import type { Mapping } from '../../rbd/mapping/mapper.js';
-import { chooseSandbox, type Sandbox, type SandboxWish } from '../../sandbox/choose-sandbox.js';
+import type { Sandbox, SandboxWish } from '../../sandbox/choose-sandbox.js';
 import { checkPod, type Pod } from '../../sandbox/pod.js';
 import { checkCapabilities } from '../image/capability-rules.js';
 import { type NodeRoom } from './node-room.js';
-import { mappingOf } from './find-mapping.js';
 import { publishOnHost } from './publish-on-host.js';
 import { publishToGuest } from './guest/publish-to-guest.js';
 import type { SandboxParameters } from '../image/parameters.js';
@@ -83,7 +82,7 @@ async function mustBeStaged(
   deadline: Deadline,
 ): Promise<{ readonly entry: JournalEntry; readonly mapping: Mapping }> {
   const entry = await room.journal.read(volume);
-  const mapping = entry?.state === 'staged' ? await mappingOf(room, entry, deadline) : undefined;
+  const mapping = entry?.state === 'staged' ? await room.mappers.mappingOf(entry, deadline) : undefined;
   if (entry === undefined || mapping === undefined || entry.stagingPath !== stagingPath) {
     throw berthError('BERTH_NOT_STAGED', { volume, path: stagingPath });
   }
@@ -104,8 +103,7 @@ async function sandboxFor(
   // The device node is bound for either: Kata's runtimes plug what they find under linux.devices by themselves.
   if (access === 'block') return 'host';
   if (same !== undefined) return same.sandbox ?? 'host';
-  const { runtimeClassOf, handlers } = room.kata;
-  const choice = chooseSandbox(pod === undefined ? 'unknown' : await runtimeClassOf(pod), wish, handlers);
+  const choice = await room.chooseSandbox(pod, wish);
   room.log.debug({ volume, pod, ...choice }, 'sandbox chosen');
   return choice.sandbox;
 }

@@ -11,17 +11,17 @@ import { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { settleAll } from '../../model/settle-all.js';
 import type { Mapper, Mapping } from '../../rbd/mapping/mapper.js';
-import type { ImageHead } from '../../rbd/port.js';
 import { checkCapabilities } from '../image/capability-rules.js';
 import { watchersBefore, type WatchersBefore } from './client-instances.js';
 import { inspectDevice, recordRawUse, type DeviceInspection } from './filesystem/prepare-filesystem.js';
 import { guestAtStage } from './guest/guest-mode.js';
 import { entryToStage } from './journal-faults.js';
-import { UNDO_MS, type NodeOperation, type NodeRoom } from './node-room.js';
+import { type NodeRoom } from './node-room.js';
+import { UNDO_MS } from '../operation/undo-stack.js';
+import { type NodeOperation } from '../operation/operations.js';
 import { checkRoomOnNode } from './volume-limit.js';
-import { mappingOf } from './find-mapping.js';
 import type { SandboxParameters } from '../image/parameters.js';
-import { cutOffAndUnmap, unmountRevoked, whyRevoked } from './recovery/revoked-volumes.js';
+import { cutOffAndUnmap, unmountRevoked, whyRevoked } from './recovery/cut-off.js';
 import { mapAsAsked, recordClients } from './map-image.js';
 import { parseProvenance } from '../image/provenance.js';
 import { parseVolumeRecord, type VolumeRecord } from '../image/volume-record.js';
@@ -82,7 +82,7 @@ async function isStagedAlready(
   request: StageVolume,
   deadline: Deadline,
 ): Promise<boolean> {
-  const mapping = await mappingOf(room, entry, deadline);
+  const mapping = await room.mappers.mappingOf(entry, deadline);
   if (mapping === undefined) return false;
   const isThere = !isMountedHere(entry) || (await isMountedFrom(entry.stagingPath, mapping.device));
   const difference = differenceOf(entry, request);
@@ -116,7 +116,7 @@ async function stage(
   const record = parseVolumeRecord(found.head.metadata, volume);
   const [{ fsid }, mapper] = await Promise.all([
     room.rbd.identify(found.at.access, deadline),
-    room.mapperFor(record?.shape.mounter ?? 'auto'),
+    room.mappers.forChoice(record?.shape.mounter ?? 'auto'),
   ]);
   // Asked while the rest goes on; who opens the image between this and the map makes it unknown who came, no more.
   const watchers = watchersBefore(room, mapper, found, deadline);
@@ -134,8 +134,8 @@ async function stage(
   await room.journal.write(entry);
   try {
     operation.step('take holder record');
-    const held = { ...found, head: await hold(room, found, request, deadline) };
-    await mapAndMount(room, { request, found: held, record, entry, mapper, watchers }, operation, deadline);
+    const taken = { ...found, head: await room.holderRecords.take(found, entry, deadline) };
+    await mapAndMount(room, { request, found: taken, record, entry, mapper, watchers }, operation, deadline);
   } catch (error) {
     await undo(room, entry, found, operation);
     throw error;
@@ -152,23 +152,12 @@ async function clearAway(
   operation: NodeOperation<'stage'>,
   deadline: Deadline,
 ): Promise<void> {
-  const mapping = await mappingOf(room, before, deadline);
+  const mapping = await room.mappers.mappingOf(before, deadline);
   if (mapping === undefined) return;
   operation.step('unmount leftover');
   if (before.access === 'mount') await unmountStaged(room, before.stagingPath, mapping.device, deadline);
   operation.step('unmap leftover', mapping.device);
-  await room.mapperNamed(before.mapper).unmap(mapping, deadline);
-}
-
-/**
- * The attach normally granted it, and the record says from now on that this node is at it; where nobody attaches, the
- * node takes it, under the same compare-and-set. Before the map: a detach that comes later sees it, one that came first
- * is seen.
- */
-async function hold(room: NodeRoom, found: FoundVolume, request: StageVolume, deadline: Deadline): Promise<ImageHead> {
-  const { mode, access } = request.capability;
-  const asked = { volume: found.volume, node: room.node, mode, access: access.kind, readOnly: request.readOnly };
-  return room.holderRecords.takeForNode(found.at, found.head, { ...asked, bootId: room.bootId, by: 'node' }, deadline);
+  await room.mappers.named(before.mapper).unmap(mapping, deadline);
 }
 
 function filesystemOf(
@@ -279,17 +268,15 @@ async function undo(
 ): Promise<void> {
   const deadline = Deadline.after(UNDO_MS);
   try {
-    const mapping = await mappingOf(room, entry, deadline);
+    const mapping = await room.mappers.mappingOf(entry, deadline);
     if (mapping !== undefined) {
       operation.step('undo mount');
       if (entry.access === 'mount') await unmountStaged(room, entry.stagingPath, mapping.device, deadline);
       operation.step('undo map', mapping.device);
-      await room.mapperNamed(entry.mapper).unmap(mapping, deadline);
+      await room.mappers.named(entry.mapper).unmap(mapping, deadline);
     }
     operation.step('undo holder record');
-    // Read again: what we found is from before the record was taken.
-    const head = entry.holdsRecord ? await room.rbd.head(found.at, deadline) : undefined;
-    if (head !== undefined) await room.holderRecords.release(found.at, head, entry.volume, room.node, deadline);
+    if (entry.holdsRecord) await room.holderRecords.release(found, deadline);
     const straggler = operation.straggler();
     // A map that could not be killed may still come true: the entry stays, so that the next try finds it.
     if (straggler !== undefined) throw new Error(`still alive: ${straggler}`);

@@ -11,7 +11,6 @@ import { isDirectVolumeAt, removeRecords } from '../../sandbox/kata/direct-volum
 import { isDeadMount } from './filesystem/dead-mount.js';
 import { entryToUndo, writeIfPossible } from './journal-faults.js';
 import { type NodeRoom } from './node-room.js';
-import { findUnrecorded, mappingOf } from './find-mapping.js';
 import { hostVolume } from './publish-on-host.js';
 
 export async function unpublishVolume(
@@ -33,7 +32,7 @@ export async function unpublishVolume(
     // guest's.
     if (target === undefined || target.sandbox === 'kata') {
       for (const asked of new Set([targetPath, target?.asked ?? path]))
-        await removeRecords(room.kata.records, volume, { resolved: path, asked }, operation.step);
+        await removeRecords(room.kataRecords, volume, { resolved: path, asked }, operation.step);
     }
     const isOursNow = () => isOurs(room, volume, entry, path, deadline);
     await unbindAt(room.exec, path, isOursNow, operation.step, deadline);
@@ -55,7 +54,9 @@ async function isOurs(
   // The guard says itself whose it is, also when device and journal are gone.
   if (await isDirectVolumeAt(volume, path)) return true;
   const mapping =
-    entry === undefined ? await findUnrecorded(room, volume, deadline) : await mappingOf(room, entry, deadline);
+    entry === undefined
+      ? await room.mappers.findUnrecorded(volume, deadline)
+      : await room.mappers.mappingOf(entry, deadline);
   if (mapping === undefined) return entry !== undefined && isDeadMount(entry, path);
   if (entry !== undefined) return isBoundAt(hostVolume(entry, mapping, false), path);
   for (const kind of ['mount', 'block'] as const) {

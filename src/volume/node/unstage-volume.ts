@@ -7,19 +7,15 @@ import { mountAt, readMounts } from '../../host/mount/mountinfo.js';
 import type { JournalEntry } from '../../journal/entry.js';
 import { Deadline } from '../../model/deadline.js';
 import { berthError, isBerthError } from '../../model/errors.js';
-import { parseVolumeId } from '../../model/volume-id.js';
 import type { Mapping } from '../../rbd/mapping/mapper.js';
 import { isDeadMount, unmountDead } from './filesystem/dead-mount.js';
 import { entryToUndo, writeIfPossible } from './journal-faults.js';
 import { sweepRecords } from '../../sandbox/kata/direct-volume.js';
-import { type NodeOperation, type NodeRoom } from './node-room.js';
-import { findUnrecorded, mappingOf } from './find-mapping.js';
+import { type NodeRoom } from './node-room.js';
+import { type NodeOperation } from '../operation/operations.js';
 import type { Operation } from '../operation/operations.js';
-import { locate } from '../image/find-volume.js';
 import { isMountedFrom, unmountStaged } from './filesystem/staging-mount.js';
 
-/** How long the holder record may take to be given back, in ms: an unstage does not wait for a cluster that is down. */
-const RELEASE_MS = 5_000;
 /** How long an unmap is tried again while the device is busy, and the pause between, in ms. */
 const GUEST_END_MS = 10_000;
 const GUEST_PAUSE_MS = 500;
@@ -38,14 +34,18 @@ export async function unstageVolume(
     if (entry === undefined) {
       await unstageUnrecorded(room, volume, path, operation, deadline);
       // The journal may have been lost, and the record still say that it is staged here.
-      await returnHolderRecord(room, volume, operation);
+      operation.step('give holder record back');
+      await room.holderRecords.giveBack(volume);
       return;
     }
     if (entry === 'damaged') return unstageDamaged(room, volume, path, operation, deadline);
     if (entry.stagingPath !== path) throw berthError('BERTH_VOLUME_NOT_AT_PATH', { volume, path });
     await takeDownRecorded(room, entry, operation, deadline);
     // Kept as `unstaging` where the record stays ours: reconciliation gives it back when the cluster answers again.
-    if (entry.holdsRecord && !(await returnHolderRecord(room, volume, operation))) return;
+    if (entry.holdsRecord) {
+      operation.step('give holder record back');
+      if (!(await room.holderRecords.giveBack(volume))) return;
+    }
     operation.step('remove journal');
     await writeIfPossible(room, volume, () => room.journal.remove(volume));
   });
@@ -72,15 +72,15 @@ export async function takeDownRecorded(
 }
 
 async function takeDown(room: NodeRoom, entry: JournalEntry, operation: TakeDown, deadline: Deadline): Promise<void> {
-  const mapping = await mappingOf(room, entry, deadline);
+  const mapping = await room.mappers.mappingOf(entry, deadline);
   operation.step('unmount');
   if (mapping === undefined) {
     await unmountDead(room, entry, entry.stagingPath, deadline);
-    return room.mapperNamed(entry.mapper).tidy?.(deadline);
+    return room.mappers.named(entry.mapper).tidy?.(deadline);
   }
   if (entry.access === 'mount') await unmountStaged(room, entry.stagingPath, mapping.device, deadline);
   operation.step('unmap', mapping.device);
-  if (entry.guest === undefined) await room.mapperNamed(entry.mapper).unmap(mapping, deadline);
+  if (entry.guest === undefined) await room.mappers.named(entry.mapper).unmap(mapping, deadline);
   else await unmapAfterGuest(room, entry.volume, mapping, deadline);
 }
 
@@ -89,11 +89,11 @@ async function takeDown(room: NodeRoom, entry: JournalEntry, operation: TakeDown
  * stays. BERTH_UNMAP_BUSY.
  */
 async function unmapAfterGuest(room: NodeRoom, volume: string, mapping: Mapping, deadline: Deadline): Promise<void> {
-  await sweepRecords(room.kata.records, volume);
+  await sweepRecords(room.kataRecords, volume);
   const patience = deadline.within(GUEST_END_MS);
   for (;;) {
     try {
-      await room.mapperNamed(mapping.mapper).unmap(mapping, deadline);
+      await room.mappers.named(mapping.mapper).unmap(mapping, deadline);
       return;
     } catch (error) {
       if (!isBerthError(error, 'BERTH_UNMAP_BUSY') || patience.expired) throw error;
@@ -107,43 +107,13 @@ async function unmapAfterGuest(room: NodeRoom, volume: string, mapping: Mapping,
  * NodeUnstageVolume).
  */
 async function refusePublished(room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<void> {
-  const isDead = (await mappingOf(room, entry, deadline)) === undefined;
+  const isDead = (await room.mappers.mappingOf(entry, deadline)) === undefined;
   for (const target of Object.keys(entry.targets)) {
     if (isDead ? !(await isDeadMount(entry, target)) : (await mountAt(target)) === undefined) continue;
     const pod = podOfPath(target);
     const who = pod === undefined ? `the pod at ${target}` : `pod ${pod} (at ${target})`;
     throw berthError('BERTH_VOLUME_IN_USE', { volume: entry.volume, who });
   }
-}
-
-/**
- * False where the cluster could not be asked, or clusters.yaml does not list the volume's place now: an edit may have
- * left it out by mistake, and nobody would give the record back after it is mended. A volume that is gone has no
- * record.
- */
-export async function returnHolderRecord(
-  room: NodeRoom,
-  volume: string,
-  operation: Operation<'give holder record back'>,
-): Promise<boolean> {
-  operation.step('give holder record back');
-  const deadline = Deadline.after(RELEASE_MS);
-  try {
-    const place = await locate(room.clusters, volume, 'node', undefined);
-    if (place === undefined) return isNoHandle(room, volume);
-    const head = await room.rbd.head(place.at, deadline);
-    if (head !== undefined) await room.holderRecords.release(place.at, head, volume, room.node, deadline);
-    return true;
-  } catch (error) {
-    room.log.warn({ volume, err: error }, 'the holder record could not be given back yet; it will be tried again');
-    return false;
-  }
-}
-
-function isNoHandle(room: NodeRoom, volume: string): boolean {
-  if (parseVolumeId(volume) === undefined) return true;
-  room.log.warn({ volume }, 'clusters.yaml does not list the place of this volume, so its holder record is still owed');
-  return false;
 }
 
 /**
@@ -157,7 +127,8 @@ async function unstageDamaged(
   deadline: Deadline,
 ): Promise<void> {
   await unstageUnrecorded(room, volume, path, operation, deadline);
-  await returnHolderRecord(room, volume, operation);
+  operation.step('give holder record back');
+  await room.holderRecords.giveBack(volume);
   operation.step('set journal aside');
   await writeIfPossible(room, volume, () => room.journal.setAside(volume));
 }
@@ -170,7 +141,7 @@ async function unstageUnrecorded(
   operation: NodeOperation<'unstage'>,
   deadline: Deadline,
 ): Promise<void> {
-  const mapping = await findUnrecorded(room, volume, deadline);
+  const mapping = await room.mappers.findUnrecorded(volume, deadline);
   if (mapping === undefined) return;
   if (!(await isMountedFrom(path, mapping.device)) && (await mountAt(path)) !== undefined) {
     throw berthError('BERTH_TARGET_OCCUPIED', { path, what: 'a mount of something else' });
@@ -180,7 +151,7 @@ async function unstageUnrecorded(
   operation.step('unmount unrecorded');
   await unmountStaged(room, path, mapping.device, deadline);
   operation.step('unmap unrecorded', mapping.device);
-  await room.mapperNamed(mapping.mapper).unmap(mapping, deadline);
+  await room.mappers.named(mapping.mapper).unmap(mapping, deadline);
 }
 
 /** Without an entry nobody knows the targets: any other mount of the filesystem is taken for a pod's. */

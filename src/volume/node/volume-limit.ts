@@ -3,7 +3,7 @@ import { berthError, isBerthError } from '../../model/errors.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { Mapper } from '../../rbd/mapping/mapper.js';
 import { sameLocation } from '../../rbd/mapping/location-name.js';
-import { locationOf } from './find-mapping.js';
+import { locationOf } from './node-mappers.js';
 import type { NodeRoom } from './node-room.js';
 
 /** May the node take this volume, too? One that is mapped already has its place. BERTH_NODE_FULL at the limit. */
@@ -31,7 +31,7 @@ export async function volumeLimit(room: Pick<NodeRoom, 'maxVolumes'>, mapper: Ma
 /** The limit of the mapper that this node would choose; 0 (no limit known) where none works. */
 export async function nodeLimit(room: NodeRoom): Promise<number> {
   try {
-    return await volumeLimit(room, await room.mapperFor('auto'));
+    return await volumeLimit(room, await room.mappers.forChoice('auto'));
   } catch (error) {
     if (isBerthError(error, 'BERTH_MAPPER_UNAVAILABLE')) return 0;
     throw error;

@@ -13,7 +13,6 @@ import type { Mapping } from '../../rbd/mapping/mapper.js';
 import type { Condition } from '../image/volume-condition.js';
 import { guestStats } from './guest/guest-stats.js';
 import { type NodeRoom } from './node-room.js';
-import { mappingOf } from './find-mapping.js';
 
 export type VolumeUsage =
   | { readonly kind: 'block'; readonly totalBytes: bigint }
@@ -85,7 +84,7 @@ export class VolumeStats {
     const entry = await this.#room.journal.read(volume);
     if (entry === undefined || (entry.stagingPath !== resolved && !(resolved in entry.targets))) throw nowhere;
     const mount = await mountAt(resolved);
-    const mapping = await mappingOf(this.#room, entry, deadline);
+    const mapping = await this.#room.mappers.mappingOf(entry, deadline);
     const isBareStaging = !isMountedHere(entry) && entry.stagingPath === resolved;
     if (mount !== undefined || (isBareStaging && mapping !== undefined)) return { entry, mapping, mount, resolved };
     this.#last.delete(volume);
@@ -102,7 +101,7 @@ export class VolumeStats {
     const { device } = mapping;
     const [filesystem, served, io, readOnly] = await Promise.all([
       entry.access === 'mount' && mount !== undefined ? whyFilesystemSick(mount, entry.readOnly) : undefined,
-      this.#room.mapperNamed(mapping.mapper).whyUnserved?.(mapping),
+      this.#room.mappers.named(mapping.mapper).whyUnserved?.(mapping),
       this.#io.state(device),
       isDeviceReadOnly(device).catch(() => undefined),
     ]);

@@ -6,7 +6,7 @@ import { childrenOf, describeChild, owning } from '../../host/process/children.j
 import { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { settledWithin, withinDeadline } from '../../model/time-limit.js';
-import { ANSWER, START, type StepTable } from './steps.js';
+import { ANSWER, START, type NodeSteps, type StepTable } from './steps.js';
 
 /** What an operation is allowed to say of itself while it runs. */
 export interface Operation<Step extends string = string> {
@@ -18,6 +18,9 @@ export interface Operation<Step extends string = string> {
   /** A child of ours that lives on after it was killed at its deadline: what it was asked to do may still come true. */
   readonly straggler: () => string | undefined;
 }
+
+/** What a use case of the node says of itself while it runs. */
+export type NodeOperation<Op extends keyof NodeSteps> = Operation<NodeSteps[Op][number]>;
 
 /**
  * The operation's own deadline, not its first caller's: a patient caller that joins must not fail by a hurried one's

@@ -4,6 +4,7 @@ import { berthError } from '../../../src/model/errors.js';
 import type { Mapper } from '../../../src/rbd/mapping/mapper.js';
 import { createLog } from '../../../src/observe/log.js';
 import { clustersAnswer, mapperWorks, nodeIsRegistered } from '../../../src/diagnosis/readiness-checks.js';
+import { Mappers } from '../../../src/volume/node/node-mappers.js';
 import type { NodeRoom } from '../../../src/volume/node/node-room.js';
 import { controllerRoom, place, soon } from '../volume/controller/controller-room.js';
 
@@ -31,7 +32,8 @@ function nodeRoom(mappers: readonly Pick<Mapper, 'name' | 'whyNot' | 'list'>[]):
     all: () => room.clusters.all(),
     registry: (cluster: string) => room.clusters.registry(cluster, 'controller'),
   };
-  const mapperFor = (): Promise<never> =>
+  const journal = { all: () => Promise.resolve({ entries: [], unreadable: [] }) };
+  const choose = (): Promise<never> =>
     Promise.reject(berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: 'auto', why: 'none' }));
   return {
     log: createLog('silent'),
@@ -39,10 +41,9 @@ function nodeRoom(mappers: readonly Pick<Mapper, 'name' | 'whyNot' | 'list'>[]):
     bootId: 'boot-1',
     clusters,
     rbd: room.rbd,
-    mappers,
+    mappers: new Mappers({ all: mappers as readonly Mapper[], choose, journal }),
     now: room.now,
-    mapperFor,
-    journal: { all: () => Promise.resolve({ entries: [], unreadable: [] }) },
+    journal,
   } as unknown as NodeRoom;
 }
 

@@ -3,7 +3,8 @@ import { deviceSizeBytes } from '../../../host/device/block-device.js';
 import { filesystemSize, growOffline, growOnline } from '../../../host/filesystem/index.js';
 import type { FilesystemType } from '../../../model/capability.js';
 import type { Deadline } from '../../../model/deadline.js';
-import type { NodeOperation, NodeRoom } from '../node-room.js';
+import type { NodeRoom } from '../node-room.js';
+import type { NodeOperation } from '../../operation/operations.js';
 
 /** Both filesystems leave a tail that is too small for their units; volumes grow by whole MiB. */
 const SLACK = 1024n * 1024n;

@@ -15,7 +15,8 @@ import {
 import type { FilesystemType } from '../../../model/capability.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
-import type { NodeOperation, NodeRoom } from '../node-room.js';
+import type { NodeRoom } from '../node-room.js';
+import type { NodeOperation } from '../../operation/operations.js';
 import type { Operation } from '../../operation/operations.js';
 import {
   decideFormat,

@@ -9,8 +9,9 @@ import { berthError } from '../../../model/errors.js';
 import type { Mapping } from '../../../rbd/mapping/mapper.js';
 import { Shim } from '../../../sandbox/kata/shim.js';
 import { grow, isSmaller } from '../filesystem/grow-filesystem.js';
-import { refuseOpenDevice } from '../refuse-open-device.js';
-import type { NodeOperation, NodeRoom } from '../node-room.js';
+import { refuseOpenDevice } from '../filesystem/refuse-open-device.js';
+import type { NodeRoom } from '../node-room.js';
+import type { NodeOperation } from '../../operation/operations.js';
 import { liveTargets } from '../published-targets.js';
 
 /**
@@ -51,9 +52,9 @@ async function askGuest(
   deadline: Deadline,
 ): Promise<boolean> {
   for (const target of targets) {
-    const sandbox = await room.kata.records.sandboxOf(target);
+    const sandbox = await room.kataRecords.sandboxOf(target);
     if (sandbox === undefined) continue;
-    const said = await new Shim(sandbox, room.kata.shims).resize(device, size, deadline);
+    const said = await new Shim(sandbox, room.shimRoots).resize(device, size, deadline);
     if ('answer' in said) return true;
     room.log.debug({ device, sandbox, why: said.why }, 'the guest does not take the new size');
   }

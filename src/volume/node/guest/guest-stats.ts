@@ -26,7 +26,7 @@ export async function guestStats(
 ): Promise<GuestStats> {
   const target = targets[path];
   if (target === undefined) return { usage: undefined, sick: [], note: 'no guest has it' };
-  const { records, shims } = room.kata;
+  const { kataRecords: records, shimRoots } = room;
   const sick: string[] = [];
   const asked = target.asked ?? path;
   const found = await Promise.all([path, asked].map((key) => records.read(key)));
@@ -35,7 +35,7 @@ export async function guestStats(
   if (!(await isDirectVolumeAt(volume, path))) sick.push(`the guard at ${path} is gone`);
   const sandbox = (await records.sandboxOf(asked)) ?? (await records.sandboxOf(path));
   if (sandbox === undefined) return { usage: undefined, sick, note: 'its runtime has not said which sandbox took it' };
-  const said = await new Shim(sandbox, shims).usage(device, deadline);
+  const said = await new Shim(sandbox, shimRoots).usage(device, deadline);
   if ('why' in said) return { usage: undefined, sick, note: said.why };
   const { bytes, inodes = { total: 0n, used: 0n, available: 0n } } = said.answer;
   return { usage: { bytes, inodes }, sick, note: undefined };

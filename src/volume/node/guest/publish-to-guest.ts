@@ -15,9 +15,11 @@ import {
 import type { DirectVolume } from '../../../sandbox/kata/kata-record.js';
 import { guestOf } from './guest-mode.js';
 import { markGuestWritten } from '../../image/guest-mark.js';
-import { refuseOpenDevice } from '../refuse-open-device.js';
+import { refuseOpenDevice } from '../filesystem/refuse-open-device.js';
 import { writeIfPossible } from '../journal-faults.js';
-import { UNDO_MS, type NodeOperation, type NodeRoom } from '../node-room.js';
+import { type NodeRoom } from '../node-room.js';
+import { UNDO_MS } from '../../operation/undo-stack.js';
+import { type NodeOperation } from '../../operation/operations.js';
 import type { Publishing } from '../publishing.js';
 import { flagsDigest } from '../stage-volume.js';
 import { isMountedFrom, unmountStaged } from '../filesystem/staging-mount.js';
@@ -54,7 +56,7 @@ export async function publishToGuest(
   }
 }
 
-export const kataHost = (room: NodeRoom): KataHost => ({ exec: room.exec, records: room.kata.records });
+export const kataHost = (room: NodeRoom): KataHost => ({ exec: room.exec, records: room.kataRecords });
 
 function directVolume({ entry, mapping, capability: { access }, readOnly }: Publishing): DirectVolume {
   const { flags, group } =

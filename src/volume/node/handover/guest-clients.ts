@@ -69,12 +69,7 @@ async function record(room: NodeRoom, entry: JournalEntry, deadline: Deadline): 
     // The journal first: it keeps a fence of this client up (clientsInUse), which may come as soon as the record names
     // it.
     await room.journal.write({ ...entry, guestClients: [client.address] });
-    await room.holderRecords.recordStaged(
-      at,
-      head,
-      { volume, node: room.node, bootId: room.bootId, clients: [client] },
-      deadline,
-    );
+    await room.holderRecords.recordStaged({ at, head, volume }, [client], deadline);
     room.log.info({ volume, client }, 'the client of the guest is recorded');
     return 'done';
   });

@@ -21,9 +21,10 @@ import { isGuestWritten, markGuestWritten } from '../../image/guest-mark.js';
 import { grow, isSmaller } from '../filesystem/grow-filesystem.js';
 import { guestAccess } from './guest-user.js';
 import { recordClients } from '../map-image.js';
-import { UNDO_MS, type NodeOperation, type NodeRoom } from '../node-room.js';
+import { type NodeRoom } from '../node-room.js';
+import { UNDO_MS } from '../../operation/undo-stack.js';
+import { type NodeOperation } from '../../operation/operations.js';
 import { checkRoomOnNode } from '../volume-limit.js';
-import { findUnrecorded, mappingOf } from '../find-mapping.js';
 import { words } from '../../image/parameters.js';
 import { parseProvenance } from '../../image/provenance.js';
 import { parseVolumeRecord, type VolumeRecord } from '../../image/volume-record.js';
@@ -108,13 +109,13 @@ async function entryBefore(
 ): Promise<JournalEntry | undefined> {
   const entry = await room.journal.read(volume);
   if (entry === undefined) {
-    const mapping = await findUnrecorded(room, volume, deadline);
+    const mapping = await room.mappers.findUnrecorded(volume, deadline);
     if (mapping !== undefined)
       throw berthError('BERTH_VOLUME_IN_USE', { volume, who: `this node: it is mapped as ${mapping.device}` });
     return undefined;
   }
   if (entry.handedTo === undefined) {
-    const mapping = await mappingOf(room, entry, deadline);
+    const mapping = await room.mappers.mappingOf(entry, deadline);
     if (mapping === undefined) return entry;
     throw berthError('BERTH_VOLUME_IN_USE', { volume, who: `this node: ${mapping.device}, for ${entry.stagingPath}` });
   }
@@ -151,7 +152,7 @@ async function prepareImage(
   const { volume, directory, readOnly, fsType } = request;
   const record = parseVolumeRecord(found.head.metadata, volume);
   const { fsid } = await room.rbd.identify(found.at.access, deadline);
-  const mapper = await room.mapperFor(record?.shape.mounter ?? 'auto');
+  const mapper = await room.mappers.forChoice(record?.shape.mounter ?? 'auto');
   await checkRoomOnNode(room, mapper, { volume, fsid }, deadline);
   if (before !== undefined) await clearAway(room, before, directory, operation, deadline);
   operation.step('watchers');
@@ -171,12 +172,11 @@ async function prepareImage(
     const { mode, access } = entry;
     // Writable whatever was asked: a guest's disk has no other way, and one that was attached for reading only must not
     // get it.
-    const asked = { volume, node: room.node, mode, access, readOnly: false, by: 'node' } as const;
-    const { bootId } = room;
-    const head = await room.holderRecords.takeForNode(found.at, found.head, { ...asked, bootId }, deadline);
-    await format(room, { ...bringing, found: { ...found, head } }, { entry, mapper, record }, operation, deadline);
+    const head = await room.holderRecords.take(found, { mode, access, readOnly: false }, deadline);
+    const taken = { ...found, head };
+    await format(room, { ...bringing, found: taken }, { entry, mapper, record }, operation, deadline);
     // Not open here any more; the guest's client comes later, and is not known here.
-    await room.holderRecords.recordStaged(found.at, head, { volume, node: room.node, bootId, clients: [] }, deadline);
+    await room.holderRecords.recordStaged(taken, [], deadline);
     if (!isGuestWritten(found.head.metadata)) {
       operation.step('mark as written by guest');
       await markGuestWritten(room, { volume, secrets: request.secrets, sandbox: 'hyperd' }, deadline);
@@ -200,10 +200,10 @@ async function clearAway(
   deadline: Deadline,
 ): Promise<void> {
   if (before.handedTo !== undefined && before.stagingPath !== directory) await removeHandOverFile(before.stagingPath);
-  const mapping = await mappingOf(room, before, deadline);
+  const mapping = await room.mappers.mappingOf(before, deadline);
   if (mapping === undefined) return;
   operation.step('unmap leftover', mapping.device);
-  await room.mapperNamed(before.mapper).unmap(mapping, deadline);
+  await room.mappers.named(before.mapper).unmap(mapping, deadline);
 }
 
 /**
@@ -262,14 +262,13 @@ async function undo(room: NodeRoom, entry: JournalEntry, found: FoundVolume, ope
   try {
     operation.step('undo file');
     await removeHandOverFile(entry.stagingPath);
-    const mapping = await mappingOf(room, entry, deadline);
+    const mapping = await room.mappers.mappingOf(entry, deadline);
     if (mapping !== undefined) {
       operation.step('undo map', mapping.device);
-      await room.mapperNamed(entry.mapper).unmap(mapping, deadline);
+      await room.mappers.named(entry.mapper).unmap(mapping, deadline);
     }
     operation.step('undo holder record');
-    const head = entry.holdsRecord ? await room.rbd.head(found.at, deadline) : undefined;
-    if (head !== undefined) await room.holderRecords.release(found.at, head, volume, room.node, deadline);
+    if (entry.holdsRecord) await room.holderRecords.release(found, deadline);
     const straggler = operation.straggler();
     if (straggler !== undefined) throw new Error(`still alive: ${straggler}`);
     operation.step('undo journal');

@@ -11,10 +11,9 @@ import { parseVolumeId } from '../../../model/volume-id.js';
 import type { ImageHead, Watcher } from '../../../rbd/port.js';
 import { removeHandOverFile } from '../../../sandbox/hyperd/hand-over-file.js';
 import { entryToUndo, writeIfPossible } from '../journal-faults.js';
-import { type NodeOperation, type NodeRoom } from '../node-room.js';
-import { findUnrecorded, mappingOf } from '../find-mapping.js';
+import { type NodeRoom } from '../node-room.js';
+import { type NodeOperation } from '../../operation/operations.js';
 import { locate } from '../../image/find-volume.js';
-import { returnHolderRecord } from '../unstage-volume.js';
 
 /**
  * How long a guest may take to let go of its disk, in ms: hyperd stops it before the kubelet unmounts, QEMU takes a
@@ -43,14 +42,17 @@ export async function reclaimImage(
       operation.step('remove file');
       await removeHandOverFile(directory);
       // Without an entry the record may be what a lost hand-over left, unless the volume is here in another way.
-      if (isElsewhere || (await findUnrecorded(room, volume, deadline)) !== undefined) return;
+      if (isElsewhere || (await room.mappers.findUnrecorded(volume, deadline)) !== undefined) return;
     } else await takeDown(room, entry, operation, deadline);
     operation.step('watchers');
     const use: Use = entry?.holdsRecord === false ? { is: 'closed' } : await useOf(room, volume, entry, deadline);
     if (use.is === 'open') throw berthError('BERTH_VOLUME_IN_USE', { volume, who: use.who });
     // Kept as `unstaging` where the record stays ours: reconciliation gives it back when the cluster answers again.
-    if (use.is === 'unknown' || (entry?.holdsRecord !== false && !(await returnHolderRecord(room, volume, operation))))
-      return;
+    if (use.is === 'unknown') return;
+    if (entry?.holdsRecord !== false) {
+      operation.step('give holder record back');
+      if (!(await room.holderRecords.giveBack(volume))) return;
+    }
     operation.step('remove journal');
     const { journal } = room;
     await writeIfPossible(room, volume, () => (read === 'damaged' ? journal.setAside(volume) : journal.remove(volume)));
@@ -67,11 +69,11 @@ async function takeDown(
   await writeIfPossible(room, entry.volume, () => room.journal.write({ ...entry, state: 'unstaging' }));
   operation.step('remove file');
   await removeHandOverFile(entry.stagingPath);
-  const mapping = await mappingOf(room, entry, deadline);
+  const mapping = await room.mappers.mappingOf(entry, deadline);
   if (mapping === undefined) return;
   // Of a hand-over that was cut short.
   operation.step('unmap leftover', mapping.device);
-  await room.mapperNamed(entry.mapper).unmap(mapping, deadline);
+  await room.mappers.named(entry.mapper).unmap(mapping, deadline);
 }
 
 /** Who has an image open for writing, as Ceph has it; `unknown` where Ceph does not say. */
@@ -102,8 +104,8 @@ export async function imageUseNow(room: NodeRoom, entry: JournalEntry, deadline:
 }
 
 /**
- * `closed` too for a volume that is gone, `unknown` for one that clusters.yaml does not list now: see {@link
- * returnHolderRecord}.
+ * `closed` too for a volume that is gone, `unknown` for one that clusters.yaml does not list now: see
+ * NodeHolderRecords.giveBack.
  */
 async function look(room: NodeRoom, volume: string, entry: JournalEntry | undefined, deadline: Deadline): Promise<Use> {
   const clients = entry?.guestClients ?? [];

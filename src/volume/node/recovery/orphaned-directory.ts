@@ -10,7 +10,6 @@ import { readMounts, type Mount } from '../../../host/mount/mountinfo.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
 import { type NodeRoom } from '../node-room.js';
-import { findUnrecorded } from '../find-mapping.js';
 import { asOnlyOperation, type RecoveryOutcome } from './recover-entry.js';
 
 /** Where the kubelet writes down whose volume a directory is (its name since Kubernetes 1.13). */
@@ -63,7 +62,7 @@ export const removeOrphanedDirectory = (
 async function isAtRest(room: NodeRoom, leftover: OrphanedDirectory, deadline: Deadline): Promise<boolean> {
   const { volume, directory, mountPoint, quietBelow, unchangedSince } = leftover;
   if ((await room.journal.read(volume)) !== undefined) return false;
-  if ((await findUnrecorded(room, volume, deadline)) !== undefined) return false;
+  if ((await room.mappers.findUnrecorded(volume, deadline)) !== undefined) return false;
   if ((await readMounts()).some((mount) => isMountIn(mount, quietBelow))) return false;
   // Not the directory's own time: it changes whenever one of these comes or goes, by our hand too.
   const times = await Promise.all([path.join(directory, DATA_FILE), mountPoint].map(changedAt));

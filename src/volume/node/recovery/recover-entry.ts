@@ -14,12 +14,12 @@ import { readHandOverFile } from '../../../sandbox/hyperd/hand-over-file.js';
 import { removeRecords } from '../../../sandbox/kata/direct-volume.js';
 import { watchersBefore, type WatchersBefore } from '../client-instances.js';
 import { recordClients } from '../map-image.js';
-import { type NodeOperation, type NodeRoom } from '../node-room.js';
-import { mappingOf } from '../find-mapping.js';
+import { type NodeRoom } from '../node-room.js';
+import { type NodeOperation } from '../../operation/operations.js';
 import { parseVolumeRecord } from '../../image/volume-record.js';
 import { mustFindVolume, type FoundVolume } from '../../image/find-volume.js';
 import { imageUseNow } from '../handover/reclaim-image.js';
-import { returnHolderRecord, takeDownRecorded } from '../unstage-volume.js';
+import { takeDownRecorded } from '../unstage-volume.js';
 
 /**
  * `changed`: the volume is not any more as it was when the act was decided; nothing was done. `in use`, by a guest, and
@@ -78,11 +78,11 @@ export const takeDownEntry = (room: NodeRoom, entry: JournalEntry, deadline: Dea
 export const forgetEntry = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<RecoveryOutcome> =>
   ifUnchanged(room, entry, 'forget', deadline, async (operation, deadline) => {
     operation.step('look');
-    if ((await mappingOf(room, entry, deadline)) !== undefined) return 'changed';
+    if ((await room.mappers.mappingOf(entry, deadline)) !== undefined) return 'changed';
     for (const path of [entry.stagingPath, ...Object.keys(entry.targets)]) {
       if ((await mountAt(path)) !== undefined) return 'changed';
     }
-    await room.mapperNamed(entry.mapper).tidy?.(deadline);
+    await room.mappers.named(entry.mapper).tidy?.(deadline);
     // A guest may have been told of the image by it: the orchestrator has to take it back.
     if (entry.handedTo !== undefined && (await readHandOverFile(entry.stagingPath)) !== undefined) return 'changed';
     return finishTakeDown(room, entry, operation, deadline);
@@ -100,7 +100,7 @@ export async function finishTakeDown(
 ): Promise<RecoveryOutcome> {
   for (const [target, { sandbox, asked = target }] of Object.entries(entry.targets)) {
     if (sandbox === 'kata')
-      await removeRecords(room.kata.records, entry.volume, { resolved: target, asked }, operation.step);
+      await removeRecords(room.kataRecords, entry.volume, { resolved: target, asked }, operation.step);
     await removeTarget(room, target, operation, deadline);
   }
   operation.step('write outcome');
@@ -130,12 +130,13 @@ async function removeTarget(
  */
 export const returnRecord = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<RecoveryOutcome> =>
   ifUnchanged(room, entry, 'give back', deadline, async (operation, deadline) => {
-    if (entry.state !== 'unstaging' || (await mappingOf(room, entry, deadline)) !== undefined) return 'changed';
+    if (entry.state !== 'unstaging' || (await room.mappers.mappingOf(entry, deadline)) !== undefined) return 'changed';
     // Killed between the device and what served it: the image is still open on this node.
-    await room.mapperNamed(entry.mapper).tidy?.(deadline);
+    await room.mappers.named(entry.mapper).tidy?.(deadline);
     const use = entry.handedTo === undefined ? 'closed' : await imageUseNow(room, entry, deadline);
     if (use !== 'closed') return use === 'open' ? 'in use' : 'later';
-    if (!(await returnHolderRecord(room, entry.volume, operation))) return 'later';
+    operation.step('give holder record back');
+    if (!(await room.holderRecords.giveBack(entry.volume))) return 'later';
     operation.step('remove journal');
     await room.journal.remove(entry.volume);
     return 'done';
@@ -150,8 +151,8 @@ export const returnRecord = (room: NodeRoom, entry: JournalEntry, deadline: Dead
 export const reattachEntry = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<RecoveryOutcome> =>
   ifUnchanged(room, entry, 'reattach', deadline, async (operation, deadline) => {
     operation.step('look');
-    const mapping = await mappingOf(room, entry, deadline);
-    const mapper = room.mapperNamed(entry.mapper);
+    const mapping = await room.mappers.mappingOf(entry, deadline);
+    const mapper = room.mappers.named(entry.mapper);
     if (mapping === undefined || (await mapper.whyUnserved?.(mapping)) === undefined) return 'changed';
     const found = await mustFindVolume(room, entry.volume, 'node', undefined, deadline);
     const holder = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), entry.volume);
@@ -162,13 +163,7 @@ export const reattachEntry = (room: NodeRoom, entry: JournalEntry, deadline: Dea
     const clients = holder?.holders.find(({ node }) => node === room.node)?.clients ?? [];
     operation.step('record clients');
     // Nothing new: but it fails where the record is not ours in this very moment.
-    const { node, bootId } = room;
-    const head = await room.holderRecords.recordStaged(
-      found.at,
-      found.head,
-      { volume, node, bootId, clients },
-      deadline,
-    );
+    const head = await room.holderRecords.recordStaged(found, clients, deadline);
     operation.step('reattach', mapping.device);
     const options = parseVolumeRecord(head.metadata, volume)?.shape.mapOptions ?? '';
     const { features } = head;
@@ -197,7 +192,7 @@ async function recordReattached(
     operation.step('write outcome');
     await room.journal.write({ ...entry, mapping: { mapper, device, readOnly, clients } });
   } catch (error) {
-    if (isBerthError(error, 'BERTH_RECORD_LOST')) await room.mapperNamed(mapped.mapper).cutOff(mapped, deadline);
+    if (isBerthError(error, 'BERTH_RECORD_LOST')) await room.mappers.named(mapped.mapper).cutOff(mapped, deadline);
     throw error;
   }
 }
@@ -217,7 +212,7 @@ export function dropMapping(
   return asOnlyOperation(room, key, 'drop', deadline, 'wait', async (operation, deadline) => {
     operation.step('look');
     if (volume !== undefined && (await room.journal.read(volume)) !== undefined) return 'changed';
-    const mapper = room.mapperNamed(mapping.mapper);
+    const mapper = room.mappers.named(mapping.mapper);
     if ((await mapper.find(mapping.location, deadline))?.device !== mapping.device) return 'changed';
     operation.step('drop', mapping.device);
     await mapper.unmap(mapping, deadline);

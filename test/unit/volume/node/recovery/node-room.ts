@@ -7,8 +7,13 @@ import path from 'node:path';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { Journal } from '../../../../../src/journal/journal.js';
+import { HolderRecords } from '../../../../../src/attachment/holder-records.js';
+import type { Clusters } from '../../../../../src/rbd/clusters.js';
 import type { Mapper, Mapping } from '../../../../../src/rbd/mapping/mapper.js';
+import { NodeHolderRecords } from '../../../../../src/volume/node/node-holder-records.js';
+import { Mappers } from '../../../../../src/volume/node/node-mappers.js';
 import type { NodeRoom } from '../../../../../src/volume/node/node-room.js';
+import { MemoryRbd } from '../../../../fakes/rbd-memory.js';
 import { Operations } from '../../../../../src/volume/operation/operations.js';
 
 export interface Ground {
@@ -34,10 +39,14 @@ export async function ground(): Promise<Ground> {
       return Promise.resolve();
     },
   } as unknown as Mapper;
+  const choose = () => Promise.resolve(mapper);
+  const clusters = { all: () => Promise.reject(new Error('no cluster is needed')) } as unknown as Clusters;
+  const log = pino({ level: 'silent' });
+  const cluster = { rbd: new MemoryRbd(), records: new HolderRecords(new MemoryRbd()) };
   const room = {
-    ...{ node: 'n1', journal, operations: new Operations(), log: pino({ level: 'silent' }) },
-    ...{ mappers: [mapper], mapperNamed: () => mapper, now: () => new Date() },
-    clusters: { all: () => Promise.reject(new Error('no cluster is needed')) },
+    ...{ node: 'n1', journal, operations: new Operations(), log, now: () => new Date(), clusters },
+    mappers: new Mappers({ all: [mapper], choose, journal }),
+    holderRecords: new NodeHolderRecords({ node: 'n1', bootId: 'b1', clusters, log, ...cluster }),
     exec: () => Promise.reject(new Error('no program is needed')),
   } as unknown as NodeRoom;
   return { directory, room, mappings };

@@ -9,7 +9,10 @@ import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { HOLDER_KEY, parseHolderRecord, type Holder } from '../../../../../src/attachment/holder-record.js';
 import type { JournalEntry } from '../../../../../src/journal/entry.js';
 import { Journal } from '../../../../../src/journal/journal.js';
+import type { Mapper } from '../../../../../src/rbd/mapping/mapper.js';
 import { createVolume } from '../../../../../src/volume/controller/create-volume.js';
+import { NodeHolderRecords } from '../../../../../src/volume/node/node-holder-records.js';
+import { Mappers } from '../../../../../src/volume/node/node-mappers.js';
 import type { NodeRoom } from '../../../../../src/volume/node/node-room.js';
 import { reattachEntry } from '../../../../../src/volume/node/recovery/recover-entry.js';
 import type { MemoryImage } from '../../../../fakes/rbd-memory.js';
@@ -58,7 +61,11 @@ beforeEach(async () => {
     whyUnserved: () => Promise.resolve('it died'),
     map,
   };
-  const own = { node: 'node-a', bootId: 'b1', journal, mapperNamed: () => ({ ...mapper, cutOff }) };
+  const all = [{ ...mapper, cutOff } as unknown as Mapper];
+  const choose = () => Promise.reject(new Error('nothing is chosen'));
+  const thisNode = { node: 'node-a', bootId: 'b1' };
+  const holderRecords = new NodeHolderRecords({ ...room, ...thisNode, records: room.holderRecords });
+  const own = { ...thisNode, journal, mappers: new Mappers({ all, choose, journal }), holderRecords };
   node = { ...room, ...own } as unknown as NodeRoom;
   entry = {
     ...{ version: 1, volume, fsid: 'f', stagingPath: directory, state: 'staged', mapper: 'nbd' },

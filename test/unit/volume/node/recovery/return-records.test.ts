@@ -8,8 +8,11 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { JournalEntry } from '../../../../../src/journal/entry.js';
 import { Journal } from '../../../../../src/journal/journal.js';
 import { berthError } from '../../../../../src/model/errors.js';
+import { NodeHolderRecords } from '../../../../../src/volume/node/node-holder-records.js';
+import { Mappers } from '../../../../../src/volume/node/node-mappers.js';
 import type { NodeRoom } from '../../../../../src/volume/node/node-room.js';
 import { returnPendingRecords } from '../../../../../src/volume/node/recovery/return-records.js';
+import type { Mapper } from '../../../../../src/rbd/mapping/mapper.js';
 import { createVolume } from '../../../../../src/volume/controller/create-volume.js';
 import { controllerRoom, creation, soon } from '../../controller/controller-room.js';
 
@@ -34,7 +37,12 @@ beforeEach(async () => {
 `,
   );
   const mapper = { name: 'krbd', find: () => Promise.resolve(undefined), tidy };
-  node = { ...room, node: 'node-a', journal, mapperNamed: () => mapper } as unknown as NodeRoom;
+  const all = [mapper as unknown as Mapper];
+  const choose = () => Promise.reject(new Error('nothing is chosen'));
+  const thisNode = { node: 'node-a', bootId: 'b1' };
+  const holderRecords = new NodeHolderRecords({ ...room, ...thisNode, records: room.holderRecords });
+  const own = { ...thisNode, journal, mappers: new Mappers({ all, choose, journal }), holderRecords };
+  node = { ...room, ...own } as unknown as NodeRoom;
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 

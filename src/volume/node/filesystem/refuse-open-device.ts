@@ -1,10 +1,10 @@
 /** Before a volume passes between the kernels of host and guests: nobody may have its device open any more. */
-import type { Deadline } from '../../model/deadline.js';
-import { berthError } from '../../model/errors.js';
-import { lastingUsers } from '../../rbd/mapping/device-users.js';
-import type { Mapping } from '../../rbd/mapping/mapper.js';
-import { KERNEL_ROOTS } from '../../rbd/mapping/roots.js';
-import type { NodeRoom } from './node-room.js';
+import type { Deadline } from '../../../model/deadline.js';
+import { berthError } from '../../../model/errors.js';
+import { lastingUsers } from '../../../rbd/mapping/device-users.js';
+import type { Mapping } from '../../../rbd/mapping/mapper.js';
+import { KERNEL_ROOTS } from '../../../rbd/mapping/roots.js';
+import type { NodeRoom } from '../node-room.js';
 
 /**
  * How long a virtual machine that ends may still have the device, in ms: its pod is gone for the orchestrator before it
@@ -23,7 +23,7 @@ export async function refuseOpenDevice(
   mapping: Mapping,
   deadline: Deadline,
 ): Promise<void> {
-  const server = await room.mapperNamed(mapping.mapper).serverOf?.(mapping);
+  const server = await room.mappers.named(mapping.mapper).serverOf?.(mapping);
   const patience = deadline.within(PASSING_MS);
   for (;;) {
     const who = await lastingUsers(mapping.device, KERNEL_ROOTS, deadline, server);

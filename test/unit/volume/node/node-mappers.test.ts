@@ -2,9 +2,9 @@
 import { expect, it } from 'vitest';
 import { Deadline } from '../../../../src/model/deadline.js';
 import { berthError } from '../../../../src/model/errors.js';
-import type { Mapping } from '../../../../src/rbd/mapping/mapper.js';
-import { type NodeRoom } from '../../../../src/volume/node/node-room.js';
-import { findUnrecorded } from '../../../../src/volume/node/find-mapping.js';
+import type { JournalEntry } from '../../../../src/journal/entry.js';
+import type { Mapper, Mapping } from '../../../../src/rbd/mapping/mapper.js';
+import { Mappers } from '../../../../src/volume/node/node-mappers.js';
 
 const mapping = (device: string, fsid = 'f'): Mapping => ({
   ...{ mapper: 'krbd', device, readOnly: false },
@@ -13,11 +13,11 @@ const mapping = (device: string, fsid = 'f'): Mapping => ({
 const broken = () =>
   Promise.reject(berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: 'nbd', why: 'rbd-nbd list-mapped failed' }));
 const find = (...mappers: { whyNot: string | undefined; list: () => Promise<readonly Mapping[]> }[]) => {
-  const room = {
-    mappers: mappers.map(({ whyNot, list }) => ({ whyNot: () => Promise.resolve(whyNot), list })),
-    journal: { all: () => Promise.resolve({ entries: [{ volume: 'c2/rbd/berth-v', fsid: 'other' }], unreadable: [] }) },
-  };
-  return findUnrecorded(room as unknown as NodeRoom, 'c1/rbd/berth-v', Deadline.after(5_000));
+  const all = mappers.map(({ whyNot, list }) => ({ whyNot: () => Promise.resolve(whyNot), list }) as unknown as Mapper);
+  const entries = [{ volume: 'c2/rbd/berth-v', fsid: 'other' } as JournalEntry];
+  const journal = { all: () => Promise.resolve({ entries, unreadable: [] }) };
+  const choose = () => Promise.reject(new Error('nothing is chosen'));
+  return new Mappers({ all, choose, journal }).findUnrecorded('c1/rbd/berth-v', Deadline.after(5_000));
 };
 
 it('is found also by a mapper that cannot map just now', async () => {

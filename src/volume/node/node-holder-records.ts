@@ -1,0 +1,98 @@
+/**
+ * This node's part in the holder records of volumes: it takes a record before it maps, says in it by which clients it
+ * mapped, and gives it back when it has unmapped. Every change is a compare-and-set in Ceph.
+ */
+import type { ClientInstance } from '../../attachment/holder-record.js';
+import type { HolderRecords } from '../../attachment/holder-records.js';
+import type { AccessMode } from '../../model/capability.js';
+import { Deadline } from '../../model/deadline.js';
+import { parseVolumeId } from '../../model/volume-id.js';
+import type { Logger } from '../../observe/log.js';
+import type { Clusters } from '../../rbd/clusters.js';
+import type { ImageHead, RbdPort } from '../../rbd/port.js';
+import { locate, type FoundVolume } from '../image/find-volume.js';
+
+/** How long the holder record may take to be given back, in ms: an unstage does not wait for a cluster that is down. */
+const GIVE_BACK_MS = 5_000;
+
+/** Which node this is, and which of its boots: whatever is mapped ends with the boot. */
+export interface ThisNode {
+  /** This node's id, as ControllerPublish will name it. */
+  readonly node: string;
+  /** /proc/sys/kernel/random/boot_id */
+  readonly bootId: string;
+}
+
+export interface NodeHolderRecordsParts extends ThisNode {
+  readonly clusters: Clusters;
+  readonly rbd: Pick<RbdPort, 'head'>;
+  readonly records: Pick<HolderRecords, 'takeForNode' | 'recordStaged' | 'release'>;
+  readonly log: Logger;
+}
+
+export class NodeHolderRecords {
+  readonly #parts: NodeHolderRecordsParts;
+
+  constructor(parts: NodeHolderRecordsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The attach normally granted the volume, and the record says from now on that this node is at it; where nobody
+   * attaches, the node takes it, under the same compare-and-set. To be called before the map: a detach that comes later
+   * sees it, one that came first is seen. Answers the head with the record as it is now. BERTH_VOLUME_HELD,
+   * BERTH_PUBLISHED_OTHERWISE, BERTH_BEYOND_ATTACH, BERTH_RECORD_CONTENDED.
+   */
+  take(
+    { at, head, volume }: Pick<FoundVolume, 'at' | 'head' | 'volume'>,
+    asked: { readonly mode: AccessMode; readonly access: 'block' | 'mount'; readonly readOnly: boolean },
+    deadline: Deadline,
+  ): Promise<ImageHead> {
+    const { node, bootId, records } = this.#parts;
+    const { mode, access, readOnly } = asked;
+    return records.takeForNode(at, head, { volume, node, bootId, mode, access, readOnly, by: 'node' }, deadline);
+  }
+
+  /**
+   * The volume is mapped by these clients (none where they could not be told) and not written to yet. Answers the head
+   * with the record as it is now. BERTH_RECORD_LOST where the record is not this boot's any more.
+   */
+  recordStaged(
+    { at, head, volume }: Pick<FoundVolume, 'at' | 'head' | 'volume'>,
+    clients: readonly ClientInstance[],
+    deadline: Deadline,
+  ): Promise<ImageHead> {
+    const { node, bootId, records } = this.#parts;
+    return records.recordStaged(at, head, { volume, node, bootId, clients }, deadline);
+  }
+
+  /** The volume is unmapped. Reads the record again: what was found is from before it was taken. Errors of Ceph. */
+  async release({ at, volume }: Pick<FoundVolume, 'at' | 'volume'>, deadline: Deadline): Promise<void> {
+    const { node, rbd, records } = this.#parts;
+    const head = await rbd.head(at, deadline);
+    if (head !== undefined) await records.release(at, head, volume, node, deadline);
+  }
+
+  /**
+   * As {@link release}, for a caller that goes on without it: within {@link GIVE_BACK_MS}, and never an error. False
+   * where the cluster could not be asked, or clusters.yaml does not list the volume's place now: an edit may have left
+   * it out by mistake, and nobody would give the record back after it is mended. A volume that is gone has no record.
+   */
+  async giveBack(volume: string): Promise<boolean> {
+    const { clusters, log } = this.#parts;
+    const deadline = Deadline.after(GIVE_BACK_MS);
+    try {
+      const place = await locate(clusters, volume, 'node', undefined);
+      if (place !== undefined) {
+        await this.release({ at: place.at, volume }, deadline);
+        return true;
+      }
+      if (parseVolumeId(volume) === undefined) return true;
+      log.warn({ volume }, 'clusters.yaml does not list the place of this volume, so its holder record is still owed');
+      return false;
+    } catch (error) {
+      log.warn({ volume, err: error }, 'the holder record could not be given back yet; it will be tried again');
+      return false;
+    }
+  }
+}
