@@ -1,7 +1,7 @@
-/** One question to the node agent over its unix socket: a JSON line there, a JSON line back. */
+/** One request to the node agent over its unix socket: a JSON line there, a JSON line back. */
 import { connect } from 'node:net';
 
-export interface Question {
+export interface AgentRequest {
   readonly version: 1;
   readonly driver: string;
   readonly attach: boolean;
@@ -18,7 +18,7 @@ export class AgentDown extends Error {}
 const LONGEST_ANSWER = 64 * 1024;
 
 /** The agent's line. AgentDown where it cannot be reached, Error where it hangs up or takes longer than `ms`. */
-export function ask(socket: string, question: Question, ms: number): Promise<string> {
+export function ask(socket: string, request: AgentRequest, ms: number): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
     let connected = false;
@@ -36,7 +36,7 @@ export function ask(socket: string, question: Question, ms: number): Promise<str
     connection.setEncoding('utf8');
     connection.once('connect', () => {
       connected = true;
-      connection.write(`${JSON.stringify(question)}\n`);
+      connection.write(`${JSON.stringify(request)}\n`);
     });
     connection.on('data', (part: string) => {
       text += part;

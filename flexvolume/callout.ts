@@ -1,6 +1,6 @@
 /** A call-out of the kubelet: what the binary can say by itself, and what it asks the node agent. */
 import { readlink } from 'node:fs/promises';
-import { AgentDown, ask, type Question } from './agent.js';
+import { AgentDown, ask, type AgentRequest } from './agent.js';
 import { type Answer, failure, NOT_SUPPORTED, parseAnswer, success } from './answer.js';
 import type { Settings } from './settings.js';
 
@@ -62,9 +62,9 @@ const init = ({ attach }: Settings): Answer =>
 async function askAgent(call: string, args: readonly string[], settings: Settings): Promise<Answer> {
   const { driver, attach, socket, limitMs } = settings;
   const ms = Math.max(limitMs - MARGIN_MS, limitMs / 2);
-  const question: Question = { version: 1, driver, attach, call, args, ms };
+  const request: AgentRequest = { version: 1, driver, attach, call, args, ms };
   try {
-    const text = await ask(socket, question, limitMs);
+    const text = await ask(socket, request, limitMs);
     return parseAnswer(text) ?? failure(`the node agent's answer is none: ${text.slice(0, 100)}`);
   } catch (error) {
     if (!(error instanceof AgentDown)) return failure(`berth: ${error instanceof Error ? error.message : 'failed'}`);

@@ -1,4 +1,4 @@
-/** The agent's side of the FlexVolume door: a unix socket for root alone, one line of JSON in, one out. */
+/** The agent's side of FlexVolume: a unix socket for root alone, one line of JSON in, one out. */
 import { createHash } from 'node:crypto';
 import { chmod } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -9,11 +9,11 @@ import { Deadline } from '../model/deadline.js';
 import { berthError } from '../model/errors.js';
 import type { Logger } from '../observe/log.js';
 import { Twins } from '../volume/operation/twins.js';
-import { CALLS, type FlexUseCases, type Said } from './call-outs.js';
-import { parseQuestion, type Question } from './question.js';
+import { parseAgentRequest, type AgentRequest } from './agent-request.js';
+import { CALLS, type CallOutResult, type FlexUseCases } from './call-outs.js';
 
-/** The kernel's limit of all arguments of a process is above this; a question is one of them and some words. */
-const LONGEST_QUESTION = 1024 * 1024;
+/** The kernel's limit of all arguments of a process is above this; a request is one of them and some words. */
+const LONGEST_REQUEST = 1024 * 1024;
 /** How long a client may take to ask, in ms. */
 const ASK_MS = 10_000;
 
@@ -23,16 +23,16 @@ export interface RunningAgent {
 }
 
 /** Serves until drained. BERTH_CONFIG_INVALID for an endpoint that is malformed, occupied or cannot be bound. */
-export async function startAgent(endpoint: string, room: FlexUseCases, log: Logger): Promise<RunningAgent> {
+export async function startAgent(endpoint: string, useCases: FlexUseCases, log: Logger): Promise<RunningAgent> {
   const file = socketPath(endpoint);
   await clearStaleSocket(file);
   const drain = new Drain();
-  const twins = new Twins<Said>();
+  const twins = new Twins<CallOutResult>();
   const connections = new Set<Socket>();
   const server = createServer((connection) => {
     connections.add(connection);
     connection.once('close', () => connections.delete(connection));
-    converse(connection, (text) => answer(text, { room, drain, twins, log }));
+    converse(connection, (text) => answer(text, { useCases, drain, twins, log }));
   });
   await listen(server, file, endpoint);
   await chmod(file, 0o600);
@@ -70,7 +70,7 @@ function converse(connection: Socket, reply: (text: string) => Promise<string>):
     text += part;
     const at = text.indexOf('\n');
     if (at < 0) {
-      if (text.length > LONGEST_QUESTION) connection.destroy();
+      if (text.length > LONGEST_REQUEST) connection.destroy();
       return;
     }
     connection.off('data', read);
@@ -80,26 +80,26 @@ function converse(connection: Socket, reply: (text: string) => Promise<string>):
   connection.on('data', read);
 }
 
-interface Door {
-  readonly room: FlexUseCases;
+interface AgentParts {
+  readonly useCases: FlexUseCases;
   readonly drain: Drain;
-  readonly twins: Twins<Said>;
+  readonly twins: Twins<CallOutResult>;
   readonly log: Logger;
 }
 
 /** Never fails: whatever is wrong is an answer. */
-async function answer(text: string, { room, drain, twins, log }: Door): Promise<string> {
+async function answer(text: string, { useCases, drain, twins, log }: AgentParts): Promise<string> {
   const begun = performance.now();
   const about: Record<string, string> = {};
   try {
     const leave = drain.enter();
     try {
-      const question = parseQuestion(text);
-      about['call'] = question.call;
-      about['driver'] = question.driver;
-      const said = await carryOut(question, room, twins, (more) => Object.assign(about, more));
+      const request = parseAgentRequest(text);
+      about['call'] = request.call;
+      about['driver'] = request.driver;
+      const result = await carryOut(request, useCases, twins, (more) => Object.assign(about, more));
       log.info({ ...about, ms: Math.round(performance.now() - begun) }, 'flexvolume');
-      return line({ status: 'Success', ...said });
+      return line({ status: 'Success', ...result });
     } finally {
       leave();
     }
@@ -113,22 +113,22 @@ async function answer(text: string, { room, drain, twins, log }: Door): Promise<
 }
 
 async function carryOut(
-  question: Question,
-  room: FlexUseCases,
-  twins: Twins<Said>,
+  request: AgentRequest,
+  useCases: FlexUseCases,
+  twins: Twins<CallOutResult>,
   tell: (about: Readonly<Record<string, string>>) => void,
-): Promise<Said> {
-  const { call, args, ms } = question;
+): Promise<CallOutResult> {
+  const { call, args, ms } = request;
   const handler = Object.hasOwn(CALLS, call) ? CALLS[call] : undefined;
   if (handler === undefined) throw berthError('BERTH_FIELD_INVALID', { field: 'call', why: `${call} is not known` });
   const directory = args.find((one) => one.startsWith('/'));
   if (directory !== undefined) tell({ directory });
   const deadline = Deadline.after(ms);
-  return twins.run(keyOf(question), `the same ${call}`, deadline, () => handler(room, question, tell, deadline));
+  return twins.run(keyOf(request), `the same ${call}`, deadline, () => handler(useCases, request, tell, deadline));
 }
 
 /** Without the time, which is each caller's own; a digest, for a pod's secret may be among the arguments. */
-const keyOf = ({ driver, attach, call, args }: Question): string =>
+const keyOf = ({ driver, attach, call, args }: AgentRequest): string =>
   createHash('sha256')
     .update(JSON.stringify([driver, attach, call, args]))
     .digest('base64');

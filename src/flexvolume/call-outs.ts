@@ -2,37 +2,49 @@
 import type { Deadline } from '../model/deadline.js';
 import { berthError } from '../model/errors.js';
 import { imageSpec, parseVolumeId } from '../model/volume-id.js';
-import { readKeyring } from '../rbd/keyring.js';
-import {
-  mountForPod,
-  capabilityOf,
-  stageForHost,
-  unmountDirectory,
-  type MountForPod,
-} from '../volume/flexvolume/mount-for-pod.js';
-import { expandVolume } from '../volume/controller/expand-volume.js';
-import { findHandle } from '../volume/image/find-handle.js';
-import { attachByName, detachByName, isAttachedTo } from '../volume/flexvolume/attach-by-name.js';
-import { handOver } from '../volume/node/handover/hand-over.js';
-import type { NodeRoom } from '../volume/node/node-room.js';
-import { expandOnNode } from '../volume/node/expand-on-node.js';
-import type { ControllerRoom } from '../volume/controller/controller-room.js';
+import { capabilityOf, type MountForPod } from '../volume/flexvolume/mount-for-pod.js';
+import type { ExpandVolume } from '../volume/controller/expand-volume.js';
+import type { ImageAsked } from '../volume/image/find-handle.js';
+import type { AttachByName } from '../volume/flexvolume/attach-by-name.js';
+import type { HandOver } from '../volume/node/handover/hand-over.js';
+import type { ExpandOnNode } from '../volume/node/expand-on-node.js';
 import type { Credentials } from '../volume/image/find-volume.js';
-import type { Question } from './question.js';
+import type { AgentRequest } from './agent-request.js';
 import { readOptions, type VolumeOptions } from './read-options.js';
 
-/** What the door stands on; a service that this process does not have is refused by name. */
+/** What call-outs are made of; wiring/ makes it. A service that this process does not have is refused by name. */
 export interface FlexUseCases {
-  readonly node: NodeRoom | undefined;
-  readonly controller: ControllerRoom | undefined;
-  /** Where volumes are staged that the kubelet does not stage. */
-  readonly stagingRoot: string;
-  /** The only place from which a pod may name a keyring. */
-  readonly keyrings: string;
+  readonly node: FlexNode | undefined;
+  readonly controller: FlexController | undefined;
+  /** The volume's handle. BERTH_SERVICE_NOT_HERE in a process that is neither node nor controller. */
+  readonly findHandle: (asked: ImageAsked) => Promise<string>;
+  /** From the only directory whose keyrings a pod may name. */
+  readonly readKeyring: (file: string, user: string | undefined) => Promise<Credentials>;
+}
+
+/** What the node's call-outs call. */
+export interface FlexNode {
+  readonly mountForPod: (request: MountForPod, deadline: Deadline) => Promise<void>;
+  readonly stageForHost: (request: MountForPod, deadline: Deadline) => Promise<void>;
+  readonly handOver: (request: HandOver, deadline: Deadline) => Promise<void>;
+  readonly unmountDirectory: (directory: string, deadline: Deadline) => Promise<void>;
+  readonly expand: (request: ExpandOnNode, deadline: Deadline) => Promise<unknown>;
+}
+
+/** What the controller's call-outs call. */
+export interface FlexController {
+  readonly attach: (request: AttachByName, deadline: Deadline) => Promise<void>;
+  readonly detach: (asked: { readonly name: string; readonly node: string }, deadline: Deadline) => Promise<void>;
+  readonly isAttachedTo: (
+    asked: { readonly volume: string; readonly node: string },
+    deadline: Deadline,
+  ) => Promise<boolean>;
+  /** The new size in bytes. */
+  readonly expand: (request: ExpandVolume, deadline: Deadline) => Promise<bigint>;
 }
 
 /** The fields of FlexVolume's answer beside its status and message. */
-export interface Said {
+export interface CallOutResult {
   readonly device?: string;
   readonly attached?: boolean;
   readonly volumeNewSize?: number;
@@ -40,85 +52,90 @@ export interface Said {
 
 /** The volume that a call is about, told as soon as it is known, for the log. */
 type Tell = (about: Readonly<Record<string, string>>) => void;
-type Call = (room: FlexUseCases, question: Question, tell: Tell, deadline: Deadline) => Promise<Said>;
+type CallOut = (
+  useCases: FlexUseCases,
+  request: AgentRequest,
+  tell: Tell,
+  deadline: Deadline,
+) => Promise<CallOutResult>;
 
-interface Meant extends VolumeOptions {
+interface VolumeAsked extends VolumeOptions {
   readonly volume: string;
 }
 
-async function meant(room: FlexUseCases, text: string, { driver }: Question, tell: Tell): Promise<Meant> {
+async function volumeAsked(
+  { findHandle }: FlexUseCases,
+  text: string,
+  { driver }: AgentRequest,
+  tell: Tell,
+): Promise<VolumeAsked> {
   const options = readOptions(text, driver);
-  const { clusters } = someRoom(room);
-  const volume = await findHandle(clusters, options);
+  const volume = await findHandle(options);
   tell({ volume, sandbox: options.sandbox });
   return { ...options, volume };
 }
 
-function someRoom(room: FlexUseCases): NodeRoom | ControllerRoom {
-  const some = room.node ?? room.controller;
-  if (some === undefined) throw berthError('BERTH_SERVICE_NOT_HERE', { call: 'FlexVolume', service: 'node' });
-  return some;
-}
-
-function nodeOf({ node }: FlexUseCases, { call }: Question): NodeRoom {
+function nodeOf({ node }: FlexUseCases, { call }: AgentRequest): FlexNode {
   if (node === undefined) throw berthError('BERTH_SERVICE_NOT_HERE', { call, service: 'node' });
   return node;
 }
 
-function controllerOf({ controller }: FlexUseCases, { call }: Question): ControllerRoom {
+function controllerOf({ controller }: FlexUseCases, { call }: AgentRequest): FlexController {
   if (controller === undefined) throw berthError('BERTH_SERVICE_NOT_HERE', { call, service: 'controller' });
   return controller;
 }
 
 /** The pod's own secret first, then a keyring of the node; neither leaves it to clusters.yaml. */
-async function credentialsOf(room: FlexUseCases, { secrets, keyring, user }: Meant): Promise<Credentials | undefined> {
-  if (secrets !== undefined || keyring === undefined) return secrets;
-  return readKeyring(room.keyrings, keyring, user);
+async function credentialsOf(
+  { readKeyring }: FlexUseCases,
+  { secrets, keyring, user }: VolumeAsked,
+): Promise<Credentials | undefined> {
+  return secrets !== undefined || keyring === undefined ? secrets : readKeyring(keyring, user);
 }
 
-const mount: Call = async (room, question, tell, deadline) => {
-  const [directory = '', text = ''] = question.args;
-  const node = nodeOf(room, question);
-  const options = await meant(room, text, question, tell);
-  const request = await bringing(room, options, directory);
-  if (options.sandbox === 'hyperd') await handOver(node, request, deadline);
-  else await mountForPod(node, { ...request, pod: options.pod }, room.stagingRoot, deadline);
+const mount: CallOut = async (useCases, request, tell, deadline) => {
+  const [directory = '', text = ''] = request.args;
+  const node = nodeOf(useCases, request);
+  const options = await volumeAsked(useCases, text, request, tell);
+  const asked = await mountAsked(useCases, options, directory);
+  if (options.sandbox === 'hyperd') await node.handOver(asked, deadline);
+  else await node.mountForPod({ ...asked, pod: options.pod }, deadline);
   return {};
 };
 
-async function bringing(room: FlexUseCases, options: Meant, directory: string): Promise<MountForPod> {
+async function mountAsked(useCases: FlexUseCases, options: VolumeAsked, directory: string): Promise<MountForPod> {
   const { volume, fsType, readOnly, sandbox, allowHostMount } = options;
   const wish = { sandbox: sandbox === 'kata' ? sandbox : 'host', allowHostMount } as const;
-  return { volume, directory, fsType, readOnly, sandbox: wish, secrets: await credentialsOf(room, options) };
+  return { volume, directory, fsType, readOnly, sandbox: wish, secrets: await credentialsOf(useCases, options) };
 }
 
 /** The directory is all that it is told, whatever was mounted there. */
-const unmount: Call = async (room, question, _tell, deadline) => {
-  const [directory = ''] = question.args;
-  await unmountDirectory(nodeOf(room, question), { directory, stagingRoot: room.stagingRoot }, deadline);
+const unmount: CallOut = async (useCases, request, _tell, deadline) => {
+  const [directory = ''] = request.args;
+  await nodeOf(useCases, request).unmountDirectory(directory, deadline);
   return {};
 };
 
-const mountDevice: Call = async (room, question, tell, deadline) => {
-  const [directory = '', , text = ''] = question.args;
-  const node = nodeOf(room, question);
-  const options = await meant(room, text, question, tell);
+const mountDevice: CallOut = async (useCases, request, tell, deadline) => {
+  const [directory = '', , text = ''] = request.args;
+  const node = nodeOf(useCases, request);
+  const options = await volumeAsked(useCases, text, request, tell);
   // A guest mounts its own device, so nothing would be mounted here: and of what is no mount the kubelet asks for no
   // unmountdevice.
   if (options.sandbox !== 'host') return {};
-  await stageForHost(node, await bringing(room, options, directory), deadline);
+  await node.stageForHost(await mountAsked(useCases, options, directory), deadline);
   return {};
 };
 
-const attach: Call = async (room, question, tell, deadline) => {
-  const [text = '', node = ''] = question.args;
-  const controller = controllerOf(room, question);
-  const options = await meant(room, text, question, tell);
+const attach: CallOut = async (useCases, request, tell, deadline) => {
+  const [text = '', node = ''] = request.args;
+  const controller = controllerOf(useCases, request);
+  const options = await volumeAsked(useCases, text, request, tell);
   const { volume, name, sandbox } = options;
   const shared = capabilityOf(options);
   // Its disk is writable whatever is asked.
   const capability = sandbox === 'hyperd' ? { ...shared, mode: 'SINGLE_NODE_SINGLE_WRITER' as const } : shared;
-  await attachByName(controller, { volume, name, node, capability }, deadline);
+  await controller.attach({ volume, name, node, capability }, deadline);
   return { device: deviceOf(volume) };
 };
 
@@ -128,42 +145,42 @@ function deviceOf(volume: string): string {
   return `rbd:${id === undefined ? volume : imageSpec(id)}`;
 }
 
-const detach: Call = async (room, question, _tell, deadline) => {
-  const [name = '', node = ''] = question.args;
-  await detachByName(controllerOf(room, question), { name, node }, deadline);
+const detach: CallOut = async (useCases, request, _tell, deadline) => {
+  const [name = '', node = ''] = request.args;
+  await controllerOf(useCases, request).detach({ name, node }, deadline);
   return {};
 };
 
-const isAttached: Call = async (room, question, tell, deadline) => {
-  const [text = '', node = ''] = question.args;
-  const controller = controllerOf(room, question);
-  const { volume } = await meant(room, text, question, tell);
-  return { attached: await isAttachedTo(controller, { volume, node }, deadline) };
+const isAttached: CallOut = async (useCases, request, tell, deadline) => {
+  const [text = '', node = ''] = request.args;
+  const controller = controllerOf(useCases, request);
+  const { volume } = await volumeAsked(useCases, text, request, tell);
+  return { attached: await controller.isAttachedTo({ volume, node }, deadline) };
 };
 
 /** The attach is a record, done when it is answered; the device comes with the mount. */
-const waitForAttach: Call = async (room, question, tell) => {
-  const { volume } = await meant(room, question.args[1] ?? '', question, tell);
-  return { device: question.args[0] || deviceOf(volume) };
+const waitForAttach: CallOut = async (useCases, request, tell) => {
+  const { volume } = await volumeAsked(useCases, request.args[1] ?? '', request, tell);
+  return { device: request.args[0] || deviceOf(volume) };
 };
 
-const expand: Call = async (room, question, tell, deadline) => {
-  const [text = '', , bytes = ''] = question.args;
-  const controller = controllerOf(room, question);
-  const { volume } = await meant(room, text, question, tell);
+const expand: CallOut = async (useCases, request, tell, deadline) => {
+  const [text = '', , bytes = ''] = request.args;
+  const controller = controllerOf(useCases, request);
+  const { volume } = await volumeAsked(useCases, text, request, tell);
   const range = { required: bytesOf(bytes), limit: 0n };
-  return { volumeNewSize: Number(await expandVolume(controller, { volume, range, secrets: undefined }, deadline)) };
+  return { volumeNewSize: Number(await controller.expand({ volume, range, secrets: undefined }, deadline)) };
 };
 
-const expandFilesystem: Call = async (room, question, tell, deadline) => {
-  const [text = '', , path = '', bytes = ''] = question.args;
-  const node = nodeOf(room, question);
-  const options = await meant(room, text, question, tell);
+const expandFilesystem: CallOut = async (useCases, request, tell, deadline) => {
+  const [text = '', , path = '', bytes = ''] = request.args;
+  const node = nodeOf(useCases, request);
+  const options = await volumeAsked(useCases, text, request, tell);
   const { volume } = options;
   // A guest's filesystem grows when it is handed over next.
   if (options.sandbox === 'hyperd') return {};
   const range = { required: bytesOf(bytes), limit: 0n };
-  await expandOnNode(node, { volume, path, range, secrets: await credentialsOf(room, options) }, deadline);
+  await node.expand({ volume, path, range, secrets: await credentialsOf(useCases, options) }, deadline);
   return {};
 };
 
@@ -173,7 +190,7 @@ function bytesOf(text: string): bigint {
   return BigInt(text);
 }
 
-export const CALLS: Readonly<Record<string, Call>> = {
+export const CALLS: Readonly<Record<string, CallOut>> = {
   mount,
   unmount,
   mountdevice: mountDevice,

@@ -2,24 +2,22 @@
  * One driver process from start to end: opens the gRPC and FlexVolume sockets, starts the loops, and ends all of them
  * in order.
  */
-import { join } from 'node:path';
 import { controllerService } from '../csi/controller-service.js';
-import { DRIVER_NAME, identityService } from '../csi/identity-service.js';
+import { identityService } from '../csi/identity-service.js';
 import { nodeService } from '../csi/node-service.js';
 import { packageVersion } from '../model/package-root.js';
 import { startServer } from '../csi/grpc-server.js';
-import { startAgent, type RunningAgent } from '../flexvolume/agent-server.js';
+import { startAgent } from '../flexvolume/agent-server.js';
 import { watchChildren } from '../host/process/children.js';
 import { serveMetrics } from '../observe/metrics-server.js';
 import { createLog, type Logger } from '../observe/log.js';
 import { type Options } from '../options.js';
 import { clustersAnswer, machineWorks, mapperWorks, nodeIsRegistered } from '../diagnosis/readiness-checks.js';
-import type { NodeRoom } from '../volume/node/node-room.js';
 import { preflight } from '../diagnosis/preflight.js';
 import { Readiness, type Check } from '../diagnosis/readiness.js';
-import type { ControllerRoom } from '../volume/controller/controller-room.js';
 import type { Additions } from './additions.js';
 import { controllerRoom, makeDependencies, nodeRoom, type Dependencies } from './dependencies.js';
+import { flexUseCases } from './flexvolume-use-cases.js';
 import { preflightInput } from './preflight-input.js';
 import { startLoops } from './loops.js';
 
@@ -54,7 +52,11 @@ export async function serve(options: Options, additions: Additions): Promise<voi
       ...(node === undefined ? {} : { Node: nodeService(node) }),
     },
   });
-  const door = await flexvolumeDoor(ground, node, controller);
+  const { flexvolumeEndpoint } = options;
+  const agent =
+    flexvolumeEndpoint === undefined
+      ? undefined
+      : await startAgent(flexvolumeEndpoint, flexUseCases(options, node, controller), log);
   const metrics =
     options.metricsAddress === undefined ? undefined : await serveMetrics(ground.counters, options.metricsAddress);
   readiness.start();
@@ -63,23 +65,12 @@ export async function serve(options: Options, additions: Additions): Promise<voi
   await stopRequested(log);
   readiness.stop();
   const stopped = Promise.all(loops.map((loop) => loop.stop()));
-  await Promise.all([server.drain(DRAIN_MS), door?.drain(DRAIN_MS)]);
+  await Promise.all([server.drain(DRAIN_MS), agent?.drain(DRAIN_MS)]);
   await stopped;
   await metrics?.stop();
   ground.kube?.close();
   await rbd.close();
   log.info('berth stopped');
-}
-
-async function flexvolumeDoor(
-  { options, log }: Dependencies,
-  node: NodeRoom | undefined,
-  controller: ControllerRoom | undefined,
-): Promise<RunningAgent | undefined> {
-  const { flexvolumeEndpoint: endpoint, kubeletDirectory, keyringDirectory: keyrings } = options;
-  if (endpoint === undefined) return undefined;
-  const stagingRoot = join(kubeletDirectory, 'plugins', DRIVER_NAME, 'flexvolume');
-  return startAgent(endpoint, { node, controller, stagingRoot, keyrings }, log);
 }
 
 /** One line for each problem, once: what lasts is in the readiness, what comes later is for the doctor. */

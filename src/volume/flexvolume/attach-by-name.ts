@@ -7,16 +7,21 @@ import type { Capability } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { parseVolumeId } from '../../model/volume-id.js';
-import { attachVolume } from '../controller/attach-volume.js';
-import { detachVolume } from '../controller/detach-volume.js';
-import { type ControllerRoom } from '../controller/controller-room.js';
-import { findVolume } from '../image/find-volume.js';
+import type { RbdPort } from '../../rbd/port.js';
+import { findVolume, type ImageLookup } from '../image/find-volume.js';
 
 /**
  * An omap in each cluster's registry place: name in Kubernetes -> handle. `rados listomapvals berth.flexvolume` shows
  * it.
  */
 export const NAMES_OBJECT = 'berth.flexvolume';
+
+/** Where names are kept, and what is done to the volume of a name. */
+export interface NamedAttachments extends ImageLookup {
+  readonly rbd: Pick<RbdPort, 'head' | 'getRecords' | 'setRecords'>;
+  readonly attach: (asked: Omit<AttachByName, 'name'>, deadline: Deadline) => Promise<void>;
+  readonly detach: (asked: { readonly volume: string; readonly node: string }, deadline: Deadline) => Promise<void>;
+}
 
 export interface AttachByName {
   readonly volume: string;
@@ -27,63 +32,63 @@ export interface AttachByName {
 }
 
 /**
- * BERTH_FIELD_INVALID where another volume of that name is held by a node, for a detach could not tell them apart;
- * errors of {@link attachVolume}.
+ * BERTH_FIELD_INVALID where another volume of that name is attached, for a detach could not tell them apart;
+ * errors of the attach.
  */
-export async function attachByName(room: ControllerRoom, request: AttachByName, deadline: Deadline): Promise<void> {
+export async function attachByName(named: NamedAttachments, request: AttachByName, deadline: Deadline): Promise<void> {
   const { volume, name, node, capability } = request;
   if (name === '') throw berthError('BERTH_FIELD_MISSING', { field: 'options.kubernetes.io/pvOrVolumeName' });
   const id = parseVolumeId(volume);
   if (id === undefined) throw berthError('BERTH_VOLUME_NOT_FOUND', { volume });
-  const registry = await room.clusters.registry(id.cluster, 'controller');
-  const other = (await room.rbd.getRecords(registry, NAMES_OBJECT, [name], deadline)).get(name);
+  const registry = await named.clusters.registry(id.cluster, 'controller');
+  const other = (await named.rbd.getRecords(registry, NAMES_OBJECT, [name], deadline)).get(name);
   if (other !== volume) {
-    if (other !== undefined && (await holdersOf(room, other, deadline)).length > 0) {
+    if (other !== undefined && (await holdersOf(named, other, deadline)).length > 0) {
       const why = `${name} is ${other}, which is attached; volumes of one name in several pods need PersistentVolumes`;
       throw berthError('BERTH_FIELD_INVALID', { field: 'options.kubernetes.io/pvOrVolumeName', why });
     }
     // Before the attach: what cannot be found again could not be detached.
-    await room.rbd.setRecords(registry, NAMES_OBJECT, new Map([[name, volume]]), deadline);
+    await named.rbd.setRecords(registry, NAMES_OBJECT, new Map([[name, volume]]), deadline);
   }
-  await attachVolume(room, { volume, node, capability, readOnly: false, secrets: undefined }, deadline);
+  await named.attach({ volume, node, capability }, deadline);
 }
 
 /** How long one cluster may take to say whether it knows a name, ms: another one may know it. */
 const ASK_MS = 15_000;
 
 /**
- * A name that nobody attached is a success. Errors of {@link detachVolume}: BERTH_DETACH_UNPROVEN while its image is
+ * A name that nobody attached is a success. Errors of the detach: BERTH_DETACH_UNPROVEN while its image is
  * still open; of a cluster that cannot be asked only where no other one knows the name.
  */
 export async function detachByName(
-  room: ControllerRoom,
+  named: NamedAttachments,
   { name, node }: { readonly name: string; readonly node: string },
   deadline: Deadline,
 ): Promise<void> {
   // Without a controller's user nothing was attached there.
-  const clusters = (await room.clusters.all()).filter(({ users }) => users.controller !== undefined);
+  const clusters = (await named.clusters.all()).filter(({ users }) => users.controller !== undefined);
   const asked = await Promise.allSettled(
-    clusters.map(({ id }) => volumeNamed(room, id, name, deadline.within(ASK_MS))),
+    clusters.map(({ id }) => volumeNamed(named, id, name, deadline.within(ASK_MS))),
   );
   const volumes = asked.flatMap((one) => (one.status === 'fulfilled' && one.value !== undefined ? [one.value] : []));
   const silent = asked.find((one) => one.status === 'rejected');
   if (volumes.length === 0 && silent !== undefined) throw silent.reason;
-  for (const volume of volumes) await detachVolume(room, { volume, node, secrets: undefined }, deadline);
+  for (const volume of volumes) await named.detach({ volume, node }, deadline);
 }
 
-async function volumeNamed(room: ControllerRoom, cluster: string, name: string, deadline: Deadline) {
-  const registry = await room.clusters.registry(cluster, 'controller');
-  return (await room.rbd.getRecords(registry, NAMES_OBJECT, [name], deadline)).get(name);
+async function volumeNamed(named: NamedAttachments, cluster: string, name: string, deadline: Deadline) {
+  const registry = await named.clusters.registry(cluster, 'controller');
+  return (await named.rbd.getRecords(registry, NAMES_OBJECT, [name], deadline)).get(name);
 }
 
 export const isAttachedTo = async (
-  room: ControllerRoom,
+  named: NamedAttachments,
   { volume, node }: { readonly volume: string; readonly node: string },
   deadline: Deadline,
-): Promise<boolean> => (await holdersOf(room, volume, deadline)).includes(node);
+): Promise<boolean> => (await holdersOf(named, volume, deadline)).includes(node);
 
-async function holdersOf(room: ControllerRoom, volume: string, deadline: Deadline): Promise<readonly string[]> {
-  const found = await findVolume(room, volume, 'controller', undefined, deadline);
+async function holdersOf(named: NamedAttachments, volume: string, deadline: Deadline): Promise<readonly string[]> {
+  const found = await findVolume(named, volume, 'controller', undefined, deadline);
   const record = parseHolderRecord(found?.head.metadata.get(HOLDER_KEY), volume);
   return record?.holders.map(({ node }) => node) ?? [];
 }

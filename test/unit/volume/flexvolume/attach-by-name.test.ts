@@ -5,14 +5,21 @@ import { beforeEach, expect, it } from 'vitest';
 import { HOLDER_KEY } from '../../../../src/attachment/holder-record.js';
 import type { Capability } from '../../../../src/model/capability.js';
 import { berthError } from '../../../../src/model/errors.js';
+import { attachVolume } from '../../../../src/volume/controller/attach-volume.js';
 import { createVolume } from '../../../../src/volume/controller/create-volume.js';
-import { attachByName, detachByName } from '../../../../src/volume/flexvolume/attach-by-name.js';
+import { detachVolume } from '../../../../src/volume/controller/detach-volume.js';
+import { attachByName, detachByName, type NamedAttachments } from '../../../../src/volume/flexvolume/attach-by-name.js';
 import { controllerRoom, creation, soon } from '../controller/controller-room.js';
 
 const room = controllerRoom();
+const named = (): NamedAttachments => ({
+  ...room,
+  attach: (asked, deadline) => attachVolume(room, { ...asked, readOnly: false, secrets: undefined }, deadline),
+  detach: (asked, deadline) => detachVolume(room, { ...asked, secrets: undefined }, deadline),
+});
 const capability: Capability = { access: { kind: 'block' }, mode: 'SINGLE_NODE_WRITER' };
 const unreachable = () => berthError('BERTH_CLUSTER_UNREACHABLE', { cluster: 'c1', why: 'silence' });
-const detach = () => detachByName(room, { name: 'pv', node: 'n1' }, soon());
+const detach = () => detachByName(named(), { name: 'pv', node: 'n1' }, soon());
 const isAttached = (): boolean => room.image('berth-v')!.metadata.has(HOLDER_KEY);
 
 beforeEach(async () => {
@@ -27,7 +34,7 @@ beforeEach(async () => {
     { version: 1, node: 'n1', bootId: 'b', driver: '0', mappers: ['krbd'], seen: 'x' },
     soon(),
   );
-  await attachByName(room, { volume, name: 'pv', node: 'n1', capability }, soon());
+  await attachByName(named(), { volume, name: 'pv', node: 'n1', capability }, soon());
   expect(isAttached()).toBe(true);
 });
 
@@ -38,9 +45,9 @@ it('is done where the name is known, although another cluster is silent', async 
 });
 
 it('of a name that is known nowhere is a success, unless a cluster could not be asked', async () => {
-  await detachByName(room, { name: 'other', node: 'n1' }, soon());
+  await detachByName(named(), { name: 'other', node: 'n1' }, soon());
   room.rbd.failNext('getRecords', unreachable);
-  await expect(detachByName(room, { name: 'other', node: 'n1' }, soon())).rejects.toMatchObject({
+  await expect(detachByName(named(), { name: 'other', node: 'n1' }, soon())).rejects.toMatchObject({
     code: 'BERTH_CLUSTER_UNREACHABLE',
   });
   expect(isAttached()).toBe(true);

@@ -1,7 +1,7 @@
 /** What the binary asks over the socket: one line of JSON, `flexvolume/agent.ts` has the other side. */
 import { berthError } from '../model/errors.js';
 
-export interface Question {
+export interface AgentRequest {
   readonly version: 1;
   /** `hyper/cephrbd`, as pod specs name it. */
   readonly driver: string;
@@ -14,7 +14,7 @@ export interface Question {
 }
 
 /** BERTH_FIELD_INVALID; the text is never quoted, for a pod's secret may be in it. */
-export function parseQuestion(text: string): Question {
+export function parseAgentRequest(text: string): AgentRequest {
   const wrong = (why: string): Error => berthError('BERTH_FIELD_INVALID', { field: 'question', why });
   let value: unknown;
   try {
@@ -22,7 +22,7 @@ export function parseQuestion(text: string): Question {
   } catch {
     throw wrong('it is not JSON');
   }
-  const asked = value as Partial<Record<keyof Question, unknown>> | null;
+  const asked = value as Partial<Record<keyof AgentRequest, unknown>> | null;
   if (asked?.version !== 1) throw wrong('the binary is of another version; install the one of this Berth');
   const { driver, attach, call, args, ms } = asked;
   const isText = typeof driver === 'string' && typeof call === 'string';
