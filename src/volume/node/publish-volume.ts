@@ -10,6 +10,7 @@ import type { Mapping } from '../../rbd/mapping/mapper.js';
 import type { Sandbox, SandboxWish } from '../../sandbox/choose-sandbox.js';
 import { checkPod, type Pod } from '../../sandbox/pod.js';
 import { checkCapabilities } from '../image/capability-rules.js';
+import type { NodeOperation } from '../operation/operations.js';
 import { type NodeRoom } from './node-room.js';
 import { publishOnHost } from './publish-on-host.js';
 import { publishToGuest } from './guest/publish-to-guest.js';
@@ -37,6 +38,22 @@ export interface PublishVolume {
  * BERTH_VOLUME_IN_USE, BERTH_POD_CHANGED and BERTH_SANDBOX_UNKNOWN.
  */
 export async function publishVolume(room: NodeRoom, request: PublishVolume, deadline: Deadline): Promise<void> {
+  const checked = await checkPublish(request);
+  const { volume, stagingPath, targetPath, askedPath, capability, readOnly, pod } = checked;
+  const asked = [stagingPath, targetPath, askedPath, capability, readOnly, pod];
+  const what = { op: 'publish', fingerprint: JSON.stringify(asked) } as const;
+  await room.operations.run(volume, what, deadline, (operation, deadline) =>
+    publishWithin(room, checked, operation, deadline),
+  );
+}
+
+/** A request that may be asked for, with its paths resolved and what makes it read-only in one flag. */
+export interface CheckedPublish extends PublishVolume {
+  /** The target path as the orchestrator spelled it. */
+  readonly askedPath: string;
+}
+
+export async function checkPublish(request: PublishVolume): Promise<CheckedPublish> {
   checkCapabilities([request.capability]);
   checkAbsolute('staging_target_path', request.stagingPath);
   checkAbsolute('target_path', request.targetPath);
@@ -44,32 +61,37 @@ export async function publishVolume(room: NodeRoom, request: PublishVolume, dead
   const targetPath = await resolveTarget('target_path', request.targetPath);
   if (targetPath === stagingPath)
     throw berthError('BERTH_FIELD_INVALID', { field: 'target_path', why: 'it is the staging path' });
-  const { volume, capability, pod, secrets } = request;
-  const readOnly = isReadOnly(request);
-  checkPod(pod, podOfPath(targetPath));
-  const asked = [stagingPath, targetPath, request.targetPath, capability, readOnly, pod];
-  const what = { op: 'publish', fingerprint: JSON.stringify(asked) } as const;
-  await room.operations.run(volume, what, deadline, async (operation, deadline) => {
-    operation.step('look');
-    const { entry, mapping } = await mustBeStaged(room, volume, stagingPath, deadline);
-    const live = await liveTargets(entry);
-    const wish = request.sandbox?.sandbox ?? entry.guest?.wish;
-    const sandbox = await sandboxFor(room, entry, live[targetPath], { pod, wish });
-    refuseBesideGuest(volume, live, targetPath, sandbox);
-    checkSecondTarget(entry, live, { targetPath, capability, readOnly });
-    const publishing = {
-      entry,
-      mapping,
-      live,
-      targetPath,
-      askedPath: request.targetPath,
-      capability,
-      readOnly,
-      secrets,
-    };
-    if (sandbox === 'kata') await publishToGuest(room, publishing, operation, deadline);
-    else await publishOnHost(room, publishing, operation, deadline);
-  });
+  checkPod(request.pod, podOfPath(targetPath));
+  return { ...request, stagingPath, targetPath, askedPath: request.targetPath, readOnly: isReadOnly(request) };
+}
+
+/** Publish within an operation of the volume that runs already. */
+export async function publishWithin(
+  room: NodeRoom,
+  request: CheckedPublish,
+  operation: NodeOperation<'publish'>,
+  deadline: Deadline,
+): Promise<void> {
+  const { volume, stagingPath, targetPath, askedPath, capability, readOnly, pod, secrets } = request;
+  operation.step('look');
+  const { entry, mapping } = await mustBeStaged(room, volume, stagingPath, deadline);
+  const live = await liveTargets(entry);
+  const wish = request.sandbox?.sandbox ?? entry.guest?.wish;
+  const sandbox = await sandboxFor(room, entry, live[targetPath], { pod, wish });
+  refuseBesideGuest(volume, live, targetPath, sandbox);
+  checkSecondTarget(entry, live, { targetPath, capability, readOnly });
+  const publishing = {
+    entry,
+    mapping,
+    live,
+    targetPath,
+    askedPath,
+    capability,
+    readOnly,
+    secrets,
+  };
+  if (sandbox === 'kata') await publishToGuest(room, publishing, operation, deadline);
+  else await publishOnHost(room, publishing, operation, deadline);
 }
 
 const isReadOnly = ({ readOnly, capability: { mode, access } }: PublishVolume): boolean =>

@@ -48,24 +48,37 @@ export interface StageVolume {
  * BERTH_FILESYSTEM_MISMATCH, and those of the mapper.
  */
 export async function stageVolume(room: NodeRoom, request: StageVolume, deadline: Deadline): Promise<void> {
+  const checked = await checkStage(request);
+  const { volume, stagingPath, capability, readOnly } = checked;
+  const what = { op: 'stage', fingerprint: JSON.stringify([stagingPath, capability, readOnly]) } as const;
+  await room.operations.run(volume, what, deadline, (operation, deadline) =>
+    stageWithin(room, checked, operation, deadline),
+  );
+}
+
+/** A request that may be asked for, with its path resolved and what makes it read-only in one flag. */
+export async function checkStage(request: StageVolume): Promise<StageVolume> {
   checkCapabilities([request.capability]);
   checkAbsolute('staging_target_path', request.stagingPath);
   const stagingPath = await resolveTarget('staging_target_path', request.stagingPath);
-  const resolved = { ...request, stagingPath, readOnly: isReadOnly(request) };
-  const what = {
-    op: 'stage',
-    fingerprint: JSON.stringify([stagingPath, request.capability, resolved.readOnly]),
-  } as const;
-  await room.operations.run(request.volume, what, deadline, async (operation, deadline) => {
-    operation.step('read journal');
-    const entry = await entryToStage(room, request.volume, deadline);
-    if (entry !== undefined && (await isStagedAlready(room, entry, resolved, deadline))) {
-      if ((await whyRevoked(room, entry, request.secrets, deadline)) === undefined) return;
-      // Fenced while it was away, and granted anew: what is mapped can never be written to again.
-      await cutOffAndUnmap(room, entry, operation, deadline);
-    } else if (entry !== undefined) await unmountRevoked(room, entry, operation, deadline);
-    await stage(room, resolved, entry, operation, deadline);
-  });
+  return { ...request, stagingPath, readOnly: isReadOnly(request) };
+}
+
+/** Stage within an operation of the volume that runs already. @param request as {@link checkStage} answers it */
+export async function stageWithin(
+  room: NodeRoom,
+  request: StageVolume,
+  operation: NodeOperation<'stage'>,
+  deadline: Deadline,
+): Promise<void> {
+  operation.step('read journal');
+  const entry = await entryToStage(room, request.volume, deadline);
+  if (entry !== undefined && (await isStagedAlready(room, entry, request, deadline))) {
+    if ((await whyRevoked(room, entry, request.secrets, deadline)) === undefined) return;
+    // Fenced while it was away, and granted anew: what is mapped can never be written to again.
+    await cutOffAndUnmap(room, entry, operation, deadline);
+  } else if (entry !== undefined) await unmountRevoked(room, entry, operation, deadline);
+  await stage(room, request, entry, operation, deadline);
 }
 
 function isReadOnly({ capability: { access, mode }, readOnly }: StageVolume): boolean {

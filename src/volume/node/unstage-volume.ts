@@ -20,35 +20,47 @@ import { isMountedFrom, unmountStaged } from './filesystem/staging-mount.js';
 const GUEST_END_MS = 10_000;
 const GUEST_PAUSE_MS = 500;
 
+export interface UnstageVolume {
+  readonly volume: string;
+  readonly stagingPath: string;
+}
+
 /** BERTH_VOLUME_IN_USE while a target is still published, BERTH_UNMAP_BUSY while something else has the device open. */
-export async function unstageVolume(
+export async function unstageVolume(room: NodeRoom, request: UnstageVolume, deadline: Deadline): Promise<void> {
+  const { volume } = request;
+  checkAbsolute('staging_target_path', request.stagingPath);
+  const stagingPath = await resolveTarget('staging_target_path', request.stagingPath);
+  await room.operations.run(volume, { op: 'unstage', fingerprint: stagingPath }, deadline, (operation, deadline) =>
+    unstageWithin(room, { volume, stagingPath }, operation, deadline),
+  );
+}
+
+/** Unstage within an operation of the volume that runs already. */
+export async function unstageWithin(
   room: NodeRoom,
-  { volume, stagingPath }: { readonly volume: string; readonly stagingPath: string },
+  { volume, stagingPath: path }: UnstageVolume,
+  operation: NodeOperation<'unstage'>,
   deadline: Deadline,
 ): Promise<void> {
-  checkAbsolute('staging_target_path', stagingPath);
-  const path = await resolveTarget('staging_target_path', stagingPath);
-  await room.operations.run(volume, { op: 'unstage', fingerprint: path }, deadline, async (operation, deadline) => {
-    operation.step('read journal');
-    const entry = await entryToUndo(room, volume);
-    if (entry === undefined) {
-      await unstageUnrecorded(room, volume, path, operation, deadline);
-      // The journal may have been lost, and the record still say that it is staged here.
-      operation.step('give holder record back');
-      await room.holderRecords.giveBack(volume);
-      return;
-    }
-    if (entry === 'damaged') return unstageDamaged(room, volume, path, operation, deadline);
-    if (entry.stagingPath !== path) throw berthError('BERTH_VOLUME_NOT_AT_PATH', { volume, path });
-    await takeDownRecorded(room, entry, operation, deadline);
-    // Kept as `unstaging` where the record stays ours: reconciliation gives it back when the cluster answers again.
-    if (entry.holdsRecord) {
-      operation.step('give holder record back');
-      if (!(await room.holderRecords.giveBack(volume))) return;
-    }
-    operation.step('remove journal');
-    await writeIfPossible(room, volume, () => room.journal.remove(volume));
-  });
+  operation.step('read journal');
+  const entry = await entryToUndo(room, volume);
+  if (entry === undefined) {
+    await unstageUnrecorded(room, volume, path, operation, deadline);
+    // The journal may have been lost, and the record still say that it is staged here.
+    operation.step('give holder record back');
+    await room.holderRecords.giveBack(volume);
+    return;
+  }
+  if (entry === 'damaged') return unstageDamaged(room, volume, path, operation, deadline);
+  if (entry.stagingPath !== path) throw berthError('BERTH_VOLUME_NOT_AT_PATH', { volume, path });
+  await takeDownRecorded(room, entry, operation, deadline);
+  // Kept as `unstaging` where the record stays ours: reconciliation gives it back when the cluster answers again.
+  if (entry.holdsRecord) {
+    operation.step('give holder record back');
+    if (!(await room.holderRecords.giveBack(volume))) return;
+  }
+  operation.step('remove journal');
+  await writeIfPossible(room, volume, () => room.journal.remove(volume));
 }
 
 type TakeDown = Operation<'write unstaging' | 'unmount' | 'unmap'>;
