@@ -9,7 +9,7 @@ import { run } from '../src/host/process/exec.js';
 import { Deadline } from '../src/model/deadline.js';
 import { Counters } from '../src/observe/metrics.js';
 import { Clusters } from '../src/rbd/clusters.js';
-import { createLibrbd } from '../src/rbd/librbd/driver/supervisor.js';
+import { createLibrbd } from '../src/rbd/librbd/driver/librbd.js';
 import { createVolume } from '../src/volume/controller/create-volume.js';
 import { Operations } from '../src/volume/operation/operations.js';
 import { PoolCapacity } from '../src/volume/controller/pool-capacity.js';

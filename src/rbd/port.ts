@@ -1,6 +1,6 @@
 /**
- * The one door to Ceph's control plane: images, their metadata, small records; implemented by librbd/ and by a fake in
- * tests.
+ * All that Berth asks of Ceph's control plane: images, their metadata, small records. Implemented by librbd/ and, in
+ * tests, by a fake. A new operation has a line in port-operations.ts, too.
  */
 import type { Deadline } from '../model/deadline.js';
 import type { Secret } from '../model/secret.js';
@@ -28,7 +28,7 @@ export interface ImageRef extends PoolRef {
 }
 
 /** What CreateVolume decides about a new image. */
-export interface ImageSpec {
+export interface NewImage {
   readonly sizeBytes: bigint;
   /** RBD feature names as `rbd feature` spells them. */
   readonly features: readonly string[];
@@ -69,7 +69,7 @@ export interface Watcher {
   readonly client: bigint;
 }
 
-/** One look at an image's watchers. */
+/** An image's watchers at one moment. */
 export interface WatcherObservation {
   readonly watchers: readonly Watcher[];
   /**
@@ -116,12 +116,12 @@ export interface RbdPort {
 
   /**
    * Create an image with its metadata and say its id; BERTH_IMAGE_EXISTS where the name is taken. Nine OSD operations,
-   * in a pool that was looked at before.
+   * in a pool that was checked before.
    */
-  createImage(at: ImageRef, spec: ImageSpec, deadline: Deadline): Promise<string>;
+  createImage(at: ImageRef, spec: NewImage, deadline: Deadline): Promise<string>;
   /** Two OSD operations; undefined where there is no such image. */
   head(at: ImageRef, deadline: Deadline): Promise<ImageHead | undefined>;
-  /** Open read-only and look at everything; BERTH_IMAGE_NOT_FOUND. */
+  /** Open read-only and read everything; BERTH_IMAGE_NOT_FOUND. */
   inspect(at: ImageRef, deadline: Deadline): Promise<ImageDetail>;
   /** Who watches it now; BERTH_IMAGE_NOT_FOUND. */
   watchers(at: ImageRef, deadline: Deadline): Promise<readonly Watcher[]>;

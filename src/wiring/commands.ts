@@ -10,7 +10,7 @@ import { Deadline } from '../model/deadline.js';
 import { createLog } from '../observe/log.js';
 import { parseOptions, USAGE } from '../options.js';
 import { Clusters } from '../rbd/clusters.js';
-import { createLibrbd } from '../rbd/librbd/driver/supervisor.js';
+import { createLibrbd } from '../rbd/librbd/driver/librbd.js';
 import { cephOf } from '../diagnosis/attachment/image-state.js';
 import { lookAtImage } from '../volume/controller/adopt-image.js';
 import { journalLine } from '../diagnosis/describe-journal.js';

@@ -14,7 +14,7 @@ import { type Logger } from '../observe/log.js';
 import { Counters } from '../observe/metrics.js';
 import { type Options } from '../options.js';
 import { Clusters } from '../rbd/clusters.js';
-import { createLibrbd } from '../rbd/librbd/driver/supervisor.js';
+import { createLibrbd } from '../rbd/librbd/driver/librbd.js';
 import { chooseMapper } from '../rbd/mapping/choose-mapper.js';
 import { KrbdMapper } from '../rbd/mapping/krbd/krbd-mapper.js';
 import { NbdMapper } from '../rbd/mapping/nbd/nbd-mapper.js';

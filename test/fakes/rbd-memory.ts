@@ -1,27 +1,29 @@
 /** RbdPort in memory for unit tests of the rooms above: images, metadata, watchers, records, and failures on demand. */
 import type { Deadline } from '../../src/model/deadline.js';
 import { berthError } from '../../src/model/errors.js';
+import { imageSpec } from '../../src/model/volume-id.js';
 import type {
-  Blocked,
   BlocklistRight,
-  ClusterAccess,
-  ClusterIdentity,
-  ImageDetail,
   ImageHead,
   ImageRef,
-  ImageSpec,
+  NewImage,
   PoolRef,
   PoolStats,
   RbdPort,
-  WatcherObservation,
   Watcher,
 } from '../../src/rbd/port.js';
+import {
+  PORT_OPERATIONS,
+  type PortAnswer,
+  type PortArguments,
+  type PortOperation,
+} from '../../src/rbd/port-operations.js';
 import { featureBits } from '../../src/rbd/feature-bits.js';
 
 /** What the fake keeps of an image; tests may change it behind the port's back. */
 export interface MemoryImage {
   readonly id: string;
-  readonly spec: ImageSpec;
+  readonly spec: NewImage;
   sizeBytes: bigint;
   readonly metadata: Map<string, string>;
   written: boolean;
@@ -35,14 +37,12 @@ interface Namespace {
   readonly records: Map<string, Map<string, string>>;
 }
 
-type Operation = Exclude<keyof RbdPort, 'close'>;
-
 const OBJECT_BYTES = 4 * 1024 * 1024;
 const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 export class MemoryRbd implements RbdPort {
   /** Every call so far, in order, for tests that count. */
-  readonly calls: { readonly operation: Operation; readonly about: string }[] = [];
+  readonly calls: { readonly operation: PortOperation; readonly what: string }[] = [];
   fsid = 'f51d0000-0000-4000-8000-000000000000';
   instance = '127.0.0.1:0/1';
   stats: PoolStats = { availableBytes: 1n << 40n, storedBytes: 0n };
@@ -55,7 +55,7 @@ export class MemoryRbd implements RbdPort {
   settled = true;
   rightsMissing: BlocklistRight[] = [];
   readonly #pools = new Map<string, Map<string, Namespace>>();
-  readonly #failures: { readonly operation: Operation; readonly make: () => Error }[] = [];
+  readonly #failures: { readonly operation: PortOperation; readonly make: () => Error }[] = [];
   #nextId = 1;
   #closed = false;
 
@@ -70,7 +70,7 @@ export class MemoryRbd implements RbdPort {
   }
 
   /** The next call of `operation` throws what `make` makes and does nothing; several of them queue up. */
-  failNext(operation: Operation, make: () => Error): void {
+  failNext(operation: PortOperation, make: () => Error): void {
     this.#failures.push({ operation, make });
   }
 
@@ -81,236 +81,181 @@ export class MemoryRbd implements RbdPort {
 
   /** Take an image's header away behind the port's back, as if it had never had one or (`damaged`) lost it. */
   halve(at: ImageRef, damaged = false): void {
-    this.#halves.set(specOf(at), damaged ? undefined : this.image(at)?.id);
+    this.#halves.set(imageSpec(at), damaged ? undefined : this.image(at)?.id);
     this.#pools.get(at.pool)?.get(at.namespace)?.images.delete(at.image);
   }
 
-  identify(access: ClusterAccess, deadline: Deadline): Promise<ClusterIdentity> {
-    return this.#run('identify', access.cluster, deadline, () => ({ fsid: this.fsid, instance: this.instance }));
-  }
+  identify = this.#operation('identify', () => ({ fsid: this.fsid, instance: this.instance }));
 
-  createImage(at: ImageRef, spec: ImageSpec, deadline: Deadline): Promise<string> {
-    return this.#run('createImage', at.image, deadline, () => {
-      if (featureBits(spec.features) === undefined) {
-        throw berthError('BERTH_FIELD_INVALID', { field: 'imageFeatures', why: spec.features.join(',') });
-      }
-      const { images } = this.#existing(at);
-      if (spec.dataPool !== undefined && !this.#pools.has(spec.dataPool)) throw poolMissing(at, spec.dataPool);
-      if (images.has(at.image) || this.#halves.has(specOf(at)))
-        throw berthError('BERTH_IMAGE_EXISTS', { image: specOf(at) });
-      const id = `${(this.#nextId++).toString(16)}0cafe`;
-      const fresh = {
-        metadata: new Map(spec.metadata),
-        written: false,
-        parent: undefined,
-        snapshots: [],
-        watchers: [],
-      };
-      images.set(at.image, { id, spec, sizeBytes: spec.sizeBytes, ...fresh });
-      return id;
-    });
-  }
+  createImage = this.#operation('createImage', (at, spec) => {
+    if (featureBits(spec.features) === undefined) {
+      throw berthError('BERTH_FIELD_INVALID', { field: 'imageFeatures', why: spec.features.join(',') });
+    }
+    const { images } = this.#existing(at);
+    if (spec.dataPool !== undefined && !this.#pools.has(spec.dataPool)) throw poolMissing(at, spec.dataPool);
+    if (images.has(at.image) || this.#halves.has(imageSpec(at)))
+      throw berthError('BERTH_IMAGE_EXISTS', { image: imageSpec(at) });
+    const id = `${(this.#nextId++).toString(16)}0cafe`;
+    const fresh = {
+      metadata: new Map(spec.metadata),
+      written: false,
+      parent: undefined,
+      snapshots: [],
+      watchers: [],
+    };
+    images.set(at.image, { id, spec, sizeBytes: spec.sizeBytes, ...fresh });
+    return id;
+  });
 
-  head(at: ImageRef, deadline: Deadline): Promise<ImageHead | undefined> {
-    return this.#run('head', at.image, deadline, () => {
-      const image = this.#namespace(at)?.images.get(at.image);
-      return image === undefined ? undefined : headOf(image);
-    });
-  }
+  head = this.#operation('head', (at) => {
+    const image = this.#namespace(at)?.images.get(at.image);
+    return image === undefined ? undefined : headOf(image);
+  });
 
-  inspect(at: ImageRef, deadline: Deadline): Promise<ImageDetail> {
-    return this.#run('inspect', at.image, deadline, () => {
-      const image = this.#image(at);
-      const { spec, parent, snapshots, watchers } = image;
-      const head = headOf(image);
-      const stripeUnitBytes = spec.stripeUnitBytes ?? head.objectSizeBytes;
-      const stripes = { stripeUnitBytes, stripeCount: spec.stripeCount ?? 1, dataPool: spec.dataPool };
-      return { ...head, ...stripes, parent, snapshots: [...snapshots], watchers: [...watchers] };
-    });
-  }
+  inspect = this.#operation('inspect', (at) => {
+    const image = this.#image(at);
+    const { spec, parent, snapshots, watchers } = image;
+    const head = headOf(image);
+    const stripeUnitBytes = spec.stripeUnitBytes ?? head.objectSizeBytes;
+    const stripes = { stripeUnitBytes, stripeCount: spec.stripeCount ?? 1, dataPool: spec.dataPool };
+    return { ...head, ...stripes, parent, snapshots: [...snapshots], watchers: [...watchers] };
+  });
 
-  isEmpty(at: ImageRef, deadline: Deadline): Promise<boolean> {
-    return this.#run('isEmpty', at.image, deadline, () => {
-      const { written, parent, snapshots } = this.#image(at);
-      return !written && parent === undefined && snapshots.length === 0;
-    });
-  }
+  isEmpty = this.#operation('isEmpty', (at) => {
+    const { written, parent, snapshots } = this.#image(at);
+    return !written && parent === undefined && snapshots.length === 0;
+  });
 
-  resize(at: ImageRef, sizeBytes: bigint, deadline: Deadline): Promise<void> {
-    return this.#run('resize', at.image, deadline, () => {
-      const image = this.#image(at);
-      if (sizeBytes < image.sizeBytes)
-        throw berthError('BERTH_CEPH_ERROR', { what: `resize ${specOf(at)}`, why: 'EINVAL' });
-      image.sizeBytes = sizeBytes;
-    });
-  }
+  resize = this.#operation('resize', (at, sizeBytes) => {
+    const image = this.#image(at);
+    if (sizeBytes < image.sizeBytes)
+      throw berthError('BERTH_CEPH_ERROR', { what: `resize ${imageSpec(at)}`, why: 'EINVAL' });
+    image.sizeBytes = sizeBytes;
+  });
 
-  finishInterruptedRemoval(at: ImageRef, deadline: Deadline): Promise<boolean> {
-    return this.#run('finishInterruptedRemoval', at.image, deadline, () => this.interruptedRemovals.delete(specOf(at)));
-  }
+  finishInterruptedRemoval = this.#operation('finishInterruptedRemoval', (at) =>
+    this.interruptedRemovals.delete(imageSpec(at)),
+  );
 
-  interruptedCreate(at: ImageRef, deadline: Deadline): Promise<string | undefined> {
-    return this.#run('interruptedCreate', at.image, deadline, () => this.#halves.get(specOf(at)));
-  }
+  interruptedCreate = this.#operation('interruptedCreate', (at) => this.#halves.get(imageSpec(at)));
 
-  remove(at: ImageRef, deadline: Deadline): Promise<boolean> {
-    return this.#run('remove', at.image, deadline, () => {
-      const images = this.#namespace(at)?.images;
-      if (this.#halves.delete(specOf(at))) return true;
-      const image = images?.get(at.image);
-      if (image === undefined) return false;
-      const why = [
-        ...image.watchers.map(({ address }) => `watched by ${address}`),
-        ...(image.snapshots.length > 0 ? [`snapshots ${image.snapshots.join(', ')}`] : []),
-      ];
-      if (why.length > 0) throw berthError('BERTH_IMAGE_BUSY', { image: specOf(at), why: why.join('; ') });
-      return images?.delete(at.image) ?? false;
-    });
-  }
+  remove = this.#operation('remove', (at) => {
+    const images = this.#namespace(at)?.images;
+    if (this.#halves.delete(imageSpec(at))) return true;
+    const image = images?.get(at.image);
+    if (image === undefined) return false;
+    const why = [
+      ...image.watchers.map(({ address }) => `watched by ${address}`),
+      ...(image.snapshots.length > 0 ? [`snapshots ${image.snapshots.join(', ')}`] : []),
+    ];
+    if (why.length > 0) throw berthError('BERTH_IMAGE_BUSY', { image: imageSpec(at), why: why.join('; ') });
+    return images?.delete(at.image) ?? false;
+  });
 
-  list(
-    at: PoolRef,
-    after: string,
-    max: number,
-    deadline: Deadline,
-  ): Promise<readonly { readonly name: string; readonly id: string }[]> {
-    return this.#run('list', at.pool, deadline, () =>
-      [...this.#existing(at).images]
-        .map(([name, { id }]) => ({ name, id }))
-        .sort((a, b) => byBytes(a.name, b.name))
-        .filter(({ name }) => byBytes(name, after) > 0)
-        .slice(0, max),
-    );
-  }
+  list = this.#operation('list', (at, after, max) =>
+    [...this.#existing(at).images]
+      .map(([name, { id }]) => ({ name, id }))
+      .sort((a, b) => byBytes(a.name, b.name))
+      .filter(({ name }) => byBytes(name, after) > 0)
+      .slice(0, max),
+  );
 
-  setMetadata(at: PoolRef, id: string, entries: ReadonlyMap<string, string>, deadline: Deadline): Promise<void> {
-    return this.#run('setMetadata', id, deadline, () => {
-      const { metadata } = this.#byId(at, id);
-      for (const [key, value] of entries) metadata.set(key, value);
-    });
-  }
+  setMetadata = this.#operation('setMetadata', (at, id, entries) => {
+    const { metadata } = this.#byId(at, id);
+    for (const [key, value] of entries) metadata.set(key, value);
+  });
 
-  compareAndSet(
-    at: PoolRef,
-    id: string,
-    key: string,
-    expected: string | undefined,
-    next: string | undefined,
-    deadline: Deadline,
-  ): Promise<boolean> {
-    return this.#run('compareAndSet', id, deadline, () => {
-      const { metadata } = this.#byId(at, id);
-      if ((metadata.get(key) ?? '') !== (expected ?? '')) return false;
-      if (next === undefined || next === '') metadata.delete(key);
-      else metadata.set(key, next);
-      return true;
-    });
-  }
+  compareAndSet = this.#operation('compareAndSet', (at, id, key, expected, next) => {
+    const { metadata } = this.#byId(at, id);
+    if ((metadata.get(key) ?? '') !== (expected ?? '')) return false;
+    if (next === undefined || next === '') metadata.delete(key);
+    else metadata.set(key, next);
+    return true;
+  });
 
-  poolStats(at: PoolRef, deadline: Deadline): Promise<PoolStats> {
-    return this.#run('poolStats', at.pool, deadline, () => {
-      this.#namespace(at);
-      return this.stats;
-    });
-  }
+  poolStats = this.#operation('poolStats', (at) => {
+    this.#namespace(at);
+    return this.stats;
+  });
 
-  setRecords(at: PoolRef, object: string, entries: ReadonlyMap<string, string>, deadline: Deadline): Promise<void> {
-    return this.#run('setRecords', object, deadline, () => {
-      const { records } = this.#existing(at);
-      const omap = records.get(object) ?? new Map<string, string>();
-      for (const [key, value] of entries) omap.set(key, value);
-      records.set(object, omap);
-    });
-  }
+  setRecords = this.#operation('setRecords', (at, object, entries) => {
+    const { records } = this.#existing(at);
+    const omap = records.get(object) ?? new Map<string, string>();
+    for (const [key, value] of entries) omap.set(key, value);
+    records.set(object, omap);
+  });
 
-  getRecords(
-    at: PoolRef,
-    object: string,
-    keys: readonly string[],
-    deadline: Deadline,
-  ): Promise<ReadonlyMap<string, string>> {
-    return this.#run('getRecords', object, deadline, () => {
-      const omap = this.#namespace(at)?.records.get(object) ?? new Map<string, string>();
-      return new Map([...omap].filter(([key]) => keys.includes(key)));
-    });
-  }
+  getRecords = this.#operation('getRecords', (at, object, keys) => {
+    const omap = this.#namespace(at)?.records.get(object) ?? new Map<string, string>();
+    return new Map([...omap].filter(([key]) => keys.includes(key)));
+  });
 
-  listRecords(
-    at: PoolRef,
-    object: string,
-    after: string,
-    max: number,
-    deadline: Deadline,
-  ): Promise<ReadonlyMap<string, string>> {
-    return this.#run('listRecords', object, deadline, () => {
-      const omap = this.#namespace(at)?.records.get(object) ?? new Map<string, string>();
-      const sorted = [...omap].sort(([a], [b]) => byBytes(a, b)).filter(([key]) => byBytes(key, after) > 0);
-      return new Map(sorted.slice(0, max));
-    });
-  }
+  listRecords = this.#operation('listRecords', (at, object, after, max) => {
+    const omap = this.#namespace(at)?.records.get(object) ?? new Map<string, string>();
+    const sorted = [...omap].sort(([a], [b]) => byBytes(a, b)).filter(([key]) => byBytes(key, after) > 0);
+    return new Map(sorted.slice(0, max));
+  });
 
-  removeRecords(at: PoolRef, object: string, keys: readonly string[], deadline: Deadline): Promise<void> {
-    return this.#run('removeRecords', object, deadline, () => {
-      for (const key of keys) this.#namespace(at)?.records.get(object)?.delete(key);
-    });
-  }
+  removeRecords = this.#operation('removeRecords', (at, object, keys) => {
+    for (const key of keys) this.#namespace(at)?.records.get(object)?.delete(key);
+  });
 
-  watchers(at: ImageRef, deadline: Deadline): Promise<readonly Watcher[]> {
-    return this.#run('watchers', at.image, deadline, () => this.#watching(at));
-  }
+  watchers = this.#operation('watchers', (at) => this.#watching(at));
 
-  observeWatchers(at: ImageRef, deadline: Deadline): Promise<WatcherObservation> {
-    return this.#run('observeWatchers', at.image, deadline, () => ({
-      watchers: this.#watching(at),
-      settled: this.settled,
-    }));
-  }
+  observeWatchers = this.#operation('observeWatchers', (at) => ({
+    watchers: this.#watching(at),
+    settled: this.settled,
+  }));
 
-  #watching(at: ImageRef): readonly Watcher[] {
-    return this.#image(at).watchers.filter(({ address }) => !this.blocked.has(address));
-  }
+  blocklist = this.#operation('blocklist', (access, instance, seconds) => {
+    if (this.rightsMissing.includes('add'))
+      throw berthError('BERTH_CEPH_DENIED', { user: access.user, what: 'osd blocklist' });
+    if (!this.blocked.has(instance)) this.blocked.set(instance, Date.now() + seconds * 1000);
+  });
 
-  blocklist(access: ClusterAccess, instance: string, seconds: number, deadline: Deadline): Promise<void> {
-    return this.#run('blocklist', instance, deadline, () => {
-      if (this.rightsMissing.includes('add'))
-        throw berthError('BERTH_CEPH_DENIED', { user: access.user, what: 'osd blocklist' });
-      if (!this.blocked.has(instance)) this.blocked.set(instance, Date.now() + seconds * 1000);
-    });
-  }
+  unblocklist = this.#operation('unblocklist', (access, instance) => {
+    if (this.rightsMissing.includes('rm'))
+      throw berthError('BERTH_CEPH_DENIED', { user: access.user, what: 'osd blocklist' });
+    this.blocked.delete(instance);
+  });
 
-  unblocklist(access: ClusterAccess, instance: string, deadline: Deadline): Promise<void> {
-    return this.#run('unblocklist', instance, deadline, () => {
-      if (this.rightsMissing.includes('rm'))
-        throw berthError('BERTH_CEPH_DENIED', { user: access.user, what: 'osd blocklist' });
-      this.blocked.delete(instance);
-    });
-  }
+  blocklisted = this.#operation('blocklisted', () =>
+    [...this.blocked].map(([instance, until]) => ({ instance, until })),
+  );
 
-  blocklisted(access: ClusterAccess, deadline: Deadline): Promise<readonly Blocked[]> {
-    return this.#run('blocklisted', access.cluster, deadline, () =>
-      [...this.blocked].map(([instance, until]) => ({ instance, until })),
-    );
-  }
-
-  blocklistRightsMissing(access: ClusterAccess, deadline: Deadline): Promise<readonly BlocklistRight[]> {
-    return this.#run('blocklistRightsMissing', access.cluster, deadline, () => [...this.rightsMissing]);
-  }
+  blocklistRightsMissing = this.#operation('blocklistRightsMissing', () => [...this.rightsMissing]);
 
   close(): Promise<void> {
     this.#closed = true;
     return Promise.resolve();
   }
 
-  /** Like the real one, an answer never comes in the same turn as the call. */
-  async #run<T>(operation: Operation, about: string, deadline: Deadline, work: () => T): Promise<T> {
-    this.calls.push({ operation, about });
-    await Promise.resolve();
-    if (this.#closed) throw berthError('BERTH_SHUTTING_DOWN', {});
-    if (deadline.expired) throw berthError('BERTH_DEADLINE', { what: `${operation} ${about}`, ms: 0 });
-    const index = this.#failures.findIndex((failure) => failure.operation === operation);
-    const [failure] = index < 0 ? [] : this.#failures.splice(index, 1);
-    if (failure !== undefined) throw failure.make();
-    return work();
+  /**
+   * A method of the port: counts the call, fails where a test wants it to, and else does `work`. Like the real one it
+   * never answers in the same turn.
+   */
+  #operation<Op extends PortOperation>(
+    operation: Op,
+    work: (...given: PortArguments<Op>) => PortAnswer<Op>,
+  ): RbdPort[Op] {
+    const method = async (...all: [...PortArguments<Op>, Deadline]): Promise<PortAnswer<Op>> => {
+      const given = all.slice(0, -1) as PortArguments<Op>;
+      const deadline = all.at(-1) as Deadline;
+      const what = PORT_OPERATIONS[operation].describe(...given);
+      this.calls.push({ operation, what });
+      await Promise.resolve();
+      if (this.#closed) throw berthError('BERTH_SHUTTING_DOWN', {});
+      if (deadline.expired) throw berthError('BERTH_DEADLINE', { what, ms: 0 });
+      const index = this.#failures.findIndex((failure) => failure.operation === operation);
+      const [failure] = index < 0 ? [] : this.#failures.splice(index, 1);
+      if (failure !== undefined) throw failure.make();
+      return work(...given);
+    };
+    return method as unknown as RbdPort[Op];
+  }
+
+  #watching(at: ImageRef): readonly Watcher[] {
+    return this.#image(at).watchers.filter(({ address }) => !this.blocked.has(address));
   }
 
   /** @throws BERTH_POOL_NOT_FOUND */
@@ -329,19 +274,19 @@ export class MemoryRbd implements RbdPort {
 
   #image(at: ImageRef): MemoryImage {
     const image = this.#existing(at).images.get(at.image);
-    if (image === undefined) throw berthError('BERTH_IMAGE_NOT_FOUND', { image: specOf(at) });
+    if (image === undefined) throw berthError('BERTH_IMAGE_NOT_FOUND', { image: imageSpec(at) });
     return image;
   }
 
   #byId(at: PoolRef, id: string): MemoryImage {
     const image = [...this.#existing(at).images.values()].find((one) => one.id === id);
-    if (image === undefined) throw berthError('BERTH_IMAGE_NOT_FOUND', { image: specOf({ ...at, image: `id ${id}` }) });
+    if (image === undefined)
+      throw berthError('BERTH_IMAGE_NOT_FOUND', { image: imageSpec({ ...at, image: `id ${id}` }) });
     return image;
   }
 }
 
 const emptyNamespace = (): Namespace => ({ images: new Map(), records: new Map() });
-const specOf = (at: ImageRef): string => [at.pool, ...(at.namespace === '' ? [] : [at.namespace]), at.image].join('/');
 const poolMissing = (at: PoolRef, pool: string): Error =>
   berthError('BERTH_POOL_NOT_FOUND', { pool, cluster: at.access.cluster });
 

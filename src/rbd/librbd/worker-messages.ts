@@ -1,73 +1,22 @@
 /** What parent and worker say to each other: the operations of the port with everything reduced to plain data. */
-import type {
-  Blocked,
-  BlocklistRight,
-  ClusterIdentity,
-  ImageDetail,
-  ImageHead,
-  ImageSpec,
-  PoolStats,
-  WatcherObservation,
-  Watcher,
-} from '../port.js';
+import type { Secret } from '../../model/secret.js';
+import type { ClusterAccess, ImageRef, PoolRef } from '../port.js';
+import type { PortArguments, PortOperation } from '../port-operations.js';
 import type { WireError } from './ceph-errors.js';
 
-export interface WireAccess {
-  readonly cluster: string;
-  readonly monitors: readonly string[];
-  readonly user: string;
-  /** In the clear: the channel is a socket pair that only these two processes hold. */
-  readonly key: string;
-}
+/**
+ * An address as it crosses the border: a key in the clear, for the channel is a socket pair that only these two
+ * processes have.
+ */
+export type Wire<Address> = Address extends Secret ? string : { readonly [Part in keyof Address]: Wire<Address[Part]> };
 
-export interface WirePool {
-  readonly access: WireAccess;
-  readonly pool: string;
-  readonly namespace: string;
-}
+export type WireAccess = Wire<ClusterAccess>;
+export type WirePool = Wire<PoolRef>;
+export type WireImage = Wire<ImageRef>;
 
-export interface WireImage extends WirePool {
-  readonly image: string;
-}
-
-export type Entries = ReadonlyMap<string, string>;
-
-/** Name, arguments and answer of each operation; the meaning is that of RbdPort. */
-export interface PortOperations {
-  identify: (at: WireAccess) => ClusterIdentity;
-  createImage: (at: WireImage, spec: ImageSpec) => string;
-  head: (at: WireImage) => ImageHead | undefined;
-  inspect: (at: WireImage) => ImageDetail;
-  isEmpty: (at: WireImage) => boolean;
-  resize: (at: WireImage, sizeBytes: bigint) => undefined;
-  remove: (at: WireImage) => boolean;
-  finishInterruptedRemoval: (at: WireImage) => boolean;
-  interruptedCreate: (at: WireImage) => string | undefined;
-  list: (at: WirePool, after: string, max: number) => { name: string; id: string }[];
-  setMetadata: (at: WirePool, imageId: string, entries: Entries) => undefined;
-  compareAndSet: (
-    at: WirePool,
-    imageId: string,
-    key: string,
-    expected: string | undefined,
-    next: string | undefined,
-  ) => boolean;
-  poolStats: (at: WirePool) => PoolStats;
-  setRecords: (at: WirePool, object: string, entries: Entries) => undefined;
-  getRecords: (at: WirePool, object: string, keys: readonly string[]) => Map<string, string>;
-  listRecords: (at: WirePool, object: string, after: string, max: number) => Map<string, string>;
-  removeRecords: (at: WirePool, object: string, keys: readonly string[]) => undefined;
-  watchers: (at: WireImage) => Watcher[];
-  observeWatchers: (at: WireImage) => WatcherObservation;
-  blocklist: (at: WireAccess, instance: string, seconds: number) => undefined;
-  unblocklist: (at: WireAccess, instance: string) => undefined;
-  blocklisted: (at: WireAccess) => Blocked[];
-  blocklistRightsMissing: (at: WireAccess) => BlocklistRight[];
-}
-
-export type OperationName = keyof PortOperations;
-export type Arguments<Op extends OperationName> = Parameters<PortOperations[Op]>;
-export type Answer<Op extends OperationName> = ReturnType<PortOperations[Op]>;
+/** The arguments of a call, without its deadline. */
+export type WireArguments<Op extends PortOperation> =
+  PortArguments<Op> extends [infer At, ...infer Others] ? [at: Wire<At>, ...others: Others] : never;
 
 /** How the worker behaves; sent once, before any call. */
 export interface WorkerOptions {
@@ -85,7 +34,7 @@ export interface WorkerOptions {
 export interface Call {
   readonly kind: 'call';
   readonly id: number;
-  readonly op: OperationName;
+  readonly op: PortOperation;
   readonly args: readonly unknown[];
   /** Time left, ms: a call that is still waiting for its turn by then is not begun. */
   readonly ms: number;

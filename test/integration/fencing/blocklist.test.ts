@@ -1,6 +1,6 @@
 /** The blocklist as librbd's worker and a real cluster have it, and what a user without the caps is told. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Librbd } from '../../../src/rbd/librbd/driver/supervisor.js';
+import type { Librbd } from '../../../src/rbd/librbd/driver/librbd.js';
 import { accessAs } from '../ceph.js';
 import { describeBlocklist } from '../rbd/blocklist.contract.js';
 import { realGround, startLibrbd } from '../rbd/librbd.js';

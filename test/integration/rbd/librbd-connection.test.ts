@@ -8,7 +8,7 @@ import { readdirSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Secret } from '../../../src/model/secret.js';
 import type { ClusterAccess } from '../../../src/rbd/port.js';
-import type { Librbd } from '../../../src/rbd/librbd/driver/supervisor.js';
+import type { Librbd } from '../../../src/rbd/librbd/driver/librbd.js';
 import { accessAs, admin, cluster } from '../ceph.js';
 import { realGround, startLibrbd } from './librbd.js';
 import { refused, soon, spec } from './port.contract.js';

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ImageRef } from '../../../src/rbd/port.js';
-import type { Librbd } from '../../../src/rbd/librbd/driver/supervisor.js';
+import type { Librbd } from '../../../src/rbd/librbd/driver/librbd.js';
 import { admin, barePool, cluster, scratchDirectory } from '../ceph.js';
 import { realGround, startLibrbd } from './librbd.js';
 import { askAdminSocket } from './admin-socket.js';
@@ -110,7 +110,7 @@ describe('the worker', () => {
 
   it.each(['SIGKILL', 'SIGTERM'] as const)('ends with a parent that was ended by %s', async (signal) => {
     const script = `
-      const { createLibrbd } = await import(${JSON.stringify(path.resolve('dist/src/rbd/librbd/driver/supervisor.js'))});
+      const { createLibrbd } = await import(${JSON.stringify(path.resolve('dist/src/rbd/librbd/driver/librbd.js'))});
       const { Deadline } = await import(${JSON.stringify(path.resolve('dist/src/model/deadline.js'))});
       const { createLog } = await import(${JSON.stringify(path.resolve('dist/src/observe/log.js'))});
       const port = createLibrbd({ log: createLog('silent'), connectSeconds: 60 });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Deadline } from '../../../src/model/deadline.js';
 import { isBerthError } from '../../../src/model/errors.js';
 import type { ErrorCode } from '../../../src/model/errors.js';
-import type { ImageRef, ImageSpec, PoolRef, RbdPort } from '../../../src/rbd/port.js';
+import type { ImageRef, NewImage, PoolRef, RbdPort } from '../../../src/rbd/port.js';
 
 export type Half = 'name' | 'entry' | 'all but the header';
 
@@ -22,7 +22,7 @@ export interface Ground {
 }
 
 export const MIB = 1024n * 1024n;
-export const spec = (change: Partial<ImageSpec> = {}): ImageSpec => ({
+export const spec = (change: Partial<NewImage> = {}): NewImage => ({
   sizeBytes: 64n * MIB,
   features: ['layering', 'exclusive-lock', 'object-map', 'fast-diff', 'deep-flatten'],
   objectSizeBytes: undefined,
@@ -55,7 +55,7 @@ export function describeRbdPort(name: string, prepare: () => Promise<Ground>): v
     });
     afterAll(() => ground.close());
     const image = (name = `image-${++used}`): ImageRef => ({ ...ground.at, image: name });
-    const made = async (change: Partial<ImageSpec> = {}): Promise<ImageRef & { id: string }> => {
+    const made = async (change: Partial<NewImage> = {}): Promise<ImageRef & { id: string }> => {
       const at = image();
       return { ...at, id: await port.createImage(at, spec(change), soon()) };
     };

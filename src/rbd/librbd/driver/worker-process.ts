@@ -9,7 +9,8 @@ import { settledWithin } from '../../../model/time-limit.js';
 import type { Logger } from '../../../observe/log.js';
 import { fromWire } from '../ceph-errors.js';
 import { Outbox } from '../outbox.js';
-import type { Batch, FromWorker, OperationName, ToWorker, WorkerOptions } from '../worker-messages.js';
+import type { PortOperation } from '../../port-operations.js';
+import type { Batch, FromWorker, ToWorker, WorkerOptions } from '../worker-messages.js';
 
 /** After this the worker is killed rather than asked, ms. */
 const GOODBYE_MS = 2_000;
@@ -86,7 +87,7 @@ export class WorkerProcess {
     return this.#child.pid;
   }
 
-  send(op: OperationName, args: readonly unknown[], ms: number, what: string): Sent {
+  send(op: PortOperation, args: readonly unknown[], ms: number, what: string): Sent {
     if (this.#ended !== undefined) {
       return {
         answer: Promise.reject(berthError('BERTH_WORKER_DIED', { how: this.#ended, what })),

@@ -42,13 +42,13 @@ const change = (word: Word, op: BlocklistRight, addr: string, more: { expire?: n
  * Returns when our own client has the map that says so: whoever it tells of the fence cannot be older than it. The half
  * second makes a float of the number: to the monitor a whole one is of the wrong type.
  */
-export async function add(link: Link, instance: string, seconds: number): Promise<undefined> {
+export async function add(link: Link, instance: string, seconds: number): Promise<void> {
   await withWord(link, (word) => monAct(link, change(word, 'add', instance, { expire: seconds + 0.5 })));
   check(await link.ceph.rados.waitForMap.later(link.cluster), 'wait for the map of the fence');
 }
 
 /** The monitor takes an instance that is not listed for a success. */
-export async function remove(link: Link, instance: string): Promise<undefined> {
+export async function remove(link: Link, instance: string): Promise<void> {
   await withWord(link, (word) => monAct(link, change(word, 'rm', instance)));
 }
 

@@ -18,7 +18,6 @@ import {
 } from './object-operation.js';
 import type { ClassCall } from './object-operation.js';
 import type { OpenPool } from './open-pool.js';
-import type { Entries } from '../worker-messages.js';
 
 /** Metadata entries asked for at a time: an answer of usual size comes with the first operation. */
 const PAGE = 1024;
@@ -86,7 +85,7 @@ async function readHeader({ link, io }: OpenPool, id: string): Promise<ImageHead
 export async function writeFirstMetadata(
   { link: { ceph }, io }: OpenPool,
   id: string,
-  entries: Entries,
+  entries: ReadonlyMap<string, string>,
 ): Promise<boolean> {
   if (entries.size === 0) return true;
   return unlessChanged(() =>
@@ -102,7 +101,11 @@ export async function writeFirstMetadata(
  * One operation. @throws CephErrno ENOENT where the image is gone: without that check the class would leave a stray
  * header
  */
-export async function writeMetadata({ link, io }: OpenPool, id: string, entries: Entries): Promise<void> {
+export async function writeMetadata(
+  { link, io }: OpenPool,
+  id: string,
+  entries: ReadonlyMap<string, string>,
+): Promise<void> {
   if (entries.size === 0) return;
   await write(link.ceph, io, header(id), 'set metadata', [
     mustExist(link.ceph),

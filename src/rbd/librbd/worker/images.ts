@@ -1,5 +1,5 @@
 /** The operations on whole images: create, look, grow, delete. */
-import type { ImageDetail, ImageSpec, WatcherObservation, Watcher } from '../../port.js';
+import type { ImageDetail, NewImage, WatcherObservation, Watcher } from '../../port.js';
 import type { Image, ImageOptions } from '../foreign/bindings.js';
 import { CephErrno, check, EBUSY, EEXIST, ENOENT, ENOTEMPTY, refuse, unlessAbsent } from '../ceph-errors.js';
 import { featureBits } from '../../feature-bits.js';
@@ -20,7 +20,7 @@ const STRIPE_COUNT = 4;
 const DATA_POOL = 10;
 
 /** librbd's create, one operation to read the id that it chose, and one for all metadata. @throws BERTH_IMAGE_EXISTS */
-export async function createImage(place: OpenPool, name: string, spec: ImageSpec): Promise<string> {
+export async function createImage(place: OpenPool, name: string, spec: NewImage): Promise<string> {
   const { link, io, at } = place;
   const features = featureBits(spec.features);
   if (features === undefined)

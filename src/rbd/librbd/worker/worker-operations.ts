@@ -1,5 +1,6 @@
 /** Every operation by its name: where it works and what it does there. */
 import type { Deadline } from '../../../model/deadline.js';
+import type { PortAnswer, PortOperation } from '../../port-operations.js';
 import { add, list as listBlocked, remove as unlist, rightsMissing } from './blocklist.js';
 import type { Connections } from './connections.js';
 import { isEmpty } from './emptiness.js';
@@ -19,14 +20,17 @@ import type { Link } from './cluster-connection.js';
 import { withPool, specOf } from './open-pool.js';
 import type { OpenPool } from './open-pool.js';
 import { identify, poolStats } from './pool-stats.js';
-import type { Answer, Arguments, OperationName, WireAccess, WireImage, WirePool } from '../worker-messages.js';
+import type { WireAccess, WireArguments, WireImage, WirePool } from '../worker-messages.js';
 
-export type Handlers = {
-  readonly [Op in OperationName]: (deadline: Deadline, ...args: Arguments<Op>) => Promise<Answer<Op>>;
+/** The port on the worker's side: its addresses as they crossed the border. */
+export type WorkerOperations = {
+  readonly [Op in PortOperation]: (
+    ...given: [...sent: WireArguments<Op>, deadline: Deadline]
+  ) => Promise<PortAnswer<Op>>;
 };
 
 /** The operations over these connections. */
-export function createOperations(connections: Connections): Handlers {
+export function createOperations(connections: Connections): WorkerOperations {
   const onImage = <T>(at: WireImage, deadline: Deadline, what: string, work: (place: OpenPool) => Promise<T>) =>
     withPool(connections, at, specOf(at, at.image), deadline, `${what} ${specOf(at, at.image)}`, work);
   const onHeader = <T>(at: WirePool, id: string, deadline: Deadline, work: (place: OpenPool) => Promise<T>) =>
@@ -35,58 +39,50 @@ export function createOperations(connections: Connections): Handlers {
     withPool(connections, at, undefined, deadline, `records ${specOf(at, object)}`, work);
 
   return {
-    identify: (deadline, at) =>
+    identify: (at, deadline) =>
       connections.use(at, deadline, `identify cluster ${at.cluster}`, (link) => identify(link, at)),
-    poolStats: (deadline, at) =>
+    poolStats: (at, deadline) =>
       connections.use(at.access, deadline, `statistics of pool ${at.pool}`, (link) => poolStats(link, at)),
 
-    createImage: (deadline, at, spec) =>
+    createImage: (at, spec, deadline) =>
       withPool(connections, at, undefined, deadline, `create ${specOf(at, at.image)}`, (place) =>
         createImage(place, at.image, spec),
       ),
-    head: (deadline, at) => onImage(at, deadline, 'look at', (place) => readHead(place, at.image)),
-    inspect: (deadline, at) => onImage(at, deadline, 'inspect', (place) => inspect(place, at.image)),
-    isEmpty: (deadline, at) => onImage(at, deadline, 'look into', (place) => isEmpty(place, at.image)),
-    resize: (deadline, at, sizeBytes) =>
-      onImage(at, deadline, 'resize', async (place) => {
-        await resize(place, at.image, sizeBytes);
-        return undefined;
-      }),
-    remove: (deadline, at) => onImage(at, deadline, 'remove', (place) => remove(place, at.image)),
-    finishInterruptedRemoval: (deadline, at) =>
+    head: (at, deadline) => onImage(at, deadline, 'look at', (place) => readHead(place, at.image)),
+    inspect: (at, deadline) => onImage(at, deadline, 'inspect', (place) => inspect(place, at.image)),
+    isEmpty: (at, deadline) => onImage(at, deadline, 'look into', (place) => isEmpty(place, at.image)),
+    resize: (at, sizeBytes, deadline) => onImage(at, deadline, 'resize', (place) => resize(place, at.image, sizeBytes)),
+    remove: (at, deadline) => onImage(at, deadline, 'remove', (place) => remove(place, at.image)),
+    finishInterruptedRemoval: (at, deadline) =>
       onImage(at, deadline, 'remove', (place) => finishInterruptedRemoval(place, at.image)),
-    interruptedCreate: (deadline, at) =>
+    interruptedCreate: (at, deadline) =>
       onImage(at, deadline, 'look for', (place) => readInterruptedCreate(place, at.image)),
-    list: (deadline, at, after, max) => onObject(at, 'rbd_directory', deadline, (place) => list(place, after, max)),
+    list: (at, after, max, deadline) => onObject(at, 'rbd_directory', deadline, (place) => list(place, after, max)),
 
-    setMetadata: (deadline, at, id, entries) =>
-      onHeader(at, id, deadline, async (place) => {
-        await writeMetadata(place, id, entries);
-        return undefined;
-      }),
-    compareAndSet: (deadline, at, id, key, expected, next) =>
+    setMetadata: (at, id, entries, deadline) =>
+      onHeader(at, id, deadline, (place) => writeMetadata(place, id, entries)),
+    compareAndSet: (at, id, key, expected, next, deadline) =>
       onHeader(at, id, deadline, (place) => exchangeMetadata(place, id, key, expected, next)),
 
-    setRecords: (deadline, at, object, entries) =>
+    setRecords: (at, object, entries, deadline) =>
       onObject(at, object, deadline, async (place) => {
         const { ceph } = place.link;
         if (entries.size > 0) await write(ceph, place.io, object, 'set records', [setEntries(ceph, entries)]);
-        return undefined;
       }),
-    getRecords: (deadline, at, object, keys) =>
+    getRecords: (at, object, keys, deadline) =>
       onObject(at, object, deadline, (place) =>
         keys.length === 0
           ? Promise.resolve(new Map())
           : records(place, () => readEntries(place.link.ceph, place.io, object, keys)),
       ),
-    listRecords: (deadline, at, object, after, max) =>
+    listRecords: (at, object, after, max, deadline) =>
       onObject(at, object, deadline, (place) =>
         records(place, () => readPage(place.link.ceph, place.io, object, after, max)),
       ),
-    removeRecords: (deadline, at, object, keys) =>
+    removeRecords: (at, object, keys, deadline) =>
       onObject(at, object, deadline, (place) => forget(place, object, keys)),
-    watchers: (deadline, at) => onImage(at, deadline, 'list watchers of', (place) => listWatchers(place, at.image)),
-    observeWatchers: (deadline, at) =>
+    watchers: (at, deadline) => onImage(at, deadline, 'list watchers of', (place) => listWatchers(place, at.image)),
+    observeWatchers: (at, deadline) =>
       onImage(at, deadline, 'list watchers of', (place) => observeWatchers(place, at.image)),
     ...blocklistOperations(connections),
   };
@@ -105,19 +101,19 @@ async function list(place: OpenPool, after: string, max: number): Promise<{ name
 
 type BlocklistOperation = 'blocklist' | 'unblocklist' | 'blocklisted' | 'blocklistRightsMissing';
 
-function blocklistOperations(connections: Connections): Pick<Handlers, BlocklistOperation> {
+function blocklistOperations(connections: Connections): Pick<WorkerOperations, BlocklistOperation> {
   const inCluster = <T>(at: WireAccess, deadline: Deadline, work: (link: Link) => Promise<T>) =>
     connections.use(at, deadline, `blocklist of ${at.cluster}`, work);
   return {
-    blocklist: (deadline, at, instance, seconds) => inCluster(at, deadline, (link) => add(link, instance, seconds)),
-    unblocklist: (deadline, at, instance) => inCluster(at, deadline, (link) => unlist(link, instance)),
-    blocklisted: (deadline, at) => inCluster(at, deadline, listBlocked),
-    blocklistRightsMissing: (deadline, at) => inCluster(at, deadline, rightsMissing),
+    blocklist: (at, instance, seconds, deadline) => inCluster(at, deadline, (link) => add(link, instance, seconds)),
+    unblocklist: (at, instance, deadline) => inCluster(at, deadline, (link) => unlist(link, instance)),
+    blocklisted: (at, deadline) => inCluster(at, deadline, listBlocked),
+    blocklistRightsMissing: (at, deadline) => inCluster(at, deadline, rightsMissing),
   };
 }
 
 /** An object that is not there is not made by this. */
-async function forget({ link, io, at }: OpenPool, object: string, keys: readonly string[]): Promise<undefined> {
+async function forget({ link, io, at }: OpenPool, object: string, keys: readonly string[]): Promise<void> {
   if (keys.length === 0) return;
   const steps = [mustExist(link.ceph), removeEntries(link.ceph, ...keys)];
   try {

@@ -11,7 +11,7 @@ import type { Scene } from '../ceph-errors.js';
 import { prepareForeign } from '../foreign/c-functions.js';
 import { Lanes } from './lanes.js';
 import { createOperations } from './worker-operations.js';
-import type { Handlers } from './worker-operations.js';
+import type { WorkerOperations } from './worker-operations.js';
 import { Outbox } from '../outbox.js';
 import type { Batch, Call, FromWorker, ToWorker, WireAccess, WorkerOptions } from '../worker-messages.js';
 
@@ -19,7 +19,7 @@ import type { Batch, Call, FromWorker, ToWorker, WireAccess, WorkerOptions } fro
 const GOODBYE_MS = 1_000;
 
 interface Service {
-  readonly handlers: Handlers;
+  readonly operations: WorkerOperations;
   readonly connections: Connections;
 }
 
@@ -32,14 +32,14 @@ function serve(): Service {
   if (options === undefined) throw new Error('called before it was configured');
   prepareForeign(options.threads);
   const connections = new Connections(loadCeph(), new Lanes(options.threads), options);
-  return (service = { connections, handlers: createOperations(connections) });
+  return (service = { connections, operations: createOperations(connections) });
 }
 
 async function answer(call: Call): Promise<FromWorker> {
   const { id } = call;
   try {
-    const handler = serve().handlers[call.op] as (deadline: Deadline, ...args: readonly unknown[]) => Promise<unknown>;
-    return { kind: 'answer', id, value: await handler(Deadline.after(call.ms), ...call.args) };
+    const operation = serve().operations[call.op] as (...given: readonly unknown[]) => Promise<unknown>;
+    return { kind: 'answer', id, value: await operation(...call.args, Deadline.after(call.ms)) };
   } catch (error) {
     return { kind: 'failure', id, error: toWire(error, sceneOf(call)) };
   }

@@ -6,8 +6,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { Secret } from '../../../../../src/model/secret.js';
 import { createLog } from '../../../../../src/observe/log.js';
 import type { ImageRef } from '../../../../../src/rbd/port.js';
-import { createLibrbd } from '../../../../../src/rbd/librbd/driver/supervisor.js';
-import type { Librbd, LibrbdOptions } from '../../../../../src/rbd/librbd/driver/supervisor.js';
+import { createLibrbd } from '../../../../../src/rbd/librbd/driver/librbd.js';
+import type { Librbd, LibrbdOptions } from '../../../../../src/rbd/librbd/driver/librbd.js';
 import { refused, soon } from '../../../../integration/rbd/port.contract.js';
 
 const workerPath = path.resolve('test/fixtures/workers/obeys-pool-name.mjs');

@@ -1,0 +1,63 @@
+/**
+ * The table of the port's operations: at what each of them works, and how a wait for it is described. With RbdPort it
+ * says all that carries a call across a border of processes, or lets a fake record it: the rest is derived from the two.
+ */
+import type { Deadline } from '../model/deadline.js';
+import type { ImageRef, PoolRef, RbdPort } from './port.js';
+
+/** The name of an operation: every method of the port but the one that ends it. */
+export type PortOperation = Exclude<keyof RbdPort, 'close'>;
+
+/** What the operation is given, but its deadline; the first of it says where it works. */
+export type PortArguments<Op extends PortOperation> =
+  Parameters<RbdPort[Op]> extends [...infer Given, Deadline] ? Given : never;
+
+export type PortAnswer<Op extends PortOperation> = Awaited<ReturnType<RbdPort[Op]>>;
+
+/** How much of an address an operation needs: the parent sends no more of it to the worker. */
+export type WorksAt = 'cluster' | 'pool' | 'image';
+
+type WorksAtOf<Op extends PortOperation> = PortArguments<Op>[0] extends ImageRef
+  ? 'image'
+  : PortArguments<Op>[0] extends PoolRef
+    ? 'pool'
+    : 'cluster';
+
+export type PortOperations = {
+  readonly [Op in PortOperation]: {
+    readonly at: WorksAtOf<Op>;
+    /** What a caller waits for, as DEADLINE and BERTH_WORKER_DIED name it. */
+    readonly describe: (...given: PortArguments<Op>) => string;
+  };
+};
+
+export const PORT_OPERATIONS: PortOperations = {
+  identify: { at: 'cluster', describe: ({ cluster }) => `connect to cluster ${cluster}` },
+
+  createImage: { at: 'image', describe: ({ image }) => `create image ${image}` },
+  head: { at: 'image', describe: ({ image }) => `look at image ${image}` },
+  inspect: { at: 'image', describe: ({ image }) => `inspect image ${image}` },
+  watchers: { at: 'image', describe: ({ image }) => `list watchers of ${image}` },
+  observeWatchers: { at: 'image', describe: ({ image }) => `list watchers of ${image}` },
+  isEmpty: { at: 'image', describe: ({ image }) => `look into image ${image}` },
+  resize: { at: 'image', describe: ({ image }) => `resize image ${image}` },
+  remove: { at: 'image', describe: ({ image }) => `remove image ${image}` },
+  finishInterruptedRemoval: { at: 'image', describe: ({ image }) => `finish the removal of image ${image}` },
+  interruptedCreate: { at: 'image', describe: ({ image }) => `look for image ${image}` },
+  list: { at: 'pool', describe: ({ pool }) => `list images of pool ${pool}` },
+
+  setMetadata: { at: 'pool', describe: (_, id) => `set metadata of image id ${id}` },
+  compareAndSet: { at: 'pool', describe: (_, id, key) => `set ${key} of image id ${id}` },
+
+  poolStats: { at: 'pool', describe: ({ pool }) => `measure pool ${pool}` },
+
+  setRecords: { at: 'pool', describe: (_, object) => `set records of ${object}` },
+  getRecords: { at: 'pool', describe: (_, object) => `read records of ${object}` },
+  listRecords: { at: 'pool', describe: (_, object) => `list records of ${object}` },
+  removeRecords: { at: 'pool', describe: (_, object) => `remove records of ${object}` },
+
+  blocklist: { at: 'cluster', describe: (_, instance) => `blocklist ${instance}` },
+  unblocklist: { at: 'cluster', describe: (_, instance) => `take ${instance} off the blocklist` },
+  blocklisted: { at: 'cluster', describe: ({ cluster }) => `list the blocklist of ${cluster}` },
+  blocklistRightsMissing: { at: 'cluster', describe: ({ cluster }) => `try the blocklist of ${cluster}` },
+};
