@@ -2,8 +2,8 @@
 import { settledWithin } from './time-limit.js';
 
 export interface RoundsOptions {
-  /** From the end of a round to the next, in ms. */
-  readonly everyMs: number;
+  /** From the end of a round to the next, in ms; a function is asked at that end. */
+  readonly everyMs: number | (() => number);
   /**
    * Share of the pause by which it is longer or shorter by chance: what was started together does not stay together.
    */
@@ -46,7 +46,8 @@ export class Rounds {
     await this.#round();
     if (this.#stopped) return;
     const { everyMs, jitter = 0 } = this.#options;
-    this.#timer = setTimeout(() => this.start(), everyMs * (1 - jitter + 2 * jitter * Math.random()));
+    const pause = typeof everyMs === 'number' ? everyMs : everyMs();
+    this.#timer = setTimeout(() => this.start(), pause * (1 - jitter + 2 * jitter * Math.random()));
     // A socket keeps the process alive, not this timer.
     this.#timer.unref();
   }

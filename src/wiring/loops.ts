@@ -1,14 +1,15 @@
-/** What a driver process does by itself, when nobody asks: each loop with its period and how it stops. */
+/** What a driver process does when nobody asks: one table, from which it is started and stopped. */
 import { FenceKeeper } from '../attachment/fence-keeper.js';
-import { Rounds } from '../model/rounds.js';
-import { type Options } from '../options.js';
 import { cephOf } from '../diagnosis/attachment/image-state.js';
+import type { Readiness } from '../diagnosis/readiness.js';
+import { Rounds } from '../model/rounds.js';
+import { serveMetrics, type MetricsServer } from '../observe/metrics-server.js';
 import { AttachmentReconciler } from '../reconcile/attachment-reconciler.js';
-import type { NodeReconciler } from '../reconcile/node-reconciler.js';
+import type { ControllerRoom } from '../volume/controller/controller-room.js';
 import { GuestClients } from '../volume/node/handover/guest-clients.js';
 import type { NodeRoom } from '../volume/node/node-room.js';
 import { returnPendingRecords } from '../volume/node/recovery/return-records.js';
-import type { ControllerRoom } from '../volume/controller/controller-room.js';
+import type { RegistrationLoop } from '../volume/node/registration/registration-loop.js';
 import { now, type Dependencies } from './dependencies.js';
 import { makeNodeReconciler } from './make-node-reconciler.js';
 
@@ -16,61 +17,172 @@ import { makeNodeReconciler } from './make-node-reconciler.js';
 const PROMPT_MS = 15_000;
 const STUCK_METRIC = 'berth_attachments_stuck_total';
 
-interface Loop {
-  start(): void;
+export interface Loop {
+  /** Begin; rejects only where the process cannot serve without it. */
+  start(): void | Promise<void>;
+  stop(): void | Promise<void>;
+}
+
+/** What this process has; a service that it does not serve is undefined. */
+export interface LoopParts {
+  readonly dependencies: Dependencies;
+  readonly controller: ControllerRoom | undefined;
+  readonly node: NodeRoom | undefined;
+  readonly registration: RegistrationLoop | undefined;
+  readonly readiness: Readiness;
+}
+
+interface LoopEntry {
+  readonly name: string;
+  readonly does: string;
+  /** From the end of one round to the next. */
+  readonly every: string;
+  /** The process that has it. */
+  readonly owner: 'node' | 'controller' | 'both';
+  /** The option that changes it, and what stops it altogether. */
+  readonly option: string;
+  /** What a stop (SIGTERM) does to the round that runs. */
+  readonly stops: string;
+  /** With the last call in flight, not at the signal. */
+  readonly lasts?: true;
+  /** Undefined where this process has nothing to do for it. */
+  readonly make: (parts: LoopParts) => Loop | undefined;
+}
+
+/** In the order in which they start; docs/operations.md shows the same table. */
+export const LOOPS: readonly LoopEntry[] = [
+  {
+    name: 'metrics',
+    does: 'answers requests for the counters',
+    every: 'at each request',
+    owner: 'both',
+    option: '`--metrics-address`; off unless given',
+    stops: 'after the last call in flight',
+    lasts: true,
+    make: metricsOf,
+  },
+  {
+    name: 'registration',
+    does: 'writes the node, its boot and its Ceph clients into the registry of every cluster',
+    every: '10 s, a cluster again after 30 s; 0.5 s while no cluster has it',
+    owner: 'node',
+    option: 'none',
+    stops: 'at once',
+    make: ({ registration }) => registration,
+  },
+  {
+    name: 'readiness',
+    does: 'asks clusters, machine and mappers, and reads the last registration: what Probe answers',
+    every: '10 s; 0.5 s while not ready',
+    owner: 'both',
+    option: 'none',
+    stops: 'at once',
+    make: ({ readiness }) => readiness,
+  },
+  {
+    name: 'node reconciliation',
+    does: "compares journal, kernel and the kubelet's directories, and clears what nobody uses",
+    every: '`--reconcile-interval` (300 s), 10 % more or less',
+    owner: 'node',
+    option: '`--reconcile-interval`; 0 is off',
+    stops: 'begins no further act, waits 5 s for the running one',
+    make: nodeReconcilerOf,
+  },
+  {
+    name: 'guest clients and holder records',
+    does: 'records by which client a guest has its image open; gives back records that an unstage could not',
+    every: '15 s, or `--reconcile-interval` where that is shorter; 20 % more or less',
+    owner: 'node',
+    option: '`--reconcile-interval`, never off',
+    stops: 'begins no further volume, waits 5 s for the running one',
+    make: promptRoundsOf,
+  },
+  {
+    name: 'fences',
+    does: 'renews fences while they are needed, lifts them when their node is back',
+    every: '60 s',
+    owner: 'controller',
+    option: 'none',
+    stops: 'begins no further cluster, waits 1 s for the running one',
+    make: ({ controller }) =>
+      controller === undefined ? undefined : new FenceKeeper({ ...controller, ...controller.fencing }),
+  },
+  {
+    name: 'attachment reconciliation',
+    does: 'compares VolumeAttachments with holder records, says what is stuck, completes a detach that is proved',
+    every: '`--reconcile-interval` (300 s), 10 % more or less',
+    owner: 'controller',
+    option: '`--reconcile-interval`; 0 is off, as is `--kubernetes off`',
+    stops: 'begins no further detach, waits 5 s for the running one',
+    make: attachmentReconcilerOf,
+  },
+];
+
+export interface RunningLoops {
+  /** Ends those that end at the signal; resolves when they have. */
   stop(): Promise<void>;
+  /** Ends those that last until no call is in flight. */
+  stopLast(): Promise<void>;
 }
 
-/** What goes on when nobody asks. */
-export function startLoops(
-  ground: Dependencies,
-  controller: ControllerRoom | undefined,
-  node: NodeRoom | undefined,
-): readonly Loop[] {
-  const loops: readonly (Loop | undefined)[] = [
-    ...(node === undefined ? [] : [reconcilerOf(node, ground.options), promptRounds(node, ground.options)]),
-    ...(controller === undefined
-      ? []
-      : [new FenceKeeper({ ...controller, ...controller.fencing }), attachmentReconcilerOf(ground, controller)]),
-  ];
-  const running = loops.filter((loop) => loop !== undefined);
-  for (const loop of running) loop.start();
-  return running;
+/** Starts what this process has of the table, in its order. BERTH_CONFIG_INVALID where metrics cannot be served. */
+export async function startLoops(parts: LoopParts): Promise<RunningLoops> {
+  const running: { readonly lasts: boolean; readonly loop: Loop }[] = [];
+  for (const { make, lasts = false } of LOOPS) {
+    const loop = make(parts);
+    if (loop === undefined) continue;
+    await loop.start();
+    running.push({ lasts, loop });
+  }
+  const stop = async (last: boolean): Promise<void> => {
+    await Promise.all(running.filter(({ lasts }) => lasts === last).map(async ({ loop }) => loop.stop()));
+  };
+  return { stop: () => stop(false), stopLast: () => stop(true) };
 }
 
-function reconcilerOf(room: NodeRoom, options: Options): NodeReconciler | undefined {
-  return options.reconcileInterval === 0 ? undefined : makeNodeReconciler(room, options);
+function metricsOf({ dependencies: { options, counters } }: LoopParts): Loop | undefined {
+  const { metricsAddress } = options;
+  if (metricsAddress === undefined) return undefined;
+  let server: MetricsServer | undefined;
+  return {
+    start: async () => {
+      server = await serveMetrics(counters, metricsAddress);
+    },
+    stop: async () => server?.stop(),
+  };
+}
+
+function nodeReconcilerOf({ dependencies: { options }, node }: LoopParts): Loop | undefined {
+  return node === undefined || options.reconcileInterval === 0 ? undefined : makeNodeReconciler(node, options);
 }
 
 /** What cannot wait for reconciliation: others wait for it, or a fence may be needed before. */
-function promptRounds(room: NodeRoom, { reconcileInterval }: Options): Rounds | undefined {
-  if (reconcileInterval === 0) return undefined;
-  const guests = new GuestClients(room);
+function promptRoundsOf({ dependencies: { options }, node }: LoopParts): Loop | undefined {
+  if (node === undefined) return undefined;
+  const guests = new GuestClients(node);
   const round = async (): Promise<void> => {
     const stopped = (): boolean => rounds.stopped;
     // Unreadable as a whole: the machine's check says so.
-    const entries = await room.journal.all().then(
+    const entries = await node.journal.all().then(
       (all) => all.entries,
       () => [],
     );
     await guests.round(entries, stopped);
-    await returnPendingRecords(room, entries, stopped);
+    await returnPendingRecords(node, entries, stopped);
   };
-  const everyMs = Math.min(PROMPT_MS, reconcileInterval * 1000);
+  const intervalMs = options.reconcileInterval * 1000;
+  const everyMs = intervalMs === 0 ? PROMPT_MS : Math.min(PROMPT_MS, intervalMs);
   const rounds: Rounds = new Rounds(round, { everyMs, jitter: 0.2, stopMs: 5_000 });
   return rounds;
 }
 
-function attachmentReconcilerOf(ground: Dependencies, controller: ControllerRoom): AttachmentReconciler | undefined {
-  const { kube, log, options } = ground;
-  if (kube === undefined || options.reconcileInterval === 0) return undefined;
+function attachmentReconcilerOf({ dependencies, controller }: LoopParts): Loop | undefined {
+  const { kube, log, options, counters } = dependencies;
+  if (controller === undefined || kube === undefined || options.reconcileInterval === 0) return undefined;
   const { attachments: api, announce } = kube;
   api.start();
   const times = { everyMs: options.reconcileInterval * 1000, ageMs: options.leftoverAge * 1000 };
-  ground.counters.declare(
-    STUCK_METRIC,
-    'Attachments found stuck, by reason, and detaches completed, by this controller.',
-  );
-  const count = (reason: string): void => ground.counters.count(STUCK_METRIC, { reason });
+  counters.declare(STUCK_METRIC, 'Attachments found stuck, by reason, and detaches completed, by this controller.');
+  const count = (reason: string): void => counters.count(STUCK_METRIC, { reason });
   return new AttachmentReconciler({ api, announce, count, ceph: cephOf(controller), log, now }, times);
 }

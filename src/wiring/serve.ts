@@ -9,15 +9,15 @@ import { packageVersion } from '../model/package-root.js';
 import { startServer } from '../csi/grpc-server.js';
 import { startAgent } from '../flexvolume/agent-server.js';
 import { watchChildren } from '../host/process/children.js';
-import { serveMetrics } from '../observe/metrics-server.js';
 import { createLog, type Logger } from '../observe/log.js';
 import { type Options } from '../options.js';
-import { clustersAnswer, machineWorks, mapperWorks, nodeIsRegistered } from '../diagnosis/readiness-checks.js';
+import { clustersAnswer, machineWorks, mapperWorks } from '../diagnosis/readiness-checks.js';
 import { preflight } from '../diagnosis/preflight.js';
 import { Readiness, type Check } from '../diagnosis/readiness.js';
 import type { Additions } from './additions.js';
 import { controllerRoom, makeDependencies, nodeRoom, type Dependencies } from './dependencies.js';
 import { flexUseCases } from './flexvolume-use-cases.js';
+import { makeRegistration } from './make-registration.js';
 import { preflightInput } from './preflight-input.js';
 import { startLoops } from './loops.js';
 
@@ -30,18 +30,19 @@ export async function serve(options: Options, additions: Additions): Promise<voi
   const { services, endpoint, nodeId } = options;
   log.info({ version, services, endpoint, node: nodeId }, 'berth starts');
   watchChildren((child) => log.debug(child, 'child process ended'));
-  const ground = await makeDependencies(options, log);
-  const { rbd } = ground;
-  const controller = services.includes('controller') ? controllerRoom(ground) : undefined;
-  const node = services.includes('node') ? await nodeRoom(ground, additions) : undefined;
+  const dependencies = await makeDependencies(options, log);
+  const { rbd } = dependencies;
+  const controller = services.includes('controller') ? controllerRoom(dependencies) : undefined;
+  const node = services.includes('node') ? await nodeRoom(dependencies, additions) : undefined;
+  const registration = node && makeRegistration(node, dependencies, version);
   const checks: Record<string, Check> = {
-    clusters: clustersAnswer(ground.clusters, rbd, controller === undefined ? 'node' : 'controller'),
+    clusters: clustersAnswer(dependencies.clusters, rbd, controller === undefined ? 'node' : 'controller'),
   };
   if (node !== undefined) {
     checks['machine'] = machineWorks(options.stateDirectory);
-    checks['mapper'] = mapperWorks(node);
-    checks['registration'] = nodeIsRegistered(node, ground.nodes, version);
+    checks['mapper'] = mapperWorks(() => node.mappers.forChoice('auto'));
   }
+  if (registration !== undefined) checks['registration'] = () => registration.whyNot();
   const readiness = new Readiness(checks, log);
   const server = await startServer({
     endpoint,
@@ -57,30 +58,26 @@ export async function serve(options: Options, additions: Additions): Promise<voi
     flexvolumeEndpoint === undefined
       ? undefined
       : await startAgent(flexvolumeEndpoint, flexUseCases(options, node, controller), log);
-  const metrics =
-    options.metricsAddress === undefined ? undefined : await serveMetrics(ground.counters, options.metricsAddress);
-  readiness.start();
-  const loops = startLoops(ground, controller, node);
-  void sayWhatIsWrong(ground, additions);
+  const loops = await startLoops({ dependencies, controller, node, registration, readiness });
+  void sayWhatIsWrong(dependencies, additions);
   await stopRequested(log);
-  readiness.stop();
-  const stopped = Promise.all(loops.map((loop) => loop.stop()));
+  const stopped = loops.stop();
   await Promise.all([server.drain(DRAIN_MS), agent?.drain(DRAIN_MS)]);
   await stopped;
-  await metrics?.stop();
-  ground.kube?.close();
+  await loops.stopLast();
+  dependencies.kube?.close();
   await rbd.close();
   log.info('berth stopped');
 }
 
 /** One line for each problem, once: what lasts is in the readiness, what comes later is for the doctor. */
-async function sayWhatIsWrong(ground: Dependencies, additions: Additions): Promise<void> {
-  const findings = await preflight(preflightInput(ground, additions, { versions: false }));
+async function sayWhatIsWrong(dependencies: Dependencies, additions: Additions): Promise<void> {
+  const findings = await preflight(preflightInput(dependencies, additions, { versions: false }));
   const problems = findings.filter(({ level }) => level !== 'ok');
   for (const { name, level, says } of problems) {
-    ground.log[level === 'failed' ? 'error' : 'warn']({ check: name }, `preflight: ${says}`);
+    dependencies.log[level === 'failed' ? 'error' : 'warn']({ check: name }, `preflight: ${says}`);
   }
-  ground.log.info({ checks: findings.length, problems: problems.length }, 'preflight ended');
+  dependencies.log.info({ checks: findings.length, problems: problems.length }, 'preflight ended');
 }
 
 function stopRequested(log: Logger): Promise<void> {

@@ -23,6 +23,17 @@ it('begins at once, and again a pause after the end of the one before', async ()
   expect(begun.map((at) => at - from)).toEqual([0, 1_300, 2_600]);
 });
 
+it('asks at the end of each round how long to wait, where the pause depends on it', async () => {
+  const begun: number[] = [];
+  const from = Date.now();
+  const everyMs = () => (begun.length < 2 ? 100 : 1_000);
+  const rounds = new Rounds(() => Promise.resolve(void begun.push(Date.now())), { everyMs, stopMs: 50 });
+  rounds.start();
+  await vi.advanceTimersByTimeAsync(1_500);
+  await rounds.stop();
+  expect(begun.map((at) => at - from)).toEqual([0, 100, 1_100]);
+});
+
 it('spreads its pauses by chance and no further', async () => {
   const begun: number[] = [];
   const rounds = new Rounds(() => Promise.resolve(void begun.push(Date.now())), {

@@ -1,0 +1,27 @@
+/** The loop that registers a node: whom it asks which clients this node has images open by. */
+import { clientsInUse } from '../volume/node/client-instances.js';
+import type { NodeRoom } from '../volume/node/node-room.js';
+import { RegistrationLoop } from '../volume/node/registration/registration-loop.js';
+import type { Dependencies } from './dependencies.js';
+
+/**
+ * Not started yet.
+ * @param driver version of Berth
+ */
+export function makeRegistration(node: NodeRoom, { nodes }: Dependencies, driver: string): RegistrationLoop {
+  const { bootId, mappers, clusters, rbd, log, now } = node;
+  return new RegistrationLoop({
+    node: node.node,
+    bootId,
+    driver,
+    mappers: mappers.all,
+    clusters,
+    rbd,
+    nodes,
+    // By every mapper: one that cannot map just now (a program is missing, sysfs is read-only) may still have what it
+    // mapped before.
+    clientsInUse: (fsid, deadline) => clientsInUse(node, mappers.all, fsid, deadline),
+    log,
+    now,
+  });
+}
