@@ -34,7 +34,7 @@ export const sandboxes = {
   ),
   BERTH_GUEST_GROWTH_REFUSED: entry(
     'FAILED_PRECONDITION',
-    'volume {volume} has {size} bytes, its xfs has not: xfs grows only where it is mounted, and that is a virtual machine',
-    'restart its pod, whose device is then as large, and run xfs_growfs there; or set allowHostMount: "true"',
+    'volume {volume} has {size} bytes, its {fs} has not: {fs} grows only where it is mounted, and that is a virtual machine',
+    'restart its pod, whose device is then as large, and run {program} there; or set allowHostMount: "true"',
   ),
 } as const;

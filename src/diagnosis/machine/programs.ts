@@ -1,4 +1,6 @@
 /** The programs that volumes need, by what they are needed for, with their versions. */
+import { filesystems } from '../../host/filesystem/filesystems.js';
+import { FILESYSTEMS } from '../../model/capability.js';
 import { Deadline } from '../../model/deadline.js';
 import { isBerthError } from '../../model/errors.js';
 import type { Finding } from '../../model/finding.js';
@@ -22,17 +24,7 @@ const PURPOSES: readonly Purpose[] = [
     ...{ name: 'mount', level: 'failed', packages: 'mount util-linux', version: '--version' },
     ...{ programs: ['mount', 'umount', 'blkid', 'blockdev'], without: 'no volume can be staged' },
   },
-  {
-    ...{ name: 'ext4', level: 'warning', packages: 'e2fsprogs diffutils', version: '-V' },
-    ...{
-      programs: ['mkfs.ext4', 'e2fsck', 'resize2fs', 'cmp'],
-      without: 'ext4 volumes cannot be made, checked or grown',
-    },
-  },
-  {
-    ...{ name: 'xfs', level: 'warning', packages: 'xfsprogs diffutils', version: '-V' },
-    ...{ programs: ['mkfs.xfs', 'xfs_growfs', 'cmp'], without: 'xfs volumes cannot be made or grown' },
-  },
+  ...FILESYSTEMS.map((type): Purpose => ({ name: type, level: 'warning', version: '-V', ...filesystems[type].needs })),
 ];
 const VERSION_MS = 3_000;
 

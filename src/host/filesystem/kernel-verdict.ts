@@ -1,9 +1,9 @@
 /**
  * What the kernel itself says of a mounted filesystem's health, from mountinfo and sysfs: the filesystem is not asked.
  */
-import { readFile, readlink } from 'node:fs/promises';
-import path from 'node:path';
+import { isFilesystemType } from '../../model/capability.js';
 import type { Mount } from '../mount/mountinfo.js';
+import { filesystems } from './filesystems.js';
 
 /** Options of the filesystem that it gives itself after errors: ext4 since 6.15, others at a shutdown. */
 const STOPPED = ['emergency_ro', 'shutdown'];
@@ -14,23 +14,9 @@ export async function whyFilesystemSick(
   readOnly: boolean,
   sysRoot = '/sys',
 ): Promise<string | undefined> {
-  const { superOptions, fsType } = mount;
+  const { superOptions, fsType, device } = mount;
   const stopped = superOptions.find((option) => STOPPED.includes(option));
   if (stopped !== undefined) return `its ${fsType} filesystem has stopped writing after errors (${stopped})`;
   if (!readOnly && superOptions.includes('ro')) return `its ${fsType} filesystem has been made read-only after errors`;
-  return fsType === 'ext4' ? errorsOfExt4(mount.device, sysRoot) : undefined;
-}
-
-/** Counted in the superblock until e2fsck has looked at it. */
-async function errorsOfExt4(number: string, sysRoot: string): Promise<string | undefined> {
-  const name = path.basename(await readlink(path.join(sysRoot, 'dev/block', number)).catch(() => ''));
-  if (name === '') return undefined;
-  const attribute = async (file: string): Promise<string> =>
-    (await readFile(path.join(sysRoot, 'fs/ext4', name, file), 'utf8').catch(() => '')).trim();
-  const count = Number(await attribute('errors_count'));
-  if (!(count > 0)) return undefined;
-  const where = await attribute('last_error_func');
-  const at = Number(await attribute('last_error_time'));
-  const last = at > 0 ? `, the last ${where === '' ? '' : `in ${where} `}at ${new Date(at * 1000).toISOString()}` : '';
-  return `its ext4 filesystem counts ${count} errors${last}; e2fsck is due`;
+  return isFilesystemType(fsType) ? filesystems[fsType].countedErrors(device, sysRoot) : undefined;
 }

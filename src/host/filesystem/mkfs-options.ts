@@ -3,17 +3,11 @@
  */
 import type { FilesystemType } from '../../model/capability.js';
 import { berthError } from '../../model/errors.js';
+import type { MkfsOption } from './filesystem.js';
+import { filesystems } from './filesystems.js';
 
-/** Flags with a value; -F and -f, dry runs, sizes, uuids and types are ours to decide. */
-const ALLOWED: Readonly<Record<FilesystemType, string>> = { ext4: 'bCEgGiIJLmNOr', xfs: 'bdilLmnrs' };
 /** Sub-options that name another device, file or size, or contradict what Berth sets. */
 const REFUSED_SUBOPTION = /^(device|logdev|rtdev|name|file|offset|uuid|root_owner|test_fs)\b/;
-
-export interface MkfsOption {
-  /** With its hyphen. */
-  readonly flag: string;
-  readonly value: string;
-}
 
 /**
  * Read `-E stride=16 -b 4096`, split at spaces, into pairs; BERTH_FIELD_INVALID naming `field`. Values may be attached
@@ -28,7 +22,7 @@ export function parseMkfsOptions(
   const queue = [...tokens];
   for (let token = queue.shift(); token !== undefined; token = queue.shift()) {
     const flag = token.slice(0, 2);
-    if (!/^-[A-Za-z]$/.test(flag) || !ALLOWED[type].includes(flag.slice(1))) {
+    if (!/^-[A-Za-z]$/.test(flag) || !filesystems[type].mkfsFlags.includes(flag.slice(1))) {
       throw berthError('BERTH_FIELD_INVALID', { field, why: `${token} is not allowed for mkfs.${type}` });
     }
     options.push({ flag, value: checkValue(field, flag, token.length > 2 ? token.slice(2) : queue.shift()) });

@@ -12,7 +12,10 @@ export interface FilesystemMount {
   /** Absolute, resolved (paths.ts), an existing directory. */
   readonly target: string;
   readonly fsType: string;
+  /** As they were asked for. */
   readonly options: readonly string[];
+  /** What Berth itself mounts with, before `options`: never the reason for a refusal. */
+  readonly always?: readonly string[];
 }
 
 export interface BindMount {
@@ -34,8 +37,9 @@ const UNDO_MS = 2_000;
  * refuses, BERTH_FILESYSTEM_DAMAGED, BERTH_COMMAND_FAILED, DEADLINE; after DEADLINE it may be mounted nevertheless.
  */
 export async function mountFilesystem(exec: Exec, mount: FilesystemMount, deadline: Deadline): Promise<void> {
-  const { device, target, fsType, options } = mount;
-  checkMountFlags('mount flags', options);
+  const { device, target, fsType, always = [] } = mount;
+  checkMountFlags('mount flags', mount.options);
+  const options = [...new Set([...always, ...mount.options])];
   const flags = options.length === 0 ? [] : ['-o', options.join(',')];
   const result = await exec('mount', ['-t', fsType, ...flags, '--', device, target], {
     deadline,
@@ -45,18 +49,16 @@ export async function mountFilesystem(exec: Exec, mount: FilesystemMount, deadli
   if (saysDamaged(result.stderr)) {
     throw berthError('BERTH_FILESYSTEM_DAMAGED', { fs: fsType, volume: device, why: oneLine(result) });
   }
-  const asked = options.filter((option) => !OWN.has(option));
+  const asked = mount.options.filter((option) => option !== 'ro' && !always.includes(option));
   if (asked.length > 0 && saysRefused(result.stderr)) throw refused(fsType, asked);
   throw failed('mount', result);
 }
 
-/** What Berth itself mounts with: never the reason for a refusal. */
-const OWN = new Set(['ro', 'nouuid']);
-
 /** By name only: values may be sensitive (CSI 1.12). */
 function refused(fsType: string, options: readonly string[]) {
   const names = options.flatMap((option) => option.split(',')).map((one) => one.split('=', 1)[0]);
-  const why = `the kernel refuses ${fsType} with ${names.join(', ')}; one of them is unknown to it or has a wrong value`;
+  const refusal = `the kernel refuses ${fsType} with ${names.join(', ')}`;
+  const why = `${refusal}; one of them is unknown to it or has a wrong value`;
   return berthError('BERTH_FIELD_INVALID', { field: 'mount flags', why });
 }
 

@@ -2,6 +2,7 @@
  * The record by which both Kata runtimes (Go and runtime-rs) learn of a direct-assigned volume: its text, its name, and
  * reading it back.
  */
+import { filesystems } from '../../host/filesystem/filesystems.js';
 import { checkMountFlags } from '../../host/mount/mount-flags.js';
 import type { FilesystemType } from '../../model/capability.js';
 import { berthError } from '../../model/errors.js';
@@ -69,14 +70,12 @@ export function recordNameOrNone(path: string): string | undefined {
 export function mountInfoOf({ volume, device, fsType, readOnly, flags, group }: DirectVolume): MountInfo {
   checkMountFlags('mount flags', flags);
   const asked = flags.flatMap((flag) => flag.split(',')).filter((flag) => !USER_SPACE_ONLY.has(flag.trim()));
-  // The two clones of one volume may meet in one guest.
-  const always = fsType === 'xfs' ? ['nouuid'] : [];
   return {
     'volume-type': 'directvol',
     device,
     fstype: fsType,
     metadata: { [VOLUME_ID]: volume, ...groupMetadata(group) },
-    options: [...new Set([...(readOnly ? ['ro'] : []), ...always, ...asked])],
+    options: [...new Set([...filesystems[fsType].mountOptions(readOnly), ...asked])],
   };
 }
 

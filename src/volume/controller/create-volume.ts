@@ -1,6 +1,7 @@
 /** CreateVolume: one image, named from the volume's name, so that Ceph's own "exists" makes it idempotent. */
 import { DEFAULT_FILESYSTEM, type Capability, type FilesystemType } from '../../model/capability.js';
-import { minimumSizeBytes, parseMkfsOptions } from '../../host/filesystem/index.js';
+import { filesystems } from '../../host/filesystem/filesystems.js';
+import { parseMkfsOptions } from '../../host/filesystem/mkfs-options.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError, isBerthError } from '../../model/errors.js';
 import { formatVolumeId, imageSpec } from '../../model/volume-id.js';
@@ -83,10 +84,10 @@ async function makePlan(room: ControllerRoom, request: CreateRequest): Promise<P
   const image = imageName(parameters.namePrefix, request.name);
   const volume = formatVolumeId({ ...parameters, image });
   const pool: PoolRef = await room.clusters.pool(parameters, 'controller', request.secrets);
-  const filesystems = filesystemsOf(request.capabilities, parameters.fsType);
-  const minimum = filesystems.map(minimumSizeBytes).reduce((a, b) => (a > b ? a : b), 0n);
+  const filesystemTypes = filesystemsOf(request.capabilities, parameters.fsType);
+  const minimum = filesystemTypes.map((type) => filesystems[type].minimumBytes).reduce((a, b) => (a > b ? a : b), 0n);
   // Found now rather than at the first stage, when the PVC is long bound.
-  for (const type of filesystems) parseMkfsOptions('parameter mkfsOptions', type, words(parameters.mkfsOptions));
+  for (const type of filesystemTypes) parseMkfsOptions('parameter mkfsOptions', type, words(parameters.mkfsOptions));
   return { volume, at: { ...pool, image }, minimum, shape: shapeOf(parameters), parameters };
 }
 

@@ -1,7 +1,7 @@
 /**
  * Whether an image may be formatted: only one that we made, that was never formatted, and only as the record foretold.
  */
-import { UNSIGNED_DATA } from '../../host/filesystem/index.js';
+import { UNSIGNED_DATA, type DeviceContent } from '../../host/filesystem/probe-device.js';
 import { berthError } from '../../model/errors.js';
 import { imageOf, isCopied } from '../../model/volume-id.js';
 import { isFilesystemType, type FilesystemType } from '../../model/capability.js';
@@ -46,12 +46,6 @@ export function parseProvenance(metadata: ReadonlyMap<string, string>, volume: s
   throw unreadable(`state ${String(value.state)}`);
 }
 
-/** What a probe of the device found (host/probe). */
-export type Found =
-  | { readonly kind: 'empty' }
-  | { readonly kind: 'filesystem'; readonly type: string; readonly uuid: string }
-  | { readonly kind: 'other'; readonly what: string };
-
 export type FormatDecision =
   | { readonly act: 'mount'; readonly type: FilesystemType }
   /** Begin: record the intent under a new uuid, then mkfs. */
@@ -66,7 +60,7 @@ export type FormatDecision =
  */
 export function decideFormat(
   provenance: Provenance,
-  found: Found,
+  found: DeviceContent,
   wanted: FilesystemType,
   readOnly: boolean,
 ): FormatDecision {
@@ -88,7 +82,7 @@ export function decideFormat(
 
 function decideInterrupted(
   { type, uuid }: Extract<Provenance, { state: 'formatting' }>,
-  found: Found,
+  found: DeviceContent,
   wanted: FilesystemType,
   readOnly: boolean,
 ): FormatDecision {

@@ -1,12 +1,12 @@
 /** What the node can do to a volume where it is: growth. */
 import { deviceSizeBytes } from '../../host/device/block-device.js';
+import { growFilesystem, isSmallerThanDevice } from '../../host/filesystem/resize-filesystem.js';
 import { mountAt } from '../../host/mount/mountinfo.js';
 import { isAbsolutePath, resolveTarget } from '../../host/mount/target-path.js';
 import { filesystemOfEntry, isMountedHere, type JournalEntry } from '../../journal/entry.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import type { Mapping } from '../../rbd/mapping/mapper.js';
-import { grow, isSmaller } from './filesystem/grow-filesystem.js';
 import { growForGuest } from './guest/grow-for-guest.js';
 import { type NodeRoom } from './node-room.js';
 import { mustFindVolume, type Credentials } from '../image/find-volume.js';
@@ -67,7 +67,7 @@ export async function expandOnNode(room: NodeRoom, request: ExpandOnNode, deadli
         type: filesystemOfEntry(entry),
         mountedAt: entry.stagingPath,
       } as const;
-      if (await isSmaller(target)) await grow(room, target, deadline);
+      if (await isSmallerThanDevice(target)) await growFilesystem(room.exec, target, deadline);
     }
     return deviceSizeBytes(mapping.device);
   });

@@ -3,7 +3,7 @@
  * is allowed.
  */
 import { isDeviceReadOnly, setDeviceReadOnly } from '../../host/device/block-device.js';
-import { repairBeforeMount } from '../../host/filesystem/index.js';
+import { repairBeforeMount } from '../../host/filesystem/check-filesystem.js';
 import { ownByGroup } from '../../host/filesystem/own-by-group.js';
 import { filesystemOfEntry, isMountedHere, type JournalEntry, type JournalTarget } from '../../journal/entry.js';
 import { Deadline } from '../../model/deadline.js';

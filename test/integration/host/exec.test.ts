@@ -3,7 +3,7 @@ import path from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { runningChildren } from '../../../src/host/process/children.js';
 import { run } from '../../../src/host/process/exec.js';
-import { makeFilesystem } from '../../../src/host/filesystem/index.js';
+import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
 import { mountFilesystem } from '../../../src/host/mount/mount.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { MIB, scratchDevice, soon } from './scratch.js';

@@ -4,16 +4,12 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { deviceSizeBytes } from '../../../src/host/device/block-device.js';
 import { run } from '../../../src/host/process/exec.js';
-import {
-  filesystemSize,
-  growOffline,
-  growOnline,
-  hasErrors,
-  makeFilesystem,
-  minimumSizeBytes,
-  probe,
-  repairBeforeMount,
-} from '../../../src/host/filesystem/index.js';
+import { repairBeforeMount } from '../../../src/host/filesystem/check-filesystem.js';
+import { filesystems } from '../../../src/host/filesystem/filesystems.js';
+import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
+import { probe } from '../../../src/host/filesystem/probe-device.js';
+import { growFilesystem } from '../../../src/host/filesystem/resize-filesystem.js';
+import { readSuperblock } from '../../../src/host/filesystem/superblock.js';
 import { refreshLoop } from '../../../src/dev/mapper/loop-device.js';
 import { mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
 import { UsageReader } from '../../../src/host/filesystem/usage.js';
@@ -29,6 +25,9 @@ const make = (device: string, type: Type, more: { uuid?: string; options?: strin
   makeFilesystem(run, { device, type, uuid: UUID, options: [], ...more }, soon());
 const mount = ({ device, target }: Scratch, fsType: Type) =>
   mountFilesystem(run, { device, target, fsType, options: [] }, soon());
+const superblock = (device: string, type: Type) => readSuperblock(device, filesystems[type]);
+const filesystemSize = async (device: string, type: Type) => (await superblock(device, type)).sizeBytes;
+const hasErrors = async (device: string, type: Type) => (await superblock(device, type)).errors;
 
 async function enlarge({ device, file }: Scratch, bytes: number): Promise<void> {
   await run('truncate', ['--size', String(bytes), file], { deadline: soon() });
@@ -67,7 +66,7 @@ describe.each(['ext4', 'xfs'] as const)('makeFilesystem %s', (type) => {
   });
 
   it('works at its smallest size and refuses less', async () => {
-    const least = Number(minimumSizeBytes(type));
+    const least = Number(filesystems[type].minimumBytes);
     const { device } = await scratchDevice(least);
     await make(device, type);
     const small = await scratchDevice(least - 4096);
@@ -131,7 +130,7 @@ describe('growth of ext4', () => {
     await writeFile(path.join(scratch.target, 'file'), 'data');
     await unmount(run, scratch.target, soon());
     await enlarge(scratch, 48 * MIB);
-    await growOffline(run, { device: scratch.device, type: 'ext4' }, soon());
+    await growFilesystem(run, { device: scratch.device, type: 'ext4', mountedAt: undefined }, soon());
     expect(await filesystemSize(scratch.device, 'ext4')).toBe(await deviceSizeBytes(scratch.device));
     await mount(scratch, 'ext4');
     expect(await readFile(path.join(scratch.target, 'file'), 'utf8')).toBe('data');
@@ -141,8 +140,8 @@ describe('growth of ext4', () => {
     const { device } = await scratchDevice(SIZE.ext4);
     await make(device, 'ext4');
     const nothing: typeof run = (file) => Promise.reject(new Error(`${file} was run`));
-    await growOffline(nothing, { device, type: 'ext4' }, soon());
-    await growOnline(nothing, { device, type: 'ext4', mountPoint: '/none' }, soon());
+    await growFilesystem(nothing, { device, type: 'ext4', mountedAt: undefined }, soon());
+    await growFilesystem(nothing, { device, type: 'ext4', mountedAt: '/none' }, soon());
   });
 
   it('online works, or says which capability is missing', async () => {
@@ -151,7 +150,7 @@ describe('growth of ext4', () => {
     await make(device, 'ext4');
     await mount(scratch, 'ext4');
     await enlarge(scratch, 48 * MIB);
-    const growth = growOnline(run, { device, type: 'ext4', mountPoint: target }, soon());
+    const growth = growFilesystem(run, { device, type: 'ext4', mountedAt: target }, soon());
     if (await hasCapability(CAP_SYS_RESOURCE)) {
       await growth;
       expect(await filesystemSize(device, 'ext4')).toBe(await deviceSizeBytes(device));
@@ -170,7 +169,7 @@ describe('growth of xfs', () => {
     await mount(scratch, 'xfs');
     const before = (await new UsageReader(run).read(target, 'scratch', soon())).bytes.total;
     await enlarge(scratch, 2 * SIZE.xfs);
-    for (let n = 0; n < 2; n += 1) await growOnline(run, { device, type: 'xfs', mountPoint: target }, soon());
+    for (let n = 0; n < 2; n += 1) await growFilesystem(run, { device, type: 'xfs', mountedAt: target }, soon());
     const after = (await new UsageReader(run).read(target, 'scratch', soon())).bytes.total;
     expect(Number(after - before)).toBeGreaterThan(0.9 * SIZE.xfs);
     await unmount(run, target, soon());
@@ -180,12 +179,14 @@ describe('growth of xfs', () => {
   it('offline is refused in words', async () => {
     const { device } = await scratchDevice(SIZE.xfs);
     await make(device, 'xfs');
-    await expect(growOffline(run, { device, type: 'xfs' }, soon())).rejects.toThrow(/grows only while it is mounted/);
+    await expect(growFilesystem(run, { device, type: 'xfs', mountedAt: undefined }, soon())).rejects.toThrow(
+      /grows only while it is mounted/,
+    );
   });
 
   it('names what xfs_growfs said', async () => {
     const { device, target } = await scratchDevice(SIZE.xfs);
-    await expect(growOnline(run, { device, type: 'xfs', mountPoint: target }, soon())).rejects.toThrow(
+    await expect(growFilesystem(run, { device, type: 'xfs', mountedAt: target }, soon())).rejects.toThrow(
       /BERTH_FILESYSTEM_GROW_FAILED: .*not a mounted XFS filesystem/,
     );
   });

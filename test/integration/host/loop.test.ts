@@ -11,7 +11,7 @@ import {
   waitForDevice,
 } from '../../../src/host/device/block-device.js';
 import { run } from '../../../src/host/process/exec.js';
-import { makeFilesystem } from '../../../src/host/filesystem/index.js';
+import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
 import { attachLoop, detachLoop, findLoops, refreshLoop } from '../../../src/dev/mapper/loop-device.js';
 import { mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
 import { Deadline } from '../../../src/model/deadline.js';

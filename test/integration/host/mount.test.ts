@@ -3,7 +3,7 @@ import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { run } from '../../../src/host/process/exec.js';
-import { makeFilesystem } from '../../../src/host/filesystem/index.js';
+import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
 import { bindMount, mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
 import { mountAt, readMounts } from '../../../src/host/mount/mountinfo.js';
 import { UsageReader } from '../../../src/host/filesystem/usage.js';

@@ -3,7 +3,10 @@ import { open, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { run } from '../../../src/host/process/exec.js';
-import { makeFilesystem, holdsFilesystem, probe, readSuperblock } from '../../../src/host/filesystem/index.js';
+import { filesystems } from '../../../src/host/filesystem/filesystems.js';
+import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
+import { holdsFilesystem, probe } from '../../../src/host/filesystem/probe-device.js';
+import { readSuperblock } from '../../../src/host/filesystem/superblock.js';
 import { attachLoop } from '../../../src/dev/mapper/loop-device.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { MIB, scratchDevice, scratchDirectory, soon, sparseFile, writeAt } from './scratch.js';
@@ -137,12 +140,14 @@ describe('readSuperblock', () => {
     onTestFinished(() => holder.close());
     await holder.read(Buffer.alloc(4096), 0, 4096, 0);
     await writeAt(file, 1024 + 0x3a, '\x03\x00');
-    expect((await readSuperblock(device, 'ext4')).errors).toBe(true);
+    expect((await readSuperblock(device, filesystems.ext4)).errors).toBe(true);
   });
 
   it('is PROBE_FAILED where there is none', async () => {
     const { device } = await scratchDevice(MIB);
-    await expect(readSuperblock(device, 'xfs')).rejects.toThrow(/BERTH_PROBE_FAILED: .*no xfs superblock/);
-    await expect(readSuperblock('/dev/berth-none', 'xfs')).rejects.toMatchObject({ code: 'BERTH_PROBE_FAILED' });
+    await expect(readSuperblock(device, filesystems.xfs)).rejects.toThrow(/BERTH_PROBE_FAILED: .*no xfs superblock/);
+    await expect(readSuperblock('/dev/berth-none', filesystems.xfs)).rejects.toMatchObject({
+      code: 'BERTH_PROBE_FAILED',
+    });
   });
 });

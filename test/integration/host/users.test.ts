@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { deviceNumber } from '../../../src/host/device/block-device.js';
 import { whoUses } from '../../../src/host/mount/describe-busy.js';
 import { run } from '../../../src/host/process/exec.js';
-import { makeFilesystem } from '../../../src/host/filesystem/index.js';
+import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
 import { attachLoop, detachLoop } from '../../../src/dev/mapper/loop-device.js';
 import { mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
 import { mountAt } from '../../../src/host/mount/mountinfo.js';

@@ -3,15 +3,9 @@
  * refused.
  */
 import { randomUUID } from 'node:crypto';
-import {
-  checkForGuest,
-  findSignature,
-  holdsFilesystem,
-  makeFilesystem,
-  probe,
-  repairBeforeMount,
-  type Content,
-} from '../../../host/filesystem/index.js';
+import { checkForGuest, repairBeforeMount } from '../../../host/filesystem/check-filesystem.js';
+import { makeFilesystem } from '../../../host/filesystem/make-filesystem.js';
+import { findSignature, holdsFilesystem, probe, type DeviceContent } from '../../../host/filesystem/probe-device.js';
 import type { FilesystemType } from '../../../model/capability.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
@@ -42,7 +36,7 @@ export interface Preparation {
 /** What the record and the device say; nothing was written for it. */
 export interface DeviceInspection {
   readonly provenance: Provenance;
-  readonly content: Content;
+  readonly content: DeviceContent;
   /** Not one byte was ever written to the image. */
   readonly isUntouched: boolean;
 }
@@ -57,7 +51,7 @@ export async function inspectDevice(
   const provenance = parseProvenance(found.head.metadata, found.volume);
   const mayFormat = provenance.state === 'never' && !readOnly;
   const isUntouched = mayFormat && (await isNew(room, preparation, deadline));
-  const content: Content = isUntouched ? { kind: 'empty' } : await contentOf(room, device, provenance, deadline);
+  const content: DeviceContent = isUntouched ? { kind: 'empty' } : await contentOf(room, device, provenance, deadline);
   return { provenance, content, isUntouched };
 }
 
@@ -111,7 +105,12 @@ async function isNew(room: NodeRoom, { found, device }: Preparation, deadline: D
 }
 
 /** The filesystem that the record names is recognized by its uuid; anything else is looked at thoroughly. */
-async function contentOf(room: NodeRoom, device: string, provenance: Provenance, deadline: Deadline): Promise<Content> {
+async function contentOf(
+  room: NodeRoom,
+  device: string,
+  provenance: Provenance,
+  deadline: Deadline,
+): Promise<DeviceContent> {
   if (provenance.state === 'formatted' && (await holdsFilesystem(room.exec, device, provenance, deadline))) {
     return { kind: 'filesystem', type: provenance.type, uuid: provenance.uuid };
   }

@@ -2,12 +2,14 @@
  * A staged filesystem: formatted by provenance, checked, grown, and mounted at the staging path unless it is left to a
  * guest.
  */
+import { filesystems } from '../../../host/filesystem/filesystems.js';
+import { isSmallerThanDevice } from '../../../host/filesystem/resize-filesystem.js';
 import { filesystemOfEntry, isMountedHere, type JournalEntry } from '../../../journal/entry.js';
 import type { Capability } from '../../../model/capability.js';
 import type { Deadline } from '../../../model/deadline.js';
 import type { Mapping } from '../../../rbd/mapping/mapper.js';
 import { inspectDevice, prepareFilesystem, type DeviceInspection, type Preparation } from './prepare-filesystem.js';
-import { growIfSmaller, isSmaller } from './grow-filesystem.js';
+import { growIfSmaller } from './grow-filesystem.js';
 import { refuseOpenDevice } from './refuse-open-device.js';
 import type { NodeRoom } from '../node-room.js';
 import type { NodeOperation } from '../../operation/operations.js';
@@ -68,8 +70,13 @@ export async function mountDevice(
   await unmountStaged(room, stagingPath, device, deadline);
 }
 
-/** An xfs of a guest grows while it is mounted here for a moment, where this node's kernel may touch it at all. */
-async function mustMountToGrow({ fsType, guest }: JournalEntry, device: string, mayGrow: boolean): Promise<boolean> {
-  if (!mayGrow || fsType !== 'xfs' || guest === undefined || (guest.written && !guest.allowHostMount)) return false;
-  return isSmaller({ device, type: fsType, mountedAt: undefined });
+/**
+ * What only grows mounted (xfs), and is a guest's, grows while it is mounted here for a moment, where this node's
+ * kernel may touch it at all.
+ */
+async function mustMountToGrow(entry: JournalEntry, device: string, mayGrow: boolean): Promise<boolean> {
+  const { guest } = entry;
+  if (!mayGrow || guest === undefined || (guest.written && !guest.allowHostMount)) return false;
+  const type = filesystemOfEntry(entry);
+  return filesystems[type].growUnmounted === undefined && isSmallerThanDevice({ device, type });
 }

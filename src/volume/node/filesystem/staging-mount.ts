@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { deviceNumber } from '../../../host/device/block-device.js';
 import { isErrno } from '../../../host/errno.js';
+import { filesystems } from '../../../host/filesystem/filesystems.js';
 import { mountFilesystem, unmount } from '../../../host/mount/mount.js';
 import { mountAt } from '../../../host/mount/mountinfo.js';
 import type { FilesystemType } from '../../../model/capability.js';
@@ -10,7 +11,8 @@ import { berthError } from '../../../model/errors.js';
 import type { NodeRoom } from '../node-room.js';
 
 /**
- * Is the topmost mount at `path` one of this device? A block device's number is what mountinfo shows for ext4 and xfs.
+ * Is the topmost mount at `path` one of this device? mountinfo shows the number of a filesystem's own block device
+ * (btrfs would show another).
  */
 export async function isMountedFrom(path: string, device: string): Promise<boolean> {
   const mount = await mountAt(path);
@@ -36,10 +38,9 @@ export async function mountStaged(room: NodeRoom, staging: StagingMount, deadlin
       ? berthError('BERTH_TARGET_OCCUPIED', { path: stagingPath, what: 'not a directory' }, error)
       : error;
   });
-  // xfs refuses a second filesystem with the same uuid, which every clone of a volume has.
-  const always = type === 'xfs' ? ['nouuid'] : [];
-  const options = [...new Set([...(readOnly ? ['ro'] : []), ...always, ...flags])];
-  await mountFilesystem(room.exec, { device, target: stagingPath, fsType: type, options }, deadline);
+  const always = filesystems[type].mountOptions(readOnly);
+  const mount = { device, target: stagingPath, fsType: type, options: flags, always };
+  await mountFilesystem(room.exec, mount, deadline);
 }
 
 /** Unmount ours; what is mounted there from another device is not touched. */

@@ -8,15 +8,16 @@ import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
 import type { Mapping } from '../../../rbd/mapping/mapper.js';
 import { Shim } from '../../../sandbox/kata/shim.js';
-import { grow, isSmaller } from '../filesystem/grow-filesystem.js';
+import { filesystems } from '../../../host/filesystem/filesystems.js';
+import { growFilesystem, isSmallerThanDevice } from '../../../host/filesystem/resize-filesystem.js';
 import { refuseOpenDevice } from '../filesystem/refuse-open-device.js';
 import type { NodeRoom } from '../node-room.js';
 import type { NodeOperation } from '../../operation/operations.js';
 import { liveTargets } from '../published-targets.js';
 
 /**
- * The device has the image's size already. BERTH_EXPANSION_PENDING for an ext4 that grows at the next stage,
- * BERTH_GUEST_GROWTH_REFUSED for an xfs, BERTH_VOLUME_IN_USE. kubelet takes FAILED_PRECONDITION here for "in use, will
+ * The device has the image's size already. BERTH_EXPANSION_PENDING for what grows at the next stage (ext4),
+ * BERTH_GUEST_GROWTH_REFUSED for what grows only mounted (xfs), BERTH_VOLUME_IN_USE. kubelet takes FAILED_PRECONDITION here for "in use, will
  * grow offline" and starts pods all the same.
  */
 export async function growForGuest(
@@ -29,19 +30,22 @@ export async function growForGuest(
   const { device } = mapping;
   const { volume } = entry;
   const type = filesystemOfEntry(entry);
+  const { growProgram, growUnmounted } = filesystems[type];
   const target = { device, type, mountedAt: undefined } as const;
-  if (!(await isSmaller(target))) return;
+  if (!(await isSmallerThanDevice(target))) return;
   operation.step('grow filesystem');
   const size = await deviceSizeBytes(device);
   const given = Object.keys(await liveTargets(entry));
-  if (given.length === 0 && type === 'ext4') {
+  if (given.length === 0 && growUnmounted !== undefined) {
     await refuseOpenDevice(room, volume, mapping, deadline);
-    await grow(room, target, deadline);
+    await growFilesystem(room.exec, target, deadline);
     return;
   }
   // Its own answer proves nothing: the filesystem tells.
-  if (given.length > 0 && (await askGuest(room, given, device, size, deadline)) && !(await isSmaller(target))) return;
-  throw berthError(type === 'xfs' ? 'BERTH_GUEST_GROWTH_REFUSED' : 'BERTH_EXPANSION_PENDING', { volume, size });
+  if (given.length > 0 && (await askGuest(room, given, device, size, deadline)) && !(await isSmallerThanDevice(target)))
+    return;
+  if (growUnmounted !== undefined) throw berthError('BERTH_EXPANSION_PENDING', { volume, size });
+  throw berthError('BERTH_GUEST_GROWTH_REFUSED', { volume, size, fs: type, program: growProgram });
 }
 
 async function askGuest(

@@ -3,6 +3,8 @@
  * file.
  */
 import { HOLDER_KEY, parseHolderRecord } from '../../../attachment/holder-record.js';
+import { filesystems } from '../../../host/filesystem/filesystems.js';
+import { growFilesystem, isSmallerThanDevice, type Growth } from '../../../host/filesystem/resize-filesystem.js';
 import { resolveTarget } from '../../../host/mount/target-path.js';
 import { podOfPath } from '../../../host/users/pod-of-process.js';
 import type { JournalEntry } from '../../../journal/entry.js';
@@ -18,7 +20,6 @@ import {
 } from '../../../sandbox/hyperd/hand-over-file.js';
 import { inspectDevice, prepareFilesystem } from '../filesystem/prepare-filesystem.js';
 import { isGuestWritten, markGuestWritten } from '../../image/guest-mark.js';
-import { grow, isSmaller } from '../filesystem/grow-filesystem.js';
 import { guestAccess } from './guest-user.js';
 import { recordClients } from '../map-image.js';
 import { type NodeRoom } from '../node-room.js';
@@ -238,20 +239,23 @@ async function format(
   operation.step('probe');
   const look = await inspectDevice(room, preparation, deadline);
   const isNew = await prepareFilesystem(room, preparation, look, operation, deadline);
-  // xfs only grows where it is mounted, and that is not here.
-  if (!isNew && !readOnly && fsType === 'ext4') await growHere(room, device, operation, deadline);
+  // What grows only where it is mounted (xfs) does not grow here.
+  const mayGrow = !isNew && !readOnly && filesystems[fsType].growUnmounted !== undefined;
+  if (mayGrow) await growHere(room, { device, type: fsType, mountedAt: undefined }, operation, deadline);
   operation.step('unmap', device);
   await mapper.unmap(mapping, deadline);
 }
 
-async function growHere(room: NodeRoom, device: string, operation: Step, deadline: Deadline): Promise<void> {
-  const target = { device, type: 'ext4', mountedAt: undefined } as const;
+async function growHere(room: NodeRoom, target: Growth, operation: Step, deadline: Deadline): Promise<void> {
   try {
-    if (!(await isSmaller(target))) return;
+    if (!(await isSmallerThanDevice(target))) return;
     operation.step('grow filesystem');
-    await grow(room, target, deadline);
+    await growFilesystem(room.exec, target, deadline);
   } catch (error) {
-    room.log.warn({ device, err: error }, 'the filesystem could not grow to its device and is handed over as it is');
+    room.log.warn(
+      { device: target.device, err: error },
+      'the filesystem could not grow to its device and is handed over as it is',
+    );
   }
 }
 

@@ -1,12 +1,12 @@
 /** Formatting: every row of the table, and the property that content never leads to an mkfs. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { DeviceContent } from '../../../../src/host/filesystem/probe-device.js';
 import {
   decideFormat,
   FILESYSTEM_KEY,
   formatProvenance,
   parseProvenance,
-  type Found,
   type Provenance,
 } from '../../../../src/volume/image/provenance.js';
 
@@ -19,7 +19,7 @@ const raw: Provenance = { state: 'raw' };
 const foreign: Provenance = { state: 'foreign' };
 const states = { never, formatting, formatted, raw, foreign };
 
-const finds: Readonly<Record<string, Found>> = {
+const finds: Readonly<Record<string, DeviceContent>> = {
   empty: { kind: 'empty' },
   'ours ext4': { kind: 'filesystem', type: 'ext4', uuid },
   'another ext4': { kind: 'filesystem', type: 'ext4', uuid: stranger },
@@ -84,7 +84,7 @@ describe('the decision to format', () => {
   });
 
   it('is never made for a device with a filesystem, another signature, or anything but our own intent behind it', () => {
-    const found: fc.Arbitrary<Found> = fc.oneof(
+    const found: fc.Arbitrary<DeviceContent> = fc.oneof(
       fc.record({ kind: fc.constant('filesystem' as const), type: fc.string(), uuid: fc.string() }),
       fc.record({ kind: fc.constant('other' as const), what: fc.string() }),
       fc.constant({ kind: 'empty' as const }),
@@ -116,11 +116,11 @@ describe('the decision to format', () => {
 
   it('repeats under the uuid of the record, in whatever case blkid shows it', () => {
     expect(decideFormat(formatting, finds['empty']!, 'ext4', false)).toEqual({ act: 'repeat', uuid });
-    const shown: Found = { kind: 'filesystem', type: 'ext4', uuid: uuid.toUpperCase() };
+    const shown: DeviceContent = { kind: 'filesystem', type: 'ext4', uuid: uuid.toUpperCase() };
     expect(decideFormat(formatting, shown, 'ext4', false)).toEqual({ act: 'repeat', uuid });
   });
 
-  it.each<[Provenance, Found, string]>([
+  it.each<[Provenance, DeviceContent, string]>([
     [foreign, { kind: 'empty' }, 'Berth did not make this image'],
     [raw, { kind: 'empty' }, 'it was used as a raw block device'],
     [formatted, { kind: 'empty' }, 'it may be damaged'],

@@ -1,6 +1,6 @@
 /** What blkid's answers mean. */
 import { describe, expect, it } from 'vitest';
-import { parseBlkid } from '../../../../src/host/filesystem/probe.js';
+import { parseBlkid } from '../../../../src/host/filesystem/probe-device.js';
 
 const UUID = '3fa85f64-5717-4562-b3fc-2c963f66afa6';
 

@@ -7,7 +7,7 @@ import { berthError } from '../../model/errors.js';
 import { deviceSizeBytes } from '../device/block-device.js';
 import type { Exec, ExecResult } from '../process/exec.js';
 
-export type Content =
+export type DeviceContent =
   /** No signature, and nothing but zeroes in the first and last 4 MiB. */
   | { readonly kind: 'empty' }
   /** `type` as blkid spells it; `uuid` empty where the filesystem has none. */
@@ -29,7 +29,7 @@ const BLKID = { found: 0, nothing: 2, ambivalent: 8 } as const;
  * Look at an unmounted block device. BERTH_PROBE_FAILED where it cannot be read, BERTH_DEVICE_INVALID, DEADLINE.
  * Children do the reading: a dead device then costs no thread of ours.
  */
-export async function probe(exec: Exec, device: string, deadline: Deadline): Promise<Content> {
+export async function probe(exec: Exec, device: string, deadline: Deadline): Promise<DeviceContent> {
   const size = await deviceSizeBytes(device);
   if (size === 0n) throw berthError('BERTH_PROBE_FAILED', { device, why: 'it has a size of 0 bytes' });
   // Drop what the page cache kept while something held the device open: another node may have written since.
@@ -48,7 +48,11 @@ export async function probe(exec: Exec, device: string, deadline: Deadline): Pro
  * A second opinion in half the reads that {@link probe} needs, which reads what nobody else can vouch for. Errors as
  * there.
  */
-export async function findSignature(exec: Exec, device: string, deadline: Deadline): Promise<Content | undefined> {
+export async function findSignature(
+  exec: Exec,
+  device: string,
+  deadline: Deadline,
+): Promise<DeviceContent | undefined> {
   // Asked for more than there is, blkid fails.
   const isLarger = (await deviceSizeBytes(device)) > HEAD_BYTES;
   return askBlkid(exec, device, isLarger ? ['--size', String(HEAD_BYTES)] : [], deadline);
@@ -69,7 +73,7 @@ export async function holdsFilesystem(
 }
 
 /** What blkid's `export` output means; undefined for no signature. */
-export function parseBlkid(stdout: string): Content | undefined {
+export function parseBlkid(stdout: string): DeviceContent | undefined {
   const values = new Map(stdout.split('\n').map((line) => splitAt(line, '=')));
   const type = values.get('TYPE');
   const table = values.get('PTTYPE');
@@ -86,7 +90,7 @@ async function askBlkid(
   device: string,
   flags: readonly string[],
   deadline: Deadline,
-): Promise<Content | undefined> {
+): Promise<DeviceContent | undefined> {
   const answers = [BLKID.found, BLKID.nothing, BLKID.ambivalent];
   const args = ['--probe', '--output', 'export', ...flags, device];
   const result = await ask(exec, device, 'blkid', args, answers, deadline);

@@ -1,0 +1,81 @@
+/**
+ * What Berth has to know of one kind of filesystem: its tools, its superblock, its limits. Each kind has a file of its
+ * own that says all of it, and filesystems.ts has them all.
+ */
+import type { FilesystemType } from '../../model/capability.js';
+import type { Deadline } from '../../model/deadline.js';
+import type { Exec } from '../process/exec.js';
+
+/** One option of mkfs that a user gave. */
+export interface MkfsOption {
+  /** With its hyphen. */
+  readonly flag: string;
+  readonly value: string;
+}
+
+/** What a superblock says of its filesystem. */
+export interface Superblock {
+  /** As last written; a mounted xfs writes its new size some time after it grew. */
+  readonly sizeBytes: bigint;
+  /** The kernel found errors. A filesystem that records none says false. */
+  readonly errors: boolean;
+}
+
+/** The programs that it needs on the node. */
+export interface FilesystemPrograms {
+  /** The first of them says its version with `-V`. */
+  readonly programs: readonly string[];
+  /** The packages in which Debian has them. */
+  readonly packages: string;
+  /** What cannot be done without all of them. */
+  readonly without: string;
+}
+
+export interface Filesystem {
+  /** As blkid names it, `mount -t` takes it, and its `mkfs.TYPE` is called. */
+  readonly type: FilesystemType;
+  readonly needs: FilesystemPrograms;
+  /** The smallest device, in bytes, that it can be made on. */
+  readonly minimumBytes: bigint;
+
+  /**
+   * Letters of the mkfs flags that a user may give, each of which takes a value. Force, dry runs, sizes, uuids and
+   * types are Berth's to decide.
+   */
+  readonly mkfsFlags: string;
+  /** All arguments of its mkfs but the device. `force` overwrites what is there. */
+  readonly mkfsArguments: (uuid: string, options: readonly MkfsOption[], force: boolean) => readonly string[];
+
+  /** What the first 4 KiB of a device say; undefined where they hold no superblock of this filesystem. */
+  readonly parseSuperblock: (page: Buffer) => Superblock | undefined;
+  /**
+   * Errors that the kernel has counted in a mounted one, as a sentence; undefined for none, and where it counts none.
+   * @param number "major:minor" of its device
+   */
+  readonly countedErrors: (number: string, sysRoot: string) => Promise<string | undefined>;
+
+  /**
+   * Berth recognizes its mounts by the number of their device, which mountinfo shows for these. A filesystem for which
+   * the kernel makes up a number (btrfs) does not fit: first staging-mount.ts has to recognize it in another way.
+   */
+  readonly mountShowsDeviceNumber: true;
+  /** Options that Berth gives to each mount, before those of the user. */
+  readonly mountOptions: (readOnly: boolean) => readonly string[];
+
+  /**
+   * Check an unmounted device, and repair what needs no person to decide: BERTH_FILESYSTEM_DAMAGED for the rest,
+   * BERTH_COMMAND_MISSING, DEADLINE. Undefined where no tool does so without a mount.
+   */
+  readonly check: ((exec: Exec, device: string, deadline: Deadline) => Promise<void>) | undefined;
+
+  /** The program that grows it, for a person to run. */
+  readonly growProgram: string;
+  /**
+   * Grow an unmounted one to its device. BERTH_FILESYSTEM_GROW_FAILED, BERTH_FILESYSTEM_DAMAGED, BERTH_PROBE_FAILED,
+   * DEADLINE. Undefined where it grows only while it is mounted: then a stage grows it after the mount instead of
+   * before.
+   */
+  readonly growUnmounted: ((exec: Exec, device: string, deadline: Deadline) => Promise<void>) | undefined;
+  /** Grow the one mounted writable at `mountPoint`. BERTH_FILESYSTEM_GROW_FAILED, BERTH_PROBE_FAILED, DEADLINE. */
+  readonly growMounted: (exec: Exec, device: string, mountPoint: string, deadline: Deadline) => Promise<void>;
+}

@@ -1,0 +1,50 @@
+/** xfs: it grows only while it is mounted, replays its log at a mount, and has no tool that checks it before one. */
+import type { Deadline } from '../../model/deadline.js';
+import type { Exec } from '../process/exec.js';
+import type { Filesystem, MkfsOption, Superblock } from './filesystem.js';
+import { complaint, growFailed } from './tool-failures.js';
+
+export const xfs: Filesystem = {
+  type: 'xfs',
+  needs: {
+    programs: ['mkfs.xfs', 'xfs_growfs', 'cmp'],
+    packages: 'xfsprogs diffutils',
+    without: 'xfs volumes cannot be made or grown',
+  },
+  // xfsprogs refuses less since 5.19 (measured).
+  minimumBytes: 300n * 1024n * 1024n,
+  mkfsFlags: 'bdilLmnrs',
+  mkfsArguments,
+  parseSuperblock,
+  countedErrors: () => Promise.resolve(undefined),
+  mountShowsDeviceNumber: true,
+  // xfs refuses a second filesystem with the same uuid, which every clone of a volume has; two may meet in one guest
+  // too.
+  mountOptions: (readOnly) => (readOnly ? ['ro', 'nouuid'] : ['nouuid']),
+  // The log is replayed by the kernel that mounts it, this node's or a guest's, and by no tool without mounting.
+  check: undefined,
+  growProgram: 'xfs_growfs',
+  growUnmounted: undefined,
+  growMounted,
+};
+
+function mkfsArguments(uuid: string, options: readonly MkfsOption[], force: boolean): readonly string[] {
+  const theirs = options.flatMap(({ flag, value }) => [flag, value]);
+  // -K: a new thin image is zero, there is nothing to discard.
+  return ['-q', '-K', '-m', `uuid=${uuid}`, ...(force ? ['-f'] : []), ...theirs];
+}
+
+/** Of struct xfs_dsb (fs/xfs/libxfs/xfs_format.h), the first thing on the device; it is big endian. */
+const MAGIC = 'XFSB';
+const SUPERBLOCK_BYTES = 264;
+
+function parseSuperblock(page: Buffer): Superblock | undefined {
+  if (page.length < SUPERBLOCK_BYTES || page.toString('latin1', 0, 4) !== MAGIC) return undefined;
+  return { sizeBytes: page.readBigUInt64BE(8) * BigInt(page.readUInt32BE(4)), errors: false };
+}
+
+async function growMounted(exec: Exec, _device: string, mountPoint: string, deadline: Deadline): Promise<void> {
+  // Always run: it knows the true size, and does nothing where there is nothing to do.
+  const result = await exec('xfs_growfs', ['-d', mountPoint], { deadline, okCodes: [0, 1] });
+  if (result.exitCode !== 0) throw growFailed('xfs', mountPoint, complaint(result));
+}
