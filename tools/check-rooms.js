@@ -11,7 +11,7 @@ const MAX_COLUMNS = 120;
 /** Files in a row that import one another, inside of src/volume/. */
 const MAX_CHAIN = 8;
 /** The catalogue of errors is one list, and stays one. */
-const LONG_ALLOWED = new Set(['src/model/catalogue.ts']);
+const LONG_ALLOWED = new Set(['src/model/catalogue/catalogue.ts']);
 const GENERATED = 'src/csi/gen/';
 
 const filesBelow = (root) =>

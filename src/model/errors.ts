@@ -1,7 +1,7 @@
 /** Errors of the catalogue: made by code and parameters, told apart by code. */
-import { catalogue, type StatusName } from './catalogue.js';
+import { catalogue, type StatusName } from './catalogue/catalogue.js';
 
-export { catalogue, type StatusName } from './catalogue.js';
+export { catalogue, type StatusName } from './catalogue/catalogue.js';
 
 export type ErrorCode = keyof typeof catalogue;
 

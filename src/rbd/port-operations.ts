@@ -1,6 +1,6 @@
 /**
- * The table of the port's operations: at what each of them works, and how a wait for it is described. With RbdPort it
- * says all that carries a call across a border of processes, or lets a fake record it: the rest is derived from the two.
+ * The table of the port's operations: at what each of them works, and how a wait for it is described. All else that
+ * carries a call to the worker, or lets a fake record it, is derived from this table and RbdPort.
  */
 import type { Deadline } from '../model/deadline.js';
 import type { ImageRef, PoolRef, RbdPort } from './port.js';

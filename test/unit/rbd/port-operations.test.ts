@@ -1,4 +1,4 @@
-/** Every operation of the port has an entry in the table, a method of librbd's port, a handler in the worker, a fake. */
+/** Every operation of the port: an entry in the table, a method over librbd, a handler in the worker, one of the fake. */
 import { expect, expectTypeOf, it, vi } from 'vitest';
 import { Deadline } from '../../../src/model/deadline.js';
 import { Secret } from '../../../src/model/secret.js';
@@ -6,7 +6,9 @@ import { createLog } from '../../../src/observe/log.js';
 import { createLibrbd } from '../../../src/rbd/librbd/driver/librbd.js';
 import { Supervisor } from '../../../src/rbd/librbd/driver/supervisor.js';
 import type { WireAccess, WireArguments, WireImage, WirePool } from '../../../src/rbd/librbd/worker-messages.js';
-import type { Connections } from '../../../src/rbd/librbd/worker/connections.js';
+import { Connections } from '../../../src/rbd/librbd/worker/connections.js';
+import type { CephLibraries } from '../../../src/rbd/librbd/foreign/bindings.js';
+import { Lanes } from '../../../src/rbd/librbd/worker/lanes.js';
 import { createOperations, type WorkerOperations } from '../../../src/rbd/librbd/worker/worker-operations.js';
 import type { ImageRef, RbdPort } from '../../../src/rbd/port.js';
 import {
@@ -56,7 +58,7 @@ it.each(Object.entries(DESCRIBED) as [PortOperation, readonly [string, ...unknow
   '%s: goes to the worker by its name, with no more of the address than it needs, described as ever',
   async (op, [said, ...others]) => {
     const sent = vi.spyOn(Supervisor.prototype, 'call').mockResolvedValue('the answer');
-    const port = createLibrbd({ log: createLog('silent'), workerPath: '/nonexistent' });
+    const port: Record<PortOperation, unknown> = createLibrbd({ log: createLog('silent'), workerPath: '/nonexistent' });
     const call = port[op] as (...given: unknown[]) => Promise<unknown>;
     const deadline = Deadline.after(1_000);
     const { at: worksAt } = PORT_OPERATIONS[op];
@@ -68,9 +70,11 @@ it.each(Object.entries(DESCRIBED) as [PortOperation, readonly [string, ...unknow
 
 it('the table, the port over librbd, the worker and the fake know the same operations', () => {
   const port = createLibrbd({ log: createLog('silent'), workerPath: '/nonexistent' });
+  const workerOptions = { threads: 4, idleMs: 1, connectSeconds: 1, operationSeconds: 1, extraConf: {} };
+  const connections = new Connections({} as CephLibraries, new Lanes(4), workerOptions);
   expect(Object.keys(DESCRIBED).sort()).toEqual(names);
   expect(Object.keys(port).sort()).toEqual([...names, 'close', 'workerPid'].sort());
-  expect(Object.keys(createOperations({} as Connections)).sort()).toEqual(names);
+  expect(Object.keys(createOperations(connections)).sort()).toEqual(names);
   expect(names.filter((name) => typeof new MemoryRbd('pool')[name as PortOperation] !== 'function')).toEqual([]);
 });
 
