@@ -11,8 +11,6 @@ export interface AttachRequest {
   readonly access: 'block' | 'mount';
   readonly readOnly: boolean;
   readonly by: Holder['by'];
-  /** Of the Node object, where somebody knows it. */
-  readonly uid?: string;
 }
 
 export type AttachDecision =
@@ -28,9 +26,8 @@ const differs = (record: HolderRecord, request: AttachRequest): string | undefin
 
 /** May `request.node` hold the volume, and what must the record say then? `now` is an ISO 8601 time. */
 export function decideAttach(record: HolderRecord | undefined, request: AttachRequest, now: string): AttachDecision {
-  const { node, mode, access, readOnly, by, volume, uid } = request;
-  const known = uid === undefined ? {} : { uid };
-  const holder: Holder = { node, since: now, by, ...known, ...(by === 'controller' ? { state: 'granted' } : {}) };
+  const { node, mode, access, readOnly, by, volume } = request;
+  const holder: Holder = { node, since: now, by, ...(by === 'controller' ? { state: 'granted' } : {}) };
   if (record === undefined) {
     const image = imageOf(volume);
     const about = image === undefined ? {} : { image };
@@ -73,13 +70,10 @@ export function beyondGrant(record: HolderRecord, request: AttachRequest): strin
   return 'it was attached read-only, asked for writable';
 }
 
-/**
- * What the record must say after `node` let go ('' for every node); `keep` where it never held, undefined where nobody
- * is left.
- */
-export function decideDetach(record: HolderRecord | undefined, node: string): HolderRecord | undefined | 'keep' {
+/** What the record says without `node`: undefined where nobody is left, 'keep' where the node is not in it. */
+export function withoutHolder(record: HolderRecord | undefined, node: string): HolderRecord | undefined | 'keep' {
   if (record === undefined) return 'keep';
-  const left = record.holders.filter((one) => node !== '' && one.node !== node);
+  const left = record.holders.filter((one) => one.node !== node);
   if (left.length === record.holders.length) return 'keep';
   const [first, ...rest] = left;
   return first === undefined ? undefined : { ...record, holders: [first, ...rest] };

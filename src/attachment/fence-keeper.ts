@@ -23,21 +23,21 @@ const STOP_MS = 1_000;
 export const FENCES_METRIC = 'berth_fences_total';
 
 export interface FenceKeeperParts {
-  readonly fences: Fences;
-  readonly nodes: Nodes;
-  readonly clusters: Clusters;
-  readonly log: Logger;
-  readonly counters: Counters;
+  readonly fences: Pick<Fences, 'all' | 'blocked' | 'renew' | 'lift'>;
+  readonly nodes: Pick<Nodes, 'read'>;
+  readonly clusters: Pick<Clusters, 'all' | 'registry'>;
+  readonly log: Pick<Logger, 'info' | 'warn'>;
+  readonly counters: Pick<Counters, 'count'>;
   readonly announce: Announce;
   readonly now: () => Date;
 }
 
 export class FenceKeeper {
-  readonly #room: FenceKeeperParts;
+  readonly #parts: FenceKeeperParts;
   readonly #rounds: Rounds;
 
-  constructor(room: FenceKeeperParts, everyMs = EVERY_MS) {
-    this.#room = room;
+  constructor(parts: FenceKeeperParts, everyMs = EVERY_MS) {
+    this.#parts = parts;
     this.#rounds = new Rounds(() => this.#tellRound(), { everyMs, stopMs: STOP_MS });
   }
 
@@ -51,7 +51,7 @@ export class FenceKeeper {
 
   /** Every cluster once; a cluster that does not answer costs a line in the log. */
   async round(): Promise<void> {
-    const { clusters, log } = this.#room;
+    const { clusters, log } = this.#parts;
     for (const { id } of await clusters.all()) {
       if (this.#rounds.stopped) return;
       try {
@@ -63,7 +63,7 @@ export class FenceKeeper {
   }
 
   async #settle(registry: PoolRef, deadline: Deadline): Promise<void> {
-    const { fences, nodes } = this.#room;
+    const { fences, nodes } = this.#parts;
     const all = await fences.all(registry, deadline);
     if (all.length === 0) return;
     const registrations = await nodes.read(registry, [...new Set(all.map(({ node }) => node))], deadline);
@@ -76,7 +76,7 @@ export class FenceKeeper {
   }
 
   async #keep(registry: PoolRef, fence: Fence, until: number | undefined, deadline: Deadline): Promise<void> {
-    const { fences, log, counters, now } = this.#room;
+    const { fences, log, counters, now } = this.#parts;
     if (!fence.made || (until !== undefined && until - now().getTime() >= RENEW_MS)) return;
     await fences.renew(registry, fence, until, deadline);
     counters.count(FENCES_METRIC, { what: 'renewed' });
@@ -84,7 +84,7 @@ export class FenceKeeper {
   }
 
   async #lift(registry: PoolRef, fence: Fence, why: string, deadline: Deadline): Promise<void> {
-    const { fences, log, counters, announce } = this.#room;
+    const { fences, log, counters, announce } = this.#parts;
     await fences.lift(registry, fence, deadline);
     counters.count(FENCES_METRIC, { what: 'lifted' });
     log.info({ ...fence, why }, 'a fence was lifted');
@@ -97,7 +97,7 @@ export class FenceKeeper {
     try {
       await this.round();
     } catch (error) {
-      this.#room.log.warn({ err: error }, 'fences could not be looked after; it will be tried again');
+      this.#parts.log.warn({ err: error }, 'fences could not be looked after; it will be tried again');
     }
   }
 }

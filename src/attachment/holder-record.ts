@@ -27,7 +27,7 @@ export interface Holder {
   readonly since: string;
   /** Who asked: the attach RPC, or the node itself where nobody attaches (FlexVolume without attach). */
   readonly by: 'controller' | 'node';
-  /** Uid of the Node object at the attach, where somebody knew it. */
+  /** Uid of the Node object at the attach, in records of an earlier Berth; nothing depends on it. */
   readonly uid?: string;
   /** Absent in records of a Berth that knew no states: then nothing but watchers tells whether it is in use. */
   readonly state?: HolderState;

@@ -2,7 +2,7 @@
 import type { Deadline } from '../model/deadline.js';
 import { berthError } from '../model/errors.js';
 import type { ImageHead, ImageRef, RbdPort } from '../rbd/port.js';
-import { beyondGrant, decideAttach, decideDetach, type AttachRequest } from './decide-attach.js';
+import { beyondGrant, decideAttach, withoutHolder, type AttachRequest } from './decide-attach.js';
 import {
   formatHolderRecord,
   HOLDER_KEY,
@@ -91,11 +91,6 @@ export class HolderRecords {
     });
   }
 
-  /** Take the volume from a node ('' for all); a node that does not hold it is a success. */
-  async detach(at: ImageRef, head: ImageHead, volume: string, node: string, deadline: Deadline): Promise<void> {
-    await this.#change(at, head, volume, deadline, (record) => decideDetach(record, node));
-  }
-
   /**
    * The node has unmapped it: give back what it took by itself ({@link takeForNode}); what an attach granted stays
    * until that is undone, and says `released`.
@@ -105,7 +100,7 @@ export class HolderRecords {
       const mine = record?.holders.find((one) => one.node === node);
       if (record === undefined || mine === undefined) return 'keep';
       if (mine.state === 'released' || mine.state === 'granted') return 'keep';
-      if (mine.by === 'node') return decideDetach(record, node);
+      if (mine.by === 'node') return withoutHolder(record, node);
       return withMine(record, node, (holder) => ({
         ...withoutState(holder),
         state: 'released',
@@ -118,7 +113,7 @@ export class HolderRecords {
    * Take the volume from these nodes while they are as they were when that was decided; false where one of them is not,
    * so that it has to be decided anew.
    */
-  async detachAsSeen(
+  async detach(
     at: ImageRef,
     head: ImageHead,
     volume: string,
@@ -185,7 +180,7 @@ function granted(record: HolderRecord | undefined, request: AttachRequest): Hold
 
 /** What this node took itself it may take in another mode as well, as if it had given it back in between. */
 function takeAnew(record: HolderRecord | undefined, request: AttachRequest, now: Date): HolderRecord {
-  const others = decideDetach(record, request.node);
+  const others = withoutHolder(record, request.node);
   const since = record?.holders.find((one) => one.node === request.node)?.since ?? now.toISOString();
   const decision = decideAttach(others === 'keep' ? record : others, request, since);
   if (decision.kind === 'refused') throw decision.error;

@@ -5,8 +5,6 @@
 import type { Deadline } from '../model/deadline.js';
 
 export interface NodeState {
-  /** The Node object's uid. */
-  readonly uid: string;
   /**
    * status.nodeInfo.bootID: another than the recorded one means that the holder's mappings died with the old kernel.
    */

@@ -1,17 +1,17 @@
 /** The Controller service: each method reads its request, calls one use case and shapes the answer. */
 import type { Deadline } from '../model/deadline.js';
 import { berthError, isBerthError } from '../model/errors.js';
-import { attachVolume } from '../volume/controller/attach-volume.js';
+import { attachVolume, type AttachParts } from '../volume/controller/attach-volume.js';
 import { whyNotCapability } from '../volume/image/capability-rules.js';
-import { createVolume } from '../volume/controller/create-volume.js';
-import { deleteVolume } from '../volume/controller/delete-volume.js';
-import { detachVolume } from '../volume/controller/detach-volume.js';
-import { expandVolume } from '../volume/controller/expand-volume.js';
-import { listVolumes } from '../volume/controller/list-volumes.js';
-import { getVolume, type SeenVolume } from '../volume/controller/get-volume.js';
+import { createVolume, type CreateParts } from '../volume/controller/create-volume.js';
+import { deleteVolume, type DeleteParts } from '../volume/controller/delete-volume.js';
+import { detachVolume, type DetachParts } from '../volume/controller/detach-volume.js';
+import { expandVolume, type ExpandParts } from '../volume/controller/expand-volume.js';
+import { listVolumes, type ListVolumesParts } from '../volume/controller/list-volumes.js';
+import { getVolume, type GetVolumeParts, type SeenVolume } from '../volume/controller/get-volume.js';
 import { whyNotValid } from '../volume/controller/validate-volume.js';
-import { availableCapacity } from '../volume/controller/get-capacity.js';
-import type { ControllerRoom } from '../volume/controller/controller-room.js';
+import { availableCapacity, type GetCapacityParts } from '../volume/controller/get-capacity.js';
+import type { ImageLookup } from '../volume/image/find-volume.js';
 import type { CreateVolumeRequest__Output } from './gen/csi/v1/CreateVolumeRequest.js';
 import type { _csi_v1_ControllerServiceCapability_RPC_Type } from './gen/csi/v1/ControllerServiceCapability.js';
 import type { ValidateVolumeCapabilitiesRequest__Output } from './gen/csi/v1/ValidateVolumeCapabilitiesRequest.js';
@@ -33,17 +33,24 @@ const CAPABILITIES: readonly _csi_v1_ControllerServiceCapability_RPC_Type[] = [
   'SINGLE_NODE_MULTI_WRITER',
 ];
 
-export function controllerService(room: ControllerRoom): ControllerService {
-  return { ...lifecycle(room), ...attachment(room), ...looking(room) };
+type LifecycleParts = CreateParts & DeleteParts & ExpandParts;
+type AttachmentParts = AttachParts & DetachParts;
+type QueryParts = ImageLookup & ListVolumesParts & GetVolumeParts & GetCapacityParts;
+
+/** What the use cases of a controller take together; wiring/ makes it. */
+export type ControllerServiceParts = LifecycleParts & AttachmentParts & QueryParts;
+
+export function controllerService(parts: ControllerServiceParts): ControllerService {
+  return { ...lifecycle(parts), ...attachment(parts), ...queries(parts) };
 }
 
-function lifecycle(room: ControllerRoom): ControllerService {
+function lifecycle(parts: LifecycleParts): ControllerService {
   return {
     async CreateVolume(request, { deadline }) {
       require({ name: request.name });
       refuseUnsupported(request);
       const { volume, sizeBytes } = await createVolume(
-        room,
+        parts,
         {
           name: request.name,
           range: readRange(request.capacityRange),
@@ -58,7 +65,7 @@ function lifecycle(room: ControllerRoom): ControllerService {
 
     async DeleteVolume(request, { deadline }) {
       require({ volume_id: request.volumeId });
-      await deleteVolume(room, request.volumeId, readSecrets(request.secrets), deadline);
+      await deleteVolume(parts, request.volumeId, readSecrets(request.secrets), deadline);
       return {};
     },
 
@@ -67,58 +74,62 @@ function lifecycle(room: ControllerRoom): ControllerService {
       const { volumeId: volume, capacityRange, secrets, volumeCapability } = request;
       if (volumeCapability !== null) readCapability(volumeCapability);
       const asked = { volume, range: readRange(capacityRange), secrets: readSecrets(secrets) };
-      const size = await expandVolume(room, asked, deadline);
+      const size = await expandVolume(parts, asked, deadline);
       // Also for a raw block volume: not every mapper's device follows the image by itself.
       return { capacityBytes: String(size), nodeExpansionRequired: true };
     },
   };
 }
 
-function attachment(room: ControllerRoom): ControllerService {
+function attachment(parts: AttachmentParts): ControllerService {
   return {
     async ControllerPublishVolume(request, { deadline }) {
       require({ volume_id: request.volumeId, node_id: request.nodeId });
       const { volumeId: volume, nodeId: node, readonly: readOnly } = request;
       const capability = readCapability(request.volumeCapability);
-      await attachVolume(room, { volume, node, capability, readOnly, secrets: readSecrets(request.secrets) }, deadline);
+      await attachVolume(
+        parts,
+        { volume, node, capability, readOnly, secrets: readSecrets(request.secrets) },
+        deadline,
+      );
       return { publishContext: readOnly ? { [READ_ONLY]: 'true' } : {} };
     },
 
     async ControllerUnpublishVolume(request, { deadline }) {
       require({ volume_id: request.volumeId });
       const { volumeId: volume, nodeId: node } = request;
-      await detachVolume(room, { volume, node, secrets: readSecrets(request.secrets) }, deadline);
+      await detachVolume(parts, { volume, node, secrets: readSecrets(request.secrets) }, deadline);
       return {};
     },
   };
 }
 
-function looking(room: ControllerRoom): ControllerService {
+function queries(parts: QueryParts): ControllerService {
   return {
     ControllerGetCapabilities: () => Promise.resolve({ capabilities: CAPABILITIES.map((type) => ({ rpc: { type } })) }),
 
     async ValidateVolumeCapabilities(request, { deadline }) {
       require({ volume_id: request.volumeId });
       const { volumeCapabilities, volumeContext, parameters } = request;
-      const why = await whyNotConfirmed(room, request, deadline);
+      const why = await whyNotConfirmed(parts, request, deadline);
       if (why !== undefined) return { confirmed: null, message: why };
       return { confirmed: { volumeCapabilities, volumeContext, parameters }, message: '' };
     },
 
     async ListVolumes({ maxEntries, startingToken }, { deadline }) {
-      const { volumes, nextToken } = await listVolumes(room, { maxEntries, startingToken }, deadline);
+      const { volumes, nextToken } = await listVolumes(parts, { maxEntries, startingToken }, deadline);
       return { entries: volumes.map(entry), nextToken };
     },
 
     async ControllerGetVolume(request, { deadline }) {
       require({ volume_id: request.volumeId });
-      return entry(await getVolume(room, request.volumeId, deadline));
+      return entry(await getVolume(parts, request.volumeId, deadline));
     },
 
     async GetCapacity(request, { deadline }) {
       const capabilities = readCapabilities(request.volumeCapabilities);
       if (capabilities.some((one) => whyNotCapability(one) !== undefined)) return { availableCapacity: '0' };
-      const { available, largest } = await availableCapacity(room, request.parameters, deadline);
+      const { available, largest } = await availableCapacity(parts, request.parameters, deadline);
       return {
         availableCapacity: String(available),
         maximumVolumeSize: largest === undefined ? null : { value: String(largest) },
@@ -132,7 +143,7 @@ function looking(room: ControllerRoom): ControllerService {
  * still is one.
  */
 async function whyNotConfirmed(
-  room: ControllerRoom,
+  lookup: ImageLookup,
   request: ValidateVolumeCapabilitiesRequest__Output,
   deadline: Deadline,
 ): Promise<string | undefined> {
@@ -140,7 +151,7 @@ async function whyNotConfirmed(
   try {
     const capabilities = readCapabilities(request.volumeCapabilities);
     const asked = { volume, capabilities, parameters, secrets: readSecrets(request.secrets) };
-    const why = await whyNotValid(room, asked, deadline);
+    const why = await whyNotValid(lookup, asked, deadline);
     return why ?? (Object.keys(mutableParameters).length > 0 ? 'it has no mutable parameters' : undefined);
   } catch (error) {
     if (isBerthError(error, 'BERTH_CAPABILITY_UNSUPPORTED', 'BERTH_PARAMETER_UNKNOWN', 'BERTH_PARAMETER_INVALID'))

@@ -26,12 +26,11 @@ export function nodeStates(api: Api, log: Logger): NodeStates {
   };
 }
 
-export function stateOf({ metadata, spec, status }: KubeNode): NodeState {
+export function stateOf({ spec, status }: KubeNode): NodeState {
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
   const word = ready?.status.toLowerCase();
   const isKnown = word === 'true' || word === 'false';
   return {
-    uid: metadata.uid,
     bootId: status?.nodeInfo?.bootID,
     ready: isKnown ? word : 'unknown',
     notReadySince: word === 'true' ? undefined : ready?.lastTransitionTime,

@@ -12,11 +12,12 @@ import { parseOptions, USAGE } from '../options.js';
 import { Clusters } from '../rbd/clusters.js';
 import { createLibrbd } from '../rbd/librbd/driver/librbd.js';
 import { cephOf } from '../diagnosis/attachment/image-state.js';
-import { lookAtImage } from '../volume/controller/adopt-image.js';
+import { inspectForAdoption } from '../volume/controller/adopt-image.js';
 import { journalLine } from '../diagnosis/describe-journal.js';
 import { preflight } from '../diagnosis/preflight.js';
 import type { Additions } from './additions.js';
-import { controllerRoom, makeDependencies, now } from './dependencies.js';
+import { makeControllerParts } from './controller-parts.js';
+import { makeDependencies, now } from './dependencies.js';
 import { preflightInput } from './preflight-input.js';
 
 /** How long the look at one image may take, in ms. */
@@ -44,7 +45,7 @@ export async function doctor(args: readonly string[], json: boolean, additions: 
 export async function adopt(asked: AdoptArguments): Promise<number> {
   const rbd = createLibrbd({ log: createLog('silent') });
   try {
-    const adoption = await lookAtImage(
+    const adoption = await inspectForAdoption(
       { rbd, clusters: new Clusters(asked.clusters) },
       asked.image,
       Deadline.after(ADOPT_MS),
@@ -65,7 +66,7 @@ export async function atTerminal(command: Command): Promise<number> {
   const ground = await makeDependencies(options, createLog('silent'));
   const { kube, rbd } = ground;
   try {
-    const ceph = cephOf(controllerRoom(ground), options.services.includes('controller') ? 'controller' : 'node');
+    const ceph = cephOf(makeControllerParts(ground), options.services.includes('controller') ? 'controller' : 'node');
     const journal = (volume: string): Promise<string> => journalLine(options.stateDirectory, volume);
     const { text, exitCode } = await runCommand(command, { api: kube?.attachments, ceph, journal, now });
     process.stdout.write(text);

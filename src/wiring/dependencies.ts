@@ -1,8 +1,6 @@
 /** The rooms of one process, furnished from its options: what a server and a person at a terminal both stand on. */
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FENCES_METRIC } from '../attachment/fence-keeper.js';
-import { Fences } from '../attachment/fences.js';
 import { HolderRecords } from '../attachment/holder-records.js';
 import { NO_NODE_STATES, type Announce, type NodeStates } from '../attachment/node-state.js';
 import { Nodes } from '../attachment/node-registry.js';
@@ -29,9 +27,6 @@ import { Mappers } from '../volume/node/node-mappers.js';
 import { NodeHolderRecords } from '../volume/node/node-holder-records.js';
 import type { NodeRoom } from '../volume/node/node-room.js';
 import { Operations, type EnteredStep, type LateEnd, type Observers } from '../volume/operation/operations.js';
-import { PoolCapacity } from '../volume/controller/pool-capacity.js';
-import { InterruptedCreates } from '../volume/controller/interrupted-create.js';
-import type { ControllerRoom } from '../volume/controller/controller-room.js';
 
 export interface Dependencies {
   readonly options: Options;
@@ -50,32 +45,7 @@ export interface Dependencies {
 
 export const now = (): Date => new Date();
 
-export function controllerRoom(ground: Dependencies): ControllerRoom {
-  const { options, log, rbd, clusters, holderRecords, nodes, nodeStates, announce, counters } = ground;
-  counters.declare(
-    FENCES_METRIC,
-    'Ceph clients fenced, renewed and lifted by this controller, and fences that failed.',
-  );
-  return {
-    fencing: {
-      policy: options.fencing,
-      lostAfterMs: options.nodeLostAfter * 1000,
-      fences: new Fences(rbd),
-      ...{ nodeStates, announce, counters },
-    },
-    rbd,
-    clusters,
-    holderRecords,
-    nodes,
-    poolCapacity: new PoolCapacity(rbd),
-    interruptedCreates: new InterruptedCreates(rbd, log),
-    operations: new Operations({ late: tellLate(log), children: false }),
-    log,
-    now,
-  };
-}
-
-const tellLate =
+export const tellLate =
   (log: Logger) =>
   ({ error, ...end }: LateEnd): void => {
     if (error === undefined) log.info(end, 'an operation ended after its caller had gone');

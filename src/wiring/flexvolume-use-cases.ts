@@ -6,7 +6,6 @@ import type { Options } from '../options.js';
 import { readKeyring } from '../rbd/keyring.js';
 import type { FlexController, FlexNode, FlexUseCases } from '../flexvolume/call-outs.js';
 import { attachVolume } from '../volume/controller/attach-volume.js';
-import type { ControllerRoom } from '../volume/controller/controller-room.js';
 import { detachVolume } from '../volume/controller/detach-volume.js';
 import { expandVolume } from '../volume/controller/expand-volume.js';
 import {
@@ -20,11 +19,12 @@ import { findHandle } from '../volume/image/find-handle.js';
 import { expandOnNode } from '../volume/node/expand-on-node.js';
 import { handOver } from '../volume/node/handover/hand-over.js';
 import type { NodeRoom } from '../volume/node/node-room.js';
+import type { ControllerParts } from './controller-parts.js';
 
 export function flexUseCases(
   { kubeletDirectory, keyringDirectory }: Options,
   node: NodeRoom | undefined,
-  controller: ControllerRoom | undefined,
+  controller: ControllerParts | undefined,
 ): FlexUseCases {
   const clusters = (node ?? controller)?.clusters;
   // Below the kubelet's plugins, so that what is mounted there outlives the driver's container.
@@ -48,7 +48,7 @@ const flexNode = (node: NodeRoom, stagingRoot: string): FlexNode => ({
   expand: (request, deadline) => expandOnNode(node, request, deadline),
 });
 
-function flexController(controller: ControllerRoom): FlexController {
+function flexController(controller: ControllerParts): FlexController {
   const { rbd, clusters } = controller;
   const named: NamedAttachments = {
     rbd,

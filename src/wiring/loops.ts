@@ -5,11 +5,11 @@ import type { Readiness } from '../diagnosis/readiness.js';
 import { Rounds } from '../model/rounds.js';
 import { serveMetrics, type MetricsServer } from '../observe/metrics-server.js';
 import { AttachmentReconciler } from '../reconcile/attachment-reconciler.js';
-import type { ControllerRoom } from '../volume/controller/controller-room.js';
 import { GuestClients } from '../volume/node/handover/guest-clients.js';
 import type { NodeRoom } from '../volume/node/node-room.js';
 import { returnPendingRecords } from '../volume/node/recovery/return-records.js';
 import type { RegistrationLoop } from '../volume/node/registration/registration-loop.js';
+import type { ControllerParts } from './controller-parts.js';
 import { now, type Dependencies } from './dependencies.js';
 import { makeNodeReconciler } from './make-node-reconciler.js';
 
@@ -26,7 +26,7 @@ export interface Loop {
 /** What this process has; a service that it does not serve is undefined. */
 export interface LoopParts {
   readonly dependencies: Dependencies;
-  readonly controller: ControllerRoom | undefined;
+  readonly controller: ControllerParts | undefined;
   readonly node: NodeRoom | undefined;
   readonly registration: RegistrationLoop | undefined;
   readonly readiness: Readiness;
@@ -104,8 +104,7 @@ export const LOOPS: readonly LoopEntry[] = [
     owner: 'controller',
     option: 'none',
     stops: 'begins no further cluster, waits 1 s for the running one',
-    make: ({ controller }) =>
-      controller === undefined ? undefined : new FenceKeeper({ ...controller, ...controller.fencing }),
+    make: ({ controller }) => (controller === undefined ? undefined : new FenceKeeper(controller)),
   },
   {
     name: 'attachment reconciliation',

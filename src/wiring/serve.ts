@@ -15,7 +15,8 @@ import { clustersAnswer, machineWorks, mapperWorks } from '../diagnosis/readines
 import { preflight } from '../diagnosis/preflight.js';
 import { Readiness, type Check } from '../diagnosis/readiness.js';
 import type { Additions } from './additions.js';
-import { controllerRoom, makeDependencies, nodeRoom, type Dependencies } from './dependencies.js';
+import { makeControllerParts } from './controller-parts.js';
+import { makeDependencies, nodeRoom, type Dependencies } from './dependencies.js';
 import { flexUseCases } from './flexvolume-use-cases.js';
 import { makeRegistration } from './make-registration.js';
 import { preflightInput } from './preflight-input.js';
@@ -32,7 +33,7 @@ export async function serve(options: Options, additions: Additions): Promise<voi
   watchChildren((child) => log.debug(child, 'child process ended'));
   const dependencies = await makeDependencies(options, log);
   const { rbd } = dependencies;
-  const controller = services.includes('controller') ? controllerRoom(dependencies) : undefined;
+  const controller = services.includes('controller') ? makeControllerParts(dependencies) : undefined;
   const node = services.includes('node') ? await nodeRoom(dependencies, additions) : undefined;
   const registration = node && makeRegistration(node, dependencies, version);
   const checks: Record<string, Check> = {

@@ -4,13 +4,17 @@
 import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
 import type { FilesystemType } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
-import type { Clusters } from '../../rbd/clusters.js';
 import type { ImageDetail, RbdPort } from '../../rbd/port.js';
 import { isGuestWritten } from '../image/guest-mark.js';
-import { findHandle, type ImageAsked } from '../image/find-handle.js';
+import { findHandle, type HandleLookup, type ImageAsked } from '../image/find-handle.js';
 import { parseProvenance, type Provenance } from '../image/provenance.js';
 import { parseVolumeRecord } from '../image/volume-record.js';
-import { mustFindVolume } from '../image/find-volume.js';
+import { mustFindVolume, type ImageLookup } from '../image/find-volume.js';
+
+export interface AdoptParts extends ImageLookup {
+  readonly clusters: ImageLookup['clusters'] & HandleLookup;
+  readonly rbd: Pick<RbdPort, 'head' | 'inspect'>;
+}
 
 export interface Adoption {
   readonly volume: string;
@@ -25,17 +29,17 @@ export interface Adoption {
  * BERTH_FIELD_INVALID, BERTH_CLUSTER_UNKNOWN, BERTH_POOL_NOT_OURS, BERTH_VOLUME_NOT_FOUND, BERTH_RECORD_UNREADABLE, and
  * those of Ceph.
  */
-export async function lookAtImage(
-  room: { readonly clusters: Clusters; readonly rbd: RbdPort },
+export async function inspectForAdoption(
+  { clusters, rbd }: AdoptParts,
   asked: ImageAsked,
   deadline: Deadline,
 ): Promise<Adoption> {
-  const volume = await findHandle(room.clusters, asked);
+  const volume = await findHandle(clusters, asked);
   const [cluster = ''] = volume.split('/');
-  const { users } = await room.clusters.get(cluster);
+  const { users } = await clusters.get(cluster);
   const role = users.controller === undefined ? 'node' : 'controller';
-  const { at } = await mustFindVolume(room, volume, role, undefined, deadline);
-  const detail = await room.rbd.inspect(at, deadline);
+  const { at } = await mustFindVolume({ clusters, rbd }, volume, role, undefined, deadline);
+  const detail = await rbd.inspect(at, deadline);
   const provenance = parseProvenance(detail.metadata, volume);
   const fsType =
     provenance.state === 'formatted' || provenance.state === 'formatting'

@@ -1,10 +1,18 @@
 /** ControllerExpandVolume: grow the image; never shrink, and what is already large enough is a success. */
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
+import type { RbdPort } from '../../rbd/port.js';
 import { parseVolumeRecord } from '../image/volume-record.js';
-import { type ControllerRoom } from './controller-room.js';
-import { dataHome, mustFindVolume, type Credentials } from '../image/find-volume.js';
+import { dataHome, mustFindVolume, type Credentials, type ImageLookup } from '../image/find-volume.js';
 import { checkRange, chooseSize, type SizeRange } from '../image/volume-size.js';
+import type { ControllerOperations } from './controller-operations.js';
+import type { PoolCapacity } from './pool-capacity.js';
+
+export interface ExpandParts extends ImageLookup {
+  readonly rbd: Pick<RbdPort, 'head' | 'resize'>;
+  readonly poolCapacity: Pick<PoolCapacity, 'check'>;
+  readonly operations: ControllerOperations;
+}
 
 export interface ExpandVolume {
   readonly volume: string;
@@ -13,23 +21,23 @@ export interface ExpandVolume {
 }
 
 /** The size in bytes after the call. BERTH_VOLUME_NOT_FOUND, BERTH_SIZE_OUT_OF_RANGE, BERTH_SHRINK_REFUSED. */
-export async function expandVolume(room: ControllerRoom, request: ExpandVolume, deadline: Deadline): Promise<bigint> {
+export async function expandVolume(parts: ExpandParts, request: ExpandVolume, deadline: Deadline): Promise<bigint> {
   const { volume, range, secrets } = request;
   if (range === undefined) throw berthError('BERTH_FIELD_MISSING', { field: 'capacity_range' });
   checkRange(range);
   const fingerprint = `${range.required}-${range.limit}`;
-  return room.operations.run(volume, { op: 'expand', fingerprint }, deadline, async (operation, deadline) => {
+  return parts.operations.run(volume, { op: 'expand', fingerprint }, deadline, async (operation, deadline) => {
     operation.step('look');
-    const { at, head } = await mustFindVolume(room, volume, 'controller', secrets, deadline);
+    const { at, head } = await mustFindVolume(parts, volume, 'controller', secrets, deadline);
     if (range.limit > 0n && head.sizeBytes > range.limit) {
       throw berthError('BERTH_SHRINK_REFUSED', { volume, size: head.sizeBytes, limit: range.limit });
     }
     if (head.sizeBytes >= range.required) return head.sizeBytes;
     const size = chooseSize(range, head.sizeBytes);
     const dataPool = parseVolumeRecord(head.metadata, volume)?.shape.dataPool;
-    await room.poolCapacity.check(dataHome(at, dataPool), size, deadline);
+    await parts.poolCapacity.check(dataHome(at, dataPool), size, deadline);
     operation.step('resize image');
-    await room.rbd.resize(at, size, deadline);
+    await parts.rbd.resize(at, size, deadline);
     return size;
   });
 }

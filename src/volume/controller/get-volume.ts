@@ -1,9 +1,13 @@
 /** ControllerGetVolume: a volume's size, its holders, and whether who has it open fits them. */
 import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
 import type { Deadline } from '../../model/deadline.js';
+import type { RbdPort } from '../../rbd/port.js';
 import { conditionOf, type Condition } from '../image/volume-condition.js';
-import { type ControllerRoom } from './controller-room.js';
-import { mustFindVolume } from '../image/find-volume.js';
+import { mustFindVolume, type ImageLookup } from '../image/find-volume.js';
+
+export interface GetVolumeParts extends ImageLookup {
+  readonly rbd: Pick<RbdPort, 'head' | 'inspect' | 'identify'>;
+}
 
 export interface SeenVolume {
   readonly volume: string;
@@ -12,13 +16,13 @@ export interface SeenVolume {
   readonly condition: Condition;
 }
 
-/** Also looks who has it open, which opens the image for a moment. */
-export async function getVolume(room: ControllerRoom, volume: string, deadline: Deadline): Promise<SeenVolume> {
-  const { head, at } = await mustFindVolume(room, volume, 'controller', undefined, deadline);
+/** Also asks who has it open, which opens the image for a moment. BERTH_VOLUME_NOT_FOUND. */
+export async function getVolume(parts: GetVolumeParts, volume: string, deadline: Deadline): Promise<SeenVolume> {
+  const { head, at } = await mustFindVolume(parts, volume, 'controller', undefined, deadline);
   const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
   const [{ watchers }, { instance }] = await Promise.all([
-    room.rbd.inspect(at, deadline),
-    room.rbd.identify(at.access, deadline),
+    parts.rbd.inspect(at, deadline),
+    parts.rbd.identify(at.access, deadline),
   ]);
   return {
     volume,

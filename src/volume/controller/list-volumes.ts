@@ -5,12 +5,17 @@
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { formatVolumeId, parseVolumeId } from '../../model/volume-id.js';
-import type { ImageHead, PoolRef } from '../../rbd/port.js';
+import type { Clusters } from '../../rbd/clusters.js';
+import type { ImageHead, PoolRef, RbdPort } from '../../rbd/port.js';
 import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
 import { conditionOfRecords } from '../image/volume-condition.js';
 import type { SeenVolume } from './get-volume.js';
 import { parseVolumeRecord } from '../image/volume-record.js';
-import type { ControllerRoom } from './controller-room.js';
+
+export interface ListVolumesParts {
+  readonly clusters: Pick<Clusters, 'pools'>;
+  readonly rbd: Pick<RbdPort, 'list' | 'head'>;
+}
 
 /** A page where the caller names no size; a reply must stay below gRPC's 4 MiB at the Go clients. */
 const PAGE = 1000;
@@ -25,20 +30,20 @@ export interface VolumePage {
 
 /** BERTH_FIELD_INVALID for a negative size, BERTH_TOKEN_INVALID for a token that is none of ours. */
 export async function listVolumes(
-  room: ControllerRoom,
+  { clusters, rbd }: ListVolumesParts,
   request: { readonly maxEntries: number; readonly startingToken: string },
   deadline: Deadline,
 ): Promise<VolumePage> {
   if (request.maxEntries < 0) throw berthError('BERTH_FIELD_INVALID', { field: 'max_entries', why: 'below zero' });
   const max = request.maxEntries === 0 ? PAGE : Math.min(request.maxEntries, PAGE);
-  const places = [...(await room.clusters.pools('controller'))];
+  const places = [...(await clusters.pools('controller'))];
   const start = decodeToken(request.startingToken, places);
   const volumes: SeenVolume[] = [];
   for (let index = start.index; index < places.length; index += 1) {
     const place = places[index];
     if (place === undefined) break;
     const after = index === start.index ? start.after : '';
-    await collect(room, place, after, max + 1 - volumes.length, volumes, deadline);
+    await collectVolumes(rbd, place, after, max + 1 - volumes.length, volumes, deadline);
     if (volumes.length > max) break;
   }
   // One more than asked was read, so that a full last page does not promise another.
@@ -47,8 +52,8 @@ export async function listVolumes(
   return { volumes: page, nextToken: volumes.length > max && last !== undefined ? last.volume : '' };
 }
 
-async function collect(
-  room: ControllerRoom,
+async function collectVolumes(
+  rbd: ListVolumesParts['rbd'],
   place: PoolRef,
   after: string,
   want: number,
@@ -58,12 +63,12 @@ async function collect(
   const stop = into.length + want;
   let from = after;
   while (into.length < stop) {
-    const names = await room.rbd.list(place, from, Math.max(WIDTH, Math.min(want, PAGE)), deadline);
+    const names = await rbd.list(place, from, Math.max(WIDTH, Math.min(want, PAGE)), deadline);
     for (let i = 0; i < names.length && into.length < stop; i += WIDTH) {
       const batch = names.slice(i, i + WIDTH);
-      const heads = await Promise.all(batch.map(({ name }) => room.rbd.head({ ...place, image: name }, deadline)));
+      const heads = await Promise.all(batch.map(({ name }) => rbd.head({ ...place, image: name }, deadline)));
       heads.forEach((head, k) => {
-        const volume = head === undefined ? undefined : see(place, batch[k]?.name ?? '', head);
+        const volume = head === undefined ? undefined : readVolume(place, batch[k]?.name ?? '', head);
         if (volume !== undefined && into.length < stop) into.push(volume);
       });
     }
@@ -74,7 +79,7 @@ async function collect(
 }
 
 /** Undefined for an image that Berth did not make. */
-function see(place: PoolRef, image: string, head: ImageHead): SeenVolume | undefined {
+function readVolume(place: PoolRef, image: string, head: ImageHead): SeenVolume | undefined {
   const volume = handleOf(place, image);
   if (volume === undefined || !isOurs(head, volume)) return undefined;
   let publishedNodes: readonly string[] = [];

@@ -10,10 +10,10 @@ import type { PoolRef, PoolStats, RbdPort } from '../../rbd/port.js';
 const FRESH_MS = 10_000;
 
 export class PoolCapacity {
-  readonly #rbd: RbdPort;
+  readonly #rbd: Pick<RbdPort, 'poolStats'>;
   readonly #figures = new Map<string, { readonly until: number; readonly stats: Promise<PoolStats> }>();
 
-  constructor(rbd: RbdPort) {
+  constructor(rbd: Pick<RbdPort, 'poolStats'>) {
     this.#rbd = rbd;
   }
 

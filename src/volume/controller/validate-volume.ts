@@ -8,15 +8,14 @@ import { checkCapabilities, whyNotCapability } from '../image/capability-rules.j
 import { parseParameters } from '../image/parameters.js';
 import { parseProvenance } from '../image/provenance.js';
 import { differsFrom, parseVolumeRecord, shapeOf } from '../image/volume-record.js';
-import { type ControllerRoom } from './controller-room.js';
-import { mustFindVolume, type Credentials } from '../image/find-volume.js';
+import { mustFindVolume, type Credentials, type ImageLookup } from '../image/find-volume.js';
 
 /**
  * Undefined where every capability and parameter holds for this very volume, else the reason why not.
  * BERTH_VOLUME_NOT_FOUND.
  */
 export async function whyNotValid(
-  room: ControllerRoom,
+  lookup: ImageLookup,
   request: {
     readonly volume: string;
     readonly capabilities: readonly Capability[];
@@ -27,7 +26,7 @@ export async function whyNotValid(
 ): Promise<string | undefined> {
   const { volume, capabilities, parameters, secrets } = request;
   if (capabilities.length === 0) throw berthError('BERTH_FIELD_MISSING', { field: 'volume_capabilities' });
-  const { head, id } = await mustFindVolume(room, volume, 'controller', secrets, deadline);
+  const { head, id } = await mustFindVolume(lookup, volume, 'controller', secrets, deadline);
   const unsupported = capabilities.map(whyNotCapability).find((why) => why !== undefined);
   if (unsupported !== undefined) return unsupported;
   checkCapabilities(capabilities);

@@ -7,6 +7,7 @@ import type { Capability } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { parseVolumeId } from '../../model/volume-id.js';
+import type { Clusters } from '../../rbd/clusters.js';
 import type { RbdPort } from '../../rbd/port.js';
 import { findVolume, type ImageLookup } from '../image/find-volume.js';
 
@@ -18,6 +19,7 @@ export const NAMES_OBJECT = 'berth.flexvolume';
 
 /** Where names are kept, and what is done to the volume of a name. */
 export interface NamedAttachments extends ImageLookup {
+  readonly clusters: ImageLookup['clusters'] & Pick<Clusters, 'registry'>;
   readonly rbd: Pick<RbdPort, 'head' | 'getRecords' | 'setRecords'>;
   readonly attach: (asked: Omit<AttachByName, 'name'>, deadline: Deadline) => Promise<void>;
   readonly detach: (asked: { readonly volume: string; readonly node: string }, deadline: Deadline) => Promise<void>;

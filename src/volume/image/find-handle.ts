@@ -8,6 +8,9 @@ import type { Clusters } from '../../rbd/clusters.js';
 import type { ClusterConfig } from '../../rbd/clusters-file.js';
 import { endpointsOf } from '../../rbd/monitor-address.js';
 
+/** What of the clusters file a search takes. */
+export type HandleLookup = Pick<Clusters, 'all' | 'get' | 'listed'>;
+
 export interface ImageAsked {
   /** By its name in clusters.yaml. */
   readonly cluster: string | undefined;
@@ -22,7 +25,7 @@ export interface ImageAsked {
  * The volume's handle. BERTH_FIELD_INVALID, BERTH_CLUSTER_UNKNOWN, BERTH_POOL_NOT_OURS; BERTH_FIELD_INVALID too where
  * several clusters could be meant.
  */
-export async function findHandle(clusters: Clusters, asked: ImageAsked): Promise<string> {
+export async function findHandle(clusters: HandleLookup, asked: ImageAsked): Promise<string> {
   const { pool, namespace, image } = asked;
   for (const [field, name] of Object.entries({ pool, namespace: namespace || 'none', image })) {
     if (!isPlaceName(name))
@@ -33,7 +36,7 @@ export async function findHandle(clusters: Clusters, asked: ImageAsked): Promise
   return formatVolumeId({ cluster, pool, namespace, image });
 }
 
-async function findCluster(clusters: Clusters, asked: ImageAsked): Promise<string> {
+async function findCluster(clusters: HandleLookup, asked: ImageAsked): Promise<string> {
   const { cluster, monitors, pool, namespace } = asked;
   if (cluster !== undefined) return (await clusters.get(cluster)).id;
   const all = await clusters.all();

@@ -7,9 +7,9 @@ import type { ImageHead, ImageRef, PoolRef, RbdPort } from '../../rbd/port.js';
 
 export type { Credentials } from '../../rbd/clusters.js';
 
-/** What a lookup stands on: the clusters file, and two reads of Ceph. */
+/** What finding a volume's image takes: the clusters file, and two reads of Ceph. */
 export interface ImageLookup {
-  readonly clusters: Clusters;
+  readonly clusters: Pick<Clusters, 'all' | 'pool'>;
   readonly rbd: Pick<RbdPort, 'head'>;
 }
 
@@ -23,7 +23,7 @@ export interface FoundVolume {
 
 /** Where a handle points; undefined for a handle that cannot be one of ours, or names a cluster or pool that is not. */
 export async function locate(
-  clusters: Clusters,
+  clusters: Pick<Clusters, 'all' | 'pool'>,
   volume: string,
   role: Role,
   secrets: Credentials | undefined,
@@ -45,34 +45,34 @@ export const dataHome = (at: PoolRef, dataPool: string | undefined): PoolRef =>
  * whose place the clusters file does not list, most likely by a mistake in it; a delete would otherwise answer OK and
  * leave the image behind.
  */
-export async function refuseUnlisted(clusters: Clusters, volume: string): Promise<void> {
+export async function refuseUnlisted(clusters: Pick<Clusters, 'listed'>, volume: string): Promise<void> {
   const id = parseVolumeId(volume);
   if (id !== undefined) await clusters.listed(id);
 }
 
 /** Two OSD operations; undefined where there is no such volume. */
 export async function findVolume(
-  room: ImageLookup,
+  lookup: ImageLookup,
   volume: string,
   role: Role,
   secrets: Credentials | undefined,
   deadline: Deadline,
 ): Promise<FoundVolume | undefined> {
-  const place = await locate(room.clusters, volume, role, secrets);
+  const place = await locate(lookup.clusters, volume, role, secrets);
   if (place === undefined) return undefined;
-  const head = await room.rbd.head(place.at, deadline);
+  const head = await lookup.rbd.head(place.at, deadline);
   return head === undefined ? undefined : { volume, ...place, head };
 }
 
 /** As {@link findVolume}, but BERTH_VOLUME_NOT_FOUND where there is none. */
 export async function mustFindVolume(
-  room: ImageLookup,
+  lookup: ImageLookup,
   volume: string,
   role: Role,
   secrets: Credentials | undefined,
   deadline: Deadline,
 ): Promise<FoundVolume> {
-  const found = await findVolume(room, volume, role, secrets, deadline);
+  const found = await findVolume(lookup, volume, role, secrets, deadline);
   if (found === undefined) throw berthError('BERTH_VOLUME_NOT_FOUND', { volume });
   return found;
 }

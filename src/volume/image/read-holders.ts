@@ -4,8 +4,14 @@
  */
 import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
 import type { Deadline } from '../../model/deadline.js';
+import type { Clusters } from '../../rbd/clusters.js';
 import type { RbdPort } from '../../rbd/port.js';
 import { findVolume, refuseUnlisted, type ImageLookup } from './find-volume.js';
+
+export interface ReadHoldersParts extends ImageLookup {
+  readonly clusters: ImageLookup['clusters'] & Pick<Clusters, 'listed'>;
+  readonly rbd: Pick<RbdPort, 'head' | 'inspect'>;
+}
 
 export interface HoldersOfVolume {
   readonly holders: readonly { readonly node: string; readonly since: string; readonly by: 'controller' | 'node' }[];
@@ -20,7 +26,7 @@ export interface HoldersOfVolume {
  * read (BERTH_RECORD_UNREADABLE).
  */
 export async function readHolders(
-  room: ImageLookup & { readonly rbd: Pick<RbdPort, 'inspect'> },
+  { clusters, rbd }: ReadHoldersParts,
   {
     volume,
     role,
@@ -28,13 +34,13 @@ export async function readHolders(
   }: { readonly volume: string; readonly role: 'controller' | 'node'; readonly watchers: boolean },
   deadline: Deadline,
 ): Promise<HoldersOfVolume | 'absent'> {
-  const found = await findVolume(room, volume, role, undefined, deadline);
+  const found = await findVolume({ clusters, rbd }, volume, role, undefined, deadline);
   if (found === undefined) {
-    await refuseUnlisted(room.clusters, volume);
+    await refuseUnlisted(clusters, volume);
     return 'absent';
   }
   const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), volume);
-  const detail = watchers ? await room.rbd.inspect(found.at, deadline) : undefined;
+  const detail = watchers ? await rbd.inspect(found.at, deadline) : undefined;
   return {
     holders: (record?.holders ?? []).map(({ node, since, by }) => ({ node, since, by })),
     mode: record?.mode,

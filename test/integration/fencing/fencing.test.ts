@@ -229,7 +229,7 @@ describe('a fence', () => {
     const { volume, instance } = await fenced();
     const registration = { version: 1, node: one.nodeId, driver: '0', mappers: [], bootId: 'another' } as const;
     const later = new Date(Date.now() + 60_000).toISOString();
-    await controller.room.nodes.register(await controller.registry(), { ...registration, seen: later }, soon());
+    await controller.parts.nodes.register(await controller.registry(), { ...registration, seen: later }, soon());
     await controller.keeper.round();
     expect(await controller.until(instance)).toBeUndefined();
     await volume.unpublish(one);

@@ -19,7 +19,7 @@ import { detachVolume } from '../../../src/volume/controller/detach-volume.js';
 import { Operations } from '../../../src/volume/operation/operations.js';
 import { PoolCapacity } from '../../../src/volume/controller/pool-capacity.js';
 import { InterruptedCreates } from '../../../src/volume/controller/interrupted-create.js';
-import { type ControllerRoom } from '../../../src/volume/controller/controller-room.js';
+import type { ControllerParts } from '../../../src/wiring/controller-parts.js';
 import { mustFindVolume } from '../../../src/volume/image/find-volume.js';
 import type { Site } from '../csi/site.js';
 import type { Volume } from '../csi/volume.js';
@@ -31,7 +31,7 @@ export const bootId = async (): Promise<string> => (await readFile('/proc/sys/ke
 
 /** A node as its orchestrator has it. */
 export const view = async (other: Partial<NodeState> = {}): Promise<NodeState> => ({
-  ...{ uid: 'uid', bootId: await bootId(), ready: 'true', notReadySince: undefined, outOfService: false },
+  ...{ bootId: await bootId(), ready: 'true', notReadySince: undefined, outOfService: false },
   ...other,
 });
 
@@ -44,7 +44,7 @@ export class FencingController {
   readonly announced: Announcement[] = [];
   readonly counters = new Counters();
   readonly rbd = startLibrbd();
-  readonly room: ControllerRoom;
+  readonly parts: ControllerParts;
   readonly keeper: FenceKeeper;
 
   readonly #namespace: string;
@@ -52,46 +52,47 @@ export class FencingController {
   constructor(site: Site, policy: FencingPolicy = 'out-of-service') {
     this.#namespace = site.namespace;
     this.counters.declare(FENCES_METRIC, 'fences');
-    this.room = this.#over(site, this.rbd, policy);
-    this.keeper = new FenceKeeper({ ...this.room, ...this.room.fencing });
+    this.parts = this.#over(site, this.rbd, policy);
+    this.keeper = new FenceKeeper(this.parts);
   }
 
   /** The same controller whose look at the cluster is what the test makes of it. */
-  seeing(port: Partial<RbdPort>, policy?: FencingPolicy): ControllerRoom {
+  seeing(port: Partial<RbdPort>, policy?: FencingPolicy): ControllerParts {
     const rbd = { ...this.rbd, ...port };
-    return { ...this.room, rbd, fencing: { ...this.room.fencing, ...(policy === undefined ? {} : { policy }) } };
+    const { fencingRules } = this.parts;
+    return { ...this.parts, rbd, fencingRules: { ...fencingRules, policy: policy ?? fencingRules.policy } };
   }
 
-  #over(site: Site, rbd: RbdPort, policy: FencingPolicy): ControllerRoom {
+  #over(site: Site, rbd: RbdPort, policy: FencingPolicy): ControllerParts {
     const { counters, announced, views } = this;
     return {
-      ...{
-        rbd,
-        clusters: new Clusters(site.clustersFile),
-        holderRecords: new HolderRecords(rbd),
-        nodes: new Nodes(rbd),
-      },
-      ...{ poolCapacity: new PoolCapacity(rbd), interruptedCreates: new InterruptedCreates(rbd, createLog('silent')) },
-      ...{ operations: new Operations(), log: createLog('silent') },
+      rbd,
+      clusters: new Clusters(site.clustersFile),
+      holderRecords: new HolderRecords(rbd),
+      nodes: new Nodes(rbd),
+      poolCapacity: new PoolCapacity(rbd),
+      interruptedCreates: new InterruptedCreates(rbd, createLog('silent')),
+      fences: new Fences(rbd),
+      fencingRules: { policy, lostAfterMs: 300_000 },
+      nodeStates: { of: (node) => Promise.resolve(views.get(node) ?? 'unknown') },
+      announce: (what) => void announced.push(what),
+      counters,
+      operations: new Operations(),
+      log: createLog('silent'),
       now: () => new Date(),
-      fencing: {
-        ...{ policy, lostAfterMs: 300_000, fences: new Fences(rbd), counters },
-        nodeStates: { of: (node) => Promise.resolve(views.get(node) ?? 'unknown') },
-        announce: (what) => void announced.push(what),
-      },
     };
   }
 
-  detach(volume: Volume, node: string, room = this.room): Promise<void> {
-    return detachVolume(room, { volume: volume.id, node, secrets: undefined }, soon());
+  detach(volume: Volume, node: string, parts = this.parts): Promise<void> {
+    return detachVolume(parts, { volume: volume.id, node, secrets: undefined }, soon());
   }
 
   registry(): Promise<PoolRef> {
-    return this.room.clusters.registry('dev', 'controller');
+    return this.parts.clusters.registry('dev', 'controller');
   }
 
   async record(volume: Volume): Promise<HolderRecord | undefined> {
-    const { head } = await mustFindVolume(this.room, volume.id, 'controller', undefined, soon());
+    const { head } = await mustFindVolume(this.parts, volume.id, 'controller', undefined, soon());
     return parseHolderRecord(head.metadata.get(HOLDER_KEY), volume.id);
   }
 
@@ -103,18 +104,18 @@ export class FencingController {
   }
 
   async until(instance: string): Promise<number | undefined> {
-    return (await this.room.fencing.fences.blocked(await this.registry(), soon())).get(instance);
+    return (await this.parts.fences.blocked(await this.registry(), soon())).get(instance);
   }
 
   /** Those of this file's volumes: others run beside it in the same cluster. */
   fences = async () => {
-    const all = await this.room.fencing.fences.all(await this.registry(), soon());
+    const all = await this.parts.fences.all(await this.registry(), soon());
     return all.filter(({ volume }) => volume.includes(`/${this.#namespace}/`));
   };
 
   /** No fence of a test stays for the next. */
   async liftAll(): Promise<void> {
-    for (const fence of await this.fences()) await this.room.fencing.fences.lift(await this.registry(), fence, soon());
+    for (const fence of await this.fences()) await this.parts.fences.lift(await this.registry(), fence, soon());
   }
 
   async close(): Promise<void> {

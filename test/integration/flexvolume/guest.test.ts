@@ -143,5 +143,5 @@ it(
 /** The clients that the node said it has, when it last registered itself. */
 async function heardOf(controller: FencingController): Promise<readonly string[] | undefined> {
   const { nodeId } = ground.driver;
-  return (await controller.room.nodes.read(await controller.registry(), [nodeId], soon())).get(nodeId)?.clients;
+  return (await controller.parts.nodes.read(await controller.registry(), [nodeId], soon())).get(nodeId)?.clients;
 }

@@ -44,7 +44,7 @@ interface Case {
 }
 
 function viewOf(view: Case['view']): NodeView {
-  const node: NodeState = { uid: 'u', bootId: 'boot-1', ready: 'true', notReadySince: undefined, outOfService: false };
+  const node: NodeState = { bootId: 'boot-1', ready: 'true', notReadySince: undefined, outOfService: false };
   const since = (seconds: number) => ({ ready: 'unknown', notReadySince: ago(seconds) }) as const;
   const views: Record<Case['view'], NodeView> = {
     ready: node,

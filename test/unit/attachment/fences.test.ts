@@ -22,7 +22,7 @@ let fences: Fences;
 let keeper: FenceKeeper;
 beforeEach(() => {
   fences = new Fences(room.rbd);
-  keeper = new FenceKeeper({ ...room, ...room.fencing, fences, now: () => new Date() });
+  keeper = new FenceKeeper({ ...room, fences, now: () => new Date() });
 });
 const standing = async () => [...(await fences.standing(place(), [CLIENT.address], soon())).keys()];
 const changed = () => room.rbd.calls.filter(({ operation }) => operation.endsWith('blocklist')).length;
@@ -65,8 +65,8 @@ describe('the keeper of fences', () => {
     room.rbd.blocked.set(CLIENT.address, Date.now() + 9 * DAY_MS);
     await keeper.round();
     expect(room.rbd.blocked.get(CLIENT.address)! - Date.now()).toBeGreaterThan(29 * DAY_MS);
-    expect(room.fencing.counters.value(FENCES_METRIC, { what: 'renewed' })).toBe(1);
-    expect(room.fencing.counters.text()).toContain(`${FENCES_METRIC}{what="renewed"} 1`);
+    expect(room.counters.value(FENCES_METRIC, { what: 'renewed' })).toBe(1);
+    expect(room.counters.text()).toContain(`${FENCES_METRIC}{what="renewed"} 1`);
   });
 
   it('leaves what it cannot read to whoever wrote it', async () => {

@@ -23,13 +23,13 @@ describe('the state of a node', () => {
       },
     });
 
-  it('has uid, boot, readiness and the taint', async () => {
+  it('has boot, readiness and the taint', async () => {
     node('a', 'True');
     node('b', 'Unknown', ['node.kubernetes.io/unreachable', 'node.kubernetes.io/out-of-service']);
     const same = { bootId: 'boot-1', outOfService: false, notReadySince: undefined };
-    expect(await of('a')).toEqual({ ...same, uid: 'uid-of-a', ready: 'true' });
+    expect(await of('a')).toEqual({ ...same, ready: 'true' });
     const notReadySince = '2026-01-01T00:00:00Z';
-    expect(await of('b')).toEqual({ ...same, uid: 'uid-of-b', ready: 'unknown', notReadySince, outOfService: true });
+    expect(await of('b')).toEqual({ ...same, ready: 'unknown', notReadySince, outOfService: true });
   });
 
   it('is seen at once when it changes', async () => {

@@ -19,7 +19,7 @@ const young = '2026-01-01T00:55:00Z';
 const volume = 'c1/rbd/berth-v';
 
 const well: ApiNode = {
-  view: { uid: 'u', bootId: 'b', ready: 'true', notReadySince: undefined, outOfService: false },
+  view: { bootId: 'b', ready: 'true', notReadySince: undefined, outOfService: false },
   ...{ csiNode: 'registered', nodeId: 'a', inUse: [] },
 };
 const held = (...watchers: string[]): HoldersOfVolume => ({

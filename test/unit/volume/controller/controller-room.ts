@@ -15,11 +15,10 @@ import { Counters } from '../../../../src/observe/metrics.js';
 import { createLog } from '../../../../src/observe/log.js';
 import { Clusters } from '../../../../src/rbd/clusters.js';
 import type { ImageRef, PoolRef } from '../../../../src/rbd/port.js';
-import type { CreateRequest } from '../../../../src/volume/controller/create-volume.js';
-import type { Fencing } from '../../../../src/volume/controller/fencing.js';
+import type { CreateRequest } from '../../../../src/volume/controller/create-plan.js';
 import { Operations } from '../../../../src/volume/operation/operations.js';
 import { PoolCapacity } from '../../../../src/volume/controller/pool-capacity.js';
-import type { ControllerRoom } from '../../../../src/volume/controller/controller-room.js';
+import type { ControllerParts } from '../../../../src/wiring/controller-parts.js';
 import type { Credentials } from '../../../../src/volume/image/find-volume.js';
 import { InterruptedCreates } from '../../../../src/volume/controller/interrupted-create.js';
 import { MemoryRbd, type MemoryImage } from '../../../fakes/rbd-memory.js';
@@ -41,7 +40,7 @@ clusters:
       controller: { id: berth, keyFile: KEYFILE }
 `;
 
-export interface TestRoom extends ControllerRoom {
+export interface TestRoom extends ControllerParts {
   rbd: MemoryRbd;
   clustersFile: string;
   /** An image behind everybody's back. */
@@ -50,9 +49,8 @@ export interface TestRoom extends ControllerRoom {
   /** What the orchestrator says of nodes: unknown unless set here. */
   readonly views: Map<string, NodeView>;
   readonly announced: Announcement[];
-  fencing: Fencing;
   /** Another controller over the same Ceph: its own operations, nothing else shared. */
-  other(): ControllerRoom;
+  other(): ControllerParts;
 }
 
 /** To be called at the top of a test file; the room is fresh in every test. */
@@ -80,13 +78,11 @@ function over(rbd: MemoryRbd, clustersFile: string) {
   const announced: Announcement[] = [];
   const counters = new Counters();
   counters.declare(FENCES_METRIC, 'fences');
-  const fencing: Fencing = {
-    ...{ policy: 'out-of-service', lostAfterMs: 300_000, fences: new Fences(rbd, now), counters },
-    nodeStates: { of: (node) => Promise.resolve(views.get(node) ?? 'unknown') },
-    announce: (what) => void announced.push(what),
-  };
   return {
-    ...{ fencing, views, announced },
+    ...{ views, announced, counters, fences: new Fences(rbd, now) },
+    fencingRules: { policy: 'out-of-service' as const, lostAfterMs: 300_000 },
+    nodeStates: { of: (node: string) => Promise.resolve(views.get(node) ?? ('unknown' as const)) },
+    announce: (what: Announcement) => void announced.push(what),
     ...{ rbd, now, log: createLog('silent'), clusters: new Clusters(clustersFile), operations: new Operations() },
     ...{ holderRecords: new HolderRecords(rbd, now), nodes: new Nodes(rbd), poolCapacity: new PoolCapacity(rbd) },
     interruptedCreates: new InterruptedCreates(rbd, createLog('silent')),

@@ -1,0 +1,84 @@
+/** What a CreateVolume asks for, worked out before Ceph is asked anything: the image, its shape, its metadata. */
+import { filesystems } from '../../host/filesystem/filesystems.js';
+import { parseMkfsOptions } from '../../host/filesystem/mkfs-options.js';
+import { DEFAULT_FILESYSTEM, type Capability, type FilesystemType } from '../../model/capability.js';
+import { formatVolumeId, imageSpec } from '../../model/volume-id.js';
+import type { Clusters } from '../../rbd/clusters.js';
+import type { ImageRef } from '../../rbd/port.js';
+import type { Credentials } from '../image/find-volume.js';
+import { imageName } from '../image/image-name.js';
+import { parseParameters, words, type VolumeParameters } from '../image/parameters.js';
+import { FILESYSTEM_KEY, formatProvenance } from '../image/provenance.js';
+import { formatVolumeRecord, shapeOf, VOLUME_KEY, type VolumeShape } from '../image/volume-record.js';
+import type { SizeRange } from '../image/volume-size.js';
+
+export interface CreateRequest {
+  readonly name: string;
+  readonly range: SizeRange | undefined;
+  readonly capabilities: readonly Capability[];
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly secrets: Credentials | undefined;
+}
+
+export interface CreatePlan {
+  /** As the orchestrator named it. */
+  readonly name: string;
+  /** The handle. */
+  readonly volume: string;
+  readonly at: ImageRef;
+  /** What the filesystems need at least, in bytes; 0 for a raw device. */
+  readonly minimum: bigint;
+  readonly range: SizeRange | undefined;
+  readonly shape: VolumeShape;
+  readonly parameters: VolumeParameters;
+}
+
+/** Errors of {@link parseParameters}, of the clusters file, and of the options for mkfs. */
+export async function planCreate(clusters: Pick<Clusters, 'pool'>, request: CreateRequest): Promise<CreatePlan> {
+  const { name, range, capabilities } = request;
+  const parameters = parseParameters(request.parameters);
+  const image = imageName(parameters.namePrefix, name);
+  const volume = formatVolumeId({ ...parameters, image });
+  const pool = await clusters.pool(parameters, 'controller', request.secrets);
+  const types = filesystemsFor(capabilities, parameters.fsType);
+  const minimum = types.map((type) => filesystems[type].minimumBytes).reduce((a, b) => (a > b ? a : b), 0n);
+  // Found now rather than at the first stage, when the PVC is long bound.
+  for (const type of types) parseMkfsOptions('parameter mkfsOptions', type, words(parameters.mkfsOptions));
+  return { name, volume, at: { ...pool, image }, minimum, range, shape: shapeOf(parameters), parameters };
+}
+
+/** The filesystems that the capabilities may put on the volume. */
+function filesystemsFor(
+  capabilities: readonly Capability[],
+  fallback: FilesystemType | undefined,
+): readonly FilesystemType[] {
+  return capabilities.flatMap(({ access }) =>
+    access.kind === 'mount' ? [access.fsType ?? fallback ?? DEFAULT_FILESYSTEM] : [],
+  );
+}
+
+/** All metadata of a new image: labels, the volume's record, and that it was never formatted. */
+export function metadataOf(
+  { name, volume, at, shape, parameters }: CreatePlan,
+  created: Date,
+): ReadonlyMap<string, string> {
+  const image = imageSpec(at);
+  const record = formatVolumeRecord({ version: 1, image, name, created: created.toISOString(), shape });
+  return new Map([
+    ...parameters.labels,
+    [VOLUME_KEY, record],
+    [FILESYSTEM_KEY, formatProvenance({ state: 'never' }, volume)],
+  ]);
+}
+
+/** Two requests are the same where all but the secrets is. */
+export const fingerprintOf = ({ name, range, capabilities, parameters }: CreateRequest): string =>
+  JSON.stringify([
+    name,
+    range && [String(range.required), String(range.limit)],
+    capabilities,
+    // By name: a retry may send the same map in another order.
+    Object.keys(parameters)
+      .sort()
+      .map((key) => [key, parameters[key]]),
+  ]);

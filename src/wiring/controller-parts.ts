@@ -1,0 +1,57 @@
+/** All parts of a controller process; each use case names the few of them that it takes. */
+import { FENCES_METRIC } from '../attachment/fence-keeper.js';
+import { Fences } from '../attachment/fences.js';
+import type { HolderRecords } from '../attachment/holder-records.js';
+import type { Nodes } from '../attachment/node-registry.js';
+import type { Announce, NodeStates } from '../attachment/node-state.js';
+import type { Logger } from '../observe/log.js';
+import type { Counters } from '../observe/metrics.js';
+import type { Clusters } from '../rbd/clusters.js';
+import type { RbdPort } from '../rbd/port.js';
+import type { FencingRules } from '../volume/controller/detach-facts.js';
+import { InterruptedCreates } from '../volume/controller/interrupted-create.js';
+import { PoolCapacity } from '../volume/controller/pool-capacity.js';
+import { Operations } from '../volume/operation/operations.js';
+import type { ControllerSteps } from '../volume/operation/steps.js';
+import { now, tellLate, type Dependencies } from './dependencies.js';
+
+export interface ControllerParts {
+  readonly rbd: RbdPort;
+  readonly clusters: Clusters;
+  readonly holderRecords: HolderRecords;
+  readonly nodes: Nodes;
+  readonly poolCapacity: PoolCapacity;
+  readonly interruptedCreates: InterruptedCreates;
+  readonly fences: Fences;
+  readonly fencingRules: FencingRules;
+  readonly nodeStates: NodeStates;
+  readonly announce: Announce;
+  readonly counters: Counters;
+  readonly operations: Operations<ControllerSteps>;
+  readonly log: Logger;
+  readonly now: () => Date;
+}
+
+export function makeControllerParts(dependencies: Dependencies): ControllerParts {
+  const { options, log, rbd, clusters, holderRecords, nodes, nodeStates, announce, counters } = dependencies;
+  counters.declare(
+    FENCES_METRIC,
+    'Ceph clients fenced, renewed and lifted by this controller, and fences that failed.',
+  );
+  return {
+    rbd,
+    clusters,
+    holderRecords,
+    nodes,
+    poolCapacity: new PoolCapacity(rbd),
+    interruptedCreates: new InterruptedCreates(rbd, log),
+    fences: new Fences(rbd),
+    fencingRules: { policy: options.fencing, lostAfterMs: options.nodeLostAfter * 1000 },
+    nodeStates,
+    announce,
+    counters,
+    operations: new Operations({ late: tellLate(log), children: false }),
+    log,
+    now,
+  };
+}
