@@ -15,7 +15,7 @@ export interface SeenRecord {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-const soon = (): Deadline => Deadline.after(30_000);
+const soon = (): Deadline => Deadline.after(60_000);
 
 /** Every entry of the directory has to be a record: nothing else may lie there, not even for a moment after a call. */
 export async function recordsOf(directory: string): Promise<readonly SeenRecord[]> {

@@ -34,7 +34,7 @@ interface EventObject extends KubeObject {
   readonly series?: { readonly count?: number };
 }
 
-const soon = (): Deadline => Deadline.after(15_000);
+const soon = (): Deadline => Deadline.after(60_000);
 const log = createLog('silent');
 
 /** @param access called once, before the first test */

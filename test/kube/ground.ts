@@ -16,7 +16,7 @@ export const CSI_NODES = '/apis/storage.k8s.io/v1/csinodes';
 export const RUNTIME_CLASSES = '/apis/node.k8s.io/v1/runtimeclasses';
 export const EVENTS = '/apis/events.k8s.io/v1/namespaces/default/events';
 
-export const soon = (): Deadline => Deadline.after(5_000);
+export const soon = (): Deadline => Deadline.after(60_000);
 
 export interface Ground {
   server: ApiServer;
@@ -47,11 +47,11 @@ const accessTo = (at: Ground): KubeAccess => ({
   identity: () => Promise.resolve({ ca: undefined, cert: undefined, key: undefined, token: new Secret(at.token) }),
 });
 
-/** Wait until it holds; fails with its name after 5 s. */
+/** Wait until it holds; fails with its name when it hangs. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  const end = performance.now() + 5_000;
+  const end = performance.now() + 60_000;
   while (!holds()) {
-    if (performance.now() > end) throw new Error(`${what}: not within 5 s`);
+    if (performance.now() > end) throw new Error(`${what}: not within 60 s`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

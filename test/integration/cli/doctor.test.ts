@@ -18,7 +18,7 @@ const CODES: Readonly<Record<Level, number>> = { ok: 0, warning: 2, failed: 1 };
 let site: Site;
 let driver: Driver;
 let kubelet: string;
-const soon = () => Deadline.after(20_000);
+const soon = () => Deadline.after(60_000);
 
 beforeAll(async () => {
   site = await Site.open('doctor');
@@ -95,7 +95,7 @@ describe('the doctor', () => {
     await site.writeClusters({ monitors: ['127.213.9.1'] }, {}, file);
     const began = performance.now();
     const answer = await doctor(...common(), '--clusters', file, '--json');
-    expect(performance.now() - began).toBeLessThan(15_000);
+    expect(performance.now() - began).toBeLessThan(50_000);
     expect(answer.code).toBe(1);
     const failed = report(answer).findings.filter(({ level }) => level === 'failed');
     expect(failed.map(({ name }) => name)).toEqual([
@@ -142,7 +142,7 @@ describe('a driver', () => {
         .split('\n')
         .filter((line) => line.startsWith('{'))
         .map((line) => JSON.parse(line) as Record<string, unknown>);
-    const last = performance.now() + 15_000;
+    const last = performance.now() + 60_000;
     while (!(await lines()).some(({ msg }) => msg === 'preflight ended')) {
       expect(performance.now()).toBeLessThan(last);
       await new Promise((resolve) => setTimeout(resolve, 100));

@@ -9,8 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type Services } from './calls.js';
 
 const MAIN = path.resolve('dist/dev/driver-program.js');
-const READY_MS = 30_000;
-const DRAIN_MS = 30_000;
+/** Longer than this it hangs. */
+const READY_MS = 60_000;
+const DRAIN_MS = 60_000;
 const PROBE_MS = 2_000;
 const POLL_MS = 30;
 
@@ -134,6 +135,16 @@ export class Driver {
   /** All that it has logged so far. */
   log(): Promise<string> {
     return readFile(this.logFile, 'utf8').catch(() => '');
+  }
+
+  /** Resolves when a line of its log says this of a volume; the log leaves it in bunches, every 50 ms. */
+  async says(message: string, volume: string): Promise<void> {
+    const last = performance.now() + READY_MS;
+    const isIt = (line: string): boolean => line.includes(`"${message}"`) && line.includes(`"${volume}"`);
+    while (!(await this.log()).split('\n').some(isIt)) {
+      if (performance.now() > last) throw new Error(`${this.name} never said "${message}" of ${volume}`);
+      await sleep(POLL_MS);
+    }
   }
 
   /** A directory that exists, as the orchestrator makes it before a stage. */

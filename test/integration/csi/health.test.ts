@@ -216,7 +216,7 @@ describe('the controller', () => {
       volume.image,
     );
     await expect
-      .poll(() => condition(volume), { timeout: 20_000 })
+      .poll(() => condition(volume), { timeout: 60_000 })
       .toMatchObject({ abnormal: true, message: expect.stringMatching(/two writers/) as string });
     const ended = once(watcher, 'exit');
     watcher.kill('SIGTERM');

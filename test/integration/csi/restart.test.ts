@@ -107,7 +107,7 @@ describe('a stop', () => {
     const volume = await site.create(driver, xfs(), { sizeBytes: XFS_BYTES });
     await volume.attach(driver);
     const staged = volume.stage(driver);
-    await sleep(100);
+    await driver.says('NodeStageVolume begins', volume.id);
     const ended = driver.stop();
     await staged;
     expect(await ended).toBe('exit code 0');

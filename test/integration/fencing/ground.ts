@@ -25,7 +25,7 @@ import type { Site } from '../csi/site.js';
 import type { Volume } from '../csi/volume.js';
 import { startLibrbd } from '../rbd/librbd.js';
 
-export const soon = (): Deadline => Deadline.after(30_000);
+export const soon = (): Deadline => Deadline.after(60_000);
 
 export const bootId = async (): Promise<string> => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
 

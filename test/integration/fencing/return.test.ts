@@ -44,7 +44,7 @@ const devices = async (volume: Volume): Promise<readonly string[]> => {
 };
 
 async function eventually(what: () => Promise<boolean>, name: string): Promise<void> {
-  for (const last = performance.now() + 30_000; !(await what()); ) {
+  for (const last = performance.now() + 100_000; !(await what()); ) {
     await sleep(100);
     if (performance.now() > last) throw new Error(`never: ${name}; ${(await one.log()).slice(-3_000)}`);
   }

@@ -16,7 +16,7 @@ import type { Driver } from '../csi/driver.js';
 import { Site } from '../csi/site.js';
 import type { Volume } from '../csi/volume.js';
 
-const soon = (): Deadline => Deadline.after(30_000);
+const soon = (): Deadline => Deadline.after(60_000);
 
 /** How old what the driver knows of a file may be, and a little more, ms. */
 const FRESH_MS = 1_100;

@@ -117,14 +117,14 @@ it(
       await expect(guest.sh('echo late > /volume/_data/late && sync /volume/_data/late')).rejects.toThrow(/ended with/);
       // The node registers itself when it starts, and names the guest's client while it has it.
       await ground.restart();
-      await expect.poll(() => heardOf(controller), { timeout: 30_000 }).toContain(instance);
+      await expect.poll(() => heardOf(controller)).toContain(instance);
       await controller.keeper.round();
       expect(await controller.until(instance)).toBeDefined();
 
       await guest.kill();
       expect(await ground.unmount(pod)).toEqual(SUCCESS);
       await ground.restart();
-      await expect.poll(() => heardOf(controller), { timeout: 30_000 }).toEqual([]);
+      await expect.poll(() => heardOf(controller)).toEqual([]);
       await controller.keeper.round();
       expect(await controller.until(instance)).toBeUndefined();
       const next = ground.pod(volume.image);

@@ -1,5 +1,6 @@
 /** What FlexVolume stages by itself goes with its last pod, also with one that never came. */
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { rounds } from '../reconcile/power.js';
 import { FlexGround } from './ground.js';
 
 let ground: FlexGround;
@@ -27,10 +28,10 @@ it('a pod whose driver dies between stage and publish, and that never asks again
   const volume = await ground.create();
   await ground.restart(`publish:look@${volume.image.split('/').at(-1)}`);
   expect((await ground.mount(ground.pod(volume.image, HOST))).status).toBe('Failure');
-  expect(await ground.driver.death(20_000)).toBe('SIGKILL');
+  expect(await ground.driver.death(60_000)).toBe('SIGKILL');
   expect(await ground.journal()).toHaveLength(1);
   await ground.restart();
-  await expect.poll(() => ground.journal(), { timeout: 20_000 }).toEqual([]);
+  await expect.poll(() => ground.journal(), { timeout: 60_000 }).toEqual([]);
   expect(await ground.holder(volume)).toBeUndefined();
 });
 
@@ -38,7 +39,7 @@ it('a pod that lives keeps its volume through every round of reconciliation', as
   const volume = await ground.create();
   const pod = ground.pod(volume.image, HOST);
   expect(await ground.mount(pod)).toEqual(SUCCESS);
-  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  await rounds(ground.driver, 3);
   expect(await ground.mount(pod)).toEqual(SUCCESS);
   expect(await ground.journal()).toHaveLength(1);
   expect(await ground.unmount(pod)).toEqual(SUCCESS);

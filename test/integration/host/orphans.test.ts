@@ -25,9 +25,9 @@ it.each([
 ])('a child (%s) ends with a parent that was killed', async (program, argumentsOf) => {
   const mark = unique();
   const killed = parent(program, ...argumentsOf(mark));
-  await expect.poll(() => running(program, mark), { timeout: 10_000 }).toHaveLength(1);
+  await expect.poll(() => running(program, mark), { timeout: 60_000 }).toHaveLength(1);
   killed.kill('SIGKILL');
-  await expect.poll(() => running(program, mark), { timeout: 2_000 }).toEqual([]);
+  await expect.poll(() => running(program, mark), { timeout: 60_000 }).toEqual([]);
 });
 
 it('a daemon that a child left lives on', async () => {
@@ -39,7 +39,7 @@ it('a daemon that a child left lives on', async () => {
   onTestFinished(async () => {
     for (const one of await running('qemu-storage-daemon', pidFile)) process.kill(one.pid, 'SIGKILL');
   });
-  await expect.poll(() => readFile(pidFile, 'utf8').catch(() => ''), { timeout: 10_000 }).not.toBe('');
+  await expect.poll(() => readFile(pidFile, 'utf8').catch(() => ''), { timeout: 60_000 }).not.toBe('');
   const ended = once(killed, 'exit');
   killed.kill('SIGKILL');
   await ended;

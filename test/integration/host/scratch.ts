@@ -9,7 +9,7 @@ import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../../src/model/deadline.js';
 
 export const MIB = 1024 * 1024;
-export const soon = () => Deadline.after(20_000);
+export const soon = () => Deadline.after(60_000);
 
 /** An empty directory; whatever the test leaves mounted in it or attached from it goes with it. */
 export async function scratchDirectory(): Promise<string> {

@@ -32,7 +32,7 @@ afterEach(async () => {
 });
 afterAll(() => site.close());
 
-const soon = (): Deadline => Deadline.after(30_000);
+const soon = (): Deadline => Deadline.after(60_000);
 const kata = (
   capability = ext4(RWOP),
   parameters: Readonly<Record<string, string>> = { sandbox: 'kata' },

@@ -65,9 +65,9 @@ const events = (name: string): unknown[] =>
     .flatMap((one) => ((one['regarding'] as { name: string }).name === `pv-${name}` ? [one['reason']] : []));
 
 async function eventually(what: string, holds: () => boolean): Promise<void> {
-  const end = performance.now() + 30_000;
+  const end = performance.now() + 100_000;
   while (!holds()) {
-    if (performance.now() > end) throw new Error(`${what}: not within 30 s`);
+    if (performance.now() > end) throw new Error(`${what}: not within 100 s`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 
-const soon = (): Deadline => Deadline.after(10_000);
+const soon = (): Deadline => Deadline.after(60_000);
 const PAGE = 4096;
 
 export class SmallDisk {

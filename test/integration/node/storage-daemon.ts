@@ -23,16 +23,23 @@ export async function servedFiles({ stateDir }: Driver): Promise<readonly string
   }
 }
 
+/** The log leaves the driver in bunches: all of it is there when it has what the driver says last. */
+async function logIsWhole(driver: Driver): Promise<void> {
+  const ends = async (): Promise<number> => (await driver.log()).split('"NodeGetInfo begins"').length;
+  const before = await ends();
+  await driver.node.NodeGetInfo({});
+  while ((await ends()) === before) await sleep(20);
+}
+
 /** Commands that a driver ran between two moments of its log (characters). */
 export async function childrenSince(driver: Driver, from: number): Promise<readonly string[]> {
-  // The log leaves the driver in bunches, every 50 ms.
-  await sleep(200);
+  await logIsWhole(driver);
   const lines = (await driver.log()).slice(from).split('\n');
   return lines.filter((line) => line.includes('"child process ended"')).map(commandOf);
 }
 
 export async function logLength(driver: Driver): Promise<number> {
-  await sleep(200);
+  await logIsWhole(driver);
   return (await driver.log()).length;
 }
 

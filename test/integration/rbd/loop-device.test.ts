@@ -2,7 +2,6 @@
 import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { LoopMapper } from '../../../src/dev/mapper/loop-mapper.js';
 import { admin } from '../ceph.js';
@@ -50,7 +49,8 @@ describe('use', () => {
     await expect(mapper.unmap(mapping, soon())).rejects.toThrow(published);
     await umount(published);
     const holder = execFile('bash', ['-c', `exec 9<${mapping.device}; exec sleep 60`]);
-    await sleep(300);
+    const { pid } = holder;
+    await expect.poll(() => readFile(`/proc/${pid!}/comm`, 'utf8')).toBe('sleep\n');
     try {
       await expect(mapper.unmap(mapping, soon())).rejects.toThrow(`sleep (pid ${String(holder.pid)})`);
     } finally {

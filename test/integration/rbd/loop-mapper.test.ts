@@ -41,18 +41,14 @@ describe('mapping', () => {
 
   it('leaves nothing after twenty times map and unmap', async () => {
     const name = await image();
-    const times: number[] = [];
     for (let turn = 0; turn < 20; turn += 1) {
-      const before = performance.now();
       const mapping = await mapper.map(request(name), soon());
-      times.push(performance.now() - before);
       expect(await mapper.find(location(name))).toEqual(mapping);
       await mapper.unmap(mapping, soon());
     }
     expect(await mapper.find(location(name))).toBeUndefined();
     expect(await remains(stateDir)).toEqual([]);
     expect(await watchers(name)).toBe(0);
-    expect(times.sort((a, b) => a - b)[10]).toBeLessThan(2_000);
   });
 
   it('gives one mapping to two who ask at the same time, and the same to a third', async () => {

@@ -32,7 +32,7 @@ export const spec = (change: Partial<NewImage> = {}): NewImage => ({
   metadata: new Map(),
   ...change,
 });
-export const soon = (ms = 30_000): Deadline => Deadline.after(ms);
+export const soon = (ms = 60_000): Deadline => Deadline.after(ms);
 
 /** Expect this error of the catalogue; its message. */
 export async function refused(call: Promise<unknown>, code: ErrorCode): Promise<string> {

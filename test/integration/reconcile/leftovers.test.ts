@@ -16,7 +16,7 @@ import type { Volume } from '../csi/volume.js';
 import { age, Kubelet } from './kubelet.js';
 import { cutPower, devicesOf, journalOf, logged, rounds, until } from './power.js';
 
-const soon = (): Deadline => Deadline.after(20_000);
+const soon = (): Deadline => Deadline.after(60_000);
 const FOUND = 'reconciliation found something that it leaves alone';
 
 let site: Site;

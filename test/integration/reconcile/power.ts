@@ -13,7 +13,7 @@ import type { JournalEntry } from '../../../src/journal/entry.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import type { Driver } from '../csi/driver.js';
 
-const soon = (): Deadline => Deadline.after(20_000);
+const soon = (): Deadline => Deadline.after(60_000);
 
 /**
  * The driver, its storage daemon, its devices and the mounts on them end as in a power cut; other mounts are left
@@ -49,7 +49,7 @@ export const devicesOf = async (driver: Driver): Promise<readonly string[]> =>
 
 /** Wait until it is so; the error names what, and the end of the driver's log. */
 export async function until(what: string, driver: Driver, look: () => Promise<boolean>): Promise<void> {
-  const last = performance.now() + 40_000;
+  const last = performance.now() + 100_000;
   while (!(await look())) {
     if (performance.now() > last) throw new Error(`not ${what}: ${(await driver.log()).slice(-3_000)}`);
     await sleep(100);

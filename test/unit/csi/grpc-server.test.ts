@@ -52,10 +52,10 @@ describe('a handler', () => {
     await edge.serve({ Node: node });
     const stage = { volumeId: 'v', stagingTargetPath: '/s' };
     const { error } = await call((done) =>
-      edge.client(v1.Node).NodeStageVolume(stage, { deadline: Date.now() + 800 }, done),
+      edge.client(v1.Node).NodeStageVolume(stage, { deadline: Date.now() + 3_000 }, done),
     );
     expect(error?.code).toBe(status.DEADLINE_EXCEEDED);
-    expect(error?.details).toMatch(/^BERTH_DEADLINE: mapping did not end in [67]\d\d ms/);
+    expect(error?.details).toMatch(/^BERTH_DEADLINE: mapping did not end in [12]\d\d\d ms/);
   });
 
   it('that does not keep its deadline is answered for before its caller’s clock ends', async () => {
@@ -66,10 +66,10 @@ describe('a handler', () => {
     const { error } = await call((done) =>
       edge
         .client(v1.Node)
-        .NodeGetVolumeStats({ volumeId: 'v', volumePath: '/v' }, { deadline: Date.now() + 800 }, done),
+        .NodeGetVolumeStats({ volumeId: 'v', volumePath: '/v' }, { deadline: Date.now() + 3_000 }, done),
     );
-    expect(error?.details).toMatch(/^BERTH_DEADLINE: NodeGetVolumeStats did not end in 7\d\d ms/);
-    expect(performance.now() - began).toBeGreaterThan(720);
+    expect(error?.details).toMatch(/^BERTH_DEADLINE: NodeGetVolumeStats did not end in [12]\d\d\d ms/);
+    expect(performance.now() - began).toBeGreaterThan(2_500);
     end(new Error('much later, and nobody listens'));
   });
 
@@ -223,7 +223,7 @@ describe('drain', () => {
     await expect.poll(() => edge.lines.some((line) => line['msg'] === 'DeleteVolume begins')).toBe(true);
     const before = performance.now();
     await server.drain(100);
-    expect(performance.now() - before).toBeLessThan(10_000);
+    expect(performance.now() - before).toBeLessThan(50_000);
     expect((await stuck).error?.code).toBe(status.CANCELLED);
   });
 });

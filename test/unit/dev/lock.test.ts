@@ -4,7 +4,7 @@ import { holderOf, lockDirectory } from '../../../src/dev/lock.js';
 import { Deadline } from '../../../src/model/deadline.js';
 
 const directory = `/unit/lock-${process.pid}`;
-const soon = () => Deadline.after(5_000);
+const soon = () => Deadline.after(60_000);
 
 describe('lockDirectory', () => {
   it('names the holder to the one that comes too late', async () => {
@@ -23,7 +23,7 @@ describe('lockDirectory', () => {
     const started = performance.now();
     await first.release();
     await (await second).release();
-    expect(performance.now() - started).toBeLessThan(4_000);
+    expect(performance.now() - started).toBeLessThan(30_000);
   });
 
   it('keeps purposes and directories apart', async () => {

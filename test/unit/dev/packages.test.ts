@@ -19,7 +19,7 @@ function machine({ mayInstall, works = true }: { mayInstall: boolean; works?: bo
     return Promise.resolve({ stdout: '', stderr: '', exitCode: 0 });
   };
   const ensure = () =>
-    ensurePackages(exec, (line) => events.push(`say ${line}`), Deadline.after(1_000), {
+    ensurePackages(exec, (line) => events.push(`say ${line}`), Deadline.after(60_000), {
       missing: () => Promise.resolve(lacks),
       mayInstall: () => Promise.resolve(mayInstall),
     });

@@ -47,6 +47,8 @@ describe('the installer', () => {
       now.catch(() => seen.push({ name, size: 0 }));
     });
     await install(binary);
+    await expect.poll(() => seen.length).toBeGreaterThan(0);
+    // And whatever else would be shown.
     await sleep(100);
     watcher.close();
     expect(seen.length).toBeGreaterThan(0);

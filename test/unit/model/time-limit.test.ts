@@ -9,11 +9,11 @@ const failsAfter = (ms: number): Promise<never> =>
 
 describe('withinDeadline', () => {
   it("gives the promise's result", async () => {
-    await expect(withinDeadline(Promise.resolve(7), 'seven', Deadline.after(1_000))).resolves.toBe(7);
+    await expect(withinDeadline(Promise.resolve(7), 'seven', Deadline.after(60_000))).resolves.toBe(7);
   });
 
   it("gives the promise's error", async () => {
-    await expect(withinDeadline(Promise.reject(new Error('no')), 'it', Deadline.after(1_000))).rejects.toThrow('no');
+    await expect(withinDeadline(Promise.reject(new Error('no')), 'it', Deadline.after(60_000))).rejects.toThrow('no');
   });
 
   it('promise too late: DEADLINE that names what did not come', async () => {
@@ -55,8 +55,8 @@ describe('withinDeadline', () => {
 
 describe('settledWithin', () => {
   it('is true for what ends in time, well or badly', async () => {
-    await expect(settledWithin(Promise.resolve(), 1_000)).resolves.toBe(true);
-    await expect(settledWithin(failsAfter(1), 1_000)).resolves.toBe(true);
+    await expect(settledWithin(Promise.resolve(), 60_000)).resolves.toBe(true);
+    await expect(settledWithin(failsAfter(1), 60_000)).resolves.toBe(true);
   });
 
   it('is false for what takes longer, whose failure then disturbs nobody', async () => {
@@ -89,7 +89,7 @@ describe('waitFor', () => {
     const answer = await pollUntil(
       () => Promise.resolve(++asked === 4 ? 'here' : undefined),
       'it',
-      Deadline.after(5_000),
+      Deadline.after(60_000),
     );
     expect([answer, asked]).toEqual(['here', 4]);
   });
@@ -101,6 +101,6 @@ describe('waitFor', () => {
   it('ends at the deadline', async () => {
     const began = performance.now();
     await expect(pollUntil(() => Promise.resolve(undefined), 'rbd0', Deadline.after(80))).rejects.toThrow(/rbd0/);
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(performance.now() - began).toBeLessThan(30_000);
   });
 });

@@ -43,7 +43,7 @@ describe('findLoops', () => {
 
 describe('attachLoop', () => {
   const attach = (exec: Parameters<typeof attachLoop>[0], readOnly = false) =>
-    attachLoop(exec, { file: '/i.img', readOnly }, Deadline.after(1_000));
+    attachLoop(exec, { file: '/i.img', readOnly }, Deadline.after(60_000));
 
   it('asks again when another process was quicker', async () => {
     const { exec, calls } = scriptedExec(() =>

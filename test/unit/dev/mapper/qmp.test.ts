@@ -7,7 +7,7 @@ import { Deadline } from '../../../../src/model/deadline.js';
 import { QmpSession } from '../../../../src/dev/mapper/qmp.js';
 
 const GREETING = '{"QMP": {"version": {}, "capabilities": []}}\r\n';
-const soon = (ms = 5_000): Deadline => Deadline.after(ms);
+const soon = (ms = 60_000): Deadline => Deadline.after(ms);
 let directory: string;
 let server: Server;
 let clients: Socket[];

@@ -100,6 +100,6 @@ describe('checkMonitors', () => {
     const ports = await Promise.all(Array.from({ length: 5 }, () => listen()));
     const began = performance.now();
     await check(...ports.map((port) => `127.0.0.1:${port}`));
-    expect(performance.now() - began).toBeLessThan(4_000);
+    expect(performance.now() - began).toBeLessThan(30_000);
   });
 });

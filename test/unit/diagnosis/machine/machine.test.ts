@@ -16,7 +16,7 @@ import { Deadline } from '../../../../src/model/deadline.js';
 
 let root: string;
 let proc: string;
-const soon = () => Deadline.after(5_000);
+const soon = () => Deadline.after(60_000);
 const mounts = (...lines: string[]) => write('proc/self/mountinfo', lines.join('\n'));
 
 async function write(file: string, text: string): Promise<void> {

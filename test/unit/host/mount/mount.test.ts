@@ -4,7 +4,7 @@ import { mountFilesystem, unmount } from '../../../../src/host/mount/mount.js';
 import { Deadline } from '../../../../src/model/deadline.js';
 import { scriptedExec } from '../../../fakes/scripted-exec.js';
 
-const deadline = Deadline.after(5_000);
+const deadline = Deadline.after(60_000);
 const mount = { device: '/dev/rbd0', target: '/t', fsType: 'ext4', options: [] as string[] };
 
 describe('mountFilesystem', () => {

@@ -10,7 +10,7 @@ import { Deadline } from '../../../../src/model/deadline.js';
 const POD = '6bd1c7a2-0f2e-4f7b-9d53-3c8a51f0e7aa';
 const ID = 'ab'.repeat(32);
 let root: string;
-const look = (ms = 5_000) => ({
+const look = (ms = 60_000) => ({
   roots: { sys: path.join(root, 'sys'), proc: path.join(root, 'proc') },
   deadline: Deadline.after(ms),
 });

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { Deadline } from '../../../../src/model/deadline.js';
 import { Turns } from '../../../../src/rbd/mapping/turns.js';
 
-const soon = (ms = 5_000): Deadline => Deadline.after(ms);
+const soon = (ms = 60_000): Deadline => Deadline.after(ms);
 
 it('runs jobs of one key one after the other, in the order of asking, also after a failure', async () => {
   const turns = new Turns();

@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { Deadline } from '../../../../src/model/deadline.js';
 import { Shim } from '../../../../src/sandbox/kata/shim.js';
 
-const soon = (ms = 5_000): Deadline => Deadline.after(ms);
+const soon = (ms = 60_000): Deadline => Deadline.after(ms);
 
 /** A sandbox `s1` below one of two roots, whose shim answers so. */
 async function sandbox(answer: RequestListener, root: 0 | 1 = 0): Promise<Shim> {
@@ -70,7 +70,7 @@ describe('usage', () => {
     expect(await shim.usage('/dev/rbd0', soon(300))).toEqual({
       why: expect.stringMatching(/no answer within/) as string,
     });
-    expect(performance.now() - started).toBeLessThan(4_000);
+    expect(performance.now() - started).toBeLessThan(30_000);
   });
 
   it('has a reason where there is no shim, or no name of one', async () => {

@@ -17,7 +17,7 @@ const find = (...mappers: { whyNot: string | undefined; list: () => Promise<read
   const entries = [{ volume: 'c2/rbd/berth-v', fsid: 'other' } as JournalEntry];
   const journal = { all: () => Promise.resolve({ entries, unreadable: [] }) };
   const choose = () => Promise.reject(new Error('nothing is chosen'));
-  return new Mappers({ all, choose, journal }).findUnrecorded('c1/rbd/berth-v', Deadline.after(5_000));
+  return new Mappers({ all, choose, journal }).findUnrecorded('c1/rbd/berth-v', Deadline.after(60_000));
 };
 
 it('is found also by a mapper that cannot map just now', async () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Deadline } from '../../../../../src/model/deadline.js';
 import { Lanes } from '../../../../../src/rbd/librbd/worker/lanes.js';
 
-const later = (): Deadline => Deadline.after(5_000);
+const later = (): Deadline => Deadline.after(60_000);
 
 /** Calls that hang until told otherwise, and which of them have begun. */
 function hanging(lanes: Lanes, lane: string, count: number, deadline = later()) {

@@ -8,7 +8,7 @@ import { locationOf } from '../../../../../src/rbd/mapping/location-name.js';
 import { kernelFixture, KEY, mapRequest, type KernelFixture } from '../kernel-fixture.js';
 
 let kernel: KernelFixture;
-const soon = (ms = 10_000): Deadline => Deadline.after(ms);
+const soon = (ms = 60_000): Deadline => Deadline.after(ms);
 
 const krbd = (more: Partial<KrbdMapperOptions> = {}): KrbdMapper =>
   new KrbdMapper({
@@ -42,7 +42,7 @@ describe('map', () => {
     const [call] = await kernel.calls();
     expect(call).toContain('--conf /dev/null --id berth -m [v2:10.0.0.1:3300,v1:10.0.0.1:6789] --keyfile ');
     expect(call).toMatch(/map --pool p --image i --options osd_request_timeout=120,noudev$/);
-    expect(await kernel.read('sys/ceph-args')).toMatch(/--client_mount_timeout=[89] .*--rados_osd_op_timeout=[89]$/);
+    expect(await kernel.read('sys/ceph-args')).toMatch(/--client_mount_timeout=5\d .*--rados_osd_op_timeout=5\d$/);
   });
 
   it('gives the key in a private file that is gone afterwards, and nowhere else', async () => {
@@ -72,7 +72,7 @@ describe('map', () => {
     'adopts a mapping that the kernel made although rbd did not succeed (%s)',
     async (mode) => {
       kernel.behave(mode);
-      const mapping = await krbd().map(mapRequest(), soon(700));
+      const mapping = await krbd().map(mapRequest(), soon(2_000));
       expect(mapping.device).toBe('/dev/rbd0');
       expect(await krbd().find(mapping.location)).toEqual(mapping);
     },
@@ -191,7 +191,7 @@ describe('unmap', () => {
   it.each(['unmap-then-hang', 'raced'])('is content when the mapping is gone, whatever rbd said (%s)', async (mode) => {
     const mapping = await mapped();
     kernel.behave(mode);
-    await krbd().unmap(mapping, soon(700));
+    await krbd().unmap(mapping, soon(2_000));
   });
 
   it('tries again while somebody only looks at the device', async () => {
@@ -216,7 +216,7 @@ describe('unmap', () => {
     kernel.behave('busy');
     const before = performance.now();
     await expect(krbd().unmap(mapping, soon())).rejects.toMatchObject({ code: 'BERTH_UNMAP_BUSY' });
-    expect(performance.now() - before).toBeLessThan(5_000);
+    expect(performance.now() - before).toBeLessThan(30_000);
   });
 
   it('does not believe a success that sysfs does not show', async () => {

@@ -8,7 +8,7 @@ import { NbdMapper } from '../../../../../src/rbd/mapping/nbd/nbd-mapper.js';
 import { FSID, kernelFixture, KEY, mapRequest, type KernelFixture } from '../kernel-fixture.js';
 
 let kernel: KernelFixture;
-const soon = (ms = 10_000): Deadline => Deadline.after(ms);
+const soon = (ms = 60_000): Deadline => Deadline.after(ms);
 const nbd = (): NbdMapper =>
   new NbdMapper({ exec: kernel.exec, roots: kernel.roots, runtimeDir: path.join(kernel.directory, 'run') });
 
@@ -60,7 +60,7 @@ describe('map', () => {
 
   it('adopts a mapping that was made although rbd-nbd had to be killed', async () => {
     kernel.behave('map-then-hang');
-    expect((await nbd().map(mapRequest(), soon(700))).device).toBe('/dev/nbd0');
+    expect((await nbd().map(mapRequest(), soon(2_000))).device).toBe('/dev/nbd0');
   });
 
   it('asks rbd for the reason when rbd-nbd gives none', async () => {

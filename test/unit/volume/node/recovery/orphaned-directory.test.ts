@@ -13,7 +13,7 @@ import {
 import { ground, type Ground } from './node-room.js';
 import { entry, mapping, VOLUME } from '../../../reconcile/scene.js';
 
-const soon = (): Deadline => Deadline.after(5_000);
+const soon = (): Deadline => Deadline.after(60_000);
 const DRIVER = 'rbd.csi.berth.dev';
 
 let at: Ground;
