@@ -13,7 +13,7 @@ const SILENT_MONITOR = '192.0.2.1:6789';
 let serial = 0;
 
 /** A number that only one command line of this machine holds. */
-const unique = (): string => `31.${process.pid}${(serial += 1)}`;
+const unique = (): string => `600.${process.pid}${(serial += 1)}`;
 const running = (program: string, argument: string) =>
   findProcesses((one) => one.program === program && one.argv.includes(argument));
 
