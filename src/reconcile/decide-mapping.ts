@@ -21,7 +21,7 @@ export function decideMapping(view: NodeView, seen: SeenMapping, decided: Decide
     decided.report(subject, 'ours', what, `unmap ${device} by hand once nobody uses it`);
     return;
   }
-  if (seen.fromOurState) decideOurs(view, seen, handles, subject, decided);
+  if (seen.isProvenOurs) decideOurs(view, seen, handles, subject, decided);
   else decideByName(view, seen, handles, subject, decided);
 }
 

@@ -12,6 +12,7 @@ import type { Logger } from '../observe/log.js';
 import { imageOf, imageSpec } from '../model/volume-id.js';
 import { readAttribute, readEntries } from '../host/device/attribute.js';
 import type { ClusterConfig } from '../rbd/clusters-file.js';
+import { NOT_BUILT_IN } from '../rbd/mapping/choose-mapper.js';
 import { locationName } from '../rbd/mapping/location-name.js';
 import type { Mapper, Mapping, MapperName } from '../rbd/mapping/mapper.js';
 import { KERNEL_ROOTS, type KernelRoots } from '../rbd/mapping/roots.js';
@@ -29,7 +30,7 @@ export interface GatherOptions {
 /** What a round reads; of a cluster only how the clusters file calls it. */
 export interface NodeSources {
   readonly journal: { all(): Promise<Pick<NodeFacts, 'entries' | 'unreadable'>> };
-  readonly mappers: { readonly all: readonly Pick<Mapper, 'name' | 'list' | 'whyUnserved'>[] };
+  readonly mappers: { readonly all: readonly Pick<Mapper, 'name' | 'list' | 'listsOnlyOwn' | 'whyUnserved'>[] };
   readonly clusters: { all(): Promise<readonly Pick<ClusterConfig, 'id' | 'pools'>[]> };
   readonly operations: { isRunning(volume: string): boolean };
   readonly now: () => Date;
@@ -77,12 +78,18 @@ export class NodeGatherer {
       entries,
       unreadable,
       mappings,
-      blind,
+      blind: new Map([...blind, ...this.#notBuiltIn(entries)]),
       mounts,
       kubelet,
       places,
       isRunning: (volume) => operations.isRunning(volume),
     };
+  }
+
+  /** A development driver worked on this node before: what it mapped is not for this one to see. */
+  #notBuiltIn(entries: readonly JournalEntry[]): readonly (readonly [MapperName, string])[] {
+    const known = new Set(this.#sources.mappers.all.map(({ name }) => name));
+    return entries.filter(({ mapper }) => !known.has(mapper)).map(({ mapper }) => [mapper, NOT_BUILT_IN]);
   }
 
   async #mappings(
@@ -119,15 +126,18 @@ export class NodeGatherer {
     return listed.filter(({ mapping }) => again.has(keyOf(mapping)));
   }
 
-  async #inspect(mapper: Pick<Mapper, 'whyUnserved'>, mapping: Mapping, now: number): Promise<SeenMapping> {
+  async #inspect(
+    mapper: Pick<Mapper, 'listsOnlyOwn' | 'whyUnserved'>,
+    mapping: Mapping,
+    now: number,
+  ): Promise<SeenMapping> {
     const directory = `${this.#roots.sys}/class/block/${path.basename(mapping.device)}`;
     return {
       mapping,
       number: await readAttribute(`${directory}/dev`),
       holders: await readEntries(`${directory}/holders`),
       unserved: await mapper.whyUnserved?.(mapping),
-      // The loop mapper lists nothing but what it served from its own directory.
-      fromOurState: mapping.mapper === 'loop',
+      isProvenOurs: mapper.listsOnlyOwn === true,
       since: this.#seen.get(keyOf(mapping)) ?? now,
     };
   }

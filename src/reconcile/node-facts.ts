@@ -12,7 +12,7 @@ export interface SeenMapping {
   /** Why nobody serves it; undefined while it is served. */
   readonly unserved: string | undefined;
   /** It could only have been made by a driver with our state directory. */
-  readonly fromOurState: boolean;
+  readonly isProvenOurs: boolean;
   /** Wall clock, ms, of the first round that saw it. */
   readonly since: number;
 }

@@ -44,6 +44,8 @@ export interface LoopMapperOptions {
 
 export class LoopMapper implements Mapper {
   readonly name = 'loop';
+  /** It lists what it served from files in its own state directory. */
+  readonly listsOnlyOwn = true;
   readonly #exec: Exec;
   readonly #stateDir: string;
   readonly #daemon: StorageDaemon;
@@ -78,8 +80,9 @@ export class LoopMapper implements Mapper {
     return Promise.resolve(LIMIT);
   }
 
-  async find(location: ImageLocation): Promise<Mapping | undefined> {
-    return (await this.#exports.mappings()).find((mapping) => sameLocation(mapping.location, location));
+  async find(location: ImageLocation, deadline: Deadline): Promise<Mapping | undefined> {
+    const mapping = await this.#mappingOf(location);
+    return mapping ?? this.#turns.take(TURN, deadline, () => this.#closeUnlessMapped(location, deadline));
   }
 
   async list(): Promise<readonly Mapping[]> {
@@ -94,7 +97,7 @@ export class LoopMapper implements Mapper {
     }
     return this.#turns.take(TURN, deadline, () =>
       this.#inSession(deadline, async (session) => {
-        const mapping = await this.find(location);
+        const mapping = await this.#mappingOf(location);
         if (mapping !== undefined) {
           if (await isExported(session, location, deadline)) return mapping;
           const users = await dropStaleLoop(this.#exec, mapping.device, deadline);
@@ -116,7 +119,7 @@ export class LoopMapper implements Mapper {
    */
   async cutOff({ device, location }: Mapping, deadline: Deadline): Promise<void> {
     await this.#turns.take(TURN, deadline, async () => {
-      if ((await this.find(location))?.device === device) await detachAtLastClose(this.#exec, device, deadline);
+      if ((await this.#mappingOf(location))?.device === device) await detachAtLastClose(this.#exec, device, deadline);
       const session = await this.#daemon.connect(deadline);
       try {
         if (session !== undefined) await dropExport(session, location, deadline);
@@ -126,15 +129,6 @@ export class LoopMapper implements Mapper {
       } finally {
         session?.close();
       }
-    });
-  }
-
-  async tidy(deadline: Deadline): Promise<void> {
-    await this.#turns.take(TURN, deadline, async () => {
-      const running = await this.#daemon.connect(deadline);
-      if (running === undefined) return;
-      running.close();
-      await this.#inSession(deadline, (session) => this.#dropStrays(session, deadline));
     });
   }
 
@@ -199,6 +193,21 @@ export class LoopMapper implements Mapper {
     }
   }
 
+  /** Read from the kernel alone. */
+  async #mappingOf(location: ImageLocation): Promise<Mapping | undefined> {
+    return (await this.#exports.mappings()).find((mapping) => sameLocation(mapping.location, location));
+  }
+
+  /** A driver that was killed between the export and its device left the image open in the daemon, for ever. */
+  async #closeUnlessMapped(location: ImageLocation, deadline: Deadline): Promise<Mapping | undefined> {
+    // While this one waited for its turn, another may have mapped it.
+    const mapping = await this.#mappingOf(location);
+    if (mapping !== undefined) return mapping;
+    const session = await this.#daemon.connect(deadline);
+    if (session !== undefined) await this.#use(session, () => dropExport(session, location, deadline));
+    return undefined;
+  }
+
   async #dropStrays(session: QmpSession, deadline: Deadline): Promise<void> {
     const live = (await this.#exports.mappings()).map((mapping) => mapping.location);
     await dropOthers(session, live, deadline);
@@ -211,7 +220,7 @@ export class LoopMapper implements Mapper {
   async #undo(session: QmpSession, location: ImageLocation): Promise<void> {
     const deadline = Deadline.after(UNDO_MS);
     try {
-      const mapping = await this.find(location);
+      const mapping = await this.#mappingOf(location);
       if (mapping !== undefined) await detachLoop(this.#exec, mapping.device, deadline);
       await dropExport(session, location, deadline);
       await removeExportFile(this.#exec, await this.#exports.file(location), deadline);
@@ -222,7 +231,7 @@ export class LoopMapper implements Mapper {
 
   async #unmap({ device, location }: Mapping, deadline: Deadline): Promise<void> {
     const image = imageSpec(location);
-    const current = await this.find(location);
+    const current = await this.#mappingOf(location);
     if (current !== undefined && current.device !== device) return;
     if (current !== undefined) {
       // losetup -d of a device in use answers 0 and detaches it later, behind everybody's back.
@@ -267,15 +276,17 @@ export class LoopMapper implements Mapper {
   /** Run `job` with the daemon to itself, starting it where none runs. */
   async #inSession<T>(deadline: Deadline, job: (session: QmpSession) => Promise<T>): Promise<T> {
     const session = (await this.#daemon.connect(deadline)) ?? (await this.#startDaemon(deadline));
+    return this.#use(session, () => job(session));
+  }
+
+  /** What the daemon refuses is BERTH_MAPPER_UNAVAILABLE; the session is closed in any case. */
+  async #use<T>(session: QmpSession, job: () => Promise<T>): Promise<T> {
     try {
-      return await job(session);
+      return await job();
     } catch (error) {
       if (!(error instanceof QmpError)) throw error;
-      throw berthError(
-        'BERTH_MAPPER_UNAVAILABLE',
-        { mapper: this.name, why: `storage daemon: ${error.message}` },
-        error,
-      );
+      const why = `storage daemon: ${error.message}`;
+      throw berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: this.name, why }, error);
     } finally {
       session.close();
     }

@@ -47,8 +47,18 @@ export interface Mapper {
   whyNot(): Promise<string | undefined>;
   /** How many images this node can have mapped at a time. */
   limit(): Promise<number>;
-  /** The mapping of this image, read from the kernel; undefined where there is none. Needs no cluster. */
+  /**
+   * The mapping of this image, read from the kernel. Undefined where there is none: then no process of this mapper has
+   * the image open either, and the cluster does not count this node among its watchers. What an attempt that was
+   * killed left open without a device is closed first. Needs no cluster. BERTH_MAPPER_UNAVAILABLE, DEADLINE where that
+   * cannot be told.
+   */
   find(location: ImageLocation, deadline: Deadline): Promise<Mapping | undefined>;
+  /**
+   * True where `list` shows only what a driver with the same state directory mapped; not there where it shows what
+   * anybody mapped.
+   */
+  readonly listsOnlyOwn?: true;
   /** Every mapping of this mapper on the node, ours or not. */
   list(deadline: Deadline): Promise<readonly Mapping[]>;
   /**
@@ -67,11 +77,6 @@ export interface Mapper {
    * kernel itself serves.
    */
   whyUnserved?(mapping: Mapping): Promise<string | undefined>;
-  /**
-   * Let go of images that an attempt which was killed left open without a device, where this mapper can: `find` does
-   * not show them, and the cluster counts them as watched. BERTH_MAPPER_UNAVAILABLE, DEADLINE.
-   */
-  tidy?(deadline: Deadline): Promise<void>;
   /** The process that serves the device from user space and has it open for that; not there where there is none. */
   serverOf?(mapping: Mapping): Promise<number | undefined>;
   /**

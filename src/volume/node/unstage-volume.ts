@@ -88,7 +88,7 @@ async function takeDown(room: NodeRoom, entry: JournalEntry, operation: TakeDown
   operation.step('unmount');
   if (mapping === undefined) {
     await unmountDead(room, entry, entry.stagingPath, deadline);
-    return room.mappers.named(entry.mapper).tidy?.(deadline);
+    return;
   }
   if (entry.access === 'mount') await unmountStaged(room, entry.stagingPath, mapping.device, deadline);
   operation.step('unmap', mapping.device);

@@ -77,7 +77,7 @@ describe('use', () => {
     const name = await image();
     const mapping = await mapper.map(request(name, { readOnly: true }), soon());
     expect(mapping.readOnly).toBe(true);
-    expect((await mapper.find(location(name)))?.readOnly).toBe(true);
+    expect((await mapper.find(location(name), soon()))?.readOnly).toBe(true);
     await expect(writeFile(mapping.device, 'x')).rejects.toThrow(/EPERM|EROFS|EACCES/);
     await execute('blockdev', ['--setrw', mapping.device]).catch(() => undefined);
     await execute('dd', [

@@ -43,10 +43,10 @@ describe('mapping', () => {
     const name = await image();
     for (let turn = 0; turn < 20; turn += 1) {
       const mapping = await mapper.map(request(name), soon());
-      expect(await mapper.find(location(name))).toEqual(mapping);
+      expect(await mapper.find(location(name), soon())).toEqual(mapping);
       await mapper.unmap(mapping, soon());
     }
-    expect(await mapper.find(location(name))).toBeUndefined();
+    expect(await mapper.find(location(name), soon())).toBeUndefined();
     expect(await remains(stateDir)).toEqual([]);
     expect(await watchers(name)).toBe(0);
   });
@@ -72,7 +72,7 @@ describe('mapping', () => {
     const name = await image();
     const mapping = await mapper.map(request(name), soon());
     const after = new LoopMapper({ exec: run, stateDir });
-    expect(await after.find(location(name))).toEqual(mapping);
+    expect(await after.find(location(name), soon())).toEqual(mapping);
     expect(await after.map(request(name), soon())).toEqual(mapping);
     await after.unmap(mapping, soon());
     expect(await remains(stateDir)).toEqual([]);
@@ -96,7 +96,7 @@ describe('mapping', () => {
       await mapper.cutOff(mapping, soon());
       await expect(user.read(Buffer.alloc(4096), 0, 4096, 4096)).rejects.toThrow(/EIO|ENOTCONN/);
       await mapper.unmap(mapping, soon());
-      expect(await mapper.find(mapping.location)).toBeUndefined();
+      expect(await mapper.find(mapping.location, soon())).toBeUndefined();
     } finally {
       await user.close();
     }
@@ -190,23 +190,23 @@ describe('refusals', () => {
 });
 
 describe('a plugin that was killed between the export and its device', () => {
-  it('leaves an image open, which is let go of by the tidying of the next one, and no other image', async () => {
+  it('leaves an image open, which the next one closes when it looks for the mapping, and no other image', async () => {
     const [cut, other] = [await image(), await image()];
     const kept = await mapper.map(request(other), soon());
     // Without its loop device an export is what the killed one had got to.
     const { device } = await mapper.map(request(cut), soon());
     await run('losetup', ['--detach', device], { deadline: soon() });
-    expect(await mapper.find(location(cut))).toBeUndefined();
+    expect(await mapper.list()).toEqual([kept]);
     expect(await watchers(cut)).toBe(1);
-    await new LoopMapper({ exec: run, stateDir }).tidy(soon());
+    expect(await new LoopMapper({ exec: run, stateDir }).find(location(cut), soon())).toBeUndefined();
     expect([await watchers(cut), await watchers(other)]).toEqual([0, 1]);
     await mapper.unmap(await mapper.map(request(cut), soon()), soon());
     await mapper.unmap(kept, soon());
   });
 
-  it('leaves nothing to tidy where no daemon runs, and none is started', async () => {
+  it('leaves nothing open where no daemon runs, and none is started', async () => {
     const { mapper: idle, stateDir: empty } = await node('idle');
-    await idle.tidy(soon());
+    expect(await idle.find(location('absent'), soon())).toBeUndefined();
     await expect(daemonPid(empty)).rejects.toThrow(/ENOENT/);
   });
 });
@@ -266,6 +266,6 @@ describe('two nodes', () => {
     ]);
     expect(new Set(mappings.map(({ device }) => device)).size).toBe(4);
     expect(await a.list()).toHaveLength(2);
-    expect(await b.find(location(mine))).toBeUndefined();
+    expect(await b.find(location(mine), soon())).toBeUndefined();
   });
 });

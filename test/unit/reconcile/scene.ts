@@ -49,7 +49,7 @@ export const mapping = (where: Where = {}, other: Partial<SeenMapping> = {}): Se
   } = where;
   return {
     mapping: { mapper, device, readOnly: false, location: { fsid, pool, namespace, image } },
-    ...{ number: '252:0', holders: [], unserved: undefined, fromOurState: mapper === 'loop', since: OLD },
+    ...{ number: '252:0', holders: [], unserved: undefined, isProvenOurs: mapper === 'loop', since: OLD },
     ...other,
   };
 };

@@ -82,7 +82,6 @@ export const forgetEntry = (room: NodeRoom, entry: JournalEntry, deadline: Deadl
     for (const path of [entry.stagingPath, ...Object.keys(entry.targets)]) {
       if ((await mountAt(path)) !== undefined) return 'changed';
     }
-    await room.mappers.named(entry.mapper).tidy?.(deadline);
     // A guest may have been told of the image by it: the orchestrator has to take it back.
     if (entry.handedTo !== undefined && (await readHandOverFile(entry.stagingPath)) !== undefined) return 'changed';
     return finishTakeDown(room, entry, operation, deadline);
@@ -130,9 +129,8 @@ async function removeTarget(
  */
 export const returnRecord = (room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<RecoveryOutcome> =>
   ifUnchanged(room, entry, 'give back', deadline, async (operation, deadline) => {
+    // Where the kernel shows no mapping, the mapper has also closed what a killed attempt left open.
     if (entry.state !== 'unstaging' || (await room.mappers.mappingOf(entry, deadline)) !== undefined) return 'changed';
-    // Killed between the device and what served it: the image is still open on this node.
-    await room.mappers.named(entry.mapper).tidy?.(deadline);
     const use = entry.handedTo === undefined ? 'closed' : await imageUseNow(room, entry, deadline);
     if (use !== 'closed') return use === 'open' ? 'in use' : 'later';
     operation.step('give holder record back');

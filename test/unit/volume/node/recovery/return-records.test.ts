@@ -19,7 +19,7 @@ import { controllerRoom, creation, soon } from '../../controller/controller-room
 const room = controllerRoom();
 let directory: string;
 let node: NodeRoom;
-const tidy = vi.fn(() => Promise.resolve());
+const find = vi.fn(() => Promise.resolve(undefined));
 
 beforeEach(async () => {
   directory = await mkdtemp(path.join(tmpdir(), 'berth-owed-'));
@@ -36,7 +36,7 @@ beforeEach(async () => {
       node: { id: berth, keyFile: ${path.dirname(room.clustersFile)}/key }
 `,
   );
-  const mapper = { name: 'krbd', find: () => Promise.resolve(undefined), tidy };
+  const mapper = { name: 'krbd', find };
   const all = [mapper as unknown as Mapper];
   const choose = () => Promise.reject(new Error('nothing is chosen'));
   const thisNode = { node: 'node-a', bootId: 'b1' };
@@ -88,9 +88,9 @@ it('leaves alone what is staged, and what another node holds', async () => {
   expect([...(await round())].sort()).toEqual([staged, notOurs]);
 });
 
-it('gives nothing back while its mapper cannot let go of the image', async () => {
+it('gives nothing back while its mapper cannot tell that the image is closed here', async () => {
   const owed = await owe('a');
-  tidy.mockRejectedValueOnce(berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: 'loop', why: 'it hangs' }));
+  find.mockRejectedValueOnce(berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: 'loop', why: 'it hangs' }));
   expect(await round()).toEqual([owed]);
   expect(await round()).toEqual([]);
 });
