@@ -83,7 +83,10 @@ export async function lay(): Promise<Ground> {
         stateDir: join(site.state, name),
         logFile: join(directory, `${name}.log`),
       };
-      const driver = await startDriver({ ...options, services: ['identity', 'controller'], ...more });
+      const services = more?.services ?? ['identity', 'controller'];
+      // The one that ships is measured; only the other can map where the kernel has neither rbd nor nbd.
+      const program = services.includes('node') ? 'development' : 'shipped';
+      const driver = await startDriver({ ...options, program, services, ...more });
       await driver.ready(Deadline.after(30_000));
       return { driver, client: leanClient(socket), socket, logFile: options.logFile };
     },

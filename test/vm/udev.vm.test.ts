@@ -73,7 +73,7 @@ async function makeNetwork(): Promise<readonly string[]> {
 }
 
 async function drive(name: string, within: readonly string[], job: (node: Node) => Promise<void>): Promise<void> {
-  const node = await startNode(name, within);
+  const node = await startNode(name, { within });
   try {
     await job(node);
   } catch (error) {

@@ -177,7 +177,7 @@ describe('refusals', () => {
     const { image: ref } = request(name);
     const nobody = { image: { ...ref, access: { ...ref.access, monitors: ['[v2:127.78.0.99:3300]'] } } };
     const error: unknown = await mapper.map(request(name, nobody), soon(3_000)).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: expect.stringMatching(/^(CLUSTER_UNREACHABLE|DEADLINE)$/) as string });
+    expect(error).toMatchObject({ code: expect.stringMatching(/^BERTH_(CLUSTER_UNREACHABLE|DEADLINE)$/) as string });
     await mapper.map(request(name), soon());
     expect(await watchers(name)).toBe(1);
   });

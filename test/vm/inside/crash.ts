@@ -73,7 +73,9 @@ export class VmGround implements Ground {
     client.close();
     const variables = Object.entries(point === undefined ? env : { ...env, [CRASH_AT]: point });
     const within = variables.length === 0 ? [] : ['env', ...variables.map((one) => one.join('='))];
-    this.#running = await startNode(name, within, 'listening');
+    // The one that ships cannot be told to end itself.
+    const program = point === undefined ? 'shipped' : 'development';
+    this.#running = await startNode(name, { within, program, until: 'listening' });
     this.armed = point;
   }
 

@@ -6,7 +6,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { ProbeResponse__Output } from '../../../src/csi/gen/csi/v1/ProbeResponse.js';
 import { ask, csiClient, type CsiClient } from '../../../src/dev/csi-client.js';
-import { startDriver, type Driver } from '../../../src/dev/driver.js';
+import { startDriver, type Driver, type DriverOptions } from '../../../src/dev/driver.js';
 import { findProcesses } from '../../../src/dev/processes.js';
 import { CLUSTER_ID, writeSettings } from '../../../src/dev/settings.js';
 import { pollUntil } from '../../../src/model/time-limit.js';
@@ -31,17 +31,16 @@ export interface Node {
 /** Of the StorageClass, but for what a test adds. */
 export const PARAMETERS = { clusterID: CLUSTER_ID, pool: session.pool };
 
-/**
- * Start a driver with all services; what an earlier boot or driver of this name left is there.
- * @param within a program that puts the driver into another namespace, or another environment
- * @param until what to wait for: that the cluster answered, or only that the driver does
- */
-export async function startNode(
-  name: string,
-  within: readonly string[] = [],
-  until: 'ready' | 'listening' = 'ready',
-  services: readonly ('identity' | 'controller' | 'node')[] = ['identity', 'controller', 'node'],
-): Promise<Node> {
+export interface NodeStart extends Pick<DriverOptions, 'within' | 'program'> {
+  /** What to wait for: that the cluster answered (default), or only that the driver does. */
+  readonly until?: 'ready' | 'listening';
+  /** Default: all. */
+  readonly services?: DriverOptions['services'];
+}
+
+/** Start the driver that ships; what an earlier boot or driver of this name left is there. */
+export async function startNode(name: string, how: NodeStart = {}): Promise<Node> {
+  const { until = 'ready', services = ['identity', 'controller', 'node'], program = 'shipped', within = [] } = how;
   const directory = path.join(session.state, name);
   await mkdir(directory, { recursive: true });
   const { fsid, monitors, pool } = session;
@@ -52,8 +51,7 @@ export async function startNode(
   const at = (file: string): string => path.join(directory, file);
   const driver = await startDriver({
     ...{ socket: at('csi.sock'), clustersFile: clusters, nodeId: name, stateDir: at('driver'), logFile: at('log') },
-    services,
-    within,
+    ...{ services, program, within },
   });
   const client = csiClient(`unix://${at('csi.sock')}`);
   const stop = async (): Promise<void> => {

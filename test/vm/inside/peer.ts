@@ -68,6 +68,6 @@ async function serve(node: Node): Promise<never> {
   }
 }
 
-const node = await startNode(PEER, [], 'ready', ['identity', 'node']);
+const node = await startNode(PEER, { services: ['identity', 'node'] });
 await writeFile(path.join(SHARE, 'ready'), '');
 await serve(node);
