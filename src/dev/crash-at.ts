@@ -1,16 +1,23 @@
 /** For tests of crashes: ends this process as kill -9 does when an operation of the node enters a chosen step. */
 import { berthError } from '../model/errors.js';
 import type { EnteredStep } from '../volume/operation/operations.js';
-import { ANSWER, HAND_OVER_STEPS, NODE_STEPS, START, type StepTable } from '../volume/operation/steps.js';
+import {
+  ANSWER,
+  FLEXVOLUME_STEPS,
+  HAND_OVER_STEPS,
+  NODE_STEPS,
+  START,
+  type StepTable,
+} from '../volume/operation/steps.js';
 
 /** The environment variable; nobody sets it where data matters. */
 export const CRASH_AT = 'BERTH_CRASH_AT';
 const FORM = '<operation>:<step>[@<end of a volume handle>][+<ms>]';
 
-const STEPS = { ...NODE_STEPS, ...HAND_OVER_STEPS } as const satisfies StepTable;
+const STEPS = { ...NODE_STEPS, ...HAND_OVER_STEPS, ...FLEXVOLUME_STEPS } as const satisfies StepTable;
 
 /** Every step at which an operation of the node can be ended, in the table's order. */
-export const crashSteps = (op: keyof typeof STEPS): readonly string[] => [START, ...STEPS[op], ANSWER];
+export const crashSteps = (op: keyof typeof STEPS): readonly string[] => [...new Set([START, ...STEPS[op], ANSWER])];
 
 /**
  * The observer that `text` asks for: `stage:mkfs` ends the process when any stage is about to run mkfs,

@@ -1,5 +1,4 @@
 /** The agent's side of FlexVolume: a unix socket for root alone, one line of JSON in, one out. */
-import { createHash } from 'node:crypto';
 import { chmod } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { Drain } from '../serving/drain.js';
@@ -8,7 +7,6 @@ import { asBerthError, causes } from '../serving/error-status.js';
 import { Deadline } from '../model/deadline.js';
 import { berthError } from '../model/errors.js';
 import type { Logger } from '../observe/log.js';
-import { Twins } from '../volume/operation/twins.js';
 import { parseAgentRequest, type AgentRequest } from './agent-request.js';
 import { CALLS, type CallOutResult, type FlexUseCases } from './call-outs.js';
 
@@ -27,12 +25,11 @@ export async function startAgent(endpoint: string, useCases: FlexUseCases, log: 
   const file = socketPath(endpoint);
   await clearStaleSocket(file);
   const drain = new Drain();
-  const twins = new Twins<CallOutResult>();
   const connections = new Set<Socket>();
   const server = createServer((connection) => {
     connections.add(connection);
     connection.once('close', () => connections.delete(connection));
-    converse(connection, (text) => answer(text, { useCases, drain, twins, log }));
+    converse(connection, (text) => answer(text, { useCases, drain, log }));
   });
   await listen(server, file, endpoint);
   await chmod(file, 0o600);
@@ -83,12 +80,11 @@ function converse(connection: Socket, reply: (text: string) => Promise<string>):
 interface AgentParts {
   readonly useCases: FlexUseCases;
   readonly drain: Drain;
-  readonly twins: Twins<CallOutResult>;
   readonly log: Logger;
 }
 
 /** Never fails: whatever is wrong is an answer. */
-async function answer(text: string, { useCases, drain, twins, log }: AgentParts): Promise<string> {
+async function answer(text: string, { useCases, drain, log }: AgentParts): Promise<string> {
   const begun = performance.now();
   const about: Record<string, string> = {};
   try {
@@ -97,7 +93,7 @@ async function answer(text: string, { useCases, drain, twins, log }: AgentParts)
       const request = parseAgentRequest(text);
       about['call'] = request.call;
       about['driver'] = request.driver;
-      const result = await carryOut(request, useCases, twins, (more) => Object.assign(about, more));
+      const result = await carryOut(request, useCases, (more) => Object.assign(about, more));
       log.info({ ...about, ms: Math.round(performance.now() - begun) }, 'flexvolume');
       return line({ status: 'Success', ...result });
     } finally {
@@ -115,7 +111,6 @@ async function answer(text: string, { useCases, drain, twins, log }: AgentParts)
 async function carryOut(
   request: AgentRequest,
   useCases: FlexUseCases,
-  twins: Twins<CallOutResult>,
   tell: (about: Readonly<Record<string, string>>) => void,
 ): Promise<CallOutResult> {
   const { call, args, ms } = request;
@@ -123,14 +118,7 @@ async function carryOut(
   if (handler === undefined) throw berthError('BERTH_FIELD_INVALID', { field: 'call', why: `${call} is not known` });
   const directory = args.find((one) => one.startsWith('/'));
   if (directory !== undefined) tell({ directory });
-  const deadline = Deadline.after(ms);
-  return twins.run(keyOf(request), `the same ${call}`, deadline, () => handler(useCases, request, tell, deadline));
+  return handler(useCases, request, tell, Deadline.after(ms));
 }
-
-/** Without the time, which is each caller's own; a digest, for a pod's secret may be among the arguments. */
-const keyOf = ({ driver, attach, call, args }: AgentRequest): string =>
-  createHash('sha256')
-    .update(JSON.stringify([driver, attach, call, args]))
-    .digest('base64');
 
 const line = (answer: Readonly<Record<string, unknown>>): string => `${JSON.stringify(answer)}\n`;

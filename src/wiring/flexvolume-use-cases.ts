@@ -14,11 +14,18 @@ import {
   isAttachedTo,
   type NamedAttachments,
 } from '../volume/flexvolume/attach-by-name.js';
-import { mountForPod, stageForHost, unmountDirectory } from '../volume/flexvolume/mount-for-pod.js';
+import { mountForPod, stageForHost, type MountParts } from '../volume/flexvolume/mount-for-pod.js';
+import { unmountDirectory, type UnmountParts } from '../volume/flexvolume/unmount-directory.js';
+import type { VolumeActs } from '../volume/flexvolume/volume-acts.js';
 import { findHandle } from '../volume/image/find-handle.js';
 import { expandOnNode } from '../volume/node/expand-on-node.js';
 import { handOver } from '../volume/node/handover/hand-over.js';
+import { reclaimImage } from '../volume/node/handover/reclaim-image.js';
 import type { NodeRoom } from '../volume/node/node-room.js';
+import { checkPublish, publishWithin } from '../volume/node/publish-volume.js';
+import { checkStage, stageWithin } from '../volume/node/stage-volume.js';
+import { unpublishWithin } from '../volume/node/unpublish-volume.js';
+import { unstageWithin } from '../volume/node/unstage-volume.js';
 import type { ControllerParts } from './controller-parts.js';
 
 export function flexUseCases(
@@ -40,13 +47,34 @@ export function flexUseCases(
   };
 }
 
-const flexNode = (node: NodeRoom, stagingRoot: string): FlexNode => ({
-  mountForPod: (request, deadline) => mountForPod(node, request, stagingRoot, deadline),
-  stageForHost: (request, deadline) => stageForHost(node, request, deadline),
-  handOver: (request, deadline) => handOver(node, request, deadline),
-  unmountDirectory: (directory, deadline) => unmountDirectory(node, { directory, stagingRoot }, deadline),
-  expand: (request, deadline) => expandOnNode(node, request, deadline),
-});
+function flexNode(node: NodeRoom, stagingRoot: string): FlexNode {
+  const acts: VolumeActs = {
+    stage: async (request, operation, deadline) => stageWithin(node, await checkStage(request), operation, deadline),
+    publish: async (request, operation, deadline) =>
+      publishWithin(node, await checkPublish(request), operation, deadline),
+    unpublish: ({ volume, targetPath: path }, operation, deadline) =>
+      unpublishWithin(node, { volume, path, askedPath: path }, operation, deadline),
+    unstage: (request, operation, deadline) => unstageWithin(node, request, operation, deadline),
+  };
+  const { operations, journal, log, mappers, clusters } = node;
+  const mounting: MountParts = { operations, journal, acts, stagingRoot, log };
+  const unmounting: UnmountParts = {
+    operations,
+    journal,
+    acts,
+    reclaim: (asked, deadline) => reclaimImage(node, asked, deadline),
+    mappers,
+    clusters,
+    stagingRoot,
+  };
+  return {
+    mountForPod: (request, deadline) => mountForPod(mounting, request, deadline),
+    stageForHost: (request, deadline) => stageForHost(mounting, request, deadline),
+    handOver: (request, deadline) => handOver(node, request, deadline),
+    unmountDirectory: (directory, deadline) => unmountDirectory(unmounting, directory, deadline),
+    expand: (request, deadline) => expandOnNode(node, request, deadline),
+  };
+}
 
 function flexController(controller: ControllerParts): FlexController {
   const { rbd, clusters } = controller;

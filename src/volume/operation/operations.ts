@@ -122,6 +122,18 @@ export class Operations<Table extends StepTable = StepTable> {
     return this.#await(key, this.#start(key, what, deadline, body), deadline) as Promise<T>;
   }
 
+  /**
+   * Join the same request where it runs now, whatever its key: for a caller that is not told the key, and might find
+   * out another while it is being worked on. True where it ran and succeeded, false where it does not run; otherwise
+   * its error, or DEADLINE.
+   */
+  async join<Op extends keyof Table & string>(what: What<Op>, deadline: Deadline): Promise<boolean> {
+    const found = [...this.#running].find(([, one]) => isSame(one, what));
+    if (found === undefined) return false;
+    await this.#await(...found, deadline);
+    return true;
+  }
+
   /** Is something under way for this key now? */
   isRunning(key: string): boolean {
     return this.#running.has(key);

@@ -60,6 +60,15 @@ export const HAND_OVER_STEPS = {
   ],
 } as const;
 
+/**
+ * FlexVolume knows no staging: a mount stages and publishes, an unmount unpublishes and unstages, and each is one
+ * operation with the steps of both. A mount that fails undoes its stage by an unstage.
+ */
+export const FLEXVOLUME_STEPS = {
+  mount: [...NODE_STEPS.stage, ...NODE_STEPS.publish, ...NODE_STEPS.unstage],
+  unmount: [...NODE_STEPS.unpublish, ...NODE_STEPS.unstage],
+} as const;
+
 export const CONTROLLER_STEPS = {
   create: ['pool capacity', 'create image', 'clear away unfinished'],
   delete: ['look', 'remove image', 'clear away unfinished'],
@@ -73,7 +82,7 @@ export const START = 'start';
 export const ANSWER = 'answer';
 
 export type StepTable = Readonly<Record<string, readonly string[]>>;
-export type NodeSteps = typeof NODE_STEPS & typeof RECONCILE_STEPS & typeof HAND_OVER_STEPS;
+export type NodeSteps = typeof NODE_STEPS & typeof RECONCILE_STEPS & typeof HAND_OVER_STEPS & typeof FLEXVOLUME_STEPS;
 export type ControllerSteps = typeof CONTROLLER_STEPS;
 /** What an orchestrator may ask of a node. */
 export type NodeOperationName = keyof typeof NODE_STEPS;

@@ -50,6 +50,26 @@ describe('the same request', () => {
   });
 });
 
+describe('a request that is not told its key', () => {
+  it('joins the same one where it runs, with its success or its failure, and otherwise says so', async () => {
+    const operations = new Operations();
+    const first = held<string>();
+    const running = operations.run('v', attach, soon(), first.body);
+    expect(await operations.join({ ...attach, fingerprint: 'node-b' }, soon())).toBe(false);
+    const joined = operations.join(attach, soon());
+    const hurried = operations.join(attach, Deadline.after(1));
+    await expect(hurried).rejects.toThrow(/BERTH_DEADLINE: attach of v /);
+    first.end('done');
+    expect(await joined).toBe(true);
+    await running;
+    expect(await operations.join(attach, soon())).toBe(false);
+    const second = held<string>();
+    const failing = [operations.run('w', attach, soon(), second.body), operations.join(attach, soon())];
+    second.breakOff(new Error('no'));
+    expect((await Promise.allSettled(failing)).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  });
+});
+
 describe('another request', () => {
   it.each([
     ['another operation', { op: 'detach', fingerprint: 'node-a' }],
