@@ -34,7 +34,7 @@ export const sandboxes = {
   ),
   BERTH_GUEST_GROWTH_REFUSED: entry(
     'FAILED_PRECONDITION',
-    'volume {volume} has {size} bytes, its {fs} has not: {fs} grows only where it is mounted, and that is a virtual machine',
+    'volume {volume} has {size} bytes, its {fs} has not: {fs} grows only where it is mounted, in a virtual machine',
     'restart its pod, whose device is then as large, and run {program} there; or set allowHostMount: "true"',
   ),
 } as const;

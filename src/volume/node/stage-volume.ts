@@ -13,7 +13,8 @@ import { settleAll } from '../../model/settle-all.js';
 import type { Mapper, Mapping } from '../../rbd/mapping/mapper.js';
 import { checkCapabilities } from '../image/capability-rules.js';
 import { watchersBefore, type WatchersBefore } from './client-instances.js';
-import { inspectDevice, recordRawUse, type DeviceInspection } from './filesystem/prepare-filesystem.js';
+import { inspectDevice, type DeviceInspection } from './filesystem/inspect-device.js';
+import { recordRawUse } from './filesystem/write-provenance.js';
 import { guestAtStage } from './guest/guest-mode.js';
 import { entryToStage } from './journal-faults.js';
 import { type NodeRoom } from './node-room.js';
@@ -236,7 +237,7 @@ async function mapAndMount(
   const before = await staging.watchers;
   const mapping = await mapAsAsked(mapper, asked, operation, deadline);
   operation.step('record clients');
-  const [clients, look, size] = await settleAll(
+  const [clients, inspection, size] = await settleAll(
     recordClients(room, mapping, { found, before }, deadline),
     lookMeanwhile(room, staging, mapping, deadline),
     deviceSizeBytes(mapping.device),
@@ -248,7 +249,7 @@ async function mapAndMount(
   if (request.capability.access.kind === 'block') {
     if (!readOnly) await recordRawUse(room, found, operation, deadline);
   } else {
-    await mountDevice(room, { ...staging, look }, mapping, operation, deadline);
+    await mountDevice(room, { ...staging, inspection }, mapping, operation, deadline);
   }
   operation.step('write staged');
   const { device } = mapping;

@@ -4,9 +4,9 @@
  */
 import { unmount } from '../../../host/mount/mount.js';
 import { mountAt } from '../../../host/mount/mountinfo.js';
+import type { Exec } from '../../../host/process/exec.js';
 import type { JournalEntry } from '../../../journal/entry.js';
 import type { Deadline } from '../../../model/deadline.js';
-import type { NodeRoom } from '../node-room.js';
 
 /**
  * Is the topmost mount at a path of this entry one of the device that the entry was mapped as? To be asked only where
@@ -22,7 +22,7 @@ export async function isDeadMount({ mapping, stagingPath, targets }: JournalEntr
 
 /** Every layer of it. BERTH_UNMOUNT_BUSY. */
 export async function unmountDead(
-  room: NodeRoom,
+  { exec }: { readonly exec: Exec },
   entry: JournalEntry,
   path: string,
   deadline: Deadline,
@@ -30,6 +30,6 @@ export async function unmountDead(
 ): Promise<void> {
   while (await isDeadMount(entry, path)) {
     before();
-    await unmount(room.exec, path, deadline);
+    await unmount(exec, path, deadline);
   }
 }

@@ -4,7 +4,7 @@ import { berthError } from '../../../model/errors.js';
 import { lastingUsers } from '../../../rbd/mapping/device-users.js';
 import type { Mapping } from '../../../rbd/mapping/mapper.js';
 import { KERNEL_ROOTS } from '../../../rbd/mapping/roots.js';
-import type { NodeRoom } from '../node-room.js';
+import type { Mappers } from '../node-mappers.js';
 
 /**
  * How long a virtual machine that ends may still have the device, in ms: its pod is gone for the orchestrator before it
@@ -18,12 +18,12 @@ const PAUSE_MS = 250;
  * second writer to a filesystem that knows only one.
  */
 export async function refuseOpenDevice(
-  room: NodeRoom,
+  { mappers }: { readonly mappers: Pick<Mappers, 'named'> },
   volume: string,
   mapping: Mapping,
   deadline: Deadline,
 ): Promise<void> {
-  const server = await room.mappers.named(mapping.mapper).serverOf?.(mapping);
+  const server = await mappers.named(mapping.mapper).serverOf?.(mapping);
   const patience = deadline.within(PASSING_MS);
   for (;;) {
     const who = await lastingUsers(mapping.device, KERNEL_ROOTS, deadline, server);

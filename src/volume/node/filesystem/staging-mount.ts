@@ -5,10 +5,10 @@ import { isErrno } from '../../../host/errno.js';
 import { filesystems } from '../../../host/filesystem/filesystems.js';
 import { mountFilesystem, unmount } from '../../../host/mount/mount.js';
 import { mountAt } from '../../../host/mount/mountinfo.js';
+import type { Exec } from '../../../host/process/exec.js';
 import type { FilesystemType } from '../../../model/capability.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
-import type { NodeRoom } from '../node-room.js';
 
 /**
  * Is the topmost mount at `path` one of this device? mountinfo shows the number of a filesystem's own block device
@@ -28,7 +28,11 @@ export interface StagingMount {
 }
 
 /** BERTH_TARGET_OCCUPIED where something else is mounted there. */
-export async function mountStaged(room: NodeRoom, staging: StagingMount, deadline: Deadline): Promise<void> {
+export async function mountStaged(
+  { exec }: { readonly exec: Exec },
+  staging: StagingMount,
+  deadline: Deadline,
+): Promise<void> {
   const { device, stagingPath, type, flags, readOnly } = staging;
   const present = await mountAt(stagingPath);
   if (present !== undefined)
@@ -40,16 +44,16 @@ export async function mountStaged(room: NodeRoom, staging: StagingMount, deadlin
   });
   const always = filesystems[type].mountOptions(readOnly);
   const mount = { device, target: stagingPath, fsType: type, options: flags, always };
-  await mountFilesystem(room.exec, mount, deadline);
+  await mountFilesystem(exec, mount, deadline);
 }
 
 /** Unmount ours; what is mounted there from another device is not touched. */
 export async function unmountStaged(
-  room: NodeRoom,
+  { exec }: { readonly exec: Exec },
   stagingPath: string,
   device: string,
   deadline: Deadline,
 ): Promise<void> {
   // A retried mount may have stacked: each layer that is ours goes, one at a time.
-  while (await isMountedFrom(stagingPath, device)) await unmount(room.exec, stagingPath, deadline);
+  while (await isMountedFrom(stagingPath, device)) await unmount(exec, stagingPath, deadline);
 }

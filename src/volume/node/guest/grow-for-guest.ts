@@ -17,8 +17,8 @@ import { liveTargets } from '../published-targets.js';
 
 /**
  * The device has the image's size already. BERTH_EXPANSION_PENDING for what grows at the next stage (ext4),
- * BERTH_GUEST_GROWTH_REFUSED for what grows only mounted (xfs), BERTH_VOLUME_IN_USE. kubelet takes FAILED_PRECONDITION here for "in use, will
- * grow offline" and starts pods all the same.
+ * BERTH_GUEST_GROWTH_REFUSED for what grows only mounted (xfs), BERTH_VOLUME_IN_USE. kubelet takes FAILED_PRECONDITION
+ * here for "in use, will grow offline" and starts pods all the same.
  */
 export async function growForGuest(
   room: NodeRoom,

@@ -18,7 +18,8 @@ import {
   writeHandOverFile,
   type HandOverFile,
 } from '../../../sandbox/hyperd/hand-over-file.js';
-import { inspectDevice, prepareFilesystem } from '../filesystem/prepare-filesystem.js';
+import { inspectDevice } from '../filesystem/inspect-device.js';
+import { prepareFilesystem } from '../filesystem/prepare-filesystem.js';
 import { isGuestWritten, markGuestWritten } from '../../image/guest-mark.js';
 import { guestAccess } from './guest-user.js';
 import { recordClients } from '../map-image.js';

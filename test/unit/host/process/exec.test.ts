@@ -69,7 +69,7 @@ describe('run', () => {
     });
   });
 
-  it('says that of a program by its path, and of one whose interpreter is missing, even where every exit code is an answer', async () => {
+  it('says that of a path, and of a missing interpreter, even where every exit code is an answer', async () => {
     const okCodes = Array.from({ length: 256 }, (_, code) => code);
     for (const file of ['/no/such/program', fixture('lacks-interpreter')]) {
       const failure = run(file, ['x'], { deadline: soon(), okCodes });

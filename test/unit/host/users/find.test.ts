@@ -59,7 +59,8 @@ describe('usersOfDevice', () => {
     });
     await runs(81, { comm: 'dd', open: ['/dev/rbd1'], cgroup: `0::/kubepods/burstable/pod${POD}/${ID}\n` });
     expect(describeUsers(await usersOfDevice('/dev/rbd1', look()))).toBe(
-      `mounted at /rootfs/staging in the mount namespace of cadvisor (pid 80) of pod ${POD}; open in dd (pid 81) of pod ${POD}`,
+      `mounted at /rootfs/staging in the mount namespace of cadvisor (pid 80) of pod ${POD}; ` +
+        `open in dd (pid 81) of pod ${POD}`,
     );
   });
 

@@ -7,16 +7,19 @@ const POD = '6bd1c7a2-0f2e-4f7b-9d53-3c8a51f0e7aa';
 const UNDERSCORED = POD.replaceAll('-', '_');
 const STATIC = '0123456789abcdef0123456789abcdef';
 const ID = '3f4c0d5e'.repeat(8);
+const BURSTABLE = '/kubepods.slice/kubepods-burstable.slice';
+const BEST_EFFORT = '/kubepods.slice/kubepods-besteffort.slice';
+const IN_CONTAINER = '/kubelet.slice/kubelet-kubepods.slice';
 
 describe('homeOfCgroup', () => {
   it.each<[string, string]>([
     [
       'v2, systemd driver, containerd',
-      `0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod${UNDERSCORED}.slice/cri-containerd-${ID}.scope`,
+      `0::${BURSTABLE}/kubepods-burstable-pod${UNDERSCORED}.slice/cri-containerd-${ID}.scope`,
     ],
     [
       'v2, systemd driver, CRI-O',
-      `0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod${UNDERSCORED}.slice/crio-${ID}.scope/container`,
+      `0::${BEST_EFFORT}/kubepods-besteffort-pod${UNDERSCORED}.slice/crio-${ID}.scope/container`,
     ],
     [
       'v2, systemd driver, guaranteed',
@@ -30,7 +33,7 @@ describe('homeOfCgroup', () => {
     ],
     [
       'v2, a kubelet in a container',
-      `0::/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod${UNDERSCORED}.slice/cri-containerd-${ID}.scope`,
+      `0::${IN_CONTAINER}/kubelet-kubepods-pod${UNDERSCORED}.slice/cri-containerd-${ID}.scope`,
     ],
     [
       'v2, a systemd pod whose runtime uses the cgroupfs driver',
@@ -38,7 +41,7 @@ describe('homeOfCgroup', () => {
     ],
     [
       'v1, systemd driver, Docker',
-      `11:memory:/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod${UNDERSCORED}.slice/docker-${ID}.scope`,
+      `11:memory:${BURSTABLE}/kubepods-burstable-pod${UNDERSCORED}.slice/docker-${ID}.scope`,
     ],
     ['v1, cgroupfs driver', `12:cpu,cpuacct:/kubepods/besteffort/pod${POD}/${ID}`],
     ['v1, cgroupfs driver, a Kata sandbox', `4:memory:/kubepods/burstable/pod${POD}/kata_${ID}`],
@@ -52,7 +55,7 @@ describe('homeOfCgroup', () => {
   });
 
   it('of a static pod, whose uid is a hash', () => {
-    const line = `0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod${STATIC}.slice/cri-containerd-${ID}.scope`;
+    const line = `0::${BURSTABLE}/kubepods-burstable-pod${STATIC}.slice/cri-containerd-${ID}.scope`;
     expect(homeOfCgroup(line)).toEqual({ pod: STATIC, container: ID });
   });
 

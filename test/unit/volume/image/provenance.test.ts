@@ -83,7 +83,7 @@ describe('the decision to format', () => {
     expect(acts.join(' ')).toBe(TABLE[state][what]);
   });
 
-  it('is never made for a device with a filesystem, another signature, or anything but our own intent behind it', () => {
+  it('is never made for a filesystem, another signature, or anything but our own intent behind it', () => {
     const found: fc.Arbitrary<DeviceContent> = fc.oneof(
       fc.record({ kind: fc.constant('filesystem' as const), type: fc.string(), uuid: fc.string() }),
       fc.record({ kind: fc.constant('other' as const), what: fc.string() }),

@@ -1,0 +1,72 @@
+/** What a mapped device holds and what its image's record says of it: the facts for a mount or an mkfs. */
+import { findSignature, holdsFilesystem, probe, type DeviceContent } from '../../../host/filesystem/probe-device.js';
+import type { Exec } from '../../../host/process/exec.js';
+import type { FilesystemType } from '../../../model/capability.js';
+import type { Deadline } from '../../../model/deadline.js';
+import type { RbdPort } from '../../../rbd/port.js';
+import type { FoundVolume } from '../../image/find-volume.js';
+import { parseProvenance, type Provenance } from '../../image/provenance.js';
+
+/** A device, and the filesystem that it is to have. */
+export interface Preparation {
+  readonly found: FoundVolume;
+  readonly device: string;
+  readonly type: FilesystemType;
+  readonly readOnly: boolean;
+  readonly mkfsOptions: readonly string[];
+  /** Check it whatever its superblock says: a guest mounts it, and no guest of Kata has a check of its own. */
+  readonly forGuest?: boolean;
+}
+
+/** What the record and the device say; nothing was written for it. */
+export interface DeviceInspection {
+  readonly provenance: Provenance;
+  readonly content: DeviceContent;
+  /** Not one byte was ever written to the image. */
+  readonly isUntouched: boolean;
+}
+
+export interface InspectionParts {
+  readonly exec: Exec;
+  readonly rbd: Pick<RbdPort, 'isEmpty'>;
+}
+
+/** BERTH_PROBE_FAILED where it cannot be told, BERTH_RECORD_UNREADABLE. */
+export async function inspectDevice(
+  parts: InspectionParts,
+  preparation: Preparation,
+  deadline: Deadline,
+): Promise<DeviceInspection> {
+  const { found, device, readOnly } = preparation;
+  const provenance = parseProvenance(found.head.metadata, found.volume);
+  const mayFormat = provenance.state === 'never' && !readOnly;
+  if (mayFormat && (await isNew(parts, preparation, deadline))) {
+    return { provenance, content: { kind: 'empty' }, isUntouched: true };
+  }
+  return { provenance, content: await contentOf(parts.exec, device, provenance, deadline), isUntouched: false };
+}
+
+/**
+ * Ceph says that not one byte was ever written, and the device at the same time bears no signature: only both permit
+ * mkfs.
+ */
+async function isNew({ rbd, exec }: InspectionParts, { found, device }: Preparation, deadline: Deadline) {
+  const [isUntouched, signature] = await Promise.all([
+    rbd.isEmpty(found.at, deadline),
+    findSignature(exec, device, deadline),
+  ]);
+  return isUntouched && signature === undefined;
+}
+
+/** The filesystem that the record names is recognized by its uuid; anything else is probed thoroughly. */
+async function contentOf(
+  exec: Exec,
+  device: string,
+  provenance: Provenance,
+  deadline: Deadline,
+): Promise<DeviceContent> {
+  if (provenance.state === 'formatted' && (await holdsFilesystem(exec, device, provenance, deadline))) {
+    return { kind: 'filesystem', type: provenance.type, uuid: provenance.uuid };
+  }
+  return probe(exec, device, deadline);
+}
