@@ -1,6 +1,6 @@
 /**
- * Whole sequences of call-outs, a hundred times over, repeated, interleaved and in wrong orders: one line each, and
- * nothing left.
+ * Whole sequences of call-outs, many times over, repeated, interleaved and in wrong orders: one line each, and nothing
+ * left.
  */
 import { mkdir, readdir, rm, statfs } from 'node:fs/promises';
 import path from 'node:path';
@@ -21,7 +21,7 @@ import { get, put } from '../csi/files.js';
 import type { Volume } from '../csi/volume.js';
 import { FlexGround } from './ground.js';
 
-const ROUNDS = Number(process.env['BERTH_FLEX_ROUNDS'] ?? 100);
+const ROUNDS = Number(process.env['BERTH_FLEX_ROUNDS'] ?? 30);
 const LANES = 4;
 /** A host's driver: what is not hyper~cephrbd mounts on the node. */
 const HOST = 'berth~rbd';

@@ -72,11 +72,13 @@ describe('a pod that writes', () => {
     const before = { mounts: await mounts(), devices: await devicesOf(driver) };
     const file = path.join(targetPath, 'beats');
     const stop = write(file);
+    const size = async (): Promise<number> => (await stat(file)).size;
+    await expect.poll(() => size().catch(() => 0)).toBeGreaterThan(0);
     for (const signal of ['SIGKILL', 'SIGTERM', 'SIGKILL', 'SIGTERM'] as const) {
       await driver.stop(signal);
       // Its writes go on while there is no driver.
-      const written = (await stat(file)).size;
-      await expect.poll(async () => (await stat(file)).size).toBeGreaterThan(written + 500);
+      const written = await size();
+      await expect.poll(size).toBeGreaterThan(written + 500);
       await driver.start();
       await rounds(driver);
     }
