@@ -55,22 +55,23 @@ export interface HolderRecord {
  */
 export function parseHolderRecord(text: string | undefined, volume: string): HolderRecord | undefined {
   if (text === undefined || text === '') return undefined;
-  const unreadable = (why: string): Error => berthError('BERTH_RECORD_UNREADABLE', { key: HOLDER_KEY, volume, why });
+  const unreadableError = (why: string): Error =>
+    berthError('BERTH_RECORD_UNREADABLE', { key: HOLDER_KEY, volume, why });
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    throw unreadable('not JSON');
+    throw unreadableError('not JSON');
   }
-  if (typeof value !== 'object' || value === null) throw unreadable('not an object');
+  if (typeof value !== 'object' || value === null) throw unreadableError('not an object');
   const record = value as Partial<HolderRecord>;
-  if ((record.version as number | undefined) !== 1) throw unreadable(`version ${String(record.version)}`);
+  if ((record.version as number | undefined) !== 1) throw unreadableError(`version ${String(record.version)}`);
   if (isCopied(record.image, volume)) return undefined;
-  if (!isAccessMode(record.mode)) throw unreadable(`mode ${String(record.mode)}`);
-  if (record.access !== 'block' && record.access !== 'mount') throw unreadable(`access ${String(record.access)}`);
-  if (typeof record.readOnly !== 'boolean') throw unreadable('no readOnly');
-  if (!Array.isArray(record.holders) || record.holders.length === 0) throw unreadable('no holders');
-  if (!record.holders.every(isHolder)) throw unreadable('a holder without node or time');
+  if (!isAccessMode(record.mode)) throw unreadableError(`mode ${String(record.mode)}`);
+  if (record.access !== 'block' && record.access !== 'mount') throw unreadableError(`access ${String(record.access)}`);
+  if (typeof record.readOnly !== 'boolean') throw unreadableError('no readOnly');
+  if (!Array.isArray(record.holders) || record.holders.length === 0) throw unreadableError('no holders');
+  if (!record.holders.every(isHolder)) throw unreadableError('a holder without node or time');
   return value as HolderRecord;
 }
 

@@ -27,7 +27,7 @@ function snake(name: string): string {
   return spelt;
 }
 
-const tooLong = (field: string, have: number, limit: number): BerthError =>
+const tooLongError = (field: string, have: number, limit: number): BerthError =>
   berthError('BERTH_FIELD_INVALID', { field, why: `${have} bytes, the limit is ${limit}` });
 
 /** Throws BERTH_FIELD_INVALID naming the first field of `message` (of `type`) that is over its limit, at any depth. */
@@ -52,13 +52,13 @@ function checkMap(value: unknown, at: string): void {
   if (typeof value !== 'object' || value === null) return;
   let have = 0;
   for (const [key, one] of Object.entries(value)) have += bytes(key) + bytes(one);
-  if (have > MAP) throw tooLong(at, have, MAP);
+  if (have > MAP) throw tooLongError(at, have, MAP);
 }
 
 function checkList(field: Field, values: readonly unknown[], at: string): void {
   if (field.name === 'mountFlags') {
     const have = total(values);
-    if (have > MOUNT_FLAGS) throw tooLong(at, have, MOUNT_FLAGS);
+    if (have > MOUNT_FLAGS) throw tooLongError(at, have, MOUNT_FLAGS);
     return;
   }
   for (const [index, value] of values.entries()) checkOne(field, value, `${at}[${index}]`);
@@ -72,7 +72,7 @@ function checkOne(field: Field, value: unknown, at: string): void {
   if (field.type !== 'string' || typeof value !== 'string') return;
   const have = bytes(value);
   const limit = limitOf(field.name);
-  if (have > limit) throw tooLong(at, have, limit);
+  if (have > limit) throw tooLongError(at, have, limit);
   if (field.name === 'name' && CONTROL.test(value)) {
     throw berthError('BERTH_FIELD_INVALID', { field: at, why: 'control characters are not allowed' });
   }

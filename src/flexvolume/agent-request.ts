@@ -15,18 +15,19 @@ export interface AgentRequest {
 
 /** BERTH_FIELD_INVALID; the text is never quoted, for a pod's secret may be in it. */
 export function parseAgentRequest(text: string): AgentRequest {
-  const wrong = (why: string): Error => berthError('BERTH_FIELD_INVALID', { field: 'question', why });
+  const requestError = (why: string): Error => berthError('BERTH_FIELD_INVALID', { field: 'question', why });
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    throw wrong('it is not JSON');
+    throw requestError('it is not JSON');
   }
   const asked = value as Partial<Record<keyof AgentRequest, unknown>> | null;
-  if (asked?.version !== 1) throw wrong('the binary is of another version; install the one of this Berth');
+  if (asked?.version !== 1) throw requestError('the binary is of another version; install the one of this Berth');
   const { driver, attach, call, args, ms } = asked;
   const isText = typeof driver === 'string' && typeof call === 'string';
-  if (!isText || typeof attach !== 'boolean' || typeof ms !== 'number' || !(ms > 0)) throw wrong('a field is missing');
-  if (!Array.isArray(args) || !args.every((one) => typeof one === 'string')) throw wrong('args are no texts');
+  if (!isText || typeof attach !== 'boolean' || typeof ms !== 'number' || !(ms > 0))
+    throw requestError('a field is missing');
+  if (!Array.isArray(args) || !args.every((one) => typeof one === 'string')) throw requestError('args are no texts');
   return { version: 1, driver, attach, call, args: args, ms };
 }

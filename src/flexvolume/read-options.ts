@@ -45,7 +45,7 @@ const OWN = [
 const KUBERNETES = 'kubernetes.io/';
 const SECRET = `${KUBERNETES}secret/`;
 
-const wrong = (name: string, why: string): Error =>
+const volumeOptionError = (name: string, why: string): Error =>
   berthError('BERTH_FIELD_INVALID', { field: `options.${name}`, why });
 
 /**
@@ -55,11 +55,11 @@ const wrong = (name: string, why: string): Error =>
 export function readOptions(text: string, driver: string): VolumeOptions {
   const all = parse(text);
   const strange = [...all.keys()].find((name) => !OWN.includes(name) && !name.startsWith(KUBERNETES));
-  if (strange !== undefined) throw wrong(strange, `it is not known; known: ${OWN.join(', ')}`);
+  if (strange !== undefined) throw volumeOptionError(strange, `it is not known; known: ${OWN.join(', ')}`);
   const get = (name: string): string | undefined => all.get(name) || undefined;
   const image = get('volumeID') ?? get('image');
   if (image === undefined) throw berthError('BERTH_FIELD_MISSING', { field: 'options.volumeID' });
-  if ((get('image') ?? image) !== image) throw wrong('image', 'it is not the image that volumeID names');
+  if ((get('image') ?? image) !== image) throw volumeOptionError('image', 'it is not the image that volumeID names');
   return {
     image,
     pool: get('pool') ?? POOL,
@@ -90,7 +90,7 @@ function parse(text: string): ReadonlyMap<string, string> {
     throw berthError('BERTH_FIELD_INVALID', { field: 'options', why: 'they are not an object' });
   const all = new Map<string, string>();
   for (const [name, one] of Object.entries(value)) {
-    if (typeof one !== 'string') throw wrong(name, 'it is not a text');
+    if (typeof one !== 'string') throw volumeOptionError(name, 'it is not a text');
     all.set(name, one);
   }
   return all;
@@ -99,7 +99,7 @@ function parse(text: string): ReadonlyMap<string, string> {
 function known<T extends string>(name: string, text: string | undefined, all: readonly T[]): T | undefined {
   if (text === undefined) return undefined;
   const found = all.find((one) => one === text);
-  if (found === undefined) throw wrong(name, `${text} is none of ${all.join(', ')}`);
+  if (found === undefined) throw volumeOptionError(name, `${text} is none of ${all.join(', ')}`);
   return found;
 }
 

@@ -61,20 +61,21 @@ export async function accessFor(
 type Section = Readonly<Record<string, unknown>>;
 
 async function kubeconfigAccess(file: string): Promise<KubeAccess> {
-  const wrong = (why: string): Error => berthError('BERTH_CONFIG_INVALID', { file, why });
-  const config = section(parseYaml(await text(file), wrong));
-  const context = section(named(config, 'contexts', stringOf(config, 'current-context'), wrong)['context']);
-  const cluster = section(named(config, 'clusters', stringOf(context, 'cluster'), wrong)['cluster']);
-  const user = section(named(config, 'users', stringOf(context, 'user'), wrong)['user']);
+  const configError = (why: string): Error => berthError('BERTH_CONFIG_INVALID', { file, why });
+  const config = section(parseYaml(await text(file), configError));
+  const context = section(named(config, 'contexts', stringOf(config, 'current-context'), configError)['context']);
+  const cluster = section(named(config, 'clusters', stringOf(context, 'cluster'), configError)['cluster']);
+  const user = section(named(config, 'users', stringOf(context, 'user'), configError)['user']);
   for (const key of ['exec', 'auth-provider', 'username', 'password', 'as', 'impersonate']) {
     // A program from a file that names us as its user would run with the rights of a node plugin.
     if (user[key] !== undefined)
-      throw wrong(`users[].user.${key} is not supported; use a token or a client certificate`);
+      throw configError(`users[].user.${key} is not supported; use a token or a client certificate`);
   }
   for (const key of ['insecure-skip-tls-verify', 'proxy-url']) {
-    if (cluster[key] !== undefined && cluster[key] !== false) throw wrong(`clusters[].cluster.${key} is not supported`);
+    if (cluster[key] !== undefined && cluster[key] !== false)
+      throw configError(`clusters[].cluster.${key} is not supported`);
   }
-  const server = serverOf(stringOf(cluster, 'server'), wrong);
+  const server = serverOf(stringOf(cluster, 'server'), configError);
   const value = (from: Section, key: string): Promise<string | undefined> =>
     inlineOrFile(from, key, path.dirname(file));
   const identity = async (): Promise<Identity> => {
@@ -89,16 +90,16 @@ async function kubeconfigAccess(file: string): Promise<KubeAccess> {
     return { ca, cert, key: secretOf(key), token: secretOf(token?.trim()) };
   };
   if (server.protocol === 'http:' && !isLoopback(server) && (await identity()).token !== undefined) {
-    throw wrong('a token would leave this machine in the clear');
+    throw configError('a token would leave this machine in the clear');
   }
   return { server, serverName: stringOf(cluster, 'tls-server-name'), identity };
 }
 
-function parseYaml(content: string, wrong: (why: string) => Error): unknown {
+function parseYaml(content: string, configError: (why: string) => Error): unknown {
   try {
     return parse(content) as unknown;
   } catch {
-    throw wrong('not YAML');
+    throw configError('not YAML');
   }
 }
 
@@ -109,16 +110,16 @@ function stringOf(from: Section, key: string): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-function named(config: Section, list: string, name: string | undefined, wrong: (why: string) => Error): Section {
+function named(config: Section, list: string, name: string | undefined, configError: (why: string) => Error): Section {
   const all = Array.isArray(config[list]) ? (config[list] as unknown[]).map(section) : [];
   const found = all.find((one) => one['name'] === name);
-  if (name === undefined || found === undefined) throw wrong(`no entry "${name ?? ''}" in ${list}`);
+  if (name === undefined || found === undefined) throw configError(`no entry "${name ?? ''}" in ${list}`);
   return found;
 }
 
-function serverOf(url: string | undefined, wrong: (why: string) => Error): URL {
+function serverOf(url: string | undefined, configError: (why: string) => Error): URL {
   if (url === undefined || !/^https?:/.test(url) || !URL.canParse(url)) {
-    throw wrong('clusters[].cluster.server is no http(s) URL');
+    throw configError('clusters[].cluster.server is no http(s) URL');
   }
   return new URL(url);
 }

@@ -83,7 +83,7 @@ export class Api {
     } catch (error) {
       if (!(error instanceof Expired)) throw error;
       return this.#pages<T>(resource, deadline).catch((again: unknown) => {
-        throw again instanceof Expired ? failed('list', resource, again.message) : again;
+        throw again instanceof Expired ? apiError('list', resource, again.message) : again;
       });
     }
   }
@@ -99,8 +99,8 @@ export class Api {
     const wrong: Error[] = [];
     const onLine = (line: string): boolean => {
       const event = eventOf(line);
-      if (event === undefined) wrong.push(failed('watch', resource, 'a line that is no event'));
-      else if (event.type === 'ERROR') wrong.push(endOf(event.object as Status, resource));
+      if (event === undefined) wrong.push(apiError('watch', resource, 'a line that is no event'));
+      else if (event.type === 'ERROR') wrong.push(watchEndError(event.object as Status, resource));
       else onEvent(event);
       return wrong.length === 0;
     };
@@ -159,7 +159,7 @@ export class Api {
       const page = answer.body as Partial<{ metadata: { resourceVersion?: string; continue?: string }; items: T[] }>;
       // A page cut short by somebody in between must not read as "there are no more".
       if (!Array.isArray(page.items) || typeof page.metadata?.resourceVersion !== 'string') {
-        throw failed('list', resource, 'the answer is no list');
+        throw apiError('list', resource, 'the answer is no list');
       }
       items.push(...page.items);
       from = page.metadata.continue ?? '';
@@ -190,7 +190,7 @@ export class Api {
   #object(answer: Answer, verb: string, resource: Resource): KubeObject {
     if (answer.status < 200 || answer.status >= 300) throw this.#refusal(answer, verb, resource);
     const { metadata } = (answer.body ?? {}) as Partial<KubeObject>;
-    if (typeof metadata?.uid !== 'string') throw failed(verb, resource, 'the answer is no object');
+    if (typeof metadata?.uid !== 'string') throw apiError(verb, resource, 'the answer is no object');
     return answer.body as KubeObject;
   }
 
@@ -202,7 +202,7 @@ export class Api {
     if (answer.status === 409) return berthError('BERTH_KUBE_CONFLICT', { resource: resourceName(resource), why });
     if (answer.status === 429 || answer.status >= 500)
       return berthError('BERTH_KUBE_UNREACHABLE', { server: this.server, why });
-    return failed(verb, resource, why);
+    return apiError(verb, resource, why);
   }
 }
 
@@ -212,7 +212,7 @@ export interface KubeDraft {
   readonly [field: string]: unknown;
 }
 
-const failed = (verb: string, resource: Resource, why: string): Error =>
+const apiError = (verb: string, resource: Resource, why: string): Error =>
   berthError('BERTH_KUBE_ERROR', { verb, resource: resourceName(resource), why });
 
 function statusOf({ body }: Answer): Status {
@@ -220,8 +220,8 @@ function statusOf({ body }: Answer): Status {
   return status.kind === 'Status' ? status : {};
 }
 
-const endOf = ({ code, message }: Status, resource: Resource): Error =>
-  code === 410 ? new Expired(message) : failed('watch', resource, message ?? 'the watch ended with an error');
+const watchEndError = ({ code, message }: Status, resource: Resource): Error =>
+  code === 410 ? new Expired(message) : apiError('watch', resource, message ?? 'the watch ended with an error');
 
 const TYPES: readonly string[] = ['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR'];
 

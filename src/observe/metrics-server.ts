@@ -16,15 +16,16 @@ export interface MetricsServer {
  */
 export async function serveMetrics(counters: Counters, address: string): Promise<MetricsServer> {
   const [, bracketed, plain = '', port = ''] = /^(?:\[([\da-fA-F:.]+)\]|([^[\]:]*)):(\d{1,5})$/.exec(address) ?? [];
-  const wrong = (why: string): Error => berthError('BERTH_CONFIG_INVALID', { file: `metrics-address ${address}`, why });
-  if (port === '' || Number(port) > 65_535) throw wrong('it is not host:port');
+  const addressError = (why: string): Error =>
+    berthError('BERTH_CONFIG_INVALID', { file: `metrics-address ${address}`, why });
+  if (port === '' || Number(port) > 65_535) throw addressError('it is not host:port');
   const server = createServer((request, response) => {
     const isAsked = request.method === 'GET' && request.url?.split('?')[0] === '/metrics';
     if (!isAsked) response.writeHead(404).end();
     else response.writeHead(200, { 'content-type': CONTENT_TYPE }).end(counters.text());
   });
   await listen(server, Number(port), bracketed ?? (plain || undefined)).catch((error: unknown) => {
-    throw wrong((error as NodeJS.ErrnoException).code ?? String(error));
+    throw addressError((error as NodeJS.ErrnoException).code ?? String(error));
   });
   const where = server.address();
   return {

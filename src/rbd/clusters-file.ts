@@ -56,12 +56,12 @@ function parseYaml(text: string, file: string): unknown {
 function cluster(read: Reader, value: unknown, at: string): ClusterConfig {
   const one = read.object(value, at, ['id', 'monitors', 'pools', 'users', 'registry']);
   const id = read.text(one['id'], `${at}.id`);
-  if (!isClusterName(id)) throw read.wrong(`${at}.id`, 'letters, digits, dot, dash, underscore; at most 36');
+  if (!isClusterName(id)) throw read.configError(`${at}.id`, 'letters, digits, dot, dash, underscore; at most 36');
   const monitors = read.list(one['monitors'], `${at}.monitors`).map((mon, i) => read.text(mon, `${at}.monitors[${i}]`));
   const pools = read.list(one['pools'], `${at}.pools`).map((pool, i) => poolOf(read, pool, `${at}.pools[${i}]`));
   const users = read.object(one['users'] ?? {}, `${at}.users`, ['controller', 'node', 'hyperd']);
   const [first] = pools;
-  if (first === undefined) throw read.wrong(`${at}.pools`, 'at least one pool');
+  if (first === undefined) throw read.configError(`${at}.pools`, 'at least one pool');
   // Listed twice, its volumes would be listed twice, and only the first entry's namespaces would count.
   read.distinct(
     pools.map((pool) => pool.name),
@@ -93,7 +93,7 @@ function poolOf(read: Reader, value: unknown, at: string): PoolConfig {
 function userOf(read: Reader, value: unknown, at: string): UserConfig {
   const one = read.object(value, at, ['id', 'keyFile']);
   const id = read.text(one['id'], `${at}.id`);
-  if (id.startsWith('client.')) throw read.wrong(`${at}.id`, 'without the client. prefix');
+  if (id.startsWith('client.')) throw read.configError(`${at}.id`, 'without the client. prefix');
   return { id, keyFile: read.text(one['keyFile'], `${at}.keyFile`) };
 }
 
@@ -115,35 +115,37 @@ class Reader {
     this.#file = file;
   }
 
-  wrong(at: string, why: string): Error {
+  configError(at: string, why: string): Error {
     return berthError('BERTH_CONFIG_INVALID', { file: this.#file, why: `${at}: ${why}` });
   }
 
   object(value: unknown, at: string, known: readonly string[]): Readonly<Record<string, unknown>> {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw this.wrong(at, 'must be a map');
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw this.configError(at, 'must be a map');
     const strange = Object.keys(value).find((key) => !known.includes(key));
-    if (strange !== undefined) throw this.wrong(at, `does not know "${strange}"; known: ${known.join(', ')}`);
+    if (strange !== undefined) throw this.configError(at, `does not know "${strange}"; known: ${known.join(', ')}`);
     return value as Record<string, unknown>;
   }
 
   list(value: unknown, at: string): readonly unknown[] {
-    if (!Array.isArray(value) || value.length === 0) throw this.wrong(at, 'must be a list with at least one entry');
+    if (!Array.isArray(value) || value.length === 0)
+      throw this.configError(at, 'must be a list with at least one entry');
     return value;
   }
 
   distinct(names: readonly string[], at: string): void {
     const twice = names.find((name, index) => names.indexOf(name) !== index);
-    if (twice !== undefined) throw this.wrong(at, `names "${twice}" twice`);
+    if (twice !== undefined) throw this.configError(at, `names "${twice}" twice`);
   }
 
   text(value: unknown, at: string): string {
-    if (typeof value !== 'string' || value === '') throw this.wrong(at, 'must be a text');
+    if (typeof value !== 'string' || value === '') throw this.configError(at, 'must be a text');
     return value;
   }
 
   place(value: unknown, at: string): string {
     const text = this.text(value, at);
-    if (!isPlaceName(text)) throw this.wrong(at, `"${text}" is not a usable pool or namespace name`);
+    if (!isPlaceName(text)) throw this.configError(at, `"${text}" is not a usable pool or namespace name`);
     return text;
   }
 }

@@ -90,7 +90,7 @@ export async function unbindAt(
 /** An empty directory, or BERTH_TARGET_OCCUPIED; BERTH_FIELD_INVALID where its parent is not there. */
 export async function makeDirectory(target: string): Promise<void> {
   await mkdir(target, { mode: 0o750 }).catch((error: unknown) => {
-    if (codeOf(error) !== 'EEXIST') throw missingParent(target, error);
+    if (codeOf(error) !== 'EEXIST') throw missingParentError(target, error);
   });
   if (!(await lstat(target)).isDirectory())
     throw berthError('BERTH_TARGET_OCCUPIED', { path: target, what: 'not a directory' });
@@ -103,7 +103,7 @@ async function makeFile(target: string): Promise<void> {
   try {
     await (await open(target, 'wx', 0o600)).close();
   } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw missingParent(target, error);
+    if (codeOf(error) !== 'EEXIST') throw missingParentError(target, error);
   }
   const stats = await lstat(target);
   if (!stats.isFile() || stats.size > 0)
@@ -122,7 +122,7 @@ function notEmpty(target: string, error: unknown): void {
   throw berthError('BERTH_TARGET_OCCUPIED', { path: target, what: 'a directory that is not empty' }, error);
 }
 
-function missingParent(target: string, error: unknown): Error {
+function missingParentError(target: string, error: unknown): Error {
   return berthError(
     'BERTH_FIELD_INVALID',
     { field: 'target_path', why: `${target} cannot be made (${codeOf(error) ?? 'unknown'}); its parent must exist` },

@@ -9,20 +9,20 @@ const SCHEME = 'unix://';
 const LONGEST = 107;
 const CONNECT_MS = 1000;
 
-const invalid = (endpoint: string, why: string, cause?: unknown): BerthError =>
+const endpointError = (endpoint: string, why: string, cause?: unknown): BerthError =>
   berthError('BERTH_CONFIG_INVALID', { file: `endpoint ${endpoint}`, why }, cause);
 
 /** The socket's path of `unix:///absolute/path.sock`. BERTH_CONFIG_INVALID for every other form. */
 export function socketPath(endpoint: string): string {
   const file = endpoint.slice(SCHEME.length);
   if (!endpoint.startsWith(SCHEME) || !path.isAbsolute(file)) {
-    throw invalid(endpoint, 'it must read unix:///absolute/path.sock');
+    throw endpointError(endpoint, 'it must read unix:///absolute/path.sock');
   }
   if (path.normalize(file) !== file || file.endsWith('/') || file.includes('\0')) {
-    throw invalid(endpoint, 'its path must be a plain absolute file name');
+    throw endpointError(endpoint, 'its path must be a plain absolute file name');
   }
   const length = Buffer.byteLength(file);
-  if (length > LONGEST) throw invalid(endpoint, `its path has ${length} bytes, a unix socket allows ${LONGEST}`);
+  if (length > LONGEST) throw endpointError(endpoint, `its path has ${length} bytes, a unix socket allows ${LONGEST}`);
   return file;
 }
 
@@ -32,11 +32,11 @@ export function socketPath(endpoint: string): string {
 export async function clearStaleSocket(file: string): Promise<void> {
   const found = await lstat(file).catch((error: unknown) => {
     if (hasCode(error, 'ENOENT')) return undefined;
-    throw invalid(file, 'it cannot be looked at', error);
+    throw endpointError(file, 'it cannot be looked at', error);
   });
   if (found === undefined) return;
-  if (!found.isSocket()) throw invalid(file, 'a file that is not a socket lies there');
-  if (await isServed(file)) throw invalid(file, 'another process serves it');
+  if (!found.isSocket()) throw endpointError(file, 'a file that is not a socket lies there');
+  if (await isServed(file)) throw endpointError(file, 'another process serves it');
   await unlink(file);
 }
 

@@ -93,7 +93,7 @@ export class LoopMapper implements Mapper {
     this.#warnOnce();
     const location = locationOf(request);
     if (Buffer.byteLength(locationName(location)) > MAX_NAME_BYTES) {
-      throw this.#failed(request, 'pool, namespace and image names are too long for one file name');
+      throw this.#mapError(request, 'pool, namespace and image names are too long for one file name');
     }
     return this.#turns.take(TURN, deadline, () =>
       this.#inSession(deadline, async (session) => {
@@ -102,7 +102,7 @@ export class LoopMapper implements Mapper {
           if (await isExported(session, location, deadline)) return mapping;
           const users = await dropStaleLoop(this.#exec, mapping.device, deadline);
           const dead = `its storage daemon has died, and its old device ${mapping.device} is still in use`;
-          if (users !== undefined) throw this.#failed(request, `${dead}: ${users}`);
+          if (users !== undefined) throw this.#mapError(request, `${dead}: ${users}`);
         }
         return this.#mapAnew(session, request, deadline);
       }),
@@ -141,7 +141,7 @@ export class LoopMapper implements Mapper {
     const name = path.basename(device);
     const file = await this.#exports.file(location);
     const size = await this.#turns.take(TURN, deadline, () => this.#takeSizeOver(location, deadline));
-    if (size < sizeBytes) throw this.#failed({ image: location }, `the image has only ${size} of ${sizeBytes} bytes`);
+    if (size < sizeBytes) throw this.#mapError({ image: location }, `the image has only ${size} of ${sizeBytes} bytes`);
     const shows = async (bytes: Promise<bigint | undefined>) => ((await bytes) === size ? true : undefined);
     // In a child, for a call of ours to a FUSE file could hang beyond any deadline; its attributes are cached for up to
     // 1.5 s.
@@ -268,7 +268,7 @@ export class LoopMapper implements Mapper {
         return await refreshSize(session, location, deadline);
       } catch (error) {
         if (!(error instanceof QmpError)) throw error;
-        throw this.#failed({ image: location }, saysReadOnly(error.message) ? readOnly : error.message, error);
+        throw this.#mapError({ image: location }, saysReadOnly(error.message) ? readOnly : error.message, error);
       }
     });
   }
@@ -298,7 +298,7 @@ export class LoopMapper implements Mapper {
     return this.#daemon.start(deadline);
   }
 
-  #failed(request: { readonly image: Omit<ImageLocation, 'fsid'> }, why: string, cause?: unknown) {
+  #mapError(request: { readonly image: Omit<ImageLocation, 'fsid'> }, why: string, cause?: unknown) {
     return berthError('BERTH_MAP_FAILED', { image: imageSpec(request.image), mapper: this.name, why }, cause);
   }
 }

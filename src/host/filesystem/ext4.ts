@@ -7,7 +7,7 @@ import { deviceSizeBytes } from '../device/block-device.js';
 import type { Exec } from '../process/exec.js';
 import type { Filesystem, MkfsOption, Superblock } from './filesystem.js';
 import { readSuperblock } from './superblock.js';
-import { complaint, growFailed, oneLine } from './tool-failures.js';
+import { complaint, growError, oneLine } from './tool-failures.js';
 
 export const ext4: Filesystem = {
   type: 'ext4',
@@ -98,7 +98,7 @@ async function growUnmounted(exec: Exec, device: string, deadline: Deadline): Pr
   // resize2fs insists on a check after the last mount, and the check replays the journal.
   await runE2fsck(exec, device, ['-f'], deadline);
   const result = await exec('resize2fs', [device], { deadline, okCodes: [0, 1] });
-  if (result.exitCode !== 0) throw growFailed('ext4', device, complaint(result));
+  if (result.exitCode !== 0) throw growError('ext4', device, complaint(result));
 }
 
 async function growMounted(exec: Exec, device: string, mountPoint: string, deadline: Deadline): Promise<void> {
@@ -106,7 +106,7 @@ async function growMounted(exec: Exec, device: string, mountPoint: string, deadl
   const result = await exec('resize2fs', [device], { deadline, okCodes: [0, 1] });
   if (result.exitCode === 0) return;
   const why = saysNotPermitted(result.stderr) ? await whyNotPermitted() : complaint(result);
-  throw growFailed('ext4', mountPoint, why);
+  throw growError('ext4', mountPoint, why);
 }
 
 /** Smallest block that it may leave unused at the end of its device. */

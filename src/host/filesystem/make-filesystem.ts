@@ -33,15 +33,17 @@ export async function makeFilesystem(exec: Exec, wanted: NewFilesystem, deadline
   const { device, type, uuid, force = false, probed = false } = wanted;
   const { minimumBytes, mkfsArguments } = filesystems[type];
   const options = parseMkfsOptions('mkfs options', type, wanted.options);
-  const refuse = (why: string) => berthError('BERTH_FORMAT_REFUSED', { volume: device, why });
+  const formatRefusedError = (why: string) => berthError('BERTH_FORMAT_REFUSED', { volume: device, why });
   const size = await deviceSizeBytes(device);
-  if (size < minimumBytes) throw refuse(`${size} bytes are too few for ${type}, ${minimumBytes} are needed`);
+  if (size < minimumBytes)
+    throw formatRefusedError(`${size} bytes are too few for ${type}, ${minimumBytes} are needed`);
   const number = await deviceNumber(device);
   const mount = (await readMounts()).find((one) => one.device === number);
-  if (mount !== undefined) throw refuse(`it is mounted at ${mount.target}`);
+  if (mount !== undefined) throw formatRefusedError(`it is mounted at ${mount.target}`);
   if (!force && !probed) {
     const content = await probe(exec, device, deadline);
-    if (content.kind !== 'empty') throw refuse(`it holds ${content.kind === 'other' ? content.what : content.type}`);
+    if (content.kind !== 'empty')
+      throw formatRefusedError(`it holds ${content.kind === 'other' ? content.what : content.type}`);
   }
   await exec(`mkfs.${type}`, [...mkfsArguments(uuid, options, force), device], { deadline });
 }

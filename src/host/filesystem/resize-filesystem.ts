@@ -5,7 +5,7 @@ import { deviceSizeBytes } from '../device/block-device.js';
 import type { Exec } from '../process/exec.js';
 import { filesystems } from './filesystems.js';
 import { readSuperblock } from './superblock.js';
-import { growFailed } from './tool-failures.js';
+import { growError } from './tool-failures.js';
 
 export interface Growth {
   readonly device: string;
@@ -37,6 +37,6 @@ export async function growFilesystem(
 ): Promise<void> {
   const { growMounted, growUnmounted } = filesystems[type];
   if (mountedAt !== undefined) return growMounted(exec, device, mountedAt, deadline);
-  if (growUnmounted === undefined) throw growFailed(type, device, `${type} grows only while it is mounted`);
+  if (growUnmounted === undefined) throw growError(type, device, `${type} grows only while it is mounted`);
   await growUnmounted(exec, device, deadline);
 }

@@ -12,5 +12,5 @@ export const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').tr
 export const complaint = ({ stdout, stderr }: ExecResult): string => oneLine(stderr === '' ? stdout : stderr);
 
 /** @param path the device, or where it is mounted */
-export const growFailed = (fs: FilesystemType, path: string, why: string): Error =>
+export const growError = (fs: FilesystemType, path: string, why: string): Error =>
   berthError('BERTH_FILESYSTEM_GROW_FAILED', { fs, path, why });

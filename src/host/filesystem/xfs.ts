@@ -2,7 +2,7 @@
 import type { Deadline } from '../../model/deadline.js';
 import type { Exec } from '../process/exec.js';
 import type { Filesystem, MkfsOption, Superblock } from './filesystem.js';
-import { complaint, growFailed } from './tool-failures.js';
+import { complaint, growError } from './tool-failures.js';
 
 export const xfs: Filesystem = {
   type: 'xfs',
@@ -46,5 +46,5 @@ function parseSuperblock(page: Buffer): Superblock | undefined {
 async function growMounted(exec: Exec, _device: string, mountPoint: string, deadline: Deadline): Promise<void> {
   // Always run: it knows the true size, and does nothing where there is nothing to do.
   const result = await exec('xfs_growfs', ['-d', mountPoint], { deadline, okCodes: [0, 1] });
-  if (result.exitCode !== 0) throw growFailed('xfs', mountPoint, complaint(result));
+  if (result.exitCode !== 0) throw growError('xfs', mountPoint, complaint(result));
 }

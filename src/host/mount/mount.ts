@@ -50,12 +50,12 @@ export async function mountFilesystem(exec: Exec, mount: FilesystemMount, deadli
     throw berthError('BERTH_FILESYSTEM_DAMAGED', { fs: fsType, volume: device, why: oneLine(result) });
   }
   const asked = mount.options.filter((option) => option !== 'ro' && !always.includes(option));
-  if (asked.length > 0 && saysRefused(result.stderr)) throw refused(fsType, asked);
-  throw failed('mount', result);
+  if (asked.length > 0 && saysRefused(result.stderr)) throw mountRefusedError(fsType, asked);
+  throw mountCommandError('mount', result);
 }
 
 /** By name only: values may be sensitive (CSI 1.12). */
-function refused(fsType: string, options: readonly string[]) {
+function mountRefusedError(fsType: string, options: readonly string[]) {
   const names = options.flatMap((option) => option.split(',')).map((one) => one.split('=', 1)[0]);
   const refusal = `the kernel refuses ${fsType} with ${names.join(', ')}`;
   const why = `${refusal}; one of them is unknown to it or has a wrong value`;
@@ -92,7 +92,7 @@ export async function unmount(exec: Exec, target: string, deadline: Deadline): P
   if (result.exitCode === 0) return;
   if (saysBusy(result.stderr)) throw berthError('BERTH_UNMOUNT_BUSY', { path: target, who: await whoUses(target) });
   if (saysNotMounted(result.stderr) && (await mountAt(target)) === undefined) return;
-  throw failed('umount', result);
+  throw mountCommandError('umount', result);
 }
 
 /** Make the bind mount at `target` refuse changes if it does not yet; BERTH_COMMAND_FAILED, DEADLINE. */
@@ -113,5 +113,5 @@ const isReadOnlyAt = async (target: string): Promise<boolean> =>
 
 const oneLine = (result: ExecResult): string => result.stderr.replaceAll(/\s+/g, ' ').trim();
 
-const failed = (command: string, result: ExecResult) =>
+const mountCommandError = (command: string, result: ExecResult) =>
   berthError('BERTH_COMMAND_FAILED', { command, how: `exit code ${result.exitCode}`, stderr: oneLine(result) });

@@ -23,7 +23,8 @@ export class Refusal extends Error {
 }
 
 /** Make (not throw) the refusal `code`. */
-export const refuse = <C extends ErrorCode>(code: C, params: ErrorParams<C>): Refusal => new Refusal({ code, params });
+export const refusalError = <C extends ErrorCode>(code: C, params: ErrorParams<C>): Refusal =>
+  new Refusal({ code, params });
 
 /** A Ceph call answered a negative errno; what that means depends on who called. */
 export class CephErrno extends Error {
@@ -91,14 +92,14 @@ function describe(number: number): string {
 /** Why the cluster could not be connected to. */
 export function connectRefusal(error: CephErrno, { cluster, user, key }: Scene & { readonly key: string }): Refusal {
   if (error.is(errno.EACCES, errno.EPERM, errno.EOPNOTSUPP))
-    return refuse('BERTH_CLUSTER_AUTH_FAILED', { cluster, user });
-  if (error.is(errno.EINVAL) && !isCephxKey(key)) return refuse('BERTH_CLUSTER_AUTH_FAILED', { cluster, user });
+    return refusalError('BERTH_CLUSTER_AUTH_FAILED', { cluster, user });
+  if (error.is(errno.EINVAL) && !isCephxKey(key)) return refusalError('BERTH_CLUSTER_AUTH_FAILED', { cluster, user });
   const why = error.is(errno.ETIMEDOUT)
     ? 'no monitor answered in time'
     : error.is(errno.ENOENT, errno.EINVAL)
       ? `${describe(error.errno)}: the monitor addresses are malformed`
       : describe(error.errno);
-  return refuse('BERTH_CLUSTER_UNREACHABLE', { cluster, why });
+  return refusalError('BERTH_CLUSTER_UNREACHABLE', { cluster, why });
 }
 
 /** CryptoKey in base64: u16 type, 8 bytes of time, u16 length, and so many bytes of secret (src/auth/Crypto.cc). */
@@ -113,19 +114,19 @@ export function operationRefusal(error: CephErrno, scene: Scene): Refusal {
   switch (error.errno) {
     case errno.EACCES:
     case errno.EPERM:
-      return refuse('BERTH_CEPH_DENIED', { user, what: `${error.what} in ${image}` });
+      return refusalError('BERTH_CEPH_DENIED', { user, what: `${error.what} in ${image}` });
     case EBLOCKLISTED:
-      return refuse('BERTH_CLIENT_EVICTED', { cluster });
+      return refusalError('BERTH_CLIENT_EVICTED', { cluster });
     case errno.ENOTCONN:
     case errno.ETIMEDOUT:
-      return refuse('BERTH_CLUSTER_UNREACHABLE', { cluster, why: `${error.what}: ${describe(error.errno)}` });
+      return refusalError('BERTH_CLUSTER_UNREACHABLE', { cluster, why: `${error.what}: ${describe(error.errno)}` });
     case errno.ENOSPC:
     case errno.EDQUOT:
-      return refuse('BERTH_CEPH_FULL', { pool });
+      return refusalError('BERTH_CEPH_FULL', { pool });
     case EBUSY:
-      return refuse('BERTH_IMAGE_BUSY', { image, why: error.what });
+      return refusalError('BERTH_IMAGE_BUSY', { image, why: error.what });
     default:
-      return refuse('BERTH_CEPH_ERROR', { what: `${error.what} of ${image}`, why: describe(error.errno) });
+      return refusalError('BERTH_CEPH_ERROR', { what: `${error.what} of ${image}`, why: describe(error.errno) });
   }
 }
 

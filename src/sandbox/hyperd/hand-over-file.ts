@@ -64,7 +64,7 @@ export async function writeHandOverFile(directory: string, handOff: HandOverFile
     await syncDirectory(directory);
   } catch (error) {
     await removeOne(draft).catch(() => undefined);
-    throw failed(directory, error);
+    throw handOverFileError(directory, error);
   }
 }
 
@@ -79,7 +79,7 @@ export async function removeHandOverFile(directory: string): Promise<void> {
     ];
     if (removed.includes(true)) await syncDirectory(directory);
   } catch (error) {
-    throw failed(directory, error);
+    throw handOverFileError(directory, error);
   }
 }
 
@@ -105,15 +105,15 @@ function imageIn(value: unknown): ReadHandOver | undefined {
 }
 
 async function checkDirectory(directory: string): Promise<void> {
-  const occupied = (what: string): Error => berthError('BERTH_TARGET_OCCUPIED', { path: directory, what });
+  const occupiedError = (what: string): Error => berthError('BERTH_TARGET_OCCUPIED', { path: directory, what });
   const mount = await mountAt(directory);
-  if (mount !== undefined) throw occupied(`a mount of ${mount.source}`);
+  if (mount !== undefined) throw occupiedError(`a mount of ${mount.source}`);
   try {
-    if (!(await lstat(directory)).isDirectory()) throw occupied('not a directory');
+    if (!(await lstat(directory)).isDirectory()) throw occupiedError('not a directory');
     const other = (await readdir(directory)).find((name) => name !== HAND_OVER_FILE && name !== DRAFT);
-    if (other !== undefined) throw occupied(`a directory that holds ${other}`);
+    if (other !== undefined) throw occupiedError(`a directory that holds ${other}`);
   } catch (error) {
-    throw isErrno(error, 'ENOENT', 'ENOTDIR') ? failed(directory, error) : error;
+    throw isErrno(error, 'ENOENT', 'ENOTDIR') ? handOverFileError(directory, error) : error;
   }
 }
 
@@ -146,5 +146,5 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-const failed = (directory: string, error: unknown): Error =>
+const handOverFileError = (directory: string, error: unknown): Error =>
   berthError('BERTH_HAND_OVER_FAILED', { directory, why: (error as NodeJS.ErrnoException).code ?? 'failed' }, error);

@@ -64,7 +64,7 @@ export function parseParameters(parameters: Readonly<Record<string, string>>): V
     objectSizeBytes !== undefined &&
     (objectSizeBytes < MIN_OBJECT || objectSizeBytes > MAX_OBJECT || !isPowerOfTwo(objectSizeBytes))
   ) {
-    throw read.invalid('objectSize', 'a power of two from 4Ki to 32Mi');
+    throw read.parameterError('objectSize', 'a power of two from 4Ki to 32Mi');
   }
   return {
     cluster: read.required('clusterID'),
@@ -120,7 +120,7 @@ class Values {
     this.#all = all;
   }
 
-  invalid(name: string, why: string): Error {
+  parameterError(name: string, why: string): Error {
     return berthError('BERTH_PARAMETER_INVALID', { name, value: this.text(name), why });
   }
 
@@ -135,13 +135,13 @@ class Values {
   }
 
   place(name: string, text: string): string {
-    if (text !== '' && !isPlaceName(text)) throw this.invalid(name, 'letters, digits, dot, dash and underscore');
+    if (text !== '' && !isPlaceName(text)) throw this.parameterError(name, 'letters, digits, dot, dash and underscore');
     return text;
   }
 
   matching(name: string, pattern: RegExp, otherwise: string): string {
     const text = this.text(name);
-    if (text !== '' && !pattern.test(text)) throw this.invalid(name, `must match ${pattern.source}`);
+    if (text !== '' && !pattern.test(text)) throw this.parameterError(name, `must match ${pattern.source}`);
     return text === '' ? otherwise : text;
   }
 
@@ -149,7 +149,7 @@ class Values {
     const text = this.text(name);
     if (text === '') return undefined;
     const found = known.find((one) => one === text);
-    if (found === undefined) throw this.invalid(name, `one of ${known.join(', ')}`);
+    if (found === undefined) throw this.parameterError(name, `one of ${known.join(', ')}`);
     return found;
   }
 
@@ -158,7 +158,7 @@ class Values {
     const ours = this.oneOf('fsType', FILESYSTEMS);
     const theirs = this.oneOf('csi.storage.k8s.io/fstype', FILESYSTEMS);
     if (ours !== undefined && theirs !== undefined && ours !== theirs) {
-      throw this.invalid('fsType', `csi.storage.k8s.io/fstype says ${theirs}`);
+      throw this.parameterError('fsType', `csi.storage.k8s.io/fstype says ${theirs}`);
     }
     return ours ?? theirs;
   }
@@ -171,14 +171,14 @@ class Values {
     const text = this.text(name);
     if (text === '') return undefined;
     const bytes = parseBytes(text);
-    if (bytes === undefined || bytes <= 0) throw this.invalid(name, 'a number of bytes, such as 4194304 or 4Mi');
+    if (bytes === undefined || bytes <= 0) throw this.parameterError(name, 'a number of bytes, such as 4194304 or 4Mi');
     return bytes;
   }
 
   /** Options go to a command line as separate words: control characters have no business there. */
   options(name: string): string {
     const text = this.text(name);
-    if (/[\u0000-\u001f]/.test(text)) throw this.invalid(name, 'control characters');
+    if (/[\u0000-\u001f]/.test(text)) throw this.parameterError(name, 'control characters');
     return text;
   }
 
@@ -187,7 +187,7 @@ class Values {
     if (text === '') return DEFAULT_FEATURES;
     const names = [...new Set(text.split(',').map((one) => one.trim()))].filter((one) => one !== '');
     const why = names.length === 0 ? 'names no feature' : whyNotFeatures(names);
-    if (why !== undefined) throw this.invalid('imageFeatures', why);
+    if (why !== undefined) throw this.parameterError('imageFeatures', why);
     return names;
   }
 
@@ -199,13 +199,13 @@ class Values {
     const stripeUnitBytes = this.bytes('stripeUnit');
     const stripeCount = this.bytes('stripeCount');
     if ((stripeUnitBytes === undefined) !== (stripeCount === undefined)) {
-      throw this.invalid(
+      throw this.parameterError(
         stripeUnitBytes === undefined ? 'stripeUnit' : 'stripeCount',
         'stripeUnit and stripeCount go together',
       );
     }
     if (stripeUnitBytes !== undefined && (objectSizeBytes ?? 4 * 2 ** 20) % stripeUnitBytes !== 0) {
-      throw this.invalid('stripeUnit', 'must divide the object size');
+      throw this.parameterError('stripeUnit', 'must divide the object size');
     }
     return { stripeUnitBytes, stripeCount };
   }

@@ -29,21 +29,21 @@ export const formatProvenance = (provenance: Exclude<Provenance, { state: 'forei
 export function parseProvenance(metadata: ReadonlyMap<string, string>, volume: string): Provenance {
   const text = metadata.get(FILESYSTEM_KEY);
   if (text === undefined) return { state: 'foreign' };
-  const unreadable = (why: string): Error =>
+  const unreadableError = (why: string): Error =>
     berthError('BERTH_RECORD_UNREADABLE', { key: FILESYSTEM_KEY, volume, why });
   let value: { version?: unknown; image?: unknown; state?: unknown; type?: unknown; uuid?: unknown } | null;
   try {
     value = JSON.parse(text) as typeof value;
   } catch {
-    throw unreadable('not JSON');
+    throw unreadableError('not JSON');
   }
-  if (typeof value !== 'object' || value === null) throw unreadable('not an object');
-  if (value.version !== 1) throw unreadable(`version ${String(value.version)}`);
+  if (typeof value !== 'object' || value === null) throw unreadableError('not an object');
+  if (value.version !== 1) throw unreadableError(`version ${String(value.version)}`);
   if (isCopied(value.image, volume)) return { state: 'foreign' };
   if (value.state === 'never' || value.state === 'raw') return { state: value.state };
   const isNamed = isFilesystemType(value.type) && typeof value.uuid === 'string';
   if (isNamed && (value.state === 'formatting' || value.state === 'formatted')) return value as unknown as Provenance;
-  throw unreadable(`state ${String(value.state)}`);
+  throw unreadableError(`state ${String(value.state)}`);
 }
 
 export type FormatDecision =

@@ -3,7 +3,7 @@
  * its own.
  */
 import koffi from 'koffi';
-import { refuse } from '../ceph-errors.js';
+import { refusalError } from '../ceph-errors.js';
 
 declare const brand: unique symbol;
 /**
@@ -41,7 +41,7 @@ export function openLibrary(file: string): Library {
   try {
     return koffi.load(file);
   } catch (error) {
-    throw refuse('BERTH_LIBRARY_MISSING', {
+    throw refusalError('BERTH_LIBRARY_MISSING', {
       library: file,
       why: error instanceof Error ? error.message : String(error),
     });

@@ -1,5 +1,5 @@
 /** One connection to one cluster as one user, with the pools opened through it. */
-import { CephErrno, check, connectRefusal, ENOENT, isCephxKey, refuse } from '../ceph-errors.js';
+import { CephErrno, check, connectRefusal, ENOENT, isCephxKey, refusalError } from '../ceph-errors.js';
 import type { CephLibraries, Cluster, Ioctx } from '../foreign/bindings.js';
 import { Cells, withCells } from '../foreign/c-memory.js';
 import { PoolCheck } from './pool-check.js';
@@ -20,7 +20,7 @@ export async function connect(ceph: CephLibraries, access: WireAccess, options: 
   const { rados } = ceph;
   // librados aborts the process over a key that is shorter than it says itself.
   if (access.key !== '' && !isCephxKey(access.key)) {
-    throw refuse('BERTH_CLUSTER_AUTH_FAILED', { cluster: access.cluster, user: access.user });
+    throw refusalError('BERTH_CLUSTER_AUTH_FAILED', { cluster: access.cluster, user: access.user });
   }
   const cells = new Cells(1);
   let cluster: Cluster;
@@ -93,7 +93,7 @@ export class Link {
       this.#pools.delete(name);
       this.#stale.push(io);
     }
-    throw refuse('BERTH_POOL_NOT_FOUND', { pool: at.pool, cluster: at.access.cluster });
+    throw refusalError('BERTH_POOL_NOT_FOUND', { pool: at.pool, cluster: at.access.cluster });
   }
 
   /** Shut down; only when nobody uses it any more, and nobody may afterwards. */
@@ -109,7 +109,7 @@ export class Link {
     const { rados } = this.ceph;
     return withCells(1, async (cells) => {
       const result = await rados.openPool.later(this.cluster, at.pool, cells.at(0));
-      if (result === -ENOENT) throw refuse('BERTH_POOL_NOT_FOUND', { pool: at.pool, cluster: at.access.cluster });
+      if (result === -ENOENT) throw refusalError('BERTH_POOL_NOT_FOUND', { pool: at.pool, cluster: at.access.cluster });
       check(result, 'open pool');
       const io = cells.u64(0) as Ioctx;
       if (at.namespace !== '') rados.setNamespace.now(io, at.namespace);

@@ -1,7 +1,7 @@
 /** Says whether anything was ever written to an image, from the object map or, without one, object by object. */
 import { settleAll } from '../../../model/settle-all.js';
 import type { Image } from '../foreign/bindings.js';
-import { check, ECANCELED, refuse } from '../ceph-errors.js';
+import { check, ECANCELED, refusalError } from '../ceph-errors.js';
 import { FAST_DIFF } from '../../feature-bits.js';
 import { numberOf, parentOf, snapshotsOf, withImage } from './open-image.js';
 import type { OpenPool } from './open-pool.js';
@@ -24,7 +24,7 @@ export function isEmpty(place: OpenPool, name: string): Promise<boolean> {
     const window = (features & FAST_DIFF) === 0n ? WINDOW_BYTES : size;
     for (let from = 0n; from < size; from += window) {
       if (place.deadline.expired)
-        throw refuse('BERTH_DEADLINE', { what: `look into ${specOf(place.at, name)}`, ms: 0 });
+        throw refusalError('BERTH_DEADLINE', { what: `look into ${specOf(place.at, name)}`, ms: 0 });
       if (await hasExtent(place, image, from, from + window > size ? size - from : window)) return false;
     }
     return true;

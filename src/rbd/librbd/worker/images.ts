@@ -1,7 +1,7 @@
 /** The operations on whole images: create, look, grow, delete. */
 import type { ImageDetail, NewImage, WatcherObservation, Watcher } from '../../port.js';
 import type { Image, ImageOptions } from '../foreign/bindings.js';
-import { CephErrno, check, EBUSY, EEXIST, ENOENT, ENOTEMPTY, refuse, unlessAbsent } from '../ceph-errors.js';
+import { CephErrno, check, EBUSY, EEXIST, ENOENT, ENOTEMPTY, refusalError, unlessAbsent } from '../ceph-errors.js';
 import { featureBits } from '../../feature-bits.js';
 import { isRemovalInterrupted, readHead, readImageId, writeFirstMetadata } from './image-header.js';
 import { withCells } from '../foreign/c-memory.js';
@@ -24,7 +24,7 @@ export async function createImage(place: OpenPool, name: string, spec: NewImage)
   const { link, io, at } = place;
   const features = featureBits(spec.features);
   if (features === undefined)
-    throw refuse('BERTH_FIELD_INVALID', { field: 'imageFeatures', why: spec.features.join(',') });
+    throw refusalError('BERTH_FIELD_INVALID', { field: 'imageFeatures', why: spec.features.join(',') });
   const result = await withOptions(place, async (options) => {
     const { rbd } = link.ceph;
     const set = (option: number, value: bigint | number | undefined): void => {
@@ -39,13 +39,13 @@ export async function createImage(place: OpenPool, name: string, spec: NewImage)
     const pool = spec.dataPool === undefined ? BigInt(link.ceph.rados.poolIdOf.now(io)) : undefined;
     return link.poolCheck.during(pool, () => rbd.create.later(io, name, spec.sizeBytes, options));
   });
-  if (result === -EEXIST) throw refuse('BERTH_IMAGE_EXISTS', { image: specOf(at, name) });
+  if (result === -EEXIST) throw refusalError('BERTH_IMAGE_EXISTS', { image: specOf(at, name) });
   if (result === -ENOENT && spec.dataPool !== undefined) await checkOtherPool(place, spec.dataPool);
   check(result, 'create image');
   const id = await readImageId(place, name);
   // Slow as we may have been, somebody else may have found the image bare and completed it: then it is theirs.
   if (!(await writeFirstMetadata(place, id, spec.metadata)))
-    throw refuse('BERTH_IMAGE_EXISTS', { image: specOf(at, name) });
+    throw refusalError('BERTH_IMAGE_EXISTS', { image: specOf(at, name) });
   return id;
 }
 
@@ -66,7 +66,7 @@ function withOptions<T>({ link }: OpenPool, work: (options: ImageOptions) => Pro
 export async function inspect(place: OpenPool, name: string): Promise<ImageDetail> {
   const { rbd, rados } = place.link.ceph;
   const head = await readHead(place, name);
-  if (head === undefined) throw refuse('BERTH_IMAGE_NOT_FOUND', { image: specOf(place.at, name) });
+  if (head === undefined) throw refusalError('BERTH_IMAGE_NOT_FOUND', { image: specOf(place.at, name) });
   return withImage(place, name, 'read-only', async (image) => {
     const dataPool = BigInt(rbd.dataPool.now(image));
     return {
@@ -87,7 +87,7 @@ export function listWatchers(place: OpenPool, name: string): Promise<Watcher[]> 
   return withImage(place, name, 'read-only', (image) => watchersOf(place, image)).catch(async (error: unknown) => {
     if (!(error instanceof CephErrno) || !error.is(ENOENT)) throw error;
     await place.link.checkPool(place.at);
-    throw refuse('BERTH_IMAGE_NOT_FOUND', { image: specOf(place.at, name) });
+    throw refusalError('BERTH_IMAGE_NOT_FOUND', { image: specOf(place.at, name) });
   });
 }
 
@@ -135,7 +135,7 @@ export async function remove(place: OpenPool, name: string): Promise<boolean> {
     check(result, 'remove image');
     return true;
   }
-  throw refuse('BERTH_IMAGE_BUSY', { image: specOf(place.at, name), why: await whoUses(place, name, result) });
+  throw refusalError('BERTH_IMAGE_BUSY', { image: specOf(place.at, name), why: await whoUses(place, name, result) });
 }
 
 /**
@@ -154,7 +154,7 @@ async function confirmAbsence(place: OpenPool, name: string): Promise<void> {
   const id = await unlessAbsent(readImageId(place, name));
   if (id !== undefined) {
     const what = `remove image ${specOf(place.at, name)}`;
-    throw refuse('BERTH_CEPH_ERROR', {
+    throw refusalError('BERTH_CEPH_ERROR', {
       what,
       why: 'librbd answers ENOENT although it is there; is the pool over its quota?',
     });

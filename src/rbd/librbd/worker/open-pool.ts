@@ -2,7 +2,7 @@
 import type { Deadline } from '../../../model/deadline.js';
 import type { Ioctx } from '../foreign/bindings.js';
 import type { Connections } from './connections.js';
-import { CephErrno, check, ENOENT, refuse } from '../ceph-errors.js';
+import { CephErrno, check, ENOENT, refusalError } from '../ceph-errors.js';
 import type { Link } from './cluster-connection.js';
 import { withCells } from '../foreign/c-memory.js';
 import type { WirePool } from '../worker-messages.js';
@@ -37,7 +37,7 @@ export function withPool<T>(
     } catch (error) {
       if (error instanceof CephErrno && error.is(ENOENT)) await explainAbsence(place);
       if (!(error instanceof CephErrno)) throw error;
-      if (error.is(ENOENT) && image !== undefined) throw refuse('BERTH_IMAGE_NOT_FOUND', { image });
+      if (error.is(ENOENT) && image !== undefined) throw refusalError('BERTH_IMAGE_NOT_FOUND', { image });
       throw error;
     }
   });
@@ -55,12 +55,12 @@ async function explainAbsence({ link, io, at }: OpenPool): Promise<void> {
     const result = await link.ceph.rbd.namespaceExists.later(io, at.namespace, cells.at(0));
     return result === 0 && cells.u8(0) !== 0;
   });
-  if (!there) throw refuse('BERTH_NAMESPACE_NOT_FOUND', { namespace: at.namespace, pool: at.pool });
+  if (!there) throw refusalError('BERTH_NAMESPACE_NOT_FOUND', { namespace: at.namespace, pool: at.pool });
 }
 
 /** @throws BERTH_POOL_NOT_FOUND where a pool that an operation names besides its own is not there */
 export async function checkOtherPool({ link, at }: OpenPool, pool: string): Promise<void> {
   const id = BigInt(await link.ceph.rados.poolId.later(link.cluster, pool));
-  if (id === BigInt(-ENOENT)) throw refuse('BERTH_POOL_NOT_FOUND', { pool, cluster: at.access.cluster });
+  if (id === BigInt(-ENOENT)) throw refusalError('BERTH_POOL_NOT_FOUND', { pool, cluster: at.access.cluster });
   check(Number(id), 'look up pool');
 }

@@ -1,6 +1,6 @@
 /** The operations on clusters and pools: who is there, how much room is left. */
 import type { ClusterIdentity, PoolStats } from '../../port.js';
-import { check, refuse } from '../ceph-errors.js';
+import { check, refusalError } from '../ceph-errors.js';
 import type { Link } from './cluster-connection.js';
 import { withCells } from '../foreign/c-memory.js';
 import { field, monCommand } from './mon-command.js';
@@ -11,7 +11,7 @@ import type { WireAccess, WirePool } from '../worker-messages.js';
 export async function identify(link: Link, access: WireAccess): Promise<ClusterIdentity> {
   const answer = await monCommand(link, { prefix: 'fsid' });
   const fsid = field(answer, 'fsid');
-  if (typeof fsid !== 'string') throw strange('fsid', access);
+  if (typeof fsid !== 'string') throw unexpectedAnswerError('fsid', access);
   return { fsid, instance: await instanceOf(link) };
 }
 
@@ -31,7 +31,7 @@ export async function poolStats(link: Link, at: WirePool): Promise<PoolStats> {
   const answer = await monCommand(link, { prefix: 'df', detail: 'detail' });
   const pools = field(answer, 'pools');
   const pool: unknown = Array.isArray(pools) ? pools.find((one: unknown) => field(one, 'name') === at.pool) : undefined;
-  if (pool === undefined) throw refuse('BERTH_POOL_NOT_FOUND', { pool: at.pool, cluster: at.access.cluster });
+  if (pool === undefined) throw refusalError('BERTH_POOL_NOT_FOUND', { pool: at.pool, cluster: at.access.cluster });
   const stats = field(pool, 'stats');
   const storedBytes = bytes(field(stats, 'stored'));
   // A cluster whose manager has not reported yet seems to have no disks at all.
@@ -49,8 +49,8 @@ async function quotaOf(link: Link, pool: string): Promise<unknown> {
 
 const bytes = (value: unknown): bigint => (typeof value === 'number' ? BigInt(Math.trunc(value)) : 0n);
 
-const strange = (what: string, access: WireAccess) =>
-  refuse('BERTH_CEPH_ERROR', {
+const unexpectedAnswerError = (what: string, access: WireAccess) =>
+  refusalError('BERTH_CEPH_ERROR', {
     what: `monitor command ${what} of ${access.cluster}`,
     why: 'the answer is not understood',
   });

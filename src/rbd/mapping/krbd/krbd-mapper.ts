@@ -89,7 +89,7 @@ export class KrbdMapper implements Mapper {
       }
       const device = await this.#device(location);
       if (device !== undefined) return this.#usable(device, deadline);
-      throw this.#failed(location, 'rbd map succeeded and sysfs shows no device');
+      throw this.#mapError(location, 'rbd map succeeded and sysfs shows no device');
     });
   }
 
@@ -190,7 +190,7 @@ export class KrbdMapper implements Mapper {
     } catch (error) {
       if (!isBerthError(error)) throw error;
       const undone = await this.#undo(mapping);
-      throw this.#failed(
+      throw this.#mapError(
         device.location,
         `${node} did not become its device (is this the host's /dev?); ${undone}`,
         error,
@@ -209,7 +209,7 @@ export class KrbdMapper implements Mapper {
     }
   }
 
-  #failed(location: ImageLocation, why: string, cause?: unknown) {
+  #mapError(location: ImageLocation, why: string, cause?: unknown) {
     return berthError('BERTH_MAP_FAILED', { image: imageSpec(location), mapper: this.name, why }, cause);
   }
 }

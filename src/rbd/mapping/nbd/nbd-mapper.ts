@@ -95,7 +95,7 @@ export class NbdMapper implements Mapper {
       }
       const found = await this.find(location, deadline);
       if (found !== undefined) return found;
-      throw this.#failed(location, 'rbd-nbd map succeeded and sysfs shows no device');
+      throw this.#mapError(location, 'rbd-nbd map succeeded and sysfs shows no device');
     });
   }
 
@@ -177,7 +177,7 @@ export class NbdMapper implements Mapper {
   async #attach(mapping: Mapping, request: MapRequest, deadline: Deadline): Promise<void> {
     const cookie = (await this.#device(mapping))?.cookie ?? '';
     if (cookie === '') {
-      throw this.#failed(mapping.location, `the rbd-nbd behind ${mapping.device} has died; unmap it first`);
+      throw this.#mapError(mapping.location, `the rbd-nbd behind ${mapping.device} has died; unmap it first`);
     }
     const can = await this.#can(deadline);
     const args = ['attach', '--device', mapping.device, '--cookie', cookie, ...timeouts(can)];
@@ -216,7 +216,7 @@ export class NbdMapper implements Mapper {
     const args = [...clientArguments(request.image.access, keyFile), 'info', imageSpec(request.image)];
     const info = await runToAnswer(this.#exec, 'rbd', args, { deadline, env: cephTimeouts(deadline) });
     if (info.exitCode !== 0) return explainRbd(info, request, this.name);
-    return this.#failed(request.image, lastWords(refusal));
+    return this.#mapError(request.image, lastWords(refusal));
   }
 
   async #can(deadline: Deadline): Promise<NbdAbilities> {
@@ -246,7 +246,7 @@ export class NbdMapper implements Mapper {
     return mapping;
   }
 
-  #failed(location: Omit<ImageLocation, 'fsid'>, why: string) {
+  #mapError(location: Omit<ImageLocation, 'fsid'>, why: string) {
     return berthError('BERTH_MAP_FAILED', { image: imageSpec(location), mapper: this.name, why });
   }
 }

@@ -6,7 +6,7 @@ import {
   connectRefusal,
   fromWire,
   losesConnection,
-  refuse,
+  refusalError,
   toWire,
 } from '../../../../src/rbd/librbd/ceph-errors.js';
 
@@ -40,7 +40,7 @@ describe('an operation that fails', () => {
       losesConnection(new CephErrno(-n, 'x')),
     );
     expect(lost).toEqual([true, true, true, false, false]);
-    expect(losesConnection(refuse('BERTH_IMAGE_EXISTS', { image: 'a' }))).toBe(false);
+    expect(losesConnection(refusalError('BERTH_IMAGE_EXISTS', { image: 'a' }))).toBe(false);
   });
 });
 
@@ -71,7 +71,7 @@ describe('a key that is no cephx key', () => {
 
 describe('the wire', () => {
   it('carries an error of the catalogue with its parameters', () => {
-    const error = fromWire(toWire(refuse('BERTH_IMAGE_EXISTS', { image: 'p/ü' }), scene));
+    const error = fromWire(toWire(refusalError('BERTH_IMAGE_EXISTS', { image: 'p/ü' }), scene));
     expect(error).toMatchObject({ code: 'BERTH_IMAGE_EXISTS', status: 'ALREADY_EXISTS' });
     expect(error.message).toContain('image p/ü exists');
   });
