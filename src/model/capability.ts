@@ -52,6 +52,13 @@ export interface Capability {
 export const isReaderMode = (mode: AccessMode): boolean =>
   mode === 'SINGLE_NODE_READER_ONLY' || mode === 'MULTI_NODE_READER_ONLY';
 
+/**
+ * Does a stage or a publish ask for a volume that is only read: by its own flag, by the access mode, or by the mount
+ * flag `ro`? The device is mapped, or the mount made, accordingly.
+ */
+export const asksReadOnly = ({ access, mode }: Capability, readOnlyFlag: boolean): boolean =>
+  readOnlyFlag || isReaderMode(mode) || (access.kind === 'mount' && access.mountFlags.includes('ro'));
+
 /** May more than one node hold a volume in this mode? */
 export const isMultiNode = (mode: AccessMode): boolean => mode.startsWith('MULTI_NODE');
 

@@ -25,6 +25,7 @@ import { NO_RUNTIME_CLASSES } from '../sandbox/pod.js';
 import type { Additions } from './additions.js';
 import { Mappers } from '../volume/node/node-mappers.js';
 import { NodeHolderRecords } from '../volume/node/node-holder-records.js';
+import { markGuestWritten } from '../volume/image/guest-mark.js';
 import type { NodeRoom } from '../volume/node/node-room.js';
 import { Operations, type EnteredStep, type LateEnd, type Observers } from '../volume/operation/operations.js';
 
@@ -94,6 +95,8 @@ export async function nodeRoom(
     mappers: new Mappers({ all, choose, journal }),
     kataRecords,
     shimRoots: SHIM_ROOTS,
+    markGuestWritten: (mark, deadline) =>
+      markGuestWritten({ node: options.nodeId, clusters, rbd, now }, mark, deadline),
     chooseSandbox: sandboxChooser(options, kube),
     maxVolumes: options.maxVolumes,
   };

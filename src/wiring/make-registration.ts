@@ -18,9 +18,7 @@ export function makeRegistration(node: NodeRoom, { nodes }: Dependencies, driver
     clusters,
     rbd,
     nodes,
-    // By every mapper: one that cannot map just now (a program is missing, sysfs is read-only) may still have what it
-    // mapped before.
-    clientsInUse: (fsid, deadline) => clientsInUse(node, mappers.all, fsid, deadline),
+    clientsInUse: (fsid, deadline) => clientsInUse(node, fsid, deadline),
     log,
     now,
   });

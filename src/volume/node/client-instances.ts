@@ -6,26 +6,39 @@ import type { ClientInstance, HolderRecord } from '../../attachment/holder-recor
 import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { Mapper, Mapping } from '../../rbd/mapping/mapper.js';
-import type { Watcher } from '../../rbd/port.js';
+import type { RbdPort, Watcher } from '../../rbd/port.js';
 import { sameLocation } from '../../rbd/mapping/location-name.js';
-import { type NodeRoom } from './node-room.js';
-import { locationOf } from './node-mappers.js';
+import type { Logger } from '../../observe/log.js';
+import type { JournalEntry } from '../../journal/entry.js';
+import type { Journal } from '../../journal/journal.js';
+import { locationOf, type Mappers } from './node-mappers.js';
 import type { FoundVolume } from '../image/find-volume.js';
+
+/** What listing the clients of an image takes. */
+export interface WatcherParts {
+  readonly rbd: Pick<RbdPort, 'watchers'>;
+  readonly log: Pick<Logger, 'warn'>;
+}
+
+export interface ClientParts extends WatcherParts {
+  readonly node: string;
+  readonly mappers: Pick<Mappers, 'named'>;
+}
 
 /** Who watched before the map; undefined where that need not be known, or could not be. */
 export type WatchersBefore = readonly Watcher[] | undefined;
 
 export async function watchersBefore(
-  room: NodeRoom,
+  { rbd, log }: WatcherParts,
   mapper: Mapper,
   { at, volume }: FoundVolume,
   deadline: Deadline,
 ): Promise<WatchersBefore> {
   if (mapper.clientOf !== undefined) return undefined;
   try {
-    return await room.rbd.watchers(at, deadline);
+    return await rbd.watchers(at, deadline);
   } catch (error) {
-    room.log.warn({ volume, err: error }, 'the watchers before the map could not be listed');
+    log.warn({ volume, err: error }, 'the watchers before the map could not be listed');
     return undefined;
   }
 }
@@ -35,12 +48,12 @@ export async function watchersBefore(
  * opens every image by a client of its own, so the one that came is the one.
  */
 export async function clientsOf(
-  room: NodeRoom,
+  { rbd, node, mappers, log }: ClientParts,
   mapping: Mapping,
   { found, before }: { readonly found: FoundVolume; readonly before: WatchersBefore },
   deadline: Deadline,
 ): Promise<readonly ClientInstance[]> {
-  const mapper = room.mappers.named(mapping.mapper);
+  const mapper = mappers.named(mapping.mapper);
   if (mapper.clientOf !== undefined) {
     const client = await mapper.clientOf(mapping);
     return client === undefined ? [] : [client];
@@ -48,11 +61,11 @@ export async function clientsOf(
   // librbd watches nothing that it opens read-only.
   if (mapping.readOnly) return [];
   try {
-    const watchers = await room.rbd.watchers(found.at, deadline);
+    const watchers = await rbd.watchers(found.at, deadline);
     const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), found.volume);
-    return choose(watchers, before ?? [], room.node, record);
+    return choose(watchers, before ?? [], node, record);
   } catch (error) {
-    room.log.warn({ volume: found.volume, err: error }, 'by which client the image is open could not be told');
+    log.warn({ volume: found.volume, err: error }, 'by which client the image is open could not be told');
     return [];
   }
 }
@@ -78,29 +91,23 @@ function choose(
  * where one of them cannot be told. A fence is lifted on this word, so nothing may be left out of it.
  */
 export async function clientsInUse(
-  room: NodeRoom,
-  mappers: readonly Mapper[],
+  { mappers, journal }: { readonly mappers: Pick<Mappers, 'all'>; readonly journal: Pick<Journal, 'all'> },
   fsid: string,
   deadline: Deadline,
 ): Promise<readonly string[] | undefined> {
-  const lists = await Promise.all(mappers.map((mapper) => mapper.list(deadline)));
-  const mappings = lists.flat().filter(({ location }) => location.fsid === fsid || location.fsid === '');
-  const { entries, unreadable } = await room.journal.all();
+  // By every mapper: one that cannot map just now (a program is missing, sysfs is read-only) may still have what it
+  // mapped before.
+  const lists = await Promise.all(
+    mappers.all.map(async (mapper) => (await mapper.list(deadline)).map((mapping) => ({ mapper, mapping }))),
+  );
+  const mapped = lists.flat().filter(({ mapping: { location } }) => location.fsid === fsid || location.fsid === '');
+  const { entries, unreadable } = await journal.all();
   // Each may be about an image that a guest has open, of which the kernel shows nothing.
   if (unreadable.length > 0) return undefined;
   const handed = entries.filter((one) => one.handedTo !== undefined && one.fsid === fsid);
-  const recorded = (mapping: Mapping): readonly string[] | undefined => {
-    const entry = entries.find((one) => {
-      const location = locationOf(one.volume, one.fsid);
-      return one.state === 'staged' && location !== undefined && sameLocation(location, mapping.location);
-    });
-    const clients = entry?.mapping?.clients ?? [];
-    return clients.length > 0 || mapping.readOnly ? clients : undefined;
-  };
   const told = await Promise.all(
-    mappings.map(async (mapping) => {
-      const mapper = room.mappers.named(mapping.mapper);
-      if (mapper.clientOf === undefined) return recorded(mapping);
+    mapped.map(async ({ mapper, mapping }) => {
+      if (mapper.clientOf === undefined) return recordedClients(entries, mapping);
       const client = await mapper.clientOf(mapping);
       return client === undefined ? [] : [client.address];
     }),
@@ -108,4 +115,14 @@ export async function clientsInUse(
   const all = [...told, ...handed.map(({ guestClients }) => guestClients)];
   const known = all.filter((one) => one !== undefined);
   return known.length === all.length ? [...new Set(known.flat())].sort() : undefined;
+}
+
+/** As the journal has them; undefined where it does not say by whom a writable mapping is open. */
+function recordedClients(entries: readonly JournalEntry[], mapping: Mapping): readonly string[] | undefined {
+  const entry = entries.find((one) => {
+    const location = locationOf(one.volume, one.fsid);
+    return one.state === 'staged' && location !== undefined && sameLocation(location, mapping.location);
+  });
+  const clients = entry?.mapping?.clients ?? [];
+  return clients.length > 0 || mapping.readOnly ? clients : undefined;
 }

@@ -10,6 +10,7 @@ import type { Pod } from '../../sandbox/pod.js';
 import type { Operations } from '../operation/operations.js';
 import type { NodeSteps } from '../operation/steps.js';
 import type { NodeHolderRecords, ThisNode } from './node-holder-records.js';
+import type { PublishParts } from './publish-volume.js';
 import type { Mappers } from './node-mappers.js';
 
 export interface NodeRoom extends ThisNode {
@@ -25,6 +26,7 @@ export interface NodeRoom extends ThisNode {
   readonly kataRecords: KataRecords;
   /** Where the monitor sockets of Kata's sandboxes are. */
   readonly shimRoots: readonly string[];
+  readonly markGuestWritten: PublishParts['markGuestWritten'];
   /** Asks for the pod's RuntimeClass where there is a Kubernetes. */
   readonly chooseSandbox: (pod: Pod | undefined, wish: SandboxWish | undefined) => Promise<Choice>;
   /** An operator's own limit of volumes on this node; undefined takes what the mapper can. */

@@ -1,23 +1,29 @@
-/** NodePublish: give a staged volume to one pod, on the host or in its virtual machine. */
+/**
+ * NodePublish: give a staged volume to one pod, on the host or in its virtual machine. It asks Kubernetes for the pod's
+ * RuntimeClass, and reaches Ceph only to mark the image of a volume that a guest is about to write to.
+ */
 import { checkAbsolute, resolveTarget } from '../../host/mount/target-path.js';
 import { podOfPath } from '../../host/users/pod-of-process.js';
 import type { JournalEntry, JournalTarget } from '../../journal/entry.js';
 import { isMountedHere } from '../../journal/entry.js';
-import { isReaderMode, type Capability } from '../../model/capability.js';
+import { asksReadOnly, type Capability } from '../../model/capability.js';
+import type { Journal } from '../../journal/journal.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
+import type { Logger } from '../../observe/log.js';
 import type { Mapping } from '../../rbd/mapping/mapper.js';
-import type { Sandbox, SandboxWish } from '../../sandbox/choose-sandbox.js';
+import type { Choice, Sandbox, SandboxWish } from '../../sandbox/choose-sandbox.js';
 import { checkPod, type Pod } from '../../sandbox/pod.js';
 import { checkCapabilities } from '../image/capability-rules.js';
-import type { NodeOperation } from '../operation/operations.js';
-import { type NodeRoom } from './node-room.js';
-import { publishOnHost } from './publish-on-host.js';
-import { publishToGuest } from './guest/publish-to-guest.js';
+import type { NodeOperation, Operations } from '../operation/operations.js';
+import type { NodeSteps } from '../operation/steps.js';
+import type { Mappers } from './node-mappers.js';
+import { publishOnHost, type PublishOnHostParts } from './target/publish-on-host.js';
+import { publishToGuest, type PublishToGuestParts } from './guest/publish-to-guest.js';
 import type { SandboxParameters } from '../image/parameters.js';
 import type { Credentials } from '../image/find-volume.js';
 import { isMountedFrom } from './filesystem/staging-mount.js';
-import { checkSecondTarget, liveTargets, refuseBesideGuest } from './published-targets.js';
+import { checkSecondTarget, liveTargets, refuseBesideGuest } from './target/published-targets.js';
 
 export interface PublishVolume {
   readonly volume: string;
@@ -32,18 +38,27 @@ export interface PublishVolume {
   readonly secrets?: Credentials | undefined;
 }
 
+export interface PublishParts extends PublishOnHostParts, PublishToGuestParts {
+  readonly operations: Pick<Operations<NodeSteps>, 'run'>;
+  readonly journal: Pick<Journal, 'read' | 'write'>;
+  readonly mappers: Pick<Mappers, 'mappingOf' | 'named'>;
+  readonly log: Pick<Logger, 'warn' | 'debug'>;
+  /** Asks for the pod's RuntimeClass where there is a Kubernetes; BERTH_POD_CHANGED, BERTH_SANDBOX_UNKNOWN. */
+  readonly chooseSandbox: (pod: Pod | undefined, wish: SandboxWish | undefined) => Promise<Choice>;
+}
+
 /**
  * BERTH_NOT_STAGED, BERTH_SINGLE_WRITER, BERTH_PUBLISHED_OTHERWISE, BERTH_READONLY_MISMATCH, BERTH_TARGET_OCCUPIED;
  * with virtual machines also BERTH_KATA_ONE_POD, BERTH_KATA_RECORD_FAILED, BERTH_HOST_MOUNT_REFUSED,
  * BERTH_VOLUME_IN_USE, BERTH_POD_CHANGED and BERTH_SANDBOX_UNKNOWN.
  */
-export async function publishVolume(room: NodeRoom, request: PublishVolume, deadline: Deadline): Promise<void> {
+export async function publishVolume(parts: PublishParts, request: PublishVolume, deadline: Deadline): Promise<void> {
   const checked = await checkPublish(request);
   const { volume, stagingPath, targetPath, askedPath, capability, readOnly, pod } = checked;
   const asked = [stagingPath, targetPath, askedPath, capability, readOnly, pod];
   const what = { op: 'publish', fingerprint: JSON.stringify(asked) } as const;
-  await room.operations.run(volume, what, deadline, (operation, deadline) =>
-    publishWithin(room, checked, operation, deadline),
+  await parts.operations.run(volume, what, deadline, (operation, deadline) =>
+    publishWithin(parts, checked, operation, deadline),
   );
 }
 
@@ -53,6 +68,7 @@ export interface CheckedPublish extends PublishVolume {
   readonly askedPath: string;
 }
 
+/** BERTH_FIELD_INVALID, BERTH_POD_CHANGED, errors of the capability. */
 export async function checkPublish(request: PublishVolume): Promise<CheckedPublish> {
   checkCapabilities([request.capability]);
   checkAbsolute('staging_target_path', request.stagingPath);
@@ -62,49 +78,39 @@ export async function checkPublish(request: PublishVolume): Promise<CheckedPubli
   if (targetPath === stagingPath)
     throw berthError('BERTH_FIELD_INVALID', { field: 'target_path', why: 'it is the staging path' });
   checkPod(request.pod, podOfPath(targetPath));
-  return { ...request, stagingPath, targetPath, askedPath: request.targetPath, readOnly: isReadOnly(request) };
+  const readOnly = asksReadOnly(request.capability, request.readOnly);
+  return { ...request, stagingPath, targetPath, askedPath: request.targetPath, readOnly };
 }
 
 /** Publish within an operation of the volume that runs already. */
 export async function publishWithin(
-  room: NodeRoom,
+  parts: Omit<PublishParts, 'operations'>,
   request: CheckedPublish,
   operation: NodeOperation<'publish'>,
   deadline: Deadline,
 ): Promise<void> {
-  const { volume, stagingPath, targetPath, askedPath, capability, readOnly, pod, secrets } = request;
+  const { volume, stagingPath, targetPath, capability, readOnly, pod } = request;
   operation.step('look');
-  const { entry, mapping } = await mustBeStaged(room, volume, stagingPath, deadline);
+  const { entry, mapping } = await mustBeStaged(parts, volume, stagingPath, deadline);
   const live = await liveTargets(entry);
   const wish = request.sandbox?.sandbox ?? entry.guest?.wish;
-  const sandbox = await sandboxFor(room, entry, live[targetPath], { pod, wish });
+  const sandbox = await sandboxFor(parts, entry, live[targetPath], { pod, wish });
   refuseBesideGuest(volume, live, targetPath, sandbox);
   checkSecondTarget(entry, live, { targetPath, capability, readOnly });
-  const publishing = {
-    entry,
-    mapping,
-    live,
-    targetPath,
-    askedPath,
-    capability,
-    readOnly,
-    secrets,
-  };
-  if (sandbox === 'kata') await publishToGuest(room, publishing, operation, deadline);
-  else await publishOnHost(room, publishing, operation, deadline);
+  const publishing = { ...request, entry, mapping, live };
+  if (sandbox === 'kata') await publishToGuest(parts, publishing, operation, deadline);
+  else await publishOnHost(parts, publishing, operation, deadline);
 }
 
-const isReadOnly = ({ readOnly, capability: { mode, access } }: PublishVolume): boolean =>
-  readOnly || isReaderMode(mode) || (access.kind === 'mount' && access.mountFlags.includes('ro'));
-
+/** BERTH_NOT_STAGED */
 async function mustBeStaged(
-  room: NodeRoom,
+  { journal, mappers }: Pick<PublishParts, 'journal' | 'mappers'>,
   volume: string,
   stagingPath: string,
   deadline: Deadline,
 ): Promise<{ readonly entry: JournalEntry; readonly mapping: Mapping }> {
-  const entry = await room.journal.read(volume);
-  const mapping = entry?.state === 'staged' ? await room.mappers.mappingOf(entry, deadline) : undefined;
+  const entry = await journal.read(volume);
+  const mapping = entry?.state === 'staged' ? await mappers.mappingOf(entry, deadline) : undefined;
   if (entry === undefined || mapping === undefined || entry.stagingPath !== stagingPath) {
     throw berthError('BERTH_NOT_STAGED', { volume, path: stagingPath });
   }
@@ -117,7 +123,7 @@ async function mustBeStaged(
 
 /** @param same what is published at this target already: its pod keeps what it has */
 async function sandboxFor(
-  room: NodeRoom,
+  { chooseSandbox, log }: Pick<PublishParts, 'chooseSandbox' | 'log'>,
   { volume, access }: JournalEntry,
   same: JournalTarget | undefined,
   { pod, wish }: { readonly pod: Pod | undefined; readonly wish: SandboxWish | undefined },
@@ -125,7 +131,7 @@ async function sandboxFor(
   // The device node is bound for either: Kata's runtimes plug what they find under linux.devices by themselves.
   if (access === 'block') return 'host';
   if (same !== undefined) return same.sandbox ?? 'host';
-  const choice = await room.chooseSandbox(pod, wish);
-  room.log.debug({ volume, pod, ...choice }, 'sandbox chosen');
+  const choice = await chooseSandbox(pod, wish);
+  log.debug({ volume, pod, ...choice }, 'sandbox chosen');
   return choice.sandbox;
 }

@@ -20,7 +20,7 @@ import { entryToStage } from './journal-faults.js';
 import { type NodeRoom } from './node-room.js';
 import { UNDO_MS } from '../operation/undo-stack.js';
 import { type NodeOperation } from '../operation/operations.js';
-import { checkRoomOnNode } from './volume-limit.js';
+import { refuseFullNode } from './volume-limit.js';
 import type { SandboxParameters } from '../image/parameters.js';
 import { cutOffAndUnmap, unmountRevoked, whyRevoked } from './recovery/cut-off.js';
 import { mapAsAsked, recordClients } from './map-image.js';
@@ -134,7 +134,7 @@ async function stage(
   ]);
   // Asked while the rest goes on; who opens the image between this and the map makes it unknown who came, no more.
   const watchers = watchersBefore(room, mapper, found, deadline);
-  await checkRoomOnNode(room, mapper, { volume, fsid }, deadline);
+  await refuseFullNode(room, mapper, { volume, fsid }, deadline);
   // Mapped by one mapper and then by another it would be open twice: two caches, and two kernels' mounts, of one
   // filesystem.
   if (before !== undefined && (before.mapper !== mapper.name || differenceOf(before, request) !== undefined)) {

@@ -1,42 +1,61 @@
 /**
- * NodeUnpublish: take a volume from one pod and remove the target; what is not there is a success, what is not ours is
- * not touched.
+ * NodeUnpublish: take a volume from one pod and remove the target, by the journal and the kernel alone; it reaches
+ * neither Ceph nor Kubernetes. What is not there is a success, what is not ours is not touched.
  */
 import { checkAbsolute, resolveTarget } from '../../host/mount/target-path.js';
+import type { Exec } from '../../host/process/exec.js';
 import type { JournalEntry } from '../../journal/entry.js';
+import type { Journal } from '../../journal/journal.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
+import type { Logger } from '../../observe/log.js';
 import { isBoundAt, unbindAt } from '../../sandbox/bind-mount.js';
 import { isDirectVolumeAt, removeRecords } from '../../sandbox/kata/direct-volume.js';
+import type { KataRecords } from '../../sandbox/kata/kata-records.js';
+import type { NodeOperation, Operations } from '../operation/operations.js';
+import type { NodeSteps } from '../operation/steps.js';
 import { isDeadMount } from './filesystem/dead-mount.js';
 import { entryToUndo, writeIfPossible } from './journal-faults.js';
-import type { NodeOperation } from '../operation/operations.js';
-import { type NodeRoom } from './node-room.js';
-import { hostVolume } from './publish-on-host.js';
+import type { Mappers } from './node-mappers.js';
+import { hostVolume } from './target/published-targets.js';
+
+export interface UnpublishParts {
+  readonly operations: Pick<Operations<NodeSteps>, 'run'>;
+  readonly journal: Pick<Journal, 'read' | 'write'>;
+  readonly mappers: Pick<Mappers, 'mappingOf' | 'findUnrecorded'>;
+  readonly kataRecords: KataRecords;
+  readonly exec: Exec;
+  readonly log: Pick<Logger, 'warn'>;
+}
 
 export interface UnpublishVolume {
   readonly volume: string;
   readonly targetPath: string;
 }
 
-export async function unpublishVolume(room: NodeRoom, request: UnpublishVolume, deadline: Deadline): Promise<void> {
-  const { volume, targetPath } = request;
+/** BERTH_FIELD_INVALID for the staging path, BERTH_TARGET_OCCUPIED for what is not this volume, BERTH_UNMOUNT_BUSY. */
+export async function unpublishVolume(
+  parts: UnpublishParts,
+  { volume, targetPath }: UnpublishVolume,
+  deadline: Deadline,
+): Promise<void> {
   checkAbsolute('target_path', targetPath);
   const path = await resolveTarget('target_path', targetPath);
-  await room.operations.run(volume, { op: 'unpublish', fingerprint: path }, deadline, (operation, deadline) =>
-    unpublishWithin(room, { volume, path, askedPath: targetPath }, operation, deadline),
+  await parts.operations.run(volume, { op: 'unpublish', fingerprint: path }, deadline, (operation, deadline) =>
+    unpublishWithin(parts, { volume, path, askedPath: targetPath }, operation, deadline),
   );
 }
 
 /** Unpublish within an operation of the volume that runs already. @param path resolved, and as it was asked for */
 export async function unpublishWithin(
-  room: NodeRoom,
+  parts: Omit<UnpublishParts, 'operations'>,
   { volume, path, askedPath }: { readonly volume: string; readonly path: string; readonly askedPath: string },
   operation: NodeOperation<'unpublish'>,
   deadline: Deadline,
 ): Promise<void> {
+  const { journal, mappers, kataRecords, exec } = parts;
   operation.step('look');
-  const read = await entryToUndo(room, volume);
+  const read = await entryToUndo(parts, volume);
   const entry = read === 'damaged' ? undefined : read;
   // The staging mount is of this volume too, and every pod stands on it: only unstage takes it away.
   if (entry?.stagingPath === path)
@@ -46,32 +65,30 @@ export async function unpublishWithin(
   // guest's.
   if (target === undefined || target.sandbox === 'kata') {
     for (const asked of new Set([askedPath, target?.asked ?? path]))
-      await removeRecords(room.kataRecords, volume, { resolved: path, asked }, operation.step);
+      await removeRecords(kataRecords, volume, { resolved: path, asked }, operation.step);
   }
-  const isOursNow = () => isOurs(room, volume, entry, path, deadline);
-  await unbindAt(room.exec, path, isOursNow, operation.step, deadline);
-  if (entry === undefined || !(path in entry.targets)) return;
+  const isOursNow = () => isOurs(mappers, { volume, entry, path }, deadline);
+  await unbindAt(exec, path, isOursNow, operation.step, deadline);
+  if (entry === undefined || target === undefined) return;
   operation.step('write target');
-  const targets = Object.fromEntries(Object.entries(entry.targets).filter(([target]) => target !== path));
-  await writeIfPossible(room, volume, () => room.journal.write({ ...entry, targets }));
+  const targets = Object.fromEntries(Object.entries(entry.targets).filter(([other]) => other !== path));
+  await writeIfPossible(parts, volume, () => journal.write({ ...entry, targets }));
 }
 
 /** The mount at the target has to be this volume, by the journal's mapping or by the kernel's. */
 async function isOurs(
-  room: NodeRoom,
-  volume: string,
-  entry: JournalEntry | undefined,
-  path: string,
+  mappers: UnpublishParts['mappers'],
+  { volume, entry, path }: { readonly volume: string; readonly entry: JournalEntry | undefined; readonly path: string },
   deadline: Deadline,
 ): Promise<boolean> {
   // The guard says itself whose it is, also when device and journal are gone.
   if (await isDirectVolumeAt(volume, path)) return true;
-  const mapping =
-    entry === undefined
-      ? await room.mappers.findUnrecorded(volume, deadline)
-      : await room.mappers.mappingOf(entry, deadline);
-  if (mapping === undefined) return entry !== undefined && isDeadMount(entry, path);
-  if (entry !== undefined) return isBoundAt(hostVolume(entry, mapping, false), path);
+  if (entry !== undefined) {
+    const mapping = await mappers.mappingOf(entry, deadline);
+    return mapping === undefined ? isDeadMount(entry, path) : isBoundAt(hostVolume(entry, mapping, false), path);
+  }
+  const mapping = await mappers.findUnrecorded(volume, deadline);
+  if (mapping === undefined) return false;
   for (const kind of ['mount', 'block'] as const) {
     if (await isBoundAt({ kind, source: '', device: mapping.device, readOnly: false }, path)) return true;
   }

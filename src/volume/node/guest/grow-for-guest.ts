@@ -13,7 +13,7 @@ import { growFilesystem, isSmallerThanDevice } from '../../../host/filesystem/re
 import { refuseOpenDevice } from '../filesystem/refuse-open-device.js';
 import type { NodeRoom } from '../node-room.js';
 import type { NodeOperation } from '../../operation/operations.js';
-import { liveTargets } from '../published-targets.js';
+import { liveTargets } from '../target/published-targets.js';
 
 /**
  * The device has the image's size already. BERTH_EXPANSION_PENDING for what grows at the next stage (ext4),

@@ -8,7 +8,7 @@ import { growFilesystem, isSmallerThanDevice, type Growth } from '../../../host/
 import { resolveTarget } from '../../../host/mount/target-path.js';
 import { podOfPath } from '../../../host/users/pod-of-process.js';
 import type { JournalEntry } from '../../../journal/entry.js';
-import { DEFAULT_FILESYSTEM, type FilesystemType } from '../../../model/capability.js';
+import type { FilesystemType } from '../../../model/capability.js';
 import { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
 import type { Mapper } from '../../../rbd/mapping/mapper.js';
@@ -26,9 +26,9 @@ import { recordClients } from '../map-image.js';
 import { type NodeRoom } from '../node-room.js';
 import { UNDO_MS } from '../../operation/undo-stack.js';
 import { type NodeOperation } from '../../operation/operations.js';
-import { checkRoomOnNode } from '../volume-limit.js';
+import { refuseFullNode } from '../volume-limit.js';
+import { filesystemTypeOf } from '../../image/filesystem-type.js';
 import { words } from '../../image/parameters.js';
-import { parseProvenance } from '../../image/provenance.js';
 import { parseVolumeRecord, type VolumeRecord } from '../../image/volume-record.js';
 import { mustFindVolume, type Credentials, type FoundVolume } from '../../image/find-volume.js';
 import { describeWatchers } from './reclaim-image.js';
@@ -58,7 +58,7 @@ export async function handOver(room: NodeRoom, request: HandOver, deadline: Dead
   await room.operations.run(volume, what, deadline, async (operation, deadline) => {
     operation.step('look');
     const found = await mustFindVolume(room, volume, 'node', request.secrets, deadline);
-    const resolved = { ...request, directory, fsType: fsType ?? filesystemOf(found) };
+    const resolved = { ...request, directory, fsType: filesystemTypeOf(fsType, found) };
     operation.step('read journal');
     const before = await entryBefore(room, resolved, deadline);
     operation.step('guest user');
@@ -80,12 +80,6 @@ function isHeldSince({ node, bootId }: NodeRoom, { head, volume }: FoundVolume):
   const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
   const mine = record?.holders.find((one) => one.node === node);
   return mine?.state === 'staged' && mine.bootId === bootId;
-}
-
-function filesystemOf({ head, volume }: FoundVolume): FilesystemType {
-  const provenance = parseProvenance(head.metadata, volume);
-  if (provenance.state === 'formatted' || provenance.state === 'formatting') return provenance.type;
-  return parseVolumeRecord(head.metadata, volume)?.shape.fsType ?? DEFAULT_FILESYSTEM;
 }
 
 type Resolved = HandOver & { readonly fsType: FilesystemType };
@@ -155,7 +149,7 @@ async function prepareImage(
   const record = parseVolumeRecord(found.head.metadata, volume);
   const { fsid } = await room.rbd.identify(found.at.access, deadline);
   const mapper = await room.mappers.forChoice(record?.shape.mounter ?? 'auto');
-  await checkRoomOnNode(room, mapper, { volume, fsid }, deadline);
+  await refuseFullNode(room, mapper, { volume, fsid }, deadline);
   if (before !== undefined) await clearAway(room, before, directory, operation, deadline);
   operation.step('watchers');
   // Before anything is written: a refusal has nothing to undo, and must not give back what protects the guest that

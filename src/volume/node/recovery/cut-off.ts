@@ -5,22 +5,37 @@
 import { HOLDER_KEY, parseHolderRecord, whyNotStaged } from '../../../attachment/holder-record.js';
 import { mountAt } from '../../../host/mount/mountinfo.js';
 import { unmount } from '../../../host/mount/mount.js';
+import type { Exec } from '../../../host/process/exec.js';
 import type { JournalEntry } from '../../../journal/entry.js';
 import type { Deadline } from '../../../model/deadline.js';
+import type { Logger } from '../../../observe/log.js';
 import { unmountDead } from '../filesystem/dead-mount.js';
-import type { NodeRoom } from '../node-room.js';
+import type { Mappers } from '../node-mappers.js';
 import type { Operation } from '../../operation/operations.js';
-import { locate, type Credentials } from '../../image/find-volume.js';
+import { locate, type Credentials, type ImageLookup } from '../../image/find-volume.js';
 
 /** What reading one record may take, in ms. */
 const READ_MS = 5_000;
+
+/** What reading a volume's holder record takes. */
+export interface RevocationParts extends ImageLookup {
+  readonly node: string;
+  readonly mappers: Pick<Mappers, 'mappingOf'>;
+  readonly log: Logger;
+}
+
+/** Needs no cluster. */
+export interface CutOffParts {
+  readonly mappers: Pick<Mappers, 'mappingOf' | 'named'>;
+  readonly exec: Exec;
+}
 
 /**
  * Why a volume that is staged here is not this node's any more; undefined while it is, and where the record cannot be
  * read: then nothing is touched.
  */
 export async function whyRevoked(
-  room: NodeRoom,
+  room: RevocationParts,
   entry: JournalEntry,
   secrets: Credentials | undefined,
   deadline: Deadline,
@@ -47,7 +62,7 @@ export async function whyRevoked(
  * hold it; they get errors from here on.
  */
 export async function cutOffAndUnmap(
-  room: NodeRoom,
+  room: CutOffParts,
   entry: JournalEntry,
   operation: Operation<'cut off' | 'unmount lost' | 'unmap lost'>,
   deadline: Deadline,
@@ -70,7 +85,7 @@ export async function cutOffAndUnmap(
  * more. BERTH_UNMOUNT_BUSY.
  */
 export async function unmountRevoked(
-  room: NodeRoom,
+  room: Pick<CutOffParts, 'exec'> & { readonly mappers: Pick<Mappers, 'mappingOf'> },
   entry: JournalEntry,
   operation: Operation<'unmount lost'>,
   deadline: Deadline,

@@ -19,7 +19,7 @@ import { type NodeOperation } from '../../operation/operations.js';
 import { parseVolumeRecord } from '../../image/volume-record.js';
 import { mustFindVolume, type FoundVolume } from '../../image/find-volume.js';
 import { imageUseNow } from '../handover/reclaim-image.js';
-import { takeDownRecorded } from '../unstage-volume.js';
+import { takeDownRecorded } from '../take-down-volume.js';
 
 /**
  * `changed`: the volume is not any more as it was when the act was decided; nothing was done. `in use`, by a guest, and

@@ -2,12 +2,14 @@
  * The targets that a volume has on this node, and whether another one may join them (the table of CSI 1.12,
  * NodePublishVolume).
  */
-import { mountAt } from '../../host/mount/mountinfo.js';
-import type { JournalEntry, JournalTarget } from '../../journal/entry.js';
-import { allowsManyTargets, type Capability } from '../../model/capability.js';
-import { berthError } from '../../model/errors.js';
-import type { Sandbox } from '../../sandbox/choose-sandbox.js';
-import { flagsDigest } from './stage-volume.js';
+import { mountAt } from '../../../host/mount/mountinfo.js';
+import type { JournalEntry, JournalTarget } from '../../../journal/entry.js';
+import { flagsDigest } from '../../../journal/flags-digest.js';
+import { allowsManyTargets, type Capability } from '../../../model/capability.js';
+import { berthError } from '../../../model/errors.js';
+import type { Mapping } from '../../../rbd/mapping/mapper.js';
+import type { HostVolume } from '../../../sandbox/bind-mount.js';
+import type { Sandbox } from '../../../sandbox/choose-sandbox.js';
 
 export type Targets = Readonly<Record<string, JournalTarget>>;
 
@@ -18,6 +20,13 @@ export async function liveTargets(entry: JournalEntry): Promise<Targets> {
     if ((await mountAt(path)) !== undefined) live[path] = target;
   return live;
 }
+
+/** What a pod of the host is shown of a staged volume: its filesystem, or its device node. */
+export const hostVolume = (
+  { access, stagingPath }: Pick<JournalEntry, 'access' | 'stagingPath'>,
+  { device }: Pick<Mapping, 'device'>,
+  readOnly: boolean,
+): HostVolume => ({ kind: access, source: access === 'mount' ? stagingPath : device, device, readOnly });
 
 export interface Wanted {
   readonly targetPath: string;

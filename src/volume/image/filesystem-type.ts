@@ -1,0 +1,20 @@
+/** Which filesystem a volume has, or will be given: what the caller asks, else what its image says, else the default. */
+import { DEFAULT_FILESYSTEM, type FilesystemType } from '../../model/capability.js';
+import type { FoundVolume } from './find-volume.js';
+import { parseProvenance } from './provenance.js';
+import { parseVolumeRecord } from './volume-record.js';
+
+/**
+ * The filesystem that is there, or that an interrupted mkfs began, goes before the one that the volume was made for.
+ * BERTH_RECORD_UNREADABLE.
+ * @param asked undefined where the caller leaves it to the volume
+ */
+export function filesystemTypeOf(
+  asked: FilesystemType | undefined,
+  { head, volume }: Pick<FoundVolume, 'head' | 'volume'>,
+): FilesystemType {
+  if (asked !== undefined) return asked;
+  const provenance = parseProvenance(head.metadata, volume);
+  if (provenance.state === 'formatted' || provenance.state === 'formatting') return provenance.type;
+  return parseVolumeRecord(head.metadata, volume)?.shape.fsType ?? DEFAULT_FILESYSTEM;
+}

@@ -1,0 +1,92 @@
+/**
+ * What the journal knows of a staged volume is unmounted and unmapped, by the kernel alone; the entry stays, as
+ * `unstaging`. Reaches neither Ceph nor Kubernetes.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { mountAt } from '../../host/mount/mountinfo.js';
+import type { Exec } from '../../host/process/exec.js';
+import { podOfPath } from '../../host/users/pod-of-process.js';
+import type { JournalEntry } from '../../journal/entry.js';
+import type { Journal } from '../../journal/journal.js';
+import type { Deadline } from '../../model/deadline.js';
+import { berthError, isBerthError } from '../../model/errors.js';
+import type { Logger } from '../../observe/log.js';
+import type { Mapper, Mapping } from '../../rbd/mapping/mapper.js';
+import { sweepRecords } from '../../sandbox/kata/direct-volume.js';
+import type { KataRecords } from '../../sandbox/kata/kata-records.js';
+import type { Operation } from '../operation/operations.js';
+import { isDeadMount, unmountDead } from './filesystem/dead-mount.js';
+import { unmountStaged } from './filesystem/staging-mount.js';
+import { writeIfPossible } from './journal-faults.js';
+import type { Mappers } from './node-mappers.js';
+
+/** How long an unmap is tried again while the device is busy, and the pause between, in ms. */
+const GUEST_END_MS = 10_000;
+const GUEST_PAUSE_MS = 500;
+
+export interface TakeDownParts {
+  readonly journal: Pick<Journal, 'write'>;
+  readonly mappers: Pick<Mappers, 'mappingOf' | 'named'>;
+  readonly kataRecords: KataRecords;
+  readonly exec: Exec;
+  readonly log: Pick<Logger, 'warn'>;
+}
+
+/** BERTH_VOLUME_IN_USE while a target is still published, BERTH_UNMOUNT_BUSY, BERTH_UNMAP_BUSY. */
+export async function takeDownRecorded(
+  parts: TakeDownParts,
+  entry: JournalEntry,
+  operation: Operation<'write unstaging' | 'unmount' | 'unmap'>,
+  deadline: Deadline,
+): Promise<void> {
+  const { journal, mappers, kataRecords, exec } = parts;
+  await refusePublished(mappers, entry, deadline);
+  operation.step('write unstaging');
+  // What is to be undone is in the journal already: without this line a crash leads to the same undoing, or to a stage
+  // that goes on from what is left.
+  await writeIfPossible(parts, entry.volume, () => journal.write({ ...entry, state: 'unstaging' }));
+  const mapping = await mappers.mappingOf(entry, deadline);
+  operation.step('unmount');
+  if (mapping === undefined) return unmountDead({ exec }, entry, entry.stagingPath, deadline);
+  if (entry.access === 'mount') await unmountStaged({ exec }, entry.stagingPath, mapping.device, deadline);
+  operation.step('unmap', mapping.device);
+  const mapper = mappers.named(entry.mapper);
+  if (entry.guest === undefined) return mapper.unmap(mapping, deadline);
+  await sweepRecords(kataRecords, entry.volume);
+  await unmapAfterGuest(mapper, mapping, deadline);
+}
+
+/**
+ * A target that the journal knows and the kernel still has: the orchestrator has to unpublish it first (CSI 1.12,
+ * NodeUnstageVolume).
+ */
+async function refusePublished(
+  mappers: Pick<Mappers, 'mappingOf'>,
+  entry: JournalEntry,
+  deadline: Deadline,
+): Promise<void> {
+  const isDead = (await mappers.mappingOf(entry, deadline)) === undefined;
+  for (const target of Object.keys(entry.targets)) {
+    if (isDead ? !(await isDeadMount(entry, target)) : (await mountAt(target)) === undefined) continue;
+    const pod = podOfPath(target);
+    const who = pod === undefined ? `the pod at ${target}` : `pod ${pod} (at ${target})`;
+    throw berthError('BERTH_VOLUME_IN_USE', { volume: entry.volume, who });
+  }
+}
+
+/**
+ * A virtual machine ends after its pod is gone for the orchestrator: its monitor is waited for, and named where it
+ * stays. BERTH_UNMAP_BUSY.
+ */
+async function unmapAfterGuest(mapper: Pick<Mapper, 'unmap'>, mapping: Mapping, deadline: Deadline): Promise<void> {
+  const patience = deadline.within(GUEST_END_MS);
+  for (;;) {
+    try {
+      await mapper.unmap(mapping, deadline);
+      return;
+    } catch (error) {
+      if (!isBerthError(error, 'BERTH_UNMAP_BUSY') || patience.expired) throw error;
+      await sleep(GUEST_PAUSE_MS);
+    }
+  }
+}
