@@ -17,7 +17,7 @@ const FORM = '<operation>:<step>[@<end of a volume handle>][+<ms>]';
 const STEPS = { ...NODE_STEPS, ...HAND_OVER_STEPS, ...FLEXVOLUME_STEPS } as const satisfies StepTable;
 
 /** Every step at which an operation of the node can be ended, in the table's order. */
-export const crashSteps = (op: keyof typeof STEPS): readonly string[] => [...new Set([START, ...STEPS[op], ANSWER])];
+export const crashSteps = (op: keyof typeof STEPS): readonly string[] => [START, ...STEPS[op], ANSWER];
 
 /**
  * The observer that `text` asks for: `stage:mkfs` ends the process when any stage is about to run mkfs,

@@ -68,10 +68,14 @@ export async function mountForPod(
     const withPods = isStaged ? entry.withPods : true;
     await withUndo({ what: 'mount', volume, operation, log }, async (undo) => {
       const staging = { volume, stagingPath, capability, readOnly, sandbox, secrets };
-      await acts.stage(withPods === undefined ? staging : { ...staging, withPods }, operation, deadline);
+      await acts.stage(
+        withPods === undefined ? staging : { ...staging, withPods },
+        operation.within('stage'),
+        deadline,
+      );
       // Nobody may ever ask again, and an unmount is told a directory that the journal does not know.
       undo.pushUnlessStraggler(({ deadline }) => unstageWithoutPods({ journal, acts }, volume, operation, deadline));
-      await acts.publish({ ...staging, targetPath, pod }, operation, deadline);
+      await acts.publish({ ...staging, targetPath, pod }, operation.within('publish'), deadline);
     });
   });
 }
@@ -91,11 +95,11 @@ export async function stageForHost(
   await operations.run(volume, what, deadline, async (operation, deadline) => {
     await withUndo({ what: 'mount', volume, operation, log }, async (undo) => {
       const staging = { volume, stagingPath, capability: capabilityOf(request), readOnly, sandbox, secrets };
-      await acts.stage(staging, operation, deadline);
+      await acts.stage(staging, operation.within('stage'), deadline);
       const entry = await journal.read(volume);
       if (entry?.guest?.mounted !== false) return;
       const staged = { volume, stagingPath: entry.stagingPath };
-      undo.pushUnlessStraggler(({ deadline }) => acts.unstage(staged, operation, deadline));
+      undo.pushUnlessStraggler(({ deadline }) => acts.unstage(staged, operation.within('unstage'), deadline));
       throw berthError('BERTH_HOST_MOUNT_REFUSED', { volume });
     });
   });

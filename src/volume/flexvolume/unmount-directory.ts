@@ -13,10 +13,10 @@ import type { ClusterConfig } from '../../rbd/clusters-file.js';
 import type { Mapper, Mapping } from '../../rbd/mapping/mapper.js';
 import { readHandOverFile } from '../../sandbox/hyperd/hand-over-file.js';
 import { guardedVolume } from '../../sandbox/kata/guard.js';
-import type { NodeOperation, Operations } from '../operation/operations.js';
+import type { Operations } from '../operation/operations.js';
 import type { NodeSteps } from '../operation/steps.js';
 import { ownStagingPath } from './mount-for-pod.js';
-import { unstageIfUnused, unstageWithoutPods, type VolumeActs } from './volume-acts.js';
+import { unstageIfUnused, unstageWithoutPods, type OperationOfActs, type VolumeActs } from './volume-acts.js';
 
 export interface UnmountParts {
   readonly operations: Pick<Operations<NodeSteps>, 'run' | 'join'>;
@@ -50,9 +50,9 @@ export async function unmountDirectory(parts: UnmountParts, asked: string, deadl
   if (entry.handedTo !== undefined) return reclaim({ volume, directory }, deadline);
   await operations.run(volume, what, deadline, async (operation, deadline) => {
     if (entry.stagingPath === directory) {
-      return acts.unstage({ volume, stagingPath: directory }, operation, deadline);
+      return acts.unstage({ volume, stagingPath: directory }, operation.within('unstage'), deadline);
     }
-    await acts.unpublish({ volume, targetPath: directory }, operation, deadline);
+    await acts.unpublish({ volume, targetPath: directory }, operation.within('unpublish'), deadline);
     await unstageWithoutPods({ journal, acts }, volume, operation, deadline);
   });
 }
@@ -80,10 +80,10 @@ async function unmountUnrecorded(parts: UnmountParts, directory: string, deadlin
 async function takeDownUnrecorded(
   { acts, stagingRoot }: UnmountParts,
   { volume, directory }: { readonly volume: string; readonly directory: string },
-  operation: NodeOperation<'unmount'>,
+  operation: OperationOfActs,
   deadline: Deadline,
 ): Promise<void> {
-  await acts.unpublish({ volume, targetPath: directory }, operation, deadline);
+  await acts.unpublish({ volume, targetPath: directory }, operation.within('unpublish'), deadline);
   const stagingPath = await resolveTarget('directory', ownStagingPath(stagingRoot, volume));
   await unstageIfUnused(acts, { volume, stagingPath }, operation, deadline);
 }

@@ -6,7 +6,11 @@ import type { PublishVolume } from '../node/publish-volume.js';
 import type { StageVolume } from '../node/stage-volume.js';
 import type { UnpublishVolume } from '../node/unpublish-volume.js';
 import type { UnstageVolume } from '../node/unstage-volume.js';
-import type { NodeOperation } from '../operation/operations.js';
+import type { NodeOperation, RunningOperation } from '../operation/operations.js';
+import type { NodeSteps } from '../operation/steps.js';
+
+/** A mount or an unmount, made of the acts below. */
+export type OperationOfActs = Pick<RunningOperation<NodeSteps, keyof NodeSteps>, 'within'>;
 
 /** As the calls of the same names do it (volume/node), but for the operation: that is the caller's. */
 export interface VolumeActs {
@@ -26,7 +30,7 @@ export interface VolumeActs {
 export async function unstageWithoutPods(
   { journal, acts }: { readonly journal: Pick<Journal, 'read'>; readonly acts: Pick<VolumeActs, 'unstage'> },
   volume: string,
-  operation: NodeOperation<'unstage'>,
+  operation: OperationOfActs,
   deadline: Deadline,
 ): Promise<void> {
   const entry = await journal.read(volume);
@@ -38,11 +42,11 @@ export async function unstageWithoutPods(
 export async function unstageIfUnused(
   acts: Pick<VolumeActs, 'unstage'>,
   request: UnstageVolume,
-  operation: NodeOperation<'unstage'>,
+  operation: OperationOfActs,
   deadline: Deadline,
 ): Promise<void> {
   try {
-    await acts.unstage(request, operation, deadline);
+    await acts.unstage(request, operation.within('unstage'), deadline);
   } catch (error) {
     if (!isBerthError(error, 'BERTH_VOLUME_IN_USE')) throw error;
   }

@@ -22,11 +22,24 @@ export interface Operation<Step extends string = string> {
 /** What a use case of the node says of itself while it runs. */
 export type NodeOperation<Op extends keyof NodeSteps> = Operation<NodeSteps[Op][number]>;
 
+/** What runs as the only operation of its key. */
+export interface RunningOperation<Table extends StepTable, Op extends keyof Table>
+  extends Operation<Table[Op][number]> {
+  /**
+   * For an act that others run by itself, as a mount stages and publishes: its steps are entered as those of `act`, and
+   * stand in answers behind its name.
+   */
+  readonly within: <Act extends keyof Table & string>(act: Act) => Operation<Table[Act][number]>;
+}
+
 /**
  * The operation's own deadline, not its first caller's: a patient caller that joins must not fail by a hurried one's
  * clock.
  */
-type Body<Step extends string, T> = (operation: Operation<Step>, deadline: Deadline) => Promise<T>;
+type Body<Table extends StepTable, Op extends keyof Table, T> = (
+  operation: RunningOperation<Table, Op>,
+  deadline: Deadline,
+) => Promise<T>;
 
 interface What<Op extends string = string> {
   readonly op: Op;
@@ -103,7 +116,7 @@ export class Operations<Table extends StepTable = StepTable> {
     key: string,
     what: What<Op>,
     deadline: Deadline,
-    body: Body<Table[Op][number], T>,
+    body: Body<Table, Op, T>,
   ): Promise<T> {
     const patience = deadline.within(OUTWAIT_MS);
     while (what.background !== true && this.#running.get(key)?.background === true && !patience.expired) {
@@ -144,20 +157,34 @@ export class Operations<Table extends StepTable = StepTable> {
     return this.#running.size;
   }
 
-  #start<S extends string, T>(key: string, what: What, deadline: Deadline, body: Body<S, T>): Running {
+  #start<Op extends keyof Table & string, T>(
+    key: string,
+    what: What<Op>,
+    deadline: Deadline,
+    body: Body<Table, Op, T>,
+  ): Running {
     const { op } = what;
     const startedAt = performance.now();
     const running: Running = { ...what, startedAt, step: START, waiting: 0, result: Promise.resolve() };
     this.#running.set(key, running);
+    const straggler = (): string | undefined => waitsFor(running);
     const enter = (name: string, detail?: string): void => {
       running.step = detail === undefined ? name : `${name} ${detail}`;
       this.#observers.entered?.({ key, op, step: name });
+    };
+    const within = (act: string): Operation => {
+      const step = (name: string, detail?: string): void => {
+        running.step = `${act}: ${detail === undefined ? name : `${name} ${detail}`}`;
+        this.#observers.entered?.({ key, op: act, step: name });
+      };
+      step(START);
+      return { step, straggler };
     };
     const own = Deadline.after(Math.max(deadline.remaining(), BUDGET_MS));
     // An async call, so that a body that throws at once frees the key as well.
     const start = async (): Promise<T> => {
       enter(START);
-      const value = await body({ step: enter, straggler: () => waitsFor(running) }, own);
+      const value = await body({ step: enter, straggler, within }, own);
       enter(ANSWER);
       return value;
     };

@@ -61,12 +61,12 @@ export const HAND_OVER_STEPS = {
 } as const;
 
 /**
- * FlexVolume knows no staging: a mount stages and publishes, an unmount unpublishes and unstages, and each is one
- * operation with the steps of both. A mount that fails undoes its stage by an unstage.
+ * FlexVolume knows no staging: a mount stages and publishes, an unmount unpublishes and unstages, each as one operation.
+ * These steps are its own; those of its acts are entered as the acts' own (RunningOperation.within).
  */
 export const FLEXVOLUME_STEPS = {
-  mount: [...NODE_STEPS.stage, ...NODE_STEPS.publish, ...NODE_STEPS.unstage],
-  unmount: [...NODE_STEPS.unpublish, ...NODE_STEPS.unstage],
+  mount: ['read journal'],
+  unmount: [],
 } as const;
 
 export const CONTROLLER_STEPS = {

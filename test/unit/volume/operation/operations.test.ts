@@ -50,6 +50,27 @@ describe('the same request', () => {
   });
 });
 
+describe('an act within an operation', () => {
+  it('enters its steps as its own, and is named with the operation to another request', async () => {
+    const entered: string[] = [];
+    const operations = new Operations<{ mount: ['read journal']; publish: ['bind'] }>({
+      entered: ({ op, step }) => entered.push(`${op}:${step}`),
+    });
+    let end: () => void = () => undefined;
+    const what = { op: 'mount', fingerprint: '' } as const;
+    const running = operations.run('v', what, soon(), async (operation) => {
+      operation.step('read journal');
+      operation.within('publish').step('bind', 'of /a');
+      await new Promise<void>((resolve) => (end = resolve));
+    });
+    const other = operations.run('v', { op: 'publish', fingerprint: '' }, soon(), () => Promise.resolve());
+    await expect(other).rejects.toThrow(/mount is running since \d+ ms at step publish: bind of \/a/);
+    end();
+    await running;
+    expect(entered).toEqual(['mount:start', 'mount:read journal', 'publish:start', 'publish:bind', 'mount:answer']);
+  });
+});
+
 describe('a request that is not told its key', () => {
   it('joins the same one where it runs, with its success or its failure, and otherwise says so', async () => {
     const operations = new Operations();
