@@ -72,7 +72,9 @@ function checkSizes(imports) {
     readFileSync(file, 'utf8')
       .split('\n')
       .forEach((line, index) => {
-        if (line.length > MAX_COLUMNS) wrong.push(`${file}:${index + 1}: ${line.length} columns`);
+        // Generated names are as long as they are, and an import has no place to break.
+        if (line.length > MAX_COLUMNS && !line.startsWith('import type {'))
+          wrong.push(`${file}:${index + 1}: ${line.length} columns`);
       });
   }
   const chain = longestChain(imports, 'src/volume/');

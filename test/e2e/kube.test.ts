@@ -6,7 +6,8 @@ import { kubeContract } from '../kube/contract.js';
 const config = process.env['KUBECONFIG'] ?? '';
 if (config === '') {
   process.stdout.write(
-    '\nSKIPPED: test/e2e needs a Kubernetes cluster. Set KUBECONFIG to a kubeconfig (token or client certificate) of an account that may\n' +
+    '\nSKIPPED: test/e2e needs a Kubernetes cluster. Set KUBECONFIG to a kubeconfig (token or client certificate) ' +
+      'of an account that may\n' +
       'make and remove PersistentVolumes, VolumeAttachments and Events; nothing was tested.\n\n',
   );
 }

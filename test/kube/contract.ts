@@ -137,7 +137,7 @@ export function kubeContract(access: () => Promise<KubeAccess>): void {
     expect((await attachments.read(attachment, soon()))?.finalizers).toEqual([attacherFinalizer(driver)]);
   });
 
-  it('keeps an attachment that is to go by its finalizer; the reason becomes an Event, the release ends it', async () => {
+  it('keeps an attachment that is to go by its finalizer; an Event says why, the release ends it', async () => {
     await makeVolume();
     await makeAttachment();
     await remove(VOLUME_ATTACHMENTS, attachment);

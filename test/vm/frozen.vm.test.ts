@@ -62,7 +62,7 @@ describe('a cluster that stands still', () => {
   });
 
   for (const daemon of ['osd', 'mon'] as const) {
-    it(`with its ${daemon} frozen keeps a stage no longer than its caller waits, and the thaw completes it`, async () => {
+    it(`with its ${daemon} frozen keeps NodeStage no longer than its caller waits; the thaw completes it`, async () => {
       const other = await create();
       await other.bring();
       const volume = await create();

@@ -113,7 +113,7 @@ describe('two nodes', NOTHING, () => {
     await forget(node);
   });
 
-  it('a node that is well and has the volume staged keeps it against a forced detach, until it has unstaged', async () => {
+  it('a node that is well and has the volume staged keeps it against a forced detach until NodeUnstage', async () => {
     const volume = await PairVolume.create(node, SIZE);
     await volume.attach('peer');
     await startWriter(await volume.show('peer'));
@@ -158,7 +158,7 @@ describe('two nodes', NOTHING, () => {
     await volume.remove();
   });
 
-  it('a frozen node loses the volume within seconds and never writes to it again; its neighbour at the same address does, and it comes back', async (t) => {
+  it('a frozen node loses the volume and never writes again; its neighbour does, and it comes back', async (t) => {
     const volume = await PairVolume.create(node, SIZE);
     const neighbour = await PairVolume.create(node, SIZE);
     await neighbour.attach('here');

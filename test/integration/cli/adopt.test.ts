@@ -46,8 +46,8 @@ interface Manifest {
   };
 }
 
-describe('an image that is adopted', () => {
-  it('is a PersistentVolume as it is, whose data a CSI pod finds, and a FlexVolume pod again', async () => {
+describe('berth adopt', () => {
+  it('a FlexVolume image: prints a PersistentVolume, whose data CSI and FlexVolume pods find', async () => {
     const image = `${ground.site.pool}/${ground.site.namespace}/by-hand`;
     await importFilesystem(ground.site, image, 64 * 1024 * 1024);
     const before = [await contentOf(ground.site, image), await ground.site.metadata(image)];
@@ -74,7 +74,7 @@ describe('an image that is adopted', () => {
     await ground.site.rbd('rm', '--no-progress', image);
   });
 
-  it('says who has it now', async () => {
+  it('an image in use: says who has it now', async () => {
     const volume = await ground.create();
     const pod = ground.pod(volume.image);
     await ground.mount(pod);
@@ -86,7 +86,7 @@ describe('an image that is adopted', () => {
     await ground.site.endVolumes();
   });
 
-  it('is refused where it is not there, not ours, or nobody says what filesystem it has', async () => {
+  it('image missing, not ours, or of a filesystem that nobody names: refused', async () => {
     const { pool, namespace } = ground.site;
     expect(await adopt(`${pool}/${namespace}/none`)).toMatchObject({ code: 1, stdout: '' });
     expect((await adopt(`${pool}/${namespace}/none`)).stderr).toMatch(/^BERTH_VOLUME_NOT_FOUND: /);

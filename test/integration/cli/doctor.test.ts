@@ -14,7 +14,7 @@ import type { Driver } from '../csi/driver.js';
 import { Site } from '../csi/site.js';
 
 const SHIPPED = path.resolve('dist/src/main.js');
-/** Built with the mapper of the drivers of these tests: machines that run them have neither rbd nor nbd in the kernel. */
+/** Built with the mapper of the drivers of these tests: machines that run them may have neither rbd nor nbd. */
 const DEVELOPMENT = path.resolve('dist/dev/driver-program.js');
 const CODES: Readonly<Record<Level, number>> = { ok: 0, warning: 2, failed: 1 };
 let site: Site;
@@ -53,8 +53,8 @@ const doctorHere = (...args: readonly string[]): Promise<Answer> => doctorOf(DEV
 const report = (answer: Answer) => JSON.parse(answer.stdout) as { level: Level; findings: readonly Finding[] };
 const common = () => ['--clusters', site.clustersFile, '--state-dir', driver.stateDir, '--kubelet-dir', kubelet];
 
-describe('the doctor', () => {
-  it('finds a node and its cluster in order, beside a live driver, and touches nothing', async () => {
+describe('berth doctor', () => {
+  it('beside a live driver, all in order: says so and touches nothing', async () => {
     const volume = await site.create(driver, ext4(), { sizeBytes: SMALL_BYTES });
     const target = await volume.bring(driver);
     await writeFile(path.join(target, 'file'), 'still here');
@@ -85,7 +85,7 @@ describe('the doctor', () => {
     await site.endVolumes();
   });
 
-  it('prints a table for a person, and looks only at what the services need', async () => {
+  it('without --json: prints a table, of what the services need alone', async () => {
     const answer = await doctor(...common(), '--services', 'controller');
     expect(answer.stdout).toMatch(/^ok {7}monitor dev\/.* v2 \S+:\d+ answers in \d+ ms, v1 /m);
     expect(answer.stdout).toMatch(/^ok {7}cluster dev \(controller\) +[0-9a-f-]{36} lets in client\./m);
@@ -94,7 +94,7 @@ describe('the doctor', () => {
     expect([0, 2]).toContain(answer.code);
   });
 
-  it('ends with 1 and a reason where nothing can be reached, within his time', async () => {
+  it('cluster unreachable: ends with 1 and a reason, within its time', async () => {
     const file = path.join(site.directory, 'dead.yaml');
     await site.writeClusters({ monitors: ['127.213.9.1'] }, {}, file);
     const began = performance.now();
@@ -108,7 +108,7 @@ describe('the doctor', () => {
     expect(failed[0]!.says).toMatch(/v2 127.213.9.1:3300 refuses connections, v1 127.213.9.1:6789 refuses/);
   });
 
-  it('ends with 1 for a directory of the kubelet that would show pods nothing', async () => {
+  it('kubelet directory without mount propagation: ends with 1', async () => {
     const lonely = path.join(site.directory, 'lonely');
     await mkdir(path.join(lonely, 'pods'), { recursive: true });
     await run('mount', ['--bind', lonely, lonely], { deadline: soon() });
@@ -129,7 +129,7 @@ describe('the doctor', () => {
     expect(report(answer).findings).toContainEqual({ name: 'mapper', level: 'failed', says });
   });
 
-  it('names a clusters file that cannot be read, and an option that he does not know', async () => {
+  it('clusters file missing, option unknown: names it', async () => {
     const missing = await doctor('--clusters', '/nowhere.yaml', '--services', 'controller', '--json');
     expect(missing.code).toBe(1);
     expect(report(missing).findings).toContainEqual(
@@ -146,7 +146,7 @@ describe('the doctor', () => {
 });
 
 describe('a driver', () => {
-  it('says at its start what is wrong, a line for each, and goes on', async () => {
+  it('at its start, something wrong on the machine: logs a line for each and goes on', async () => {
     const started = await site.driver('told', { arguments: ['--kubelet-dir', '/nowhere'] }).start();
     const lines = async () =>
       (await started.log())

@@ -22,7 +22,7 @@ afterAll(async () => {
   await site.close();
 });
 
-it('a publish goes on from a bind mount that is not read-only yet', async () => {
+it('NodePublish, killed between bind and its read-only remount: goes on from there', async () => {
   const volume = await site.create(ground.driver, ext4(), { sizeBytes: SMALL_BYTES });
   await volume.attach(ground.driver);
   const staging = await volume.stage(ground.driver);

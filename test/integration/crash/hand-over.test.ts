@@ -118,8 +118,8 @@ const all = process.env['BERTH_CRASH_ALL'] !== undefined;
 const given = points.filter((_, index) => all || index % 3 === 0);
 const askedAgain = points.filter((_, index) => all || index % 3 !== 0);
 
-describe('a driver killed at', () => {
-  it.each(askedAgain)('%s hands over when it is asked again', async (point) => {
+describe('FlexVolume hand-over to hyperd, driver killed at', () => {
+  it.each(askedAgain)('%s: mount again hands over', async (point) => {
     const subject = await reaches(point, 1);
     try {
       expect(await ground.mount(subject.pod)).toEqual(SUCCESS);
@@ -132,7 +132,7 @@ describe('a driver killed at', () => {
     }
   });
 
-  it.each(given)('%s lets go when its pod is taken away', async (point) => {
+  it.each(given)('%s: unmount lets go', async (point) => {
     const subject = await reaches(point, 2);
     try {
       expect(await ground.unmount(subject.pod)).toEqual(SUCCESS);

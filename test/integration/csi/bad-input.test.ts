@@ -25,7 +25,7 @@ const small = { sizeBytes: SMALL_BYTES };
 const create = (other: object, parameters: Record<string, string> = {}) =>
   driver.controller.CreateVolume({ ...site.request(block(), { ...small, parameters }), ...other });
 
-describe('names', () => {
+describe('CreateVolume, names', () => {
   const fine = [
     ['Unicode of 128 bytes', 'ж'.repeat(64)],
     ['emoji', '🦀'.repeat(32)],
@@ -72,7 +72,7 @@ describe('names', () => {
   });
 });
 
-describe('sizes', () => {
+describe('CreateVolume, sizes', () => {
   const range = (requiredBytes: string | number, limitBytes: string | number = 0) => ({
     capacityRange: { requiredBytes: String(requiredBytes), limitBytes: String(limitBytes) },
   });
@@ -103,7 +103,7 @@ describe('sizes', () => {
   });
 });
 
-describe('capabilities', () => {
+describe('CreateVolume, capabilities', () => {
   it('that contradict each other or destroy data are refused', async () => {
     const lists = [
       [block(), ext4()],
@@ -116,7 +116,7 @@ describe('capabilities', () => {
     for (const volumeCapabilities of lists) await refused(create({ volumeCapabilities }), 'INVALID_ARGUMENT');
   });
 
-  it('with mount flags beyond 4 KiB or with another meaning than flags are refused at the latest by stage', async () => {
+  it('with mount flags beyond 4 KiB, or that are no flags, are refused by NodeStage at the latest', async () => {
     const volume = await site.create(driver, ext4(), small);
     await volume.attach(driver);
     const flags = [['x'.repeat(5000)], ['bind'], ['remount'], ['loop'], ['noatime\u0000ro'], ['noatime\nro'], ['']];
@@ -127,7 +127,7 @@ describe('capabilities', () => {
   });
 });
 
-describe('parameters', () => {
+describe('CreateVolume, parameters', () => {
   it('that are not known are named, with those that are', async () => {
     await refused(create({}, { radosNamspace: 'x' }), 'INVALID_ARGUMENT', /radosNamspace.*radosNamespace/);
     await refused(create({}, { 'csi.storage.k8s.io/pvc/nmae': 'x' }), 'INVALID_ARGUMENT', /nmae/);
@@ -185,7 +185,7 @@ describe('parameters', () => {
   });
 });
 
-describe('secrets', () => {
+describe('CreateVolume and NodeStage, secrets', () => {
   it('that are wrong are unauthenticated: an unknown user, another user’s key, no key at all', async () => {
     const { userID, userKey } = site.secrets() as { userID: string; userKey: string };
     const stranger = (
@@ -248,7 +248,7 @@ describe('secrets', () => {
   });
 });
 
-describe('ids', () => {
+describe('DeleteVolume and others, volume ids', () => {
   it('of 129 bytes and more are refused, others that cannot be ours are not found', async () => {
     const secrets = site.secrets();
     const long = 'x'.repeat(129);

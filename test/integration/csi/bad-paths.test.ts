@@ -44,7 +44,7 @@ async function fresh(): Promise<string> {
 const publish = (targetPath: string, of = volume) => of.publish(driver, 'pod', { targetPath });
 const unpublish = (targetPath: string, of = volume) => driver.node.NodeUnpublishVolume({ volumeId: of.id, targetPath });
 
-describe('malformed paths', () => {
+describe('NodeStage, NodePublish and their likes, malformed paths', () => {
   const malformed = (real: string) => [
     'relative/path',
     './x',
@@ -81,7 +81,7 @@ describe('malformed paths', () => {
   });
 });
 
-describe('a target that is a symbolic link', () => {
+describe('NodePublish, target is a symbolic link', () => {
   it.each(['a directory', 'a file', 'nothing'])(
     'to %s is refused, and what it points to is left alone',
     async (what) => {
@@ -114,7 +114,7 @@ describe('a target that is a symbolic link', () => {
   });
 });
 
-describe('a target that is occupied', () => {
+describe('NodePublish and NodeUnpublish, target is occupied', () => {
   const foreignMounts: string[] = [];
   afterEach(async () => {
     for (const target of foreignMounts.splice(0)) await run('umount', [target], { deadline: Deadline.after(10_000) });
@@ -188,7 +188,7 @@ describe('a target that is occupied', () => {
   });
 });
 
-describe('a staging path', () => {
+describe('NodeStage, staging path', () => {
   it('with something else mounted on it is refused, and that stays', async () => {
     const other = await site.create(driver, ext4(), { sizeBytes: SMALL_BYTES });
     await other.attach(driver);

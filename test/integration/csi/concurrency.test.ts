@@ -35,8 +35,8 @@ const split = async (calls: readonly Promise<unknown>[]) => {
 const loopsOf = async (image: string) =>
   (await findLoops()).filter(({ file }) => file.endsWith(`:${image.split('/').at(-1)!}`));
 
-describe('two controllers', () => {
-  it('that attach one volume to two nodes, fifty times: one wins, the other is told who', async () => {
+describe('ControllerPublish and CreateVolume, two controllers', () => {
+  it('ControllerPublish of one volume to two nodes, fifty times: one wins, the other is told who', async () => {
     const volume = await site.create(one, block(), small);
     const wins = new Map<string, number>();
     for (let round = 0; round < 50; round += 1) {
@@ -56,7 +56,7 @@ describe('two controllers', () => {
     expect([...wins.values()].reduce((sum, count) => sum + count, 0)).toBe(50);
   });
 
-  it('that attach one shared volume to two nodes both get it, and neither loses the other', async () => {
+  it('ControllerPublish of a shared volume to two nodes: both get it, neither loses the other', async () => {
     for (let round = 0; round < 10; round += 1) {
       const volume = await site.create(one, block(RWX), small);
       await Promise.all([volume.attach(one, {}, one), volume.attach(two, {}, two)]);
@@ -65,7 +65,7 @@ describe('two controllers', () => {
     }
   });
 
-  it('that create one name at the same time make one image and give one answer', async () => {
+  it('CreateVolume of one name: one image, one answer', async () => {
     for (let round = 0; round < 10; round += 1) {
       const request = site.request(block(), small);
       const calls = [one, two, one, two].map((driver) => driver.controller.CreateVolume(request));
@@ -81,7 +81,7 @@ describe('two controllers', () => {
     expect(await site.images()).toHaveLength(10);
   });
 
-  it('that create one name in two sizes make one of them', async () => {
+  it('CreateVolume of one name in two sizes: one of them is made', async () => {
     for (let round = 0; round < 5; round += 1) {
       const request = site.request(block(), small);
       const other = { ...request, capacityRange: bytes(64 * MiB) };
@@ -99,8 +99,8 @@ describe('two controllers', () => {
   });
 });
 
-describe('one controller', () => {
-  it('takes 32 different creates at a time', async () => {
+describe('CreateVolume and DeleteVolume, one controller', () => {
+  it('32 different creates at a time: all are made', async () => {
     const volumes = await Promise.all(Array.from({ length: 32 }, () => site.create(one, block(), small)));
     expect(new Set(volumes.map(({ id }) => id)).size).toBe(32);
     const { entries } = await two.controller.ListVolumes({});
@@ -109,7 +109,7 @@ describe('one controller', () => {
     expect(await site.images()).toEqual([]);
   });
 
-  it('gives eight callers of the same create, and of the same delete, the same answer', async () => {
+  it('eight equal creates, eight equal deletes: join, one answer', async () => {
     const request = site.request(block(), small);
     const answers = await Promise.all(Array.from({ length: 8 }, () => one.controller.CreateVolume(request)));
     expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
@@ -119,7 +119,7 @@ describe('one controller', () => {
     expect(await site.images()).toEqual([]);
   });
 
-  it('keeps create and delete of one volume apart, whatever their order', async () => {
+  it('create and delete of one volume, in any order: kept apart', async () => {
     const request = site.request(block(), small);
     let { id } = site.track((await one.controller.CreateVolume(request)).volume!.volumeId, block(), one);
     for (let round = 0; round < 10; round += 1) {
@@ -135,8 +135,8 @@ describe('one controller', () => {
   });
 });
 
-describe('one node', () => {
-  it('lets the same stage join itself: five calls, one device, one mount', async () => {
+describe('NodeStage and NodePublish, calls at the same time', () => {
+  it('five equal stages: join, one device, one mount', async () => {
     const volume = await site.create(one, xfs(), { sizeBytes: XFS_BYTES });
     await volume.attach(one);
     const [staging] = await Promise.all(Array.from({ length: 5 }, () => volume.stage(one)));
@@ -150,7 +150,7 @@ describe('one node', () => {
     expect(await loopsOf(volume.image)).toEqual([]);
   });
 
-  it('tells an unstage that a stage runs: which step, and since when', async () => {
+  it('unstage while a stage runs: ABORTED, with its step and since when', async () => {
     const volume = await site.create(one, xfs(), { sizeBytes: XFS_BYTES });
     await volume.attach(one);
     const staging = volume.stage(one);
@@ -164,7 +164,7 @@ describe('one node', () => {
   });
 
   it.each([540, 620, 700, 850])(
-    'answers a caller with %s ms in time, and the work gets done when the call is repeated',
+    'stage with a deadline of %s ms: answered in time, done when it is repeated',
     async (ms) => {
       const volume = await site.create(one, xfs(), { sizeBytes: XFS_BYTES });
       await volume.attach(one);
@@ -184,7 +184,7 @@ describe('one node', () => {
     },
   );
 
-  it('brings six volumes at a time and takes them away again', async () => {
+  it('six volumes at a time: come and go', async () => {
     const volumes = await Promise.all(Array.from({ length: 6 }, () => site.create(one, ext4(), small)));
     const targets = await Promise.all(volumes.map((volume) => volume.bring(one)));
     await Promise.all(targets.map((target, index) => put(target, `volume ${index}`)));
@@ -192,7 +192,7 @@ describe('one node', () => {
     for (const volume of volumes) expect(await loopsOf(volume.image)).toEqual([]);
   });
 
-  it('publishes one ReadWriteOncePod volume to one of two pods that come at once', async () => {
+  it('publish of a ReadWriteOncePod volume to two pods at once: one gets it', async () => {
     const volume = await site.create(one, ext4('SINGLE_NODE_SINGLE_WRITER'), small);
     await volume.attach(one);
     await volume.stage(one);

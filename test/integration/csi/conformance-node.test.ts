@@ -30,7 +30,7 @@ const exists = (file: string): Promise<boolean> =>
   );
 const below = async (directory: string) => (await readMounts()).filter(({ target }) => target.startsWith(directory));
 
-describe('what the node says of itself', () => {
+describe('NodeGetInfo and NodeGetCapabilities', () => {
   it('has the id that it was given and a real limit of volumes', async () => {
     const { nodeId, maxVolumesPerNode } = await driver.node.NodeGetInfo({});
     expect(nodeId).toBe(driver.nodeId);
@@ -66,7 +66,7 @@ describe('what the node says of itself', () => {
   });
 });
 
-describe('fields that have to be there', () => {
+describe('every node RPC, required fields', () => {
   it('are asked for by stage, unstage, publish, unpublish, stats and expand', async () => {
     const { node } = driver;
     const at = { stagingTargetPath: '/nowhere/staging', targetPath: '/nowhere/target', volumePath: '/nowhere/path' };
@@ -101,7 +101,7 @@ describe('fields that have to be there', () => {
   });
 });
 
-describe('stage and unstage', () => {
+describe('NodeStage and NodeUnstage', () => {
   it('may be repeated ten times; the volume is mapped once and mounted once', async () => {
     const volume = await site.create(driver, xfs(), { sizeBytes: XFS_BYTES });
     await volume.attach(driver);
@@ -175,7 +175,7 @@ describe('stage and unstage', () => {
   });
 });
 
-describe('publish and unpublish', () => {
+describe('NodePublish and NodeUnpublish', () => {
   it('may be repeated; the target is made, shows the volume once, and is gone afterwards', async () => {
     const volume = await site.create(driver, ext4(), small);
     const target = await volume.bring(driver);
@@ -318,7 +318,7 @@ describe('NodeExpandVolume', () => {
   });
 });
 
-describe('filesystems', () => {
+describe('NodeStage, filesystems', () => {
   it('are ext4 where nobody names one, and refused where nobody knows them', async () => {
     const volume = await site.create(driver, mount(''), small);
     const target = await volume.bring(driver);

@@ -31,7 +31,7 @@ const CONTROLLER_CAPABILITIES = [
   'VOLUME_CONDITION',
 ];
 
-describe('identity', () => {
+describe('GetPluginInfo, GetPluginCapabilities and Probe', () => {
   it('has a name that begins and ends with a letter and fits 63 characters', async () => {
     const { name, vendorVersion } = await driver.identity.GetPluginInfo({});
     expect(name).toMatch(/^[a-zA-Z][A-Za-z0-9\-._]{0,61}[a-zA-Z]$/);
@@ -49,7 +49,7 @@ describe('identity', () => {
     expect((await driver.identity.Probe({})).ready?.value).toBe(true);
   });
 
-  it('has the same plugin capabilities as a node and as a controller instance, which serve their own part alone', async () => {
+  it('has the same plugin capabilities as a node and as a controller, which serve their own part alone', async () => {
     const both = await driver.identity.GetPluginCapabilities({});
     const onlyNode = await site.driver('only-node', { services: 'node' }).start();
     const onlyController = await site.driver('only-controller', { services: 'controller' }).start();
@@ -61,7 +61,7 @@ describe('identity', () => {
   });
 });
 
-describe('what is not there', () => {
+describe('an RPC that is not there', () => {
   const calls: Record<string, () => Promise<unknown>> = {
     CreateSnapshot: () => driver.controller.CreateSnapshot({ name: 'x', sourceVolumeId: 'y' }),
     DeleteSnapshot: () => driver.controller.DeleteSnapshot({ snapshotId: 'x' }),
@@ -74,7 +74,7 @@ describe('what is not there', () => {
   });
 });
 
-describe('controller capabilities', () => {
+describe('ControllerGetCapabilities', () => {
   it('are those of 1.12 that work, each once', async () => {
     const { capabilities } = await driver.controller.ControllerGetCapabilities({});
     expect(capabilities.map(({ rpc }) => rpc?.type).sort()).toEqual(CONTROLLER_CAPABILITIES);
@@ -95,7 +95,7 @@ describe('CreateVolume', () => {
     expect(await site.images()).toEqual([]);
   });
 
-  it('makes exactly the size that required and limit name together, and answers the same when it is repeated', async () => {
+  it('required and limit name one size: makes exactly that, and answers the same when repeated', async () => {
     const request = site.request(ext4(), { sizeBytes: 48 * MiB + 4096 });
     const first = await driver.controller.CreateVolume(request);
     site.track(first.volume!.volumeId, ext4(), driver);
@@ -109,7 +109,7 @@ describe('CreateVolume', () => {
     expect((JSON.parse(info) as { size: number }).size).toBe(48 * MiB + 4096);
   });
 
-  it('takes an existing volume for the same where its size lies in another range, and never where it lies outside', async () => {
+  it('name exists: the same volume where its size lies in the range, refused where it lies outside', async () => {
     const name = site.unique();
     const first = await site.create(driver, block(), { name, sizeBytes: 64 * MiB });
     const ask = async (required: number, limit: number) =>

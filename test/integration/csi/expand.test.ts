@@ -20,7 +20,7 @@ afterAll(() => site.close());
 /** What a filesystem may take for itself of what it is given. */
 const OVERHEAD = 0.85;
 
-describe('a filesystem in use', () => {
+describe('NodeExpand, a filesystem in use', () => {
   it('(xfs) grows under a pod that writes, keeps its data, and may be grown again and again', async () => {
     const volume = await site.create(one, xfs(), { sizeBytes: XFS_BYTES });
     const target = await volume.bring(one);
@@ -80,7 +80,7 @@ describe('a filesystem in use', () => {
   });
 });
 
-describe('a raw block volume in use', () => {
+describe('NodeExpand, a raw block volume in use', () => {
   it('shows its new size to the pod that has it open, with its bytes unchanged', async () => {
     const volume = await site.create(one, block(), { sizeBytes: SMALL_BYTES });
     const device = await volume.bring(one);
@@ -95,7 +95,7 @@ describe('a raw block volume in use', () => {
   });
 });
 
-describe('a volume that nobody uses', () => {
+describe('ControllerExpand and NodeStage, a volume that nobody uses', () => {
   it.each(['xfs', 'ext4'])('(%s) has grown by the time that it is staged again, on whatever node', async (fsType) => {
     const size = fsType === 'xfs' ? XFS_BYTES : SMALL_BYTES;
     const volume = await site.create(one, mount(fsType), { sizeBytes: size });
@@ -121,7 +121,7 @@ describe('a volume that nobody uses', () => {
   });
 });
 
-describe('impossible sizes', () => {
+describe('ControllerExpand, impossible sizes', () => {
   it('change nothing', async () => {
     const volume = await site.create(one, block(), { sizeBytes: SMALL_BYTES });
     const ask = (capacityRange: object) =>

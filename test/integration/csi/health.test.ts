@@ -84,7 +84,7 @@ function background(file: string, ...args: readonly string[]): ChildProcess {
   return child;
 }
 
-describe('a volume that is well', () => {
+describe('NodeGetVolumeStats, a volume that is well', () => {
   it.each([
     ['mounted', ext4()],
     ['raw', block()],
@@ -102,7 +102,7 @@ describe('a volume that is well', () => {
   });
 });
 
-describe('an OSD that hangs', () => {
+describe('NodeGetVolumeStats, an OSD that hangs (waits for its ten seconds)', () => {
   it('leaves every answer in time, and is told once nothing has moved for ten seconds, until it goes on', async () => {
     const volume = await create(ext4());
     const target = await volume.bring(driver);
@@ -139,7 +139,7 @@ describe('an OSD that hangs', () => {
   });
 });
 
-describe('a filesystem with errors', () => {
+describe('NodeGetVolumeStats, a filesystem with errors', () => {
   it('of type ext4 is told by its own count', async () => {
     const volume = await create(ext4());
     const target = await volume.bring(driver);
@@ -176,7 +176,7 @@ describe('a filesystem with errors', () => {
   });
 });
 
-describe('a daemon that served the device', () => {
+describe('NodeGetVolumeStats, the device’s daemon (then waits 30 s for Ceph to forget it)', () => {
   it('and died is told in time', async () => {
     const volume = await create(ext4());
     const target = await volume.bring(driver);
@@ -191,11 +191,11 @@ describe('a daemon that served the device', () => {
   });
 });
 
-describe('the controller', () => {
+describe('ControllerGetVolume and ListVolumes', () => {
   const condition = async ({ id }: Volume) =>
     (await driver.controller.ControllerGetVolume({ volumeId: id })).status!.volumeCondition!;
 
-  it('tells a second client of a volume that is for one, and one that nobody allowed', async () => {
+  it('image open by a second client, or by one that nobody allowed: abnormal', async () => {
     const volume = await create(ext4());
     expect(await condition(volume)).toEqual({ abnormal: false, message: 'attached to no node, open nowhere' });
     await volume.bring(driver);

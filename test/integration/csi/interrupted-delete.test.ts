@@ -32,7 +32,7 @@ async function removeHalf(image: string, isSeen: () => Promise<boolean>): Promis
   await ended;
 }
 
-it('finishes what another one began, and only then says that the volume is gone', async () => {
+it('DeleteVolume, an earlier one was cut short: finishes it (waits 30 s for Ceph to forget its client)', async () => {
   const volume = await site.create(driver, block(), { sizeBytes: 32 * MiB, parameters: { objectSize: '4096' } });
   const { block_name_prefix: prefix } = JSON.parse(await site.rbd('info', volume.image, '--format', 'json')) as {
     block_name_prefix: string;

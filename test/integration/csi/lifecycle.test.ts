@@ -24,7 +24,7 @@ afterAll(() => site.close());
 
 const sizeFor = (fsType: string): number => (fsType === 'xfs' ? XFS_BYTES : 64 * MiB);
 
-describe('a filesystem volume', () => {
+describe('NodeStage and NodePublish, a filesystem volume', () => {
   it.each(['xfs', 'ext4'])('(%s) carries its data to a second node, and back', async (fsType) => {
     const volume = await site.create(one, mount(fsType), { sizeBytes: sizeFor(fsType) });
     const target = await volume.bring(one);
@@ -142,7 +142,7 @@ describe('a filesystem volume', () => {
   });
 });
 
-describe('a raw block volume', () => {
+describe('NodeStage and NodePublish, a raw block volume', () => {
   it('is a device whose bytes go to a second node', async () => {
     const volume = await site.create(one, block(), { sizeBytes: SMALL_BYTES });
     const device = await volume.bring(one);
@@ -201,8 +201,8 @@ describe('a raw block volume', () => {
   });
 });
 
-describe('a detach', () => {
-  it('is not believed while the node still has the image open, and works once it has not', async () => {
+describe('ControllerUnpublish', () => {
+  it('the node still has the image open: refused until it has not', async () => {
     const volume = await site.create(one, ext4(), { sizeBytes: SMALL_BYTES });
     await volume.bring(one);
     await refused(volume.detach(one), ['ABORTED', 'FAILED_PRECONDITION'], new RegExp(one.nodeId));
@@ -210,7 +210,7 @@ describe('a detach', () => {
     await refused(volume.delete(), 'FAILED_PRECONDITION', new RegExp(one.nodeId));
   });
 
-  it('of the only holder of a shared volume is not believed either while it is open there', async () => {
+  it('a shared volume, open by its only holder: refused too', async () => {
     const volume = await site.create(one, block(RWX), { sizeBytes: SMALL_BYTES });
     await volume.bring(one);
     await refused(volume.detach(one), ['ABORTED', 'FAILED_PRECONDITION'], new RegExp(one.nodeId));
@@ -222,8 +222,8 @@ describe('a detach', () => {
   });
 });
 
-describe('a stage', () => {
-  it('cannot take more than the attach granted: no writer among readers', async () => {
+describe('NodeStage', () => {
+  it('attached read-only: takes no more than that', async () => {
     const volume = await site.create(one, ext4(), { sizeBytes: SMALL_BYTES });
     await put(await volume.bring(one), 'kept');
     await volume.leave(one);
@@ -235,7 +235,7 @@ describe('a stage', () => {
     await volume.stage(one, many);
   });
 
-  it('takes the holder itself where nobody attaches, and gives it back', async () => {
+  it('never attached: takes the holder record itself, NodeUnstage gives it back', async () => {
     const volume = await site.create(one, ext4(), { sizeBytes: SMALL_BYTES });
     await volume.stage(one);
     await put(await volume.publish(one), 'without an attach');

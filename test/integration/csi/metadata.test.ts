@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterEach(() => site.endVolumes());
 afterAll(() => site.close());
 
-describe('an image', () => {
+describe('CreateVolume, what rbd image-meta list shows', () => {
   it('names its claim and its PersistentVolume in rbd image-meta list', async () => {
     const names = {
       'csi.storage.k8s.io/pvc/name': 'data-postgres-0',
@@ -194,7 +194,7 @@ describe('pages of ListVolumes', () => {
     }
   });
 
-  it('go on although the volume that the token stands for was deleted, and others came and went elsewhere', async () => {
+  it('go on although the volume of the token was deleted, and others came and went elsewhere', async () => {
     const ids = await seven();
     const lost: string[] = [];
     const secrets = site.secrets();

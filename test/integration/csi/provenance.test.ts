@@ -48,7 +48,7 @@ async function refusesToFormat(volume: Volume, words?: RegExp): Promise<void> {
   expect(await contentOf(site, volume.image)).toBe(before);
 }
 
-describe('a volume that Berth made', () => {
+describe('NodeStage, a volume that Berth made', () => {
   it.each([0, 4096, 5 * MiB, SMALL_BYTES - 512])('is not formatted where somebody wrote at byte %s', async (offset) => {
     const volume = await site.create(driver, ext4(), { sizeBytes: SMALL_BYTES });
     await writeInto(site, volume.image, offset, Buffer.alloc(512, 'precious'));
@@ -107,7 +107,7 @@ describe('a volume that Berth made', () => {
   });
 });
 
-describe('a foreign image', () => {
+describe('NodeStage, a foreign image', () => {
   it('with a filesystem can be used as a static volume, and is never deleted', async () => {
     const { image, id } = byHand('foreign-fs');
     await importFilesystem(site, image, SMALL_BYTES);
@@ -150,7 +150,7 @@ describe('a foreign image', () => {
   });
 });
 
-describe('a clone made by hand', () => {
+describe('NodeStage, a clone made by hand', () => {
   it('of a volume in use shows the data and is never formatted', async () => {
     const origin = await site.create(driver, ext4(), { sizeBytes: SMALL_BYTES });
     await put(await origin.bring(driver), 'of the parent');
@@ -162,7 +162,7 @@ describe('a clone made by hand', () => {
     expect(await get(await clone.bring(driver))).toBe('of the parent');
   });
 
-  it('of a volume that was never written is not formatted either: its record is its parent’s, not its own', async () => {
+  it('of a volume that was never written is not formatted either: its record is its parent’s', async () => {
     const origin = await site.create(driver, ext4(), { sizeBytes: SMALL_BYTES });
     const { image, id } = byHand('clone-empty');
     afterwards.push(await cloneOf(site, origin.image, image));
@@ -185,7 +185,7 @@ describe('a clone made by hand', () => {
   });
 });
 
-describe('features and mappers', () => {
+describe('NodeStage, features and mappers', () => {
   it.each(['krbd', 'nbd'])('asked for by name, %s maps or says why it cannot, with nothing left', async (mounter) => {
     const volume = await site.create(driver, ext4(), {
       sizeBytes: SMALL_BYTES,

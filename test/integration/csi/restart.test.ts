@@ -69,9 +69,9 @@ describe.each(['SIGTERM', 'SIGKILL'] as const)('%s', (signal) => {
   });
 });
 
-describe('a stage that is killed half way', () => {
+describe('NodeStage, driver killed half way', () => {
   it.each([20, 120, 250, 400])(
-    '%s ms after it began is finished by the next one, with one mount and one device',
+    '%s ms after it began: the next stage finishes it, one mount, one device',
     async (ms) => {
       const volume = await site.create(driver, ext4(), { sizeBytes: SMALL_BYTES });
       await volume.attach(driver);
@@ -88,7 +88,7 @@ describe('a stage that is killed half way', () => {
     },
   );
 
-  it('or is undone by an unstage', async () => {
+  it('NodeUnstage next: undoes it', async () => {
     const volume = await site.create(driver, ext4(), { sizeBytes: SMALL_BYTES });
     await volume.attach(driver);
     const cut = volume.stage(driver).catch((error: unknown) => error);
@@ -102,8 +102,8 @@ describe('a stage that is killed half way', () => {
   });
 });
 
-describe('a stop', () => {
-  it('waits for the calls that run and gives them their answer', async () => {
+describe('SIGTERM while a NodeStage runs', () => {
+  it('the call is answered, then the driver ends', async () => {
     const volume = await site.create(driver, xfs(), { sizeBytes: XFS_BYTES });
     await volume.attach(driver);
     const staged = volume.stage(driver);
@@ -116,8 +116,8 @@ describe('a stop', () => {
   });
 });
 
-describe('a lost journal', () => {
-  it('does not keep a volume on the node for ever', async () => {
+describe('NodeUnpublish and NodeUnstage, journal lost', () => {
+  it('the volume leaves all the same', async () => {
     const volume = await site.create(driver, ext4(), { sizeBytes: SMALL_BYTES });
     const target = await volume.bring(driver);
     await driver.stop('SIGKILL');

@@ -65,7 +65,7 @@ function watchProcesses(): () => Promise<{
   };
 }
 
-describe('a key', () => {
+describe('secrets of any RPC, a key', () => {
   it('is in no argument or environment of any process while volumes come and go', async () => {
     const stop = watchProcesses();
     const files = await site.create(driver, xfs(), { sizeBytes: XFS_BYTES });
@@ -124,7 +124,7 @@ describe('a key', () => {
     await volume.publish(driver, 'pod', { secrets });
   });
 
-  it('is neither in the log, which is at its loudest, nor in the journal, the image, or any file but its own', async () => {
+  it('is not in the log, at its loudest, the journal, the image, or any file but its own', async () => {
     const volume = await site.create(driver, ext4(), { sizeBytes: SMALL_BYTES });
     await volume.bring(driver);
     const log = await driver.log();
@@ -141,7 +141,7 @@ describe('a key', () => {
   });
 });
 
-describe('mount flags', () => {
+describe('mount flags of any RPC', () => {
   it('are in no log and no error text, for some carry passwords', async () => {
     const marker = `hunter2-${site.namespace}`;
     const volume = await site.create(driver, ext4(), { sizeBytes: SMALL_BYTES });

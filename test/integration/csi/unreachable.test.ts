@@ -54,8 +54,8 @@ async function becomes(driver: Driver, ready: boolean, ms: number): Promise<void
 describe.each([
   ['refuses connections', NOBODY],
   ['accepts them and stays silent', `[v2:${SILENT}:3300,v1:${SILENT}:6789]`],
-])('a monitor that %s', (what, monitor) => {
-  it('is answered in time, with a status that means "may be repeated", and forgotten when the file is corrected', async () => {
+])('every RPC, a monitor that %s', (what, monitor) => {
+  it('is answered in time, may be repeated, and works when the clusters file is corrected', async () => {
     const volume = await site.create(whole, ext4(), { sizeBytes: SMALL_BYTES });
     const file = `${site.directory}/${what.replaceAll(/\W/g, '')}.yaml`;
     await site.writeClusters({ monitors: [monitor] }, {}, file);
@@ -93,7 +93,7 @@ describe.each([
   });
 });
 
-describe('a clusters file', () => {
+describe('Probe and controller RPCs, a clusters file', () => {
   it('that is broken makes the driver not ready, names the place, and is read again', async () => {
     const file = `${site.directory}/broken.yaml`;
     await writeFile(file, 'clusters:\n  - id: dev\n    monitros: [x]\n');

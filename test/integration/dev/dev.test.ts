@@ -85,7 +85,7 @@ describe('npm run dev', () => {
     await work(client).finally(() => client.close());
   };
 
-  it('prints exactly one ready line, writes its files, keeps secrets private, and ends 0 on SIGTERM with the cluster left up', async () => {
+  it('prints one ready line, keeps secrets private; SIGTERM: ends 0, the cluster stays up', async () => {
     const dev = start('--dir', directory);
     expect(await dev.readyLine).toBe(`ready unix://${directory}/csi.sock\n`);
     const parameters = parse(await readFile(path.join(directory, 'parameters.yaml'), 'utf8')) as unknown;
@@ -104,7 +104,7 @@ describe('npm run dev', () => {
     expect(await runningDaemons(layoutOf(path.join(directory, 'ceph')))).toHaveProperty('osd');
   });
 
-  it('ends non-zero with the last log lines when the driver dies, and --down then removes mounts, devices, processes and files', async () => {
+  it('driver dies: ends non-zero with its last log lines; --down then removes mounts, devices and files', async () => {
     const dev = start('--dir', directory);
     await dev.readyLine;
     await session((client) => mountVolume(client, 'left-mounted'));

@@ -43,7 +43,7 @@ const waits = (reason: RegExp) => ({
   message: expect.stringMatching(reason) as string,
 });
 
-describe('the record of a staged volume', () => {
+describe('NodeStage, the holder record', () => {
   it('names the client that the cluster sees, this boot, and says so when it was let go', async () => {
     const volume = await site.create(one, block(), small);
     await volume.attach(one);
@@ -64,8 +64,8 @@ describe('the record of a staged volume', () => {
   });
 });
 
-describe('a node that is out of service', () => {
-  it('is fenced by its client alone: its writes fail, another client of its address goes on, and the next node writes', async () => {
+describe('ControllerUnpublish, a node that is out of service', () => {
+  it('is fenced by its client alone: its writes fail, its neighbour’s and the next node’s do not', async () => {
     const volume = await site.create(one, block(), small);
     const neighbour = await site.create(one, block(), small);
     const [device, other] = [await volume.bring(one), await neighbour.bring(one)];
@@ -136,8 +136,8 @@ describe('a node that is out of service', () => {
   });
 });
 
-describe('a detach that proves nothing', () => {
-  it('waits while the node is healthy, naming it and its client, and is done after the unstage without a look around', async () => {
+describe('ControllerUnpublish, a node that may still write', () => {
+  it('waits while the node is healthy, naming it and its client, and is done after NodeUnstage', async () => {
     const volume = await site.create(one, block(), small);
     await volume.bring(one);
     const instance = await controller.clientOf(volume, one.nodeId);
@@ -164,7 +164,7 @@ describe('a detach that proves nothing', () => {
   });
 });
 
-describe('unpublish', () => {
+describe('ControllerUnpublish', () => {
   it('of a node that is nowhere any more is proved by a fence, and of one that never was is a success', async () => {
     const volume = await site.create(one, block(), small);
     await volume.bring(one);
@@ -193,7 +193,7 @@ describe('unpublish', () => {
   });
 });
 
-describe('a fence', () => {
+describe('a fence, once ControllerUnpublish has made it,', () => {
   const fenced = async () => {
     const volume = await site.create(one, block(), small);
     await volume.bring(one);
@@ -203,7 +203,7 @@ describe('a fence', () => {
     return { volume, instance };
   };
 
-  it('stays while the node only comes back, and is lifted by itself when the node has let go of that client', async () => {
+  it('stays while the node only comes back, and is lifted when the node has let go of that client', async () => {
     const { volume, instance } = await fenced();
     await one.stop();
     await one.start();

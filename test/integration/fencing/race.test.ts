@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => site.close());
 
-it(`exactly one of two controllers wins a single-node volume, ${ROUNDS} times`, {
+it(`ControllerPublish, two controllers, a single-node volume: exactly one wins, ${ROUNDS} times`, {
   timeout: 60_000 + ROUNDS * 200,
 }, async () => {
   const volume = await site.create(one, block(), { sizeBytes: SMALL_BYTES });

@@ -50,7 +50,7 @@ async function eventually(what: () => Promise<boolean>, name: string): Promise<v
   }
 }
 
-it('takes down a filesystem that it lost while it was away, whose unwritten bytes never come', async () => {
+it('a fenced node comes back: takes down its filesystem, whose unwritten bytes never come', async () => {
   const volume = await site.create(two, ext4(), small);
   const target = await volume.bring(one);
   await put(target, 'before');
@@ -73,7 +73,7 @@ it('takes down a filesystem that it lost while it was away, whose unwritten byte
   await expect(get(again, 'late')).rejects.toThrow(/ENOENT/);
 });
 
-it('is let in again and can use the volume anew', async () => {
+it('a fenced node comes back: is let in again, NodeStage works anew', async () => {
   const volume = await site.create(one, block(), small);
   await volume.bring(one);
   const instance = await controller.clientOf(volume, one.nodeId);
@@ -87,7 +87,7 @@ it('is let in again and can use the volume anew', async () => {
   await putSector(await volume.bring(one), 0, 'anew');
 });
 
-it('stages anew, and does not answer that it has what it lost', async () => {
+it('NodeStage, fenced meanwhile: stages anew, does not answer that it has it', async () => {
   const volume = await site.create(one, block(), small);
   await volume.bring(one);
   const instance = await controller.clientOf(volume, one.nodeId);
@@ -98,7 +98,7 @@ it('stages anew, and does not answer that it has what it lost', async () => {
   await putSector(await volume.publish(one), 0, 'anew');
 });
 
-it('keeps what it holds, whatever happens to others', async () => {
+it('another node is fenced: this one keeps what it has', async () => {
   const [volume, other] = [await site.create(one, ext4(), small), await site.create(one, block(), small)];
   const target = await volume.bring(one);
   await other.bring(one);
@@ -109,7 +109,7 @@ it('keeps what it holds, whatever happens to others', async () => {
   expect(await get(target)).toBe('still mine');
 });
 
-it('lets the orchestrator take away what pods kept busy while it was cut off', async () => {
+it('NodeUnpublish and NodeUnstage, fenced, files still open: the volume leaves', async () => {
   const volume = await site.create(two, ext4(), small);
   const target = await volume.bring(one);
   const busy = await open(path.join(target, 'busy'), 'w');

@@ -47,7 +47,7 @@ async function ends(guest: SandboxGuest): Promise<void> {
 }
 
 it(
-  'a guest of hyperd writes, another one reads it, and so does a container that may, below _data',
+  'FlexVolume mount, guests of hyperd one after the other: each reads what was written, so does a host pod that may',
   async () => {
     const volume = await ground.create();
     const first = ground.pod(volume.image);
@@ -76,7 +76,7 @@ it(
 );
 
 it(
-  'while its guest lives nobody else gets the volume, its pod’s unmount neither',
+  'FlexVolume unmount, guest alive: nobody else gets the volume until Ceph forgets it (waits 30 s)',
   async () => {
     const volume = await ground.create();
     const pod = ground.pod(volume.image);
@@ -96,7 +96,7 @@ it(
 );
 
 it(
-  'a guest whose node is out of service is fenced and never writes again; the fence stays as long as the node has it',
+  'ControllerUnpublish, guest of hyperd on a node out of service: fenced, never writes again',
   async () => {
     const controller = new FencingController(ground.site);
     const { nodeId } = ground.driver;

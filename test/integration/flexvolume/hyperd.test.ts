@@ -30,7 +30,7 @@ const fileOf = (pod: KubeletPod): string => path.join(podDirectory(pod), HAND_OV
 const devicesOf = async (image: string): Promise<number> =>
   (await findLoops()).filter(({ file }) => file.endsWith(`:${path.basename(image)}`)).length;
 
-describe('a mount', () => {
+describe('FlexVolume mount for hyperd', () => {
   it('leaves exactly the file that frakti reads, for root alone, and nothing mapped or mounted', async () => {
     const volume = await ground.create();
     const pod = ground.pod(volume.image);
@@ -115,7 +115,7 @@ describe('a mount', () => {
     await ground.site.rbd('rm', '--no-progress', image);
   });
 
-  it('takes user and key from the pod’s secret, as CSI spells them and as Kubernetes’ own RBD volumes do', async () => {
+  it('takes user and key from the pod’s secret, as CSI or Kubernetes’ own RBD volumes spell them', async () => {
     await ground.showGuest('nobody');
     onTestFinished(() => ground.showGuest());
     const { id, key } = ground.guest;
@@ -192,7 +192,7 @@ describe('a mount', () => {
   });
 });
 
-describe('an unmount', () => {
+describe('FlexVolume unmount for hyperd', () => {
   it('of what was never there, of what is gone and once more is a success', async () => {
     const volume = await ground.create();
     const pod = ground.pod(volume.image);
@@ -234,15 +234,15 @@ describe('an unmount', () => {
   });
 });
 
-describe('the door', () => {
-  it('is a socket that only its owner may use', async () => {
+describe('FlexVolume’s socket', () => {
+  it('is for its owner alone', async () => {
     const stats = await stat(ground.socket);
     expect(stats.isSocket()).toBe(true);
     expect(stats.mode & 0o777).toBe(0o600);
   });
 });
 
-describe('a hand-over whose record says otherwise', () => {
+describe('FlexVolume mount for hyperd, a hand-over whose holder record says otherwise', () => {
   const rewrite = async (volume: Volume, change: (holder: object) => object): Promise<void> => {
     const record = await ground.holder(volume);
     const text = JSON.stringify({ ...record, holders: record?.holders.map(change) });

@@ -34,20 +34,23 @@ async function isGone(volume: Volume, pod: KubeletPod): Promise<void> {
   expect(await ground.journal()).toEqual([]);
 }
 
-it.each<KubeletVersion>(['1.11', '1.20'])('gives a record and a read-only guard to a kubelet %s', async (version) => {
-  const volume = await ground.create();
-  const pod = ground.pod(volume.image, { options: KATA });
-  expect(await ground.mount(pod, version)).toEqual(SUCCESS);
-  expect(await ground.mount(pod, version)).toEqual(SUCCESS);
-  expect(await mountAt(podDirectory(pod))).toMatchObject({ fsType: 'tmpfs', source: `berth:${volume.id}` });
-  expect(await recordAt(ground.driver.kataRecords, podDirectory(pod))).toMatchObject({ fstype: 'ext4', options: [] });
-  await writes(pod, 'from a guest');
-  expect(await ground.unmount(pod)).toEqual(SUCCESS);
-  expect(await ground.unmount(pod)).toEqual(SUCCESS);
-  await isGone(volume, pod);
-});
+it.each<KubeletVersion>(['1.11', '1.20'])(
+  'FlexVolume mount for Kata, kubelet %s: a record and a read-only guard',
+  async (version) => {
+    const volume = await ground.create();
+    const pod = ground.pod(volume.image, { options: KATA });
+    expect(await ground.mount(pod, version)).toEqual(SUCCESS);
+    expect(await ground.mount(pod, version)).toEqual(SUCCESS);
+    expect(await mountAt(podDirectory(pod))).toMatchObject({ fsType: 'tmpfs', source: `berth:${volume.id}` });
+    expect(await recordAt(ground.driver.kataRecords, podDirectory(pod))).toMatchObject({ fstype: 'ext4', options: [] });
+    await writes(pod, 'from a guest');
+    expect(await ground.unmount(pod)).toEqual(SUCCESS);
+    expect(await ground.unmount(pod)).toEqual(SUCCESS);
+    await isGone(volume, pod);
+  },
+);
 
-it('refuses a second pod, naming the first one’s directory', async () => {
+it('FlexVolume mount for Kata, a second pod: refused, naming the first one’s directory', async () => {
   const volume = await ground.create();
   const [first, second] = [KATA, KATA].map((options) => ground.pod(volume.image, { options }));
   expect(await ground.mount(first!)).toEqual(SUCCESS);
@@ -60,7 +63,7 @@ it('refuses a second pod, naming the first one’s directory', async () => {
   await isGone(volume, second!);
 });
 
-it('keeps a guest’s filesystem from pods of the host unless the pod’s option allows it', async () => {
+it('FlexVolume mount on the host, written by a guest: refused unless the pod’s option allows it', async () => {
   const volume = await ground.create();
   const pod = ground.pod(volume.image, { options: KATA });
   expect(await ground.mount(pod)).toEqual(SUCCESS);
@@ -77,7 +80,7 @@ it('keeps a guest’s filesystem from pods of the host unless the pod’s option
   await isGone(volume, trusted);
 });
 
-it('takes guard, record and device away also where the journal was lost', async () => {
+it('FlexVolume unmount for Kata, journal lost: guard, record and device go', async () => {
   const volume = await ground.create();
   const pod = ground.pod(volume.image, { options: KATA });
   expect(await ground.mount(pod)).toEqual(SUCCESS);
@@ -91,7 +94,7 @@ it('takes guard, record and device away also where the journal was lost', async 
   await isGone(volume, pod);
 });
 
-it('says nothing of the key in its record', async () => {
+it('FlexVolume mount for Kata: no key in the record', async () => {
   const volume = await ground.create();
   const pod = ground.pod(volume.image, {
     options: KATA,
@@ -118,7 +121,7 @@ async function attached(pod: KubeletPod): Promise<string | undefined> {
 }
 
 // The kubelet asks for no unmountdevice of what is no mount.
-it('is not left staged by the kubelet, which sees nothing mounted on the host, and is detached', async () => {
+it('FlexVolume unmountdevice for Kata, nothing mounted on the host: unstaged and detached', async () => {
   const volume = await ground.create();
   const pod = ground.pod(volume.image, { options: KATA, volume: 'pv-kata' });
   expect(await attached(pod)).toBeUndefined();

@@ -14,7 +14,7 @@ afterAll(() => ground.close());
 const HOST = { driver: 'berth~rbd' };
 const SUCCESS = { status: 'Success' };
 
-it('a pod that is refused leaves nothing staged', async () => {
+it('FlexVolume mount, pod refused: nothing stays staged', async () => {
   const volume = await ground.create();
   const guest = ground.pod(volume.image);
   expect(await ground.mount(guest)).toEqual(SUCCESS);
@@ -24,7 +24,7 @@ it('a pod that is refused leaves nothing staged', async () => {
   expect(await ground.holder(volume)).toBeUndefined();
 });
 
-it('a pod whose driver dies between stage and publish, and that never asks again, leaves nothing staged for long', async () => {
+it('FlexVolume mount, driver killed between stage and publish, never repeated: reconciliation unstages', async () => {
   const volume = await ground.create();
   await ground.restart(`publish:look@${volume.image.split('/').at(-1)}`);
   expect((await ground.mount(ground.pod(volume.image, HOST))).status).toBe('Failure');
@@ -35,7 +35,7 @@ it('a pod whose driver dies between stage and publish, and that never asks again
   expect(await ground.holder(volume)).toBeUndefined();
 });
 
-it('a pod that lives keeps its volume through every round of reconciliation', async () => {
+it('FlexVolume mount, a pod that lives: keeps its volume through rounds of reconciliation', async () => {
   const volume = await ground.create();
   const pod = ground.pod(volume.image, HOST);
   expect(await ground.mount(pod)).toEqual(SUCCESS);

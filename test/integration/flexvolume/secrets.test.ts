@@ -55,7 +55,7 @@ function watchProcesses(): () => Promise<Watched> {
   };
 }
 
-describe('the key of the volume’s user', () => {
+describe('FlexVolume, the key of the volume’s user', () => {
   it('is in the hand-off file for root alone, and in nothing else that a whole run leaves or shows', async () => {
     const { id, key } = ground.guest;
     const stop = watchProcesses();

@@ -77,7 +77,7 @@ async function round(volume: Volume, driver: string, chance: (below: number) => 
   if (chance(3) === 0) expect(await ground.unmount(pod)).toEqual(SUCCESS);
 }
 
-describe.each(['hyper~cephrbd', HOST])('pods of %s', (driver) => {
+describe.each(['hyper~cephrbd', HOST])('FlexVolume mount and unmount, pods of %s', (driver) => {
   it(`come and go ${ROUNDS} times in every order and leave nothing`, async () => {
     // Not by finally: what cannot be ended would hide why.
     onTestFinished(() => ground.site.endVolumes());
@@ -91,7 +91,7 @@ describe.each(['hyper~cephrbd', HOST])('pods of %s', (driver) => {
   }, 600_000);
 });
 
-describe('a pod on the host', () => {
+describe('FlexVolume mount and unmount, a pod on the host', () => {
   it('finds what another wrote, by the same image, and shares the node with it', async () => {
     const volume = await ground.create();
     const [first, second] = [ground.pod(volume.image, { driver: HOST }), ground.pod(volume.image, { driver: HOST })];
@@ -170,8 +170,8 @@ describe.each(['1.11', '1.20'] as const)('an attachable driver under kubelet %s'
   });
 });
 
-describe('growth', () => {
-  it('is asked for at the controller and done when the volume is mounted next', async () => {
+describe('FlexVolume mount, growth', () => {
+  it('ControllerExpand before: done when the volume is mounted next', async () => {
     const volume = await ground.create();
     const pod = ground.pod(volume.image, { driver: HOST });
     await ground.mount(pod);

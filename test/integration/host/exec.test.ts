@@ -8,7 +8,7 @@ import { mountFilesystem } from '../../../src/host/mount/mount.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { MIB, scratchDevice, soon } from './scratch.js';
 
-it('settles a second after the deadline when the child hangs in the kernel and cannot be killed', async () => {
+it('run, child hangs in the kernel and cannot be killed: answers a second after the deadline', async () => {
   const { device, target } = await scratchDevice(32 * MIB);
   const uuid = '0b2b9a3e-95b1-4c7e-8f27-1d9d6f7c6c01';
   await makeFilesystem(run, { device, type: 'ext4', uuid, options: [] }, soon());

@@ -30,7 +30,7 @@ const kata = (
   sizeBytes = SMALL_BYTES,
 ): Promise<Volume> => site.create(driver, capability, { sizeBytes, parameters: { sandbox: 'kata', ...parameters } });
 
-describe('growth', () => {
+describe('NodeExpand for Kata', () => {
   it('of an ext4 is pending while its pod has it, and done at the next stage', async () => {
     const volume = await kata();
     const target = await volume.bring(driver);
@@ -68,7 +68,7 @@ describe('growth', () => {
   });
 });
 
-it('stats never show the guard’s numbers', async () => {
+it('NodeGetVolumeStats for Kata: never the guard’s numbers', async () => {
   const volume = await kata();
   const volumePath = await volume.bring(driver);
   const { usage, volumeCondition } = await driver.node.NodeGetVolumeStats({ volumeId: volume.id, volumePath });

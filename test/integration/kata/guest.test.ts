@@ -50,7 +50,7 @@ async function takeInto(guest: SandboxGuest, runtime: Runtime, source: string, a
   await guest.sh(`mount -t ${fsType} -o ${['rw', ...options].join(',')} ${node} /volume`);
 }
 
-describe('a virtual machine', () => {
+describe('NodePublish for Kata, a real virtual machine', () => {
   it(
     'reads what a pod of the host wrote, hands its own writing to a second one, and that to a host that may',
     async () => {

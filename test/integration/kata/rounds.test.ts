@@ -69,7 +69,7 @@ function reader(directory: string): () => Promise<Seen> {
 }
 
 it(
-  `a reader sees a complete record or none in ${ROUNDS} rounds`,
+  `NodePublish for Kata, a reader beside it: sees a complete record or none in ${ROUNDS} rounds`,
   async () => {
     const volume = await site.create(driver, ext4(RWOP), { sizeBytes: SMALL_BYTES, parameters: { sandbox: 'kata' } });
     await volume.attach(driver);

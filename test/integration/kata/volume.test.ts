@@ -50,7 +50,7 @@ async function holder(device: string): Promise<() => void> {
   return () => void child.kill();
 }
 
-describe('a published volume', () => {
+describe('NodePublish for Kata, a volume', () => {
   it('is a device in a record that every runtime of today reads, and a guard that nobody can write to', async () => {
     const volume = await kata();
     const target = await volume.bring(driver);
@@ -135,7 +135,7 @@ describe('a published volume', () => {
   });
 });
 
-describe('paths', () => {
+describe('NodePublish for Kata, paths', () => {
   it('through a symbolic link have a record under both names, and lose both', async () => {
     const volume = await kata();
     await volume.attach(driver);
@@ -177,7 +177,7 @@ describe('paths', () => {
   });
 });
 
-describe('one pod', () => {
+describe('NodePublish for Kata, one pod', () => {
   it('has it alone, also where the access mode would allow two on a host', async () => {
     const volume = await kata(ext4(RWO));
     const first = await volume.bring(driver, 'one');
@@ -208,7 +208,7 @@ describe('one pod', () => {
     await refused(volume.publish(driver, 'host'), 'FAILED_PRECONDITION', /KATA_ONE_POD/);
   });
 
-  it('waits for the monitor of the one before, which is named', async () => {
+  it('waits for the monitor of the one before, until the deadline, and names it', async () => {
     const volume = await kata();
     const target = await volume.bring(driver, 'first');
     const { device } = await recordAt(driver.kataRecords, target);
@@ -223,7 +223,7 @@ describe('one pod', () => {
   }, 120_000);
 });
 
-describe('the host’s kernel', () => {
+describe('NodePublish on the host, a volume that a guest had: the host’s kernel', () => {
   it('does not mount what a guest has written, unless the volume says that it may', async () => {
     const volume = await kata();
     const target = await volume.bring(driver);
@@ -260,7 +260,7 @@ describe('the host’s kernel', () => {
   });
 });
 
-describe('an fsGroup on the host', () => {
+describe('NodePublish on the host, an fsGroup', () => {
   it('owns the files of a pod of the host, and their directories hand it on', async () => {
     const volume = await site.create(driver, ext4(RWO), { sizeBytes: SMALL_BYTES });
     const target = await volume.bring(driver);

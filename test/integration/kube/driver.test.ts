@@ -78,7 +78,7 @@ const berth = (...args: readonly string[]): Promise<string> =>
     execFile(process.execPath, all, (_, stdout, stderr) => resolve(stdout + stderr));
   });
 
-describe('an attachment that is to go, on a node that the API no longer has', () => {
+describe('VolumeAttachment to be deleted, its node gone from the API:', () => {
   it('is detached where nobody has the image open, and its finalizer waits for a person’s word', async () => {
     const volume = await site.create(controller, ext4(), { sizeBytes: SMALL_BYTES });
     await volume.attach(node);
@@ -113,7 +113,7 @@ describe('an attachment that is to go, on a node that the API no longer has', ()
   });
 });
 
-describe('a pod’s RuntimeClass', () => {
+describe('NodePublish, the pod’s RuntimeClass', () => {
   const context = {
     'csi.storage.k8s.io/pod.name': 'db-0',
     'csi.storage.k8s.io/pod.namespace': 'shop',

@@ -77,7 +77,7 @@ const DAMAGES: readonly [string, (file: string) => Promise<void>][] = [
   ],
 ];
 
-describe.each(DAMAGES)('an entry that is %s', (_what, damage) => {
+describe.each(DAMAGES)('NodeStage, NodePublish and their likes, a journal entry that is %s', (_what, damage) => {
   it('stops what it is needed for, and leaves the kernel to go by for the way out', async () => {
     const staging = await volume.stage(driver);
     await put(await volume.publish(driver), 'kept');
@@ -122,7 +122,7 @@ describe.each(DAMAGES)('an entry that is %s', (_what, damage) => {
   });
 });
 
-describe('an entry of a newer Berth', () => {
+describe('every node RPC, a journal entry of a newer Berth', () => {
   it('is refused by every call, with both versions, and nothing is touched', async () => {
     await volume.stage(driver);
     const target = await volume.publish(driver);
@@ -150,7 +150,7 @@ describe('an entry of a newer Berth', () => {
   });
 });
 
-describe('a draft that a crash left', () => {
+describe('journal, a draft that a crash left', () => {
   it('is no entry, and gone after the next start', async () => {
     await volume.stage(driver);
     const file = await entryFile();
@@ -163,7 +163,7 @@ describe('a draft that a crash left', () => {
   });
 });
 
-describe.each(['full', 'read-only'] as const)('a disk that is %s', (how) => {
+describe.each(['full', 'read-only'] as const)('NodeStage and NodeUnstage, a journal on a disk that is %s', (how) => {
   const spoil = (): Promise<void> => (how === 'full' ? disk.fill() : disk.remount('ro'));
   const mend = (): Promise<void> => (how === 'full' ? disk.free() : disk.remount('rw'));
   const why = how === 'full' ? /JOURNAL_WRITE_FAILED.*ENOSPC/ : /JOURNAL_WRITE_FAILED.*EROFS/;
@@ -213,7 +213,7 @@ describe.each(['full', 'read-only'] as const)('a disk that is %s', (how) => {
   });
 });
 
-describe('a disk that fills up in the middle', () => {
+describe('NodeStage and NodeUnstage, a disk that fills up in the middle', () => {
   it('of a stage ends it with nothing mapped, no record and no entry', async () => {
     await disk.fill(1);
     await refused(volume.stage(driver), 'INTERNAL', /JOURNAL_WRITE_FAILED.*ENOSPC/);

@@ -60,38 +60,41 @@ async function unstage(volume: Volume): Promise<void> {
 /** One line, so that the time is seen in every run. */
 const say = (what: string, ms: number): void => void process.stdout.write(`${what}: ${(ms / 1000).toFixed(1)} s\n`);
 
-describe.each(['for the first time', 'again'])(`${COUNT} volumes come %s and go, each call three times`, (when) => {
-  it('and each is mapped and mounted once', { timeout: 2 * PATIENCE_MS }, async () => {
-    const from = await logLength(driver);
-    say(`${COUNT} volumes staged ${when}`, await thrice(stage));
-    const children = await childrenSince(driver, from);
-    expect(children.filter((command) => command.startsWith('losetup --find'))).toHaveLength(COUNT);
-    expect(children.filter((command) => command.startsWith('mkfs'))).toHaveLength(when === 'again' ? 0 : COUNT);
-    expect(children.filter((command) => command.startsWith('mount'))).toHaveLength(COUNT);
-    const files = await loops();
-    expect(files).toHaveLength(COUNT);
-    expect(new Set(files).size).toBe(COUNT);
-    expect(await servedFiles(driver)).toHaveLength(COUNT);
-    expect([...(await mounts())].sort()).toEqual(
-      (await Promise.all(volumes.map((volume) => driver.stagingPath(volume.id)))).sort(),
-    );
-  });
+describe.each(['for the first time', 'again'])(
+  `NodeStage and NodeUnstage of ${COUNT} volumes %s, each call three times`,
+  (when) => {
+    it('and each is mapped and mounted once', { timeout: 2 * PATIENCE_MS }, async () => {
+      const from = await logLength(driver);
+      say(`${COUNT} volumes staged ${when}`, await thrice(stage));
+      const children = await childrenSince(driver, from);
+      expect(children.filter((command) => command.startsWith('losetup --find'))).toHaveLength(COUNT);
+      expect(children.filter((command) => command.startsWith('mkfs'))).toHaveLength(when === 'again' ? 0 : COUNT);
+      expect(children.filter((command) => command.startsWith('mount'))).toHaveLength(COUNT);
+      const files = await loops();
+      expect(files).toHaveLength(COUNT);
+      expect(new Set(files).size).toBe(COUNT);
+      expect(await servedFiles(driver)).toHaveLength(COUNT);
+      expect([...(await mounts())].sort()).toEqual(
+        (await Promise.all(volumes.map((volume) => driver.stagingPath(volume.id)))).sort(),
+      );
+    });
 
-  it('and each holds its own data', async () => {
-    for (const volume of volumes) {
-      const staging = await driver.stagingPath(volume.id);
-      if (when === 'again') expect(await get(staging)).toBe(volume.id);
-      else await put(staging, volume.id);
-    }
-  });
+    it('and each holds its own data', async () => {
+      for (const volume of volumes) {
+        const staging = await driver.stagingPath(volume.id);
+        if (when === 'again') expect(await get(staging)).toBe(volume.id);
+        else await put(staging, volume.id);
+      }
+    });
 
-  it('and nothing of them is left', { timeout: 2 * PATIENCE_MS }, async () => {
-    const from = await logLength(driver);
-    say(`${COUNT} volumes unstaged`, await thrice(unstage));
-    const children = await childrenSince(driver, from);
-    expect(children.filter((command) => command.startsWith('losetup --detach'))).toHaveLength(COUNT);
-    expect(await loops()).toEqual([]);
-    expect(await mounts()).toEqual([]);
-    expect(await servedFiles(driver)).toEqual([]);
-  });
-});
+    it('and nothing of them is left', { timeout: 2 * PATIENCE_MS }, async () => {
+      const from = await logLength(driver);
+      say(`${COUNT} volumes unstaged`, await thrice(unstage));
+      const children = await childrenSince(driver, from);
+      expect(children.filter((command) => command.startsWith('losetup --detach'))).toHaveLength(COUNT);
+      expect(await loops()).toEqual([]);
+      expect(await mounts()).toEqual([]);
+      expect(await servedFiles(driver)).toEqual([]);
+    });
+  },
+);

@@ -53,7 +53,9 @@ const life = fc.commands(
   { maxCommands: 16, size: 'max', ...(REPLAY === undefined ? {} : { replayPath: REPLAY }) },
 );
 
-it(`${RUNS} random lives of three volumes break no promise`, { timeout: RUNS * RUN_MS }, async () => {
+it(`${RUNS} random lives of three volumes, every node RPC, cut short and killed: no promise is broken`, {
+  timeout: RUNS * RUN_MS,
+}, async () => {
   const begun = performance.now();
   const count = { runs: 0, commands: 0 };
   const property = fc.asyncProperty(life, fc.nat(8), async (commands, renewed) => {

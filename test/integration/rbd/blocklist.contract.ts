@@ -35,7 +35,7 @@ export function describeBlocklist(name: string, prepare: () => Promise<Ground>):
       await refused(port.observeWatchers(absent, soon()), 'BERTH_IMAGE_NOT_FOUND');
     });
 
-    it('lists an instance for so long, which a second time does not change, and takes it off again, also twice', async () => {
+    it('lists an instance for so long, whatever comes twice, and takes it off again, also twice', async () => {
       const { access } = at;
       const find = async () =>
         (await port.blocklisted(access, soon())).find((one) => one.instance === '192.0.2.7:0/77');

@@ -43,7 +43,7 @@ async function operations(work: () => Promise<unknown>): Promise<number> {
 }
 
 describe('the cost in OSD operations', () => {
-  it('of a volume with its metadata is ten, and nine after the first in the pool, with all default features', async () => {
+  it('of a volume with its metadata and default features is ten, and nine after the first in the pool', async () => {
     await port.identify(ground.at.access, soon());
     const create = () => port.createImage(image(), spec({ metadata }), soon());
     expect(await operations(create)).toBe(10);

@@ -87,7 +87,7 @@ describe('mapping', () => {
     await writeFile(second.device, Buffer.alloc(4096, 7));
   });
 
-  it('cuts off a device that is in use: errors at once, and the kernel frees it when its last user is gone', async () => {
+  it('cuts off a device in use: errors at once, and the kernel frees it when its last user is gone', async () => {
     const mapping = await mapper.map(request(await image()), soon());
     const before = (await findLoops()).find(({ device }) => device === mapping.device);
     const user = await open(mapping.device, 'r');

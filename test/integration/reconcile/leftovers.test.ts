@@ -53,8 +53,8 @@ async function bring(pod: string): Promise<{ staging: string; target: string }> 
 const isClean = async (): Promise<boolean> =>
   (await journalOf(driver)).length === 0 && (await devicesOf(driver)).length === 0;
 
-describe('a power cut', () => {
-  it('leaves directories of pods and stages, which go, and others’, which stay with all that is in them', async () => {
+describe('reconciliation, after a power cut', () => {
+  it('directories of pods and stages go, those of others stay (waits 30 s for Ceph to forget a client)', async () => {
     const { staging, target } = await bring('gone');
     await put(target, 'kept');
     // Not ours, not gone, not empty, or not clear: each in a directory of its own, and a device of somebody else.
@@ -129,7 +129,7 @@ describe('a power cut', () => {
   });
 });
 
-describe('a driver that was killed', () => {
+describe('reconciliation, driver killed', () => {
   const cutStage = async (ms: number): Promise<string> => {
     await volume.attach(driver);
     const staging = await kubelet.stage(volume.id);
@@ -140,7 +140,7 @@ describe('a driver that was killed', () => {
     return staging;
   };
 
-  it.each([60, 150, 300, 500])('%s ms into a stage that nobody repeats: it is undone', async (ms) => {
+  it.each([60, 150, 300, 500])('%s ms into a NodeStage that nobody repeats: undone', async (ms) => {
     const staging = await cutStage(ms);
     const wasQuick = (await journalOf(driver))[0]?.state === 'staged';
     await age(path.join(kubelet.stageDirectory(volume.id), 'vol_data.json'));
@@ -150,7 +150,7 @@ describe('a driver that was killed', () => {
     await until('the stage cleared', driver, () => Promise.resolve(!existsSync(kubelet.stageDirectory(volume.id))));
   });
 
-  it('in the middle of a stage leaves it to the kubelet’s retry, as long as that may come', async () => {
+  it('in the middle of a NodeStage: left to the kubelet’s retry as long as that may come', async () => {
     const patient = site.driver('patient', { arguments: often(kubelet.root, 600) });
     await patient.start();
     await volume.attach(patient);
@@ -173,7 +173,7 @@ describe('a driver that was killed', () => {
     await volume.detach(patient);
   });
 
-  it('in the middle of an unstage: it is taken down with no monitor to ask, and forgotten when the record could be told', async () => {
+  it('in the middle of NodeUnstage, cluster unreachable: taken down, forgotten when it answers', async () => {
     const { staging, target } = await bring('done');
     await driver.node.NodeUnpublishVolume({ volumeId: volume.id, targetPath: target });
     await driver.stop('SIGKILL');
@@ -195,7 +195,7 @@ describe('a driver that was killed', () => {
     await until('completed', driver, isClean);
   });
 
-  it('and lost its journal: what nobody uses is unmapped, what is mounted is told and left', async () => {
+  it('journal lost too: what nobody uses is unmapped, what is mounted is told and left', async () => {
     await volume.attach(driver);
     const staging = await driver.stagingPath(volume.id);
     await volume.stage(driver);
@@ -210,8 +210,8 @@ describe('a driver that was killed', () => {
   });
 });
 
-describe('the journal', () => {
-  it('with a file that cannot be read is told, and the file stays', async () => {
+describe('reconciliation, the journal', () => {
+  it('a file that cannot be read: told, and it stays', async () => {
     const file = path.join(driver.stateDir, 'journal', 'broken.json');
     await writeFile(file, '{"version": 99');
     onTestFinished(() => rm(file));
@@ -222,7 +222,7 @@ describe('the journal', () => {
     expect((await logged(driver, FOUND)).filter(({ subject }) => subject === file)).toHaveLength(1);
   });
 
-  it('has what the cluster could not be told yet, which it is told as soon as it answers, however young the entry is', async () => {
+  it('NodeUnstage with the cluster unreachable: the holder record is removed once it answers, at any age', async () => {
     const patient = site.driver('owing', { arguments: often(kubelet.root, 600) });
     await patient.start();
     await volume.attach(patient);
@@ -237,7 +237,7 @@ describe('the journal', () => {
     await volume.detach(patient);
   });
 
-  it('keeps a holder record that could not be given back, and gives it back when the cluster answers', async () => {
+  it('holder record of a NodeStage that could not be removed: kept, removed when the cluster answers', async () => {
     // Nobody attached it: the node takes the record itself.
     await volume.stage(driver);
     expect((await journalOf(driver))[0]?.holdsRecord).toBe(true);

@@ -59,8 +59,8 @@ beforeAll(async () => {
 });
 afterAll(() => site.close());
 
-describe('a pod that writes', () => {
-  it('sees nothing of a driver that is killed, stopped and started over and over, and reconciles each second', async () => {
+describe('reconciliation, a pod that writes', () => {
+  it('driver killed, stopped and started over and over: no error, no write lost', async () => {
     const volume = await site.create(driver, xfs(), { sizeBytes: XFS_BYTES });
     await volume.attach(driver);
     const stagingTargetPath = await kubelet.stage(volume.id);

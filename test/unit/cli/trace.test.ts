@@ -47,7 +47,8 @@ describe('berth trace', () => {
     at.server.remove(NODES, 'a');
     const page = await trace(room(), 'shop/data');
     expect(field(page, 'stuck')).toEqual([
-      'ImageStillOpen: VolumeAttachment va-a is to go since 2026-01-01T00:00:00Z, and its image is open at 10.0.0.1:0/5; the API has no node a',
+      'ImageStillOpen: VolumeAttachment va-a is to go since 2026-01-01T00:00:00Z, and its image is open ' +
+        'at 10.0.0.1:0/5; the API has no node a',
     ]);
   });
 
@@ -171,7 +172,7 @@ describe('berth attachments --release', () => {
     await refused(/PersistentVolume cannot be read/);
   });
 
-  it('needs the volume’s handle where its PersistentVolume is gone, and takes none against the API’s own', async () => {
+  it('needs the volume’s handle where its PersistentVolume is gone, and none against the API’s own', async () => {
     at.va({ deleting: true });
     await refused(/its volume is c1\/rbd\/berth-v, not c1\/rbd\/other/, { volume: 'c1/rbd/other' });
     at.server.remove(PVS, 'pv-1');

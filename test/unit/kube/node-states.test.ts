@@ -88,7 +88,7 @@ describe('the RuntimeClass of a pod', () => {
     await expect(runtimeClassOf(at.api)({ ...pod, name: 'db-1' })).rejects.toThrow(/POD_CHANGED.*no pod/);
   });
 
-  it('that cannot be read is an error: the volume of a virtual machine is not given to the host on a guess', async () => {
+  it('that cannot be read is an error: a virtual machine’s volume is not given to the host on a guess', async () => {
     started('vm');
     await expect(runtimeClassOf(at.api)(pod)).rejects.toThrow(
       /BERTH_KUBE_NOT_FOUND: Kubernetes has no RuntimeClass vm/,

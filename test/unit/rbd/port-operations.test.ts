@@ -1,4 +1,4 @@
-/** Every operation of the port: an entry in the table, a method over librbd, a handler in the worker, one of the fake. */
+/** Every operation of the port: an entry in the table, a method over librbd, handlers in the worker and the fake. */
 import { expect, expectTypeOf, it, vi } from 'vitest';
 import { Deadline } from '../../../src/model/deadline.js';
 import { Secret } from '../../../src/model/secret.js';

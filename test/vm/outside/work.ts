@@ -43,7 +43,7 @@ const describe = ({ fsid, monitors, pools, users }: Cluster): FileRun['cluster']
   rounds: Number(process.env[ROUNDS_VARIABLE] ?? ROUNDS),
 });
 
-/** For tools/rerun-failed.js, which BERTH_TEST_REPORT asks for; after the last file, so that it tells of all or none. */
+/** For tools/rerun-failed.js, where BERTH_TEST_REPORT is set; after the last file, so that it tells of all or none. */
 async function report(names: readonly string[]): Promise<void> {
   const file = process.env['BERTH_TEST_REPORT'];
   if (file === undefined) return;

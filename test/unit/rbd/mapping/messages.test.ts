@@ -30,7 +30,8 @@ describe('what rbd says', () => {
 
   it('shows the last line that says something', () => {
     const stderr =
-      '2026-11-20T23:50:22.085+0000 7f041 -1 monclient: x\nrbd: map failed: (5)\nIn some cases useful info is found in syslog - try "dmesg | tail".';
+      '2026-11-20T23:50:22.085+0000 7f041 -1 monclient: x\nrbd: map failed: (5)\n' +
+      'In some cases useful info is found in syslog - try "dmesg | tail".';
     expect(lastWords({ exitCode: 5, stderr })).toBe('rbd: map failed: (5) (exit code 5)');
     expect(lastWords({ exitCode: 1, stderr: '' })).toBe('no message (exit code 1)');
   });

@@ -25,7 +25,7 @@ it('is found also by a mapper that cannot map just now', async () => {
   expect(found?.device).toBe('/dev/rbd0');
 });
 
-it('is not there where a mapper without its programs cannot tell, and an error where one with them cannot', async () => {
+it('is not there where a mapper without its programs cannot tell, an error where one with them cannot', async () => {
   expect(await find({ whyNot: 'rbd-nbd is missing', list: broken })).toBeUndefined();
   await expect(find({ whyNot: undefined, list: broken })).rejects.toMatchObject({ code: 'BERTH_MAPPER_UNAVAILABLE' });
 });

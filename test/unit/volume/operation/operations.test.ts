@@ -153,7 +153,7 @@ describe('a deadline', () => {
     expect(operations.size).toBe(0);
   });
 
-  it('of the operation is its own: a hurried caller that began it does not take the time of a patient one', async () => {
+  it('of the operation is its own: a hurried caller that began it takes no time of a patient one', async () => {
     const operations = new Operations();
     let given: Deadline | undefined;
     const first = held<string>();

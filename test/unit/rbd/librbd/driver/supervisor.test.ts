@@ -77,7 +77,7 @@ describe('the supervisor', () => {
     expect(() => process.kill(pid, 0)).toThrow('ESRCH');
   });
 
-  it('keeps what would configure Node or Ceph from outside away from the worker, and gives it its threads', async () => {
+  it('keeps what configures Node or Ceph from outside away from the worker, and gives it its threads', async () => {
     process.env['CEPH_ARGS'] = '--id somebody';
     try {
       const port = start({ threads: 20, env: { MALLOC_CHECK_: '0' } });

@@ -10,7 +10,8 @@ const REQUESTS = [
   '114\tosd-1\t2.22222222\t2.c\t[]/-1\t[]/-1\te41\trbd_data.10226b8b4567.0000000000000002\t0x400014\t1\tread',
 ].join('\n');
 const REST =
-  'LINGER REQUESTS\n18446462598732840961\tosd5\t2.6e1b2c3d\t2.d\t[5]/5\t[5]/5\te41\trbd_header.10226b8b4567\t0x20\t8\tWC/0\nBACKOFFS\n';
+  'LINGER REQUESTS\n18446462598732840961\tosd5\t2.6e1b2c3d\t2.d\t[5]/5\t[5]/5\te41\trbd_header.10226b8b4567' +
+  '\t0x20\t8\tWC/0\nBACKOFFS\n';
 
 let kernel: KernelFixture;
 beforeEach(async () => {

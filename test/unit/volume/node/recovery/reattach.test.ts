@@ -44,7 +44,8 @@ beforeEach(async () => {
   const journal = new Journal(directory);
   await journal.open();
   const user = `{ id: berth, keyFile: ${path.dirname(room.clustersFile)}/key }`;
-  const clusters = `clusters: [{ id: c1, monitors: ['127.0.0.1:3300'], pools: [{ name: rbd }], users: { controller: ${user}, node: ${user} } }]`;
+  const users = `{ controller: ${user}, node: ${user} }`;
+  const clusters = `clusters: [{ id: c1, monitors: ['127.0.0.1:3300'], pools: [{ name: rbd }], users: ${users} }]`;
   await writeFile(room.clustersFile, clusters);
   const { volume } = await createVolume(room, creation('v'), soon());
   image = room.image('berth-v')!;
