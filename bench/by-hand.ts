@@ -8,7 +8,7 @@ import { run } from '../src/host/process/exec.js';
 import { Deadline } from '../src/model/deadline.js';
 import { writeClientConf } from '../src/dev/mapper/client-conf.js';
 import { addExport, dropExport } from '../src/dev/mapper/loop-export.js';
-import { locationOf } from '../src/rbd/mapping/location-name.js';
+import { requestedLocation } from '../src/rbd/mapping/location-name.js';
 import type { MapRequest } from '../src/rbd/mapping/mapper.js';
 import type { QmpSession } from '../src/dev/mapper/qmp.js';
 import { StorageDaemon } from '../src/dev/mapper/storage-daemon.js';
@@ -65,7 +65,8 @@ export class ByHand {
 
   async unmap(image: ImageRef, device: string): Promise<void> {
     await command('losetup', '--detach', device);
-    if (this.#server !== undefined) await dropExport(this.#server.session, locationOf(this.#request(image)), soon());
+    if (this.#server !== undefined)
+      await dropExport(this.#server.session, requestedLocation(this.#request(image)), soon());
     if (this.#serving === 'own') await this.#end();
     await rm(this.#file(image));
   }

@@ -37,7 +37,7 @@ export function decideAttach(record: HolderRecord | undefined, request: AttachRe
   const mine = record.holders.find((one) => one.node === node);
   if (mine !== undefined) {
     if (difference === undefined)
-      return mine.by === 'node' && by === 'controller' ? adopt(record, node) : { kind: 'held' };
+      return mine.by === 'node' && by === 'controller' ? adoptGrant(record, node) : { kind: 'held' };
     return {
       kind: 'refused',
       error: berthError('BERTH_PUBLISHED_OTHERWISE', { volume, path: `node ${node}`, what: difference }),
@@ -55,7 +55,7 @@ export function decideAttach(record: HolderRecord | undefined, request: AttachRe
 }
 
 /** What the node took itself becomes the attach's: the node must not give that back any more when it unstages. */
-function adopt(record: HolderRecord, node: string): AttachDecision {
+function adoptGrant(record: HolderRecord, node: string): AttachDecision {
   const [first, ...rest] = record.holders;
   const granted = (one: Holder): Holder => (one.node === node ? { ...one, by: 'controller' } : one);
   return { kind: 'write', next: { ...record, holders: [granted(first), ...rest.map(granted)] } };

@@ -4,7 +4,7 @@
  */
 import { isReaderMode } from '../model/capability.js';
 import type { WatcherObservation, Watcher } from '../rbd/port.js';
-import { describeNode, healthOf, type NodeFacts, type NodeHealth } from './node-health.js';
+import { describeNode, healthOf, type NodeHealthFacts, type NodeHealth } from './node-health.js';
 import type { ClientInstance, Holder, HolderRecord } from './holder-record.js';
 
 export const FENCING_POLICIES = ['never', 'out-of-service', 'node-lost'] as const;
@@ -14,7 +14,7 @@ export const FENCING_POLICIES = ['never', 'out-of-service', 'node-lost'] as cons
  */
 export type FencingPolicy = (typeof FENCING_POLICIES)[number];
 
-export interface DetachFacts extends NodeFacts {
+export interface DetachFacts extends NodeHealthFacts {
   readonly record: HolderRecord;
   /** One of the record's. */
   readonly holder: Holder;
@@ -54,7 +54,7 @@ export function decideDetachment(facts: DetachFacts): Verdict {
       sighting === undefined ? 'its watchers could not be listed' : 'the monitors elected while they were listed';
     return wait(`who has the image open cannot be told: ${why} (node: ${describeNode(facts)})`, 'see ceph -s');
   }
-  const seen = { ...facts, health: healthOf(holder, facts), ...attribute(facts, sighting.watchers) };
+  const seen = { ...facts, health: healthOf(holder, facts), ...attributeWatchers(facts, sighting.watchers) };
   if (holder.state === undefined || holder.state === 'granted') return unstaged(seen);
   if (isFenced(seen)) {
     const { clients = [] } = holder;
@@ -64,7 +64,7 @@ export function decideDetachment(facts: DetachFacts): Verdict {
   return isReader(facts.record) ? reader(seen) : writer(seen);
 }
 
-interface Seen extends DetachFacts {
+interface SeenHolder extends DetachFacts {
   readonly health: NodeHealth;
   /** Watchers that are the holder's recorded clients. */
   readonly own: readonly Watcher[];
@@ -81,7 +81,10 @@ interface Seen extends DetachFacts {
 const isSame = ({ address, client }: ClientInstance, watcher: Watcher): boolean =>
   address === watcher.address || client === `client.${watcher.client}`;
 
-function attribute({ record, holder }: DetachFacts, watchers: readonly Watcher[]): Pick<Seen, 'own' | 'strangers'> {
+function attributeWatchers(
+  { record, holder }: DetachFacts,
+  watchers: readonly Watcher[],
+): Pick<SeenHolder, 'own' | 'strangers'> {
   const others = record.holders.filter(({ node }) => node !== holder.node);
   const isOf = (one: Holder, watcher: Watcher): boolean =>
     one.clients?.some((client) => isSame(client, watcher)) === true;
@@ -95,13 +98,13 @@ function attribute({ record, holder }: DetachFacts, watchers: readonly Watcher[]
 
 const isReader = ({ readOnly, mode }: HolderRecord): boolean => readOnly || isReaderMode(mode);
 
-function isFenced({ holder: { clients = [] }, blocked, now }: Seen): boolean {
+function isFenced({ holder: { clients = [] }, blocked, now }: SeenHolder): boolean {
   const isBlocked = ({ address }: ClientInstance): boolean => (blocked?.get(address) ?? 0) - now >= LEAST_FENCE_MS;
   return clients.length > 0 && clients.every(isBlocked);
 }
 
 /** The node has not begun, or wrote its record as a Berth that knew no states. */
-function unstaged(seen: Seen): Verdict {
+function unstaged(seen: SeenHolder): Verdict {
   const { holder, strangers, health } = seen;
   if (strangers.length > 0) return strangersWait(seen);
   if (holder.state === 'granted') return gone('its node never set out to map it, and nobody watches it');
@@ -114,7 +117,7 @@ function unstaged(seen: Seen): Verdict {
  * `staging` without clients: whatever the node mapped, it writes nothing before it has written the next state, and that
  * will fail.
  */
-function begun(seen: Seen): Verdict {
+function begun(seen: SeenHolder): Verdict {
   const { health } = seen;
   const isOver = health === 'rebooted' || health === 'out-of-service' || health === 'absent';
   if (isOver || (health === 'lost' && seen.policy === 'node-lost'))
@@ -123,14 +126,14 @@ function begun(seen: Seen): Verdict {
 }
 
 /** It cannot write, and need not watch: the kernel's client does not for what it maps read-only. */
-function reader(seen: Seen): Verdict {
+function reader(seen: SeenHolder): Verdict {
   const { health } = seen;
   if (health === 'alive') return aliveWait(seen);
   if (health === 'unclear' || (health === 'lost' && seen.policy !== 'node-lost')) return unclearWait(seen);
   return gone(`it was staged read-only, and its node has gone: ${describeNode(seen)}`);
 }
 
-function writer(seen: Seen): Verdict {
+function writer(seen: SeenHolder): Verdict {
   const { health, policy } = seen;
   switch (health) {
     case 'alive':
@@ -151,13 +154,13 @@ function writer(seen: Seen): Verdict {
   }
 }
 
-function rebooted(seen: Seen): Verdict {
+function rebooted(seen: SeenHolder): Verdict {
   if (seen.own.length > 0) return watchedWait(seen);
   if (seen.strangers.length > 0) return strangersWait(seen);
   return gone(`its node was booted anew since (then ${seen.holder.bootId ?? ''}), and its client has left the image`);
 }
 
-function absent(seen: Seen): Verdict {
+function absent(seen: SeenHolder): Verdict {
   if (seen.own.length > 0) return watchedWait(seen);
   if (seen.policy !== 'never') return fence(seen, `its node is not there any more: ${describeNode(seen)}`);
   if (seen.strangers.length > 0) return strangersWait(seen);
@@ -165,7 +168,7 @@ function absent(seen: Seen): Verdict {
 }
 
 /** Exactly what was recorded, and where the cluster knows it by another address that one too. */
-function fence(seen: Seen, because: string): Verdict {
+function fence(seen: SeenHolder, because: string): Verdict {
   const { holder, own, strangers, health, record } = seen;
   const { clients } = holder;
   if (clients === undefined || clients.length === 0) {
@@ -194,12 +197,12 @@ const instanceOf = ({ address, client }: Watcher): ClientInstance => ({ address,
 const nameOf = ({ address, client }: ClientInstance): string => `${client} at ${address}`;
 
 /** The client as Ceph has it now, or as it was recorded. */
-function clientText({ holder: { clients = [] }, own }: Seen): string {
+function clientText({ holder: { clients = [] }, own }: SeenHolder): string {
   if (own.length > 0) return `${own.map((one) => nameOf(instanceOf(one))).join(', ')} watches it`;
   return clients.length > 0 ? `${clients.map(nameOf).join(', ')} does not watch it now` : 'its client is not recorded';
 }
 
-function strangersWait(seen: Seen): Verdict {
+function strangersWait(seen: SeenHolder): Verdict {
   const who = seen.strangers.map((one) => nameOf(instanceOf(one))).join(', ');
   return wait(
     `the image is open at ${who}, and no record says whose that is (node: ${describeNode(seen)})`,
@@ -207,25 +210,25 @@ function strangersWait(seen: Seen): Verdict {
   );
 }
 
-const aliveWait = (seen: Seen): Verdict =>
+const aliveWait = (seen: SeenHolder): Verdict =>
   wait(
     `it is ${seen.holder.state ?? 'held'} there and the node is alive (${describeNode(seen)}); ${clientText(seen)}`,
     'unstage it there; a node that is powered off has to be shut down for its orchestrator, too, or tainted out-of-service',
   );
 
-const watchedWait = (seen: Seen): Verdict =>
+const watchedWait = (seen: SeenHolder): Verdict =>
   wait(
     `its node has gone (${describeNode(seen)}), and yet ${clientText(seen)}`,
     'a client that died is forgotten by Ceph after about 30 s; one that lives has to be powered off or unstaged',
   );
 
-const offWait = (seen: Seen): Verdict =>
+const offWait = (seen: SeenHolder): Verdict =>
   wait(
     `its node is out of service and fencing is off (${describeNode(seen)}); ${clientText(seen)}`,
     'reboot the node, or run the controller with --fencing out-of-service',
   );
 
-const unclearWait = (seen: Seen): Verdict =>
+const unclearWait = (seen: SeenHolder): Verdict =>
   wait(
     `it cannot be told whether its node still writes (${describeNode(seen)}); ${clientText(seen)}`,
     'bring the node back, or make sure that it is powered off and taint it node.kubernetes.io/out-of-service; without Kubernetes, remove its key from the omap berth.nodes',

@@ -10,7 +10,7 @@ import type { Clusters } from '../rbd/clusters.js';
 import type { PoolRef } from '../rbd/port.js';
 import { RENEW_MS, whyLift, type Fence, type Fences } from './fences.js';
 import type { Announce } from './node-state.js';
-import type { Nodes } from './node-registry.js';
+import type { NodeRegistry } from './node-registry.js';
 
 /** Between two rounds, ms: how long a node that is back waits to be let in again, at most. */
 const EVERY_MS = 60_000;
@@ -24,7 +24,7 @@ export const FENCES_METRIC = 'berth_fences_total';
 
 export interface FenceKeeperParts {
   readonly fences: Pick<Fences, 'all' | 'blocked' | 'renew' | 'lift'>;
-  readonly nodes: Pick<Nodes, 'read'>;
+  readonly nodes: Pick<NodeRegistry, 'read'>;
   readonly clusters: Pick<Clusters, 'all' | 'registry'>;
   readonly log: Pick<Logger, 'info' | 'warn'>;
   readonly counters: Pick<Counters, 'count'>;

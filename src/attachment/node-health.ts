@@ -2,12 +2,12 @@
  * What is known of a holder's node, brought down to one word: from the orchestrator, from its own registration, and
  * from its boot.
  */
-import type { NodeState, NodeView } from './node-state.js';
+import type { NodeState, NodeStateAnswer } from './node-state.js';
 import type { NodeRegistration } from './node-registry.js';
 import type { Holder } from './holder-record.js';
 
-export interface NodeFacts {
-  readonly view: NodeView;
+export interface NodeHealthFacts {
+  readonly view: NodeStateAnswer;
   /** Undefined where it has none in the cluster. */
   readonly registration: NodeRegistration | undefined;
   /** How long a node has to be silent before that means something, ms. */
@@ -23,7 +23,7 @@ export interface NodeFacts {
  */
 export type NodeHealth = 'alive' | 'rebooted' | 'out-of-service' | 'lost' | 'absent' | 'unclear';
 
-export function healthOf(holder: Holder, facts: NodeFacts): NodeHealth {
+export function healthOf(holder: Holder, facts: NodeHealthFacts): NodeHealth {
   const { view, registration } = facts;
   if (isRebooted(holder, facts)) return 'rebooted';
   if (view === 'unknown') return registration === undefined ? 'absent' : isHeard(facts) ? 'alive' : 'unclear';
@@ -35,18 +35,18 @@ export function healthOf(holder: Holder, facts: NodeFacts): NodeHealth {
 }
 
 /** The registration is younger than `lostAfterMs`, or cannot be dated. */
-function isHeard({ registration, now, lostAfterMs }: NodeFacts): boolean {
+function isHeard({ registration, now, lostAfterMs }: NodeHealthFacts): boolean {
   return registration !== undefined && !(now - Date.parse(registration.seen) >= lostAfterMs);
 }
 
-const isLongNotReady = ({ notReadySince }: NodeState, { now, lostAfterMs }: NodeFacts): boolean =>
+const isLongNotReady = ({ notReadySince }: NodeState, { now, lostAfterMs }: NodeHealthFacts): boolean =>
   notReadySince !== undefined && now - Date.parse(notReadySince) >= lostAfterMs;
 
 /**
  * A registration says more than the record only where the node wrote it later. The orchestrator may still show the boot
  * before the one in which the volume was staged: the node's own word, while it is fresh, goes before it.
  */
-function isRebooted({ bootId, at }: Holder, facts: NodeFacts): boolean {
+function isRebooted({ bootId, at }: Holder, facts: NodeHealthFacts): boolean {
   const { view, registration } = facts;
   if (bootId === undefined) return false;
   if (registration !== undefined) {
@@ -58,7 +58,7 @@ function isRebooted({ bootId, at }: Holder, facts: NodeFacts): boolean {
 }
 
 /** For a person: `Ready`, `NotReady since …, out-of-service taint`, with what the node itself last said. */
-export function describeNode({ view, registration }: NodeFacts): string {
+export function describeNode({ view, registration }: NodeHealthFacts): string {
   const own = registration === undefined ? 'not registered' : `last heard of ${registration.seen}`;
   if (view === 'unknown') return `its state is not known, ${own}`;
   if (view === 'absent') return `there is no such Node object, ${own}`;

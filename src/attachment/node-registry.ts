@@ -26,7 +26,7 @@ export interface NodeRegistration {
   readonly clients?: readonly string[];
 }
 
-export class Nodes {
+export class NodeRegistry {
   readonly #rbd: RbdPort;
 
   constructor(rbd: RbdPort) {

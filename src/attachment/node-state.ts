@@ -21,10 +21,10 @@ export interface NodeState {
  * 'absent': the API answered and there is no such node. 'unknown': nobody to ask, or no answer in time; never taken for
  * gone.
  */
-export type NodeView = NodeState | 'absent' | 'unknown';
+export type NodeStateAnswer = NodeState | 'absent' | 'unknown';
 
 export interface NodeStates {
-  of(node: string, deadline: Deadline): Promise<NodeView>;
+  of(node: string, deadline: Deadline): Promise<NodeStateAnswer>;
 }
 
 export const NO_NODE_STATES: NodeStates = { of: () => Promise.resolve('unknown') };

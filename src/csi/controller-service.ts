@@ -34,11 +34,11 @@ const CAPABILITIES: readonly _csi_v1_ControllerServiceCapability_RPC_Type[] = [
 ];
 
 type LifecycleParts = CreateParts & DeleteParts & ExpandParts;
-type AttachmentParts = AttachParts & DetachParts;
+type AttachDetachParts = AttachParts & DetachParts;
 type QueryParts = ImageLookup & ListVolumesParts & GetVolumeParts & GetCapacityParts;
 
 /** What the use cases of a controller take together; wiring/ makes it. */
-export type ControllerServiceParts = LifecycleParts & AttachmentParts & QueryParts;
+export type ControllerServiceParts = LifecycleParts & AttachDetachParts & QueryParts;
 
 export function controllerService(parts: ControllerServiceParts): ControllerService {
   return { ...lifecycle(parts), ...attachment(parts), ...queries(parts) };
@@ -81,7 +81,7 @@ function lifecycle(parts: LifecycleParts): ControllerService {
   };
 }
 
-function attachment(parts: AttachmentParts): ControllerService {
+function attachment(parts: AttachDetachParts): ControllerService {
   return {
     async ControllerPublishVolume(request, { deadline }) {
       require({ volume_id: request.volumeId, node_id: request.nodeId });
@@ -118,12 +118,12 @@ function queries(parts: QueryParts): ControllerService {
 
     async ListVolumes({ maxEntries, startingToken }, { deadline }) {
       const { volumes, nextToken } = await listVolumes(parts, { maxEntries, startingToken }, deadline);
-      return { entries: volumes.map(entry), nextToken };
+      return { entries: volumes.map(listEntry), nextToken };
     },
 
     async ControllerGetVolume(request, { deadline }) {
       require({ volume_id: request.volumeId });
-      return entry(await getVolume(parts, request.volumeId, deadline));
+      return listEntry(await getVolume(parts, request.volumeId, deadline));
     },
 
     async GetCapacity(request, { deadline }) {
@@ -160,7 +160,7 @@ async function whyNotConfirmed(
   }
 }
 
-const entry = ({ volume, sizeBytes, publishedNodes, condition }: SeenVolume) => ({
+const listEntry = ({ volume, sizeBytes, publishedNodes, condition }: SeenVolume) => ({
   volume: { volumeId: volume, capacityBytes: String(sizeBytes), volumeContext: {} },
   status: { publishedNodeIds: [...publishedNodes], volumeCondition: condition },
 });

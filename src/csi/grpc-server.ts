@@ -53,7 +53,7 @@ export async function startServer({ endpoint, services, log }: ServerOptions): P
     const handlers = services[name];
     if (handlers !== undefined) server.addService(v1[name].service, implement(v1[name].service, handlers, log, drain));
   }
-  await bind(server, endpoint);
+  await bindSocket(server, endpoint);
   // Whoever may connect may mount and delete: owner only, whatever the umask.
   await chmod(file, 0o600);
   return { endpoint, drain: (ms) => shutDown(server, drain, ms, log) };
@@ -75,7 +75,7 @@ function implement(
   return methods;
 }
 
-function bind(server: Server, endpoint: string): Promise<void> {
+function bindSocket(server: Server, endpoint: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.bindAsync(endpoint, ServerCredentials.createInsecure(), (error) => {
       if (error === null) resolve();

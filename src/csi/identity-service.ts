@@ -6,7 +6,7 @@ import type { IdentityService } from './grpc-server.js';
 /** The driver's name in GetPluginInfo, in the CSIDriver object and as provisioner of a StorageClass. */
 export const DRIVER_NAME = 'rbd.csi.berth.dev';
 
-export interface Readiness {
+export interface ReadinessAnswer {
   readonly ready: boolean;
   /** What is missing, for the log; undefined when ready. */
   readonly why: string | undefined;
@@ -19,7 +19,11 @@ const CAPABILITIES: PluginCapability[] = [
 ];
 
 /** @param readiness asked at every Probe; must answer from memory, the liveness probe waits 3 s at most */
-export function identityService({ readiness }: { readonly readiness: () => Readiness }): Required<IdentityService> {
+export function identityService({
+  readiness,
+}: {
+  readonly readiness: () => ReadinessAnswer;
+}): Required<IdentityService> {
   const vendorVersion = packageVersion();
   let said: string | undefined;
   return {
@@ -35,7 +39,7 @@ export function identityService({ readiness }: { readonly readiness: () => Readi
   };
 }
 
-function readinessOf(readiness: () => Readiness): Readiness {
+function readinessOf(readiness: () => ReadinessAnswer): ReadinessAnswer {
   try {
     return readiness();
   } catch (error) {

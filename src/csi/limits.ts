@@ -44,7 +44,7 @@ function checkField(field: Field, value: unknown, at: string): void {
   } else if (field.repeated && Array.isArray(value)) {
     checkList(field, value, at);
   } else {
-    checkOne(field, value, at);
+    checkValue(field, value, at);
   }
 }
 
@@ -61,10 +61,10 @@ function checkList(field: Field, values: readonly unknown[], at: string): void {
     if (have > MOUNT_FLAGS) throw tooLongError(at, have, MOUNT_FLAGS);
     return;
   }
-  for (const [index, value] of values.entries()) checkOne(field, value, `${at}[${index}]`);
+  for (const [index, value] of values.entries()) checkValue(field, value, `${at}[${index}]`);
 }
 
-function checkOne(field: Field, value: unknown, at: string): void {
+function checkValue(field: Field, value: unknown, at: string): void {
   const nested = field.resolve().resolvedType;
   if (nested instanceof protobuf.Type && typeof value === 'object' && value !== null) {
     checkLimits(nested, value, `${at}.`);

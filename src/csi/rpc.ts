@@ -57,8 +57,8 @@ export function unary<Request extends object, Response>(
   edge: { readonly log: Logger; readonly drain: Drain },
 ): handleUnaryCall<Request, Response> {
   return (grpcCall, reply) => {
-    const call = describe(grpcCall, edge.log);
-    answer(handler, grpcCall.request, call, edge.drain).then(
+    const call = describeCall(grpcCall, edge.log);
+    answerCall(handler, grpcCall.request, call, edge.drain).then(
       (response) => {
         logEnd(call, undefined);
         reply(null, response);
@@ -70,7 +70,7 @@ export function unary<Request extends object, Response>(
   };
 }
 
-async function answer<Request extends object, Response>(
+async function answerCall<Request extends object, Response>(
   handler: RpcHandler<Request, Response>,
   request: Request,
   call: Call,
@@ -96,11 +96,11 @@ async function answer<Request extends object, Response>(
   }
 }
 
-function describe<Request extends object>(call: ServerUnaryCall<Request, unknown>, log: Logger): Call {
+function describeCall<Request extends object>(call: ServerUnaryCall<Request, unknown>, log: Logger): Call {
   const path = call.getPath();
   const rpc = path.slice(path.lastIndexOf('/') + 1);
-  const volume = text(call.request, 'volumeId', 'name', 'sourceVolumeId', 'snapshotId', 'groupSnapshotId');
-  const node = text(call.request, 'nodeId');
+  const volume = firstField(call.request, 'volumeId', 'name', 'sourceVolumeId', 'snapshotId', 'groupSnapshotId');
+  const node = firstField(call.request, 'nodeId');
   const caller = Deadline.atDate(call.getDeadline());
   const margin = Math.min(MARGIN_MS, caller.remaining() / 10);
   return {
@@ -117,7 +117,7 @@ function describe<Request extends object>(call: ServerUnaryCall<Request, unknown
 }
 
 /** The first of these fields that is set, cut to what a log line can bear (limits are not checked yet). */
-function text(request: object, ...fields: readonly string[]): string | undefined {
+function firstField(request: object, ...fields: readonly string[]): string | undefined {
   for (const field of fields) {
     const value: unknown = Reflect.get(request, field);
     if (typeof value === 'string' && value !== '') return value.slice(0, 256);

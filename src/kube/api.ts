@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deadline } from '../model/deadline.js';
 import { berthError, isBerthError } from '../model/errors.js';
 import { pathOf, resourceName, type KubeObject, type Resource } from './objects.js';
-import type { Wire, Answer, Call } from './http.js';
+import type { HttpWire, Answer, HttpCall } from './http.js';
 
 /** Objects a page: small enough for a server under load, large enough for few rounds. */
 const PAGE = 500;
@@ -49,10 +49,10 @@ interface Status {
  * BERTH_KUBE_DENIED, BERTH_KUBE_CONFLICT or BERTH_KUBE_ERROR. Readings are repeated while a server is not there or too
  * busy; changes never are.
  */
-export class Api {
-  readonly #wire: Wire;
+export class KubeApi {
+  readonly #wire: HttpWire;
 
-  constructor(wire: Wire) {
+  constructor(wire: HttpWire) {
     this.#wire = wire;
   }
 
@@ -167,7 +167,7 @@ export class Api {
     }
   }
 
-  async #read(call: Call, deadline: Deadline): Promise<Answer> {
+  async #read(call: HttpCall, deadline: Deadline): Promise<Answer> {
     let before: Error | undefined;
     for (let attempt = 0; ; attempt += 1) {
       const last = attempt >= PAUSES_MS.length;

@@ -8,7 +8,7 @@ import type { Announcement } from '../attachment/node-state.js';
 import { Deadline } from '../model/deadline.js';
 import { isBerthError } from '../model/errors.js';
 import type { Logger } from '../observe/log.js';
-import type { Api } from './api.js';
+import type { KubeApi } from './api.js';
 import { EVENTS } from './objects.js';
 
 /** What an Event is about, as Kubernetes refers to objects. */
@@ -48,7 +48,7 @@ interface Said {
 }
 
 export class Events {
-  readonly #api: Api;
+  readonly #api: KubeApi;
   readonly #finds: Finds;
   readonly #log: Logger;
   readonly #by: string;
@@ -60,7 +60,7 @@ export class Events {
   #stopped = false;
 
   /** @param by the driver's name, as Events show it */
-  constructor(api: Api, by: string, finds: Finds, log: Logger) {
+  constructor(api: KubeApi, by: string, finds: Finds, log: Logger) {
     this.#api = api;
     this.#by = by;
     this.#finds = finds;

@@ -8,7 +8,7 @@ import type { Deadline } from '../model/deadline.js';
 import { berthError } from '../model/errors.js';
 import type { Identity, KubeAccess } from './access.js';
 
-export interface Call {
+export interface HttpCall {
   readonly method: 'GET' | 'POST' | 'PATCH';
   /** With its query. */
   readonly path: string;
@@ -31,7 +31,7 @@ const LONGEST_LINE = 16 * 2 ** 20;
 const KEEP_ALIVE_MS = 30_000;
 const SOCKETS = 8;
 
-export class Wire {
+export class HttpWire {
   readonly access: KubeAccess;
   #agent: http.Agent | undefined;
   /** What the agent was made with: a new CA or client certificate needs a new one. */
@@ -45,7 +45,7 @@ export class Wire {
    * Any answer of an HTTP server is one; BERTH_KUBE_UNREACHABLE where there is none, DEADLINE where it does not come in
    * time.
    */
-  async call(call: Call, deadline: Deadline): Promise<Answer> {
+  async call(call: HttpCall, deadline: Deadline): Promise<Answer> {
     const ms = Math.ceil(deadline.remaining());
     const late = () =>
       berthError('BERTH_DEADLINE', { what: `${call.method} ${bare(call.path)} at the Kubernetes API`, ms });
@@ -99,11 +99,11 @@ export class Wire {
     this.#agent?.destroy();
   }
 
-  async #once(call: Call, signal: AbortSignal): Promise<Answer> {
+  async #once(call: HttpCall, signal: AbortSignal): Promise<Answer> {
     return answerOf(await this.#send(call, signal));
   }
 
-  async #send(call: Call, signal: AbortSignal): Promise<http.IncomingMessage> {
+  async #send(call: HttpCall, signal: AbortSignal): Promise<http.IncomingMessage> {
     const identity = await this.access.identity();
     const { server } = this.access;
     const body = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Deadline } from '../model/deadline.js';
 import { isBerthError } from '../model/errors.js';
 import type { Logger } from '../observe/log.js';
-import { Expired, type Api, type WatchEvent } from './api.js';
+import { Expired, type KubeApi, type WatchEvent } from './api.js';
 import { resourceName, type KubeObject, type Resource } from './objects.js';
 
 export interface Tempo {
@@ -33,7 +33,7 @@ const SILENCE_MS = 30_000;
 const SHORT_MS = 1_000;
 
 export class Mirror<T> {
-  readonly #api: Api;
+  readonly #api: KubeApi;
   readonly #resource: Resource;
   readonly #keep: (raw: KubeObject) => T | undefined;
   readonly #log: Logger;
@@ -49,7 +49,7 @@ export class Mirror<T> {
 
   /** @param keep what of an object is remembered; undefined for one that is of no interest */
   constructor(
-    api: Api,
+    api: KubeApi,
     resource: Resource,
     keep: (raw: KubeObject) => T | undefined,
     { log, tempo = TEMPO }: { readonly log: Logger; readonly tempo?: Tempo },

@@ -1,8 +1,8 @@
 /** What the API says of a node, asked anew each time: who fences by it must not go by a copy that is minutes old. */
-import type { NodeState, NodeStates, NodeView } from '../attachment/node-state.js';
+import type { NodeState, NodeStates, NodeStateAnswer } from '../attachment/node-state.js';
 import type { Deadline } from '../model/deadline.js';
 import type { Logger } from '../observe/log.js';
-import type { Api } from './api.js';
+import type { KubeApi } from './api.js';
 import { NODES, type KubeNode } from './objects.js';
 
 /** A person's word that the node is powered off or isolated (Kubernetes, non-graceful node shutdown). */
@@ -11,9 +11,9 @@ const OUT_OF_SERVICE = 'node.kubernetes.io/out-of-service';
 const ASK_MS = 10_000;
 
 /** 'absent' only where the API server itself said so; every other failure is 'unknown' and logged. */
-export function nodeStates(api: Api, log: Logger): NodeStates {
+export function nodeStates(api: KubeApi, log: Logger): NodeStates {
   return {
-    async of(node: string, deadline: Deadline): Promise<NodeView> {
+    async of(node: string, deadline: Deadline): Promise<NodeStateAnswer> {
       if (node === '') return 'unknown';
       try {
         const found = await api.get<KubeNode>(NODES, node, deadline.within(ASK_MS));

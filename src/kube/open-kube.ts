@@ -7,16 +7,16 @@ import type { Deadline } from '../model/deadline.js';
 import type { Logger } from '../observe/log.js';
 import type { RuntimeClassOf } from '../sandbox/pod.js';
 import { accessFor, type KubernetesChoice } from './access.js';
-import { Api } from './api.js';
+import { KubeApi } from './api.js';
 import { Attachments } from './volume-attachments.js';
 import { Events, type Note, type Reference } from './events.js';
 import { nodeStates } from './node-states.js';
 import { NODES, type KubeNode } from './objects.js';
 import { runtimeClassOf } from './runtime-class.js';
-import { Wire } from './http.js';
+import { HttpWire } from './http.js';
 
 export interface Kubernetes {
-  readonly api: Api;
+  readonly api: KubeApi;
   readonly nodes: NodeStates;
   readonly runtimeClassOf: RuntimeClassOf;
   /** Also takes an attachment of the API for what a note is about. */
@@ -34,7 +34,7 @@ export async function openKube(choice: KubernetesChoice, driver: string, log: Lo
   const access = await accessFor(choice);
   if (access === undefined) return undefined;
   log.info({ server: access.server.host }, 'the Kubernetes API is used');
-  const api = new Api(new Wire(access));
+  const api = new KubeApi(new HttpWire(access));
   const attachments = new Attachments(api, driver, log);
   const events = new Events(api, driver, (about, deadline) => referencesOf(api, attachments, about, deadline), log);
   return {
@@ -51,7 +51,7 @@ export async function openKube(choice: KubernetesChoice, driver: string, log: Lo
 
 /** The PersistentVolume first, for that is where people look; then the attachment, then the node. */
 async function referencesOf(
-  api: Api,
+  api: KubeApi,
   attachments: Attachments,
   { volume, node, attachment }: Note['about'],
   deadline: Deadline,

@@ -6,7 +6,7 @@ import { Deadline } from '../model/deadline.js';
 import { berthError } from '../model/errors.js';
 import { SANDBOX_ANNOTATION, type PodRuntime, type RuntimeClass } from '../sandbox/choose-sandbox.js';
 import type { Pod, RuntimeClassOf } from '../sandbox/pod.js';
-import type { Api } from './api.js';
+import type { KubeApi } from './api.js';
 import { PODS, RUNTIME_CLASSES, type KubePod, type KubeRuntimeClass } from './objects.js';
 
 /** What both readings may take, in ms; the kubelet asks again. */
@@ -18,7 +18,7 @@ const REMEMBER_MS = 30_000;
  * Errors (BERTH_KUBE_UNREACHABLE, BERTH_KUBE_DENIED, DEADLINE …) are thrown, never taken for `unknown`: a volume of a
  * virtual machine would be mounted on the host because the API was away for a moment.
  */
-export function runtimeClassOf(api: Api): RuntimeClassOf {
+export function runtimeClassOf(api: KubeApi): RuntimeClassOf {
   const known = new Map<string, { readonly until: number; readonly is: RuntimeClass }>();
 
   async function classNamed(name: string, deadline: Deadline): Promise<RuntimeClass> {

@@ -5,10 +5,10 @@
 import type { Deadline } from '../model/deadline.js';
 import { berthError } from '../model/errors.js';
 import type { Logger } from '../observe/log.js';
-import type { Api } from './api.js';
+import type { KubeApi } from './api.js';
 import { Mirror } from './mirror.js';
 import { stateOf } from './node-states.js';
-import type { NodeView } from '../attachment/node-state.js';
+import type { NodeStateAnswer } from '../attachment/node-state.js';
 import {
   CLAIMS,
   CSI_NODES,
@@ -59,7 +59,7 @@ export interface ApiVolume {
 export type CsiNodeView = 'registered' | 'driverMissing' | 'absent' | 'unknown';
 
 export interface ApiNode {
-  readonly view: NodeView;
+  readonly view: NodeStateAnswer;
   readonly csiNode: CsiNodeView;
   /** What the driver there calls the node, where it registered. */
   readonly nodeId: string | undefined;
@@ -68,12 +68,12 @@ export interface ApiNode {
 }
 
 export class Attachments {
-  readonly #api: Api;
+  readonly #api: KubeApi;
   readonly #driver: string;
   readonly #attachments: Mirror<ApiAttachment>;
   readonly #volumes: Mirror<ApiVolume>;
 
-  constructor(api: Api, driver: string, log: Logger) {
+  constructor(api: KubeApi, driver: string, log: Logger) {
     this.#api = api;
     this.#driver = driver;
     const options = { log };

@@ -10,7 +10,7 @@ import type { JournalEntry } from '../journal/entry.js';
 import type { Deadline } from '../model/deadline.js';
 import type { Logger } from '../observe/log.js';
 import { imageOf, imageSpec } from '../model/volume-id.js';
-import { readAttribute, readEntries } from '../host/device/attribute.js';
+import { readAttribute, listDirectory } from '../host/device/attribute.js';
 import type { ClusterConfig } from '../rbd/clusters-file.js';
 import { NOT_BUILT_IN } from '../rbd/mapping/choose-mapper.js';
 import { locationName } from '../rbd/mapping/location-name.js';
@@ -135,7 +135,7 @@ export class NodeGatherer {
     return {
       mapping,
       number: await readAttribute(`${directory}/dev`),
-      holders: await readEntries(`${directory}/holders`),
+      holders: await listDirectory(`${directory}/holders`),
       unserved: await mapper.whyUnserved?.(mapping),
       isProvenOurs: mapper.listsOnlyOwn === true,
       since: this.#seen.get(keyOf(mapping)) ?? now,

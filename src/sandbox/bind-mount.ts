@@ -19,7 +19,7 @@ export interface HostVolume {
 }
 
 /** Told of each act before it begins. */
-type Step<Name extends string> = (name: Name) => void;
+type BindStep<Name extends string> = (name: Name) => void;
 
 /**
  * Bind the volume at `target`, making the target as the specification asks (a directory, or a file for block); there
@@ -29,7 +29,7 @@ export async function bindAt(
   exec: Exec,
   volume: HostVolume,
   target: string,
-  step: Step<'switch device' | 'make target' | 'bind'>,
+  step: BindStep<'switch device' | 'make target' | 'bind'>,
   deadline: Deadline,
 ): Promise<void> {
   const present = await mountAt(target);
@@ -70,7 +70,7 @@ export async function unbindAt(
   exec: Exec,
   target: string,
   isOurs: () => Promise<boolean>,
-  step: Step<'unmount' | 'remove target'>,
+  step: BindStep<'unmount' | 'remove target'>,
   deadline: Deadline,
 ): Promise<void> {
   while ((await mountAt(target)) !== undefined) {

@@ -2,7 +2,7 @@
 import { FENCES_METRIC } from '../attachment/fence-keeper.js';
 import { Fences } from '../attachment/fences.js';
 import type { HolderRecords } from '../attachment/holder-records.js';
-import type { Nodes } from '../attachment/node-registry.js';
+import type { NodeRegistry } from '../attachment/node-registry.js';
 import type { Announce, NodeStates } from '../attachment/node-state.js';
 import type { Logger } from '../observe/log.js';
 import type { Counters } from '../observe/metrics.js';
@@ -19,7 +19,7 @@ export interface ControllerParts {
   readonly rbd: RbdPort;
   readonly clusters: Clusters;
   readonly holderRecords: HolderRecords;
-  readonly nodes: Nodes;
+  readonly nodes: NodeRegistry;
   readonly poolCapacity: PoolCapacity;
   readonly interruptedCreates: InterruptedCreates;
   readonly fences: Fences;

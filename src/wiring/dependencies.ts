@@ -3,7 +3,7 @@ import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HolderRecords } from '../attachment/holder-records.js';
 import { NO_NODE_STATES, type Announce, type NodeStates } from '../attachment/node-state.js';
-import { Nodes } from '../attachment/node-registry.js';
+import { NodeRegistry } from '../attachment/node-registry.js';
 import { DRIVER_NAME } from '../csi/identity-service.js';
 import { run } from '../host/process/exec.js';
 import { Journal } from '../journal/journal.js';
@@ -35,7 +35,7 @@ export interface Dependencies {
   readonly rbd: RbdPort;
   readonly clusters: Clusters;
   readonly holderRecords: HolderRecords;
-  readonly nodes: Nodes;
+  readonly nodes: NodeRegistry;
   /** What an orchestrator knows of nodes, and where it is told; without one nothing and nowhere. */
   readonly nodeStates: NodeStates;
   readonly announce: Announce;
@@ -121,6 +121,6 @@ export async function makeDependencies(options: Options, log: Logger): Promise<D
   const rbd = createLibrbd({ log });
   const clusters = new Clusters(options.clusters);
   const orchestrator = { nodeStates: kube?.nodes ?? NO_NODE_STATES, announce: kube?.announce ?? (() => undefined) };
-  const own = { holderRecords: new HolderRecords(rbd), nodes: new Nodes(rbd), counters: new Counters() };
+  const own = { holderRecords: new HolderRecords(rbd), nodes: new NodeRegistry(rbd), counters: new Counters() };
   return { options, log, rbd, clusters, ...own, ...orchestrator, kube };
 }

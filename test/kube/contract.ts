@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { release } from '../../src/cli/attachments.js';
 import type { KubeAccess } from '../../src/kube/access.js';
-import { Api } from '../../src/kube/api.js';
+import { KubeApi } from '../../src/kube/api.js';
 import { Attachments } from '../../src/kube/volume-attachments.js';
 import { Events } from '../../src/kube/events.js';
 import { nodeStates } from '../../src/kube/node-states.js';
@@ -19,7 +19,7 @@ import {
   type KubePersistentVolume,
   type Resource,
 } from '../../src/kube/objects.js';
-import { Wire } from '../../src/kube/http.js';
+import { HttpWire } from '../../src/kube/http.js';
 import { Deadline } from '../../src/model/deadline.js';
 import { createLog } from '../../src/observe/log.js';
 import { attacherFinalizer } from '../../src/diagnosis/attachment/attachment-facts.js';
@@ -46,13 +46,13 @@ export function kubeContract(access: () => Promise<KubeAccess>): void {
   const pv = `berth-e2e-${id}`;
   const node = `berth-e2e-node-${id}`;
   const attachment = `berth-e2e-${id}`;
-  let wire: Wire;
-  let api: Api;
+  let wire: HttpWire;
+  let api: KubeApi;
   let attachments: Attachments;
 
   beforeAll(async () => {
-    wire = new Wire(await access());
-    api = new Api(wire);
+    wire = new HttpWire(await access());
+    api = new KubeApi(wire);
     attachments = new Attachments(api, driver, log);
     attachments.start();
   });

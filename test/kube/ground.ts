@@ -1,8 +1,8 @@
 /** A stand-in server and a client of it for each test, both gone afterwards. */
 import { afterEach, beforeEach } from 'vitest';
 import type { KubeAccess } from '../../src/kube/access.js';
-import { Api } from '../../src/kube/api.js';
-import { Wire } from '../../src/kube/http.js';
+import { KubeApi } from '../../src/kube/api.js';
+import { HttpWire } from '../../src/kube/http.js';
 import { Deadline } from '../../src/model/deadline.js';
 import { Secret } from '../../src/model/secret.js';
 import { ApiServer } from './api-server.js';
@@ -20,7 +20,7 @@ export const soon = (): Deadline => Deadline.after(60_000);
 
 export interface Ground {
   server: ApiServer;
-  api: Api;
+  api: KubeApi;
   /** The token that the client reads at each call. */
   token: string;
 }
@@ -32,7 +32,7 @@ export function ground(): Ground {
     at.server = new ApiServer();
     at.token = 'first';
     await at.server.start();
-    at.api = new Api(new Wire(accessTo(at)));
+    at.api = new KubeApi(new HttpWire(accessTo(at)));
   });
   afterEach(async () => {
     at.api.close();

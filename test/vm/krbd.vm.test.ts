@@ -10,7 +10,7 @@ import { Deadline } from '../../src/model/deadline.js';
 import { Secret } from '../../src/model/secret.js';
 import { clientArguments, withKeyFile } from '../../src/rbd/mapping/ceph-client.js';
 import { KrbdMapper } from '../../src/rbd/mapping/krbd/krbd-mapper.js';
-import { locationOf } from '../../src/rbd/mapping/location-name.js';
+import { requestedLocation } from '../../src/rbd/mapping/location-name.js';
 import type { MapRequest } from '../../src/rbd/mapping/mapper.js';
 import { get, makeExt4, mounted, put, readSector, soon, writeSector } from './inside/disk.js';
 import { nothingIsLeft, refused } from './inside/expect.js';
@@ -54,7 +54,7 @@ describe('the kernel client', () => {
     for (const round of [1, 2, 3]) {
       const mapping = await mapper.map(request, soon());
       assert.match(mapping.device, /^\/dev\/rbd\d+$/);
-      assert.deepEqual(mapping.location, locationOf(request));
+      assert.deepEqual(mapping.location, requestedLocation(request));
       assert.equal(mapping.readOnly, false);
       assert.deepEqual(await mapper.find(mapping.location), mapping);
       assert.ok((await mapper.list()).some(({ device }) => device === mapping.device));
@@ -97,7 +97,7 @@ describe('the kernel client', () => {
         const args = [...clientArguments(request.image.access, keyFile), 'map', specOf(request)];
         await refused(run('rbd', args, { deadline: Deadline.after(20_000) }), 'BERTH_DEADLINE');
       });
-      const stray = await mapper.find(locationOf(request));
+      const stray = await mapper.find(requestedLocation(request));
       assert.deepEqual(await mapper.map(request, soon()), stray);
       assert.equal((await mapper.list()).length, 1);
       await mapper.unmap(stray!, Deadline.after(USUAL_MS));
@@ -151,7 +151,7 @@ describe('the kernel client', () => {
     assert.deepEqual(children, []);
     // Not told of the feature beforehand it is the kernel that refuses, with the same error.
     await refused(mapper.map({ ...request, features: ['layering'] }, soon()), 'BERTH_FEATURES_UNSUPPORTED');
-    assert.equal(await mapper.find(locationOf(request)), undefined);
+    assert.equal(await mapper.find(requestedLocation(request)), undefined);
   });
 
   it('sees a larger image without being mapped anew', async () => {
@@ -167,7 +167,7 @@ describe('the kernel client', () => {
     const access = { ...request.image.access, key: new Secret('AQD0000000000BAAAAAAAAAAAAAAAAAAAAAAAA==') };
     const wrong: MapRequest = { ...request, image: { ...request.image, access } };
     await refused(mapper.map(wrong, soon()), 'BERTH_CLUSTER_AUTH_FAILED', new RegExp(access.user));
-    assert.equal(await mapper.find(locationOf(request)), undefined);
+    assert.equal(await mapper.find(requestedLocation(request)), undefined);
   });
 
   it('says that an image is missing', async () => {

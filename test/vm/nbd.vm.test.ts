@@ -5,7 +5,7 @@ import { after, afterEach, describe, it } from 'node:test';
 import { deviceSizeBytes, isDeviceReadOnly } from '../../src/host/device/block-device.js';
 import { run } from '../../src/host/process/exec.js';
 import { Secret } from '../../src/model/secret.js';
-import { locationName, locationOf } from '../../src/rbd/mapping/location-name.js';
+import { locationName, requestedLocation } from '../../src/rbd/mapping/location-name.js';
 import type { MapRequest } from '../../src/rbd/mapping/mapper.js';
 import { readNbdDevices } from '../../src/rbd/mapping/nbd/nbd-sysfs.js';
 import { NbdMapper } from '../../src/rbd/mapping/nbd/nbd-mapper.js';
@@ -45,7 +45,7 @@ describe('rbd-nbd', () => {
     for (const round of [1, 2, 3]) {
       const mapping = await mapper.map(request, soon());
       assert.match(mapping.device, /^\/dev\/nbd\d+$/);
-      assert.deepEqual(mapping.location, locationOf(request));
+      assert.deepEqual(mapping.location, requestedLocation(request));
       assert.equal(mapping.readOnly, false);
       assert.deepEqual(await mapper.find(mapping.location, soon()), mapping);
       assert.deepEqual(await mapper.list(soon()), [mapping]);
@@ -115,7 +115,7 @@ describe('rbd-nbd', () => {
     await host.rbd('namespace', 'create', `${session.pool}/${namespace}`);
     const request = await newImage({ features: ['layering', 'exclusive-lock', 'journaling'], namespace });
     const mapping = await mapper.map(request, soon());
-    assert.deepEqual(mapping.location, locationOf(request));
+    assert.deepEqual(mapping.location, requestedLocation(request));
     await writeSector(mapping.device, 'journaled');
     assert.equal(await readSector(mapping.device), 'journaled');
   });
@@ -164,7 +164,7 @@ describe('rbd-nbd', () => {
     const access = { ...request.image.access, key: new Secret('AQD0000000000BAAAAAAAAAAAAAAAAAAAAAAAA==') };
     const wrong: MapRequest = { ...request, image: { ...request.image, access } };
     await refused(mapper.map(wrong, soon()), 'BERTH_CLUSTER_AUTH_FAILED', new RegExp(access.user));
-    assert.equal(await mapper.find(locationOf(request), soon()), undefined);
+    assert.equal(await mapper.find(requestedLocation(request), soon()), undefined);
   });
 
   it('says that an image is missing', async () => {

@@ -3,7 +3,7 @@
  * left of it.
  */
 import type { Deadline } from '../../model/deadline.js';
-import { locationId, locationOf } from '../../rbd/mapping/location-name.js';
+import { locationId, requestedLocation } from '../../rbd/mapping/location-name.js';
 import type { ImageLocation, MapRequest } from '../../rbd/mapping/mapper.js';
 import { saysAbsent } from './qemu-messages.js';
 import { isRecord, QmpError, type QmpSession } from './qmp.js';
@@ -30,7 +30,7 @@ export async function isExported(session: QmpSession, location: ImageLocation, d
 /** Key, node, export. QmpError or DEADLINE; what a failure leaves is dropped by {@link dropExport}. */
 export async function addExport(session: QmpSession, plan: ExportPlan, deadline: Deadline): Promise<void> {
   const { request, file, conf } = plan;
-  const id = locationId(locationOf(request));
+  const id = locationId(requestedLocation(request));
   const secret = SECRET + id;
   await deleteIfThere(session, 'object-del', { id: secret }, deadline);
   const data = request.image.access.key.reveal();

@@ -15,7 +15,7 @@ import { writeClientConf } from './client-conf.js';
 import { lastingUsers } from '../../rbd/mapping/device-users.js';
 import { ExportDirectory } from './export-directory.js';
 import { missingProgram } from '../../host/process/installed.js';
-import { locationName, locationOf, MAX_NAME_BYTES, sameLocation } from '../../rbd/mapping/location-name.js';
+import { locationName, requestedLocation, MAX_NAME_BYTES, sameLocation } from '../../rbd/mapping/location-name.js';
 import { addExport, dropExport, dropOthers, isExported, refreshSize } from './loop-export.js';
 import type { ImageLocation, Mapper, MapRequest, Mapping } from '../../rbd/mapping/mapper.js';
 import { explainQemu, saysReadOnly } from './qemu-messages.js';
@@ -91,7 +91,7 @@ export class LoopMapper implements Mapper {
 
   async map(request: MapRequest, deadline: Deadline): Promise<Mapping> {
     this.#warnOnce();
-    const location = locationOf(request);
+    const location = requestedLocation(request);
     if (Buffer.byteLength(locationName(location)) > MAX_NAME_BYTES) {
       throw this.#mapError(request, 'pool, namespace and image names are too long for one file name');
     }
@@ -176,7 +176,7 @@ export class LoopMapper implements Mapper {
   }
 
   async #mapAnew(session: QmpSession, request: MapRequest, deadline: Deadline): Promise<Mapping> {
-    const location = locationOf(request);
+    const location = requestedLocation(request);
     await this.#dropStrays(session, deadline);
     const file = await this.#exports.file(location);
     await removeExportFile(this.#exec, file, deadline);

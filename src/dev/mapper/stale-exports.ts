@@ -6,7 +6,7 @@ import { detachLoop } from './loop-device.js';
 import { mountAt } from '../../host/mount/mountinfo.js';
 import { unmount } from '../../host/mount/mount.js';
 import type { Deadline } from '../../model/deadline.js';
-import { readEntries } from '../../host/device/attribute.js';
+import { listDirectory } from '../../host/device/attribute.js';
 import { lastingUsers } from '../../rbd/mapping/device-users.js';
 import type { ExportDirectory } from './export-directory.js';
 import { KERNEL_ROOTS } from '../../rbd/mapping/roots.js';
@@ -33,7 +33,7 @@ export async function cleanUpAfterDeath(exec: Exec, exports: ExportDirectory, de
     if (users !== undefined) used.add(await exports.file(location));
   }
   const directory = await exports.path();
-  for (const name of await readEntries(directory)) {
+  for (const name of await listDirectory(directory)) {
     const file = path.join(directory, name);
     if (!used.has(file)) await removeExportFile(exec, file, deadline);
   }

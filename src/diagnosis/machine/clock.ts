@@ -16,7 +16,7 @@ const NAME = 'clock';
  */
 export async function checkClock(exec: Exec, deadline: Deadline): Promise<Finding> {
   try {
-    return judge((await exec(process.execPath, [PROGRAM], { deadline })).stdout);
+    return judgeClock((await exec(process.execPath, [PROGRAM], { deadline })).stdout);
   } catch (error) {
     if (!isBerthError(error)) throw error;
     return { name: NAME, level: 'warning', says: `the kernel does not say how its clock is kept: ${error.message}` };
@@ -24,7 +24,7 @@ export async function checkClock(exec: Exec, deadline: Deadline): Promise<Findin
 }
 
 /** For the text that the program prints. */
-export function judge(text: string): Finding {
+export function judgeClock(text: string): Finding {
   const { state, status, maxErrorUs } = JSON.parse(text) as { state: number; status: number; maxErrorUs: number };
   if (state !== TIME_ERROR && (status & UNSYNCHRONISED) === 0) {
     return { name: NAME, level: 'ok', says: `kept right, at most ${Math.ceil(maxErrorUs / 1000)} ms off` };

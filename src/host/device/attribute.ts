@@ -16,7 +16,7 @@ export async function readAttribute(file: string): Promise<string | undefined> {
 }
 
 /** The directory's entries; none where it is not there. */
-export async function readEntries(directory: string): Promise<readonly string[]> {
+export async function listDirectory(directory: string): Promise<readonly string[]> {
   try {
     return await readdir(directory);
   } catch (error) {

@@ -16,7 +16,7 @@ export type StatusName =
   | 'UNAVAILABLE'
   | 'UNAUTHENTICATED';
 
-export interface Entry<S extends string, T extends string> {
+export interface CatalogueEntry<S extends string, T extends string> {
   readonly status: StatusName;
   /** What is wrong, with {placeholders}. */
   readonly says: S;
@@ -28,7 +28,7 @@ export const entry = <const S extends string, const T extends string>(
   status: StatusName,
   says: S,
   todo: T,
-): Entry<S, T> => ({
+): CatalogueEntry<S, T> => ({
   status,
   says,
   todo,

@@ -75,7 +75,7 @@ const LOST = new Set<number>([EBLOCKLISTED, errno.ENOTCONN, errno.ETIMEDOUT]);
 export const losesConnection = (error: unknown): boolean => error instanceof CephErrno && LOST.has(error.errno);
 
 /** Who and where, for the sentence. */
-export interface Scene {
+export interface CallSite {
   readonly cluster: string;
   readonly user: string;
   readonly pool?: string;
@@ -90,7 +90,7 @@ function describe(number: number): string {
 }
 
 /** Why the cluster could not be connected to. */
-export function connectRefusal(error: CephErrno, { cluster, user, key }: Scene & { readonly key: string }): Refusal {
+export function connectRefusal(error: CephErrno, { cluster, user, key }: CallSite & { readonly key: string }): Refusal {
   if (error.is(errno.EACCES, errno.EPERM, errno.EOPNOTSUPP))
     return refusalError('BERTH_CLUSTER_AUTH_FAILED', { cluster, user });
   if (error.is(errno.EINVAL) && !isCephxKey(key)) return refusalError('BERTH_CLUSTER_AUTH_FAILED', { cluster, user });
@@ -109,7 +109,7 @@ export function isCephxKey(key: string): boolean {
 }
 
 /** What a failed operation means where its own code knows no better. */
-export function operationRefusal(error: CephErrno, scene: Scene): Refusal {
+export function operationRefusal(error: CephErrno, scene: CallSite): Refusal {
   const { cluster, user, pool = '', image = pool } = scene;
   switch (error.errno) {
     case errno.EACCES:
@@ -131,7 +131,7 @@ export function operationRefusal(error: CephErrno, scene: Scene): Refusal {
 }
 
 /** Anything thrown in the worker as data. */
-export function toWire(error: unknown, scene: Scene): WireError {
+export function toWire(error: unknown, scene: CallSite): WireError {
   if (error instanceof Refusal) return error.wire;
   if (error instanceof CephErrno) return operationRefusal(error, scene).wire;
   return {

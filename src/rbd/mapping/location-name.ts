@@ -26,7 +26,7 @@ export function parseLocationName(name: string): ImageLocation | undefined {
   }
 }
 
-export const locationOf = ({ image: { pool, namespace, image }, fsid }: MapRequest): ImageLocation => ({
+export const requestedLocation = ({ image: { pool, namespace, image }, fsid }: MapRequest): ImageLocation => ({
   fsid,
   pool,
   namespace,

@@ -7,7 +7,7 @@ import { imageSpec } from '../../model/volume-id.js';
 import type { MapperName, MapRequest } from './mapper.js';
 
 /** What a program said that did not do what it should. */
-export interface Refusal {
+export interface RbdRefusal {
   readonly exitCode: number;
   readonly stderr: string;
 }
@@ -102,7 +102,7 @@ const BY_EXIT_CODE: ReadonlyMap<number, Explain> = new Map<number, Explain>([
 ]);
 
 /** The catalogue's error for an `rbd` that could not open or map the image of `request`. */
-export function explainRbd(refusal: Refusal, request: MapRequest, mapper: MapperName): BerthError {
+export function explainRbd(refusal: RbdRefusal, request: MapRequest, mapper: MapperName): BerthError {
   const found = MESSAGES.find(([pattern]) => pattern.test(refusal.stderr))?.[1] ?? BY_EXIT_CODE.get(refusal.exitCode);
   if (found !== undefined) return found(request, mapper);
   return berthError('BERTH_MAP_FAILED', { image: imageSpec(request.image), mapper, why: lastWords(refusal) });
@@ -112,18 +112,18 @@ export function explainRbd(refusal: Refusal, request: MapRequest, mapper: Mapper
  * The kernel's client, or we ourselves, are on the cluster's blocklist (ESHUTDOWN from libceph, by rbd or by a write to
  * sysfs).
  */
-export const saysEvicted = ({ exitCode, stderr }: Refusal): boolean =>
+export const saysEvicted = ({ exitCode, stderr }: RbdRefusal): boolean =>
   exitCode === ESHUTDOWN || stderr.includes('Cannot send after transport endpoint shutdown');
 
 /** unmap: something has the device open. */
-export const saysBusy = ({ exitCode }: Refusal): boolean => exitCode === EBUSY;
+export const rbdSaysBusy = ({ exitCode }: RbdRefusal): boolean => exitCode === EBUSY;
 
 /** unmap: it is no mapped device (any more). */
-export const saysNotMapped = ({ exitCode, stderr }: Refusal): boolean =>
+export const saysNotMapped = ({ exitCode, stderr }: RbdRefusal): boolean =>
   exitCode === EINVAL && /is not a block device|is not mapped|not a mapped image/.test(stderr);
 
 /** The last line that is not advice or a dated log line, for an error text. */
-export function lastWords({ exitCode, stderr }: Refusal): string {
+export function lastWords({ exitCode, stderr }: RbdRefusal): string {
   const lines = stderr
     .split('\n')
     .map((line) => line.trim())

@@ -26,7 +26,7 @@ export interface KataTarget {
   readonly asked: string;
 }
 
-type Step<Name extends string> = (name: Name) => void;
+type DirectVolumeStep<Name extends string> = (name: Name) => void;
 
 /** Without repetition. */
 const keysOf = ({ resolved, asked }: KataTarget): readonly string[] => [...new Set([resolved, asked])];
@@ -40,7 +40,7 @@ export async function addDirectVolume(
   { exec, records }: KataHost,
   volume: DirectVolume,
   target: KataTarget,
-  step: Step<'switch device' | 'make target' | 'mount guard' | 'write kata record'>,
+  step: DirectVolumeStep<'switch device' | 'make target' | 'mount guard' | 'write kata record'>,
   deadline: Deadline,
 ): Promise<void> {
   const info = mountInfoOf(volume);
@@ -81,7 +81,7 @@ export async function removeDirectVolume(
   { exec, records }: KataHost,
   volume: string,
   target: KataTarget,
-  step: Step<'remove kata record' | 'unmount' | 'remove target'>,
+  step: DirectVolumeStep<'remove kata record' | 'unmount' | 'remove target'>,
   deadline: Deadline,
 ): Promise<void> {
   await removeRecords(records, volume, target, step);
@@ -93,7 +93,7 @@ export async function removeRecords(
   records: KataRecords,
   volume: string,
   target: KataTarget,
-  step: Step<'remove kata record'>,
+  step: DirectVolumeStep<'remove kata record'>,
 ): Promise<void> {
   for (const key of keysOf(target)) {
     if (volumeOf((await records.read(key))?.info) !== volume) continue;

@@ -1,6 +1,6 @@
 /** ControllerPublish: the holder record in the image is the attachment, nothing else is. */
 import type { HolderRecords } from '../../attachment/holder-records.js';
-import type { Nodes } from '../../attachment/node-registry.js';
+import type { NodeRegistry } from '../../attachment/node-registry.js';
 import type { Capability } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
@@ -12,7 +12,7 @@ import type { ControllerOperations } from './controller-operations.js';
 /** What an attach reaches: the image, the registered nodes and the holder record; never the orchestrator. */
 export interface AttachParts extends ImageLookup {
   readonly clusters: ImageLookup['clusters'] & Pick<Clusters, 'registry'>;
-  readonly nodes: Pick<Nodes, 'isKnown'>;
+  readonly nodes: Pick<NodeRegistry, 'isKnown'>;
   readonly holderRecords: Pick<HolderRecords, 'attach'>;
   readonly operations: ControllerOperations;
 }

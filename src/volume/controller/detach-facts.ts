@@ -2,7 +2,7 @@
 import { hasReleased, type DetachFacts, type FencingPolicy } from '../../attachment/decide-detach.js';
 import type { Fences } from '../../attachment/fences.js';
 import type { Holder, HolderRecord } from '../../attachment/holder-record.js';
-import type { Nodes } from '../../attachment/node-registry.js';
+import type { NodeRegistry } from '../../attachment/node-registry.js';
 import type { NodeStates } from '../../attachment/node-state.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { Logger } from '../../observe/log.js';
@@ -22,7 +22,7 @@ export interface FencingRules {
 export interface DetachFactsParts {
   readonly rbd: Pick<RbdPort, 'observeWatchers'>;
   readonly clusters: Pick<Clusters, 'registry'>;
-  readonly nodes: Pick<Nodes, 'read'>;
+  readonly nodes: Pick<NodeRegistry, 'read'>;
   readonly nodeStates: NodeStates;
   readonly fences: Pick<Fences, 'standing'>;
   readonly fencingRules: FencingRules;

@@ -7,8 +7,8 @@ import { FENCES_METRIC, FenceKeeper } from '../../../src/attachment/fence-keeper
 import type { FencingPolicy } from '../../../src/attachment/decide-detach.js';
 import { Fences } from '../../../src/attachment/fences.js';
 import { HolderRecords } from '../../../src/attachment/holder-records.js';
-import type { Announcement, NodeState, NodeView } from '../../../src/attachment/node-state.js';
-import { Nodes } from '../../../src/attachment/node-registry.js';
+import type { Announcement, NodeState, NodeStateAnswer } from '../../../src/attachment/node-state.js';
+import { NodeRegistry } from '../../../src/attachment/node-registry.js';
 import { HOLDER_KEY, parseHolderRecord, type HolderRecord } from '../../../src/attachment/holder-record.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { createLog } from '../../../src/observe/log.js';
@@ -40,7 +40,7 @@ export const outOfService = (): Promise<NodeState> =>
   view({ ready: 'unknown', notReadySince: '2026-01-01T00:00:00Z', outOfService: true });
 
 export class FencingController {
-  readonly views = new Map<string, NodeView>();
+  readonly views = new Map<string, NodeStateAnswer>();
   readonly announced: Announcement[] = [];
   readonly counters = new Counters();
   readonly rbd = startLibrbd();
@@ -69,7 +69,7 @@ export class FencingController {
       rbd,
       clusters: new Clusters(site.clustersFile),
       holderRecords: new HolderRecords(rbd),
-      nodes: new Nodes(rbd),
+      nodes: new NodeRegistry(rbd),
       poolCapacity: new PoolCapacity(rbd),
       interruptedCreates: new InterruptedCreates(rbd, createLog('silent')),
       fences: new Fences(rbd),

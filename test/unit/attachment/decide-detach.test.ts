@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { decideDetachment, FENCING_POLICIES, type DetachFacts } from '../../../src/attachment/decide-detach.js';
-import type { NodeState, NodeView } from '../../../src/attachment/node-state.js';
+import type { NodeState, NodeStateAnswer } from '../../../src/attachment/node-state.js';
 import type { NodeRegistration } from '../../../src/attachment/node-registry.js';
 import { HOLDER_STATES, type Holder, type HolderRecord } from '../../../src/attachment/holder-record.js';
 
@@ -43,10 +43,10 @@ interface Case {
   readonly policy: (typeof FENCING_POLICIES)[number];
 }
 
-function viewOf(view: Case['view']): NodeView {
+function viewOf(view: Case['view']): NodeStateAnswer {
   const node: NodeState = { bootId: 'boot-1', ready: 'true', notReadySince: undefined, outOfService: false };
   const since = (seconds: number) => ({ ready: 'unknown', notReadySince: ago(seconds) }) as const;
-  const views: Record<Case['view'], NodeView> = {
+  const views: Record<Case['view'], NodeStateAnswer> = {
     ready: node,
     'ready, tainted': { ...node, outOfService: true },
     'not ready': { ...node, ...since(60) },

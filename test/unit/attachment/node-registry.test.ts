@@ -1,6 +1,6 @@
 /** The register of nodes: known are those that registered in this place, and no others. */
 import { expect, it } from 'vitest';
-import { NODES_OBJECT, Nodes, type NodeRegistration } from '../../../src/attachment/node-registry.js';
+import { NODES_OBJECT, NodeRegistry, type NodeRegistration } from '../../../src/attachment/node-registry.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { Secret } from '../../../src/model/secret.js';
 import { MemoryRbd } from '../../fakes/rbd-memory.js';
@@ -13,7 +13,7 @@ const node = (name: string, seen = '2026-01-01T00:00:00.000Z'): NodeRegistration
 });
 
 it('knows a node after it registered, in that pool and namespace only', async () => {
-  const nodes = new Nodes(new MemoryRbd('p/n', 'q'));
+  const nodes = new NodeRegistry(new MemoryRbd('p/n', 'q'));
   expect(await nodes.isKnown(place, 'a', deadline)).toBe(false);
   await nodes.register(place, node('a'), deadline);
   expect(await nodes.isKnown(place, 'a', deadline)).toBe(true);
@@ -25,7 +25,7 @@ it('knows a node after it registered, in that pool and namespace only', async ()
 
 it('keeps one line a node, the newest, readable for a person', async () => {
   const rbd = new MemoryRbd('p/n');
-  const nodes = new Nodes(rbd);
+  const nodes = new NodeRegistry(rbd);
   await nodes.register(place, node('a'), deadline);
   await nodes.register(place, node('b'), deadline);
   await nodes.register(place, node('a', '2026-02-02T00:00:00.000Z'), deadline);

@@ -3,14 +3,14 @@ import { describe, expect, it } from 'vitest';
 import type { GetPluginCapabilitiesResponse__Output } from '../../../src/csi/gen/csi/v1/GetPluginCapabilitiesResponse.js';
 import type { GetPluginInfoResponse__Output } from '../../../src/csi/gen/csi/v1/GetPluginInfoResponse.js';
 import type { ProbeResponse__Output } from '../../../src/csi/gen/csi/v1/ProbeResponse.js';
-import { identityService, type Readiness } from '../../../src/csi/identity-service.js';
+import { identityService, type ReadinessAnswer } from '../../../src/csi/identity-service.js';
 import { contract } from '../../../src/csi/proto.js';
 import { call, edge as newEdge } from './edge.js';
 
 const { v1 } = contract();
 const edge = newEdge();
 
-let readiness: Readiness = { ready: true, why: undefined };
+let readiness: ReadinessAnswer = { ready: true, why: undefined };
 
 describe('Identity', () => {
   it('tells name, version and capabilities', async () => {

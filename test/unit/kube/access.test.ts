@@ -5,15 +5,15 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { accessFor } from '../../../src/kube/access.js';
-import { Api } from '../../../src/kube/api.js';
+import { KubeApi } from '../../../src/kube/api.js';
 import { NODES as NODE_RESOURCE } from '../../../src/kube/objects.js';
-import { Wire } from '../../../src/kube/http.js';
+import { HttpWire } from '../../../src/kube/http.js';
 import { ApiServer } from '../../kube/api-server.js';
 import { NODES, soon } from '../../kube/ground.js';
 
 let directory = '';
 let server: ApiServer;
-const apis: Api[] = [];
+const apis: KubeApi[] = [];
 const file = (name: string): string => path.join(directory, name);
 
 beforeAll(async () => {
@@ -45,7 +45,7 @@ afterAll(async () => {
 
 async function get(choice: string, env: Record<string, string> = {}) {
   const access = await accessFor(choice, { env, serviceAccount: directory });
-  const api = new Api(new Wire(access!));
+  const api = new KubeApi(new HttpWire(access!));
   apis.push(api);
   return { api, node: await api.get(NODE_RESOURCE, 'a', soon()) };
 }
@@ -95,7 +95,7 @@ describe('in a pod', () => {
     const before = server.asked.length;
     await expect(
       accessFor('auto', { env: inPod(), serviceAccount: directory }).then((access) =>
-        new Api(new Wire(access!)).get(NODE_RESOURCE, 'a', soon().within(1_500)),
+        new KubeApi(new HttpWire(access!)).get(NODE_RESOURCE, 'a', soon().within(1_500)),
       ),
     ).rejects.toThrow(/KUBE_UNREACHABLE.*self-signed certificate/);
     expect(server.asked.length).toBe(before);

@@ -2,8 +2,8 @@
 import { bindRados } from './rados-bindings.js';
 import { bindRbd } from './rbd-bindings.js';
 
-export type { Cluster, Ioctx, ReadOp, WriteOp } from './rados-bindings.js';
-export type { Image, ImageOptions } from './rbd-bindings.js';
+export type { ClusterHandle as Cluster, Ioctx, ReadOp, WriteOp } from './rados-bindings.js';
+export type { ImageHandle as Image, ImageOptions } from './rbd-bindings.js';
 
 /** @throws BERTH_LIBRARY_MISSING */
 export const loadCeph = () => ({ rados: bindRados(), rbd: bindRbd() });

@@ -2,7 +2,7 @@
 import { bind, bindOptional, openLibrary } from './c-functions.js';
 import type { Address, Handle, Library } from './c-functions.js';
 
-export type Cluster = Handle<'rados_t'>;
+export type ClusterHandle = Handle<'rados_t'>;
 export type Ioctx = Handle<'rados_ioctx_t'>;
 export type ReadOp = Handle<'rados_read_op_t'>;
 export type WriteOp = Handle<'rados_write_op_t'>;
@@ -13,21 +13,24 @@ const bindConnection = (lib: Library) => ({
     lib,
     'int rados_create2(void *, const char *, const char *, uint64_t)',
   ),
-  configure: bind<[Cluster, option: string, value: string], number>(
+  configure: bind<[ClusterHandle, option: string, value: string], number>(
     lib,
     'int rados_conf_set(void *, const char *, const char *)',
   ),
-  connect: bind<[Cluster], number>(lib, 'int rados_connect(void *)'),
-  shutdown: bind<[Cluster], undefined>(lib, 'void rados_shutdown(void *)'),
-  fsid: bind<[Cluster, out: Address, bytes: number], number>(lib, 'int rados_cluster_fsid(void *, void *, size_t)'),
+  connect: bind<[ClusterHandle], number>(lib, 'int rados_connect(void *)'),
+  shutdown: bind<[ClusterHandle], undefined>(lib, 'void rados_shutdown(void *)'),
+  fsid: bind<[ClusterHandle, out: Address, bytes: number], number>(
+    lib,
+    'int rados_cluster_fsid(void *, void *, size_t)',
+  ),
   // Missing in some 14.2 builds.
-  addresses: bindOptional<[Cluster, out: Address], number>(lib, 'int rados_getaddrs(void *, void *)'),
-  instanceId: bind<[Cluster], number | bigint>(lib, 'uint64_t rados_get_instance_id(void *)'),
+  addresses: bindOptional<[ClusterHandle, out: Address], number>(lib, 'int rados_getaddrs(void *, void *)'),
+  instanceId: bind<[ClusterHandle], number | bigint>(lib, 'uint64_t rados_get_instance_id(void *)'),
   freeBuffer: bind<[Address], undefined>(lib, 'void rados_buffer_free(void *)'),
-  waitForMap: bind<[Cluster], number>(lib, 'int rados_wait_for_latest_osdmap(void *)'),
+  waitForMap: bind<[ClusterHandle], number>(lib, 'int rados_wait_for_latest_osdmap(void *)'),
   monCommand: bind<
     [
-      Cluster,
+      ClusterHandle,
       commands: Address,
       count: number,
       input: null,
@@ -43,12 +46,12 @@ const bindConnection = (lib: Library) => ({
 
 /** Pools and namespaces. */
 const bindPool = (lib: Library) => ({
-  poolId: bind<[Cluster, pool: string], number | bigint>(lib, 'int64_t rados_pool_lookup(void *, const char *)'),
-  poolName: bind<[Cluster, pool: bigint, out: Address, bytes: number], number>(
+  poolId: bind<[ClusterHandle, pool: string], number | bigint>(lib, 'int64_t rados_pool_lookup(void *, const char *)'),
+  poolName: bind<[ClusterHandle, pool: bigint, out: Address, bytes: number], number>(
     lib,
     'int rados_pool_reverse_lookup(void *, int64_t, void *, size_t)',
   ),
-  openPool: bind<[Cluster, pool: string, out: Address], number>(
+  openPool: bind<[ClusterHandle, pool: string, out: Address], number>(
     lib,
     'int rados_ioctx_create(void *, const char *, void *)',
   ),

@@ -3,7 +3,7 @@ import { bind, callbackType, openLibrary, permanentCallback } from './c-function
 import type { Address, Handle, Library } from './c-functions.js';
 import type { Ioctx } from './rados-bindings.js';
 
-export type Image = Handle<'rbd_image_t'>;
+export type ImageHandle = Handle<'rbd_image_t'>;
 export type ImageOptions = Handle<'rbd_image_options_t'>;
 
 /**
@@ -45,26 +45,32 @@ const bindImage = (lib: Library) => ({
     lib,
     'int rbd_open_read_only(void *, const char *, void *, const char *)',
   ),
-  close: bind<[Image], number>(lib, 'int rbd_close(void *)'),
-  size: bind<[Image, out: Address], number>(lib, 'int rbd_get_size(void *, void *)'),
-  features: bind<[Image, out: Address], number>(lib, 'int rbd_get_features(void *, void *)'),
-  stripeUnit: bind<[Image, out: Address], number>(lib, 'int rbd_get_stripe_unit(void *, void *)'),
-  stripeCount: bind<[Image, out: Address], number>(lib, 'int rbd_get_stripe_count(void *, void *)'),
-  dataPool: bind<[Image], number | bigint>(lib, 'int64_t rbd_get_data_pool_id(void *)'),
-  parent: bind<[Image, image: Address, snapshot: Address], number>(lib, 'int rbd_get_parent(void *, void *, void *)'),
+  close: bind<[ImageHandle], number>(lib, 'int rbd_close(void *)'),
+  size: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_size(void *, void *)'),
+  features: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_features(void *, void *)'),
+  stripeUnit: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_stripe_unit(void *, void *)'),
+  stripeCount: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_stripe_count(void *, void *)'),
+  dataPool: bind<[ImageHandle], number | bigint>(lib, 'int64_t rbd_get_data_pool_id(void *)'),
+  parent: bind<[ImageHandle, image: Address, snapshot: Address], number>(
+    lib,
+    'int rbd_get_parent(void *, void *, void *)',
+  ),
   freeImageSpec: bind<[Address], undefined>(lib, 'void rbd_linked_image_spec_cleanup(void *)'),
   freeSnapshotSpec: bind<[Address], undefined>(lib, 'void rbd_snap_spec_cleanup(void *)'),
-  snapshots: bind<[Image, out: Address, room: Address], number>(lib, 'int rbd_snap_list(void *, void *, void *)'),
+  snapshots: bind<[ImageHandle, out: Address, room: Address], number>(lib, 'int rbd_snap_list(void *, void *, void *)'),
   freeSnapshots: bind<[Address], undefined>(lib, 'void rbd_snap_list_end(void *)'),
-  watchers: bind<[Image, out: Address, room: Address], number>(lib, 'int rbd_watchers_list(void *, void *, void *)'),
+  watchers: bind<[ImageHandle, out: Address, room: Address], number>(
+    lib,
+    'int rbd_watchers_list(void *, void *, void *)',
+  ),
   freeWatchers: bind<[Address, count: bigint], undefined>(lib, 'void rbd_watchers_list_cleanup(void *, size_t)'),
-  resize: bind<[Image, sizeBytes: bigint, allowShrink: number, progress: Address, arg: null], number>(
+  resize: bind<[ImageHandle, sizeBytes: bigint, allowShrink: number, progress: Address, arg: null], number>(
     lib,
     'int rbd_resize2(void *, uint64_t, uint8_t, void *, void *)',
   ),
   diff: bind<
     [
-      Image,
+      ImageHandle,
       fromSnapshot: null,
       offset: bigint,
       bytes: bigint,

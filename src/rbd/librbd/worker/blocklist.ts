@@ -42,17 +42,17 @@ const change = (word: Word, op: BlocklistRight, addr: string, more: { expire?: n
  * Returns when our own client has the map that says so: whoever it tells of the fence cannot be older than it. The half
  * second makes a float of the number: to the monitor a whole one is of the wrong type.
  */
-export async function add(link: Link, instance: string, seconds: number): Promise<void> {
+export async function addToBlocklist(link: Link, instance: string, seconds: number): Promise<void> {
   await withWord(link, (word) => monAct(link, change(word, 'add', instance, { expire: seconds + 0.5 })));
   check(await link.ceph.rados.waitForMap.later(link.cluster), 'wait for the map of the fence');
 }
 
 /** The monitor takes an instance that is not listed for a success. */
-export async function remove(link: Link, instance: string): Promise<void> {
+export async function removeFromBlocklist(link: Link, instance: string): Promise<void> {
   await withWord(link, (word) => monAct(link, change(word, 'rm', instance)));
 }
 
-export async function list(link: Link): Promise<Blocked[]> {
+export async function listBlocklist(link: Link): Promise<Blocked[]> {
   const text = await withWord(link, (word) => monText(link, { prefix: `osd ${word} ls`, format: 'json' }));
   // Releases that know ranges of addresses answer two lists, one after the other (16.2.15: `[][]`).
   return entriesOf(JSON.parse(`[${text.replaceAll(/\]\s*\[/g, '],[')}]`));
@@ -86,7 +86,7 @@ const NOBODY = 'nobody/1';
 
 /** Asked with an address that cannot be: whoever may is told that it is malformed, whoever may not is told that. */
 export async function rightsMissing(link: Link): Promise<BlocklistRight[]> {
-  await list(link);
+  await listBlocklist(link);
   const missing: BlocklistRight[] = [];
   for (const right of ['add', 'rm'] as const) {
     try {

@@ -125,7 +125,7 @@ export function resize(place: OpenPool, name: string, sizeBytes: bigint): Promis
  * True if it was there. librbd itself refuses watchers and snapshots; only then we look who they are. @throws
  * BERTH_IMAGE_BUSY
  */
-export async function remove(place: OpenPool, name: string): Promise<boolean> {
+export async function removeImage(place: OpenPool, name: string): Promise<boolean> {
   const result = await place.link.ceph.rbd.remove.later(place.io, name);
   if (result === -ENOENT) {
     await confirmAbsence(place, name);
@@ -143,7 +143,7 @@ export async function remove(place: OpenPool, name: string): Promise<boolean> {
  * would see before.
  */
 export async function finishInterruptedRemoval(place: OpenPool, name: string): Promise<boolean> {
-  return (await unlessAbsent(isRemovalInterrupted(place, name))) === true && remove(place, name);
+  return (await unlessAbsent(isRemovalInterrupted(place, name))) === true && removeImage(place, name);
 }
 
 /**

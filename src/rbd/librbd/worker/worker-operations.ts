@@ -1,7 +1,12 @@
 /** Every operation by its name: where it works and what it does there. */
 import type { Deadline } from '../../../model/deadline.js';
 import type { PortAnswer, PortOperation } from '../../port-operations.js';
-import { add, list as listBlocked, remove as unlist, rightsMissing } from './blocklist.js';
+import {
+  addToBlocklist,
+  listBlocklist as listBlocked,
+  removeFromBlocklist as unlist,
+  rightsMissing,
+} from './blocklist.js';
 import type { Connections } from './connections.js';
 import { isEmpty } from './emptiness.js';
 import { CephErrno, ENOENT } from '../ceph-errors.js';
@@ -10,7 +15,7 @@ import {
   createImage,
   finishInterruptedRemoval,
   inspect,
-  remove,
+  removeImage,
   resize,
   listWatchers,
   observeWatchers,
@@ -52,7 +57,7 @@ export function createOperations(connections: Connections): WorkerOperations {
     inspect: (at, deadline) => onImage(at, deadline, 'inspect', (place) => inspect(place, at.image)),
     isEmpty: (at, deadline) => onImage(at, deadline, 'look into', (place) => isEmpty(place, at.image)),
     resize: (at, sizeBytes, deadline) => onImage(at, deadline, 'resize', (place) => resize(place, at.image, sizeBytes)),
-    remove: (at, deadline) => onImage(at, deadline, 'remove', (place) => remove(place, at.image)),
+    remove: (at, deadline) => onImage(at, deadline, 'remove', (place) => removeImage(place, at.image)),
     finishInterruptedRemoval: (at, deadline) =>
       onImage(at, deadline, 'remove', (place) => finishInterruptedRemoval(place, at.image)),
     interruptedCreate: (at, deadline) =>
@@ -105,7 +110,8 @@ function blocklistOperations(connections: Connections): Pick<WorkerOperations, B
   const inCluster = <T>(at: WireAccess, deadline: Deadline, work: (link: Link) => Promise<T>) =>
     connections.use(at, deadline, `blocklist of ${at.cluster}`, work);
   return {
-    blocklist: (at, instance, seconds, deadline) => inCluster(at, deadline, (link) => add(link, instance, seconds)),
+    blocklist: (at, instance, seconds, deadline) =>
+      inCluster(at, deadline, (link) => addToBlocklist(link, instance, seconds)),
     unblocklist: (at, instance, deadline) => inCluster(at, deadline, (link) => unlist(link, instance)),
     blocklisted: (at, deadline) => inCluster(at, deadline, listBlocked),
     blocklistRightsMissing: (at, deadline) => inCluster(at, deadline, rightsMissing),

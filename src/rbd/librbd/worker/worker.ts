@@ -7,7 +7,7 @@ import { settledWithin } from '../../../model/time-limit.js';
 import { loadCeph } from '../foreign/bindings.js';
 import { Connections } from './connections.js';
 import { toWire } from '../ceph-errors.js';
-import type { Scene } from '../ceph-errors.js';
+import type { CallSite } from '../ceph-errors.js';
 import { prepareForeign } from '../foreign/c-functions.js';
 import { Lanes } from './lanes.js';
 import { createOperations } from './worker-operations.js';
@@ -46,7 +46,7 @@ async function answer(call: Call): Promise<FromWorker> {
 }
 
 /** Every operation's first argument says where it works. */
-function sceneOf({ args: [at] }: Call): Scene {
+function sceneOf({ args: [at] }: Call): CallSite {
   const place = at as WireAccess | { access: WireAccess; pool: string; image?: string };
   if (!('access' in place)) return place;
   const { access, pool, image } = place;

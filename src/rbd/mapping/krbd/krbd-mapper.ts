@@ -15,7 +15,7 @@ import { checkKrbdRequest, whyNotKrbd } from './krbd-preflight.js';
 import { refreshKrbd } from './krbd-refresh.js';
 import { isImage, krbdLimit, readKrbdDevices, type KrbdDevice } from './krbd-sysfs.js';
 import { unmapKrbd } from './krbd-unmap.js';
-import { locationName, locationOf, sameLocation } from '../location-name.js';
+import { locationName, requestedLocation, sameLocation } from '../location-name.js';
 import type { ImageLocation, MappedBy, Mapper, MapRequest, Mapping } from '../mapper.js';
 import { explainRbd, lastWords, saysEvicted } from '../rbd-messages.js';
 import { KERNEL_ROOTS, type KernelRoots } from '../roots.js';
@@ -73,7 +73,7 @@ export class KrbdMapper implements Mapper {
   }
 
   async map(request: MapRequest, deadline: Deadline): Promise<Mapping> {
-    const location = locationOf(request);
+    const location = requestedLocation(request);
     return this.#turns.take(locationName(location), deadline, async () => {
       const present = await this.#device(location);
       if (present !== undefined && (await this.#isAlive(present, request, deadline)))

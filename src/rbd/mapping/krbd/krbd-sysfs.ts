@@ -1,6 +1,6 @@
 /** What the kernel client has mapped, from /sys/bus/rbd alone: no child process, no cluster. */
 import path from 'node:path';
-import { readAttribute, readEntries } from '../../../host/device/attribute.js';
+import { readAttribute, listDirectory } from '../../../host/device/attribute.js';
 import type { ImageLocation } from '../mapper.js';
 
 export interface KrbdDevice {
@@ -25,7 +25,7 @@ export const rbdBus = (sysRoot: string): string => path.join(sysRoot, 'bus/rbd')
 
 /** Every device now; one that is being removed while it is read is left out. */
 export async function readKrbdDevices(sysRoot: string): Promise<readonly KrbdDevice[]> {
-  const ids = await readEntries(path.join(rbdBus(sysRoot), 'devices'));
+  const ids = await listDirectory(path.join(rbdBus(sysRoot), 'devices'));
   const devices = await Promise.all(ids.map((id) => readDevice(sysRoot, id)));
   return devices.filter((device) => device !== undefined).sort((a, b) => Number(a.id) - Number(b.id));
 }

@@ -10,7 +10,7 @@ import { describeUsers, deviceUsers, passingMs } from '../device-users.js';
 import { readKrbdDevices } from './krbd-sysfs.js';
 import { sameLocation } from '../location-name.js';
 import type { Mapping } from '../mapper.js';
-import { lastWords, saysBusy, saysNotMapped, type Refusal } from '../rbd-messages.js';
+import { lastWords, rbdSaysBusy, saysNotMapped, type RbdRefusal } from '../rbd-messages.js';
 import type { KernelRoots } from '../roots.js';
 
 const UNSEEN = 'the kernel has it open for somebody who cannot be seen from here';
@@ -23,7 +23,7 @@ export async function unmapKrbd(exec: Exec, roots: KernelRoots, mapping: Mapping
     if (refusal === undefined) return true;
     const { device } = mapping;
     const image = imageSpec(mapping.location);
-    if (!saysBusy(refusal)) throw berthError('BERTH_UNMAP_FAILED', { device, image, why: lastWords(refusal) });
+    if (!rbdSaysBusy(refusal)) throw berthError('BERTH_UNMAP_FAILED', { device, image, why: lastWords(refusal) });
     const users = await deviceUsers(device, roots);
     // A mount does not pass by itself; a process that has it open may be a probe.
     if (!deadline.expired && performance.now() - begun < passingMs(users)) return undefined;
@@ -38,7 +38,7 @@ async function tryUnmap(
   roots: KernelRoots,
   mapping: Mapping,
   deadline: Deadline,
-): Promise<Refusal | undefined> {
+): Promise<RbdRefusal | undefined> {
   const gone = async (): Promise<true | undefined> => ((await isGone(roots, mapping)) ? true : undefined);
   if (await gone()) return undefined;
   const args = ['--conf', '/dev/null', 'unmap', '--options', 'noudev', mapping.device];

@@ -14,12 +14,12 @@ import { cephTimeouts, clientArguments, withKeyFile } from '../ceph-client.js';
 import { lastingUsers, usersOfDead } from '../device-users.js';
 import { missingProgram } from '../../../host/process/installed.js';
 import { whyNotModule } from '../kernel-module.js';
-import { locationName, locationOf, sameLocation } from '../location-name.js';
+import { locationName, requestedLocation, sameLocation } from '../location-name.js';
 import type { ImageLocation, Mapper, MapRequest, Mapping } from '../mapper.js';
 import { nbdKernel, type NbdKernel } from './nbd-kernel.js';
 import { isNbdInUse, nbdLimit, readNbdDevices, type NbdDevice } from './nbd-sysfs.js';
 import { abilities, explainRbdNbd, parseListMapped, type ListedNbd, type NbdAbilities } from './rbd-nbd-messages.js';
-import { explainRbd, lastWords, type Refusal } from '../rbd-messages.js';
+import { explainRbd, lastWords, type RbdRefusal } from '../rbd-messages.js';
 import { KERNEL_ROOTS, type KernelRoots } from '../roots.js';
 import { Turns } from '../turns.js';
 
@@ -79,7 +79,7 @@ export class NbdMapper implements Mapper {
   }
 
   async map(request: MapRequest, deadline: Deadline): Promise<Mapping> {
-    const location = locationOf(request);
+    const location = requestedLocation(request);
     return this.#turns.take(MAPPING, deadline, async () => {
       const present = await this.find(location, deadline);
       if (present !== undefined) return this.#served(present, request, deadline);
@@ -142,7 +142,7 @@ export class NbdMapper implements Mapper {
   }
 
   /** Undefined, or what rbd-nbd said. */
-  async #disconnect(device: string, found: NbdDevice | undefined, deadline: Deadline): Promise<Refusal | undefined> {
+  async #disconnect(device: string, found: NbdDevice | undefined, deadline: Deadline): Promise<RbdRefusal | undefined> {
     if (found !== undefined && found.server === undefined) {
       // rbd-nbd knows devices by their daemons: one that has lost its own is not mapped for it, and would stay for
       // ever.
@@ -210,7 +210,7 @@ export class NbdMapper implements Mapper {
    * rbd-nbd goes to the background before it opens the image and loses the reason why it could not; `rbd info` knows
    * it.
    */
-  async #explain(refusal: Refusal, request: MapRequest, keyFile: string, deadline: Deadline): Promise<BerthError> {
+  async #explain(refusal: RbdRefusal, request: MapRequest, keyFile: string, deadline: Deadline): Promise<BerthError> {
     const said = explainRbdNbd(refusal, request);
     if (said !== undefined) return said;
     const args = [...clientArguments(request.image.access, keyFile), 'info', imageSpec(request.image)];

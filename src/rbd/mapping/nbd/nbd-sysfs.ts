@@ -3,7 +3,7 @@
  * leaves out.
  */
 import path from 'node:path';
-import { readAttribute, readEntries } from '../../../host/device/attribute.js';
+import { readAttribute, listDirectory } from '../../../host/device/attribute.js';
 import { parseLocationName } from '../location-name.js';
 import type { ImageLocation } from '../mapper.js';
 
@@ -23,7 +23,7 @@ export interface NbdDevice {
 
 /** Devices in use, in the kernel's numbering. */
 export async function readNbdDevices(sysRoot: string, procRoot: string): Promise<readonly NbdDevice[]> {
-  const names = (await readEntries(path.join(sysRoot, 'block'))).filter((name) => /^nbd\d+$/.test(name));
+  const names = (await listDirectory(path.join(sysRoot, 'block'))).filter((name) => /^nbd\d+$/.test(name));
   const devices = await Promise.all(names.map((name) => readDevice(sysRoot, procRoot, name)));
   const inUse = devices.filter((device) => device !== undefined);
   return inUse.sort((a, b) => Number(a.name.slice(3)) - Number(b.name.slice(3)));
@@ -72,7 +72,7 @@ async function findDaemon(procRoot: string, first: number, cookie: string): Prom
   const daemon = await readDaemon(procRoot, first);
   if (daemon !== undefined && serves(daemon)) return daemon;
   if (cookie === '') return undefined;
-  for (const pid of (await readEntries(procRoot)).filter((entry) => /^\d+$/.test(entry))) {
+  for (const pid of (await listDirectory(procRoot)).filter((entry) => /^\d+$/.test(entry))) {
     const other = await readDaemon(procRoot, Number(pid));
     if (other !== undefined && argument(other.args, '--cookie') === cookie) return other;
   }

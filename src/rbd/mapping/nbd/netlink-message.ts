@@ -11,7 +11,7 @@ const NLM_F_REQUEST = 1;
 const NLM_F_ACK = 4;
 
 /** The family that knows the numbers of all others. */
-export const CONTROLLER = 0x10;
+export const NETLINK_CONTROLLER = 0x10;
 const CTRL_CMD_GETFAMILY = 3;
 const CTRL_ATTR_FAMILY_ID = 1;
 const CTRL_ATTR_FAMILY_NAME = 2;
@@ -61,7 +61,7 @@ function message(family: number, command: number, attributes: readonly Buffer[])
 }
 
 export const askFamily = (name: string): Buffer =>
-  message(CONTROLLER, CTRL_CMD_GETFAMILY, [attribute(CTRL_ATTR_FAMILY_NAME, text(name))]);
+  message(NETLINK_CONTROLLER, CTRL_CMD_GETFAMILY, [attribute(CTRL_ATTR_FAMILY_NAME, text(name))]);
 
 /**
  * Gives the connected device `/dev/nbd<index>` a new size in bytes; `cookie` must be its own, empty where it has none.
@@ -92,7 +92,7 @@ export function readReplies(datagram: Buffer): readonly Reply[] {
     const type = datagram.readUInt16LE(at + 4);
     const body = datagram.subarray(at + HEADER_BYTES, at + length);
     if (type === NLMSG_ERROR) replies.push({ result: body.readInt32LE(0), family: undefined });
-    else if (type === CONTROLLER) replies.push({ result: undefined, family: familyIn(body) });
+    else if (type === NETLINK_CONTROLLER) replies.push({ result: undefined, family: familyIn(body) });
     at += aligned(length);
   }
   return replies;

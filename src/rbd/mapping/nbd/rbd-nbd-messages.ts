@@ -4,7 +4,7 @@
  */
 import { berthError, type BerthError } from '../../../model/errors.js';
 import type { MapRequest } from '../mapper.js';
-import type { Refusal } from '../rbd-messages.js';
+import type { RbdRefusal } from '../rbd-messages.js';
 
 /** What this version can do, from its `--help`. */
 export interface NbdAbilities {
@@ -25,7 +25,7 @@ export const abilities = (help: string): NbdAbilities => ({
  * The catalogue's error where rbd-nbd itself said enough; for a missing image, pool or namespace it says nothing at
  * all.
  */
-export function explainRbdNbd({ stderr }: Refusal, request: MapRequest): BerthError | undefined {
+export function explainRbdNbd({ stderr }: RbdRefusal, request: MapRequest): BerthError | undefined {
   const { cluster, user } = request.image.access;
   if (/handle_auth_bad_method|\(13\) Permission denied/.test(stderr)) {
     return berthError('BERTH_CLUSTER_AUTH_FAILED', { cluster, user });

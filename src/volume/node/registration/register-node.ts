@@ -1,5 +1,5 @@
 /** Writes this node into the registry of one cluster; without that no volume can be attached to it. */
-import type { Nodes } from '../../../attachment/node-registry.js';
+import type { NodeRegistry } from '../../../attachment/node-registry.js';
 import type { Deadline } from '../../../model/deadline.js';
 import type { Logger } from '../../../observe/log.js';
 import type { Clusters } from '../../../rbd/clusters.js';
@@ -14,7 +14,7 @@ export interface RegistrationParts {
   readonly mappers: readonly Pick<Mapper, 'name' | 'whyNot'>[];
   readonly clusters: Pick<Clusters, 'all' | 'registry'>;
   readonly rbd: Pick<RbdPort, 'identify'>;
-  readonly nodes: Pick<Nodes, 'register'>;
+  readonly nodes: Pick<NodeRegistry, 'register'>;
   /**
    * Addresses of all clients by which images of a cluster are open here; undefined where one of them cannot be told.
    */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { run } from '../../../../src/host/process/exec.js';
-import { judge } from '../../../../src/diagnosis/machine/clock.js';
+import { judgeClock } from '../../../../src/diagnosis/machine/clock.js';
 import { lookAtNode, whyNotNode } from '../../../../src/diagnosis/machine/machine.js';
 import { checkDev, checkPropagation, checkSys } from '../../../../src/diagnosis/machine/mounts.js';
 import { checkNetwork, checkProcesses } from '../../../../src/diagnosis/machine/namespaces.js';
@@ -180,7 +180,7 @@ describe('the clock', () => {
     [{ state: 5, status: 0x40, maxErrorUs: 16_000_000 }, 'warning'],
     [{ state: 0, status: 0x40, maxErrorUs: 16_000_000 }, 'warning'],
   ])('%j: %s', (report, level) => {
-    expect(judge(JSON.stringify(report))).toMatchObject({ name: 'clock', level });
+    expect(judgeClock(JSON.stringify(report))).toMatchObject({ name: 'clock', level });
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { explainRbd, lastWords, saysBusy, saysNotMapped } from '../../../../src/rbd/mapping/rbd-messages.js';
+import { explainRbd, lastWords, rbdSaysBusy, saysNotMapped } from '../../../../src/rbd/mapping/rbd-messages.js';
 import { abilities, explainRbdNbd, parseListMapped } from '../../../../src/rbd/mapping/nbd/rbd-nbd-messages.js';
 import { mapRequest } from './kernel-fixture.js';
 
@@ -42,8 +42,8 @@ describe('what rbd says', () => {
       exitCode: 22,
       stderr: "rbd: '/dev/rbd0' is not a block device\nrbd: unmap failed: (22) Invalid argument",
     };
-    expect([saysBusy(busy), saysNotMapped(busy)]).toEqual([true, false]);
-    expect([saysBusy(absent), saysNotMapped(absent)]).toEqual([false, true]);
+    expect([rbdSaysBusy(busy), saysNotMapped(busy)]).toEqual([true, false]);
+    expect([rbdSaysBusy(absent), saysNotMapped(absent)]).toEqual([false, true]);
   });
 });
 

@@ -6,8 +6,8 @@ import { afterEach, beforeEach } from 'vitest';
 import { FENCES_METRIC } from '../../../../src/attachment/fence-keeper.js';
 import { Fences } from '../../../../src/attachment/fences.js';
 import { HolderRecords } from '../../../../src/attachment/holder-records.js';
-import type { Announcement, NodeView } from '../../../../src/attachment/node-state.js';
-import { Nodes } from '../../../../src/attachment/node-registry.js';
+import type { Announcement, NodeStateAnswer } from '../../../../src/attachment/node-state.js';
+import { NodeRegistry } from '../../../../src/attachment/node-registry.js';
 import type { Capability } from '../../../../src/model/capability.js';
 import { Deadline } from '../../../../src/model/deadline.js';
 import { Secret } from '../../../../src/model/secret.js';
@@ -47,7 +47,7 @@ export interface TestRoom extends ControllerParts {
   image(name: string, pool?: string, namespace?: string): MemoryImage | undefined;
   at(name: string, pool?: string, namespace?: string): ImageRef;
   /** What the orchestrator says of nodes: unknown unless set here. */
-  readonly views: Map<string, NodeView>;
+  readonly views: Map<string, NodeStateAnswer>;
   readonly announced: Announcement[];
   /** Another controller over the same Ceph: its own operations, nothing else shared. */
   other(): ControllerParts;
@@ -74,7 +74,7 @@ export function controllerRoom(): TestRoom {
 
 function over(rbd: MemoryRbd, clustersFile: string) {
   const now = (): Date => new Date(NOW);
-  const views = new Map<string, NodeView>();
+  const views = new Map<string, NodeStateAnswer>();
   const announced: Announcement[] = [];
   const counters = new Counters();
   counters.declare(FENCES_METRIC, 'fences');
@@ -84,7 +84,11 @@ function over(rbd: MemoryRbd, clustersFile: string) {
     nodeStates: { of: (node: string) => Promise.resolve(views.get(node) ?? ('unknown' as const)) },
     announce: (what: Announcement) => void announced.push(what),
     ...{ rbd, now, log: createLog('silent'), clusters: new Clusters(clustersFile), operations: new Operations() },
-    ...{ holderRecords: new HolderRecords(rbd, now), nodes: new Nodes(rbd), poolCapacity: new PoolCapacity(rbd) },
+    ...{
+      holderRecords: new HolderRecords(rbd, now),
+      nodes: new NodeRegistry(rbd),
+      poolCapacity: new PoolCapacity(rbd),
+    },
     interruptedCreates: new InterruptedCreates(rbd, createLog('silent')),
   };
 }

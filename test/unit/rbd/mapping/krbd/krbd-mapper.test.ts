@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Deadline } from '../../../../../src/model/deadline.js';
 import { berthError } from '../../../../../src/model/errors.js';
 import { KrbdMapper, type KrbdMapperOptions } from '../../../../../src/rbd/mapping/krbd/krbd-mapper.js';
-import { locationOf } from '../../../../../src/rbd/mapping/location-name.js';
+import { requestedLocation } from '../../../../../src/rbd/mapping/location-name.js';
 import { kernelFixture, KEY, mapRequest, type KernelFixture } from '../kernel-fixture.js';
 
 let kernel: KernelFixture;
@@ -33,7 +33,7 @@ describe('map', () => {
     const mapping = await mapper.map(mapRequest(), soon());
     expect(mapping).toEqual({
       mapper: 'krbd',
-      location: locationOf(mapRequest()),
+      location: requestedLocation(mapRequest()),
       device: '/dev/rbd0',
       readOnly: false,
     });
@@ -99,7 +99,7 @@ describe('map', () => {
     const inNamespace = { ...request, image: { ...request.image, namespace: 'ns' } };
     const mapping = await krbd().map(inNamespace, soon());
     expect(mapping).toMatchObject({ readOnly: true, location: { namespace: 'ns' } });
-    expect(await krbd().find(locationOf(request))).toBeUndefined();
+    expect(await krbd().find(requestedLocation(request))).toBeUndefined();
   });
 
   it('names features that the kernel cannot do, before anything is run', async () => {
@@ -132,9 +132,9 @@ describe('map', () => {
   it('never takes a mapped snapshot, or the same name in another cluster, for the image', async () => {
     await krbd().map(mapRequest(), soon());
     await kernel.write('sys/bus/rbd/devices/0/current_snap', 'before\n');
-    expect(await krbd().find(locationOf(mapRequest()))).toBeUndefined();
+    expect(await krbd().find(requestedLocation(mapRequest()))).toBeUndefined();
     await kernel.write('sys/bus/rbd/devices/0/current_snap', '-\n');
-    expect(await krbd().find({ ...locationOf(mapRequest()), fsid: 'another' })).toBeUndefined();
+    expect(await krbd().find({ ...requestedLocation(mapRequest()), fsid: 'another' })).toBeUndefined();
   });
 });
 

@@ -2,7 +2,7 @@ import { mkdir, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Deadline } from '../../../../../src/model/deadline.js';
-import { locationOf } from '../../../../../src/rbd/mapping/location-name.js';
+import { requestedLocation } from '../../../../../src/rbd/mapping/location-name.js';
 import type { NbdKernel } from '../../../../../src/rbd/mapping/nbd/nbd-kernel.js';
 import { NbdMapper } from '../../../../../src/rbd/mapping/nbd/nbd-mapper.js';
 import { FSID, kernelFixture, KEY, mapRequest, type KernelFixture } from '../kernel-fixture.js';
@@ -31,7 +31,7 @@ describe('map', () => {
     const mapping = await nbd().map(mapRequest(), soon());
     expect(mapping).toEqual({
       mapper: 'nbd',
-      location: locationOf(mapRequest()),
+      location: requestedLocation(mapRequest()),
       device: '/dev/nbd0',
       readOnly: false,
     });
@@ -46,7 +46,7 @@ describe('map', () => {
   it('works with a program that knows no cookies: the image is in its list, the cluster in its arguments', async () => {
     kernel.behave('', { FAKE_OLD: '1' });
     const mapping = await nbd().map(mapRequest(), soon());
-    expect(mapping.location).toEqual(locationOf(mapRequest()));
+    expect(mapping.location).toEqual(requestedLocation(mapRequest()));
     const call = (await kernel.calls()).find((line) => line.includes(' map '));
     expect(call).not.toMatch(/--cookie|--io-timeout/);
   });
