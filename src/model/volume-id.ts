@@ -4,12 +4,24 @@ import { berthError } from './errors.js';
 /** CSI limits ids to 128 bytes (spec 1.12, size limits). */
 export const MAX_ID_BYTES = 128;
 
-export interface VolumeId {
-  readonly cluster: string;
+/** Where images are inside of a cluster, whichever that is: what Ceph's documentation calls a pool-spec. */
+export interface PoolSpec {
   readonly pool: string;
   /** Empty for the pool's default namespace. */
   readonly namespace: string;
+}
+
+/**
+ * An image inside of a cluster: what Ceph's documentation calls an image-spec. Every address of an image is one of
+ * these, and adds how its cluster is known (docs/design.md, Addresses).
+ */
+export interface ImageSpec extends PoolSpec {
   readonly image: string;
+}
+
+/** What a handle says: the cluster is known by its name in the clusters file. */
+export interface VolumeId extends ImageSpec {
+  readonly cluster: string;
 }
 
 // A part is also a path component, so it is neither "." nor "..".
@@ -50,7 +62,7 @@ export function parseVolumeId(text: string): VolumeId | undefined {
 }
 
 /** `pool[/namespace]/image`, as the rbd command line spells it. */
-export const imageSpec = (at: Omit<VolumeId, 'cluster'>): string =>
+export const imageSpec = (at: ImageSpec): string =>
   at.namespace === '' ? `${at.pool}/${at.image}` : `${at.pool}/${at.namespace}/${at.image}`;
 
 /** `pool[/namespace]/image` of a handle; undefined for one that is none of ours. */

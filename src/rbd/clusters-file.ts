@@ -4,7 +4,7 @@
  */
 import { parse } from 'yaml';
 import { berthError } from '../model/errors.js';
-import { isClusterName, isPlaceName } from '../model/volume-id.js';
+import { isClusterName, isPlaceName, type PoolSpec } from '../model/volume-id.js';
 
 export interface PoolConfig {
   readonly name: string;
@@ -25,7 +25,7 @@ export interface ClusterConfig {
   readonly pools: readonly PoolConfig[];
   readonly users: { readonly controller?: UserConfig; readonly node?: UserConfig; readonly hyperd?: UserConfig };
   /** Where nodes register; the first pool's first namespace unless said otherwise. */
-  readonly registry: { readonly pool: string; readonly namespace: string };
+  readonly registry: PoolSpec;
 }
 
 /** Parse and check the file's text; BERTH_CONFIG_INVALID names the field. */

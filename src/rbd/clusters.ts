@@ -4,6 +4,7 @@
  */
 import { berthError } from '../model/errors.js';
 import { Secret } from '../model/secret.js';
+import type { VolumeId } from '../model/volume-id.js';
 import { parseClusters, type ClusterConfig } from './clusters-file.js';
 import { FreshFiles } from './fresh-file.js';
 import type { ClusterAccess, PoolRef } from './port.js';
@@ -20,12 +21,8 @@ export interface Credentials {
   readonly key: Secret;
 }
 
-/** A pool and namespace of a cluster. */
-export interface Place {
-  readonly cluster: string;
-  readonly pool: string;
-  readonly namespace: string;
-}
+/** Where the images of a class are. */
+type PoolOfCluster = Omit<VolumeId, 'image'>;
 
 export class Clusters {
   readonly #file: string;
@@ -62,7 +59,7 @@ export class Clusters {
    * The cluster of a place that is ours; BERTH_CLUSTER_UNKNOWN, BERTH_POOL_NOT_OURS unless the file lists pool and
    * namespace.
    */
-  async listed(at: Place): Promise<ClusterConfig> {
+  async listed(at: PoolOfCluster): Promise<ClusterConfig> {
     const config = await this.get(at.cluster);
     const listed = config.pools.find((pool) => pool.name === at.pool);
     if (listed === undefined) throw berthError('BERTH_POOL_NOT_OURS', { pool: at.pool, cluster: at.cluster });
@@ -73,7 +70,7 @@ export class Clusters {
   }
 
   /** How to reach a pool that is ours; errors as {@link listed}. */
-  async pool(at: Place, role: Role, secrets?: Credentials): Promise<PoolRef> {
+  async pool(at: PoolOfCluster, role: Role, secrets?: Credentials): Promise<PoolRef> {
     const access = await this.access(await this.listed(at), role, secrets);
     return { access, pool: at.pool, namespace: at.namespace };
   }

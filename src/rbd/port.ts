@@ -4,6 +4,7 @@
  */
 import type { Deadline } from '../model/deadline.js';
 import type { Secret } from '../model/secret.js';
+import type { ImageSpec, PoolSpec } from '../model/volume-id.js';
 
 /** How to reach a cluster as somebody. Connections are pooled by all of these fields. */
 export interface ClusterAccess {
@@ -16,16 +17,13 @@ export interface ClusterAccess {
   readonly key: Secret;
 }
 
-export interface PoolRef {
+/** A pool with all that it takes to work in it: its cluster's monitors, a user and his key. */
+export interface PoolRef extends PoolSpec {
   readonly access: ClusterAccess;
-  readonly pool: string;
-  /** Empty for the default namespace. */
-  readonly namespace: string;
 }
 
-export interface ImageRef extends PoolRef {
-  readonly image: string;
-}
+/** An image with all that it takes to work on it. */
+export interface ImageRef extends PoolRef, ImageSpec {}
 
 /** What CreateVolume decides about a new image. */
 export interface NewImage {

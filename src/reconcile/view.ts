@@ -3,12 +3,12 @@
  * again.
  */
 import type { Mount } from '../host/mount/mountinfo.js';
-import { formatVolumeId, parseVolumeId } from '../model/volume-id.js';
+import { formatVolumeId, parseVolumeId, type ImageSpec } from '../model/volume-id.js';
 import type { JournalEntry } from '../journal/entry.js';
 import type { ImageLocation } from '../rbd/mapping/mapper.js';
 import type { NodeFacts, KubeletVolume, SeenMapping } from './node-facts.js';
 
-const placeOf = ({ pool, namespace, image }: Omit<ImageLocation, 'fsid'>): string => `${pool}/${namespace}/${image}`;
+const placeOf = ({ pool, namespace, image }: ImageSpec): string => `${pool}/${namespace}/${image}`;
 
 export class NodeView {
   readonly facts: NodeFacts;

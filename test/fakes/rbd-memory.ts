@@ -1,7 +1,7 @@
 /** RbdPort in memory for unit tests of the rooms above: images, metadata, watchers, records, and failures on demand. */
 import type { Deadline } from '../../src/model/deadline.js';
 import { berthError } from '../../src/model/errors.js';
-import { imageSpec } from '../../src/model/volume-id.js';
+import { imageSpec, type ImageSpec } from '../../src/model/volume-id.js';
 import type {
   BlocklistRight,
   ImageHead,
@@ -75,7 +75,7 @@ export class MemoryRbd implements RbdPort {
   }
 
   /** The image behind the port's back. */
-  image(at: Pick<ImageRef, 'pool' | 'namespace' | 'image'>): MemoryImage | undefined {
+  image(at: ImageSpec): MemoryImage | undefined {
     return this.#pools.get(at.pool)?.get(at.namespace)?.images.get(at.image);
   }
 

@@ -9,7 +9,7 @@ import { attachLoop, detachAtLastClose, detachLoop, refreshLoop } from './loop-d
 import type { Logger } from '../../observe/log.js';
 import { Deadline } from '../../model/deadline.js';
 import { berthError, isBerthError } from '../../model/errors.js';
-import { imageSpec } from '../../model/volume-id.js';
+import { imageSpec, type ImageSpec } from '../../model/volume-id.js';
 import { blockSizeBytes } from '../../host/device/attribute.js';
 import { writeClientConf } from './client-conf.js';
 import { lastingUsers } from '../../rbd/mapping/device-users.js';
@@ -23,7 +23,7 @@ import { QmpError, type QmpSession } from './qmp.js';
 import { KERNEL_ROOTS } from '../../rbd/mapping/roots.js';
 import { cleanUpAfterDeath, dropStaleLoop, removeExportFile } from './stale-exports.js';
 import { StorageDaemon } from './storage-daemon.js';
-import { Turns } from '../../rbd/mapping/turns.js';
+import { KeyedMutex } from '../../rbd/mapping/keyed-mutex.js';
 
 /** Far below what the kernel can do; each image costs the daemon some megabytes. */
 const LIMIT = 128;
@@ -50,7 +50,7 @@ export class LoopMapper implements Mapper {
   readonly #stateDir: string;
   readonly #daemon: StorageDaemon;
   readonly #exports: ExportDirectory;
-  readonly #turns = new Turns();
+  readonly #turns = new KeyedMutex();
   readonly #log: Pick<Logger, 'warn'> | undefined;
   #hasWarned = false;
 
@@ -82,7 +82,7 @@ export class LoopMapper implements Mapper {
 
   async find(location: ImageLocation, deadline: Deadline): Promise<Mapping | undefined> {
     const mapping = await this.#mappingOf(location);
-    return mapping ?? this.#turns.take(TURN, deadline, () => this.#closeUnlessMapped(location, deadline));
+    return mapping ?? this.#turns.run(TURN, deadline, () => this.#closeUnlessMapped(location, deadline));
   }
 
   async list(): Promise<readonly Mapping[]> {
@@ -95,7 +95,7 @@ export class LoopMapper implements Mapper {
     if (Buffer.byteLength(locationName(location)) > MAX_NAME_BYTES) {
       throw this.#mapError(request, 'pool, namespace and image names are too long for one file name');
     }
-    return this.#turns.take(TURN, deadline, () =>
+    return this.#turns.run(TURN, deadline, () =>
       this.#inSession(deadline, async (session) => {
         const mapping = await this.#mappingOf(location);
         if (mapping !== undefined) {
@@ -110,7 +110,7 @@ export class LoopMapper implements Mapper {
   }
 
   async unmap(mapping: Mapping, deadline: Deadline): Promise<void> {
-    await this.#turns.take(TURN, deadline, () => this.#unmap(mapping, deadline));
+    await this.#turns.run(TURN, deadline, () => this.#unmap(mapping, deadline));
   }
 
   /**
@@ -118,7 +118,7 @@ export class LoopMapper implements Mapper {
    * is the kernel's to detach from here on.
    */
   async cutOff({ device, location }: Mapping, deadline: Deadline): Promise<void> {
-    await this.#turns.take(TURN, deadline, async () => {
+    await this.#turns.run(TURN, deadline, async () => {
       if ((await this.#mappingOf(location))?.device === device) await detachAtLastClose(this.#exec, device, deadline);
       const session = await this.#daemon.connect(deadline);
       try {
@@ -140,7 +140,7 @@ export class LoopMapper implements Mapper {
     const { location, device } = mapping;
     const name = path.basename(device);
     const file = await this.#exports.file(location);
-    const size = await this.#turns.take(TURN, deadline, () => this.#takeSizeOver(location, deadline));
+    const size = await this.#turns.run(TURN, deadline, () => this.#takeSizeOver(location, deadline));
     if (size < sizeBytes) throw this.#mapError({ image: location }, `the image has only ${size} of ${sizeBytes} bytes`);
     const shows = async (bytes: Promise<bigint | undefined>) => ((await bytes) === size ? true : undefined);
     // In a child, for a call of ours to a FUSE file could hang beyond any deadline; its attributes are cached for up to
@@ -156,7 +156,7 @@ export class LoopMapper implements Mapper {
    * DEADLINE.
    */
   async stop(deadline: Deadline): Promise<void> {
-    await this.#turns.take(TURN, deadline, async () => {
+    await this.#turns.run(TURN, deadline, async () => {
       for (const mapping of await this.#exports.mappings()) await this.#unmap(mapping, deadline);
       const session = await this.#daemon.connect(deadline);
       if (session === undefined) return;
@@ -298,7 +298,7 @@ export class LoopMapper implements Mapper {
     return this.#daemon.start(deadline);
   }
 
-  #mapError(request: { readonly image: Omit<ImageLocation, 'fsid'> }, why: string, cause?: unknown) {
+  #mapError(request: { readonly image: ImageSpec }, why: string, cause?: unknown) {
     return berthError('BERTH_MAP_FAILED', { image: imageSpec(request.image), mapper: this.name, why }, cause);
   }
 }

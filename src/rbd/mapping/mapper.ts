@@ -1,5 +1,6 @@
 /** From an image to a block device and back: what all mappers have in common. */
 import type { Deadline } from '../../model/deadline.js';
+import type { ImageSpec } from '../../model/volume-id.js';
 import type { ImageRef } from '../port.js';
 
 /** `loop` is built into a development driver only; journals and StorageClasses may name it everywhere. */
@@ -7,12 +8,13 @@ export type MapperName = 'krbd' | 'nbd' | 'loop';
 /** The StorageClass parameter `mounter`. */
 export type MounterChoice = MapperName | 'auto';
 
-/** Where an image is, without credentials: enough to find and undo a mapping from the kernel alone. */
-export interface ImageLocation {
+/**
+ * Where an image is as a kernel tells it, which knows no name of a cluster: enough to find and undo a mapping without
+ * asking any.
+ */
+export interface ImageLocation extends ImageSpec {
+  /** Of its cluster. */
   readonly fsid: string;
-  readonly pool: string;
-  readonly namespace: string;
-  readonly image: string;
 }
 
 export interface Mapping {

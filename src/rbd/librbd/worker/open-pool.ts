@@ -1,5 +1,6 @@
 /** Where an operation works: an open pool, and what an ENOENT there really means. */
 import type { Deadline } from '../../../model/deadline.js';
+import { imageSpec, type PoolSpec } from '../../../model/volume-id.js';
 import type { Ioctx } from '../foreign/bindings.js';
 import type { Connections } from './connections.js';
 import { CephErrno, check, ENOENT, refusalError } from '../ceph-errors.js';
@@ -7,6 +8,7 @@ import type { Link } from './cluster-connection.js';
 import { withCells } from '../foreign/c-memory.js';
 import type { WirePool } from '../worker-messages.js';
 
+/** A pool as an operation works in it: the handles of C, where it is, and by when it must be done. */
 export interface OpenPool {
   readonly link: Link;
   readonly io: Ioctx;
@@ -15,8 +17,7 @@ export interface OpenPool {
 }
 
 /** `pool[/namespace]/image`, for messages. */
-export const specOf = (at: WirePool, image: string): string =>
-  [at.pool, ...(at.namespace === '' ? [] : [at.namespace]), image].join('/');
+export const specOf = (at: PoolSpec, image: string): string => imageSpec({ ...at, image });
 
 /**
  * Run `work` in the pool of `at`; what it throws becomes an error of the catalogue.

@@ -19,7 +19,7 @@ import { locationName, requestedLocation, sameLocation } from '../location-name.
 import type { ImageLocation, MappedBy, Mapper, MapRequest, Mapping } from '../mapper.js';
 import { explainRbd, lastWords, saysEvicted } from '../rbd-messages.js';
 import { KERNEL_ROOTS, type KernelRoots } from '../roots.js';
-import { Turns } from '../turns.js';
+import { KeyedMutex } from '../keyed-mutex.js';
 
 /** devtmpfs makes the node before the map returns; a /dev that is not the host's never gets it, ms. */
 const NODE_MS = 5_000;
@@ -45,7 +45,7 @@ export class KrbdMapper implements Mapper {
   readonly #roots: KernelRoots;
   readonly #kernelRelease: string;
   readonly #waitForNode: WaitForNode;
-  readonly #turns = new Turns();
+  readonly #mutex = new KeyedMutex();
 
   constructor(options: KrbdMapperOptions) {
     this.#exec = options.exec;
@@ -74,7 +74,7 @@ export class KrbdMapper implements Mapper {
 
   async map(request: MapRequest, deadline: Deadline): Promise<Mapping> {
     const location = requestedLocation(request);
-    return this.#turns.take(locationName(location), deadline, async () => {
+    return this.#mutex.run(locationName(location), deadline, async () => {
       const present = await this.#device(location);
       if (present !== undefined && (await this.#isAlive(present, request, deadline)))
         return this.#usable(present, deadline);
@@ -94,7 +94,7 @@ export class KrbdMapper implements Mapper {
   }
 
   async unmap(mapping: Mapping, deadline: Deadline): Promise<void> {
-    await this.#turns.take(locationName(mapping.location), deadline, () =>
+    await this.#mutex.run(locationName(mapping.location), deadline, () =>
       unmapKrbd(this.#exec, this.#roots, mapping, deadline),
     );
   }
@@ -111,7 +111,7 @@ export class KrbdMapper implements Mapper {
    */
   async cutOff(mapping: Mapping, deadline: Deadline): Promise<void> {
     const { device, location } = mapping;
-    await this.#turns.take(locationName(location), deadline, async () => {
+    await this.#mutex.run(locationName(location), deadline, async () => {
       if ((await this.find(location))?.device !== device) return;
       const args = ['unmap', '--options', 'noudev,force', device];
       const result = await runToAnswer(this.#exec, 'rbd', args, { deadline, env: cephTimeouts(deadline) });

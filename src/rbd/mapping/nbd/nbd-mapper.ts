@@ -7,7 +7,7 @@ import { pollUntil } from '../../../model/time-limit.js';
 import type { Exec } from '../../../host/process/exec.js';
 import { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError, type BerthError } from '../../../model/errors.js';
-import { imageSpec } from '../../../model/volume-id.js';
+import { imageSpec, type ImageSpec } from '../../../model/volume-id.js';
 import { runToAnswer } from '../../../host/process/any-exit.js';
 import { blockSizeBytes } from '../../../host/device/attribute.js';
 import { cephTimeouts, clientArguments, withKeyFile } from '../ceph-client.js';
@@ -21,7 +21,7 @@ import { isNbdInUse, nbdLimit, readNbdDevices, type NbdDevice } from './nbd-sysf
 import { abilities, explainRbdNbd, parseListMapped, type ListedNbd, type NbdAbilities } from './rbd-nbd-messages.js';
 import { explainRbd, lastWords, type RbdRefusal } from '../rbd-messages.js';
 import { KERNEL_ROOTS, type KernelRoots } from '../roots.js';
-import { Turns } from '../turns.js';
+import { KeyedMutex } from '../keyed-mutex.js';
 
 /** s until the kernel gives up a request; 0 would wait for ever for a daemon that hangs. */
 const IO_TIMEOUT_S = 120;
@@ -31,7 +31,9 @@ const REATTACH_TIMEOUT_S = 60;
 const DEVICES = 128;
 /** A daemon that can tell the kernel of a new size does so in a fraction of this, ms. */
 const TOLD_MS = 1_000;
-/** rbd-nbd looks for a free device and then takes it: two of them must not look at once. */
+/** Finding a mapping that was made although its time was over may take this, ms. */
+const ADOPT_MS = 2_000;
+/** rbd-nbd searches for a free device and then takes it: two of them must not search at once. */
 const MAPPING = 'rbd-nbd map';
 
 export interface NbdMapperOptions {
@@ -48,7 +50,7 @@ export class NbdMapper implements Mapper {
   readonly #keyDir: string;
   readonly #roots: KernelRoots;
   readonly #kernel: NbdKernel;
-  readonly #turns = new Turns();
+  readonly #mutex = new KeyedMutex();
   #abilities: NbdAbilities | undefined;
 
   constructor({ exec, runtimeDir = '/run/berth', roots = KERNEL_ROOTS, kernel }: NbdMapperOptions) {
@@ -80,27 +82,32 @@ export class NbdMapper implements Mapper {
 
   async map(request: MapRequest, deadline: Deadline): Promise<Mapping> {
     const location = requestedLocation(request);
-    return this.#turns.take(MAPPING, deadline, async () => {
-      const present = await this.find(location, deadline);
-      if (present !== undefined) return this.#served(present, request, deadline);
-      const why = await this.whyNot();
-      if (why !== undefined) throw berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: this.name, why });
-      try {
-        await this.#runMap(request, deadline);
-      } catch (error) {
-        // Killed or late, and yet mapped: adopted.
-        const adopted = await this.find(location, Deadline.after(2_000));
-        if (adopted !== undefined) return adopted;
-        throw error;
-      }
-      const found = await this.find(location, deadline);
-      if (found !== undefined) return found;
-      throw this.#mapError(location, 'rbd-nbd map succeeded and sysfs shows no device');
-    });
+    // First the image, so that nobody unmaps it meanwhile, then the search for a free device.
+    return this.#mutex.run(locationName(location), deadline, () =>
+      this.#mutex.run(MAPPING, deadline, () => this.#mapOnce(location, request, deadline)),
+    );
+  }
+
+  async #mapOnce(location: ImageLocation, request: MapRequest, deadline: Deadline): Promise<Mapping> {
+    const present = await this.find(location, deadline);
+    if (present !== undefined) return this.#served(present, request, deadline);
+    const why = await this.whyNot();
+    if (why !== undefined) throw berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: this.name, why });
+    try {
+      await this.#runMap(request, deadline);
+    } catch (error) {
+      // Killed or late, and yet mapped: adopted.
+      const adopted = await this.find(location, Deadline.after(ADOPT_MS));
+      if (adopted !== undefined) return adopted;
+      throw error;
+    }
+    const found = await this.find(location, deadline);
+    if (found !== undefined) return found;
+    throw this.#mapError(location, 'rbd-nbd map succeeded and sysfs shows no device');
   }
 
   async unmap(mapping: Mapping, deadline: Deadline): Promise<void> {
-    await this.#turns.take(locationName(mapping.location), deadline, async () => {
+    await this.#mutex.run(locationName(mapping.location), deadline, async () => {
       const { device, location } = mapping;
       const name = path.basename(device);
       const image = imageSpec(location);
@@ -124,7 +131,7 @@ export class NbdMapper implements Mapper {
   /** rbd-nbd disconnects a device that is open, too: what its users had not written fails. */
   async cutOff(mapping: Mapping, deadline: Deadline): Promise<void> {
     const { device, location } = mapping;
-    await this.#turns.take(locationName(location), deadline, async () => {
+    await this.#mutex.run(locationName(location), deadline, async () => {
       if ((await this.find(location, deadline))?.device !== device) return;
       const refusal = await this.#disconnect(device, await this.#device(mapping), deadline);
       if (refusal === undefined || !(await isNbdInUse(this.#roots.sys, path.basename(device)))) return;
@@ -246,7 +253,7 @@ export class NbdMapper implements Mapper {
     return mapping;
   }
 
-  #mapError(location: Omit<ImageLocation, 'fsid'>, why: string) {
+  #mapError(location: ImageSpec, why: string) {
     return berthError('BERTH_MAP_FAILED', { image: imageSpec(location), mapper: this.name, why });
   }
 }

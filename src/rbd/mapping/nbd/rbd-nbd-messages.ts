@@ -3,6 +3,7 @@
  * everything.
  */
 import { berthError, type BerthError } from '../../../model/errors.js';
+import type { ImageSpec } from '../../../model/volume-id.js';
 import type { MapRequest } from '../mapper.js';
 import type { RbdRefusal } from '../rbd-messages.js';
 
@@ -49,11 +50,8 @@ export function explainRbdNbd({ stderr }: RbdRefusal, request: MapRequest): Bert
   return undefined;
 }
 
-export interface ListedNbd {
+export interface ListedNbd extends ImageSpec {
   readonly device: string;
-  readonly pool: string;
-  readonly namespace: string;
-  readonly image: string;
   readonly snapshot: string;
 }
 

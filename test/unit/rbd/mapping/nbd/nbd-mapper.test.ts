@@ -58,6 +58,16 @@ describe('map', () => {
     expect((await kernel.calls()).filter((call) => call.includes(' map '))).toHaveLength(1);
   });
 
+  it('image that is being unmapped: maps it anew once it is, and does not give out the mapping that goes', async () => {
+    const mapper = nbd();
+    const request = mapRequest();
+    const mapping = await mapper.map(request, soon());
+    await Promise.all([mapper.unmap(mapping, soon()), mapper.map(request, soon())]);
+    const acts = (await kernel.calls()).map((call) => / (map|unmap) /.exec(call)?.[1]).filter(Boolean);
+    expect(acts).toEqual(['map', 'unmap', 'map']);
+    expect(await mapper.find(mapping.location, soon())).toEqual(mapping);
+  });
+
   it('adopts a mapping that was made although rbd-nbd had to be killed', async () => {
     kernel.behave('map-then-hang');
     expect((await nbd().map(mapRequest(), soon(2_000))).device).toBe('/dev/nbd0');

@@ -1,15 +1,15 @@
 /**
- * One at a time per key, in the order of asking: looking whether an image is mapped and mapping it must not be torn
- * apart.
+ * One job at a time per key, in the order of asking. Mappers need it: between the check whether an image is mapped and
+ * the map nobody else may map or unmap it, whatever volume he acts for.
  */
 import { withinDeadline } from '../../model/time-limit.js';
 import type { Deadline } from '../../model/deadline.js';
 
-export class Turns {
+export class KeyedMutex {
   readonly #last = new Map<string, Promise<void>>();
 
   /** Run `job` when everybody before has ended; DEADLINE, and the job is never begun, where that takes too long. */
-  async take<T>(key: string, deadline: Deadline, job: () => Promise<T>): Promise<T> {
+  async run<T>(key: string, deadline: Deadline, job: () => Promise<T>): Promise<T> {
     // Taken before the first await: two callers in one tick must not both think that they are first.
     const before = this.#last.get(key) ?? Promise.resolve();
     let end: () => void = () => undefined;
