@@ -5,10 +5,10 @@ import { run } from '../src/host/process/exec.js';
 import { Deadline } from '../src/model/deadline.js';
 import { Clusters } from '../src/rbd/clusters.js';
 import { createLibrbd } from '../src/rbd/librbd/driver/librbd.js';
-import { createVolume, type CreateParts } from '../src/volume/controller/create-volume.js';
+import { createVolume, type CreateParts } from '../src/volume/controller/create/create-volume.js';
 import { Operations } from '../src/volume/operation/operations.js';
 import { PoolCapacity } from '../src/volume/controller/pool-capacity.js';
-import { InterruptedCreates } from '../src/volume/controller/interrupted-create.js';
+import { InterruptedCreates } from '../src/volume/controller/create/interrupted-create.js';
 import type { Ground } from './ground.js';
 
 const ROUNDS = 20;

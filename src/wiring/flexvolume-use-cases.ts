@@ -6,7 +6,7 @@ import type { Options } from '../options.js';
 import { readKeyring } from '../rbd/keyring.js';
 import type { FlexController, FlexNode, FlexUseCases } from '../flexvolume/call-outs.js';
 import { attachVolume } from '../volume/controller/attach-volume.js';
-import { detachVolume } from '../volume/controller/detach-volume.js';
+import { detachVolume } from '../volume/controller/detach/detach-volume.js';
 import { expandVolume } from '../volume/controller/expand-volume.js';
 import {
   attachByName,

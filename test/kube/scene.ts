@@ -9,7 +9,7 @@ import { attacherFinalizer } from '../../src/diagnosis/attachment/attachment-fac
 import { cephOf } from '../../src/diagnosis/attachment/image-state.js';
 import type { ImageStates } from '../../src/diagnosis/attachment/gather-attachment.js';
 import { attachVolume } from '../../src/volume/controller/attach-volume.js';
-import { createVolume } from '../../src/volume/controller/create-volume.js';
+import { createVolume } from '../../src/volume/controller/create/create-volume.js';
 import { HOLDER_KEY, parseHolderRecord } from '../../src/attachment/holder-record.js';
 import { controllerRoom, creation, mounted, place, type TestRoom } from '../unit/volume/controller/controller-room.js';
 import { CSI_NODES, ground, NODES, PVCS, PVS, soon, VAS, type Ground } from './ground.js';

@@ -1,5 +1,5 @@
 /** Ceph as the comparison of attachments sees it: through the use cases of the driver, never past them. */
-import { detachVolume, type DetachParts } from '../../volume/controller/detach-volume.js';
+import { detachVolume, type DetachParts } from '../../volume/controller/detach/detach-volume.js';
 import { readHolders, type ReadHoldersParts } from '../../volume/image/read-holders.js';
 import { listVolumes, type ListVolumesParts } from '../../volume/controller/list-volumes.js';
 import type { ImageStates } from './gather-attachment.js';

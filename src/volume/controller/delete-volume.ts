@@ -14,7 +14,7 @@ import {
   type ImageLookup,
 } from '../image/find-volume.js';
 import type { ControllerOperations } from './controller-operations.js';
-import type { InterruptedCreates } from './interrupted-create.js';
+import type { InterruptedCreates } from './create/interrupted-create.js';
 
 export interface DeleteParts extends ImageLookup {
   readonly clusters: ImageLookup['clusters'] & Pick<Clusters, 'listed'>;

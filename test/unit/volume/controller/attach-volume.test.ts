@@ -6,8 +6,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { HOLDER_KEY, parseHolderRecord } from '../../../../src/attachment/holder-record.js';
 import type { Capability } from '../../../../src/model/capability.js';
 import { attachVolume } from '../../../../src/volume/controller/attach-volume.js';
-import { createVolume } from '../../../../src/volume/controller/create-volume.js';
-import { detachVolume } from '../../../../src/volume/controller/detach-volume.js';
+import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
+import { detachVolume } from '../../../../src/volume/controller/detach/detach-volume.js';
 import { controllerRoom, creation, mounted, noSecrets, place, raw, soon } from './controller-room.js';
 
 const room = controllerRoom();

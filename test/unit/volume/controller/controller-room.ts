@@ -15,12 +15,12 @@ import { Counters } from '../../../../src/observe/metrics.js';
 import { createLog } from '../../../../src/observe/log.js';
 import { Clusters } from '../../../../src/rbd/clusters.js';
 import type { ImageRef, PoolRef } from '../../../../src/rbd/port.js';
-import type { CreateRequest } from '../../../../src/volume/controller/create-plan.js';
+import type { CreateRequest } from '../../../../src/volume/controller/create/create-plan.js';
 import { Operations } from '../../../../src/volume/operation/operations.js';
 import { PoolCapacity } from '../../../../src/volume/controller/pool-capacity.js';
 import type { ControllerParts } from '../../../../src/wiring/controller-parts.js';
 import type { Credentials } from '../../../../src/volume/image/find-volume.js';
-import { InterruptedCreates } from '../../../../src/volume/controller/interrupted-create.js';
+import { InterruptedCreates } from '../../../../src/volume/controller/create/interrupted-create.js';
 import { MemoryRbd, type MemoryImage } from '../../../fakes/rbd-memory.js';
 
 export const MiB = 1024n * 1024n;

@@ -2,10 +2,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { HOLDER_KEY } from '../../../../src/attachment/holder-record.js';
 import { berthError } from '../../../../src/model/errors.js';
-import { createVolume } from '../../../../src/volume/controller/create-volume.js';
+import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
 import { deleteVolume } from '../../../../src/volume/controller/delete-volume.js';
 import { VOLUME_KEY } from '../../../../src/volume/image/volume-record.js';
-import { UNDER_WAY_MS } from '../../../../src/volume/controller/interrupted-create.js';
+import { UNDER_WAY_MS } from '../../../../src/volume/controller/create/interrupted-create.js';
 import type { MemoryImage } from '../../../fakes/rbd-memory.js';
 import { controllerRoom, creation, noSecrets, soon } from './controller-room.js';
 

@@ -1,6 +1,6 @@
 /** ControllerExpandVolume: grows or leaves, never shrinks, and never leaves the asked range. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createVolume } from '../../../../src/volume/controller/create-volume.js';
+import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
 import { expandVolume } from '../../../../src/volume/controller/expand-volume.js';
 import { controllerRoom, creation, GiB, MiB, noSecrets, soon } from './controller-room.js';
 

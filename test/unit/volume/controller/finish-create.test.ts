@@ -5,7 +5,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { HOLDER_KEY } from '../../../../src/attachment/holder-record.js';
 import { berthError } from '../../../../src/model/errors.js';
-import { createVolume } from '../../../../src/volume/controller/create-volume.js';
+import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
 import { DEFAULT_FEATURES } from '../../../../src/volume/image/image-features.js';
 import { FILESYSTEM_KEY, formatProvenance, parseProvenance } from '../../../../src/volume/image/provenance.js';
 import { parseVolumeRecord, VOLUME_KEY } from '../../../../src/volume/image/volume-record.js';

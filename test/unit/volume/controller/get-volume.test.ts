@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HOLDER_KEY } from '../../../../src/attachment/holder-record.js';
 import type { Capability } from '../../../../src/model/capability.js';
-import { createVolume } from '../../../../src/volume/controller/create-volume.js';
+import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
 import { getVolume } from '../../../../src/volume/controller/get-volume.js';
 import { whyNotValid } from '../../../../src/volume/controller/validate-volume.js';
 import { availableCapacity } from '../../../../src/volume/controller/get-capacity.js';

@@ -1,8 +1,8 @@
 /** A create that died before its image had a header: a name that nobody can open and nobody can take. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { createVolume } from '../../../../src/volume/controller/create-volume.js';
+import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
 import { DEFAULT_FEATURES } from '../../../../src/volume/image/image-features.js';
-import { UNDER_WAY_MS } from '../../../../src/volume/controller/interrupted-create.js';
+import { UNDER_WAY_MS } from '../../../../src/volume/controller/create/interrupted-create.js';
 import { controllerRoom, creation, GiB, soon } from './controller-room.js';
 
 const room = controllerRoom();

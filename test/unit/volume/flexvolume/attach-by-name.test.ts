@@ -6,8 +6,8 @@ import { HOLDER_KEY } from '../../../../src/attachment/holder-record.js';
 import type { Capability } from '../../../../src/model/capability.js';
 import { berthError } from '../../../../src/model/errors.js';
 import { attachVolume } from '../../../../src/volume/controller/attach-volume.js';
-import { createVolume } from '../../../../src/volume/controller/create-volume.js';
-import { detachVolume } from '../../../../src/volume/controller/detach-volume.js';
+import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
+import { detachVolume } from '../../../../src/volume/controller/detach/detach-volume.js';
 import { attachByName, detachByName, type NamedAttachments } from '../../../../src/volume/flexvolume/attach-by-name.js';
 import { controllerRoom, creation, soon } from '../controller/controller-room.js';
 

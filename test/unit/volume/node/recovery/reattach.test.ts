@@ -10,7 +10,7 @@ import { HOLDER_KEY, parseHolderRecord, type Holder } from '../../../../../src/a
 import type { JournalEntry } from '../../../../../src/journal/entry.js';
 import { Journal } from '../../../../../src/journal/journal.js';
 import type { Mapper } from '../../../../../src/rbd/mapping/mapper.js';
-import { createVolume } from '../../../../../src/volume/controller/create-volume.js';
+import { createVolume } from '../../../../../src/volume/controller/create/create-volume.js';
 import { NodeHolderRecords } from '../../../../../src/volume/node/node-holder-records.js';
 import { Mappers } from '../../../../../src/volume/node/node-mappers.js';
 import type { NodeRoom } from '../../../../../src/volume/node/node-room.js';

@@ -13,7 +13,7 @@ import { Mappers } from '../../../../../src/volume/node/node-mappers.js';
 import type { NodeRoom } from '../../../../../src/volume/node/node-room.js';
 import { returnPendingRecords } from '../../../../../src/volume/node/recovery/return-records.js';
 import type { Mapper } from '../../../../../src/rbd/mapping/mapper.js';
-import { createVolume } from '../../../../../src/volume/controller/create-volume.js';
+import { createVolume } from '../../../../../src/volume/controller/create/create-volume.js';
 import { controllerRoom, creation, soon } from '../../controller/controller-room.js';
 
 const room = controllerRoom();

@@ -1,16 +1,16 @@
 /** What a CreateVolume asks for, worked out before Ceph is asked anything: the image, its shape, its metadata. */
-import { filesystems } from '../../host/filesystem/filesystems.js';
-import { parseMkfsOptions } from '../../host/filesystem/mkfs-options.js';
-import { DEFAULT_FILESYSTEM, type Capability, type FilesystemType } from '../../model/capability.js';
-import { formatVolumeId, imageSpec } from '../../model/volume-id.js';
-import type { Clusters } from '../../rbd/clusters.js';
-import type { ImageRef } from '../../rbd/port.js';
-import type { Credentials } from '../image/find-volume.js';
-import { imageName } from '../image/image-name.js';
-import { parseParameters, words, type VolumeParameters } from '../image/parameters.js';
-import { FILESYSTEM_KEY, formatProvenance } from '../image/provenance.js';
-import { formatVolumeRecord, shapeOf, VOLUME_KEY, type VolumeShape } from '../image/volume-record.js';
-import type { SizeRange } from '../image/volume-size.js';
+import { filesystems } from '../../../host/filesystem/filesystems.js';
+import { parseMkfsOptions } from '../../../host/filesystem/mkfs-options.js';
+import { DEFAULT_FILESYSTEM, type Capability, type FilesystemType } from '../../../model/capability.js';
+import { formatVolumeId, imageSpec } from '../../../model/volume-id.js';
+import type { Clusters } from '../../../rbd/clusters.js';
+import type { ImageRef } from '../../../rbd/port.js';
+import type { Credentials } from '../../image/find-volume.js';
+import { imageName } from '../../image/image-name.js';
+import { parseParameters, words, type VolumeParameters } from '../../image/parameters.js';
+import { FILESYSTEM_KEY, formatProvenance } from '../../image/provenance.js';
+import { formatVolumeRecord, shapeOf, VOLUME_KEY, type VolumeShape } from '../../image/volume-record.js';
+import type { SizeRange } from '../../image/volume-size.js';
 
 export interface CreateRequest {
   readonly name: string;

@@ -2,17 +2,17 @@
  * ControllerUnpublish: removes a node from the holder record, only where that node provably cannot write any more.
  * Where the policy allows, the node is fenced, which proves it.
  */
-import { decideDetachment } from '../../attachment/decide-detach.js';
-import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
-import type { HolderRecords } from '../../attachment/holder-records.js';
-import type { Announce } from '../../attachment/node-state.js';
-import type { Deadline } from '../../model/deadline.js';
-import { berthError, isBerthError } from '../../model/errors.js';
-import type { Logger } from '../../observe/log.js';
-import type { Clusters } from '../../rbd/clusters.js';
-import { findVolume, refuseUnlisted, type Credentials, type ImageLookup } from '../image/find-volume.js';
-import type { Operation } from '../operation/operations.js';
-import type { ControllerOperations } from './controller-operations.js';
+import { decideDetachment } from '../../../attachment/decide-detach.js';
+import { HOLDER_KEY, parseHolderRecord } from '../../../attachment/holder-record.js';
+import type { HolderRecords } from '../../../attachment/holder-records.js';
+import type { Announce } from '../../../attachment/node-state.js';
+import type { Deadline } from '../../../model/deadline.js';
+import { berthError, isBerthError } from '../../../model/errors.js';
+import type { Logger } from '../../../observe/log.js';
+import type { Clusters } from '../../../rbd/clusters.js';
+import { findVolume, refuseUnlisted, type Credentials, type ImageLookup } from '../../image/find-volume.js';
+import type { Operation } from '../../operation/operations.js';
+import type { ControllerOperations } from '../controller-operations.js';
 import { gatherDetachFacts, type Detachment, type DetachFactsParts } from './detach-facts.js';
 import { fenceHolders, type FenceHoldersParts, type HolderVerdict } from './fence-holders.js';
 

@@ -1,15 +1,15 @@
 /** Fences the holders of a volume for which that was decided, and says so: in the log, as an Event, in the counters. */
-import type { Verdict } from '../../attachment/decide-detach.js';
-import { FENCES_METRIC } from '../../attachment/fence-keeper.js';
-import type { Fences } from '../../attachment/fences.js';
-import type { Holder } from '../../attachment/holder-record.js';
-import type { Announce } from '../../attachment/node-state.js';
-import { isReaderMode } from '../../model/capability.js';
-import type { Deadline } from '../../model/deadline.js';
-import type { Logger } from '../../observe/log.js';
-import type { Counters } from '../../observe/metrics.js';
-import type { Clusters } from '../../rbd/clusters.js';
-import type { Operation } from '../operation/operations.js';
+import type { Verdict } from '../../../attachment/decide-detach.js';
+import { FENCES_METRIC } from '../../../attachment/fence-keeper.js';
+import type { Fences } from '../../../attachment/fences.js';
+import type { Holder } from '../../../attachment/holder-record.js';
+import type { Announce } from '../../../attachment/node-state.js';
+import { isReaderMode } from '../../../model/capability.js';
+import type { Deadline } from '../../../model/deadline.js';
+import type { Logger } from '../../../observe/log.js';
+import type { Counters } from '../../../observe/metrics.js';
+import type { Clusters } from '../../../rbd/clusters.js';
+import type { Operation } from '../../operation/operations.js';
 import type { Detachment } from './detach-facts.js';
 
 export interface FenceHoldersParts {

@@ -4,13 +4,13 @@
  * An image of our name without our record is either that, or somebody else's. Ceph is asked whether anything was ever
  * written to it: an image without a single byte is safe to take, and one with data never is.
  */
-import type { Deadline } from '../../model/deadline.js';
-import { berthError } from '../../model/errors.js';
-import type { Logger } from '../../observe/log.js';
-import type { ImageHead, RbdPort } from '../../rbd/port.js';
-import { LABELS } from '../image/parameters.js';
-import { FILESYSTEM_KEY, formatProvenance } from '../image/provenance.js';
-import { VOLUME_KEY } from '../image/volume-record.js';
+import type { Deadline } from '../../../model/deadline.js';
+import { berthError } from '../../../model/errors.js';
+import type { Logger } from '../../../observe/log.js';
+import type { ImageHead, RbdPort } from '../../../rbd/port.js';
+import { LABELS } from '../../image/parameters.js';
+import { FILESYSTEM_KEY, formatProvenance } from '../../image/provenance.js';
+import { VOLUME_KEY } from '../../image/volume-record.js';
 import { metadataOf, type CreatePlan } from './create-plan.js';
 
 export interface CompleteCreateParts {

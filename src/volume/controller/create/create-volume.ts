@@ -1,17 +1,17 @@
 /** CreateVolume: one image, named from the volume's name, so that Ceph's own "exists" makes it idempotent. */
-import type { Deadline } from '../../model/deadline.js';
-import { berthError, isBerthError } from '../../model/errors.js';
-import type { Clusters } from '../../rbd/clusters.js';
-import type { RbdPort } from '../../rbd/port.js';
-import { checkCapabilities } from '../image/capability-rules.js';
-import { dataHome } from '../image/find-volume.js';
-import { differsFrom, parseVolumeRecord } from '../image/volume-record.js';
-import { checkRange, chooseSize, satisfies, type SizeRange } from '../image/volume-size.js';
+import type { Deadline } from '../../../model/deadline.js';
+import { berthError, isBerthError } from '../../../model/errors.js';
+import type { Clusters } from '../../../rbd/clusters.js';
+import type { RbdPort } from '../../../rbd/port.js';
+import { checkCapabilities } from '../../image/capability-rules.js';
+import { dataHome } from '../../image/find-volume.js';
+import { differsFrom, parseVolumeRecord } from '../../image/volume-record.js';
+import { checkRange, chooseSize, satisfies, type SizeRange } from '../../image/volume-size.js';
 import { completeCreate, refuseForeignImage, type CompleteCreateParts } from './complete-create.js';
-import type { ControllerOperations } from './controller-operations.js';
+import type { ControllerOperations } from '../controller-operations.js';
 import { fingerprintOf, metadataOf, planCreate, type CreatePlan, type CreateRequest } from './create-plan.js';
 import type { InterruptedCreates } from './interrupted-create.js';
-import type { PoolCapacity } from './pool-capacity.js';
+import type { PoolCapacity } from '../pool-capacity.js';
 
 export interface CreateParts extends CompleteCreateParts {
   readonly clusters: Pick<Clusters, 'pool'>;

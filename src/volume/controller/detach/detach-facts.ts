@@ -1,15 +1,15 @@
 /** Gathers everything by which a detach is decided: from Ceph, the nodes' registrations and the orchestrator. */
-import { hasReleased, type DetachFacts, type FencingPolicy } from '../../attachment/decide-detach.js';
-import type { Fences } from '../../attachment/fences.js';
-import type { Holder, HolderRecord } from '../../attachment/holder-record.js';
-import type { NodeRegistry } from '../../attachment/node-registry.js';
-import type { NodeStates } from '../../attachment/node-state.js';
-import type { Deadline } from '../../model/deadline.js';
-import type { Logger } from '../../observe/log.js';
-import type { Clusters } from '../../rbd/clusters.js';
-import type { RbdPort } from '../../rbd/port.js';
-import type { Credentials, FoundVolume } from '../image/find-volume.js';
-import type { Operation } from '../operation/operations.js';
+import { hasReleased, type DetachFacts, type FencingPolicy } from '../../../attachment/decide-detach.js';
+import type { Fences } from '../../../attachment/fences.js';
+import type { Holder, HolderRecord } from '../../../attachment/holder-record.js';
+import type { NodeRegistry } from '../../../attachment/node-registry.js';
+import type { NodeStates } from '../../../attachment/node-state.js';
+import type { Deadline } from '../../../model/deadline.js';
+import type { Logger } from '../../../observe/log.js';
+import type { Clusters } from '../../../rbd/clusters.js';
+import type { RbdPort } from '../../../rbd/port.js';
+import type { Credentials, FoundVolume } from '../../image/find-volume.js';
+import type { Operation } from '../../operation/operations.js';
 
 /** What the operator lets a detach conclude from a node's silence. */
 export interface FencingRules {

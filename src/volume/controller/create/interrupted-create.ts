@@ -2,10 +2,10 @@
  * Images that have a name and no header: left alone while a client may still be making them, cleared away when none can
  * be.
  */
-import type { Deadline } from '../../model/deadline.js';
-import { berthError } from '../../model/errors.js';
-import type { Logger } from '../../observe/log.js';
-import type { ImageRef, RbdPort } from '../../rbd/port.js';
+import type { Deadline } from '../../../model/deadline.js';
+import { berthError } from '../../../model/errors.js';
+import type { Logger } from '../../../observe/log.js';
+import type { ImageRef, RbdPort } from '../../../rbd/port.js';
 
 /**
  * librbd's create writes the name, the directory and the header, in this order, and librados gives up each of them
