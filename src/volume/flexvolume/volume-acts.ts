@@ -3,7 +3,7 @@ import type { Journal } from '../../journal/journal.js';
 import type { Deadline } from '../../model/deadline.js';
 import { isBerthError } from '../../model/errors.js';
 import type { PublishVolume } from '../node/publish-volume.js';
-import type { StageVolume } from '../node/stage-volume.js';
+import type { StageVolume } from '../node/stage-decisions.js';
 import type { UnpublishVolume } from '../node/unpublish-volume.js';
 import type { UnstageVolume } from '../node/unstage-volume.js';
 import type { NodeOperation, RunningOperation } from '../operation/operations.js';

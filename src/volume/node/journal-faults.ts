@@ -1,6 +1,6 @@
 /**
- * What a damaged, full or read-only journal stops: a stage needs the journal, an unpublish or unstage goes by the kernel
- * without it.
+ * What a damaged, full or read-only journal stops: a stage needs the journal, an unpublish or unstage goes by the
+ * kernel without it.
  */
 import type { JournalEntry } from '../../journal/entry.js';
 import type { Journal } from '../../journal/journal.js';

@@ -54,8 +54,8 @@ export interface UnmapParts {
 }
 
 /**
- * Unmount and unmap what the entry is about, where anything of it is mapped, by steps of these names. BERTH_UNMOUNT_BUSY,
- * BERTH_UNMAP_BUSY.
+ * Unmount and unmap what the entry is about, where anything of it is mapped, by steps of these names.
+ * BERTH_UNMOUNT_BUSY, BERTH_UNMAP_BUSY.
  */
 export async function unmountAndUnmap<Step extends string>(
   { mappers, exec }: UnmapParts,

@@ -30,8 +30,8 @@ export interface UnstageVolume {
 }
 
 /**
- * BERTH_VOLUME_NOT_AT_PATH, BERTH_VOLUME_IN_USE while a target is still published, BERTH_UNMAP_BUSY while something else
- * has the device open.
+ * BERTH_VOLUME_NOT_AT_PATH, BERTH_VOLUME_IN_USE while a target is still published, BERTH_UNMAP_BUSY while something
+ * else has the device open.
  */
 export async function unstageVolume(parts: UnstageParts, request: UnstageVolume, deadline: Deadline): Promise<void> {
   const { volume } = request;
