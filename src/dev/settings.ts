@@ -5,6 +5,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { stringify } from 'yaml';
+import { CAP_SYS_RESOURCE, hasCapability } from '../host/process/capability-set.js';
 import type { FilesystemType } from '../model/capability.js';
 import type { Cluster } from './ceph/cluster.js';
 import type { CephUser } from './ceph/users.js';
@@ -26,9 +27,6 @@ const CONTROLLER_SECRETS = [
 ];
 const NODE_SECRETS = ['NodeStageVolumeSecret', 'NodePublishVolumeSecret', 'NodeExpandVolumeSecret'];
 
-/** CAP_SYS_RESOURCE (capability.h): without it the kernel refuses ext4's online resize. */
-const CAP_SYS_RESOURCE = 24n;
-
 export interface SettingsFiles {
   readonly clusters: string;
   readonly parameters: string;
@@ -44,10 +42,8 @@ export const settingsFiles = (directory: string): SettingsFiles => ({
 });
 
 /** The filesystem that this process can grow while it is mounted; `status` is the text of /proc/self/status. */
-export function growableFilesystem(status: string): FilesystemType {
-  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0';
-  return ((BigInt(`0x${effective}`) >> CAP_SYS_RESOURCE) & 1n) === 1n ? 'ext4' : 'xfs';
-}
+export const growableFilesystem = (status: string): FilesystemType =>
+  hasCapability(status, CAP_SYS_RESOURCE) ? 'ext4' : 'xfs';
 
 const pairs = ({ id, key }: CephUser): { userID: string; userKey: string } => ({ userID: id, userKey: key.reveal() });
 

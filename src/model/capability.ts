@@ -59,7 +59,7 @@ export const isReaderMode = (mode: AccessMode): boolean =>
 export const asksReadOnly = ({ access, mode }: Capability, readOnlyFlag: boolean): boolean =>
   readOnlyFlag || isReaderMode(mode) || (access.kind === 'mount' && access.mountFlags.includes('ro'));
 
-/** May more than one node hold a volume in this mode? */
+/** May more than one node have a volume in this mode? */
 export const isMultiNode = (mode: AccessMode): boolean => mode.startsWith('MULTI_NODE');
 
 /** May a second target path on the same node be published (CSI 1.12, NodePublishVolume table)? */

@@ -10,7 +10,7 @@ import type { JournalEntry } from '../journal/entry.js';
 import type { Deadline } from '../model/deadline.js';
 import type { Logger } from '../observe/log.js';
 import { imageOf, imageSpec } from '../model/volume-id.js';
-import { readAttribute, listDirectory } from '../host/device/attribute.js';
+import { readAttribute, listDirectory } from '../host/device/kernel-attribute.js';
 import type { ClusterConfig } from '../rbd/clusters-file.js';
 import { NOT_BUILT_IN } from '../rbd/mapping/choose-mapper.js';
 import { locationName } from '../rbd/mapping/location-name.js';

@@ -6,7 +6,7 @@ import { detachLoop } from './loop-device.js';
 import { mountAt } from '../../host/mount/mountinfo.js';
 import { unmount } from '../../host/mount/mount.js';
 import type { Deadline } from '../../model/deadline.js';
-import { listDirectory } from '../../host/device/attribute.js';
+import { listDirectory } from '../../host/device/kernel-attribute.js';
 import { lastingUsers } from '../../rbd/mapping/device-users.js';
 import type { ExportDirectory } from './export-directory.js';
 import { KERNEL_ROOTS } from '../../rbd/mapping/roots.js';

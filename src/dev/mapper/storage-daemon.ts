@@ -7,7 +7,7 @@ import { isErrno } from '../../host/errno.js';
 import type { Exec } from '../../host/process/exec.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
-import { readAttribute } from '../../host/device/attribute.js';
+import { readAttribute } from '../../host/device/kernel-attribute.js';
 import { QmpError, QmpSession } from './qmp.js';
 
 /** sizeof(sun_path) less the final NUL (unix(7)). */

@@ -2,7 +2,7 @@
 import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
 import type { Exec } from '../../host/process/exec.js';
-import { missingProgram } from '../../host/process/installed.js';
+import { missingProgram } from '../../host/process/find-program.js';
 import { versionOf } from '../machine/programs.js';
 import { Deadline } from '../../model/deadline.js';
 import { isBerthError } from '../../model/errors.js';

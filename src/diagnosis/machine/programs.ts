@@ -5,7 +5,7 @@ import { Deadline } from '../../model/deadline.js';
 import { isBerthError } from '../../model/errors.js';
 import type { Finding } from '../../model/finding.js';
 import type { Exec } from '../../host/process/exec.js';
-import { findProgram } from '../../host/process/installed.js';
+import { findProgram } from '../../host/process/find-program.js';
 
 interface Purpose {
   readonly name: string;

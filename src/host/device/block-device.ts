@@ -44,12 +44,12 @@ export async function setDeviceReadOnly(
  * for. DEADLINE; BERTH_DEVICE_INVALID at once where something else than a device is in its place.
  */
 export async function waitForDevice(path: string, number: string, deadline: Deadline): Promise<void> {
-  const look = async () => {
+  const isThere = async () => {
     const stats = await statOrUndefined(path);
     // A node with another number is one that the kernel is about to replace.
     return stats !== undefined && blockNumber(path, stats) === number ? true : undefined;
   };
-  await pollUntil(look, `waiting for ${path} to be device ${number}`, deadline);
+  await pollUntil(isThere, `waiting for ${path} to be device ${number}`, deadline);
 }
 
 /** Split as the C library packs it (sys/sysmacros.h). */

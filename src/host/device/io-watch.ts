@@ -1,6 +1,7 @@
 /**
- * Whether I/O of a block device flows, without any I/O: requests wait in it and none has ended for a while. One look
- * cannot tell that, so a device that was asked for is looked at again every few seconds until nobody asks any more.
+ * Whether I/O of a block device flows, without any I/O: requests wait in it and none has ended for a while. One reading
+ * of its counters cannot tell that, so a device that was asked for is read again every few seconds until nobody asks
+ * any more.
  */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -10,14 +11,14 @@ import path from 'node:path';
  */
 const ENDED = [0, 4, 11, 15];
 const IN_FLIGHT = 8;
-/** Between two looks, in ms. */
+/** Between two readings, in ms. */
 const EVERY_MS = 5_000;
 /** The kubelet asks every minute; a device that nobody asked for this long is forgotten, in ms. */
 const FORGET_MS = 5 * 60_000;
 
 interface Watched {
   ended: string;
-  /** `performance.now()` of the last look that saw it idle or moving. */
+  /** `performance.now()` of the last reading that found it idle or moving. */
   moved: number;
   asked: number;
 }
@@ -40,7 +41,7 @@ export class IoWatch {
   /** The state of `/dev/rbd0` now, and from now on under watch; undefined where there is no such device. */
   async state(device: string): Promise<IoState | undefined> {
     const name = path.basename(device);
-    const state = await this.#look(name);
+    const state = await this.#read(name);
     const watched = this.#devices.get(name);
     if (watched !== undefined) watched.asked = performance.now();
     if (this.#timer === undefined && this.#devices.size > 0) {
@@ -60,12 +61,12 @@ export class IoWatch {
     const now = performance.now();
     for (const [name, { asked }] of this.#devices) {
       if (now - asked > FORGET_MS) this.#devices.delete(name);
-      else await this.#look(name);
+      else await this.#read(name);
     }
     if (this.#devices.size === 0) this.stop();
   }
 
-  async #look(name: string): Promise<IoState | undefined> {
+  async #read(name: string): Promise<IoState | undefined> {
     const text = await readFile(path.join(this.#sysRoot, 'class/block', name, 'stat'), 'utf8').catch(() => undefined);
     if (text === undefined) {
       this.#devices.delete(name);

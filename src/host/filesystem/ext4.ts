@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { deviceSizeBytes } from '../device/block-device.js';
+import { CAP_SYS_RESOURCE, hasCapability } from '../process/capability-set.js';
 import type { Exec } from '../process/exec.js';
 import type { Filesystem, MkfsOption, Superblock } from './filesystem.js';
 import { readSuperblock } from './superblock.js';
@@ -120,13 +121,8 @@ async function isAsLargeAsDevice(device: string, deadline: Deadline): Promise<bo
 /** resize2fs: the kernel answered EPERM to EXT4_IOC_RESIZE_FS (e2fsprogs, resize/online.c). */
 export const saysNotPermitted = (stderr: string): boolean => /Permission denied to resize filesystem/.test(stderr);
 
-/** Bit of CAP_SYS_RESOURCE in a capability set (linux/capability.h). */
-const CAP_SYS_RESOURCE = 24n;
-
 async function whyNotPermitted(): Promise<string> {
-  const status = await readFile('/proc/self/status', 'utf8');
-  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
-  if (((effective >> CAP_SYS_RESOURCE) & 1n) === 0n) {
+  if (!hasCapability(await readFile('/proc/self/status', 'utf8'), CAP_SYS_RESOURCE)) {
     return 'the kernel lets only CAP_SYS_RESOURCE grow a mounted ext4, and this process does not have it';
   }
   return 'the kernel refused it; ext4 does so where it recorded errors (kernel log)';

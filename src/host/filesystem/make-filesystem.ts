@@ -1,6 +1,6 @@
 /**
- * Makes a filesystem on an empty device, and looks itself whether it is empty: without a terminal mkfs.ext4 overwrites
- * without asking.
+ * Makes a filesystem on an empty device. That it is empty is checked here, because mkfs.ext4 without a terminal
+ * overwrites without asking.
  */
 import type { FilesystemType } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
@@ -10,7 +10,7 @@ import type { Exec } from '../process/exec.js';
 import { readMounts } from '../mount/mountinfo.js';
 import { filesystems } from './filesystems.js';
 import { parseMkfsOptions } from './mkfs-options.js';
-import { probe } from './probe-device.js';
+import { probeDevice } from './probe-device.js';
 
 export interface NewFilesystem {
   readonly device: string;
@@ -25,7 +25,7 @@ export interface NewFilesystem {
 }
 
 /**
- * BERTH_FORMAT_REFUSED where the device holds anything, is mounted or too small; BERTH_FIELD_INVALID for options;
+ * Run mkfs. BERTH_FORMAT_REFUSED where the device holds anything, is mounted or too small; BERTH_FIELD_INVALID for options;
  * BERTH_PROBE_FAILED, BERTH_DEVICE_INVALID, BERTH_COMMAND_FAILED, DEADLINE. After DEADLINE the device may hold half a
  * filesystem.
  */
@@ -41,7 +41,7 @@ export async function makeFilesystem(exec: Exec, wanted: NewFilesystem, deadline
   const mount = (await readMounts()).find((one) => one.device === number);
   if (mount !== undefined) throw formatRefusedError(`it is mounted at ${mount.target}`);
   if (!force && !probed) {
-    const content = await probe(exec, device, deadline);
+    const content = await probeDevice(exec, device, deadline);
     if (content.kind !== 'empty')
       throw formatRefusedError(`it holds ${content.kind === 'other' ? content.what : content.type}`);
   }

@@ -26,13 +26,13 @@ const HEAD_BYTES = 1024n * 1024n;
 const BLKID = { found: 0, nothing: 2, ambivalent: 8 } as const;
 
 /**
- * Look at an unmounted block device. BERTH_PROBE_FAILED where it cannot be read, BERTH_DEVICE_INVALID, DEADLINE.
+ * Read what an unmounted block device holds. BERTH_PROBE_FAILED where it cannot be read, BERTH_DEVICE_INVALID, DEADLINE.
  * Children do the reading: a dead device then costs no thread of ours.
  */
-export async function probe(exec: Exec, device: string, deadline: Deadline): Promise<DeviceContent> {
+export async function probeDevice(exec: Exec, device: string, deadline: Deadline): Promise<DeviceContent> {
   const size = await deviceSizeBytes(device);
   if (size === 0n) throw berthError('BERTH_PROBE_FAILED', { device, why: 'it has a size of 0 bytes' });
-  // Drop what the page cache kept while something held the device open: another node may have written since.
+  // Drop what the page cache kept while something had the device open: another node may have written since.
   await ask(exec, device, 'blockdev', ['--flushbufs', device], [0], deadline);
   // Zeroes first: every signature that blkid knows is in these edges, and it says "nothing found" of a device that
   // gives I/O errors too (measured, 2.38), so every zero is read in any case.
@@ -45,7 +45,7 @@ export async function probe(exec: Exec, device: string, deadline: Deadline): Pro
 
 /**
  * The signature at the beginning of a device that its storage says was never written; undefined where blkid finds none.
- * A second opinion in half the reads that {@link probe} needs, which reads what nobody else can vouch for. Errors as
+ * A second opinion in half the reads that {@link probeDevice} needs, which reads what nobody else can vouch for. Errors as
  * there.
  */
 export async function findSignature(
@@ -59,7 +59,7 @@ export async function findSignature(
 }
 
 /**
- * Is this very filesystem there? Some reads where {@link probe} takes dozens, each of which may go to the cluster;
+ * Is this very filesystem there? Some reads where {@link probeDevice} takes dozens, each of which may go to the cluster;
  * false says only that a probe has to tell. Errors as there.
  */
 export async function holdsFilesystem(

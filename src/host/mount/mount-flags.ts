@@ -23,7 +23,7 @@ export function checkMountFlags(field: string, flags: readonly string[]): void {
   for (const flag of flags) {
     if (!FLAG.test(flag))
       throw berthError('BERTH_FIELD_INVALID', { field, why: 'a flag is empty or holds control characters' });
-    // One entry may carry several, as fstab does; each is looked at.
+    // One entry may carry several, as fstab does; each is checked.
     for (const part of flag.split(',')) checkOne(field, part);
   }
 }

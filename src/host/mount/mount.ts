@@ -1,7 +1,7 @@
 /** Mounts and unmounts through mount(8) and umount(8): one mount at a time, never recursive, never lazy. */
 import { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
-import { whoUses } from './describe-busy.js';
+import { describeMountUsers } from './mount-users.js';
 import type { Exec, ExecResult } from '../process/exec.js';
 import { checkMountFlags } from './mount-flags.js';
 import { saysBusy, saysDamaged, saysNotMounted, saysRefused } from './mount-messages.js';
@@ -90,7 +90,8 @@ export async function unmount(exec: Exec, target: string, deadline: Deadline): P
   // --no-canonicalize: the path is resolved already, and looking at a dead filesystem again may hang.
   const result = await exec('umount', ['--no-canonicalize', '--', target], { deadline, okCodes: [0, 1, FAILED] });
   if (result.exitCode === 0) return;
-  if (saysBusy(result.stderr)) throw berthError('BERTH_UNMOUNT_BUSY', { path: target, who: await whoUses(target) });
+  if (saysBusy(result.stderr))
+    throw berthError('BERTH_UNMOUNT_BUSY', { path: target, who: await describeMountUsers(target) });
   if (saysNotMounted(result.stderr) && (await mountAt(target)) === undefined) return;
   throw mountCommandError('umount', result);
 }

@@ -48,7 +48,7 @@ export function topmostAt(mounts: readonly Mount[], path: string): Mount | undef
   return mounts.filter((mount) => mount.target === path && !isCovered(mounts, mount)).at(-1);
 }
 
-/** The mount that `path` lies in, were it looked up now: the one at `path` itself or at the nearest directory above. */
+/** The mount that `path` lies in, were it resolved now: the one at `path` itself or at the nearest directory above. */
 export function mountOf(mounts: readonly Mount[], path: string): Mount | undefined {
   const at = topmostAt(mounts, path);
   if (at !== undefined || path === '/') return at;

@@ -21,7 +21,7 @@ export const isAbsolutePath = (given: string): boolean => whyNotPlain(given) ===
 /**
  * The path with its directory resolved: kubelet's root may be a symbolic link, what it gives us may not, and is
  * BERTH_FIELD_INVALID. Parts that do not exist (yet, or any more) stay as given. The last component itself is not
- * looked at beyond that: it may be a dead mount.
+ * examined beyond that: it may be a dead mount.
  */
 export async function resolveTarget(field: string, given: string): Promise<string> {
   checkAbsolute(field, given);

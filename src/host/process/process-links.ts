@@ -10,7 +10,7 @@ export interface ProcessLinks {
   readonly pid: number;
   /** The program's name as the kernel keeps it, 15 characters at most. */
   readonly name: () => string;
-  /** `mnt:[4026531840]`; undefined where the process has ended or may not be looked at. */
+  /** `mnt:[4026531840]`; undefined where the process has ended or may not be examined. */
   readonly mountNamespace: () => string | undefined;
   /** Where its open descriptors point to. */
   readonly descriptors: () => readonly string[];
@@ -51,7 +51,7 @@ function linksOf(directory: string, pid: number): ProcessLinks {
   };
 }
 
-/** Nothing where the process has ended or belongs to somebody whom we may not look at. */
+/** Nothing where the process has ended or belongs to somebody whom we may not examine. */
 function list(directory: string): readonly string[] {
   try {
     return readdirSync(directory);

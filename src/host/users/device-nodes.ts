@@ -6,21 +6,21 @@ import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { deviceNumber, formatDeviceNumber } from '../device/block-device.js';
 import type { Mount } from '../mount/mountinfo.js';
-import type { DeviceTree } from './devices.js';
+import type { DeviceTree } from './device-tree.js';
 
 /** Is this a mount of one of the devices, or a bind mount of one's node? */
 export async function isMountOfTree(mount: Mount, tree: DeviceTree, namespace: 'ours' | 'foreign'): Promise<boolean> {
   if (tree.numbers.has(mount.device)) return true;
   if (!tree.names.has(path.posix.basename(mount.root))) return false;
   if (mount.fsType === 'devtmpfs') return true;
-  // In a tmpfs any file may have that name; it is looked at where the path is ours to follow.
+  // In a tmpfs any file may have that name; it is examined where the path is ours to follow.
   if (mount.fsType !== 'tmpfs' || namespace === 'foreign') return false;
   return tree.numbers.has(await deviceNumber(mount.target).catch(() => ''));
 }
 
 /**
  * Has a process of another mount namespace one of the devices open by a node that a container runtime made under `/dev`
- * there (a raw block volume at its `devicePath`)? Only nodes in such a /dev are looked at: it is a tmpfs, which answers
+ * there (a raw block volume at its `devicePath`)? Only nodes in such a /dev are examined: it is a tmpfs, which answers
  * from memory.
  */
 export function opensUnderAnotherName(procRoot: string, pid: number, { numbers }: DeviceTree): boolean {
@@ -31,7 +31,7 @@ export function opensUnderAnotherName(procRoot: string, pid: number, { numbers }
       return isOtherNode(read(file)) && numbers.has(blockNumber(file) ?? '');
     });
   } catch {
-    // It has ended, or is none of ours to look at.
+    // It has ended, or is none of ours to examine.
     return false;
   }
 }

@@ -28,7 +28,7 @@ const CONTAINER_SEGMENT = /(?:^|[-_:])([0-9a-f]{64})(?:\.scope)?$/;
 
 /**
  * By /proc/PID/cgroup: v1 has a line for each hierarchy, v2 one (`0::/...`), and from inside of a cgroup namespace a
- * path may begin with `/..`. Every line is looked at: some hierarchies of a hybrid node know nothing of pods.
+ * path may begin with `/..`. Every line is read: some hierarchies of a hybrid node know nothing of pods.
  */
 export function homeOfCgroup(text: string): Home {
   const homes = text.split('\n').map((line) => homeOfPath(line.split(':').slice(2).join(':')));

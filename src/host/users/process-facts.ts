@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseMountinfo, type Mount } from '../mount/mountinfo.js';
-import type { Owner } from './describe.js';
-import type { DeviceTree } from './devices.js';
+import type { Owner } from './describe-users.js';
+import type { DeviceTree } from './device-tree.js';
 import { homeOfCgroup, podOfMounts } from './pod-of-process.js';
 
 /**
- * Looked at only for processes that are named: the cgroup says the pod, and where it does not, the mounts of a
- * namespace of its own.
+ * Whose process it is, read only for processes that an error names: the cgroup says the pod, and where it does not,
+ * the mounts of a namespace of its own.
  */
 export function ownerOf(procRoot: string, pid: number): Owner {
   const home = homeOfCgroup(text(procRoot, pid, 'cgroup'));

@@ -1,7 +1,7 @@
 /** Who uses a mapped device, and who still does when passing users have had time to go. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describeUsers, type Users } from '../../host/users/describe.js';
-import { usersOfDevice } from '../../host/users/find.js';
+import { describeUsers, type Users } from '../../host/users/describe-users.js';
+import { usersOfDevice } from '../../host/users/find-users.js';
 import { Deadline } from '../../model/deadline.js';
 import type { KernelRoots } from './roots.js';
 
@@ -35,8 +35,8 @@ const LOOKS_ONLY = /^(systemd-udevd|\(udev-worker\))$/;
 const looksOnly = ({ name }: DeviceUsers['processes'][number]): boolean => LOOKS_ONLY.test(name);
 
 /** How long these users are waited for, in ms: 0 where one of them will not pass by itself. */
-export function passingMs({ mounts, holders, processes }: DeviceUsers): number {
-  if (mounts.length > 0 || holders.length > 0) return 0;
+export function passingMs({ mounts, devicesOnTop, processes }: DeviceUsers): number {
+  if (mounts.length > 0 || devicesOnTop.length > 0) return 0;
   return processes.length > 0 && processes.every(looksOnly) ? UDEV_MS : PASSING_MS;
 }
 

@@ -1,10 +1,10 @@
 /** How a volume is on this node: usage and condition, always within the deadline, and without I/O that could hang. */
 import { deviceSizeBytes, isDeviceReadOnly } from '../../host/device/block-device.js';
 import { IoWatch } from '../../host/device/io-watch.js';
-import { whyFilesystemSick } from '../../host/filesystem/kernel-verdict.js';
+import { whyFilesystemSick } from '../../host/filesystem/filesystem-health.js';
 import { mountAt, type Mount } from '../../host/mount/mountinfo.js';
 import { isAbsolutePath, resolveTarget } from '../../host/mount/target-path.js';
-import { UsageReader, type FilesystemUsage } from '../../host/filesystem/usage.js';
+import { UsageReader, type FilesystemUsage } from '../../host/filesystem/filesystem-usage.js';
 import { isMountedHere, type JournalEntry } from '../../journal/entry.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';

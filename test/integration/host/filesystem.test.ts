@@ -7,17 +7,16 @@ import { run } from '../../../src/host/process/exec.js';
 import { repairBeforeMount } from '../../../src/host/filesystem/check-filesystem.js';
 import { filesystems } from '../../../src/host/filesystem/filesystems.js';
 import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
-import { probe } from '../../../src/host/filesystem/probe-device.js';
+import { probeDevice } from '../../../src/host/filesystem/probe-device.js';
 import { growFilesystem } from '../../../src/host/filesystem/resize-filesystem.js';
 import { readSuperblock } from '../../../src/host/filesystem/superblock.js';
 import { refreshLoop } from '../../../src/dev/mapper/loop-device.js';
 import { mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
-import { UsageReader } from '../../../src/host/filesystem/usage.js';
-import { hasCapability, MIB, scratchDevice, soon, writeAt, type Scratch } from './scratch.js';
+import { UsageReader } from '../../../src/host/filesystem/filesystem-usage.js';
+import { mayResizeOnline, MIB, scratchDevice, soon, writeAt, type Scratch } from './scratch.js';
 
 const UUID = '0b2b9a3e-95b1-4c7e-8f27-1d9d6f7c6c05';
 const OTHER = '0b2b9a3e-95b1-4c7e-8f27-1d9d6f7c6c06';
-const CAP_SYS_RESOURCE = 24n;
 type Type = 'ext4' | 'xfs';
 const SIZE: Record<Type, number> = { ext4: 16 * MIB, xfs: 320 * MIB };
 
@@ -49,9 +48,9 @@ describe.each(['ext4', 'xfs'] as const)('makeFilesystem %s', (type) => {
     const { device } = await scratchDevice(SIZE[type]);
     await make(device, type, { uuid: OTHER });
     await expect(make(device, type)).rejects.toThrow(`BERTH_FORMAT_REFUSED: volume ${device} will not be formatted`);
-    expect(await probe(run, device, soon())).toMatchObject({ uuid: OTHER });
+    expect(await probeDevice(run, device, soon())).toMatchObject({ uuid: OTHER });
     await make(device, type, { force: true });
-    expect(await probe(run, device, soon())).toMatchObject({ uuid: UUID });
+    expect(await probeDevice(run, device, soon())).toMatchObject({ uuid: UUID });
     const unknown = await scratchDevice(SIZE[type]);
     await writeAt(unknown.file, SIZE[type] - 1, 'x');
     await expect(make(unknown.device, type)).rejects.toMatchObject({ code: 'BERTH_FORMAT_REFUSED' });
@@ -87,7 +86,7 @@ describe("a user's mkfs options", () => {
   it('reach xfs together with ours', async () => {
     const { device } = await scratchDevice(SIZE.xfs);
     await make(device, 'xfs', { options: ['-m', 'reflink=0', '-L', 'mine'] });
-    expect(await probe(run, device, soon())).toMatchObject({ uuid: UUID });
+    expect(await probeDevice(run, device, soon())).toMatchObject({ uuid: UUID });
     const { stdout } = await run('xfs_db', ['-r', '-c', 'info', device], { deadline: soon() });
     expect(stdout).toContain('reflink=0');
   });
@@ -151,7 +150,7 @@ describe('growth of ext4', () => {
     await mount(scratch, 'ext4');
     await enlarge(scratch, 48 * MIB);
     const growth = growFilesystem(run, { device, type: 'ext4', mountedAt: target }, soon());
-    if (await hasCapability(CAP_SYS_RESOURCE)) {
+    if (await mayResizeOnline()) {
       await growth;
       expect(await filesystemSize(device, 'ext4')).toBe(await deviceSizeBytes(device));
     } else {

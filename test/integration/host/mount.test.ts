@@ -6,7 +6,7 @@ import { run } from '../../../src/host/process/exec.js';
 import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
 import { bindMount, mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
 import { mountAt, readMounts } from '../../../src/host/mount/mountinfo.js';
-import { UsageReader } from '../../../src/host/filesystem/usage.js';
+import { UsageReader } from '../../../src/host/filesystem/filesystem-usage.js';
 import { MIB, scratchDevice, scratchDirectory, soon } from './scratch.js';
 
 const UUID = '0b2b9a3e-95b1-4c7e-8f27-1d9d6f7c6c03';

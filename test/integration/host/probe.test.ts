@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { run } from '../../../src/host/process/exec.js';
 import { filesystems } from '../../../src/host/filesystem/filesystems.js';
 import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
-import { holdsFilesystem, probe } from '../../../src/host/filesystem/probe-device.js';
+import { holdsFilesystem, probeDevice } from '../../../src/host/filesystem/probe-device.js';
 import { readSuperblock } from '../../../src/host/filesystem/superblock.js';
 import { attachLoop } from '../../../src/dev/mapper/loop-device.js';
 import { Deadline } from '../../../src/model/deadline.js';
@@ -26,7 +26,7 @@ function masterBootRecord(): Buffer {
 describe('probe', () => {
   it.each([[64 * MIB], [5 * MIB], [4 * MIB], [MIB], [512]])('calls a device of %d zero bytes empty', async (bytes) => {
     const { device } = await scratchDevice(bytes);
-    expect(await probe(run, device, soon())).toEqual({ kind: 'empty' });
+    expect(await probeDevice(run, device, soon())).toEqual({ kind: 'empty' });
   });
 
   it.each([
@@ -35,16 +35,16 @@ describe('probe', () => {
   ])('knows %s and its uuid', async (type, bytes) => {
     const { device } = await scratchDevice(bytes);
     await makeFilesystem(run, { device, type, uuid: UUID, options: [] }, soon());
-    expect(await probe(run, device, soon())).toEqual({ kind: 'filesystem', type, uuid: UUID });
+    expect(await probeDevice(run, device, soon())).toEqual({ kind: 'filesystem', type, uuid: UUID });
   });
 
   it('does not call a swap area or a partition table a filesystem', async () => {
     const { device } = await scratchDevice(16 * MIB);
     await run('mkswap', [device], { deadline: soon() });
-    expect(await probe(run, device, soon())).toEqual({ kind: 'other', what: 'swap' });
+    expect(await probeDevice(run, device, soon())).toEqual({ kind: 'other', what: 'swap' });
     const table = await scratchDevice(16 * MIB);
     await writeAt(table.file, 0, masterBootRecord());
-    expect(await probe(run, table.device, soon())).toEqual({ kind: 'other', what: 'a dos partition table' });
+    expect(await probeDevice(run, table.device, soon())).toEqual({ kind: 'other', what: 'a dos partition table' });
   });
 
   it('sees two signatures at once', async () => {
@@ -52,7 +52,7 @@ describe('probe', () => {
     await makeFilesystem(run, { device, type: 'ext4', uuid: UUID, options: [] }, soon());
     await writeAt(file, 0, 'XFSB');
     await writeAt(file, 4096 - 10, 'SWAPSPACE2');
-    expect((await probe(run, device, soon())).kind).not.toBe('empty');
+    expect((await probeDevice(run, device, soon())).kind).not.toBe('empty');
   });
 
   it.each([
@@ -63,7 +63,7 @@ describe('probe', () => {
   ])('does not call a device empty for one bit in %s', async (_, offset) => {
     const { device, file } = await scratchDevice(64 * MIB);
     await writeAt(file, offset, '\x01');
-    expect(await probe(run, device, soon())).toEqual({ kind: 'other', what: 'data without a known signature' });
+    expect(await probeDevice(run, device, soon())).toEqual({ kind: 'other', what: 'data without a known signature' });
   });
 
   it('sees what was written below the device while its page cache still held the old content', async () => {
@@ -75,7 +75,7 @@ describe('probe', () => {
     const stale = Buffer.alloc(4096);
     await holder.read(stale, 0, 4096, 0);
     expect(stale.every((byte) => byte === 0)).toBe(true);
-    expect((await probe(run, device, soon())).kind).toBe('other');
+    expect((await probeDevice(run, device, soon())).kind).toBe('other');
   });
 });
 
@@ -106,29 +106,29 @@ describe('a probe that fails', () => {
     const { device, file } = await scratchDevice(16 * MIB);
     await truncate(file, 0);
     expect((await run('blkid', ['--probe', device], { deadline: soon(), okCodes: [2] })).exitCode).toBe(2);
-    await expect(probe(run, device, soon())).rejects.toMatchObject({ code: 'BERTH_PROBE_FAILED' });
+    await expect(probeDevice(run, device, soon())).rejects.toMatchObject({ code: 'BERTH_PROBE_FAILED' });
   });
 
   it('is an error for a device that can be read at its beginning only', async () => {
     const { device, file } = await scratchDevice(16 * MIB);
     await truncate(file, 8 * MIB);
-    await expect(probe(run, device, soon())).rejects.toThrow(/BERTH_PROBE_FAILED: .*cmp ended with 2/);
+    await expect(probeDevice(run, device, soon())).rejects.toThrow(/BERTH_PROBE_FAILED: .*cmp ended with 2/);
   });
 
   it('is an error for a device without a size', async () => {
     const directory = await scratchDirectory();
     const file = await sparseFile(path.join(directory, 'image'), 0);
     const device = await attachLoop(run, { file, readOnly: false }, soon());
-    await expect(probe(run, device, soon())).rejects.toThrow(/BERTH_PROBE_FAILED: .*size of 0/);
+    await expect(probeDevice(run, device, soon())).rejects.toThrow(/BERTH_PROBE_FAILED: .*size of 0/);
   });
 
   it('is an error for a device that is not there, of which blkid says "nothing found" as well', async () => {
-    await expect(probe(run, '/dev/berth-none', soon())).rejects.toMatchObject({ code: 'BERTH_DEVICE_INVALID' });
+    await expect(probeDevice(run, '/dev/berth-none', soon())).rejects.toMatchObject({ code: 'BERTH_DEVICE_INVALID' });
   });
 
   it('is an error when there was no time', async () => {
     const { device } = await scratchDevice(MIB);
-    await expect(probe(run, device, Deadline.after(0))).rejects.toMatchObject({ code: 'BERTH_DEADLINE' });
+    await expect(probeDevice(run, device, Deadline.after(0))).rejects.toMatchObject({ code: 'BERTH_DEADLINE' });
   });
 });
 

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
+import { CAP_SYS_RESOURCE, hasCapability } from '../../../src/host/process/capability-set.js';
 import { run } from '../../../src/host/process/exec.js';
 import { attachLoop, findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';
@@ -59,8 +60,6 @@ export async function writeAt(file: string, offset: number, bytes: Buffer | stri
   await handle.close();
 }
 
-/** Does this process have the capability of that number (linux/capability.h)? */
-export async function hasCapability(bit: bigint): Promise<boolean> {
-  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(await readFile('/proc/self/status', 'utf8'))?.[1];
-  return ((BigInt(`0x${effective ?? '0'}`) >> bit) & 1n) === 1n;
-}
+/** May this process grow a mounted ext4? */
+export const mayResizeOnline = async (): Promise<boolean> =>
+  hasCapability(await readFile('/proc/self/status', 'utf8'), CAP_SYS_RESOURCE);

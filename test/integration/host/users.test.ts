@@ -5,14 +5,14 @@ import { mkdir, open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { deviceNumber } from '../../../src/host/device/block-device.js';
-import { whoUses } from '../../../src/host/mount/describe-busy.js';
+import { describeMountUsers } from '../../../src/host/mount/mount-users.js';
 import { run } from '../../../src/host/process/exec.js';
 import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
 import { attachLoop, detachLoop } from '../../../src/dev/mapper/loop-device.js';
 import { mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
 import { mountAt } from '../../../src/host/mount/mountinfo.js';
-import { describeUsers } from '../../../src/host/users/describe.js';
-import { usersOfDevice } from '../../../src/host/users/find.js';
+import { describeUsers } from '../../../src/host/users/describe-users.js';
+import { usersOfDevice } from '../../../src/host/users/find-users.js';
 import { MIB, scratchDevice, soon, sparseFile } from './scratch.js';
 
 const ROOTS = { sys: '/sys', proc: '/proc' };
@@ -111,7 +111,7 @@ describe('a process in a cgroup of a pod', () => {
       await other.end();
       await run('rmdir', [group, top], { deadline: soon() });
     });
-    expect(await whoUses(target)).toBe(`open in sleep (pid ${other.pid}) of pod ${pod}`);
+    expect(await describeMountUsers(target)).toBe(`open in sleep (pid ${other.pid}) of pod ${pod}`);
   });
 });
 
@@ -123,7 +123,7 @@ describe('a look', () => {
     await run('mount', ['-t', 'tmpfs', 'tmpfs', below], { deadline: soon() });
     const file = await open(path.join(target, 'open'), 'w');
     onTestFinished(() => file.close());
-    expect(await whoUses(target)).toMatch(
+    expect(await describeMountUsers(target)).toMatch(
       new RegExp(`^mounted below it: ${below}; open in \\S+ \\(pid ${process.pid}\\)`),
     );
     await file.close();

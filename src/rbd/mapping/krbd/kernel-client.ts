@@ -1,6 +1,6 @@
 /** What the kernel's Ceph client says of its requests in debugfs, where that is mounted; the cluster is not asked. */
 import path from 'node:path';
-import { readAttribute } from '../../../host/device/attribute.js';
+import { readAttribute } from '../../../host/device/kernel-attribute.js';
 import { readKrbdDevices } from './krbd-sysfs.js';
 
 export interface OsdRequests {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Exec } from '../../../host/process/exec.js';
 import { berthError } from '../../../model/errors.js';
 import { imageSpec } from '../../../model/volume-id.js';
-import { missingProgram } from '../../../host/process/installed.js';
+import { missingProgram } from '../../../host/process/find-program.js';
 import { whyNotModule } from '../kernel-module.js';
 import { unsupportedFeatures } from './krbd-features.js';
 import { whyNotMonitors } from './krbd-options.js';

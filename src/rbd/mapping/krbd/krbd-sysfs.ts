@@ -1,6 +1,6 @@
 /** What the kernel client has mapped, from /sys/bus/rbd alone: no child process, no cluster. */
 import path from 'node:path';
-import { readAttribute, listDirectory } from '../../../host/device/attribute.js';
+import { readAttribute, listDirectory } from '../../../host/device/kernel-attribute.js';
 import type { ImageLocation } from '../mapper.js';
 
 export interface KrbdDevice {

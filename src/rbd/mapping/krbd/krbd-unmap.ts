@@ -4,7 +4,7 @@ import type { Exec } from '../../../host/process/exec.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError } from '../../../model/errors.js';
 import { imageSpec } from '../../../model/volume-id.js';
-import { runToAnswer } from '../../../host/process/any-exit.js';
+import { runToAnswer } from '../../../host/process/run-to-answer.js';
 import { cephTimeouts } from '../ceph-client.js';
 import { describeUsers, deviceUsers, passingMs } from '../device-users.js';
 import { readKrbdDevices } from './krbd-sysfs.js';

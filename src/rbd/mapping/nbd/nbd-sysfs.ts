@@ -3,7 +3,7 @@
  * leaves out.
  */
 import path from 'node:path';
-import { readAttribute, listDirectory } from '../../../host/device/attribute.js';
+import { readAttribute, listDirectory } from '../../../host/device/kernel-attribute.js';
 import { parseLocationName } from '../location-name.js';
 import type { ImageLocation } from '../mapper.js';
 

@@ -1,5 +1,5 @@
 /**
- * Mounts of a device that is gone: cut off, or unmapped by force, under pods that held it. They answer errors, and have
+ * Mounts of a device that is gone: cut off, or unmapped by force, under pods that used it. They answer errors, and have
  * to go all the same.
  */
 import { unmount } from '../../../host/mount/mount.js';

@@ -1,5 +1,10 @@
 /** What a mapped device holds and what its image's record says of it: the facts for a mount or an mkfs. */
-import { findSignature, holdsFilesystem, probe, type DeviceContent } from '../../../host/filesystem/probe-device.js';
+import {
+  findSignature,
+  holdsFilesystem,
+  probeDevice,
+  type DeviceContent,
+} from '../../../host/filesystem/probe-device.js';
 import type { Exec } from '../../../host/process/exec.js';
 import type { FilesystemType } from '../../../model/capability.js';
 import type { Deadline } from '../../../model/deadline.js';
@@ -68,5 +73,5 @@ async function contentOf(
   if (provenance.state === 'formatted' && (await holdsFilesystem(exec, device, provenance, deadline))) {
     return { kind: 'filesystem', type: provenance.type, uuid: provenance.uuid };
   }
-  return probe(exec, device, deadline);
+  return probeDevice(exec, device, deadline);
 }

@@ -14,7 +14,7 @@ const PASSING_MS = 10_000;
 const PAUSE_MS = 250;
 
 /**
- * BERTH_VOLUME_IN_USE naming the holder that stays. A monitor that outlives its pod (kata-containers#13538) would be a
+ * BERTH_VOLUME_IN_USE naming the user that stays. A monitor that outlives its pod (kata-containers#13538) would be a
  * second writer to a filesystem that knows only one.
  */
 export async function refuseOpenDevice(

@@ -47,7 +47,7 @@ export async function mountDevice(
     operation.step('unmount for guest');
     await unmountStaged(parts, stagingPath, device, deadline);
   }
-  // The mapping may be an old one of a lost journal, and a virtual machine still be at work on it.
+  // The mapping may be an old one whose journal is gone, and a virtual machine still be at work on it.
   if (guest !== undefined) await refuseOpenDevice(parts, found.volume, mapping, deadline);
   operation.step('probe');
   const inspection = staging.inspection ?? (await inspectDevice(parts, preparation, deadline));

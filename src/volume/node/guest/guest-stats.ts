@@ -1,5 +1,5 @@
 /** What can honestly be said of a volume whose filesystem only a guest's kernel knows: its shim's numbers, or none. */
-import type { FilesystemUsage } from '../../../host/filesystem/usage.js';
+import type { FilesystemUsage } from '../../../host/filesystem/filesystem-usage.js';
 import type { JournalEntry } from '../../../journal/entry.js';
 import type { Deadline } from '../../../model/deadline.js';
 import type { Mapping } from '../../../rbd/mapping/mapper.js';

@@ -76,7 +76,7 @@ describe('usersOfDead', () => {
 
 describe('users that may pass', () => {
   const found = (...names: string[]) => ({
-    ...{ mounts: [], holders: [], cut: false },
+    ...{ mounts: [], devicesOnTop: [], cut: false },
     processes: names.map((name, pid) => ({ pid, name })),
   });
 
@@ -87,7 +87,7 @@ describe('users that may pass', () => {
     // The kernel says busy, and whoever it is has gone or cannot be seen.
     expect(passingMs(found())).toBe(passingMs(found('blkid')));
     expect(passingMs({ ...found('(udev-worker)'), mounts: [{ target: '/mnt' }] })).toBe(0);
-    expect(passingMs({ ...found('(udev-worker)'), holders: ['dm-0'] })).toBe(0);
+    expect(passingMs({ ...found('(udev-worker)'), devicesOnTop: ['dm-0'] })).toBe(0);
   });
 });
 

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { whyFilesystemSick } from '../../../../src/host/filesystem/kernel-verdict.js';
+import { whyFilesystemSick } from '../../../../src/host/filesystem/filesystem-health.js';
 import { parseMountinfo } from '../../../../src/host/mount/mountinfo.js';
 
 let sys: string;

@@ -8,7 +8,7 @@ export interface DeviceTree {
   /** Names of their nodes: `rbd0`, `rbd0p1`, `dm-0`, and a mapped device's own name. */
   readonly names: ReadonlySet<string>;
   /** What stands on the device, for a person: `dm-0 (cryptroot)`. */
-  readonly holders: readonly string[];
+  readonly devicesOnTop: readonly string[];
 }
 
 /** A loop in the tree cannot be, but sysfs changes while it is read. */
@@ -20,7 +20,7 @@ const DELETED = / \(deleted\)$/;
 export function deviceTree(name: string, sysRoot: string): DeviceTree {
   const numbers = new Set<string>();
   const names = new Set<string>();
-  const holders: string[] = [];
+  const devicesOnTop: string[] = [];
   const climb = (one: string, directory: string, depth: number): void => {
     if (names.has(one) || depth > DEEPEST) return;
     const number = attribute(directory, 'dev');
@@ -35,15 +35,15 @@ export function deviceTree(name: string, sysRoot: string): DeviceTree {
     for (const holder of entries(path.join(directory, 'holders'))) {
       const above = path.join(sysRoot, 'class/block', holder);
       const label = attribute(above, 'dm/name');
-      holders.push(label === undefined ? holder : `${holder} (${label})`);
+      devicesOnTop.push(label === undefined ? holder : `${holder} (${label})`);
       climb(holder, above, depth + 1);
     }
   };
   climb(name, path.join(sysRoot, 'class/block', name), 0);
-  return { numbers, names, holders };
+  return { numbers, names, devicesOnTop };
 }
 
-/** Loop devices whose file is one of these: the kernel itself holds that file, and no process shows it. */
+/** Loop devices whose file is one of these: the kernel itself has that file open, and no process shows it. */
 export function loopsOf(sysRoot: string, isSought: (file: string) => boolean): readonly string[] {
   const loops = entries(path.join(sysRoot, 'block')).filter((name) => /^loop\d+$/.test(name));
   return loops.filter((name) => {

@@ -2,7 +2,7 @@
 import type * as Promises from 'node:fs/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { run, type Exec } from '../../../../src/host/process/exec.js';
-import { UsageReader } from '../../../../src/host/filesystem/usage.js';
+import { UsageReader } from '../../../../src/host/filesystem/filesystem-usage.js';
 import { Deadline } from '../../../../src/model/deadline.js';
 
 const hung = vi.hoisted(() => ({ paths: new Set<string>(), asked: [] as string[], release: [] as (() => void)[] }));

@@ -18,9 +18,9 @@ export interface UserMount {
 export interface Users {
   readonly mounts: readonly UserMount[];
   /** Devices on top: `dm-0 (cryptroot)`, `loop7`. */
-  readonly holders: readonly string[];
+  readonly devicesOnTop: readonly string[];
   readonly processes: readonly Owner[];
-  /** True where time was up before everybody had been looked at. */
+  /** True where time was up before every process had been examined. */
   readonly cut: boolean;
 }
 
@@ -33,10 +33,10 @@ const MONITORS = /^(qemu-|kvm|cloud-hyperviso|firecracker|crosvm|stratovirt|cont
 
 /** Undefined where there is nobody. */
 export function describeUsers(users: Users): string | undefined {
-  const { mounts, holders, processes, cut } = users;
+  const { mounts, devicesOnTop, processes, cut } = users;
   const parts = [
     ...(mounts.length > 0 ? [`mounted at ${some(mounts.map(mountText))}`] : []),
-    ...(holders.length > 0 ? [`held by ${some(holders)}`] : []),
+    ...(devicesOnTop.length > 0 ? [`held by ${some(devicesOnTop)}`] : []),
     ...(processes.length > 0 ? [`open in ${some(processes.map(ownerText))}`] : []),
   ];
   if (parts.length === 0) return undefined;

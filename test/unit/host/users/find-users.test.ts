@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { describeUsers } from '../../../../src/host/users/describe.js';
-import { usersOfDevice, usersOfDirectory } from '../../../../src/host/users/find.js';
+import { describeUsers } from '../../../../src/host/users/describe-users.js';
+import { usersOfDevice, usersOfDirectory } from '../../../../src/host/users/find-users.js';
 import { Deadline } from '../../../../src/model/deadline.js';
 
 const POD = '6bd1c7a2-0f2e-4f7b-9d53-3c8a51f0e7aa';
@@ -94,7 +94,7 @@ describe('usersOfDevice', () => {
         '37 25 252:16 / /staging rw - ext4 /dev/rbd1 rw',
       ].join('\n'),
     );
-    expect((await usersOfDevice('/dev/rbd1', look())).holders).toEqual(['loop1', 'loop2', 'loop3']);
+    expect((await usersOfDevice('/dev/rbd1', look())).devicesOnTop).toEqual(['loop1', 'loop2', 'loop3']);
   });
 
   it('is the sentence of five and the number of the others where a mount has many copies', async () => {
@@ -131,7 +131,7 @@ describe('usersOfDirectory', () => {
     await runs(72, { open: ['/mnt/ab/file'], cwd: '/mnt' });
     expect(await usersOfDirectory('/mnt/a', look())).toEqual({
       mounts: [{ target: '/mnt/a/below' }],
-      holders: ['loop3'],
+      devicesOnTop: ['loop3'],
       processes: [
         { pid: 71, name: 'bash' },
         { pid: 70, name: 'vi' },

@@ -10,8 +10,8 @@ import path from 'node:path';
 import type { Deadline } from '../../model/deadline.js';
 import { mountsBelow, type Mount } from '../mount/mountinfo.js';
 import { mountNamespaceOf, processLinks, type ProcessLinks } from '../process/process-links.js';
-import type { Owner, UserMount, Users } from './describe.js';
-import { deviceTree, loopsOf, type DeviceTree } from './devices.js';
+import type { Owner, UserMount, Users } from './describe-users.js';
+import { deviceTree, loopsOf, type DeviceTree } from './device-tree.js';
 import { isMountOfTree, opensUnderAnotherName } from './device-nodes.js';
 import { mentions, ownerOf, tableOf } from './process-facts.js';
 
@@ -20,7 +20,8 @@ export interface Roots {
   readonly proc: string;
 }
 
-export interface Look {
+/** Where to search, and for how long. */
+export interface UserSearch {
   readonly roots: Roots;
   /** A node may run thousands of processes: where this passes, the answer is {@link Users.cut} short. */
   readonly deadline: Deadline;
@@ -29,7 +30,7 @@ export interface Look {
 }
 
 /** Users of `/dev/rbd0`, of its partitions, and of devices that stand on it. */
-export async function usersOfDevice(device: string, { roots, deadline, except = [] }: Look): Promise<Users> {
+export async function usersOfDevice(device: string, { roots, deadline, except = [] }: UserSearch): Promise<Users> {
   const tree = deviceTree(path.basename(device), roots.sys);
   const scanned = await scan(
     roots.proc,
@@ -50,23 +51,26 @@ export async function usersOfDevice(device: string, { roots, deadline, except = 
   }
   const targets = mounts.filter(({ within }) => within === undefined).map(({ target }) => target);
   const loops = loopsOf(roots.sys, (file) => isNodeOf(tree, file) || targets.some((one) => isWithin(file, one)));
-  return { mounts: distinct(mounts), holders: [...tree.holders, ...loops], ...finish(scanned) };
+  return { mounts: distinct(mounts), devicesOnTop: [...tree.devicesOnTop, ...loops], ...finish(scanned) };
 }
 
 /**
  * Users of a directory where something is mounted: what is mounted below it, loop devices on its files, processes in
  * it.
  */
-export async function usersOfDirectory(directory: string, { roots, deadline, except = [] }: Look): Promise<Users> {
+export async function usersOfDirectory(
+  directory: string,
+  { roots, deadline, except = [] }: UserSearch,
+): Promise<Users> {
   const inside = (target: string): boolean => isWithin(target, directory);
   const mounts = mountsBelow(tableOf(roots.proc, 'self'), directory).map(({ target }) => ({ target }));
-  const holders = loopsOf(roots.sys, inside);
+  const devicesOnTop = loopsOf(roots.sys, inside);
   const scanned = await scan(
     roots.proc,
     deadline,
     (one) => !except.includes(one.pid) && [...one.places(), ...one.descriptors()].some(inside),
   );
-  return { mounts, holders, ...finish(scanned) };
+  return { mounts, devicesOnTop, ...finish(scanned) };
 }
 
 interface Scanned {
