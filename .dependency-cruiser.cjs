@@ -129,6 +129,18 @@ module.exports = {
       'edges call volume/',
     ),
     forbid(
+      'options-are-values',
+      room('options'),
+      '^src/(?!(?:options|model)/|attachment/decide-detach[.]ts|rbd/mapping/mapper[.]ts)',
+      'a table: it starts nothing',
+    ),
+    forbid(
+      'only-programs-read-options',
+      '^src/(?!options/|cli/|wiring/|dev/)',
+      room('options'),
+      'everybody else is given the values that he needs',
+    ),
+    forbid(
       'flexvolume-knows-no-csi',
       room('flexvolume'),
       '^src/(csi|cli|kube|reconcile)/',
@@ -150,7 +162,7 @@ module.exports = {
     ),
     forbid(
       'few-know-kubernetes',
-      '^src/(?!kube/|cli/|diagnosis/|reconcile/|wiring/)',
+      '^src/(?!kube/|diagnosis/|reconcile/|wiring/)',
       room('kube'),
       'everybody else works without it, through a seam of his own',
     ),

@@ -11,7 +11,7 @@ RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json rolldown.config.js ./
 COPY proto proto
 COPY src src
-RUN npm run build && find dist -name '*.map' -delete && test ! -e dist/src/dev && test ! -e dist/dev && test ! -e dist/bench
+RUN npm run build && chmod 0755 dist/src/main.js && find dist -name '*.map' -delete && test ! -e dist/src/dev && test ! -e dist/dev && test ! -e dist/bench
 
 # What it needs to run, with the one prebuilt koffi of the target's architecture: downloaded, never executed, so no emulation.
 FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS dependencies
@@ -54,6 +54,8 @@ COPY proto proto
 COPY deploy/image/alive.js deploy/image/self-check.js deploy/image/
 COPY --from=dependencies /opt/berth/node_modules node_modules
 COPY --from=build /opt/berth/dist dist
+# For a person who runs a command in the container: kubectl exec ... -- berth doctor
+RUN ln -s /opt/berth/dist/src/main.js /usr/local/bin/berth
 
 # In each architecture: every program that the driver starts is there, and the foreign functions can be called. An image that was put
 # together wrongly (another architecture's binary in it) does not get built.
@@ -62,7 +64,7 @@ RUN for program in blkid blockdev chgrp chmod cmp e2fsck find flock losetup mkfs
       command -v "$program" >/dev/null || { echo "$program is missing"; exit 1; }; \
     done \
  && node --version && rbd --version && rbd-nbd --version \
- && node dist/src/main.js --version \
+ && berth --version \
  && node deploy/image/self-check.js
 
 # The heap of the driver (its librbd worker has limits of its own): without them Node 24 grows to twice this before it collects.

@@ -1,6 +1,6 @@
 /** The checks behind Probe: the clusters answer, the machine lets us mount, and a mapper works. */
 import { whyNotNode } from './machine/machine.js';
-import { whyAllFailed } from '../model/all-failed.js';
+import { whyAllFailed } from '../model/settle-all.js';
 import type { Clusters, Role } from '../rbd/clusters.js';
 import type { RbdPort } from '../rbd/port.js';
 import type { Check } from './readiness.js';

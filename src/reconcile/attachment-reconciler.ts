@@ -2,7 +2,7 @@
  * Compares the API's attachments with the images' own records, says what is stuck and why, and completes a detach that
  * can be proved.
  */
-import type { ApiAttachment } from '../kube/volume-attachments.js';
+import type { ApiAttachment, Attachments } from '../kube/volume-attachments.js';
 import type { Note } from '../kube/events.js';
 import { Deadline } from '../model/deadline.js';
 import { isBerthError } from '../model/errors.js';
@@ -10,7 +10,7 @@ import { Rounds } from '../model/rounds.js';
 import type { Logger } from '../observe/log.js';
 import { judge, type Measure } from '../diagnosis/attachment/decide-attachment.js';
 import type { Finding } from '../diagnosis/attachment/attachment-facts.js';
-import { factsOf, factsOfHolder, type Api, type ImageStates } from '../diagnosis/attachment/gather-attachment.js';
+import { factsOf, factsOfHolder, type ImageStates } from '../diagnosis/attachment/gather-attachment.js';
 
 export interface AttachmentTimes {
   /** Between two rounds, in ms. */
@@ -20,8 +20,13 @@ export interface AttachmentTimes {
 }
 
 export interface AttachmentParts {
-  readonly api: Api;
+  readonly api: Pick<
+    Attachments,
+    'driver' | 'isFresh' | 'all' | 'list' | 'read' | 'nodeOf' | 'readVolume' | 'volumeNamed' | 'volumeOf'
+  >;
   readonly ceph: ImageStates;
+  /** What ControllerUnpublish does: it succeeds only where the node provably cannot write any more. */
+  readonly detach: (volume: string, node: string, deadline: Deadline) => Promise<void>;
   readonly announce: (note: Note) => void;
   /** Told each finding when it comes, and each detach that was completed, by its reason: for a counter. */
   readonly count?: (reason: string) => void;
@@ -131,7 +136,7 @@ export class AttachmentReconciler {
     const volume = inlineHandle ?? (pv === undefined ? undefined : this.#room.api.volumeNamed(pv)?.handle);
     if (volume === undefined) return false;
     // A cluster that does not answer is the readiness's concern: it says nothing about this attachment.
-    const holding = await this.#room.ceph.holding(volume, false, deadline).catch(() => undefined);
+    const holding = await this.#room.ceph.readHolders(volume, false, deadline).catch(() => undefined);
     if (holding === undefined) return true;
     return holding !== 'absent' && holding.holders.some((one) => one.node === (nodeId ?? node));
   }
@@ -141,7 +146,7 @@ export class AttachmentReconciler {
     const { api, ceph, log } = this.#room;
     const deadline = Deadline.after(LOOK_MS * 4);
     try {
-      const held = await ceph.held(deadline);
+      const held = await ceph.listHolders(deadline);
       // After the records: an attachment exists before its record does, so none can be missing that is just being made.
       const known = await api.list(deadline);
       const hasOne = (volume: string, nodeId: string): boolean =>
@@ -171,11 +176,11 @@ export class AttachmentReconciler {
   async #act(finding: Finding): Promise<boolean> {
     const { act, volume, nodeId, nodeName, attachment } = finding;
     if (act !== 'detach' || volume === undefined) return false;
-    const { ceph, announce, log } = this.#room;
+    const { detach, announce, log } = this.#room;
     const about = { volume, node: nodeName };
     try {
       if (!(await this.#isStillSo(finding, volume))) return false;
-      await ceph.detach(volume, nodeId, Deadline.after(DETACH_MS));
+      await detach(volume, nodeId, Deadline.after(DETACH_MS));
     } catch (error) {
       const isRefused = isBerthError(error, 'BERTH_DETACH_UNPROVEN', 'BERTH_BUSY');
       log[isRefused ? 'info' : 'warn']({ ...about, err: error }, 'a stuck detach could not be completed');

@@ -1,6 +1,6 @@
 /** What a program may add to the driver that ships: that one adds nothing, the development one its own mapper. */
 import type { Logger } from '../observe/log.js';
-import type { Options } from '../options.js';
+import type { Options } from '../options/options.js';
 import type { Mapper } from '../rbd/mapping/mapper.js';
 import type { EnteredStep } from '../volume/operation/operations.js';
 

@@ -10,7 +10,7 @@ import { Journal } from '../journal/journal.js';
 import type { Kubernetes } from '../kube/open-kube.js';
 import { type Logger } from '../observe/log.js';
 import { Counters } from '../observe/metrics.js';
-import { type Options } from '../options.js';
+import { type Options } from '../options/options.js';
 import { Clusters } from '../rbd/clusters.js';
 import { createLibrbd } from '../rbd/librbd/driver/librbd.js';
 import { chooseMapper } from '../rbd/mapping/choose-mapper.js';

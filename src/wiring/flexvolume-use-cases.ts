@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { DRIVER_NAME } from '../csi/identity-service.js';
 import { berthError } from '../model/errors.js';
-import type { Options } from '../options.js';
+import type { Options } from '../options/options.js';
 import { readKeyring } from '../rbd/keyring.js';
 import type { FlexController, FlexNode, FlexUseCases } from '../flexvolume/call-outs.js';
 import { attachVolume } from '../volume/controller/attach-volume.js';

@@ -1,6 +1,6 @@
 /** What a driver process does when nobody asks: one table, from which it is started and stopped. */
 import { FenceKeeper } from '../attachment/fence-keeper.js';
-import { cephOf } from '../diagnosis/attachment/image-state.js';
+import { imageStates } from '../diagnosis/attachment/image-state.js';
 import type { Readiness } from '../diagnosis/readiness.js';
 import { Rounds } from '../model/rounds.js';
 import { serveMetrics, type MetricsServer } from '../observe/metrics-server.js';
@@ -11,6 +11,7 @@ import { returnPendingRecords } from '../volume/node/recovery/return-records.js'
 import type { RegistrationLoop } from '../volume/node/registration/registration-loop.js';
 import type { ControllerParts } from './controller-parts.js';
 import { now, type Dependencies } from './dependencies.js';
+import { detachBy } from './detach-by.js';
 import { makeNodeReconciler } from './make-node-reconciler.js';
 
 /** A guest opens its image seconds after the hand-over; an OSD that was away for a while is back. */
@@ -183,5 +184,6 @@ function attachmentReconcilerOf({ dependencies, controller }: LoopParts): Loop |
   const times = { everyMs: options.reconcileInterval * 1000, ageMs: options.leftoverAge * 1000 };
   counters.declare(STUCK_METRIC, 'Attachments found stuck, by reason, and detaches completed, by this controller.');
   const count = (reason: string): void => counters.count(STUCK_METRIC, { reason });
-  return new AttachmentReconciler({ api, announce, count, ceph: cephOf(controller), log, now }, times);
+  const ceph = imageStates(controller);
+  return new AttachmentReconciler({ api, announce, count, ceph, detach: detachBy(controller), log, now }, times);
 }

@@ -1,6 +1,6 @@
 /** Reconciliation of one node: what it reads, and what it may do to a volume. */
 import { DRIVER_NAME } from '../csi/identity-service.js';
-import type { Options } from '../options.js';
+import type { Options } from '../options/options.js';
 import { NodeGatherer } from '../reconcile/gather-node.js';
 import { NodeReconciler } from '../reconcile/node-reconciler.js';
 import type { NodeRoom } from '../volume/node/node-room.js';

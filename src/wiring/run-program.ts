@@ -1,12 +1,9 @@
 /** What `berth` does with its command line: serves, or runs one command for a person. Programs differ in additions. */
-import { adoptArguments } from '../cli/adopt.js';
-import { commandOf } from '../cli/command.js';
-import { doctorArguments } from '../cli/doctor.js';
+import { parseCommandLine } from '../cli/command-line.js';
+import { EXIT_CODES, type ExitCode } from '../cli/exit-codes.js';
 import { isBerthError } from '../model/errors.js';
-import { packageVersion } from '../model/package-root.js';
-import { parseOptions, USAGE } from '../options.js';
 import type { Additions } from './additions.js';
-import { adopt, atTerminal, doctor } from './commands.js';
+import { adopt, attachments, doctor, trace } from './commands.js';
 import { serve } from './serve.js';
 
 /** Run it and set the exit code; an error is printed, never thrown. */
@@ -17,22 +14,26 @@ export async function runProgram(args: readonly string[], additions: Additions):
     process.stderr.write(
       `${isBerthError(error) ? error.message : String(error instanceof Error ? error.stack : error)}\n`,
     );
-    process.exit(1);
+    process.exit(EXIT_CODES.failed);
   }
 }
 
-async function dispatch(args: readonly string[], additions: Additions): Promise<number> {
-  const asked = doctorArguments(args);
-  if (asked !== undefined) return doctor(asked.rest, asked.json, additions);
-  const adopted = adoptArguments(args, process.env);
-  if (adopted !== undefined) return adopt(adopted);
-  const command = commandOf(args);
-  if (command !== undefined) return atTerminal(command);
-  const options = parseOptions(args, process.env);
-  if (options === 'help' || options === 'version') {
-    process.stdout.write(options === 'help' ? USAGE : `${packageVersion()}\n`);
-    return 0;
+async function dispatch(args: readonly string[], additions: Additions): Promise<ExitCode> {
+  const request = parseCommandLine(args, process.env);
+  switch (request.kind) {
+    case 'serve':
+      await serve(request.options, additions);
+      return EXIT_CODES.well;
+    case 'doctor':
+      return doctor(request.options, request.json, additions);
+    case 'adopt':
+      return adopt(request.adopt);
+    case 'trace':
+      return trace(request.options, request.volume);
+    case 'attachments':
+      return attachments(request.options, request.release);
+    case 'print':
+      process.stdout.write(request.text);
+      return EXIT_CODES.well;
   }
-  await serve(options, additions);
-  return 0;
 }

@@ -10,7 +10,7 @@ import { startServer } from '../csi/grpc-server.js';
 import { startAgent } from '../flexvolume/agent-server.js';
 import { watchChildren } from '../host/process/children.js';
 import { createLog, type Logger } from '../observe/log.js';
-import { type Options } from '../options.js';
+import { type Options } from '../options/options.js';
 import { clustersAnswer, machineWorks, mapperWorks } from '../diagnosis/readiness-checks.js';
 import { preflight } from '../diagnosis/preflight.js';
 import { Readiness, type Check } from '../diagnosis/readiness.js';

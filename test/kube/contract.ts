@@ -4,7 +4,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { release } from '../../src/cli/attachments.js';
 import type { KubeAccess } from '../../src/kube/access.js';
 import { KubeApi } from '../../src/kube/api.js';
 import { Attachments } from '../../src/kube/volume-attachments.js';
@@ -24,6 +23,7 @@ import { Deadline } from '../../src/model/deadline.js';
 import { createLog } from '../../src/observe/log.js';
 import { attacherFinalizer } from '../../src/diagnosis/attachment/attachment-facts.js';
 import type { ImageStates } from '../../src/diagnosis/attachment/gather-attachment.js';
+import { releaseAttachment } from '../../src/reconcile/release-attachment.js';
 import { AttachmentReconciler } from '../../src/reconcile/attachment-reconciler.js';
 import { until } from './ground.js';
 
@@ -108,10 +108,10 @@ export function kubeContract(access: () => Promise<KubeAccess>): void {
     );
   /** Nobody holds it, and nobody may be asked to detach. */
   const ceph: ImageStates = {
-    holding: () => Promise.resolve({ holders: [], mode: undefined, watchers: [] }),
-    detach: () => Promise.reject(new Error('nothing was to be detached')),
-    held: () => Promise.resolve([]),
+    readHolders: () => Promise.resolve({ holders: [], mode: undefined, watchers: [] }),
+    listHolders: () => Promise.resolve([]),
   };
+  const detach = () => Promise.reject(new Error('nothing was to be detached'));
 
   it('says of what is not there that it is not there, and of a node that it is absent', async () => {
     expect(await api.get(PERSISTENT_VOLUMES, pv, soon())).toBeUndefined();
@@ -143,14 +143,14 @@ export function kubeContract(access: () => Promise<KubeAccess>): void {
     await remove(VOLUME_ATTACHMENTS, attachment);
     await until('the watch shows the deletion', () => attachments.all()[0]?.deletingSince !== undefined);
     const now = () => new Date(Date.now() + 1_000);
-    const room = { api: attachments, ceph, announce: events().announce, log, now };
+    const room = { api: attachments, ceph, images: ceph, detach, announce: events().announce, log, now };
     const reconciler = new AttachmentReconciler(room, { everyMs: 60_000, ageMs: 0 });
     await reconciler.round();
     expect(reconciler.findings().map(({ reason }) => reason)).toEqual(['NodeGone']);
     await eventually('its Event', async () => (await ourEvents()).some(({ reason }) => reason === 'NodeGone'));
     const wish = { name: attachment, finalizer: undefined, volume: undefined };
-    expect((await release(room, { ...wish, yes: false })).exitCode).toBe(2);
-    expect((await release(room, { ...wish, yes: true })).text).toContain('the attachment goes');
+    expect((await releaseAttachment(room, { ...wish, yes: false })).outcome).toBe('shown');
+    expect(await releaseAttachment(room, { ...wish, yes: true })).toMatchObject({ outcome: 'lifted', keptBy: [] });
     await eventually('it is gone', async () => (await attachments.read(attachment, soon())) === undefined);
   });
 

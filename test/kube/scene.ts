@@ -6,8 +6,9 @@ import { beforeEach } from 'vitest';
 import { Attachments } from '../../src/kube/volume-attachments.js';
 import { createLog } from '../../src/observe/log.js';
 import { attacherFinalizer } from '../../src/diagnosis/attachment/attachment-facts.js';
-import { cephOf } from '../../src/diagnosis/attachment/image-state.js';
+import { imageStates } from '../../src/diagnosis/attachment/image-state.js';
 import type { ImageStates } from '../../src/diagnosis/attachment/gather-attachment.js';
+import { detachBy, type Detach } from '../../src/wiring/detach-by.js';
 import { attachVolume } from '../../src/volume/controller/attach-volume.js';
 import { createVolume } from '../../src/volume/controller/create/create-volume.js';
 import { HOLDER_KEY, parseHolderRecord } from '../../src/attachment/holder-record.js';
@@ -22,6 +23,8 @@ export const OLD = '2026-01-01T00:00:00Z';
 export interface Scene extends Ground {
   room: TestRoom;
   ceph: ImageStates;
+  /** What ControllerUnpublish does, counted in {@link detaches}. */
+  detach: Detach;
   attachments: Attachments;
   /** Handles and nodes that a detach was tried for. */
   detaches: string[];
@@ -51,14 +54,14 @@ export function scene(): Scene {
       const more = { version: 1, bootId: 'b', driver: '0', mappers: [], seen: '' } as const;
       await room.nodes.register(place(), { node, ...more }, soon());
     }
-    const ceph = cephOf(room);
+    const ceph = imageStates(room);
     const detaches: string[] = [];
-    const detach: ImageStates['detach'] = (volume, node, deadline) => {
+    const detach: Detach = (volume, node, deadline) => {
       detaches.push(`${volume} ${node}`);
-      return ceph.detach(volume, node, deadline);
+      return detachBy(room)(volume, node, deadline);
     };
     const attachments = new Attachments(at.api, DRIVER, createLog('silent'));
-    Object.assign(at, { room, attachments, detaches, ceph: { ...ceph, detach }, ...cephActs(room), ...apiActs(at) });
+    Object.assign(at, { room, attachments, detaches, ceph, detach, ...cephActs(room), ...apiActs(at) });
     at.node('a');
     at.csiNode('a');
     at.pv();

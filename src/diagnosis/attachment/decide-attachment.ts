@@ -50,7 +50,8 @@ function alive(facts: AttachmentFacts): Finding | undefined {
 
 function volumeUnknown(facts: AttachmentFacts, name: string): Finding {
   const isGone = facts.pv === 'absent';
-  const says = `PersistentVolume ${facts.attachment?.pv ?? ''}, which alone names its image, ${isGone ? 'is gone' : 'cannot be read'}`;
+  const why = isGone ? 'is gone' : 'cannot be read';
+  const says = `PersistentVolume ${facts.attachment?.pv ?? ''}, which alone names its image, ${why}`;
   return found(facts, isGone ? 'PersistentVolumeGone' : 'CephSilent', `${name}: ${says}`);
 }
 
@@ -108,7 +109,8 @@ function leavingReleased(facts: AttachmentFacts, says: string, driver: string): 
   if (foreign.length > 0) {
     return found(facts, 'ForeignFinalizer', `${says}, what keeps it is the finalizer ${foreign.join(', ')}`);
   }
-  const how = `berth attachments --release ${attachment?.name ?? ''} shows the proof and lifts the attacher's finalizer`;
+  const command = `berth attachments --release ${attachment?.name ?? ''}`;
+  const how = `${command} shows the proof and lifts the attacher's finalizer`;
   const cause = nodeCause(node, nodeName);
   if (cause !== undefined) return found(facts, cause.reason, `${says}; ${cause.says}; ${how}`);
   const error = attachment?.error;
@@ -122,7 +124,8 @@ function heldInCephOnly(facts: AttachmentFacts, measure: Measure): Finding | und
   const holding = holdingIn(facts);
   const holder = holding?.holders.find((one) => one.node === nodeId);
   if (holding === undefined || holder?.by !== 'controller' || !isOlder(holder.since, measure)) return undefined;
-  const says = `the image of ${volume} names ${nodeName} since ${holder.since} (${openAt(holding)}), and the API has no VolumeAttachment for it`;
+  const named = `the image of ${volume} names ${nodeName} since ${holder.since} (${openAt(holding)})`;
+  const says = `${named}, and the API has no VolumeAttachment for it`;
   // Without a PersistentVolume of ours it may belong to another cluster, to FlexVolume, or to somebody's hands.
   const isOurs = pv === 'present' && node.view !== 'unknown' && !node.inUse.includes(volume);
   const isFree = holding.watchers?.length === 0;

@@ -5,33 +5,21 @@ import { isBerthError } from '../../model/errors.js';
 import type { HoldersOfVolume } from '../../volume/image/read-holders.js';
 import type { AttachmentFacts, Image } from './attachment-facts.js';
 
-/** Ceph, as the use cases see it. */
+/** What images say of those who have them: read through the use cases, never past them. */
 export interface ImageStates {
-  holding(volume: string, watchers: boolean, deadline: Deadline): Promise<HoldersOfVolume | 'absent'>;
-  /** What ControllerUnpublish does: OK only where the node provably cannot write any more. */
-  detach(volume: string, node: string, deadline: Deadline): Promise<void>;
-  /** Volumes that somebody holds, by their records. */
-  held(deadline: Deadline): Promise<readonly { readonly volume: string; readonly nodes: readonly string[] }[]>;
+  /** @param watchers whether to ask who has it open as well, which costs an open */
+  readHolders(volume: string, watchers: boolean, deadline: Deadline): Promise<HoldersOfVolume | 'absent'>;
+  /** Volumes whose record names a node. */
+  listHolders(deadline: Deadline): Promise<readonly { readonly volume: string; readonly nodes: readonly string[] }[]>;
 }
 
-export type Api = Pick<
-  Attachments,
-  | 'driver'
-  | 'isFresh'
-  | 'all'
-  | 'list'
-  | 'read'
-  | 'nodeOf'
-  | 'readVolume'
-  | 'volumeNamed'
-  | 'volumeOf'
-  | 'liftFinalizer'
->;
+/** The API of one attachment's node and volume. */
+export type AttachmentApi = Pick<Attachments, 'nodeOf' | 'readVolume' | 'volumeNamed' | 'volumeOf'>;
 
 /** Of an attachment of the API, as it stands now; never fails. */
 export async function factsOf(
-  api: Api,
-  ceph: ImageStates,
+  api: AttachmentApi,
+  ceph: Pick<ImageStates, 'readHolders'>,
   attachment: ApiAttachment,
   deadline: Deadline,
 ): Promise<AttachmentFacts> {
@@ -53,8 +41,8 @@ export async function factsOf(
 
 /** Of a holder that the API does not know. */
 export async function factsOfHolder(
-  api: Api,
-  ceph: ImageStates,
+  api: AttachmentApi,
+  ceph: Pick<ImageStates, 'readHolders'>,
   { volume, nodeId }: { readonly volume: string; readonly nodeId: string },
   deadline: Deadline,
 ): Promise<AttachmentFacts> {
@@ -64,7 +52,7 @@ export async function factsOfHolder(
 }
 
 async function volumeOf(
-  api: Api,
+  api: AttachmentApi,
   { pv, inlineHandle }: ApiAttachment,
   deadline: Deadline,
 ): Promise<Pick<AttachmentFacts, 'pv' | 'volume'>> {
@@ -80,10 +68,14 @@ async function volumeOf(
   }
 }
 
-async function imageOf(ceph: ImageStates, volume: string | undefined, deadline: Deadline): Promise<Image> {
+async function imageOf(
+  ceph: Pick<ImageStates, 'readHolders'>,
+  volume: string | undefined,
+  deadline: Deadline,
+): Promise<Image> {
   if (volume === undefined) return { error: 'its handle is not known' };
   try {
-    return await ceph.holding(volume, true, deadline);
+    return await ceph.readHolders(volume, true, deadline);
   } catch (error) {
     return { error: isBerthError(error) ? error.message : 'an unexpected error, see the log' };
   }

@@ -17,7 +17,9 @@ export async function checkPropagation(procRoot: string, kubeletDirectory: strin
     if (await isThere(directory)) there.push(directory);
   }
   if (there.length === 0) {
-    const says = `there is no kubelet at ${kubeletDirectory}; if this is a Kubernetes node, correct --kubelet-dir and the volumes of this pod`;
+    const says =
+      `there is no kubelet at ${kubeletDirectory}; if this is a Kubernetes node, correct --kubelet-dir ` +
+      'and the volumes of this pod';
     return { name, level: 'warning', says };
   }
   const alone = there.filter((one) => !isShared(mountOf(mounts, one)));

@@ -25,8 +25,8 @@ export async function checkNetwork(procRoot: string): Promise<Finding> {
     };
   }
   const says =
-    "this is not the host's network: mapped devices use the network that they were mapped in, and all I/O stops when it goes with " +
-    'this pod; set hostNetwork: true';
+    "this is not the host's network: mapped devices use the network that they were mapped in, and all I/O stops when " +
+    'it goes with this pod; set hostNetwork: true';
   return { name, level: 'warning', says };
 }
 
@@ -36,7 +36,7 @@ export async function checkProcesses(procRoot: string): Promise<Finding> {
   const namespace = await readlink(path.join(procRoot, 'self/ns/pid')).catch(() => '');
   if (namespace === INIT_PID_NAMESPACE) return { name, level: 'ok', says: "the host's processes can be seen" };
   const says =
-    "the host's processes cannot be seen from here, so no error can name who keeps a volume, and rbd-nbd's daemons end with this pod; " +
-    'set hostPID: true';
+    "the host's processes cannot be seen from here, so no error can name who keeps a volume, and rbd-nbd's daemons " +
+    'end with this pod; set hostPID: true';
   return { name, level: 'warning', says };
 }

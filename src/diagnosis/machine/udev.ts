@@ -17,6 +17,7 @@ export async function checkUdev(procRoot: string, seesAll: boolean): Promise<Fin
   }
   if (!seesAll) return { name, level: 'ok', says: 'cannot be seen from here; volumes are mapped without it' };
   const says =
-    'no udev daemon runs: Berth maps without it, but rbd map by hand hangs and nobody makes the links below /dev; start systemd-udevd';
+    'no udev daemon runs: Berth maps without it, but rbd map by hand hangs and nobody makes the links below /dev; ' +
+    'start systemd-udevd';
   return { name, level: 'warning', says };
 }

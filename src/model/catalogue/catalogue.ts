@@ -283,6 +283,7 @@ export const catalogue = {
   BERTH_SHUTTING_DOWN: entry('UNAVAILABLE', 'the plugin is shutting down', 'the call may be repeated'),
   BERTH_NOT_READY: entry('UNAVAILABLE', 'the plugin is not ready: {why}', 'the call may be repeated'),
   ...machine,
+  BERTH_USAGE: entry('INVALID_ARGUMENT', '{where}: {why}', 'see {help}'),
   BERTH_CONFIG_INVALID: entry('FAILED_PRECONDITION', 'configuration {file}: {why}', 'correct the file'),
   BERTH_INTERNAL: entry('INTERNAL', '{what}', 'this is a bug in Berth; please report it with the log line'),
 } as const;

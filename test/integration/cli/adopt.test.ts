@@ -91,7 +91,7 @@ describe('berth adopt', () => {
     expect(await adopt(`${pool}/${namespace}/none`)).toMatchObject({ code: 1, stdout: '' });
     expect((await adopt(`${pool}/${namespace}/none`)).stderr).toMatch(/^BERTH_VOLUME_NOT_FOUND: /);
     expect((await adopt('elsewhere/image')).stderr).toMatch(/^BERTH_POOL_NOT_OURS: /);
-    expect((await adopt('image')).stderr).toMatch(/^BERTH_CONFIG_INVALID: .*one image is needed/);
+    expect((await adopt('image')).stderr).toMatch(/^BERTH_USAGE: .*one image is needed/);
     const image = `${pool}/${namespace}/blank`;
     await ground.site.rbd('create', '--size', '8M', image);
     expect((await adopt(image)).stderr).toMatch(/give --fs-type/);

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Finding, Level } from '../../../src/diagnosis/preflight.js';
+import type { Finding, Level } from '../../../src/model/finding.js';
 import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { ext4, SMALL_BYTES } from '../csi/capabilities.js';
@@ -141,7 +141,7 @@ describe('berth doctor', () => {
     );
     const wrong = await doctor('--clutsers', '/x');
     expect(wrong.code).toBe(1);
-    expect(wrong.stderr).toMatch(/BERTH_CONFIG_INVALID.*clutsers/);
+    expect(wrong.stderr).toMatch(/^BERTH_USAGE: .*'--clutsers' \(Did you mean --clusters\?\)/);
   });
 });
 

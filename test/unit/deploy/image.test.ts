@@ -65,6 +65,13 @@ describe('the Dockerfile', () => {
     }
   });
 
+  it('has the program in its PATH, under the name that package.json gives it', () => {
+    const { bin } = JSON.parse(text('package.json')) as { bin: { berth: string } };
+    expect(text('Dockerfile')).toContain(`ln -s /opt/berth/${bin.berth} /usr/local/bin/berth`);
+    expect(text('Dockerfile')).toContain(`chmod 0755 ${bin.berth}`);
+    expect(text('src/main.ts')).toMatch(/^#!\/usr\/bin\/env node\n/);
+  });
+
   it('carries the version of the package', () => {
     expect(defaults.get('VERSION')).toBe(packageVersion());
   });

@@ -3,7 +3,8 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DRIVER_NAME } from '../../../src/csi/identity-service.js';
 import { packageVersion } from '../../../src/model/package-root.js';
-import { parseOptions, type Options } from '../../../src/options.js';
+import { parseCommandLine } from '../../../src/cli/command-line.js';
+import type { Options } from '../../../src/options/options.js';
 import { parseClusters } from '../../../src/rbd/clusters-file.js';
 import { parseParameters } from '../../../src/volume/image/parameters.js';
 import {
@@ -25,16 +26,16 @@ import {
 const KUBELET = '/var/lib/kubelet';
 const NODE_NAME = 'node-1.example';
 
-/** What the container would be started with, read by the program's own option parser. */
+/** What the container would be started with, read by the program's own parser. */
 function optionsOf(pod: PodSpec): Options {
   const { args, env = [] } = container(pod, 'berth');
   const paths = env.map(({ name, valueFrom }) => [
     name,
     valueFrom.fieldRef.fieldPath === 'spec.nodeName' ? NODE_NAME : '',
   ]);
-  const options = parseOptions(args, Object.fromEntries(paths) as Record<string, string>);
-  if (typeof options === 'string') throw new Error(options);
-  return options;
+  const request = parseCommandLine(args, Object.fromEntries(paths) as Record<string, string>);
+  if (request.kind !== 'serve') throw new Error(request.kind);
+  return request.options;
 }
 
 const mountPaths = (pod: PodSpec, name: string) => container(pod, name).volumeMounts.map((mount) => mount.mountPath);

@@ -24,7 +24,9 @@ function closure(programs: readonly string[]): ReadonlyMap<string, string> {
     if (found.has(file)) return;
     const code = readFileSync(file, 'utf8');
     found.set(file, code);
-    for (const [, other = ''] of code.matchAll(/(?:from|import) ?\(?["'](\.{1,2}\/[^"']+\.js)["']/g)) {
+    // A library's comments name the types of its own files; they load nothing.
+    const statements = code.replaceAll(/^\s*(?:\*|\/\*\*).*$/gm, '');
+    for (const [, other = ''] of statements.matchAll(/(?:from|import) ?\(?["'](\.{1,2}\/[^"']+\.js)["']/g)) {
       visit(path.resolve(path.dirname(file), other));
     }
   };

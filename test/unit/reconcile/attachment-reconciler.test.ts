@@ -25,7 +25,15 @@ function reconciler(): AttachmentReconciler {
   const count = (reason: string) => void counted.push(reason);
   at.attachments.start();
   ended.push(() => at.attachments.stop(), events.stop.bind(events));
-  const room = { api: at.attachments, ceph: at.ceph, announce: events.announce, log, now: () => new Date(), count };
+  const room = {
+    api: at.attachments,
+    ceph: at.ceph,
+    detach: at.detach,
+    announce: events.announce,
+    log,
+    now: () => new Date(),
+    count,
+  };
   return new AttachmentReconciler(room, { everyMs: 1_000, ageMs: 60_000 });
 }
 
@@ -140,7 +148,7 @@ describe('a round decides nothing', () => {
     };
     at.attachments.start();
     ended.push(() => at.attachments.stop());
-    const room = { api: at.attachments, ceph: at.ceph, announce: replace, log: createLog('silent') };
+    const room = { api: at.attachments, ceph: at.ceph, detach: at.detach, announce: replace, log: createLog('silent') };
     const one = new AttachmentReconciler({ ...room, now: () => new Date() }, { everyMs: 1_000, ageMs: 60_000 });
     expect(await one.round()).toMatchObject({ stuck: 1, detached: 0 });
     expect(at.detaches).toEqual([]);
@@ -157,7 +165,13 @@ describe('a round decides nothing', () => {
             isFresh: () => Promise.resolve(false),
           }),
         },
-        ...{ ceph: at.ceph, announce: () => undefined, log: createLog('silent'), now: () => new Date() },
+        ...{
+          ceph: at.ceph,
+          detach: at.detach,
+          announce: () => undefined,
+          log: createLog('silent'),
+          now: () => new Date(),
+        },
       },
       { everyMs: 1_000, ageMs: 0 },
     );

@@ -2,7 +2,7 @@
  * Keeps this node in the registry of every cluster: a controller attaches only to nodes that it finds there, and lifts
  * a fence when the node has registered without the fenced client.
  */
-import { whyAllFailed } from '../../../model/all-failed.js';
+import { whyAllFailed } from '../../../model/settle-all.js';
 import { Deadline } from '../../../model/deadline.js';
 import { Rounds } from '../../../model/rounds.js';
 import { registerNode, type RegistrationParts } from './register-node.js';

@@ -1,11 +1,13 @@
 /** The command line: defaults, environment, and a refusal that names the option for everything else. */
 import { describe, expect, it } from 'vitest';
-import { parseOptions, USAGE, type Options } from '../../src/options.js';
+import { readFile } from 'node:fs/promises';
+import { parseCommandLine } from '../../../src/cli/command-line.js';
+import { OPTIONS, type Environment, type Options } from '../../../src/options/options.js';
 
-const parse = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Options => {
-  const options = parseOptions(args, env);
-  if (typeof options === 'string') throw new Error(options);
-  return options;
+const parse = (args: readonly string[], env: Environment = {}): Options => {
+  const request = parseCommandLine(args, env);
+  if (request.kind !== 'serve') throw new Error(request.kind);
+  return request.options;
 };
 const node = ['--node-id', 'n1'];
 
@@ -100,29 +102,31 @@ describe('options', () => {
     ['reconcile-interval', [...node, '--reconcile-interval', '']],
     ['reconcile-interval', [...node, '--reconcile-interval=-1']],
     ['leftover-age', [...node, '--leftover-age', '0']],
-    ['command line', [...node, '--endpont', 'unix:///e']],
-    ['command line', [...node, 'start']],
-    ['command line', [...node, '--endpoint']],
-    ['command line', [...node, '--help=yes']],
-    ['command line', ['-v']],
   ])('refuse --%s in %j', (option, args) => {
-    expect(() => parseOptions(args, {})).toThrow(`BERTH_CONFIG_INVALID: configuration --${option}: `);
+    expect(() => parse(args)).toThrow(`BERTH_USAGE: --${option}: `);
   });
 
-  it('refuse a bad environment just the same', () => {
-    expect(() => parseOptions(node, { BERTH_SERVICES: 'nodes' })).toThrow(/--services/);
-    expect(() => parseOptions(node, { BERTH_STATE_DIR: 'var' })).toThrow(/--state-dir/);
-    expect(() => parseOptions([], { NODE_ID: 'n'.repeat(300) })).toThrow(/--node-id/);
+  it('refuse a bad environment just the same, by the name of the variable', () => {
+    expect(() => parse(node, { BERTH_SERVICES: 'nodes' })).toThrow(/^BERTH_USAGE: BERTH_SERVICES \(--services\): /);
+    expect(() => parse(node, { BERTH_STATE_DIR: 'var' })).toThrow(/--state-dir/);
+    expect(() => parse([], { NODE_ID: 'n'.repeat(300) })).toThrow(/--node-id/);
   });
 
-  it('give help and version before anything is checked', () => {
-    expect(parseOptions(['--help', '--services', 'nonsense'], {})).toBe('help');
-    expect(parseOptions(['--version'], {})).toBe('version');
+  it('have an environment variable each, and the flag goes first', () => {
+    const env = { BERTH_MOUNTER: 'nbd', BERTH_MAX_VOLUMES_PER_NODE: '7', BERTH_LOG_LEVEL: 'debug' };
+    expect(parse(node, env)).toMatchObject({ mounter: 'nbd', maxVolumes: 7, logLevel: 'debug' });
+    expect(parse([...node, '--mounter', 'krbd'], env)).toMatchObject({ mounter: 'krbd', maxVolumes: 7 });
+    const variables = Object.values(OPTIONS).map(({ variable }) => variable);
+    expect(new Set(variables).size).toBe(variables.length);
   });
 
-  it('are all in the usage', () => {
-    const known = ['endpoint', 'clusters', 'node-id', 'state-dir', 'services', 'mounter', 'max-volumes-per-node'];
-    const slow = ['kubelet-dir', 'reconcile-interval', 'leftover-age'];
-    for (const name of [...known, ...slow, 'log-level', 'version', 'help']) expect(USAGE).toContain(`--${name}`);
+  it('are those of docs/parameters.md, with variable, default and help', async () => {
+    const page = await readFile(new URL('../../../docs/parameters.md', import.meta.url), 'utf8');
+    const rows = Object.values(OPTIONS).map(({ flag, variable, fallback = '', value, help }) => {
+      const shown = fallback === '' ? 'none' : `\`${fallback}\``;
+      return `| \`--${flag} ${value.replaceAll('|', '\\|')}\` | \`${variable}\` | ${shown} | ${help} |`;
+    });
+    const [, table = ''] = page.split('| option | variable | default | meaning |\n|---|---|---|---|\n');
+    expect(table.split('\n\n')[0]!.trimEnd().split('\n')).toEqual(rows);
   });
 });

@@ -1,11 +1,14 @@
 /** What a person and a script see of the doctor. */
 import { describe, expect, it } from 'vitest';
-import { asJson, asTable, doctorArguments, exitCodeOf } from '../../../src/cli/doctor.js';
-import type { Finding } from '../../../src/diagnosis/preflight.js';
+import { EXIT_CODE_OF_LEVEL } from '../../../src/cli/exit-codes.js';
+import { printJson, printTable } from '../../../src/cli/print-findings.js';
+import { worst, type Finding } from '../../../src/model/finding.js';
 
 const ok: Finding = { name: 'dev', level: 'ok', says: 'fine' };
 const warning: Finding = { name: 'network-namespace', level: 'warning', says: 'set hostNetwork' };
 const failed: Finding = { name: 'mapper', level: 'failed', says: 'none' };
+
+const exitCodeOf = (findings: readonly Finding[]) => EXIT_CODE_OF_LEVEL[worst(findings)];
 
 describe('the doctor', () => {
   it('ends with a code for the worst that he found', () => {
@@ -15,7 +18,7 @@ describe('the doctor', () => {
   });
 
   it('prints a table with the worst last', () => {
-    expect(asTable([failed, ok, warning])).toBe(
+    expect(printTable([failed, ok, warning])).toBe(
       [
         'ok       dev                fine',
         'warning  network-namespace  set hostNetwork',
@@ -28,16 +31,6 @@ describe('the doctor', () => {
   });
 
   it('prints JSON for a script', () => {
-    expect(JSON.parse(asJson([ok, warning]))).toEqual({ level: 'warning', findings: [ok, warning] });
-  });
-
-  it('is asked for by the first word, and shares all other options with the driver', () => {
-    expect(doctorArguments(['--node-id', 'doctor'])).toBeUndefined();
-    expect(doctorArguments([])).toBeUndefined();
-    expect(doctorArguments(['doctor', '--clusters', '/c', '--json'])).toEqual({
-      json: true,
-      rest: ['--clusters', '/c'],
-    });
-    expect(doctorArguments(['doctor'])).toEqual({ json: false, rest: [] });
+    expect(JSON.parse(printJson([ok, warning]))).toEqual({ level: 'warning', findings: [ok, warning] });
   });
 });

@@ -1,0 +1,123 @@
+/**
+ * The commands of `berth`, each once: arguments, options, exit codes and help. Parsing, `--help`, completion and
+ * docs/operations.md all come from this table.
+ */
+import { FILESYSTEMS } from '../model/capability.js';
+import { OPTIONS, type OptionName } from '../options/options.js';
+import { ACCESS_MODES } from './read-adopt.js';
+
+export interface CommandOption {
+  /** Without the two dashes. */
+  readonly flag: string;
+  /** What stands for its value in the help; undefined for an option without one. */
+  readonly value?: string;
+  readonly choices?: readonly string[];
+  readonly help: string;
+}
+
+export interface CommandEntry {
+  /** Undefined for the driver itself, which runs without a command. */
+  readonly name: string | undefined;
+  readonly does: string;
+  /** What else a person has to know, in the help of this command. */
+  readonly more: string;
+  readonly argument?: { readonly name: string; readonly choices?: readonly string[]; readonly help: string };
+  readonly options: readonly CommandOption[];
+  /** Those of the driver's own options that it takes as well. */
+  readonly driverOptions: readonly OptionName[];
+  /** When it ends with 0, 1 and 2. */
+  readonly exits: { readonly well: string; readonly failed: string; readonly attention?: string };
+}
+
+const ALL_OPTIONS = Object.keys(OPTIONS) as OptionName[];
+const NOT_POSSIBLE = 'it was not possible, and the sentence says why';
+
+export const SHELLS = ['bash', 'zsh'] as const;
+
+export const DRIVER_COMMAND: CommandEntry = {
+  name: undefined,
+  does: 'a CSI driver for Ceph RBD: serves until it is told to stop',
+  more: 'Every option can be given as the environment variable beside it; the command line goes first.',
+  options: [],
+  driverOptions: ALL_OPTIONS,
+  exits: { well: 'stopped by SIGTERM or SIGINT', failed: 'it could not start, and the sentence says why' },
+};
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'doctor',
+    does: 'examines this machine and the clusters, and changes nothing',
+    more: 'It may run beside a live driver. Give it the options of that driver, so that it sees what the driver sees.',
+    options: [{ flag: 'json', help: 'print {"level", "findings": [{"name", "level", "says"}]}' }],
+    driverOptions: ALL_OPTIONS,
+    exits: { well: 'all is well', failed: 'something fails', attention: 'warnings only' },
+  },
+  {
+    name: 'adopt',
+    does: 'prints a PersistentVolume for an image that is there already, and what differs; changes nothing',
+    more: 'For `kubectl apply -f -`; what differs stands in comments above it.',
+    argument: { name: 'POOL[/NAMESPACE]/IMAGE', help: 'the image' },
+    options: [
+      { flag: 'cluster-id', value: 'ID', help: 'the cluster, where several have a pool of this name' },
+      { flag: 'name', value: 'NAME', help: 'of the PersistentVolume' },
+      { flag: 'fs-type', value: FILESYSTEMS.join('|'), choices: FILESYSTEMS, help: 'where the image does not say it' },
+      { flag: 'claim', value: 'NAMESPACE/NAME', help: 'the claim that is to get it' },
+      {
+        flag: 'access-mode',
+        value: ACCESS_MODES.join('|'),
+        choices: ACCESS_MODES,
+        help: `default: ${ACCESS_MODES[0]}`,
+      },
+    ],
+    driverOptions: ['clusters'],
+    exits: { well: 'printed', failed: NOT_POSSIBLE },
+  },
+  {
+    name: 'trace',
+    does: 'shows a volume from its claim to who has the image open, and why it is stuck',
+    more: 'In a node’s pod, give --services node: it then uses that node’s Ceph user and shows that node’s journal.',
+    argument: {
+      name: 'VOLUME',
+      help: 'a claim (NAMESPACE/CLAIM), a PersistentVolume, or a volume handle',
+    },
+    options: [],
+    driverOptions: ALL_OPTIONS,
+    exits: { well: 'shown, stuck or not', failed: NOT_POSSIBLE },
+  },
+  {
+    name: 'attachments',
+    does: 'lists VolumeAttachments that are stuck; with --release, proves that a detach is safe and completes it',
+    more: 'Without --yes it shows the proof and changes nothing; with it the finalizer is lifted.',
+    options: [
+      { flag: 'release', value: 'NAME', help: 'the VolumeAttachment that is to go' },
+      { flag: 'volume', value: 'HANDLE', help: 'its volume, where the PersistentVolume is gone' },
+      { flag: 'finalizer', value: 'NAME', help: 'the finalizer to lift, where it is not csi-attacher’s' },
+      { flag: 'yes', help: 'do it' },
+    ],
+    driverOptions: ALL_OPTIONS,
+    exits: {
+      well: 'none is stuck; the finalizer was lifted',
+      failed: NOT_POSSIBLE,
+      attention: 'some are stuck; the proof was only shown',
+    },
+  },
+  {
+    name: 'completion',
+    does: 'prints a script that completes `berth` in a shell',
+    more: 'For bash: source <(berth completion bash). For zsh: the same with zsh, after compinit.',
+    argument: { name: 'SHELL', choices: SHELLS, help: SHELLS.join(' or ') },
+    options: [],
+    driverOptions: [],
+    exits: { well: 'printed', failed: NOT_POSSIBLE },
+  },
+];
+
+/** Every option of a command: its own, then the driver's. */
+export const optionsOf = ({ options, driverOptions }: CommandEntry): readonly CommandOption[] => [
+  ...options,
+  ...driverOptions.map((name) => {
+    const { flag, value, choices, help, variable, fallback } = OPTIONS[name];
+    const from = fallback === undefined || fallback === '' ? variable : `${variable}, ${fallback}`;
+    return { flag, value, choices, help: `${help} (${from})` };
+  }),
+];

@@ -1,0 +1,249 @@
+/**
+ * The driver's options, each once: flag, environment variable, default, reader and help. Parsing, `--help`, completion
+ * and docs/parameters.md all come from this table.
+ */
+import { FENCING_POLICIES } from '../attachment/decide-detach.js';
+import type { MounterChoice } from '../rbd/mapping/mapper.js';
+import { absolutePath, asText, listOf, oneOf, textOrNone, wholeNumber, type Reader } from './option-values.js';
+import { usageError } from './usage-error.js';
+
+export type ServiceName = 'identity' | 'controller' | 'node';
+
+const SERVICES: readonly ServiceName[] = ['identity', 'controller', 'node'];
+const MOUNTERS: readonly MounterChoice[] = ['auto', 'krbd', 'nbd', 'loop'];
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+/** What CSI allows a node id, in bytes. */
+const MAX_NODE_ID = 256;
+
+export interface OptionEntry<T> {
+  /** Without the two dashes. */
+  readonly flag: string;
+  /** Read where the flag is not given. */
+  readonly variable: string;
+  /** The text that is read where neither is given; undefined: the option is then undefined. */
+  readonly fallback: string | undefined;
+  /** What stands for its value in the help. */
+  readonly value: string;
+  /** For completion: the values that there are, where they can be listed. */
+  readonly choices: readonly string[];
+  readonly help: string;
+  readonly read: Reader<T>;
+}
+
+interface Written<T> {
+  readonly flag: string;
+  readonly variable: string;
+  readonly value: string;
+  readonly choices?: readonly string[];
+  readonly help: string;
+  readonly read: Reader<T>;
+}
+
+const option = <T>(written: Written<T> & { readonly fallback: string }): OptionEntry<T> => ({
+  choices: [],
+  ...written,
+});
+const optional = <T>(written: Written<T>): OptionEntry<T | undefined> => ({
+  choices: [],
+  fallback: undefined,
+  ...written,
+});
+
+export const OPTIONS = {
+  endpoint: option({
+    flag: 'endpoint',
+    variable: 'CSI_ENDPOINT',
+    fallback: 'unix:///csi/csi.sock',
+    value: 'unix:///PATH',
+    help: 'the socket on which CSI is served',
+    read: asText,
+  }),
+  clusters: option({
+    flag: 'clusters',
+    variable: 'BERTH_CLUSTERS',
+    fallback: '/etc/berth/clusters.yaml',
+    value: 'FILE',
+    help: 'clusters, their pools and users',
+    read: asText,
+  }),
+  nodeId: option({
+    flag: 'node-id',
+    variable: 'NODE_ID',
+    fallback: '',
+    value: 'NAME',
+    help: 'this node; the node service needs it',
+    read: asText,
+  }),
+  stateDirectory: option({
+    flag: 'state-dir',
+    variable: 'BERTH_STATE_DIR',
+    fallback: '/var/lib/berth',
+    value: 'DIRECTORY',
+    help: "the node's journal",
+    read: absolutePath,
+  }),
+  services: option({
+    flag: 'services',
+    variable: 'BERTH_SERVICES',
+    fallback: SERVICES.join(','),
+    value: 'LIST',
+    choices: SERVICES,
+    help: 'what this process serves; identity always',
+    read: (text, where): readonly ServiceName[] => [
+      ...new Set<ServiceName>(['identity', ...listOf(oneOf(SERVICES))(text, where)]),
+    ],
+  }),
+  /** Of volumes whose StorageClass leaves it open. */
+  mounter: option({
+    flag: 'mounter',
+    variable: 'BERTH_MOUNTER',
+    fallback: 'auto',
+    value: MOUNTERS.join('|'),
+    choices: MOUNTERS,
+    help: 'how a volume is mapped whose StorageClass leaves it open; loop only in a development driver',
+    read: oneOf(MOUNTERS),
+  }),
+  maxVolumes: optional({
+    flag: 'max-volumes-per-node',
+    variable: 'BERTH_MAX_VOLUMES_PER_NODE',
+    value: 'N',
+    help: 'volumes that this node takes, where that is less than the kernel can hold',
+    read: wholeNumber(1),
+  }),
+  /** kubelet's root directory, as the node plugin sees it. */
+  kubeletDirectory: option({
+    flag: 'kubelet-dir',
+    variable: 'BERTH_KUBELET_DIR',
+    fallback: '/var/lib/kubelet',
+    value: 'DIRECTORY',
+    help: 'where the kubelet keeps pods and plugins',
+    read: absolutePath,
+  }),
+  /** In s; 0 for none at all. */
+  reconcileInterval: option({
+    flag: 'reconcile-interval',
+    variable: 'BERTH_RECONCILE_INTERVAL',
+    fallback: '300',
+    value: 'SECONDS',
+    help: 'between two comparisons of what should be with what is; 0 for none',
+    read: wholeNumber(0),
+  }),
+  /** In s. */
+  leftoverAge: option({
+    flag: 'leftover-age',
+    variable: 'BERTH_LEFTOVER_AGE',
+    fallback: '600',
+    value: 'SECONDS',
+    help: 'at rest, before what looks left over is touched',
+    read: wholeNumber(1),
+  }),
+  /** When the controller may fence the client of a node that does not let go by itself. */
+  fencing: option({
+    flag: 'fencing',
+    variable: 'BERTH_FENCING',
+    fallback: 'out-of-service',
+    value: FENCING_POLICIES.join('|'),
+    choices: FENCING_POLICIES,
+    help: 'whose clients the controller may fence',
+    read: oneOf(FENCING_POLICIES),
+  }),
+  /** In s. */
+  nodeLostAfter: option({
+    flag: 'node-lost-after',
+    variable: 'BERTH_NODE_LOST_AFTER',
+    fallback: '300',
+    value: 'SECONDS',
+    help: 'of silence, before a node may count as lost',
+    read: wholeNumber(1),
+  }),
+  flexvolumeEndpoint: optional({
+    flag: 'flexvolume-endpoint',
+    variable: 'BERTH_FLEXVOLUME_ENDPOINT',
+    value: 'unix:///PATH',
+    help: 'the socket for the FlexVolume binary; FlexVolume is not served unless it is given',
+    read: textOrNone,
+  }),
+  /** The only directory from which a pod's FlexVolume options may name a keyring. */
+  keyringDirectory: option({
+    flag: 'keyring-dir',
+    variable: 'BERTH_KEYRING_DIR',
+    fallback: '/etc/berth/keyrings',
+    value: 'DIRECTORY',
+    help: 'keyrings that FlexVolume options may name',
+    read: absolutePath,
+  }),
+  kataRecords: option({
+    flag: 'kata-records',
+    variable: 'BERTH_KATA_RECORDS',
+    fallback: '/run/kata-containers/shared/direct-volumes',
+    value: 'DIRECTORY',
+    help: "where Kata's runtimes look for records of direct-assigned volumes",
+    read: absolutePath,
+  }),
+  kataHandlers: option({
+    flag: 'kata-handlers',
+    variable: 'BERTH_KATA_HANDLERS',
+    fallback: 'kata,kata-*',
+    value: 'LIST',
+    help: 'handlers of RuntimeClasses that run Kata; a star at the end stands for anything',
+    read: (text, where): readonly string[] =>
+      listOf(asText)(text, where)
+        .map((name) => name.trim())
+        .filter((name) => name !== ''),
+  }),
+  kubernetes: option({
+    flag: 'kubernetes',
+    variable: 'BERTH_KUBERNETES',
+    fallback: 'auto',
+    value: 'auto|off|FILE',
+    choices: ['auto', 'off'],
+    help: "the API: by the pod's service account where there is one, none, or by a kubeconfig",
+    read: (text, where) => (text === 'auto' || text === 'off' ? text : absolutePath(text, where)),
+  }),
+  metricsAddress: optional({
+    flag: 'metrics-address',
+    variable: 'BERTH_METRICS_ADDRESS',
+    value: 'HOST:PORT',
+    help: 'where /metrics shows counters to Prometheus; nowhere unless it is given',
+    read: textOrNone,
+  }),
+  logLevel: option({
+    flag: 'log-level',
+    variable: 'BERTH_LOG_LEVEL',
+    fallback: 'info',
+    value: 'LEVEL',
+    choices: LEVELS,
+    help: `what is logged: ${LEVELS.join(', ')}`,
+    read: oneOf(LEVELS),
+  }),
+};
+
+export type OptionName = keyof typeof OPTIONS;
+type ValueOf<E> = E extends OptionEntry<infer T> ? T : never;
+export type Options = { readonly [Name in OptionName]: ValueOf<(typeof OPTIONS)[Name]> };
+
+/** By flag. */
+export type Given = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** One option, by flag, variable or default. BERTH_USAGE names the flag, or the variable where that is read. */
+export function readOption<Name extends OptionName>(name: Name, given: Given, env: Environment): Options[Name] {
+  const { flag, variable, fallback, read }: OptionEntry<unknown> = OPTIONS[name];
+  const isGiven = given[flag] !== undefined;
+  const text = given[flag] ?? env[variable] ?? fallback;
+  const where = isGiven || env[variable] === undefined ? `--${flag}` : `${variable} (--${flag})`;
+  return (text === undefined ? undefined : read(text, where)) as Options[Name];
+}
+
+/** All of them, checked before anything starts. BERTH_USAGE. */
+export function readOptions(given: Given, env: Environment): Options {
+  const names = Object.keys(OPTIONS) as OptionName[];
+  const options = Object.fromEntries(names.map((name) => [name, readOption(name, given, env)])) as unknown as Options;
+  if (options.services.includes('node')) checkNodeId(options.nodeId);
+  return options;
+}
+
+function checkNodeId(nodeId: string): void {
+  if (nodeId === '') throw usageError('--node-id', 'the node service needs it');
+  if (Buffer.byteLength(nodeId) > MAX_NODE_ID) throw usageError('--node-id', `it has more than ${MAX_NODE_ID} bytes`);
+}
