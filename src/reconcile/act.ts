@@ -5,7 +5,7 @@ import { isBerthError } from '../model/errors.js';
 import type { Logger } from '../observe/log.js';
 import type { Mapping } from '../rbd/mapping/mapper.js';
 import type { OrphanedDirectory } from '../volume/node/recovery/orphaned-directory.js';
-import type { RecoveryOutcome } from '../volume/node/recovery/recover-entry.js';
+import type { RecoveryOutcome } from '../volume/node/recovery/as-only-operation.js';
 import type { RecoveryAct, NodeReport } from './decision.js';
 import type { NodeFacts } from './node-facts.js';
 
@@ -17,8 +17,8 @@ const CLUSTER_MS = 15_000;
 const needsCluster = ({ kind }: RecoveryAct): boolean => kind === 'give back' || kind === 'reattach';
 
 /**
- * All that reconciliation can do to a volume (volume/node/recovery). Each runs as the volume's only operation, and finds
- * out first whether the volume is still as it was when the act was decided.
+ * All that reconciliation can do to a volume (volume/node/recovery). Each runs as the volume's only operation, and
+ * finds out first whether the volume is still as it was when the act was decided.
  */
 export interface RecoveryActs {
   takeDown(entry: JournalEntry, deadline: Deadline): Promise<RecoveryOutcome>;

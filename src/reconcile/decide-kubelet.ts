@@ -15,7 +15,8 @@ export function decideKubelet(view: NodeView, found: KubeletVolume, goes: Readon
   if (mount !== undefined) {
     const isOurs = mappings.some((seen) => seen.number === mount.device || view.mountsOf(seen).includes(mount.target));
     if (!isOurs && view.entry(volume) === undefined) {
-      const what = `${mount.source} (${mount.fsType}) is mounted there, in the place of ${volume}, which is not staged here`;
+      const there = `${mount.source} (${mount.fsType}) is mounted there`;
+      const what = `${there}, in the place of ${volume}, which is not staged here`;
       decided.report(mount.target, 'foreign', what, 'unmount it if it should not be there');
     }
     return;

@@ -11,8 +11,9 @@ export function decide(facts: NodeFacts): Decisions {
   const view = new NodeView(facts);
   const decided = new Decided();
   for (const file of facts.unreadable) {
-    const todo =
-      'look at it: a newer Berth may have written it; move it away once its volume is unstaged, then its leftovers are seen';
+    const why = 'a newer Berth may have written it';
+    const then = 'move it away once its volume is unstaged, then its leftovers are seen';
+    const todo = `look at it: ${why}; ${then}`;
     decided.report(file, 'ours', 'this journal file cannot be read', todo);
   }
   for (const entry of facts.entries) decideEntry(view, entry, decided);

@@ -5,13 +5,11 @@ import { NodeGatherer } from '../reconcile/gather-node.js';
 import { NodeReconciler } from '../reconcile/node-reconciler.js';
 import type { NodeRoom } from '../volume/node/node-room.js';
 import { removeOrphanedDirectory } from '../volume/node/recovery/orphaned-directory.js';
-import {
-  dropMapping,
-  forgetEntry,
-  reattachEntry,
-  returnRecord,
-  takeDownEntry,
-} from '../volume/node/recovery/recover-entry.js';
+import { dropMapping } from '../volume/node/recovery/drop-mapping.js';
+import { forgetEntry } from '../volume/node/recovery/forget-entry.js';
+import { reattachEntry } from '../volume/node/recovery/reattach-entry.js';
+import { returnRecord } from '../volume/node/recovery/return-records.js';
+import { takeDownEntry } from '../volume/node/recovery/take-down-entry.js';
 import { takeDownRevoked } from '../volume/node/recovery/revoked-volumes.js';
 
 /** Not started yet. */

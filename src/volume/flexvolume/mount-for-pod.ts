@@ -2,8 +2,6 @@
  * A volume straight to one pod's directory, for orchestrators that know no staging: staged and published by one
  * operation, so that the same call joins it as a whole.
  */
-import { createHash } from 'node:crypto';
-import path from 'node:path';
 import type { Journal } from '../../journal/journal.js';
 import type { Capability, FilesystemType } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
@@ -15,7 +13,7 @@ import type { SandboxParameters } from '../image/parameters.js';
 import type { Operations } from '../operation/operations.js';
 import type { NodeSteps } from '../operation/steps.js';
 import { withUndo } from '../operation/undo-stack.js';
-import { unstageWithoutPods, type VolumeActs } from './volume-acts.js';
+import { ownStagingPath, unstageWithoutPods, type VolumeActs } from './volume-acts.js';
 
 export interface MountForPod {
   readonly volume: string;
@@ -42,10 +40,6 @@ export const capabilityOf = ({ fsType, readOnly }: Pick<MountForPod, 'fsType' | 
   access: { kind: 'mount', fsType, mountFlags: [], group: '' },
   mode: readOnly ? 'MULTI_NODE_READER_ONLY' : 'SINGLE_NODE_MULTI_WRITER',
 });
-
-/** Where a volume is staged that nobody stages. */
-export const ownStagingPath = (root: string, volume: string): string =>
-  path.join(root, createHash('sha256').update(volume).digest('hex').slice(0, 32));
 
 /** The secrets are left out: whoever asks again with others gets what the first ones opened. */
 const fingerprintOf = (act: 'stage' | 'publish', { directory, fsType, readOnly, sandbox, pod }: MountForPod): string =>
@@ -82,8 +76,8 @@ export async function mountForPod(
 
 /**
  * Stage at a path of the orchestrator's own, mounted when this is done. BERTH_HOST_MOUNT_REFUSED where a guest's
- * filesystem may not be mounted; nothing is staged then, for nobody would ask to unstage what is no mount. Errors of the
- * stage.
+ * filesystem may not be mounted; nothing is staged then, for nobody would ask to unstage what is no mount. Errors of
+ * the stage.
  */
 export async function stageForHost(
   { operations, journal, acts, log }: Omit<MountParts, 'stagingRoot'>,

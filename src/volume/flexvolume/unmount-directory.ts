@@ -15,8 +15,13 @@ import { readHandOverFile } from '../../sandbox/hyperd/hand-over-file.js';
 import { guardedVolume } from '../../sandbox/kata/guard.js';
 import type { Operations } from '../operation/operations.js';
 import type { NodeSteps } from '../operation/steps.js';
-import { ownStagingPath } from './mount-for-pod.js';
-import { unstageIfUnused, unstageWithoutPods, type OperationOfActs, type VolumeActs } from './volume-acts.js';
+import {
+  ownStagingPath,
+  unstageIfUnused,
+  unstageWithoutPods,
+  type OperationOfActs,
+  type VolumeActs,
+} from './volume-acts.js';
 
 export interface UnmountParts {
   readonly operations: Pick<Operations<NodeSteps>, 'run' | 'join'>;
@@ -34,8 +39,8 @@ export interface UnmountParts {
 }
 
 /**
- * A pod's mount, a staging mount, a hand-over; nothing there is a success. BERTH_TARGET_OCCUPIED for a mount that is not
- * ours, and the errors of unpublish, unstage and reclaim.
+ * A pod's mount, a staging mount, a hand-over; nothing there is a success. BERTH_TARGET_OCCUPIED for a mount that is
+ * not ours, and the errors of unpublish, unstage and reclaim.
  */
 export async function unmountDirectory(parts: UnmountParts, asked: string, deadline: Deadline): Promise<void> {
   const { operations, journal, acts, reclaim } = parts;

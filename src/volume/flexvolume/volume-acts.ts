@@ -1,4 +1,8 @@
-/** What a mount and an unmount of FlexVolume are made of: acts of the node, each within an operation that runs already. */
+/**
+ * What a mount and an unmount of FlexVolume are made of: acts of the node, each within an operation that runs already.
+ */
+import { createHash } from 'node:crypto';
+import path from 'node:path';
 import type { Journal } from '../../journal/journal.js';
 import type { Deadline } from '../../model/deadline.js';
 import { isBerthError } from '../../model/errors.js';
@@ -26,7 +30,13 @@ export interface VolumeActs {
   readonly unstage: (request: UnstageVolume, operation: NodeOperation<'unstage'>, deadline: Deadline) => Promise<void>;
 }
 
-/** What we staged by ourselves goes with its last pod; a volume that another pod has, or that somebody staged, stays. */
+/** Where a volume is staged that nobody stages. */
+export const ownStagingPath = (root: string, volume: string): string =>
+  path.join(root, createHash('sha256').update(volume).digest('hex').slice(0, 32));
+
+/**
+ * What we staged by ourselves goes with its last pod; a volume that another pod has, or that somebody staged, stays.
+ */
 export async function unstageWithoutPods(
   { journal, acts }: { readonly journal: Pick<Journal, 'read'>; readonly acts: Pick<VolumeActs, 'unstage'> },
   volume: string,

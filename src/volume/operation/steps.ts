@@ -61,8 +61,8 @@ export const HAND_OVER_STEPS = {
 } as const;
 
 /**
- * FlexVolume knows no staging: a mount stages and publishes, an unmount unpublishes and unstages, each as one operation.
- * These steps are its own; those of its acts are entered as the acts' own (RunningOperation.within).
+ * FlexVolume knows no staging: a mount stages and publishes, an unmount unpublishes and unstages, each as one
+ * operation. These steps are its own; those of its acts are entered as the acts' own (RunningOperation.within).
  */
 export const FLEXVOLUME_STEPS = {
   mount: ['read journal'],

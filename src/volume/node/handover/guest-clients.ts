@@ -11,31 +11,42 @@ import {
 import type { JournalEntry } from '../../../journal/entry.js';
 import { Deadline } from '../../../model/deadline.js';
 import { isBerthError } from '../../../model/errors.js';
-import type { Watcher } from '../../../rbd/port.js';
-import type { NodeRoom } from '../node-room.js';
-import { asOnlyOperation } from '../recovery/recover-entry.js';
-import { locate } from '../../image/find-volume.js';
+import type { RbdPort, Watcher } from '../../../rbd/port.js';
+import type { Journal } from '../../../journal/journal.js';
+import type { Logger } from '../../../observe/log.js';
+import type { NodeHolderRecords } from '../node-holder-records.js';
+import { ifUnchanged, type UnchangedParts } from '../recovery/as-only-operation.js';
+import { locate, type ImageLookup } from '../../image/find-volume.js';
 
-/** What the look at one volume may take, in ms. */
-const LOOK_MS = 10_000;
+/** How long Ceph may take to say who has one image open, in ms. */
+const ASK_MS = 10_000;
+
+export interface GuestClientParts extends UnchangedParts, ImageLookup {
+  readonly journal: Pick<Journal, 'read' | 'write'>;
+  readonly rbd: Pick<RbdPort, 'head' | 'watchers' | 'identify'>;
+  readonly holderRecords: Pick<NodeHolderRecords, 'recordStaged'>;
+  /** This node's id. */
+  readonly node: string;
+  readonly log: Pick<Logger, 'info' | 'warn'>;
+}
 
 export class GuestClients {
-  readonly #room: NodeRoom;
+  readonly #parts: GuestClientParts;
   /** Volumes of which the log has the trouble already. */
   readonly #told = new Set<string>();
 
-  constructor(room: NodeRoom) {
-    this.#room = room;
+  constructor(parts: GuestClientParts) {
+    this.#parts = parts;
   }
 
   /** Every image that this node has handed over, once. Never fails: what goes wrong is told once and tried again. */
   async round(entries: readonly JournalEntry[], stopped: () => boolean): Promise<void> {
-    const { log } = this.#room;
+    const { log } = this.#parts;
     for (const entry of entries) {
       if (stopped()) return;
       if (entry.handedTo === undefined || entry.state !== 'staged') continue;
       try {
-        await record(this.#room, entry, Deadline.after(LOOK_MS));
+        await recordGuestClient(this.#parts, entry, Deadline.after(ASK_MS));
         this.#told.delete(entry.volume);
       } catch (error) {
         if (isBerthError(error, 'BERTH_BUSY') || this.#told.has(entry.volume)) continue;
@@ -49,28 +60,24 @@ export class GuestClients {
   }
 }
 
-async function record(room: NodeRoom, entry: JournalEntry, deadline: Deadline): Promise<void> {
+async function recordGuestClient(parts: GuestClientParts, entry: JournalEntry, deadline: Deadline): Promise<void> {
+  const { clusters, rbd, journal, holderRecords, node, log } = parts;
   const { volume } = entry;
-  const place = await locate(room.clusters, volume, 'node', undefined);
-  const head = place && (await room.rbd.head(place.at, deadline));
+  const place = await locate(clusters, volume, 'node', undefined);
+  const head = place && (await rbd.head(place.at, deadline));
   if (place === undefined || head === undefined) return;
   const { at } = place;
-  const [watchers, { instance }] = await Promise.all([
-    room.rbd.watchers(at, deadline),
-    room.rbd.identify(at.access, deadline),
-  ]);
+  const [watchers, { instance }] = await Promise.all([rbd.watchers(at, deadline), rbd.identify(at.access, deadline)]);
   const holders = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
-  const client = guestClientOf(watchers, holders, room.node, instance);
-  if (client === undefined || isKnown(client, entry, holders, room.node)) return;
-  await asOnlyOperation(room, volume, 'record guest client', deadline, 'wait', async (operation, deadline) => {
-    operation.step('read journal');
-    if (JSON.stringify(await room.journal.read(volume)) !== JSON.stringify(entry)) return 'changed';
+  const client = guestClientOf(watchers, holders, node, instance);
+  if (client === undefined || isKnown(client, entry, holders, node)) return;
+  await ifUnchanged(parts, entry, 'record guest client', deadline, async (operation, deadline) => {
     operation.step('record guest client');
     // The journal first: it keeps a fence of this client up (clientsInUse), which may come as soon as the record names
     // it.
-    await room.journal.write({ ...entry, guestClients: [client.address] });
-    await room.holderRecords.recordStaged({ at, head, volume }, [client], deadline);
-    room.log.info({ volume, client }, 'the client of the guest is recorded');
+    await journal.write({ ...entry, guestClients: [client.address] });
+    await holderRecords.recordStaged({ at, head, volume }, [client], deadline);
+    log.info({ volume, client }, 'the client of the guest is recorded');
     return 'done';
   });
 }

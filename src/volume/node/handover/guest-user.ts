@@ -5,7 +5,7 @@
 import { berthError } from '../../../model/errors.js';
 import type { HandOverFile } from '../../../sandbox/hyperd/hand-over-file.js';
 import { legacyMonitors } from '../../../rbd/legacy-monitors.js';
-import type { NodeRoom } from '../node-room.js';
+import type { Clusters } from '../../../rbd/clusters.js';
 import type { Credentials, FoundVolume } from '../../image/find-volume.js';
 
 /**
@@ -17,12 +17,12 @@ const PLAIN_KEY = /^[A-Za-z0-9+/]+={0,2}$/;
 
 /** BERTH_CREDENTIALS_MISSING, BERTH_GUEST_USER_REFUSED, BERTH_SECRETS_INVALID, BERTH_MONITOR_UNUSABLE. */
 export async function guestAccess(
-  room: NodeRoom,
+  clusters: Pick<Clusters, 'get' | 'access'>,
   { id, volume }: Pick<FoundVolume, 'id' | 'volume'>,
   secrets: Credentials | undefined,
 ): Promise<Pick<HandOverFile, 'user' | 'key' | 'monitors'>> {
-  const config = await room.clusters.get(id.cluster);
-  const { user, key, monitors } = await room.clusters.access(config, 'hyperd', secrets);
+  const config = await clusters.get(id.cluster);
+  const { user, key, monitors } = await clusters.access(config, 'hyperd', secrets);
   // Whoever has root in the guest, or in the process beside it, reads the key.
   if (user === 'admin') throw berthError('BERTH_GUEST_USER_REFUSED', { user: 'client.admin', volume });
   if (!PLAIN_USER.test(user) || !PLAIN_KEY.test(key.reveal()))

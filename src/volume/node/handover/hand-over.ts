@@ -1,37 +1,47 @@
 /**
- * Give an image to a runtime that opens it by itself: held, formatted by provenance, left unmapped, and then named in a
- * file.
+ * Give an image to a runtime that opens it by itself: the holder record is taken, the filesystem is made ready, the
+ * image is left unmapped and marked, and only then named in a file.
  */
 import { HOLDER_KEY, parseHolderRecord } from '../../../attachment/holder-record.js';
-import { filesystems } from '../../../host/filesystem/filesystems.js';
-import { growFilesystem, isSmallerThanDevice, type Growth } from '../../../host/filesystem/resize-filesystem.js';
 import { resolveTarget } from '../../../host/mount/target-path.js';
-import { podOfPath } from '../../../host/users/pod-of-process.js';
 import type { JournalEntry } from '../../../journal/entry.js';
+import type { Journal } from '../../../journal/journal.js';
 import type { FilesystemType } from '../../../model/capability.js';
-import { Deadline } from '../../../model/deadline.js';
+import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
-import type { Mapper } from '../../../rbd/mapping/mapper.js';
+import type { Clusters } from '../../../rbd/clusters.js';
+import type { RbdPort } from '../../../rbd/port.js';
 import {
   readHandOverFile,
   removeHandOverFile,
   writeHandOverFile,
   type HandOverFile,
 } from '../../../sandbox/hyperd/hand-over-file.js';
-import { inspectDevice } from '../filesystem/inspect-device.js';
-import { prepareFilesystem } from '../filesystem/prepare-filesystem.js';
-import { isGuestWritten, markGuestWritten } from '../../image/guest-mark.js';
-import { guestAccess } from './guest-user.js';
-import { recordClients } from '../map-image.js';
-import { type NodeRoom } from '../node-room.js';
-import { UNDO_MS } from '../../operation/undo-stack.js';
-import { type NodeOperation } from '../../operation/operations.js';
-import { refuseFullNode } from '../volume-limit.js';
 import { filesystemTypeOf } from '../../image/filesystem-type.js';
-import { words } from '../../image/parameters.js';
-import { parseVolumeRecord, type VolumeRecord } from '../../image/volume-record.js';
 import { mustFindVolume, type Credentials, type FoundVolume } from '../../image/find-volume.js';
-import { describeWatchers } from './reclaim-image.js';
+import { isGuestWritten, type GuestMark } from '../../image/guest-mark.js';
+import { parseVolumeRecord } from '../../image/volume-record.js';
+import type { NodeOperation, Operations } from '../../operation/operations.js';
+import type { NodeSteps } from '../../operation/steps.js';
+import { withUndo, type UndoStack } from '../../operation/undo-stack.js';
+import type { NodeHolderRecords, ThisNode } from '../node-holder-records.js';
+import type { Mappers } from '../node-mappers.js';
+import { refuseFullNode, type VolumeLimit } from '../volume-limit.js';
+import { decideHandOver, type HandOverAsked, type HandOverFacts } from './decide-hand-over.js';
+import { formatForGuest, type FormatParts } from './format-for-guest.js';
+import { guestAccess } from './guest-user.js';
+import { describeWatchers } from './image-use.js';
+
+export interface HandOverParts extends FormatParts, ThisNode, VolumeLimit {
+  readonly operations: Pick<Operations<NodeSteps>, 'run'>;
+  readonly journal: Pick<Journal, 'read' | 'write' | 'remove'>;
+  readonly mappers: Pick<Mappers, 'forChoice' | 'named' | 'mappingOf' | 'findUnrecorded'>;
+  readonly clusters: Clusters;
+  readonly rbd: FormatParts['rbd'] & Pick<RbdPort, 'head' | 'identify' | 'inspect'>;
+  readonly holderRecords: Pick<NodeHolderRecords, 'take' | 'recordStaged' | 'release'>;
+  readonly markGuestWritten: (mark: GuestMark, deadline: Deadline) => Promise<void>;
+  readonly now: () => Date;
+}
 
 export interface HandOver {
   readonly volume: string;
@@ -44,238 +54,193 @@ export interface HandOver {
   readonly secrets: Credentials | undefined;
 }
 
-type Step = NodeOperation<'handover'>;
+type HandOverOperation = NodeOperation<'handover'>;
+type HandOverStep = NodeSteps['handover'][number];
 
 /**
  * Hand the volume to hyperd at this directory; there already is a success. BERTH_VOLUME_IN_USE while another pod,
- * another mount on this node or any Ceph client has it, BERTH_VOLUME_HELD by another node, and the errors of format,
- * mapper and {@link guestAccess}.
+ * another mount on this node or any Ceph client has it, BERTH_PUBLISHED_OTHERWISE, BERTH_JOURNAL_UNREADABLE,
+ * BERTH_VOLUME_HELD by another node, and the errors of format, mapper and {@link guestAccess}.
  */
-export async function handOver(room: NodeRoom, request: HandOver, deadline: Deadline): Promise<void> {
+export async function handOver(parts: HandOverParts, request: HandOver, deadline: Deadline): Promise<void> {
   const directory = await resolveTarget('directory', request.directory);
-  const { volume, fsType, readOnly } = request;
-  const what = { op: 'handover', fingerprint: JSON.stringify([directory, fsType, readOnly]) } as const;
-  await room.operations.run(volume, what, deadline, async (operation, deadline) => {
+  const { volume, readOnly, secrets } = request;
+  const what = { op: 'handover', fingerprint: JSON.stringify([directory, request.fsType, readOnly]) } as const;
+  await parts.operations.run(volume, what, deadline, async (operation, deadline) => {
     operation.step('look');
-    const found = await mustFindVolume(room, volume, 'node', request.secrets, deadline);
-    const resolved = { ...request, directory, fsType: filesystemTypeOf(fsType, found) };
+    const found = await mustFindVolume(parts, volume, 'node', secrets, deadline);
+    const asked = { volume, directory, readOnly, fsType: filesystemTypeOf(request.fsType, found) };
     operation.step('read journal');
-    const before = await entryBefore(room, resolved, deadline);
+    const facts = await gatherFacts(parts, asked, found, deadline);
+    const decision = decideHandOver(asked, facts);
     operation.step('guest user');
-    const handOff = await handOverFileOf(room, found, resolved);
-    if (before?.state === 'staged' && before.stagingPath === directory && isHeldSince(room, found)) {
-      // A guest may have it open: nothing is touched but the file, whose key or monitors may have changed.
-      operation.step('write file');
-      await writeHandOverFile(directory, handOff);
-      return;
+    const file = await handOverFileOf(parts.clusters, found, asked.fsType, secrets);
+    if (decision === 'prepare') {
+      return prepareImage(parts, { asked, found, file, secrets, before: facts.entry }, operation, deadline);
     }
-    await prepareImage(room, { request: resolved, found, handOff, before }, operation, deadline);
+    // Its key or monitors may have changed.
+    operation.step('write file');
+    await writeHandOverFile(directory, file);
   });
 }
 
-/**
- * Handed over in this boot, and not lost since: otherwise it is brought anew, for a fence could not reach its guest.
- */
-function isHeldSince({ node, bootId }: NodeRoom, { head, volume }: FoundVolume): boolean {
-  const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
-  const mine = record?.holders.find((one) => one.node === node);
-  return mine?.state === 'staged' && mine.bootId === bootId;
+/** BERTH_JOURNAL_UNREADABLE, and BERTH_VOLUME_IN_USE where a mapping may be one of several. */
+async function gatherFacts(
+  { journal, mappers, node, bootId }: HandOverParts,
+  { volume, directory }: HandOverAsked,
+  { head }: FoundVolume,
+  deadline: Deadline,
+): Promise<HandOverFacts> {
+  const entry = await journal.read(volume);
+  if (entry === undefined) {
+    const device = (await mappers.findUnrecorded(volume, deadline))?.device;
+    return { entry, device, hasFile: false, holder: undefined, bootId };
+  }
+  if (entry.handedTo === undefined) {
+    const device = (await mappers.mappingOf(entry, deadline))?.device;
+    return { entry, device, hasFile: false, holder: undefined, bootId };
+  }
+  if (entry.stagingPath !== directory) {
+    const hasFile = (await readHandOverFile(entry.stagingPath)) !== undefined;
+    return { entry, device: undefined, hasFile, holder: undefined, bootId };
+  }
+  const record = entry.state === 'staged' ? parseHolderRecord(head.metadata.get(HOLDER_KEY), volume) : undefined;
+  const holder = record?.holders.find((one) => one.node === node);
+  return { entry, device: undefined, hasFile: false, holder, bootId };
 }
 
-type Resolved = HandOver & { readonly fsType: FilesystemType };
-
 async function handOverFileOf(
-  room: NodeRoom,
+  clusters: Clusters,
   found: FoundVolume,
-  { fsType, secrets }: Resolved,
+  fsType: FilesystemType,
+  secrets: Credentials | undefined,
 ): Promise<HandOverFile> {
   const { pool, namespace, image } = found.id;
-  const access = await guestAccess(room, found, secrets);
+  const access = await guestAccess(clusters, found, secrets);
   return { pool, image: namespace === '' ? image : `${namespace}/${image}`, fsType, ...access };
 }
 
-/**
- * What this node has of the volume, where that does not stand in the way. BERTH_VOLUME_IN_USE,
- * BERTH_PUBLISHED_OTHERWISE, BERTH_JOURNAL_UNREADABLE.
- */
-async function entryBefore(
-  room: NodeRoom,
-  { volume, directory, fsType, readOnly }: Resolved,
-  deadline: Deadline,
-): Promise<JournalEntry | undefined> {
-  const entry = await room.journal.read(volume);
-  if (entry === undefined) {
-    const mapping = await room.mappers.findUnrecorded(volume, deadline);
-    if (mapping !== undefined)
-      throw berthError('BERTH_VOLUME_IN_USE', { volume, who: `this node: it is mapped as ${mapping.device}` });
-    return undefined;
-  }
-  if (entry.handedTo === undefined) {
-    const mapping = await room.mappers.mappingOf(entry, deadline);
-    if (mapping === undefined) return entry;
-    throw berthError('BERTH_VOLUME_IN_USE', { volume, who: `this node: ${mapping.device}, for ${entry.stagingPath}` });
-  }
-  if (entry.stagingPath !== directory) {
-    // Whose file is gone has given it up; that no guest has it open any more is what Ceph is asked for later.
-    if (entry.state === 'unstaging' || (await readHandOverFile(entry.stagingPath)) === undefined) return entry;
-    throw berthError('BERTH_VOLUME_IN_USE', { volume, who: describe(entry.stagingPath) });
-  }
-  const differs = entry.fsType === fsType ? (entry.readOnly === readOnly ? undefined : 'readonly flag') : 'filesystem';
-  if (entry.state === 'staged' && differs !== undefined)
-    throw berthError('BERTH_PUBLISHED_OTHERWISE', { volume, path: directory, what: differs });
-  return entry;
-}
-
-const describe = (directory: string): string => {
-  const pod = podOfPath(directory);
-  return pod === undefined ? `hyperd, by ${directory}` : `pod ${pod}, by ${directory}`;
-};
-
-interface PreparedHandOver {
-  readonly request: Resolved;
+interface ImageToHandOver {
+  readonly asked: HandOverAsked;
   readonly found: FoundVolume;
-  readonly handOff: HandOverFile;
+  readonly file: HandOverFile;
+  readonly secrets: Credentials | undefined;
+  /** What an earlier try, or an earlier pod, left. */
   readonly before: JournalEntry | undefined;
 }
 
 async function prepareImage(
-  room: NodeRoom,
-  bringing: PreparedHandOver,
-  operation: Step,
+  parts: HandOverParts,
+  { asked, found, file, secrets, before }: ImageToHandOver,
+  operation: HandOverOperation,
   deadline: Deadline,
 ): Promise<void> {
-  const { request, found, handOff, before } = bringing;
-  const { volume, directory, readOnly, fsType } = request;
+  const { rbd, mappers, journal, holderRecords, log } = parts;
+  const { volume, directory, readOnly, fsType } = asked;
   const record = parseVolumeRecord(found.head.metadata, volume);
-  const { fsid } = await room.rbd.identify(found.at.access, deadline);
-  const mapper = await room.mappers.forChoice(record?.shape.mounter ?? 'auto');
-  await refuseFullNode(room, mapper, { volume, fsid }, deadline);
-  if (before !== undefined) await clearAway(room, before, directory, operation, deadline);
+  const { fsid } = await rbd.identify(found.at.access, deadline);
+  const mapper = await mappers.forChoice(record?.shape.mounter ?? 'auto');
+  await refuseFullNode(parts, mapper, { volume, fsid }, deadline);
+  if (before !== undefined) await removeLeftover(mappers, before, directory, operation, deadline);
   operation.step('watchers');
   // Before anything is written: a refusal has nothing to undo, and must not give back what protects the guest that
-  // lives. Nobody of ours comes in between, for who opens the image holds the record, and lets go of it only when it is
+  // lives. Nobody of ours comes in between, for who opens the image has the record, and gives it back only when it is
   // closed.
-  await refuseOpen(room, found, deadline);
+  await refuseOpen(rbd, found, deadline);
   const entry: JournalEntry = {
-    ...{ version: 1, volume, fsid, stagingPath: directory, state: 'staging', handedTo: 'hyperd' },
-    ...{ mode: 'SINGLE_NODE_SINGLE_WRITER', access: 'mount', readOnly, fsType, flagsDigest: '', mapper: mapper.name },
-    ...{ holdsRecord: true, targets: {}, since: room.now().toISOString() },
+    version: 1,
+    volume,
+    fsid,
+    stagingPath: directory,
+    state: 'staging',
+    handedTo: 'hyperd',
+    mode: 'SINGLE_NODE_SINGLE_WRITER',
+    access: 'mount',
+    readOnly,
+    fsType,
+    flagsDigest: '',
+    mapper: mapper.name,
+    holdsRecord: true,
+    targets: {},
+    since: parts.now().toISOString(),
   };
   operation.step('write intent');
-  await room.journal.write(entry);
-  try {
+  await journal.write(entry);
+  await withUndo({ what: 'hand-over', volume, operation, log }, async (undo) => {
+    pushUndos(parts, undo, entry, found);
     operation.step('take holder record');
-    const { mode, access } = entry;
     // Writable whatever was asked: a guest's disk has no other way, and one that was attached for reading only must not
     // get it.
-    const head = await room.holderRecords.take(found, { mode, access, readOnly: false }, deadline);
+    const head = await holderRecords.take(found, { mode: entry.mode, access: 'mount', readOnly: false }, deadline);
     const taken = { ...found, head };
-    await format(room, { ...bringing, found: taken }, { entry, mapper, record }, operation, deadline);
+    await formatForGuest(parts, { found: taken, record, entry, mapper, fsType }, operation, deadline);
     // Not open here any more; the guest's client comes later, and is not known here.
-    await room.holderRecords.recordStaged(taken, [], deadline);
+    await holderRecords.recordStaged(taken, [], deadline);
     if (!isGuestWritten(found.head.metadata)) {
       operation.step('mark as written by guest');
-      await markGuestWritten(room, { volume, secrets: request.secrets, sandbox: 'hyperd' }, deadline);
+      await parts.markGuestWritten({ volume, secrets, sandbox: 'hyperd' }, deadline);
     }
     operation.step('write file');
-    await writeHandOverFile(directory, handOff);
+    await writeHandOverFile(directory, file);
     operation.step('write staged');
-    await room.journal.write({ ...entry, state: 'staged' });
-  } catch (error) {
-    await undo(room, entry, found, operation);
-    throw error;
-  }
+    await journal.write({ ...entry, state: 'staged' });
+  });
+}
+
+/**
+ * All before the first act, for the file goes first whatever fails, also one of an earlier hand-over: a guest may not
+ * find what the record does not protect any more.
+ */
+function pushUndos(
+  { journal, mappers, holderRecords }: Pick<HandOverParts, 'journal' | 'mappers' | 'holderRecords'>,
+  undo: UndoStack<HandOverStep>,
+  entry: JournalEntry,
+  found: FoundVolume,
+): void {
+  undo.pushUnlessStraggler(async ({ step }) => {
+    step('undo journal');
+    await journal.remove(entry.volume);
+  });
+  undo.push(async ({ step, deadline }) => {
+    step('undo holder record');
+    await holderRecords.release(found, deadline);
+  });
+  undo.push(async ({ step, deadline }) => {
+    const mapping = await mappers.mappingOf(entry, deadline);
+    if (mapping === undefined) return;
+    step('undo map', mapping.device);
+    await mappers.named(entry.mapper).unmap(mapping, deadline);
+  });
+  undo.push(async ({ step }) => {
+    step('undo file');
+    await removeHandOverFile(entry.stagingPath);
+  });
 }
 
 /** What an earlier try, or an earlier pod, left on this node: its file, a mapping. BERTH_UNMAP_BUSY. */
-async function clearAway(
-  room: NodeRoom,
+async function removeLeftover(
+  mappers: Pick<Mappers, 'mappingOf' | 'named'>,
   before: JournalEntry,
   directory: string,
-  operation: Step,
+  operation: HandOverOperation,
   deadline: Deadline,
 ): Promise<void> {
   if (before.handedTo !== undefined && before.stagingPath !== directory) await removeHandOverFile(before.stagingPath);
-  const mapping = await room.mappers.mappingOf(before, deadline);
+  const mapping = await mappers.mappingOf(before, deadline);
   if (mapping === undefined) return;
   operation.step('unmap leftover', mapping.device);
-  await room.mappers.named(before.mapper).unmap(mapping, deadline);
+  await mappers.named(before.mapper).unmap(mapping, deadline);
 }
 
 /**
  * BERTH_VOLUME_IN_USE while any client has the image open for writing: a guest that has not ended, or somebody beside
  * Kubernetes.
  */
-async function refuseOpen(room: NodeRoom, { at, volume }: FoundVolume, deadline: Deadline): Promise<void> {
-  const { watchers } = await room.rbd.inspect(at, deadline);
-  if (watchers.length === 0) return;
-  throw berthError('BERTH_VOLUME_IN_USE', { volume, who: describeWatchers(watchers) });
-}
-
-/** Mapped only for this, and only where nobody has it open: two kernels on one filesystem destroy it. */
-async function format(
-  room: NodeRoom,
-  { request: { readOnly, fsType }, found }: PreparedHandOver,
-  { entry, mapper, record }: { entry: JournalEntry; mapper: Mapper; record: VolumeRecord | undefined },
-  operation: Step,
+async function refuseOpen(
+  rbd: Pick<RbdPort, 'inspect'>,
+  { at, volume }: FoundVolume,
   deadline: Deadline,
 ): Promise<void> {
-  operation.step('map', `by ${mapper.name}`);
-  const { features } = found.head;
-  const options = record?.shape.mapOptions ?? '';
-  const mapping = await mapper.map({ image: found.at, fsid: entry.fsid, readOnly, features, options }, deadline);
-  operation.step('record clients');
-  // Before the first write, as a stage does it: a detach takes `staging` without clients for nothing written
-  // (fence-decision.ts). Nobody had it open before.
-  await recordClients(room, mapping, { found, before: [] }, deadline);
-  const { device } = mapping;
-  const mkfsOptions = words(record?.shape.mkfsOptions ?? '');
-  const preparation = { found, device, type: fsType, readOnly, mkfsOptions, forGuest: true } as const;
-  operation.step('probe');
-  const look = await inspectDevice(room, preparation, deadline);
-  const isNew = await prepareFilesystem(room, preparation, look, operation, deadline);
-  // What grows only where it is mounted (xfs) does not grow here.
-  const mayGrow = !isNew && !readOnly && filesystems[fsType].growUnmounted !== undefined;
-  if (mayGrow) await growHere(room, { device, type: fsType, mountedAt: undefined }, operation, deadline);
-  operation.step('unmap', device);
-  await mapper.unmap(mapping, deadline);
-}
-
-async function growHere(room: NodeRoom, target: Growth, operation: Step, deadline: Deadline): Promise<void> {
-  try {
-    if (!(await isSmallerThanDevice(target))) return;
-    operation.step('grow filesystem');
-    await growFilesystem(room.exec, target, deadline);
-  } catch (error) {
-    room.log.warn(
-      { device: target.device, err: error },
-      'the filesystem could not grow to its device and is handed over as it is',
-    );
-  }
-}
-
-/** In time of its own: the file first, for a guest may not find what the record does not protect any more. */
-async function undo(room: NodeRoom, entry: JournalEntry, found: FoundVolume, operation: Step): Promise<void> {
-  const deadline = Deadline.after(UNDO_MS);
-  const { volume } = entry;
-  try {
-    operation.step('undo file');
-    await removeHandOverFile(entry.stagingPath);
-    const mapping = await room.mappers.mappingOf(entry, deadline);
-    if (mapping !== undefined) {
-      operation.step('undo map', mapping.device);
-      await room.mappers.named(entry.mapper).unmap(mapping, deadline);
-    }
-    operation.step('undo holder record');
-    if (entry.holdsRecord) await room.holderRecords.release(found, deadline);
-    const straggler = operation.straggler();
-    if (straggler !== undefined) throw new Error(`still alive: ${straggler}`);
-    operation.step('undo journal');
-    await room.journal.remove(volume);
-  } catch (error) {
-    room.log.warn(
-      { volume, err: error },
-      'a failed hand-over could not be undone; the journal keeps it for the next try',
-    );
-  }
+  const { watchers } = await rbd.inspect(at, deadline);
+  if (watchers.length > 0) throw berthError('BERTH_VOLUME_IN_USE', { volume, who: describeWatchers(watchers) });
 }

@@ -21,7 +21,7 @@ const READ_MS = 5_000;
 export interface RevocationParts extends ImageLookup {
   readonly node: string;
   readonly mappers: Pick<Mappers, 'mappingOf'>;
-  readonly log: Logger;
+  readonly log: Pick<Logger, 'debug'>;
 }
 
 /** Needs no cluster. */
@@ -35,7 +35,7 @@ export interface CutOffParts {
  * read: then nothing is touched.
  */
 export async function whyRevoked(
-  room: RevocationParts,
+  { node, clusters, rbd, mappers, log }: RevocationParts,
   entry: JournalEntry,
   secrets: Credentials | undefined,
   deadline: Deadline,
@@ -43,15 +43,15 @@ export async function whyRevoked(
 ): Promise<string | undefined> {
   const { volume } = entry;
   try {
-    if ((await room.mappers.mappingOf(entry, deadline)) === undefined) return undefined;
-    const place = await locate(room.clusters, volume, 'node', secrets);
-    const head = place && (await room.rbd.head(place.at, deadline.within(READ_MS)));
+    if ((await mappers.mappingOf(entry, deadline)) === undefined) return undefined;
+    const place = await locate(clusters, volume, 'node', secrets);
+    const head = place && (await rbd.head(place.at, deadline.within(READ_MS)));
     if (head === undefined) return undefined;
     const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
-    return whyNotStaged(record, room.node);
+    return whyNotStaged(record, node);
   } catch (error) {
     unreadable();
-    room.log.debug({ volume, err: error }, 'whether this node still holds the volume cannot be told');
+    log.debug({ volume, err: error }, 'whether the volume is still this node’s cannot be told');
     return undefined;
   }
 }
@@ -59,22 +59,22 @@ export async function whyRevoked(
 /**
  * First the device answers nothing but errors, so that what is still in memory cannot reach an image that may be
  * another node's now; then it is unmounted everywhere and unmapped. BERTH_UNMOUNT_BUSY, BERTH_UNMAP_BUSY while pods
- * hold it; they get errors from here on.
+ * have it open; they get errors from here on.
  */
 export async function cutOffAndUnmap(
-  room: CutOffParts,
+  { mappers, exec }: CutOffParts,
   entry: JournalEntry,
   operation: Operation<'cut off' | 'unmount lost' | 'unmap lost'>,
   deadline: Deadline,
 ): Promise<void> {
-  const mapping = await room.mappers.mappingOf(entry, deadline);
+  const mapping = await mappers.mappingOf(entry, deadline);
   if (mapping === undefined) return;
-  const mapper = room.mappers.named(mapping.mapper);
+  const mapper = mappers.named(mapping.mapper);
   operation.step('cut off', mapping.device);
   await mapper.cutOff(mapping, deadline);
   operation.step('unmount lost');
   for (const path of [...Object.keys(entry.targets), entry.stagingPath]) {
-    if ((await mountAt(path)) !== undefined) await unmount(room.exec, path, deadline);
+    if ((await mountAt(path)) !== undefined) await unmount(exec, path, deadline);
   }
   operation.step('unmap lost', mapping.device);
   await mapper.unmap(mapping, deadline);
@@ -85,13 +85,13 @@ export async function cutOffAndUnmap(
  * more. BERTH_UNMOUNT_BUSY.
  */
 export async function unmountRevoked(
-  room: Pick<CutOffParts, 'exec'> & { readonly mappers: Pick<Mappers, 'mappingOf'> },
+  { mappers, exec }: Pick<CutOffParts, 'exec'> & { readonly mappers: Pick<Mappers, 'mappingOf'> },
   entry: JournalEntry,
   operation: Operation<'unmount lost'>,
   deadline: Deadline,
 ): Promise<void> {
-  if ((await room.mappers.mappingOf(entry, deadline)) !== undefined) return;
+  if ((await mappers.mappingOf(entry, deadline)) !== undefined) return;
   for (const path of [...Object.keys(entry.targets), entry.stagingPath]) {
-    await unmountDead(room, entry, path, deadline, () => operation.step('unmount lost'));
+    await unmountDead({ exec }, entry, path, deadline, () => operation.step('unmount lost'));
   }
 }

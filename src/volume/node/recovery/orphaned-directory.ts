@@ -9,8 +9,9 @@ import { isErrno } from '../../../host/errno.js';
 import { readMounts, type Mount } from '../../../host/mount/mountinfo.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
-import { type NodeRoom } from '../node-room.js';
-import { asOnlyOperation, type RecoveryOutcome } from './recover-entry.js';
+import type { Journal } from '../../../journal/journal.js';
+import type { Mappers } from '../node-mappers.js';
+import { asOnlyOperation, type OperationParts, type RecoveryOutcome } from './as-only-operation.js';
 
 /** Where the kubelet writes down whose volume a directory is (its name since Kubernetes 1.13). */
 export const DATA_FILE = 'vol_data.json';
@@ -30,39 +31,44 @@ export interface OrphanedDirectory {
   readonly driver: string;
 }
 
+/** Needs no cluster. */
+export interface OrphanedDirectoryParts extends OperationParts {
+  readonly journal: Pick<Journal, 'read'>;
+  readonly mappers: Pick<Mappers, 'findUnrecorded'>;
+}
+
 /**
  * `changed` where it is not (any more) a leftover of ours. BERTH_TARGET_OCCUPIED where it holds something that is not
  * ours to remove: it stays then as far as it was not empty. A stage that comes meanwhile gets BUSY: the kubelet made
  * its directory before the call, and makes it again before the next.
  */
-export const removeOrphanedDirectory = (
-  room: NodeRoom,
+export function removeOrphanedDirectory(
+  parts: OrphanedDirectoryParts,
   leftover: OrphanedDirectory,
   deadline: Deadline,
-): Promise<RecoveryOutcome> =>
-  asOnlyOperation(
-    room,
-    leftover.volume,
-    `clear ${leftover.directory}`,
-    deadline,
-    'come again',
-    async (operation, deadline) => {
-      operation.step('look');
-      if (!(await isAtRest(room, leftover, deadline))) return 'changed';
-      operation.step('remove mount point');
-      await removeEmpty(leftover.mountPoint);
-      operation.step('remove data file');
-      if (!removeData(leftover)) return 'changed';
-      operation.step('remove directory');
-      await removeEmpty(leftover.directory);
-      return 'done';
-    },
-  );
+): Promise<RecoveryOutcome> {
+  const act = { key: leftover.volume, act: `clear ${leftover.directory}`, callers: 'come again' } as const;
+  return asOnlyOperation(parts, act, deadline, async (operation, deadline) => {
+    operation.step('look');
+    if (!(await isAtRest(parts, leftover, deadline))) return 'changed';
+    operation.step('remove mount point');
+    await removeEmpty(leftover.mountPoint);
+    operation.step('remove data file');
+    if (!removeData(leftover)) return 'changed';
+    operation.step('remove directory');
+    await removeEmpty(leftover.directory);
+    return 'done';
+  });
+}
 
-async function isAtRest(room: NodeRoom, leftover: OrphanedDirectory, deadline: Deadline): Promise<boolean> {
+async function isAtRest(
+  { journal, mappers }: OrphanedDirectoryParts,
+  leftover: OrphanedDirectory,
+  deadline: Deadline,
+): Promise<boolean> {
   const { volume, directory, mountPoint, quietBelow, unchangedSince } = leftover;
-  if ((await room.journal.read(volume)) !== undefined) return false;
-  if ((await room.mappers.findUnrecorded(volume, deadline)) !== undefined) return false;
+  if ((await journal.read(volume)) !== undefined) return false;
+  if ((await mappers.findUnrecorded(volume, deadline)) !== undefined) return false;
   if ((await readMounts()).some((mount) => isMountIn(mount, quietBelow))) return false;
   // Not the directory's own time: it changes whenever one of these comes or goes, by our hand too.
   const times = await Promise.all([path.join(directory, DATA_FILE), mountPoint].map(changedAt));
@@ -104,8 +110,8 @@ async function removeEmpty(directory: string): Promise<void> {
 
 /**
  * The kubelet writes this file anew right before it asks for the volume, and without it could never take the pod down:
- * a file that was written in between must survive. So it is moved aside, looked at, and put back where it is fresh.
- * Synchronous, to keep the moment in which a crash could leave it aside as short as it can be.
+ * a file that was written in between must survive. So it is moved aside, its time is read, and it is put back where it
+ * is fresh. Synchronous, to keep the moment in which a crash could leave it aside as short as it can be.
  */
 function removeData({ directory, unchangedSince }: OrphanedDirectory): boolean {
   const file = path.join(directory, DATA_FILE);

@@ -5,11 +5,11 @@ import { Deadline } from '../../../../src/model/deadline.js';
 import { berthError } from '../../../../src/model/errors.js';
 import {
   mountForPod,
-  ownStagingPath,
   stageForHost,
   type MountForPod,
   type MountParts,
 } from '../../../../src/volume/flexvolume/mount-for-pod.js';
+import { ownStagingPath } from '../../../../src/volume/flexvolume/volume-acts.js';
 import { Operations } from '../../../../src/volume/operation/operations.js';
 import { entry, VOLUME } from '../../reconcile/scene.js';
 

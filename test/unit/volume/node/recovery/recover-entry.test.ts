@@ -7,12 +7,10 @@ import path from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { JournalEntry } from '../../../../../src/journal/entry.js';
 import { Deadline } from '../../../../../src/model/deadline.js';
-import {
-  dropMapping,
-  forgetEntry,
-  returnRecord,
-  takeDownEntry,
-} from '../../../../../src/volume/node/recovery/recover-entry.js';
+import { dropMapping } from '../../../../../src/volume/node/recovery/drop-mapping.js';
+import { forgetEntry } from '../../../../../src/volume/node/recovery/forget-entry.js';
+import { returnRecord } from '../../../../../src/volume/node/recovery/return-records.js';
+import { takeDownEntry } from '../../../../../src/volume/node/recovery/take-down-entry.js';
 import { ground, type Ground } from './node-room.js';
 import { entry, mapping, VOLUME } from '../../../reconcile/scene.js';
 

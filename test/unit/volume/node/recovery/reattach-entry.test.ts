@@ -14,7 +14,7 @@ import { createVolume } from '../../../../../src/volume/controller/create/create
 import { NodeHolderRecords } from '../../../../../src/volume/node/node-holder-records.js';
 import { Mappers } from '../../../../../src/volume/node/node-mappers.js';
 import type { NodeRoom } from '../../../../../src/volume/node/node-room.js';
-import { reattachEntry } from '../../../../../src/volume/node/recovery/recover-entry.js';
+import { reattachEntry } from '../../../../../src/volume/node/recovery/reattach-entry.js';
 import type { MemoryImage } from '../../../../fakes/rbd-memory.js';
 import { controllerRoom, creation, soon } from '../../controller/controller-room.js';
 

@@ -1,0 +1,80 @@
+/**
+ * An image is mapped for a moment, to be formatted by provenance, or checked and grown, before its guest opens it. To
+ * be called only where nobody has it open: two kernels on one filesystem destroy it.
+ */
+import { filesystems } from '../../../host/filesystem/filesystems.js';
+import { growFilesystem, isSmallerThanDevice, type Growth } from '../../../host/filesystem/resize-filesystem.js';
+import type { JournalEntry } from '../../../journal/entry.js';
+import type { FilesystemType } from '../../../model/capability.js';
+import type { Deadline } from '../../../model/deadline.js';
+import type { Mapper } from '../../../rbd/mapping/mapper.js';
+import type { RbdPort } from '../../../rbd/port.js';
+import type { FoundVolume } from '../../image/find-volume.js';
+import { words } from '../../image/parameters.js';
+import type { VolumeRecord } from '../../image/volume-record.js';
+import type { NodeOperation } from '../../operation/operations.js';
+import type { ClientParts } from '../client-instances.js';
+import { inspectDevice, type InspectionParts } from '../filesystem/inspect-device.js';
+import { prepareFilesystem, type PreparationParts } from '../filesystem/prepare-filesystem.js';
+import { recordClients } from '../map-image.js';
+import type { NodeHolderRecords } from '../node-holder-records.js';
+
+export interface FormatParts extends InspectionParts, PreparationParts, ClientParts {
+  readonly rbd: Pick<RbdPort, 'isEmpty' | 'compareAndSet' | 'watchers'>;
+  readonly holderRecords: Pick<NodeHolderRecords, 'recordStaged'>;
+}
+
+export interface ImageToFormat {
+  /** With the holder record as this node has taken it. */
+  readonly found: FoundVolume;
+  readonly record: VolumeRecord | undefined;
+  readonly entry: JournalEntry;
+  readonly mapper: Pick<Mapper, 'name' | 'map' | 'unmap'>;
+  readonly fsType: FilesystemType;
+}
+
+/** Unmapped again when it returns. Errors of the mapper, of format and check, BERTH_RECORD_LOST. */
+export async function formatForGuest(
+  parts: FormatParts,
+  { found, record, entry, mapper, fsType }: ImageToFormat,
+  operation: NodeOperation<'handover'>,
+  deadline: Deadline,
+): Promise<void> {
+  const { fsid, readOnly } = entry;
+  operation.step('map', `by ${mapper.name}`);
+  const { features } = found.head;
+  const options = record?.shape.mapOptions ?? '';
+  const mapping = await mapper.map({ image: found.at, fsid, readOnly, features, options }, deadline);
+  operation.step('record clients');
+  // Before the first write, as a stage does it: a detach takes `staging` without clients for nothing written
+  // (decide-detach.ts). Nobody had it open before.
+  await recordClients(parts, mapping, { found, before: [] }, deadline);
+  const { device } = mapping;
+  const mkfsOptions = words(record?.shape.mkfsOptions ?? '');
+  const preparation = { found, device, type: fsType, readOnly, mkfsOptions, forGuest: true } as const;
+  operation.step('probe');
+  const inspection = await inspectDevice(parts, preparation, deadline);
+  const isNew = await prepareFilesystem(parts, preparation, inspection, operation, deadline);
+  // What grows only where it is mounted (xfs) does not grow here.
+  const mayGrow = !isNew && !readOnly && filesystems[fsType].growUnmounted !== undefined;
+  if (mayGrow) await growToDevice(parts, { device, type: fsType, mountedAt: undefined }, operation, deadline);
+  operation.step('unmap', device);
+  await mapper.unmap(mapping, deadline);
+}
+
+/** A growth that fails must not keep the pod from its data. */
+async function growToDevice(
+  { exec, log }: Pick<FormatParts, 'exec' | 'log'>,
+  target: Growth,
+  operation: NodeOperation<'handover'>,
+  deadline: Deadline,
+): Promise<void> {
+  try {
+    if (!(await isSmallerThanDevice(target))) return;
+    operation.step('grow filesystem');
+    await growFilesystem(exec, target, deadline);
+  } catch (error) {
+    const { device } = target;
+    log.warn({ device, err: error }, 'the filesystem could not grow to its device and is handed over as it is');
+  }
+}

@@ -1,0 +1,69 @@
+/** Who has an image open that this node handed over, as Ceph has it; nothing is changed. */
+import { HOLDER_KEY, parseHolderRecord, whyNotStaged } from '../../../attachment/holder-record.js';
+import type { JournalEntry } from '../../../journal/entry.js';
+import type { Deadline } from '../../../model/deadline.js';
+import { parseVolumeId } from '../../../model/volume-id.js';
+import type { Logger } from '../../../observe/log.js';
+import type { ImageHead, RbdPort, Watcher } from '../../../rbd/port.js';
+import { removeHandOverFile } from '../../../sandbox/hyperd/hand-over-file.js';
+import { locate, type ImageLookup } from '../../image/find-volume.js';
+
+/** Who has an image open for writing; `unknown` where Ceph does not say. */
+export type ImageUse = { readonly is: 'closed' | 'unknown' } | { readonly is: 'open'; readonly who: string };
+
+export interface ImageUseParts extends ImageLookup {
+  readonly rbd: Pick<RbdPort, 'head' | 'inspect'>;
+  /** This node's id. */
+  readonly node: string;
+  readonly log: Pick<Logger, 'warn'>;
+}
+
+/**
+ * `closed` too for a volume that is gone, `unknown` for one that clusters.yaml does not list now: see
+ * NodeHolderRecords.giveBack. Never fails.
+ * @param entry undefined where the journal was lost
+ */
+export async function readImageUse(
+  { clusters, rbd, node, log }: ImageUseParts,
+  volume: string,
+  entry: JournalEntry | undefined,
+  deadline: Deadline,
+): Promise<ImageUse> {
+  const clients = entry?.guestClients ?? [];
+  try {
+    const place = await locate(clusters, volume, 'node', undefined);
+    if (place === undefined) return { is: parseVolumeId(volume) === undefined ? 'closed' : 'unknown' };
+    const head = await rbd.head(place.at, deadline);
+    if (head === undefined) return { is: 'closed' };
+    const { watchers } = await rbd.inspect(place.at, deadline);
+    // Another node that was given the image since has it open by clients that are none of ours.
+    const isHere = mayBeOpenHere(node, head, volume);
+    const ours = isHere ? watchers : watchers.filter(({ address }) => clients.includes(address));
+    return ours.length === 0 ? { is: 'closed' } : { is: 'open', who: describeWatchers(ours) };
+  } catch (error) {
+    log.warn({ volume, err: error }, 'who has the image open could not be told; the holder record stays for now');
+    return { is: 'unknown' };
+  }
+}
+
+/**
+ * For reconciliation: `closed` lets the record be given back. Removes a file that could not be removed before.
+ * BERTH_HAND_OVER_FAILED.
+ */
+export async function imageUseNow(
+  parts: ImageUseParts,
+  entry: JournalEntry,
+  deadline: Deadline,
+): Promise<ImageUse['is']> {
+  await removeHandOverFile(entry.stagingPath);
+  return (await readImageUse(parts, entry.volume, entry, deadline)).is;
+}
+
+/** Does the record say that this node may have it open? One that says nothing at all does not say otherwise. */
+function mayBeOpenHere(node: string, { metadata }: ImageHead, volume: string): boolean {
+  const record = parseHolderRecord(metadata.get(HOLDER_KEY), volume);
+  return record === undefined || whyNotStaged(record, node) === undefined;
+}
+
+export const describeWatchers = (watchers: readonly Watcher[]): string =>
+  watchers.map(({ address, client }) => `client.${client} at ${address}`).join(', ');

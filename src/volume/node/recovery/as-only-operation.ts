@@ -1,0 +1,68 @@
+/**
+ * What reconciliation does to a volume is the volume's only operation, and is done only while the journal still says
+ * what it was decided upon.
+ */
+import type { JournalEntry } from '../../../journal/entry.js';
+import type { Journal } from '../../../journal/journal.js';
+import type { Deadline } from '../../../model/deadline.js';
+import type { NodeOperation, Operations } from '../../operation/operations.js';
+import type { NodeSteps } from '../../operation/steps.js';
+
+/**
+ * `changed`: the volume is not any more as it was when the act was decided; nothing was done. `in use`, by a guest, and
+ * `later`, for the cluster does not answer: to be tried again.
+ */
+export type RecoveryOutcome = 'done' | 'changed' | 'in use' | 'later';
+
+export interface OperationParts {
+  readonly operations: Pick<Operations<NodeSteps>, 'run'>;
+}
+
+export interface UnchangedParts extends OperationParts {
+  readonly journal: Pick<Journal, 'read'>;
+}
+
+export interface BackgroundAct {
+  /** The volume's handle, or another key where it has none. */
+  readonly key: string;
+  /** For the log, and for answers to who comes meanwhile. */
+  readonly act: string;
+  /** Callers of the orchestrator `wait` for its end, or `come again`, beginning with what they prepare for a call. */
+  readonly callers: 'wait' | 'come again';
+}
+
+type Body = (operation: NodeOperation<'reconcile'>, deadline: Deadline) => Promise<RecoveryOutcome>;
+
+/** Run `body` as the volume's only operation. BERTH_BUSY where one runs already. */
+export function asOnlyOperation(
+  { operations }: OperationParts,
+  { key, act, callers }: BackgroundAct,
+  deadline: Deadline,
+  body: Body,
+): Promise<RecoveryOutcome> {
+  // An op of its own: an unstage that joined this one would be told "done" where this one found that it had nothing to
+  // do.
+  const what = { op: 'reconcile', fingerprint: `${act} ${performance.now()}`, background: callers === 'wait' } as const;
+  return operations.run(key, what, deadline, body);
+}
+
+/** As {@link asOnlyOperation}, and `changed` where the volume's entry is not this one any more. Callers wait. */
+export function ifUnchanged(
+  { operations, journal }: UnchangedParts,
+  entry: JournalEntry,
+  act: string,
+  deadline: Deadline,
+  body: Body,
+): Promise<RecoveryOutcome> {
+  const { volume } = entry;
+  return asOnlyOperation(
+    { operations },
+    { key: volume, act, callers: 'wait' },
+    deadline,
+    async (operation, deadline) => {
+      operation.step('read journal');
+      const now = await journal.read(volume);
+      return JSON.stringify(now) === JSON.stringify(entry) ? body(operation, deadline) : 'changed';
+    },
+  );
+}
