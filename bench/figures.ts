@@ -17,9 +17,8 @@ export function print(line = ''): void {
 
 /** One figure a line, names in a column; `goal` says what it has to be and whether it is. */
 export function figure(name: string, value: string, goal?: { readonly text: string; readonly met: boolean }): void {
-  print(
-    `  ${name.padEnd(58)} ${value.padStart(12)}${goal === undefined ? '' : `   ${goal.met ? 'ok  ' : 'MISS'} (${goal.text})`}`,
-  );
+  const verdict = goal === undefined ? '' : `   ${goal.met ? 'ok  ' : 'MISS'} (${goal.text})`;
+  print(`  ${name.padEnd(58)} ${value.padStart(12)}${verdict}`);
 }
 
 export const ms = (value: number): string => `${value.toFixed(value < 10 ? 2 : 1)} ms`;

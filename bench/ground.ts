@@ -11,7 +11,7 @@ import { stringify } from 'yaml';
 import { adminOf } from '../src/dev/ceph/admin.js';
 import { clusterUp, type Cluster } from '../src/dev/ceph/cluster.js';
 import { layoutOf } from '../src/dev/ceph/layout.js';
-import { startDriver, type Driver, type DriverOptions } from '../src/dev/driver.js';
+import { startDriver, type Driver, type DriverOptions } from '../src/dev/driver/start-driver.js';
 import { ensurePackages } from '../src/dev/packages.js';
 import { say } from '../src/dev/say.js';
 import { writeSettings } from '../src/dev/settings.js';

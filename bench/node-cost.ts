@@ -5,7 +5,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ask, csiClient, type CsiClient } from '../src/dev/csi-client.js';
+import { ask, csiClient, type CsiClient } from '../src/dev/driver/csi-client.js';
 import type { ImageRef } from '../src/rbd/port.js';
 import { ByHand } from './by-hand.js';
 import { figure, median, ms, print, times } from './figures.js';

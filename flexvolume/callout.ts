@@ -71,8 +71,9 @@ async function askAgent(call: string, args: readonly string[], settings: Setting
     const leaves = call === 'unmount' || call === 'unmountdevice';
     if (leaves && (await isMissing(args[0] ?? ''))) return success();
     return failure(
-      `berth: the node agent does not answer at ${socket} (${error.message}): start it (kubectl -n berth-system get pods -l ` +
-        'app.kubernetes.io/component=node; its --flexvolume-endpoint must be this socket), the kubelet tries again by itself',
+      `berth: the node agent does not answer at ${socket} (${error.message}): ` +
+        'start it (kubectl -n berth-system get pods -l app.kubernetes.io/component=node; ' +
+        'its --flexvolume-endpoint must be this socket), the kubelet tries again by itself',
     );
   }
 }

@@ -5,6 +5,7 @@
 import { mkdir, mkdtemp, readFile, realpath, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { run } from '../host/process/exec.js';
 import { Deadline } from '../model/deadline.js';
 import { adminOf } from './ceph/admin.js';
@@ -17,11 +18,18 @@ import { tell } from './demo/story.js';
 import { Table } from './demo/table.js';
 import { leftBehind } from './leftovers.js';
 import { ensurePackages } from './packages.js';
+import { runTool } from './run-tool.js';
 import { messageOf, say } from './say.js';
 import { writeSettings } from './settings.js';
 import { siteAt, type DevSite } from './site.js';
 import { takeDown } from './take-down.js';
 
+const USAGE = `usage: npm run demo
+
+A volume's whole life on a real Ceph cluster with two nodes, each step with its time; leaves nothing behind.
+
+  --help  this text
+`;
 const PACKAGES_MS = 900_000;
 const CLUSTER_MS = 60_000;
 const READY_MS = 30_000;
@@ -78,7 +86,7 @@ async function showLogs(site: DevSite): Promise<void> {
   }
 }
 
-async function main(): Promise<number> {
+async function playAndClear(): Promise<number> {
   const asked = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => asked.abort());
   // The step that runs is finished first: it is bounded, and what it made is known then.
@@ -107,9 +115,9 @@ async function main(): Promise<number> {
   return code;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  say(messageOf(error));
-  process.exitCode = 1;
-}
+await runTool(USAGE, async () => {
+  const { values } = parseArgs({ options: { help: { type: 'boolean', default: false } } });
+  if (!values.help) return playAndClear();
+  process.stdout.write(USAGE);
+  return 0;
+});

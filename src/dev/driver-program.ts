@@ -4,7 +4,7 @@ import { run } from '../host/process/exec.js';
 import type { Logger } from '../observe/log.js';
 import type { EnteredStep } from '../volume/operation/operations.js';
 import { runProgram } from '../wiring/run-program.js';
-import { CRASH_AT, crashAt } from './crash-at.js';
+import { CRASH_AT, crashAt } from './driver/crash-at.js';
 import { LoopMapper } from './mapper/loop-mapper.js';
 
 function endAtChosenStep(log: Logger): ((at: EnteredStep) => void) | undefined {

@@ -15,6 +15,8 @@ import { findProcesses, stopProcesses, type RunningProcess } from './processes.j
 
 /** What served images to the kernel from user space; they outlive the driver that started them. */
 const SERVERS = ['qemu-storage-daemon', 'rbd-fuse', 'rbd-nbd'];
+/** The driver that ships and the one for development, of whatever copy of Berth. */
+const PROGRAMS = ['/dist/src/main.js', '/dist/dev/driver-program.js'];
 const DRIVER_GRACE_MS = 15_000;
 const SERVER_GRACE_MS = 3_000;
 /**
@@ -28,7 +30,7 @@ const mentions = (one: RunningProcess, directory: string): boolean =>
   one.argv.some((argument) => argument.includes(`${directory}/`));
 
 const isDriver = (one: RunningProcess): boolean =>
-  one.program === 'node' && one.argv.some((argument) => argument.endsWith('/src/main.js'));
+  one.program === 'node' && one.argv.some((argument) => PROGRAMS.some((program) => argument.endsWith(program)));
 
 /** Drivers that serve a state directory below `directory`. */
 export const driversOf = (directory: string): Promise<readonly RunningProcess[]> =>
@@ -37,7 +39,13 @@ export const driversOf = (directory: string): Promise<readonly RunningProcess[]>
 const serversOf = (directory: string): Promise<readonly RunningProcess[]> =>
   findProcesses((one) => SERVERS.includes(one.program) && mentions(one, directory));
 
-export const stopDrivers = async (directory: string, deadline: Deadline): Promise<void> =>
+/** The driver that was started for this socket, wherever its own options made it listen. */
+export const stopDriverAt = async (socket: string, deadline: Deadline): Promise<void> => {
+  const found = await findProcesses((one) => isDriver(one) && one.argv.includes(`unix://${socket}`));
+  return stopProcesses(found, DRIVER_GRACE_MS, deadline);
+};
+
+const stopDrivers = async (directory: string, deadline: Deadline): Promise<void> =>
   stopProcesses(await driversOf(directory), DRIVER_GRACE_MS, deadline);
 
 /** Kernel rbd devices of a cluster, as `/dev/rbdN`. */

@@ -1,5 +1,5 @@
 /**
- * One holder per directory and purpose: an abstract unix socket, which the kernel frees when its holder dies, however
+ * One owner per directory and purpose: an abstract unix socket, which the kernel frees when its owner dies, however
  * it dies.
  */
 import { createHash } from 'node:crypto';
@@ -13,8 +13,8 @@ export interface Lock {
   release(): Promise<void>;
 }
 
-/** Who holds a lock, as it tells everybody that connects. */
-export interface Holder {
+/** Who has a lock, as it tells everybody that connects. */
+export interface LockOwner {
   readonly pid: number;
   readonly what: string;
 }
@@ -22,8 +22,8 @@ export interface Holder {
 const socketName = (directory: string, purpose: Purpose): string =>
   `\0berth-${purpose}-${createHash('sha256').update(directory).digest('hex').slice(0, 32)}`;
 
-/** Hold the name, or undefined where somebody else does. */
-function tryHold(name: string, what: string): Promise<Lock | undefined> {
+/** Take the name; undefined where somebody else does. */
+function tryLock(name: string, what: string): Promise<Lock | undefined> {
   const waiting = new Set<net.Socket>();
   const server = net.createServer((socket) => {
     waiting.add(socket);
@@ -48,8 +48,8 @@ function tryHold(name: string, what: string): Promise<Lock | undefined> {
   });
 }
 
-/** Wait until the holder lets go (its end closes the connection) or the time is over; tells who it was. */
-function awaitRelease(name: string, deadline: Deadline, onHolder: (holder: Holder) => void): Promise<void> {
+/** Wait until the owner lets go (its end closes the connection) or the time is over; tells who it was. */
+function awaitRelease(name: string, deadline: Deadline, onOwner: (owner: LockOwner) => void): Promise<void> {
   return new Promise((resolve) => {
     const socket = net.connect(name);
     const timer = setTimeout(() => socket.destroy(), deadline.remaining());
@@ -57,7 +57,7 @@ function awaitRelease(name: string, deadline: Deadline, onHolder: (holder: Holde
     socket.on('data', (chunk) => {
       text += chunk.toString('utf8');
       const match = /^(\d+) (.*)\n/.exec(text);
-      if (match?.[1] !== undefined && match[2] !== undefined) onHolder({ pid: Number(match[1]), what: match[2] });
+      if (match?.[1] !== undefined && match[2] !== undefined) onOwner({ pid: Number(match[1]), what: match[2] });
     });
     socket.on('error', () => undefined);
     socket.on('close', () => {
@@ -68,7 +68,7 @@ function awaitRelease(name: string, deadline: Deadline, onHolder: (holder: Holde
 }
 
 /**
- * Take the directory (a real path) for `purpose`, waiting for another holder until `deadline`; then
+ * Take the directory (a real path) for `purpose`, waiting for another owner until `deadline`; then
  * BERTH_DIRECTORY_BUSY naming it.
  */
 export async function lockDirectory(
@@ -78,22 +78,26 @@ export async function lockDirectory(
   deadline: Deadline,
 ): Promise<Lock> {
   const name = socketName(directory, purpose);
-  let holder: Holder | undefined;
+  let owner: LockOwner | undefined;
   for (;;) {
-    const lock = await tryHold(name, what);
+    const lock = await tryLock(name, what);
     if (lock !== undefined) return lock;
-    await awaitRelease(name, deadline, (who) => (holder = who));
+    await awaitRelease(name, deadline, (who) => (owner = who));
     if (deadline.expired) {
-      const who = holder === undefined ? 'another process' : `process ${holder.pid} (${holder.what})`;
+      const who = owner === undefined ? 'another process' : `process ${owner.pid} (${owner.what})`;
       throw berthError('BERTH_DIRECTORY_BUSY', { directory, holder: who });
     }
   }
 }
 
-/** Who holds it now; undefined where nobody does. */
-export async function holderOf(directory: string, purpose: Purpose, deadline: Deadline): Promise<Holder | undefined> {
-  let holder: Holder | undefined;
+/** Who has it now; undefined where nobody does. */
+export async function lockOwnerOf(
+  directory: string,
+  purpose: Purpose,
+  deadline: Deadline,
+): Promise<LockOwner | undefined> {
+  let owner: LockOwner | undefined;
   const patience = deadline.within(500);
-  await awaitRelease(socketName(directory, purpose), patience, (who) => (holder = who));
-  return holder;
+  await awaitRelease(socketName(directory, purpose), patience, (who) => (owner = who));
+  return owner;
 }

@@ -11,7 +11,7 @@ import { berthError } from '../model/errors.js';
 export interface Need {
   /** A program's name, or a library's path below a library directory. */
   readonly what: string;
-  /** The Debian package that brings it. */
+  /** The Debian package that it is in. */
   readonly comesWith: string;
 }
 

@@ -2,7 +2,7 @@
  * The files that a CSI tool and the driver need for a development cluster: clusters.yaml, parameters.yaml,
  * secrets.yaml, key files.
  */
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { stringify } from 'yaml';
 import { CAP_SYS_RESOURCE, hasCapability } from '../host/process/capability-set.js';
@@ -47,11 +47,19 @@ export const growableFilesystem = (status: string): FilesystemType =>
 
 const pairs = ({ id, key }: CephUser): { userID: string; userKey: string } => ({ userID: id, userKey: key.reveal() });
 
-/** A file's mode is given only when it is made: one that is there already may be open to everybody. */
-async function writePrivate(file: string, text: string): Promise<void> {
-  await rm(file, { force: true });
-  await writeFile(file, text, { mode: 0o600, flag: 'wx' });
+/**
+ * In one piece: drivers of the same directory read these files while another one starts. A file's mode is given only
+ * when it is made, and one that is there already may be open to everybody.
+ */
+async function replaceFile(file: string, text: string, mode: number): Promise<void> {
+  const draft = `${file}.${process.pid}`;
+  await rm(draft, { force: true });
+  await writeFile(draft, text, { mode, flag: 'wx' });
+  await rename(draft, file);
 }
+
+const writePrivate = (file: string, text: string): Promise<void> => replaceFile(file, text, 0o600);
+const writePublic = (file: string, text: string): Promise<void> => replaceFile(file, text, 0o644);
 
 async function writeKey(file: string, user: CephUser): Promise<{ id: string; keyFile: string }> {
   await writePrivate(file, user.key.reveal());
@@ -82,8 +90,8 @@ export async function writeSettings(directory: string, cluster: Cluster): Promis
     ...CONTROLLER_SECRETS.map((name) => [name, pairs(controller)] as const),
     ...NODE_SECRETS.map((name) => [name, pairs(node)] as const),
   ]);
-  await writeFile(files.clusters, toYaml({ clusters }));
-  await writeFile(files.parameters, toYaml(parameters));
+  await writePublic(files.clusters, toYaml({ clusters }));
+  await writePublic(files.parameters, toYaml(parameters));
   await writePrivate(files.secrets, toYaml(secrets));
   return files;
 }

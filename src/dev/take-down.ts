@@ -2,14 +2,14 @@
  * `--down`: end whoever serves the directory, undo what its drivers left on this machine, remove the cluster and every
  * file we made.
  */
-import { access } from 'node:fs/promises';
+import { access, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from '../host/process/exec.js';
 import { Deadline } from '../model/deadline.js';
 import { clusterDown, clusterState } from './ceph/down.js';
 import { realDirectory, removeIfEmpty, removeTree } from './directory.js';
 import { clearLeftovers } from './leftovers.js';
-import { holderOf, lockDirectory } from './lock.js';
+import { lockOwnerOf, lockDirectory } from './lock.js';
 import { findProcesses, stopProcesses } from './processes.js';
 import { madeIn, siteAt } from './site.js';
 
@@ -26,6 +26,13 @@ async function stopCephBelow(directory: string, deadline: Deadline): Promise<voi
   await stopProcesses(left, 0, deadline);
 }
 
+/** Who serves a driver there, if anybody does. */
+async function endServer(own: string, deadline: Deadline): Promise<void> {
+  const owner = await lockOwnerOf(own, 'serve', deadline);
+  if (owner === undefined) return;
+  await stopProcesses(await findProcesses((one) => one.pid === owner.pid), SERVER_GRACE_MS, deadline);
+}
+
 /**
  * Idempotent; works on what is there. Errors: LEFTOVER, BERTH_UNMOUNT_BUSY, BERTH_DIRECTORY_BUSY, BERTH_COMMAND_FAILED,
  * DEADLINE.
@@ -35,10 +42,8 @@ export async function takeDown(directory: string): Promise<void> {
   const real = await realDirectory(path.resolve(directory));
   if (real === undefined) return;
   const site = siteAt(real);
-  const holder = await holderOf(real, 'serve', deadline);
-  if (holder !== undefined) {
-    await stopProcesses(await findProcesses((one) => one.pid === holder.pid), SERVER_GRACE_MS, deadline);
-  }
+  const named = await readdir(site.drivers).catch(() => []);
+  await Promise.all([site, ...named.map((name) => siteAt(real, name))].map((one) => endServer(one.own, deadline)));
   const lock = await lockDirectory(real, 'serve', 'taking everything down', deadline);
   try {
     await clearLeftovers(run, real, await clusterState(site.cluster), deadline);

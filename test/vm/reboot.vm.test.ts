@@ -8,7 +8,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ask } from '../../src/dev/csi-client.js';
+import { ask } from '../../src/dev/driver/csi-client.js';
 import { run } from '../../src/host/process/exec.js';
 import { mountAt } from '../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../src/model/deadline.js';

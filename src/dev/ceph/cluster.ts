@@ -151,7 +151,7 @@ async function upLocked(exec: Exec, layout: Layout, request: ClusterRequest, dea
 }
 
 /**
- * Bring the cluster of a directory up: made anew, finished where an earlier attempt was cut off, restarted where
+ * Start the cluster of a directory: made anew, finished where an earlier attempt was cut off, restarted where
  * daemons died, or left as it is. A second caller waits for the first. Errors: BERTH_FIELD_INVALID,
  * BERTH_DIRECTORY_BUSY, BERTH_DAEMON_FAILED, BERTH_COMMAND_FAILED, DEADLINE.
  */

@@ -63,7 +63,7 @@ bluestore block size = ${OSD_BYTES}
 bdev aio poll ms = 20
 # A restarted OSD serves once the leases of its earlier life are over: 2 s instead of 16.
 osd pool default read lease ratio = 0.1
-# The monitor is told of the OSD's place while the OSD is still being made, not after: a round of the monitor takes a second.
+# The monitor is told of the OSD's place while the OSD is still being made: a round of the monitor takes a second.
 osd crush update on start = false
 osd class update on start = false
 mgr stats period = 1

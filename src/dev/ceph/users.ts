@@ -67,7 +67,7 @@ export async function newKey(exec: Exec, deadline: Deadline): Promise<Secret> {
 export async function readKey(layout: Layout, name: string): Promise<Secret> {
   const file = keyringOf(layout, name);
   const key = /^\s*key = (\S+)$/m.exec(await readFile(file, 'utf8'))?.[1];
-  if (key === undefined) throw berthError('BERTH_CONFIG_INVALID', { file, why: 'it holds no key' });
+  if (key === undefined) throw berthError('BERTH_CONFIG_INVALID', { file, why: 'there is no key in it' });
   return new Secret(key);
 }
 

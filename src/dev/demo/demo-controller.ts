@@ -7,7 +7,7 @@ import type { ControllerExpandVolumeResponse__Output } from '../../csi/gen/csi/v
 import type { ControllerPublishVolumeResponse__Output } from '../../csi/gen/csi/v1/ControllerPublishVolumeResponse.js';
 import type { CreateVolumeResponse__Output } from '../../csi/gen/csi/v1/CreateVolumeResponse.js';
 import type { VolumeCapability } from '../../csi/gen/csi/v1/VolumeCapability.js';
-import { ask, type CsiClient } from '../csi-client.js';
+import { ask, type CsiClient } from '../driver/csi-client.js';
 import { CLUSTER_ID } from '../settings.js';
 import { inTime, type Attached } from './demo-node.js';
 
@@ -67,7 +67,7 @@ export class DemoController {
       }
       throw error;
     }
-    throw new Error(`${volume.volumeId} was attached to ${nodeId} although ${holder} holds it`);
+    throw new Error(`${volume.volumeId} was attached to ${nodeId} although ${holder} has it`);
   }
 
   async detach(volumeId: string, nodeId: string): Promise<void> {

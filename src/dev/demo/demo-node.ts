@@ -8,8 +8,8 @@ import type { NodeExpandVolumeResponse__Output } from '../../csi/gen/csi/v1/Node
 import type { NodeGetInfoResponse__Output } from '../../csi/gen/csi/v1/NodeGetInfoResponse.js';
 import type { VolumeCapability } from '../../csi/gen/csi/v1/VolumeCapability.js';
 import type { Deadline } from '../../model/deadline.js';
-import { ask, csiClient, type CsiClient } from '../csi-client.js';
-import { startDriver, type Driver, type DriverOptions } from '../driver.js';
+import { ask, csiClient, type CsiClient } from '../driver/csi-client.js';
+import { startDriver, type Driver, type DriverOptions } from '../driver/start-driver.js';
 
 export const RPC_MS = 60_000;
 export const inTime = (): { deadline: number } => ({ deadline: Date.now() + RPC_MS });

@@ -42,7 +42,8 @@ async function df(target: string): Promise<string> {
 async function mapperLine(staging: string): Promise<string> {
   const source = (await mountAt(staging))?.source ?? 'nothing';
   if (source.startsWith('/dev/loop')) {
-    return `mapper: loop (${source}: qemu-storage-daemon, FUSE, loop device), for development only; real nodes use the kernel's rbd`;
+    const how = `${source}: qemu-storage-daemon, FUSE, loop device`;
+    return `mapper: loop (${how}), for development only; real nodes use the kernel's rbd`;
   }
   return `mapper: ${source.startsWith('/dev/nbd') ? 'rbd-nbd' : 'kernel rbd'} (${source})`;
 }

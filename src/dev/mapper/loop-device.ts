@@ -44,7 +44,7 @@ export async function findLoops(sysfs = SYSFS): Promise<readonly Loop[]> {
 /**
  * Attach `file` to a free loop device and return it; with direct I/O where the file's filesystem can, so that nothing
  * is cached twice. BERTH_DEVICE_INVALID where it was to be writable and is not; BERTH_COMMAND_FAILED,
- * BERTH_COMMAND_MISSING, DEADLINE. After DEADLINE it may be attached: look with {@link findLoops}.
+ * BERTH_COMMAND_MISSING, DEADLINE. After DEADLINE it may be attached: {@link findLoops} tells.
  */
 export async function attachLoop(
   exec: Exec,
@@ -68,7 +68,7 @@ export async function attachLoop(
 
 /**
  * Detach; a device without a file is a success. Returns when the device is really free. BERTH_DEVICE_BUSY where
- * something holds it: the kernel would answer success, mark it to be detached at the last close, and leave the file in
+ * something uses it: the kernel would answer success, mark it to be detached at the last close, and leave the file in
  * use. BERTH_COMMAND_FAILED, DEADLINE.
  */
 export async function detachLoop(exec: Exec, device: string, deadline: Deadline): Promise<void> {
@@ -136,7 +136,7 @@ async function readLoop(sysfs: string, name: string): Promise<Loop | undefined> 
       deleted,
     };
   } catch (error) {
-    // ENXIO, ENODEV: the device lost its file, or went, between opening the attribute and reading it.
+    // ENXIO, ENODEV: the device has no file any more, or went, between opening the attribute and reading it.
     if (isErrno(error, 'ENOENT', 'ENXIO', 'ENODEV', 'EINVAL')) return undefined;
     throw error;
   }

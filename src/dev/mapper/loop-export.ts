@@ -75,7 +75,7 @@ export async function refreshSize(session: QmpSession, location: ImageLocation, 
   const options = node === undefined ? undefined : reopenOptions(node);
   if (options === undefined) throw new QmpError('the daemon has no such image');
   // A node knows only the size that it was opened with, and block_resize to a guess could shrink the image: a second,
-  // read-only look says what it really is.
+  // read-only node says what it really is.
   await deleteIfThere(session, 'blockdev-del', { 'node-name': PROBE + id }, deadline);
   const probe = { ...options, 'key-secret': SECRET + id, 'node-name': PROBE + id, 'read-only': true };
   await session.execute('blockdev-add', probe, deadline);

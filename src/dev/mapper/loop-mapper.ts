@@ -1,7 +1,7 @@
 /**
  * The loop-device Ceph: images through librbd in one qemu-storage-daemon, FUSE and a loop device; for development only.
  */
-import { access, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pollUntil } from '../../model/time-limit.js';
 import type { Exec } from '../../host/process/exec.js';
@@ -14,10 +14,10 @@ import { blockSizeBytes } from '../../host/device/kernel-attribute.js';
 import { writeClientConf } from './client-conf.js';
 import { lastingUsers } from '../../rbd/mapping/device-users.js';
 import { ExportDirectory } from './export-directory.js';
-import { missingProgram } from '../../host/process/find-program.js';
 import { locationName, requestedLocation, MAX_NAME_BYTES, sameLocation } from '../../rbd/mapping/location-name.js';
 import { addExport, dropExport, dropOthers, isExported, refreshSize } from './loop-export.js';
 import type { ImageLocation, Mapper, MapRequest, Mapping } from '../../rbd/mapping/mapper.js';
+import { whyNotLoop } from './loop-preflight.js';
 import { explainQemu, saysReadOnly } from './qemu-messages.js';
 import { QmpError, type QmpSession } from './qmp.js';
 import { KERNEL_ROOTS } from '../../rbd/mapping/roots.js';
@@ -62,18 +62,8 @@ export class LoopMapper implements Mapper {
     this.#daemon = new StorageDaemon({ exec, stateDir, runtimeDir, procRoot: KERNEL_ROOTS.proc });
   }
 
-  async whyNot(): Promise<string | undefined> {
-    const missing = await missingProgram('qemu-storage-daemon', 'losetup', 'flock');
-    if (missing !== undefined) return missing;
-    for (const node of ['fuse', 'loop-control']) {
-      const file = path.join(KERNEL_ROOTS.dev, node);
-      const there = await access(file).then(
-        () => true,
-        () => false,
-      );
-      if (!there) return `${file} does not exist`;
-    }
-    return undefined;
+  whyNot(): Promise<string | undefined> {
+    return whyNotLoop();
   }
 
   limit(): Promise<number> {

@@ -18,7 +18,7 @@ interface QmpEvent {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-/** Events are kept so that one that overtakes its command's answer is not lost; more than this nobody asks for. */
+/** Events are kept so that one that overtakes its command's answer is still found; more than this nobody asks for. */
 const EVENTS_KEPT = 256;
 
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -46,7 +46,7 @@ export class QmpSession {
 
   /**
    * Connect and shake hands. QEMU serves one client at a time, so this also waits until the client before has gone:
-   * whoever holds a session holds the daemon alone. Throws the socket's own error (ECONNREFUSED, ENOENT) where nobody
+   * whoever has a session has the daemon alone. Throws the socket's own error (ECONNREFUSED, ENOENT) where nobody
    * listens; DEADLINE.
    */
   static async connect(path: string, deadline: Deadline): Promise<QmpSession> {
@@ -82,16 +82,16 @@ export class QmpSession {
     deadline: Deadline,
   ): Promise<void> {
     const arrived = new Promise<void>((resolve, reject) => {
-      const look = (): void => {
+      const check = (): void => {
         const at = this.#events.findIndex((event) => event.name === name && matches(event.data));
         if (at < 0 && this.#ended === undefined) return;
-        this.#listeners.delete(look);
+        this.#listeners.delete(check);
         this.#events.splice(at, at < 0 ? 0 : 1);
         if (at < 0) reject(this.#ended ?? new QmpError('the session has ended'));
         else resolve();
       };
-      this.#listeners.add(look);
-      look();
+      this.#listeners.add(check);
+      check();
     });
     await this.#orClose(withinDeadline(arrived, `the storage daemon's ${name}`, deadline));
   }
@@ -137,7 +137,7 @@ export class QmpSession {
   #note(name: string, data: unknown): void {
     this.#events.push({ name, data: isRecord(data) ? data : {} });
     if (this.#events.length > EVENTS_KEPT) this.#events.shift();
-    for (const look of [...this.#listeners]) look();
+    for (const check of [...this.#listeners]) check();
   }
 
   #end(why: string): void {
@@ -146,7 +146,7 @@ export class QmpSession {
     this.#greeted?.reject(this.#ended);
     for (const { reject } of this.#answers.values()) reject(this.#ended);
     this.#answers.clear();
-    for (const look of [...this.#listeners]) look();
+    for (const check of [...this.#listeners]) check();
   }
 }
 

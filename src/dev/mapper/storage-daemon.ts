@@ -12,14 +12,14 @@ import { QmpError, QmpSession } from './qmp.js';
 
 /** sizeof(sun_path) less the final NUL (unix(7)). */
 const MAX_SOCKET_PATH_BYTES = 107;
-/** What flock answers where somebody else holds the lock: EX_TEMPFAIL, so that it is none of the daemon's own codes. */
+/** What flock answers where somebody else has the lock: EX_TEMPFAIL, so that it is none of the daemon's own codes. */
 const LOCKED = 75;
 const PROGRAM = 'qemu-storage-daemon';
 const ALREADY_RUNNING = 'the storage daemon runs already but does not answer on its socket';
 
 export interface StorageDaemonOptions {
   readonly exec: Exec;
-  /** Holds pid file, lock and (where its path is short enough) socket; made 0700. */
+  /** For the pid file, the lock and (where its path is short enough) socket; made 0700. */
   readonly stateDir: string;
   /** Where the socket goes if the state directory's path is too long for one. */
   readonly runtimeDir: string;
@@ -68,7 +68,7 @@ export class StorageDaemon {
   async start(deadline: Deadline): Promise<QmpSession> {
     await mkdir(path.dirname(this.socketPath), { recursive: true, mode: 0o700 });
     const { exec } = this.#options;
-    // The lock's descriptor is inherited by the daemon and held until it dies: two can never serve one directory.
+    // The lock's descriptor is inherited by the daemon and open until it dies: two can never serve one directory.
     const lock = path.join(this.#options.stateDir, 'daemon.lock');
     const args = ['--nonblock', '--conflict-exit-code', String(LOCKED), lock, PROGRAM, ...this.#arguments()];
     const { exitCode } = await exec('flock', args, { deadline, okCodes: [0, LOCKED] });

@@ -8,7 +8,7 @@ import { parseHolderRecord, HOLDER_KEY } from '../../../src/attachment/holder-re
 import { READ_ONLY } from '../../../src/csi/publish-context.js';
 import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';
-import { CRASH_AT } from '../../../src/dev/crash-at.js';
+import { CRASH_AT } from '../../../src/dev/driver/crash-at.js';
 import { damageJournal, journalFiles, journalOf } from '../../crash/journal-files.js';
 import { asGuest, recordAt, recordsOf } from '../../kata/host.js';
 import type { Ground, Holder, Kind, PublishHow, StageHow, Subject, Traces } from '../../crash/subject.js';

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { HAND_OVER_FILE } from '../../../src/sandbox/hyperd/hand-over-file.js';
-import { crashSteps } from '../../../src/dev/crash-at.js';
+import { crashSteps } from '../../../src/dev/driver/crash-at.js';
 import { podDirectory, type KubeletPod } from '../../flexvolume/kubelet.js';
 import type { Volume } from '../csi/volume.js';
 import { FlexGround } from '../flexvolume/ground.js';

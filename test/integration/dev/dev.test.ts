@@ -6,11 +6,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { runningDaemons } from '../../../src/dev/ceph/daemons.js';
 import { layoutOf } from '../../../src/dev/ceph/layout.js';
-import { ask, csiClient, type CsiClient } from '../../../src/dev/csi-client.js';
+import { ask, csiClient, type CsiClient } from '../../../src/dev/driver/csi-client.js';
 import { CAPABILITY, DemoController } from '../../../src/dev/demo/demo-controller.js';
 import { driversOf, leftBehind } from '../../../src/dev/leftovers.js';
 import { stopProcesses } from '../../../src/dev/processes.js';
@@ -27,8 +28,16 @@ interface Ended {
   readonly stderr: string;
 }
 
-function start(...args: string[]): { child: ChildProcess; ended: Promise<Ended>; readyLine: Promise<string> } {
-  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+interface Started {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  readonly readyLine: Promise<string>;
+}
+
+const start = (...args: readonly string[]): Started => startProgram(PROGRAM, args);
+
+function startProgram(program: string, args: readonly string[]): Started {
+  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
@@ -42,6 +51,22 @@ function start(...args: string[]): { child: ChildProcess; ended: Promise<Ended>;
   });
   readyLine.catch(() => undefined);
   return { child, ended, readyLine };
+}
+
+/** Which of the two services answers; the other is unimplemented. */
+async function servicesOf({ controller, node }: CsiClient): Promise<{ controller: boolean; node: boolean }> {
+  const serves = (asked: Promise<unknown>): Promise<boolean> =>
+    asked.then(
+      () => true,
+      (error: unknown) => {
+        expect(error).toMatchObject({ code: status.UNIMPLEMENTED });
+        return false;
+      },
+    );
+  return {
+    controller: await serves(ask((done) => controller.ControllerGetCapabilities({}, done))),
+    node: await serves(ask((done) => node.NodeGetCapabilities({}, done))),
+  };
 }
 
 describe('npm run dev', () => {
@@ -132,6 +157,61 @@ describe('npm run dev', () => {
     expect(await mountAt(path.join(outside, 'staging'))).toBeUndefined();
     expect(await leftBehind(directory)).toEqual([]);
     expect(await start('--dir', directory, '--down').ended).toMatchObject({ code: 0 });
+  });
+
+  it('-- OPTIONS: the driver gets them after its own, and a wrong one is told with what the driver says', async () => {
+    const dev = start('--dir', directory, '--', '--services', 'identity,controller', '--node-id', 'of-options');
+    expect(await dev.readyLine).toBe(`ready unix://${directory}/csi.sock\n`);
+    await session(async (client) => {
+      expect(await servicesOf(client)).toEqual({ controller: true, node: false });
+    });
+    expect((await driversOf(directory))[0]!.argv.join(' ')).toMatch(/ --services identity,controller --node-id \S+$/);
+    dev.child.kill('SIGTERM');
+    expect((await dev.ended).code).toBe(0);
+
+    const wrong = await start('--dir', directory, '--', '--kubelet-directory', '/k').ended;
+    expect(wrong).toMatchObject({ code: 1, stdout: '' });
+    expect(wrong.stderr).toMatch(/BERTH_DRIVER_DIED: .*--kubelet-directory/s);
+  });
+
+  it('--name: a controller and a node are two processes on one cluster, which --down ends both', async () => {
+    const named = (name: string, ...options: string[]) =>
+      start('--dir', directory, '--name', name, '--node-id', 'dev-node', '--', '--services', ...options);
+    const elsewhere = `unix://${outside}/csi.sock`;
+    const [controller, node] = [named('controller', 'controller'), named('node', 'node', '--endpoint', elsewhere)];
+    const at = `unix://${directory}/drivers/controller/csi.sock`;
+    expect(await controller.readyLine).toBe(`ready ${at}\n`);
+    expect(await node.readyLine).toBe(`ready ${elsewhere}\n`);
+    expect((await named('controller', 'controller').ended).stderr).toContain('BERTH_DIRECTORY_BUSY');
+
+    const [asController, asNode] = [csiClient(at), csiClient(elsewhere)];
+    try {
+      expect(await servicesOf(asController)).toEqual({ controller: true, node: false });
+      expect(await servicesOf(asNode)).toEqual({ controller: false, node: true });
+      await mountVolume({ ...asController, node: asNode.node }, 'of-two-processes');
+      expect(await mountAt(path.join(outside, 'target'))).toBeDefined();
+    } finally {
+      asController.close();
+      asNode.close();
+    }
+    expect(await start('--dir', directory, '--down').ended).toMatchObject({ code: 0 });
+    expect([(await controller.ended).code, (await node.ended).code]).toEqual([0, 0]);
+    expect(await mountAt(path.join(outside, 'target'))).toBeUndefined();
+    expect(await leftBehind(directory)).toEqual([]);
+  });
+
+  it.each([
+    ['dev', PROGRAM, /^usage: npm run dev -- --dir DIRECTORY .*-- OPTIONS {2,}the driver's own options/s],
+    ['demo', path.resolve('dist/src/dev/demo.js'), /^usage: npm run demo\n/],
+  ])('npm run %s: --help shows the usage, and what it does not know is refused with it', async (_, program, usage) => {
+    expect(await startProgram(program, ['--help']).ended).toMatchObject({ code: 0, stderr: '' });
+    expect((await startProgram(program, ['--help']).ended).stdout).toMatch(usage);
+    for (const args of [['--nonsense'], ['word']]) {
+      const refused = await startProgram(program, args).ended;
+      expect(refused).toMatchObject({ code: 2, stdout: '' });
+      expect(refused.stderr).toContain(args[0]);
+      expect(refused.stderr).toContain('usage: npm run');
+    }
   });
 
   it('tells how to call it when it is called wrongly', async () => {

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { HOLDER_KEY, parseHolderRecord, type HolderRecord } from '../../../src/attachment/holder-record.js';
-import { CRASH_AT } from '../../../src/dev/crash-at.js';
+import { CRASH_AT } from '../../../src/dev/driver/crash-at.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { install, isOneLine, type Installed, type Ran } from '../../flexvolume/binary.js';
 import { mountJson, podDirectory, type KubeletPod, type KubeletVersion } from '../../flexvolume/kubelet.js';

@@ -1,6 +1,6 @@
 /** The seam of the crash tests: which step ends the process, and which words are refused. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { crashAt, crashSteps } from '../../../src/dev/crash-at.js';
+import { crashAt, crashSteps } from '../../../src/dev/driver/crash-at.js';
 import { CONTROLLER_STEPS, NODE_STEPS } from '../../../src/volume/operation/steps.js';
 
 const die = vi.fn();

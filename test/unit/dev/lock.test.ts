@@ -1,6 +1,6 @@
 /** The lock of a directory: one holder per purpose, waiting for its end, and telling who it is. */
 import { describe, expect, it } from 'vitest';
-import { holderOf, lockDirectory } from '../../../src/dev/lock.js';
+import { lockOwnerOf, lockDirectory } from '../../../src/dev/lock.js';
 import { Deadline } from '../../../src/model/deadline.js';
 
 const directory = `/unit/lock-${process.pid}`;
@@ -12,9 +12,9 @@ describe('lockDirectory', () => {
     await expect(lockDirectory(directory, 'change', 'second', Deadline.after(100))).rejects.toThrow(
       `BERTH_DIRECTORY_BUSY: ${directory} is in use: process ${process.pid} (bringing it up)`,
     );
-    expect(await holderOf(directory, 'change', soon())).toEqual({ pid: process.pid, what: 'bringing it up' });
+    expect(await lockOwnerOf(directory, 'change', soon())).toEqual({ pid: process.pid, what: 'bringing it up' });
     await lock.release();
-    expect(await holderOf(directory, 'change', soon())).toBeUndefined();
+    expect(await lockOwnerOf(directory, 'change', soon())).toBeUndefined();
   });
 
   it('lets the waiting one in as soon as the holder lets go', async () => {

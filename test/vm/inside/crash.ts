@@ -10,7 +10,7 @@ import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { readKrbdDevices } from '../../../src/rbd/mapping/krbd/krbd-sysfs.js';
 import { readNbdDevices } from '../../../src/rbd/mapping/nbd/nbd-sysfs.js';
 import { KERNEL_ROOTS } from '../../../src/rbd/mapping/roots.js';
-import { CRASH_AT } from '../../../src/dev/crash-at.js';
+import { CRASH_AT } from '../../../src/dev/driver/crash-at.js';
 import { damageJournal, journalFiles, journalOf } from '../../crash/journal-files.js';
 import type { Ground, Holder, Kind, StageHow, Subject, Traces } from '../../crash/subject.js';
 import { get, put, readSector, writeSector } from './disk.js';

@@ -5,8 +5,8 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { ProbeResponse__Output } from '../../../src/csi/gen/csi/v1/ProbeResponse.js';
-import { ask, csiClient, type CsiClient } from '../../../src/dev/csi-client.js';
-import { startDriver, type Driver, type DriverOptions } from '../../../src/dev/driver.js';
+import { ask, csiClient, type CsiClient } from '../../../src/dev/driver/csi-client.js';
+import { startDriver, type Driver, type DriverOptions } from '../../../src/dev/driver/start-driver.js';
 import { findProcesses } from '../../../src/dev/processes.js';
 import { CLUSTER_ID, writeSettings } from '../../../src/dev/settings.js';
 import { pollUntil } from '../../../src/model/time-limit.js';

@@ -7,7 +7,7 @@ import { status, type ServiceError } from '@grpc/grpc-js';
 import type { ControllerPublishVolumeResponse__Output } from '../../../src/csi/gen/csi/v1/ControllerPublishVolumeResponse.js';
 import type { CreateVolumeResponse__Output } from '../../../src/csi/gen/csi/v1/CreateVolumeResponse.js';
 import type { VolumeCapability } from '../../../src/csi/gen/csi/v1/VolumeCapability.js';
-import { ask } from '../../../src/dev/csi-client.js';
+import { ask } from '../../../src/dev/driver/csi-client.js';
 import { PEER } from '../wire.js';
 import { PARAMETERS, type Node } from './driver.js';
 import { host } from './host.js';

@@ -11,7 +11,7 @@ import type { NodeStageVolumeRequest } from '../../../src/csi/gen/csi/v1/NodeSta
 import type { NodeGetVolumeStatsResponse__Output } from '../../../src/csi/gen/csi/v1/NodeGetVolumeStatsResponse.js';
 import type { NodeExpandVolumeResponse__Output } from '../../../src/csi/gen/csi/v1/NodeExpandVolumeResponse.js';
 import type { VolumeCapability } from '../../../src/csi/gen/csi/v1/VolumeCapability.js';
-import { ask } from '../../../src/dev/csi-client.js';
+import { ask } from '../../../src/dev/driver/csi-client.js';
 import { run } from '../../../src/host/process/exec.js';
 import { unmount } from '../../../src/host/mount/mount.js';
 import { Deadline } from '../../../src/model/deadline.js';

@@ -3,14 +3,14 @@ import { spawn } from 'node:child_process';
 import { open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { packageRoot, programFile } from '../model/package-root.js';
-import type { Deadline } from '../model/deadline.js';
-import { berthError } from '../model/errors.js';
+import { packageRoot, programFile } from '../../model/package-root.js';
+import type { Deadline } from '../../model/deadline.js';
+import { berthError } from '../../model/errors.js';
 import { ask, csiClient } from './csi-client.js';
-import type { ProbeResponse__Output } from '../csi/gen/csi/v1/ProbeResponse.js';
+import type { ProbeResponse__Output } from '../../csi/gen/csi/v1/ProbeResponse.js';
 
 export interface DriverOptions {
-  /** Absolute; the endpoint is `unix://` and this. */
+  /** Absolute; the endpoint is `unix://` and this, unless `options` names another. */
   readonly socket: string;
   readonly clustersFile: string;
   readonly nodeId: string;
@@ -21,6 +21,8 @@ export interface DriverOptions {
   /** Default: info. */
   readonly logLevel?: 'info' | 'debug';
   readonly logFile: string;
+  /** More of the driver's own options, which count before those that are made here. */
+  readonly options?: readonly string[];
   /**
    * A program with arguments that runs the driver's command line in its own place, such as `nsenter`: its pid must
    * stay.
@@ -30,6 +32,8 @@ export interface DriverOptions {
 
 export interface Driver {
   readonly pid: number;
+  /** Where it serves. */
+  readonly endpoint: string;
   /** Resolves, never rejects, with how it ended: `exit code 1`, `SIGKILL`. */
   readonly ended: Promise<string>;
   /** Resolves once Probe answers ready; BERTH_DRIVER_DIED with its last log lines, DEADLINE. */
@@ -59,15 +63,25 @@ const argumentsOf = (options: DriverOptions): readonly string[] => [
   ...['--services', options.services.join(',')],
   ...['--mounter', 'auto'],
   ...['--log-level', options.logLevel ?? 'info'],
+  ...(options.options ?? []),
 ];
+
+/** The last one counts, as it does for the driver. */
+function endpointOf({ socket, options = [] }: DriverOptions): string {
+  const given = options.flatMap((one, index) => {
+    if (one === '--endpoint') return options.slice(index + 1, index + 2);
+    return one.startsWith('--endpoint=') ? [one.slice('--endpoint='.length)] : [];
+  });
+  return given.at(-1) ?? `unix://${socket}`;
+}
 
 async function lastLines(file: string): Promise<string> {
   const text = await readFile(file, 'utf8').catch(() => '');
   return text.trimEnd().split('\n').slice(-LOG_LINES).join('\n');
 }
 
-async function probe(socket: string): Promise<boolean> {
-  const client = csiClient(`unix://${socket}`);
+async function probe(endpoint: string): Promise<boolean> {
+  const client = csiClient(endpoint);
   try {
     const options = { deadline: Date.now() + PROBE_MS };
     const answer = await ask<ProbeResponse__Output>((done) => client.identity.Probe({}, options, done));
@@ -98,15 +112,17 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
       lines: await lastLines(options.logFile),
     });
   const { pid } = child;
+  const endpoint = endpointOf(options);
   if (pid === undefined) throw await death();
   return {
     pid,
+    endpoint,
     ended,
     death,
     ready: async (deadline) => {
       const ms = Math.round(deadline.remaining());
       const end = ended.then(() => 'ended' as const);
-      while (!(await probe(options.socket))) {
+      while (!(await probe(endpoint))) {
         if ((await Promise.race([end, sleep(POLL_MS)])) === 'ended') throw await death();
         if (deadline.expired) {
           const what = `the driver becoming ready (its last log lines: ${await lastLines(options.logFile)})`;

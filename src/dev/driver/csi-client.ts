@@ -1,9 +1,9 @@
 /** A CSI client for the development tools: the three services of one socket as promises with deadlines. */
 import { credentials, type ServiceError } from '@grpc/grpc-js';
-import { contract } from '../csi/proto.js';
-import type { ControllerClient } from '../csi/gen/csi/v1/Controller.js';
-import type { IdentityClient } from '../csi/gen/csi/v1/Identity.js';
-import type { NodeClient } from '../csi/gen/csi/v1/Node.js';
+import { contract } from '../../csi/proto.js';
+import type { ControllerClient } from '../../csi/gen/csi/v1/Controller.js';
+import type { IdentityClient } from '../../csi/gen/csi/v1/Identity.js';
+import type { NodeClient } from '../../csi/gen/csi/v1/Node.js';
 
 export interface CsiClient {
   readonly identity: IdentityClient;

@@ -1,6 +1,6 @@
 /** For tests of crashes: ends this process as kill -9 does when an operation of the node enters a chosen step. */
-import { berthError } from '../model/errors.js';
-import type { EnteredStep } from '../volume/operation/operations.js';
+import { berthError } from '../../model/errors.js';
+import type { EnteredStep } from '../../volume/operation/operations.js';
 import {
   ANSWER,
   FLEXVOLUME_STEPS,
@@ -8,7 +8,7 @@ import {
   NODE_STEPS,
   START,
   type StepTable,
-} from '../volume/operation/steps.js';
+} from '../../volume/operation/steps.js';
 
 /** The environment variable; nobody sets it where data matters. */
 export const CRASH_AT = 'BERTH_CRASH_AT';
