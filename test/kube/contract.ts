@@ -143,14 +143,14 @@ export function kubeContract(access: () => Promise<KubeAccess>): void {
     await remove(VOLUME_ATTACHMENTS, attachment);
     await until('the watch shows the deletion', () => attachments.all()[0]?.deletingSince !== undefined);
     const now = () => new Date(Date.now() + 1_000);
-    const room = { api: attachments, ceph, images: ceph, detach, announce: events().announce, log, now };
-    const reconciler = new AttachmentReconciler(room, { everyMs: 60_000, ageMs: 0 });
+    const parts = { api: attachments, ceph, images: ceph, detach, announce: events().announce, log, now };
+    const reconciler = new AttachmentReconciler(parts, { everyMs: 60_000, ageMs: 0 });
     await reconciler.round();
     expect(reconciler.findings().map(({ reason }) => reason)).toEqual(['NodeGone']);
     await eventually('its Event', async () => (await ourEvents()).some(({ reason }) => reason === 'NodeGone'));
     const wish = { name: attachment, finalizer: undefined, volume: undefined };
-    expect((await releaseAttachment(room, { ...wish, yes: false })).outcome).toBe('shown');
-    expect(await releaseAttachment(room, { ...wish, yes: true })).toMatchObject({ outcome: 'lifted', keptBy: [] });
+    expect((await releaseAttachment(parts, { ...wish, yes: false })).outcome).toBe('shown');
+    expect(await releaseAttachment(parts, { ...wish, yes: true })).toMatchObject({ outcome: 'lifted', keptBy: [] });
     await eventually('it is gone', async () => (await attachments.read(attachment, soon())) === undefined);
   });
 

@@ -9,10 +9,17 @@ import { attacherFinalizer } from '../../src/diagnosis/attachment/attachment-fac
 import { imageStates } from '../../src/diagnosis/attachment/image-state.js';
 import type { ImageStates } from '../../src/diagnosis/attachment/gather-attachment.js';
 import { detachBy, type Detach } from '../../src/wiring/detach-by.js';
-import { attachVolume } from '../../src/volume/controller/attach-volume.js';
+import { attachVolume, type AttachParts } from '../../src/volume/controller/attach-volume.js';
 import { createVolume } from '../../src/volume/controller/create/create-volume.js';
 import { HOLDER_KEY, parseHolderRecord } from '../../src/attachment/holder-record.js';
-import { controllerRoom, creation, mounted, place, type TestRoom } from '../unit/volume/controller/controller-room.js';
+import {
+  memoryCluster,
+  creation,
+  mounted,
+  place,
+  type MemoryCluster,
+} from '../unit/volume/controller/memory-cluster.js';
+import { createParts, detachParts } from '../unit/volume/controller/use-case-parts.js';
 import { CSI_NODES, ground, NODES, PVCS, PVS, soon, VAS, type Ground } from './ground.js';
 
 export const DRIVER = 'rbd.csi.berth.dev';
@@ -21,7 +28,7 @@ export const FINALIZER = attacherFinalizer(DRIVER);
 export const OLD = '2026-01-01T00:00:00Z';
 
 export interface Scene extends Ground {
-  room: TestRoom;
+  cluster: MemoryCluster;
   ceph: ImageStates;
   /** What ControllerUnpublish does, counted in {@link detaches}. */
   detach: Detach;
@@ -47,21 +54,22 @@ export interface Scene extends Ground {
 /** To be called at the top of a test file: volume `v` exists, node `a` is well, nothing is attached. */
 export function scene(): Scene {
   const at = ground() as Scene;
-  const room = controllerRoom();
+  const cluster = memoryCluster();
   beforeEach(async () => {
-    await createVolume(room, creation('v'), soon());
+    const parts = detachParts(cluster);
+    await createVolume(createParts(cluster), creation('v'), soon());
     for (const node of ['a', 'b']) {
       const more = { version: 1, bootId: 'b', driver: '0', mappers: [], seen: '' } as const;
-      await room.nodes.register(place(), { node, ...more }, soon());
+      await parts.nodes.register(place(), { node, ...more }, soon());
     }
-    const ceph = imageStates(room);
+    const ceph = imageStates(parts);
     const detaches: string[] = [];
     const detach: Detach = (volume, node, deadline) => {
       detaches.push(`${volume} ${node}`);
-      return detachBy(room)(volume, node, deadline);
+      return detachBy(parts)(volume, node, deadline);
     };
     const attachments = new Attachments(at.api, DRIVER, createLog('silent'));
-    Object.assign(at, { room, attachments, detaches, ceph, detach, ...cephActs(room), ...apiActs(at) });
+    Object.assign(at, { cluster, attachments, detaches, ceph, detach, ...cephActs(cluster, parts), ...apiActs(at) });
     at.node('a');
     at.csiNode('a');
     at.pv();
@@ -69,16 +77,16 @@ export function scene(): Scene {
   return at;
 }
 
-const cephActs = (room: TestRoom) => ({
+const cephActs = (cluster: MemoryCluster, parts: AttachParts) => ({
   holders: () =>
-    parseHolderRecord(room.image('berth-v')?.metadata.get(HOLDER_KEY), VOLUME)?.holders.map((one) => one.node) ?? [],
+    parseHolderRecord(cluster.image('berth-v')?.metadata.get(HOLDER_KEY), VOLUME)?.holders.map((one) => one.node) ?? [],
   open: () => {
-    const { watchers } = room.image('berth-v')!;
+    const { watchers } = cluster.image('berth-v')!;
     watchers.push({ address: '10.0.0.1:0/5', client: 5n });
     return () => void watchers.splice(0);
   },
   attach: (node: string) =>
-    attachVolume(room, { volume: VOLUME, node, capability: mounted, readOnly: false, secrets: undefined }, soon()),
+    attachVolume(parts, { volume: VOLUME, node, capability: mounted, readOnly: false, secrets: undefined }, soon()),
 });
 
 const apiActs = (at: Ground): Pick<Scene, 'node' | 'csiNode' | 'pv' | 'claim' | 'va'> => ({

@@ -4,9 +4,14 @@ import { FENCES_METRIC, FenceKeeper } from '../../../src/attachment/fence-keeper
 import { FENCE_S, Fences, FENCES_OBJECT, whyLift, type Fence } from '../../../src/attachment/fences.js';
 import type { NodeRegistration } from '../../../src/attachment/node-registry.js';
 import type { Holder } from '../../../src/attachment/holder-record.js';
-import { controllerRoom, place, soon } from '../volume/controller/controller-room.js';
+import { memoryCluster, place, soon } from '../volume/controller/memory-cluster.js';
+import { detachParts } from '../volume/controller/use-case-parts.js';
 
-const room = controllerRoom();
+const cluster = memoryCluster();
+let parts: ReturnType<typeof detachParts>;
+beforeEach(() => {
+  parts = detachParts(cluster);
+});
 const CLIENT = { address: '10.0.0.1:0/42', client: 'client.42' };
 const holder: Holder = { node: 'a', since: '', by: 'controller', state: 'staged', bootId: 'boot-1', clients: [CLIENT] };
 const request = {
@@ -21,38 +26,38 @@ const DAY_MS = 86_400_000;
 let fences: Fences;
 let keeper: FenceKeeper;
 beforeEach(() => {
-  fences = new Fences(room.rbd);
-  keeper = new FenceKeeper({ ...room, fences, now: () => new Date() });
+  fences = new Fences(cluster.rbd);
+  keeper = new FenceKeeper({ ...parts, fences, now: () => new Date() });
 });
 const standing = async () => [...(await fences.standing(place(), [CLIENT.address], soon())).keys()];
-const changed = () => room.rbd.calls.filter(({ operation }) => operation.endsWith('blocklist')).length;
+const changed = () => cluster.rbd.calls.filter(({ operation }) => operation.endsWith('blocklist')).length;
 
 describe('a fence', () => {
   it('stands once the cluster has it, and is found by any controller', async () => {
     await fences.fence(place(), request, soon());
     expect(await standing()).toEqual([CLIENT.address]);
-    expect(room.rbd.blocked.get(CLIENT.address)! - Date.now()).toBeGreaterThan((FENCE_S - 60) * 1000);
+    expect(cluster.rbd.blocked.get(CLIENT.address)! - Date.now()).toBeGreaterThan((FENCE_S - 60) * 1000);
     expect(await fences.all(place(), soon())).toMatchObject([{ instance: CLIENT.address, node: 'a', made: true }]);
   });
 
   it('that could not be made is an intent: it proves nothing, and nobody makes it later', async () => {
-    room.rbd.rightsMissing = ['add'];
+    cluster.rbd.rightsMissing = ['add'];
     await expect(fences.fence(place(), request, soon())).rejects.toMatchObject({ code: 'BERTH_CEPH_DENIED' });
-    room.rbd.rightsMissing = [];
+    cluster.rbd.rightsMissing = [];
     expect(await standing()).toEqual([]);
     await keeper.round();
-    expect(room.rbd.blocked.size).toBe(0);
+    expect(cluster.rbd.blocked.size).toBe(0);
   });
 
   it('made by somebody else alone proves nothing', async () => {
-    await room.rbd.blocklist(place().access, CLIENT.address, 3600, soon());
+    await cluster.rbd.blocklist(place().access, CLIENT.address, 3600, soon());
     expect(await standing()).toEqual([]);
   });
 
   it('that somebody else made for an hour is made to last', async () => {
-    await room.rbd.blocklist(place().access, CLIENT.address, 3600, soon());
+    await cluster.rbd.blocklist(place().access, CLIENT.address, 3600, soon());
     await fences.fence(place(), request, soon());
-    expect(room.rbd.blocked.get(CLIENT.address)! - Date.now()).toBeGreaterThan(29 * DAY_MS);
+    expect(cluster.rbd.blocked.get(CLIENT.address)! - Date.now()).toBeGreaterThan(29 * DAY_MS);
   });
 });
 
@@ -62,11 +67,11 @@ describe('the keeper of fences', () => {
     const before = changed();
     await keeper.round();
     expect(changed()).toBe(before);
-    room.rbd.blocked.set(CLIENT.address, Date.now() + 9 * DAY_MS);
+    cluster.rbd.blocked.set(CLIENT.address, Date.now() + 9 * DAY_MS);
     await keeper.round();
-    expect(room.rbd.blocked.get(CLIENT.address)! - Date.now()).toBeGreaterThan(29 * DAY_MS);
-    expect(room.counters.value(FENCES_METRIC, { what: 'renewed' })).toBe(1);
-    expect(room.counters.text()).toContain(`${FENCES_METRIC}{what="renewed"} 1`);
+    expect(cluster.rbd.blocked.get(CLIENT.address)! - Date.now()).toBeGreaterThan(29 * DAY_MS);
+    expect(parts.counters.value(FENCES_METRIC, { what: 'renewed' })).toBe(1);
+    expect(parts.counters.text()).toContain(`${FENCES_METRIC}{what="renewed"} 1`);
   });
 
   it('leaves what it cannot read to whoever wrote it', async () => {
@@ -74,20 +79,20 @@ describe('the keeper of fences', () => {
       ['x', '{"version":2,"instance":"x"}'],
       ['y', 'no JSON'],
     ]);
-    await room.rbd.setRecords(place(), FENCES_OBJECT, entries, soon());
+    await cluster.rbd.setRecords(place(), FENCES_OBJECT, entries, soon());
     await keeper.round();
-    expect([...(await room.rbd.listRecords(place(), FENCES_OBJECT, '', 9, soon())).keys()]).toEqual(['x', 'y']);
+    expect([...(await cluster.rbd.listRecords(place(), FENCES_OBJECT, '', 9, soon())).keys()]).toEqual(['x', 'y']);
   });
 
   it('lets a node in again, tells people, and keeps nothing of it', async () => {
     await fences.fence(place(), request, soon());
     const seen = '2026-01-01T00:05:00Z';
     const back = { version: 1, node: 'a', bootId: 'boot-2', driver: '0', mappers: [], seen } as const;
-    await room.nodes.register(place(), back, soon());
+    await parts.nodes.register(place(), back, soon());
     await keeper.round();
-    expect(room.rbd.blocked.size).toBe(0);
+    expect(cluster.rbd.blocked.size).toBe(0);
     expect(await fences.all(place(), soon())).toEqual([]);
-    expect((room as { announced?: unknown }).announced).toMatchObject([{ reason: 'NodeUnfenced', kind: 'Normal' }]);
+    expect(parts.announced).toMatchObject([{ reason: 'NodeUnfenced', kind: 'Normal' }]);
   });
 });
 
@@ -95,10 +100,10 @@ it('a registration that was looked up before the stage, and is written after the
   const staged = { ...request, holder: { ...holder, at: '2026-01-01T00:03:00Z' } };
   await fences.fence(place(), staged, soon());
   const late = { version: 1, node: 'a', bootId: 'boot-1', driver: '0', mappers: [], clients: [] } as const;
-  await room.nodes.register(place(), { ...late, seen: '2026-01-01T00:02:59Z' }, soon());
+  await parts.nodes.register(place(), { ...late, seen: '2026-01-01T00:02:59Z' }, soon());
   await keeper.round();
   expect(await standing()).toEqual([CLIENT.address]);
-  await room.nodes.register(place(), { ...late, seen: '2026-01-01T00:03:01Z' }, soon());
+  await parts.nodes.register(place(), { ...late, seen: '2026-01-01T00:03:01Z' }, soon());
   await keeper.round();
   expect(await standing()).toEqual([]);
 });

@@ -2,23 +2,25 @@
 import { describe, expect, it } from 'vitest';
 import { berthError } from '../../../src/model/errors.js';
 import { clustersAnswer, mapperWorks } from '../../../src/diagnosis/readiness-checks.js';
-import { controllerRoom, soon } from '../volume/controller/controller-room.js';
+import { memoryCluster, soon } from '../volume/controller/memory-cluster.js';
 
-const room = controllerRoom();
+const cluster = memoryCluster();
 const unreachable = (): Error => berthError('BERTH_CLUSTER_UNREACHABLE', { cluster: 'c1', why: 'no monitor answers' });
 
 describe('the clusters', () => {
   it('are fine while one answers', async () => {
-    expect(await clustersAnswer(room.clusters, room.rbd, 'controller')(soon())).toBeUndefined();
+    expect(await clustersAnswer(cluster.clusters, cluster.rbd, 'controller')(soon())).toBeUndefined();
   });
 
   it('are not while none does, and the reason is the cluster´s own', async () => {
-    room.rbd.failNext('identify', unreachable);
-    expect(await clustersAnswer(room.clusters, room.rbd, 'controller')(soon())).toMatch(/no monitor answers/);
+    cluster.rbd.failNext('identify', unreachable);
+    expect(await clustersAnswer(cluster.clusters, cluster.rbd, 'controller')(soon())).toMatch(/no monitor answers/);
   });
 
   it('without a user for the role say which one is missing', async () => {
-    expect(await clustersAnswer(room.clusters, room.rbd, 'node')(soon())).toMatch(/CREDENTIALS_MISSING.*users\.node/);
+    expect(await clustersAnswer(cluster.clusters, cluster.rbd, 'node')(soon())).toMatch(
+      /CREDENTIALS_MISSING.*users\.node/,
+    );
   });
 });
 

@@ -59,8 +59,8 @@ describe('berth trace', () => {
 
   it('tells of an image that is gone, a claim that is bound to nothing, and a name that nobody knows', async () => {
     at.va();
-    at.room.rbd.image({ pool: 'rbd', namespace: '', image: 'berth-v' })!.watchers.length = 0;
-    await at.room.rbd.remove(at.room.at('berth-v'), soon());
+    at.cluster.rbd.image({ pool: 'rbd', namespace: '', image: 'berth-v' })!.watchers.length = 0;
+    await at.cluster.rbd.remove(at.cluster.at('berth-v'), soon());
     expect(await trace(parts(), VOLUME)).toContain('ImageGone');
     at.server.put('/api/v1/namespaces/shop/persistentvolumeclaims', { metadata: { name: 'new', namespace: 'shop' } });
     expect(await trace(parts(), 'shop/new')).toContain('it has no volume yet');

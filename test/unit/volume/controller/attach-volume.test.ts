@@ -5,33 +5,34 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HOLDER_KEY, parseHolderRecord } from '../../../../src/attachment/holder-record.js';
 import type { Capability } from '../../../../src/model/capability.js';
-import { attachVolume } from '../../../../src/volume/controller/attach-volume.js';
+import { attachVolume, type AttachParts } from '../../../../src/volume/controller/attach-volume.js';
 import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
 import { detachVolume } from '../../../../src/volume/controller/detach/detach-volume.js';
-import { controllerRoom, creation, mounted, noSecrets, place, raw, soon } from './controller-room.js';
+import { memoryCluster, creation, mounted, noSecrets, place, raw, soon } from './memory-cluster.js';
+import { attachParts, createParts, detachParts } from './use-case-parts.js';
 
-const room = controllerRoom();
+const cluster = memoryCluster();
+let parts: ReturnType<typeof detachParts>;
+beforeEach(() => {
+  parts = detachParts(cluster);
+});
 const volume = 'c1/rbd/berth-v';
 const shared: Capability = { mode: 'MULTI_NODE_READER_ONLY', access: mounted.access };
 
 beforeEach(async () => {
-  await createVolume(room, creation('v'), soon());
+  await createVolume(createParts(cluster), creation('v'), soon());
   for (const node of ['a', 'b']) {
     const more = { version: 1, bootId: 'b', driver: '0', mappers: [], seen: '' } as const;
-    await room.nodes.register(place(), { node, ...more }, soon());
+    await parts.nodes.register(place(), { node, ...more }, soon());
   }
 });
 
-const attach = (
-  node: string,
-  capability = mounted,
-  at = volume,
-  controller = room as Parameters<typeof attachVolume>[0],
-) => attachVolume(controller, { volume: at, node, capability, readOnly: false, secrets: noSecrets }, soon());
-const detach = (node: string, at = volume) => detachVolume(room, { volume: at, node, secrets: noSecrets }, soon());
+const attach = (node: string, capability = mounted, at = volume, controller: AttachParts = parts) =>
+  attachVolume(controller, { volume: at, node, capability, readOnly: false, secrets: noSecrets }, soon());
+const detach = (node: string, at = volume) => detachVolume(parts, { volume: at, node, secrets: noSecrets }, soon());
 const holders = (): string[] =>
-  parseHolderRecord(room.image('berth-v')!.metadata.get(HOLDER_KEY), 'v')?.holders.map((one) => one.node) ?? [];
-const open = (): void => void room.image('berth-v')!.watchers.push({ address: '10.0.0.1:0/5', client: 5n });
+  parseHolderRecord(cluster.image('berth-v')!.metadata.get(HOLDER_KEY), 'v')?.holders.map((one) => one.node) ?? [];
+const open = (): void => void cluster.image('berth-v')!.watchers.push({ address: '10.0.0.1:0/5', client: 5n });
 
 describe('attaching', () => {
   it('writes the holder and is a success again', async () => {
@@ -54,7 +55,7 @@ describe('attaching', () => {
   });
 
   it('at two controllers at once gives it to one node', async () => {
-    const both = await Promise.allSettled([attach('a'), attach('b', mounted, volume, room.other())]);
+    const both = await Promise.allSettled([attach('a'), attach('b', mounted, volume, attachParts(cluster))]);
     expect(both.find((one) => one.status === 'rejected')).toMatchObject({ reason: { code: 'BERTH_VOLUME_HELD' } });
     expect(holders()).toHaveLength(1);
   });
@@ -70,10 +71,10 @@ describe('attaching', () => {
   });
 
   it('in a way that RBD cannot honour is refused before anything is asked', async () => {
-    room.rbd.calls.length = 0;
+    cluster.rbd.calls.length = 0;
     const writers: Capability = { mode: 'MULTI_NODE_MULTI_WRITER', access: mounted.access };
     await expect(attach('a', writers)).rejects.toMatchObject({ code: 'BERTH_CAPABILITY_UNSUPPORTED' });
-    expect(room.rbd.calls).toEqual([]);
+    expect(cluster.rbd.calls).toEqual([]);
   });
 
   it('in another way on the same node is refused', async () => {
@@ -85,9 +86,9 @@ describe('attaching', () => {
   });
 
   it('takes three small calls', async () => {
-    room.rbd.calls.length = 0;
+    cluster.rbd.calls.length = 0;
     await attach('a');
-    expect(room.rbd.calls.map((one) => one.operation)).toEqual(['head', 'getRecords', 'compareAndSet']);
+    expect(cluster.rbd.calls.map((one) => one.operation)).toEqual(['head', 'getRecords', 'compareAndSet']);
   });
 });
 
@@ -110,7 +111,7 @@ describe('detaching', () => {
       );
     }
     await expect(attach('b')).rejects.toMatchObject({ code: 'BERTH_VOLUME_HELD' });
-    room.image('berth-v')!.watchers.length = 0;
+    cluster.image('berth-v')!.watchers.length = 0;
     await detach('a');
     expect(holders()).toEqual([]);
   });
@@ -127,12 +128,12 @@ describe('detaching', () => {
     await attach('a', shared);
     await attach('b', shared);
     open();
-    const at = room.at('berth-v');
+    const at = cluster.at('berth-v');
     const asked = { volume, node: 'b', mode: shared.mode, access: 'mount', readOnly: true, by: 'node' } as const;
-    const head = (await room.rbd.head(at, soon()))!;
-    const held = await room.holderRecords.takeForNode(at, head, { ...asked, bootId: 'b' }, soon());
+    const head = (await cluster.rbd.head(at, soon()))!;
+    const held = await parts.holderRecords.takeForNode(at, head, { ...asked, bootId: 'b' }, soon());
     const clients = [{ address: '10.0.0.1:0/5', client: 'client.5' }];
-    await room.holderRecords.recordStaged(at, held, { volume, node: 'b', bootId: 'b', clients }, soon());
+    await parts.holderRecords.recordStaged(at, held, { volume, node: 'b', bootId: 'b', clients }, soon());
   };
 
   it('of one of several holders leaves the others, and of all leaves none', async () => {
@@ -142,9 +143,9 @@ describe('detaching', () => {
     await attach('a', shared);
     await expect(detach('')).rejects.toMatchObject({ code: 'BERTH_DETACH_UNPROVEN' });
     expect(holders()).toEqual(['b']);
-    room.image('berth-v')!.watchers.length = 0;
-    const at = room.at('berth-v');
-    await room.holderRecords.release(at, (await room.rbd.head(at, soon()))!, volume, 'b', soon());
+    cluster.image('berth-v')!.watchers.length = 0;
+    const at = cluster.at('berth-v');
+    await parts.holderRecords.release(at, (await cluster.rbd.head(at, soon()))!, volume, 'b', soon());
     await detach('');
     expect(holders()).toEqual([]);
   });
@@ -157,7 +158,7 @@ describe('detaching', () => {
   });
 
   it('of what is gone is a success', async () => {
-    await room.rbd.remove(room.at('berth-v'), soon());
+    await cluster.rbd.remove(cluster.at('berth-v'), soon());
     await detach('a');
     await detach('a', 'fake-vol-id');
   });
@@ -167,7 +168,7 @@ describe('detaching', () => {
   });
 
   it('of a volume whose holder cannot be read is refused', async () => {
-    room.image('berth-v')!.metadata.set(HOLDER_KEY, '{"version":3}');
+    cluster.image('berth-v')!.metadata.set(HOLDER_KEY, '{"version":3}');
     await expect(detach('')).rejects.toMatchObject({ code: 'BERTH_RECORD_UNREADABLE' });
   });
 });

@@ -1,5 +1,5 @@
 /** CreateVolume: one image a name, the same answer for the same request, and a refusal for every other. */
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { HOLDER_KEY } from '../../../../src/attachment/holder-record.js';
 import { berthError } from '../../../../src/model/errors.js';
 import { Secret } from '../../../../src/model/secret.js';
@@ -8,23 +8,28 @@ import { createVolume } from '../../../../src/volume/controller/create/create-vo
 import { DEFAULT_FEATURES } from '../../../../src/volume/image/image-features.js';
 import { FILESYSTEM_KEY, parseProvenance } from '../../../../src/volume/image/provenance.js';
 import { parseVolumeRecord, VOLUME_KEY } from '../../../../src/volume/image/volume-record.js';
-import { controllerRoom, creation, GiB, MiB, mounted, NOW, raw, soon } from './controller-room.js';
+import { memoryCluster, creation, GiB, MiB, mounted, NOW, raw, soon } from './memory-cluster.js';
+import { createParts } from './use-case-parts.js';
 
-const room = controllerRoom();
-const create = (request: CreateRequest) => createVolume(room, request, soon());
+const cluster = memoryCluster();
+let parts: ReturnType<typeof createParts>;
+beforeEach(() => {
+  parts = createParts(cluster);
+});
+const create = (request: CreateRequest) => createVolume(parts, request, soon());
 
 describe('creating a volume', () => {
   it('makes one image with its record, provenance and labels in two calls', async () => {
     const labels = { 'csi.storage.k8s.io/pvc/name': 'data', 'csi.storage.k8s.io/pv/name': 'pvc-1' };
     const made = await create(creation('pvc-1', { parameters: labels }));
     expect(made).toEqual({ volume: 'c1/rbd/berth-pvc-1', sizeBytes: GiB });
-    const image = room.image('berth-pvc-1')!;
+    const image = cluster.image('berth-pvc-1')!;
     expect(image.spec).toMatchObject({ sizeBytes: GiB, features: DEFAULT_FEATURES });
     expect(parseVolumeRecord(image.metadata, 'v')).toMatchObject({ version: 1, name: 'pvc-1', created: NOW });
     expect(parseProvenance(image.metadata, 'v')).toEqual({ state: 'never' });
     expect(image.metadata.get('csi.storage.k8s.io/pvc/name')).toBe('data');
     expect(image.metadata.has(HOLDER_KEY)).toBe(false);
-    expect(room.rbd.calls.map((one) => one.operation)).toEqual(['poolStats', 'createImage']);
+    expect(cluster.rbd.calls.map((one) => one.operation)).toEqual(['poolStats', 'createImage']);
   });
 
   it('hands every parameter to Ceph', async () => {
@@ -34,7 +39,7 @@ describe('creating a volume', () => {
     };
     const { volume } = await create(creation('v', { parameters }));
     expect(volume).toBe('c1/rbd/team/x-v');
-    expect(room.image('x-v', 'rbd', 'team')!.spec).toMatchObject({
+    expect(cluster.image('x-v', 'rbd', 'team')!.spec).toMatchObject({
       ...{ sizeBytes: GiB, features: ['layering'], objectSizeBytes: 8 * 2 ** 20 },
       ...{ stripeUnitBytes: 2 ** 20, stripeCount: 2, dataPool: 'ec' },
     });
@@ -42,31 +47,31 @@ describe('creating a volume', () => {
 
   it('twice answers the same and leaves the first as it is', async () => {
     const first = await create(creation('v'));
-    const before = new Map(room.image('berth-v')!.metadata);
+    const before = new Map(cluster.image('berth-v')!.metadata);
     expect(await create(creation('v'))).toEqual(first);
-    expect(room.image('berth-v')!.metadata).toEqual(before);
+    expect(cluster.image('berth-v')!.metadata).toEqual(before);
   });
 
   it('many times at once makes one image, and every caller gets it', async () => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => create(creation('v'))));
     expect(new Set(answers.map((one) => one.volume)).size).toBe(1);
-    expect(room.rbd.calls.filter((one) => one.operation === 'createImage')).toHaveLength(1);
+    expect(cluster.rbd.calls.filter((one) => one.operation === 'createImage')).toHaveLength(1);
   });
 
   it('at two controllers at once makes one image, and both get it', async () => {
     const answers = await Promise.allSettled([
       create(creation('v')),
-      createVolume(room.other(), creation('v'), soon()),
+      createVolume(createParts(cluster), creation('v'), soon()),
     ]);
     expect(answers).toMatchObject([{ status: 'fulfilled' }, { status: 'fulfilled' }]);
-    expect(parseVolumeRecord(room.image('berth-v')!.metadata, 'v')).toMatchObject({ name: 'v' });
-    expect(parseProvenance(room.image('berth-v')!.metadata, 'v')).toEqual({ state: 'never' });
+    expect(parseVolumeRecord(cluster.image('berth-v')!.metadata, 'v')).toMatchObject({ name: 'v' });
+    expect(parseProvenance(cluster.image('berth-v')!.metadata, 'v')).toEqual({ state: 'never' });
   });
 
   it.each(['é'.repeat(64), '../../x', ' ', 'a/b@c', '💥', 'x'.repeat(128)])('takes any name: %s', async (name) => {
     const { volume } = await create(creation(name));
     expect(volume).toMatch(/^c1\/rbd\/berth-x\.[0-9a-f]{32}$/);
-    expect(parseVolumeRecord(room.image(volume.slice(7))!.metadata, 'v')?.name).toBe(name);
+    expect(parseVolumeRecord(cluster.image(volume.slice(7))!.metadata, 'v')?.name).toBe(name);
     expect(await create(creation(name))).toMatchObject({ volume });
   });
 
@@ -128,19 +133,19 @@ describe('what is not created', () => {
     ],
   ])('%s', async (_what, more, code) => {
     await expect(create(creation('v', more))).rejects.toMatchObject({ code });
-    expect(room.image('berth-v')).toBeUndefined();
-    expect(room.operations.size).toBe(0);
+    expect(cluster.image('berth-v')).toBeUndefined();
+    expect(parts.operations.size).toBe(0);
   });
 
   it('is measured at the data pool where there is one: it is what the volume fills', async () => {
-    room.rbd.poolStats = (at) =>
+    cluster.rbd.poolStats = (at) =>
       Promise.resolve({ availableBytes: at.pool === 'ec' ? 100n * GiB : 5n * MiB, storedBytes: 0n });
     expect(await create(creation('v', { parameters: { dataPool: 'ec' } }))).toMatchObject({ sizeBytes: GiB });
     await expect(create(creation('w'))).rejects.toThrow(/pool rbd can hold 5242880 bytes at the very most/);
   });
 
   it('is not guessed while the manager has no figures', async () => {
-    room.rbd.stats = { availableBytes: undefined, storedBytes: 0n };
+    cluster.rbd.stats = { availableBytes: undefined, storedBytes: 0n };
     expect(await create(creation('v', { range: { required: 1n << 50n, limit: 0n } }))).toMatchObject({
       sizeBytes: 1n << 50n,
     });
@@ -149,22 +154,22 @@ describe('what is not created', () => {
 
 describe('when Ceph fails', () => {
   it.each(['createImage', 'poolStats'] as const)('in %s the error is told and the next try completes', async (op) => {
-    room.rbd.failNext(op, () => berthError('BERTH_CLUSTER_UNREACHABLE', { cluster: 'c1', why: 'x' }));
+    cluster.rbd.failNext(op, () => berthError('BERTH_CLUSTER_UNREACHABLE', { cluster: 'c1', why: 'x' }));
     await expect(create(creation('v'))).rejects.toMatchObject({ code: 'BERTH_CLUSTER_UNREACHABLE' });
-    expect(room.operations.size).toBe(0);
+    expect(parts.operations.size).toBe(0);
     await create(creation('v'));
-    const { metadata } = room.image('berth-v')!;
+    const { metadata } = cluster.image('berth-v')!;
     expect([metadata.has(VOLUME_KEY), metadata.has(FILESYSTEM_KEY)]).toEqual([true, true]);
   });
 
   it('because the image vanished between "exists" and the look, it is made at once', async () => {
-    room.rbd.failNext('createImage', () => berthError('BERTH_IMAGE_EXISTS', { image: 'rbd/berth-v' }));
+    cluster.rbd.failNext('createImage', () => berthError('BERTH_IMAGE_EXISTS', { image: 'rbd/berth-v' }));
     expect(await create(creation('v'))).toMatchObject({ sizeBytes: GiB });
   });
 
   it('because images of the name come and go, the caller is told to come again', async () => {
     for (let n = 0; n < 2; n += 1)
-      room.rbd.failNext('createImage', () => berthError('BERTH_IMAGE_EXISTS', { image: 'rbd/berth-v' }));
+      cluster.rbd.failNext('createImage', () => berthError('BERTH_IMAGE_EXISTS', { image: 'rbd/berth-v' }));
     await expect(create(creation('v'))).rejects.toMatchObject({ code: 'BERTH_BUSY', status: 'ABORTED' });
     expect(await create(creation('v'))).toMatchObject({ sizeBytes: GiB });
   });
@@ -172,8 +177,8 @@ describe('when Ceph fails', () => {
   it('acts as the user of the request where one is given', async () => {
     const secrets = { user: 'tenant', key: new Secret('k') };
     const users: string[] = [];
-    const real = room.rbd.createImage.bind(room.rbd);
-    room.rbd.createImage = (at, spec, deadline) => {
+    const real = cluster.rbd.createImage.bind(cluster.rbd);
+    cluster.rbd.createImage = (at, spec, deadline) => {
       users.push(at.access.user);
       return real(at, spec, deadline);
     };

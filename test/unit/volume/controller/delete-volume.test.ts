@@ -7,15 +7,20 @@ import { deleteVolume } from '../../../../src/volume/controller/delete-volume.js
 import { VOLUME_KEY } from '../../../../src/volume/image/volume-record.js';
 import { UNDER_WAY_MS } from '../../../../src/volume/controller/create/interrupted-create.js';
 import type { MemoryImage } from '../../../fakes/rbd-memory.js';
-import { controllerRoom, creation, noSecrets, soon } from './controller-room.js';
+import { memoryCluster, creation, noSecrets, soon } from './memory-cluster.js';
+import { createParts, deleteParts } from './use-case-parts.js';
 
-const room = controllerRoom();
-const remove = (volume = 'c1/rbd/berth-v') => deleteVolume(room, volume, noSecrets, soon());
+const cluster = memoryCluster();
+let parts: ReturnType<typeof deleteParts>;
+beforeEach(() => {
+  parts = deleteParts(cluster);
+});
+const remove = (volume = 'c1/rbd/berth-v') => deleteVolume(parts, volume, noSecrets, soon());
 let image: MemoryImage;
 
 beforeEach(async () => {
-  await createVolume(room, creation('v'), soon());
-  image = room.image('berth-v')!;
+  await createVolume(createParts(cluster), creation('v'), soon());
+  image = cluster.image('berth-v')!;
 });
 
 afterEach(() => vi.useRealTimers());
@@ -23,7 +28,7 @@ afterEach(() => vi.useRealTimers());
 describe('deleting a volume', () => {
   it('removes the image, and a second time is a success', async () => {
     await remove();
-    expect(room.image('berth-v')).toBeUndefined();
+    expect(cluster.image('berth-v')).toBeUndefined();
     await remove();
   });
 
@@ -31,7 +36,7 @@ describe('deleting a volume', () => {
     'that cannot be there is a success: %s',
     async (volume) => {
       await remove(volume);
-      expect(room.rbd.calls.some((one) => one.operation === 'remove')).toBe(false);
+      expect(cluster.rbd.calls.some((one) => one.operation === 'remove')).toBe(false);
     },
   );
 
@@ -45,27 +50,27 @@ describe('deleting a volume', () => {
 
   it('finishes what an earlier delete left, of which no image tells any more', async () => {
     await remove();
-    room.rbd.interruptedRemovals.add('rbd/berth-v');
-    room.rbd.failNext('finishInterruptedRemoval', () =>
+    cluster.rbd.interruptedRemovals.add('rbd/berth-v');
+    cluster.rbd.failNext('finishInterruptedRemoval', () =>
       berthError('BERTH_IMAGE_BUSY', { image: 'rbd/berth-v', why: 'watched' }),
     );
     await expect(remove()).rejects.toMatchObject({ code: 'BERTH_IMAGE_BUSY' });
     await remove();
-    expect(room.rbd.interruptedRemovals.size).toBe(0);
+    expect(cluster.rbd.interruptedRemovals.size).toBe(0);
   });
 
   it('clears away what a create left that died before there was a header, when none can be under way', async () => {
     vi.useFakeTimers({ toFake: ['performance'] });
-    room.rbd.halve(room.at('berth-v'));
+    cluster.rbd.halve(cluster.at('berth-v'));
     await expect(remove()).rejects.toMatchObject({ code: 'BERTH_IMAGE_UNFINISHED', status: 'ABORTED' });
     vi.advanceTimersByTime(UNDER_WAY_MS + 1);
     await remove();
-    expect(await room.rbd.interruptedCreate(room.at('berth-v'), soon())).toBeUndefined();
+    expect(await cluster.rbd.interruptedCreate(cluster.at('berth-v'), soon())).toBeUndefined();
   });
 
   it('many times at once removes it once', async () => {
     await Promise.all(Array.from({ length: 5 }, () => remove()));
-    expect(room.rbd.calls.filter((one) => one.operation === 'remove')).toHaveLength(1);
+    expect(cluster.rbd.calls.filter((one) => one.operation === 'remove')).toHaveLength(1);
   });
 
   it.each<[string, (one: MemoryImage) => void, string, RegExp]>([
@@ -106,13 +111,13 @@ describe('deleting a volume', () => {
     change(image);
     await expect(remove()).rejects.toMatchObject({ code, status: 'FAILED_PRECONDITION' });
     await expect(remove()).rejects.toThrow(why);
-    expect(room.image('berth-v')).toBe(image);
+    expect(cluster.image('berth-v')).toBe(image);
   });
 
   it('that is busy for a reason that has gone says at least that it was busy', async () => {
-    room.rbd.failNext('remove', () => berthError('BERTH_IMAGE_BUSY', { image: 'rbd/berth-v', why: 'EBUSY' }));
+    cluster.rbd.failNext('remove', () => berthError('BERTH_IMAGE_BUSY', { image: 'rbd/berth-v', why: 'EBUSY' }));
     await expect(remove()).rejects.toMatchObject({ code: 'BERTH_IMAGE_BUSY' });
     await remove();
-    expect(room.image('berth-v')).toBeUndefined();
+    expect(cluster.image('berth-v')).toBeUndefined();
   });
 });

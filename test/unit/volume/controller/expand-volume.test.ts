@@ -2,21 +2,26 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
 import { expandVolume } from '../../../../src/volume/controller/expand-volume.js';
-import { controllerRoom, creation, GiB, MiB, noSecrets, soon } from './controller-room.js';
+import { memoryCluster, creation, GiB, MiB, noSecrets, soon } from './memory-cluster.js';
+import { createParts, expandParts } from './use-case-parts.js';
 
-const room = controllerRoom();
+const cluster = memoryCluster();
+let parts: ReturnType<typeof expandParts>;
+beforeEach(() => {
+  parts = expandParts(cluster);
+});
 const volume = 'c1/rbd/berth-v';
 const expand = (required: bigint, limit = 0n, at = volume) =>
-  expandVolume(room, { volume: at, range: { required, limit }, secrets: noSecrets }, soon());
+  expandVolume(parts, { volume: at, range: { required, limit }, secrets: noSecrets }, soon());
 
-beforeEach(() => createVolume(room, creation('v'), soon()));
+beforeEach(() => createVolume(createParts(cluster), creation('v'), soon()));
 
 describe('expanding', () => {
   it('grows to what is required, in whole MiB, and again is a success', async () => {
     expect(await expand(2n * GiB)).toBe(2n * GiB);
     expect(await expand(2n * GiB)).toBe(2n * GiB);
     expect(await expand(2n * GiB + 1n)).toBe(2n * GiB + MiB);
-    expect(room.image('berth-v')!.sizeBytes).toBe(2n * GiB + MiB);
+    expect(cluster.image('berth-v')!.sizeBytes).toBe(2n * GiB + MiB);
   });
 
   it('to exactly what the limit forces', async () => {
@@ -26,7 +31,7 @@ describe('expanding', () => {
   it('to less, or with a limit alone that it fits, leaves it as it is', async () => {
     expect(await expand(1n)).toBe(GiB);
     expect(await expand(0n, 5n * GiB)).toBe(GiB);
-    expect(room.rbd.calls.some((one) => one.operation === 'resize')).toBe(false);
+    expect(cluster.rbd.calls.some((one) => one.operation === 'resize')).toBe(false);
   });
 
   it.each<[string, bigint, bigint, string, string]>([
@@ -38,11 +43,11 @@ describe('expanding', () => {
     ['by nothing', 0n, 0n, 'BERTH_FIELD_INVALID', 'INVALID_ARGUMENT'],
   ])('%s is refused', async (_what, required, limit, code, status) => {
     await expect(expand(required, limit)).rejects.toMatchObject({ code, status });
-    expect(room.image('berth-v')!.sizeBytes).toBe(GiB);
+    expect(cluster.image('berth-v')!.sizeBytes).toBe(GiB);
   });
 
   it('without a range, or of no volume, is refused', async () => {
-    const nothing = expandVolume(room, { volume, range: undefined, secrets: noSecrets }, soon());
+    const nothing = expandVolume(parts, { volume, range: undefined, secrets: noSecrets }, soon());
     await expect(nothing).rejects.toThrow(/BERTH_FIELD_MISSING: capacity_range/);
     for (const at of ['x', 'c1/rbd/gone', 'c2/rbd/berth-v']) {
       await expect(expand(GiB, 0n, at)).rejects.toMatchObject({ code: 'BERTH_VOLUME_NOT_FOUND' });
@@ -50,10 +55,10 @@ describe('expanding', () => {
   });
 
   it('is measured at the data pool of the volume', async () => {
-    await createVolume(room, creation('w', { parameters: { dataPool: 'ec' } }), soon());
+    await createVolume(createParts(cluster), creation('w', { parameters: { dataPool: 'ec' } }), soon());
     const asked: string[] = [];
-    const other = room.other();
-    room.rbd.poolStats = (at) => {
+    const other = expandParts(cluster);
+    cluster.rbd.poolStats = (at) => {
       asked.push(at.pool);
       return Promise.resolve({ availableBytes: 9n * GiB, storedBytes: 0n });
     };

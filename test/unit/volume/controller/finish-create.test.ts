@@ -10,12 +10,17 @@ import { DEFAULT_FEATURES } from '../../../../src/volume/image/image-features.js
 import { FILESYSTEM_KEY, formatProvenance, parseProvenance } from '../../../../src/volume/image/provenance.js';
 import { parseVolumeRecord, VOLUME_KEY } from '../../../../src/volume/image/volume-record.js';
 import type { MemoryImage } from '../../../fakes/rbd-memory.js';
-import { controllerRoom, creation, GiB, soon } from './controller-room.js';
+import { memoryCluster, creation, GiB, soon } from './memory-cluster.js';
+import { createParts } from './use-case-parts.js';
 
-const room = controllerRoom();
+const cluster = memoryCluster();
+let parts: ReturnType<typeof createParts>;
+beforeEach(() => {
+  parts = createParts(cluster);
+});
 const labels = { 'csi.storage.k8s.io/pvc/name': 'data' } as never;
 const request = creation('v', { parameters: labels });
-const create = () => createVolume(room, request, soon());
+const create = () => createVolume(parts, request, soon());
 
 let image: MemoryImage;
 const spec = {
@@ -23,8 +28,8 @@ const spec = {
   metadata: new Map<string, string>(),
 };
 const prepare = async (features: readonly string[] = DEFAULT_FEATURES, sizeBytes = GiB): Promise<void> => {
-  await room.rbd.createImage(room.at('berth-v'), { ...spec, sizeBytes, features }, soon());
-  image = room.image('berth-v')!;
+  await cluster.rbd.createImage(cluster.at('berth-v'), { ...spec, sizeBytes, features }, soon());
+  image = cluster.image('berth-v')!;
 };
 const expectComplete = (): void => {
   expect(parseVolumeRecord(image.metadata, 'v')).toMatchObject({ name: 'v' });
@@ -43,7 +48,7 @@ describe('a create that was cut short', () => {
   it.each(['setMetadata', 'compareAndSet', 'isEmpty', 'inspect', 'head'] as const)(
     'and whose completion failed in %s is completed by the one after',
     async (operation) => {
-      room.rbd.failNext(operation, () => berthError('BERTH_WORKER_DIED', { how: 'SIGSEGV', what: operation }));
+      cluster.rbd.failNext(operation, () => berthError('BERTH_WORKER_DIED', { how: 'SIGSEGV', what: operation }));
       await expect(create()).rejects.toMatchObject({ code: 'BERTH_WORKER_DIED' });
       expect(await create()).toMatchObject({ sizeBytes: GiB });
       expectComplete();
@@ -51,8 +56,8 @@ describe('a create that was cut short', () => {
   );
 
   it('and whose completion died before its last step is completed by the one after', async () => {
-    const real = room.rbd.compareAndSet.bind(room.rbd);
-    vi.spyOn(room.rbd, 'compareAndSet').mockImplementation((...args) =>
+    const real = cluster.rbd.compareAndSet.bind(cluster.rbd);
+    vi.spyOn(cluster.rbd, 'compareAndSet').mockImplementation((...args) =>
       args[2] === VOLUME_KEY ? Promise.reject(new Error('died')) : real(...args),
     );
     await expect(create()).rejects.toThrow('died');
@@ -63,17 +68,17 @@ describe('a create that was cut short', () => {
   });
 
   it('is completed once by two controllers that find it at the same time', async () => {
-    await Promise.all([create(), createVolume(room.other(), request, soon())]);
+    await Promise.all([create(), createVolume(createParts(cluster), request, soon())]);
     expectComplete();
   });
 
   it('is not answered with another shape that won the race', async () => {
     const otherShape = creation('v', { parameters: { mounter: 'nbd' } });
-    const real = room.rbd.isEmpty.bind(room.rbd);
+    const real = cluster.rbd.isEmpty.bind(cluster.rbd);
     // Between our look and our record another controller completes it in its own way.
-    vi.spyOn(room.rbd, 'isEmpty').mockImplementationOnce(async (...args) => {
+    vi.spyOn(cluster.rbd, 'isEmpty').mockImplementationOnce(async (...args) => {
       const empty = await real(...args);
-      await createVolume(room.other(), otherShape, soon());
+      await createVolume(createParts(cluster), otherShape, soon());
       return empty;
     });
     await expect(create()).rejects.toThrow(/BERTH_VOLUME_INCOMPATIBLE: .* another mounter: nbd, asked for auto/);
@@ -82,8 +87,8 @@ describe('a create that was cut short', () => {
 
   it('never takes back a format that happened meanwhile', async () => {
     const formatted = formatProvenance({ state: 'formatted', type: 'ext4', uuid: 'u' });
-    const real = room.rbd.isEmpty.bind(room.rbd);
-    vi.spyOn(room.rbd, 'isEmpty').mockImplementationOnce(async (...args) => {
+    const real = cluster.rbd.isEmpty.bind(cluster.rbd);
+    vi.spyOn(cluster.rbd, 'isEmpty').mockImplementationOnce(async (...args) => {
       const empty = await real(...args);
       image.metadata.set(FILESYSTEM_KEY, formatted);
       return empty;
@@ -93,7 +98,7 @@ describe('a create that was cut short', () => {
   });
 
   it('with another size than is asked for now is told as such', async () => {
-    const larger = createVolume(room, { ...request, range: { required: 2n * GiB, limit: 0n } }, soon());
+    const larger = createVolume(parts, { ...request, range: { required: 2n * GiB, limit: 0n } }, soon());
     await expect(larger).rejects.toMatchObject({ code: 'BERTH_VOLUME_INCOMPATIBLE' });
     expect(image.metadata.size).toBe(0);
   });
@@ -119,7 +124,7 @@ describe('an image that is not ours', () => {
     await expect(create()).rejects.toMatchObject({ code: 'BERTH_IMAGE_FOREIGN', status: 'ALREADY_EXISTS' });
     await expect(create()).rejects.toThrow(why);
     expect(image.metadata).toEqual(before);
-    expect(room.image('berth-v')).toBe(image);
+    expect(cluster.image('berth-v')).toBe(image);
   });
 
   it('because it has other features is refused', async () => {
@@ -136,10 +141,10 @@ describe('an image that is not ours', () => {
   it('is not suspected for features that Ceph adds or leaves out by itself', async () => {
     await prepare([...DEFAULT_FEATURES, 'data-pool']);
     expect(await create()).toMatchObject({ sizeBytes: GiB });
-    await room.rbd.remove(room.at('berth-v'), soon());
+    await cluster.rbd.remove(cluster.at('berth-v'), soon());
     await prepare(DEFAULT_FEATURES);
     const striped = { ...(labels as object), imageFeatures: [...DEFAULT_FEATURES, 'striping'].join(',') } as never;
-    expect(await createVolume(room, creation('v', { parameters: striped }), soon())).toMatchObject({ sizeBytes: GiB });
+    expect(await createVolume(parts, creation('v', { parameters: striped }), soon())).toMatchObject({ sizeBytes: GiB });
   });
 
   it('with a record that cannot be read is refused', async () => {

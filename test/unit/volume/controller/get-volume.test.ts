@@ -8,17 +8,18 @@ import { whyNotValid } from '../../../../src/volume/controller/validate-volume.j
 import { availableCapacity } from '../../../../src/volume/controller/get-capacity.js';
 import { FILESYSTEM_KEY, formatProvenance, type Provenance } from '../../../../src/volume/image/provenance.js';
 import { VOLUME_KEY } from '../../../../src/volume/image/volume-record.js';
-import { controllerRoom, creation, GiB, mounted, noSecrets, raw, soon } from './controller-room.js';
+import { memoryCluster, creation, GiB, mounted, noSecrets, raw, soon } from './memory-cluster.js';
+import { capacityParts, createParts } from './use-case-parts.js';
 
-const room = controllerRoom();
+const cluster = memoryCluster();
 const volume = 'c1/rbd/berth-v';
 const validate = (
   capabilities: readonly Capability[] = [mounted],
   parameters: Readonly<Record<string, string>> = {},
   at = volume,
-) => whyNotValid(room, { volume: at, capabilities, parameters, secrets: noSecrets }, soon());
+) => whyNotValid(cluster, { volume: at, capabilities, parameters, secrets: noSecrets }, soon());
 
-beforeEach(() => createVolume(room, creation('v'), soon()));
+beforeEach(() => createVolume(createParts(cluster), creation('v'), soon()));
 
 describe('validating', () => {
   it('confirms what the volume is', async () => {
@@ -39,7 +40,7 @@ describe('validating', () => {
 
   it('does not take a namespace for the pool that it is in', async () => {
     const parameters = { radosNamespace: 'team' };
-    const inside = await createVolume(room, creation('v', { parameters }), soon());
+    const inside = await createVolume(createParts(cluster), creation('v', { parameters }), soon());
     const home = { clusterID: 'c1', pool: 'rbd' };
     expect(await validate([mounted], home, inside.volume)).toMatch(/not in c1\/rbd$/);
     expect(await validate([mounted], { ...home, ...parameters }, inside.volume)).toBeUndefined();
@@ -54,14 +55,14 @@ describe('validating', () => {
     { state: 'formatting', type: 'xfs', uuid: 'u', node: 'a' },
   ])('does not confirm a filesystem that the volume does not hold: %o', async (provenance) => {
     const text = formatProvenance(provenance as Exclude<Provenance, { state: 'foreign' }>);
-    room.image('berth-v')!.metadata.set(FILESYSTEM_KEY, text);
+    cluster.image('berth-v')!.metadata.set(FILESYSTEM_KEY, text);
     expect(await validate([mounted])).toBe('it holds xfs, not ext4');
     const any: Capability = { mode: 'SINGLE_NODE_WRITER', access: { ...mounted.access, fsType: undefined } as never };
     expect(await validate([any])).toBeUndefined();
   });
 
   it('does not confirm parameters of an image that Berth did not make', async () => {
-    room.image('berth-v')!.metadata.delete(VOLUME_KEY);
+    cluster.image('berth-v')!.metadata.delete(VOLUME_KEY);
     expect(await validate([mounted], { clusterID: 'c1', pool: 'rbd' })).toMatch(/did not make/);
     expect(await validate([mounted])).toBeUndefined();
   });
@@ -78,29 +79,29 @@ describe('validating', () => {
 
 describe('getting a volume', () => {
   it('shows its size and holders as they are now', async () => {
-    expect(await getVolume(room, volume, soon())).toEqual({
+    expect(await getVolume(cluster, volume, soon())).toEqual({
       ...{ volume, sizeBytes: GiB, publishedNodes: [] },
       condition: { abnormal: false, message: 'attached to no node, open nowhere' },
     });
-    room.image('berth-v')!.watchers.push({ address: '10.0.0.9:0/7', client: 7n });
-    expect((await getVolume(room, volume, soon())).condition).toMatchObject({ abnormal: true });
-    room.image('berth-v')!.metadata.set(HOLDER_KEY, '{"version":2}');
-    await expect(getVolume(room, volume, soon())).rejects.toMatchObject({ code: 'BERTH_RECORD_UNREADABLE' });
+    cluster.image('berth-v')!.watchers.push({ address: '10.0.0.9:0/7', client: 7n });
+    expect((await getVolume(cluster, volume, soon())).condition).toMatchObject({ abnormal: true });
+    cluster.image('berth-v')!.metadata.set(HOLDER_KEY, '{"version":2}');
+    await expect(getVolume(cluster, volume, soon())).rejects.toMatchObject({ code: 'BERTH_RECORD_UNREADABLE' });
   });
 
   it('that is not there is refused', async () => {
-    await expect(getVolume(room, 'c1/rbd/x', soon())).rejects.toMatchObject({ code: 'BERTH_VOLUME_NOT_FOUND' });
+    await expect(getVolume(cluster, 'c1/rbd/x', soon())).rejects.toMatchObject({ code: 'BERTH_VOLUME_NOT_FOUND' });
   });
 });
 
 describe('capacity', () => {
   beforeEach(() => {
     const free: Readonly<Record<string, bigint | undefined>> = { rbd: 10n, fast: 3n, ec: 50n };
-    room.rbd.poolStats = (at) => Promise.resolve({ availableBytes: free[at.pool], storedBytes: 4n });
+    cluster.rbd.poolStats = (at) => Promise.resolve({ availableBytes: free[at.pool], storedBytes: 4n });
   });
 
   it('of everything counts each pool once, however many namespaces it has', async () => {
-    const fresh = room.other();
+    const fresh = capacityParts(cluster);
     expect(await availableCapacity(fresh, {}, soon())).toEqual({ available: 13n, largest: 14n });
   });
 
@@ -108,17 +109,18 @@ describe('capacity', () => {
     ['the pool', { pool: 'fast' }, 3n],
     ['the data pool, which is what fills up', { pool: 'fast', dataPool: 'ec' }, 50n],
   ])('of a class is that of %s', async (_what, parameters, available) => {
-    const capacity = await availableCapacity(room.other(), { clusterID: 'c1', ...parameters }, soon());
+    const capacity = await availableCapacity(capacityParts(cluster), { clusterID: 'c1', ...parameters }, soon());
     expect(capacity).toEqual({ available, largest: available + 4n });
   });
 
   it('without figures is none, with no largest volume', async () => {
-    room.rbd.poolStats = () => Promise.resolve({ availableBytes: undefined, storedBytes: 4n });
-    expect(await availableCapacity(room.other(), {}, soon())).toEqual({ available: 0n, largest: undefined });
+    cluster.rbd.poolStats = () => Promise.resolve({ availableBytes: undefined, storedBytes: 4n });
+    expect(await availableCapacity(capacityParts(cluster), {}, soon())).toEqual({ available: 0n, largest: undefined });
   });
 
   it('of a class with a typo, or of a pool that is not ours, is refused', async () => {
-    const ask = (more: Record<string, string>) => availableCapacity(room, { clusterID: 'c1', ...more }, soon());
+    const ask = (more: Record<string, string>) =>
+      availableCapacity(capacityParts(cluster), { clusterID: 'c1', ...more }, soon());
     await expect(ask({ pol: 'x' })).rejects.toMatchObject({ code: 'BERTH_PARAMETER_UNKNOWN' });
     await expect(ask({ pool: 'foreign' })).rejects.toMatchObject({ code: 'BERTH_POOL_NOT_OURS' });
   });

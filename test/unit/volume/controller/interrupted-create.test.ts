@@ -3,18 +3,23 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
 import { DEFAULT_FEATURES } from '../../../../src/volume/image/image-features.js';
 import { UNDER_WAY_MS } from '../../../../src/volume/controller/create/interrupted-create.js';
-import { controllerRoom, creation, GiB, soon } from './controller-room.js';
+import { memoryCluster, creation, GiB, soon } from './memory-cluster.js';
+import { createParts } from './use-case-parts.js';
 
-const room = controllerRoom();
-const create = (name = 'v') => createVolume(room, creation(name), soon());
+const cluster = memoryCluster();
+let parts: ReturnType<typeof createParts>;
+beforeEach(() => {
+  parts = createParts(cluster);
+});
+const create = (name = 'v') => createVolume(parts, creation(name), soon());
 const spec = {
   ...{ objectSizeBytes: undefined, stripeUnitBytes: undefined, stripeCount: undefined, dataPool: undefined },
   ...{ metadata: new Map<string, string>(), sizeBytes: GiB, features: DEFAULT_FEATURES },
 };
 
 async function halfMake(): Promise<void> {
-  await room.rbd.createImage(room.at('berth-v'), spec, soon());
-  room.rbd.halve(room.at('berth-v'));
+  await cluster.rbd.createImage(cluster.at('berth-v'), spec, soon());
+  cluster.rbd.halve(cluster.at('berth-v'));
 }
 
 beforeEach(async () => {
@@ -27,45 +32,45 @@ it('is left alone while another client may be making it', async () => {
   await expect(create()).rejects.toMatchObject({ code: 'BERTH_IMAGE_UNFINISHED', status: 'ABORTED' });
   vi.advanceTimersByTime(UNDER_WAY_MS - 1_000);
   await expect(create()).rejects.toThrow(/since 89 s/);
-  expect(room.rbd.calls.some(({ operation }) => operation === 'remove')).toBe(false);
+  expect(cluster.rbd.calls.some(({ operation }) => operation === 'remove')).toBe(false);
 });
 
 it('is cleared away and made anew when nobody can be making it any more', async () => {
   await expect(create()).rejects.toMatchObject({ code: 'BERTH_IMAGE_UNFINISHED' });
   vi.advanceTimersByTime(UNDER_WAY_MS + 1);
   expect(await create()).toEqual({ volume: 'c1/rbd/berth-v', sizeBytes: GiB });
-  expect(room.image('berth-v')?.metadata.size).toBeGreaterThan(0);
+  expect(cluster.image('berth-v')?.metadata.size).toBeGreaterThan(0);
 });
 
 it('is left alone where it is another one than was seen before', async () => {
   await expect(create()).rejects.toMatchObject({ code: 'BERTH_IMAGE_UNFINISHED' });
   vi.advanceTimersByTime(UNDER_WAY_MS + 1);
-  await room.rbd.remove(room.at('berth-v'), soon());
+  await cluster.rbd.remove(cluster.at('berth-v'), soon());
   await halfMake();
   await expect(create()).rejects.toThrow(/since 0 s/);
 });
 
 it('and that its maker finishes is answered like any volume', async () => {
   await expect(create()).rejects.toMatchObject({ code: 'BERTH_IMAGE_UNFINISHED' });
-  await room.rbd.remove(room.at('berth-v'), soon());
-  await createVolume(room.other(), creation('v'), soon());
+  await cluster.rbd.remove(cluster.at('berth-v'), soon());
+  await createVolume(createParts(cluster), creation('v'), soon());
   expect(await create()).toMatchObject({ sizeBytes: GiB });
 });
 
 it('whose removal fails is tried again by the next call', async () => {
   await expect(create()).rejects.toMatchObject({ code: 'BERTH_IMAGE_UNFINISHED' });
   vi.advanceTimersByTime(UNDER_WAY_MS + 1);
-  room.rbd.failNext('remove', () => new Error('the worker died'));
+  cluster.rbd.failNext('remove', () => new Error('the worker died'));
   await expect(create()).rejects.toThrow('the worker died');
   expect(await create()).toMatchObject({ sizeBytes: GiB });
 });
 
 it('is never cleared away where it had a header and lost it: its data may still be saved', async () => {
-  await createVolume(room, creation('w'), soon());
-  room.rbd.halve(room.at('berth-w'), true);
+  await createVolume(parts, creation('w'), soon());
+  cluster.rbd.halve(cluster.at('berth-w'), true);
   for (let attempt = 0; attempt < 2; attempt += 1) {
     await expect(create('w')).rejects.toMatchObject({ code: 'BERTH_BUSY' });
     vi.advanceTimersByTime(UNDER_WAY_MS + 1);
   }
-  expect(room.rbd.calls.some(({ operation }) => operation === 'remove')).toBe(false);
+  expect(cluster.rbd.calls.some(({ operation }) => operation === 'remove')).toBe(false);
 });

@@ -5,9 +5,9 @@ import { HOLDER_KEY } from '../../../../src/attachment/holder-record.js';
 import { DEFAULT_FEATURES } from '../../../../src/volume/image/image-features.js';
 import { listVolumes } from '../../../../src/volume/controller/list-volumes.js';
 import { VOLUME_KEY } from '../../../../src/volume/image/volume-record.js';
-import { controllerRoom, GiB, soon } from './controller-room.js';
+import { memoryCluster, GiB, soon } from './memory-cluster.js';
 
-const room = controllerRoom();
+const cluster = memoryCluster();
 const spec = {
   ...{ sizeBytes: GiB, features: DEFAULT_FEATURES, objectSizeBytes: undefined, stripeUnitBytes: undefined },
   ...{ stripeCount: undefined, dataPool: undefined, metadata: new Map() },
@@ -20,10 +20,10 @@ const PLACES = [
 ] as const;
 
 const put = async (name: string, isOurs: boolean, pool = 'rbd', namespace = ''): Promise<void> => {
-  await room.rbd.createImage(room.at(name, pool, namespace), spec, soon());
-  if (isOurs) room.image(name, pool, namespace)!.metadata.set(VOLUME_KEY, '{}');
+  await cluster.rbd.createImage(cluster.at(name, pool, namespace), spec, soon());
+  if (isOurs) cluster.image(name, pool, namespace)!.metadata.set(VOLUME_KEY, '{}');
 };
-const list = (maxEntries: number, startingToken = '') => listVolumes(room, { maxEntries, startingToken }, soon());
+const list = (maxEntries: number, startingToken = '') => listVolumes(cluster, { maxEntries, startingToken }, soon());
 
 /** Every page until the end; an endless list fails. */
 async function pages(maxEntries: number, between: (page: number) => void = () => undefined): Promise<string[][]> {
@@ -61,7 +61,7 @@ describe('listing', () => {
         expect(all.flat().sort()).toEqual(expected.sort());
         for (const page of all.slice(0, -1)) expect(page).toHaveLength(size);
         if (expected.length > 0) expect(all.at(-1)).not.toEqual([]);
-        for (const { place, name } of some) await room.rbd.remove(room.at(name, ...PLACES[place]!), soon());
+        for (const { place, name } of some) await cluster.rbd.remove(cluster.at(name, ...PLACES[place]!), soon());
       }),
       { numRuns: 60 },
     );
@@ -76,7 +76,7 @@ describe('listing', () => {
   it('goes on where it was although the last volume of the page is deleted meanwhile', async () => {
     for (const name of ['a', 'b', 'c', 'd']) await put(name, true);
     const first = await list(2);
-    await room.rbd.remove(room.at('b'), soon());
+    await cluster.rbd.remove(cluster.at('b'), soon());
     await put('aa', true);
     const second = await list(2, first.nextToken);
     expect(second.volumes.map((one) => one.volume)).toEqual(['c1/rbd/c', 'c1/rbd/d']);
@@ -92,8 +92,8 @@ describe('listing', () => {
     for (const name of ['a', 'b']) await put(name, true);
     const holders = [{ node: 'n1', since: '', by: 'controller' }];
     const record = { version: 1, mode: 'SINGLE_NODE_WRITER', access: 'block', readOnly: false, holders };
-    room.image('a')!.metadata.set(HOLDER_KEY, JSON.stringify(record));
-    room.image('b')!.metadata.set(HOLDER_KEY, '{"version":2}');
+    cluster.image('a')!.metadata.set(HOLDER_KEY, JSON.stringify(record));
+    cluster.image('b')!.metadata.set(HOLDER_KEY, '{"version":2}');
     const [a, b] = (await list(0)).volumes;
     expect(a).toMatchObject({
       volume: 'c1/rbd/a',
@@ -113,8 +113,8 @@ describe('listing', () => {
 
   it('survives an image that vanishes between the directory and the look', async () => {
     for (const name of ['a', 'b', 'c']) await put(name, true);
-    const real = room.rbd.head.bind(room.rbd);
-    room.rbd.head = (at, deadline) => (at.image === 'b' ? Promise.resolve(undefined) : real(at, deadline));
+    const real = cluster.rbd.head.bind(cluster.rbd);
+    cluster.rbd.head = (at, deadline) => (at.image === 'b' ? Promise.resolve(undefined) : real(at, deadline));
     expect((await list(2)).volumes.map((one) => one.volume)).toEqual(['c1/rbd/a', 'c1/rbd/c']);
   });
 

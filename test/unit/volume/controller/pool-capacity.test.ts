@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { berthError } from '../../../../src/model/errors.js';
 import { PoolCapacity } from '../../../../src/volume/controller/pool-capacity.js';
 import { MemoryRbd } from '../../../fakes/rbd-memory.js';
-import { place, soon } from './controller-room.js';
+import { place, soon } from './memory-cluster.js';
 
 describe('pool figures', () => {
   let rbd: MemoryRbd;

@@ -9,28 +9,34 @@ import { attachVolume } from '../../../../src/volume/controller/attach-volume.js
 import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
 import { detachVolume } from '../../../../src/volume/controller/detach/detach-volume.js';
 import { attachByName, detachByName, type NamedAttachments } from '../../../../src/volume/flexvolume/attach-by-name.js';
-import { controllerRoom, creation, soon } from '../controller/controller-room.js';
+import { memoryCluster, creation, soon } from '../controller/memory-cluster.js';
+import { createParts, detachParts } from '../controller/use-case-parts.js';
 
-const room = controllerRoom();
+const cluster = memoryCluster();
+let parts: ReturnType<typeof detachParts>;
+beforeEach(() => {
+  parts = detachParts(cluster);
+});
 const named = (): NamedAttachments => ({
-  ...room,
-  attach: (asked, deadline) => attachVolume(room, { ...asked, readOnly: false, secrets: undefined }, deadline),
-  detach: (asked, deadline) => detachVolume(room, { ...asked, secrets: undefined }, deadline),
+  rbd: cluster.rbd,
+  clusters: cluster.clusters,
+  attach: (asked, deadline) => attachVolume(parts, { ...asked, readOnly: false, secrets: undefined }, deadline),
+  detach: (asked, deadline) => detachVolume(parts, { ...asked, secrets: undefined }, deadline),
 });
 const capability: Capability = { access: { kind: 'block' }, mode: 'SINGLE_NODE_WRITER' };
 const unreachable = () => berthError('BERTH_CLUSTER_UNREACHABLE', { cluster: 'c1', why: 'silence' });
 const detach = () => detachByName(named(), { name: 'pv', node: 'n1' }, soon());
-const isAttached = (): boolean => room.image('berth-v')!.metadata.has(HOLDER_KEY);
+const isAttached = (): boolean => cluster.image('berth-v')!.metadata.has(HOLDER_KEY);
 
 beforeEach(async () => {
-  const user = `{ id: berth, keyFile: ${path.dirname(room.clustersFile)}/key }`;
-  const cluster = (id: string, pool: string, users: string): string =>
+  const user = `{ id: berth, keyFile: ${path.dirname(cluster.clustersFile)}/key }`;
+  const entry = (id: string, pool: string, users: string): string =>
     `  - { id: ${id}, monitors: ['127.0.0.1:3300'], pools: [{ name: ${pool} }], users: ${users} }\n`;
-  const both = cluster('c0', 'fast', `{ controller: ${user} }`) + cluster('c1', 'rbd', `{ controller: ${user} }`);
-  await writeFile(room.clustersFile, `clusters:\n${both}${cluster('c2', 'fast', `{ node: ${user} }`)}`);
-  const { volume } = await createVolume(room, creation('v'), soon());
-  await room.nodes.register(
-    room.at('', 'rbd'),
+  const both = entry('c0', 'fast', `{ controller: ${user} }`) + entry('c1', 'rbd', `{ controller: ${user} }`);
+  await writeFile(cluster.clustersFile, `clusters:\n${both}${entry('c2', 'fast', `{ node: ${user} }`)}`);
+  const { volume } = await createVolume(createParts(cluster), creation('v'), soon());
+  await parts.nodes.register(
+    cluster.at('', 'rbd'),
     { version: 1, node: 'n1', bootId: 'b', driver: '0', mappers: ['krbd'], seen: 'x' },
     soon(),
   );
@@ -39,14 +45,14 @@ beforeEach(async () => {
 });
 
 it('is done where the name is known, although another cluster is silent', async () => {
-  room.rbd.failNext('getRecords', unreachable);
+  cluster.rbd.failNext('getRecords', unreachable);
   await detach();
   expect(isAttached()).toBe(false);
 });
 
 it('of a name that is known nowhere is a success, unless a cluster could not be asked', async () => {
   await detachByName(named(), { name: 'other', node: 'n1' }, soon());
-  room.rbd.failNext('getRecords', unreachable);
+  cluster.rbd.failNext('getRecords', unreachable);
   await expect(detachByName(named(), { name: 'other', node: 'n1' }, soon())).rejects.toMatchObject({
     code: 'BERTH_CLUSTER_UNREACHABLE',
   });

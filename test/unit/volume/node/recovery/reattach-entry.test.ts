@@ -16,11 +16,16 @@ import { Mappers } from '../../../../../src/volume/node/node-mappers.js';
 import type { NodeRoom } from '../../../../../src/volume/node/node-room.js';
 import { reattachEntry } from '../../../../../src/volume/node/recovery/reattach-entry.js';
 import type { MemoryImage } from '../../../../fakes/rbd-memory.js';
-import { controllerRoom, creation, soon } from '../../controller/controller-room.js';
+import { memoryCluster, creation, soon } from '../../controller/memory-cluster.js';
+import { createParts, detachParts } from '../../controller/use-case-parts.js';
 
 const OLD = { address: '10.0.0.1:0/11', client: 'client.11' };
 const NEW = { address: '10.0.0.1:0/12', client: 12n };
-const room = controllerRoom();
+const cluster = memoryCluster();
+let parts: ReturnType<typeof detachParts>;
+beforeEach(() => {
+  parts = detachParts(cluster);
+});
 let node: NodeRoom;
 let image: MemoryImage;
 let entry: JournalEntry;
@@ -43,12 +48,12 @@ beforeEach(async () => {
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
   const journal = new Journal(directory);
   await journal.open();
-  const user = `{ id: berth, keyFile: ${path.dirname(room.clustersFile)}/key }`;
+  const user = `{ id: berth, keyFile: ${path.dirname(cluster.clustersFile)}/key }`;
   const users = `{ controller: ${user}, node: ${user} }`;
   const clusters = `clusters: [{ id: c1, monitors: ['127.0.0.1:3300'], pools: [{ name: rbd }], users: ${users} }]`;
-  await writeFile(room.clustersFile, clusters);
-  const { volume } = await createVolume(room, creation('v'), soon());
-  image = room.image('berth-v')!;
+  await writeFile(cluster.clustersFile, clusters);
+  const { volume } = await createVolume(createParts(cluster), creation('v'), soon());
+  image = cluster.image('berth-v')!;
   const location = { fsid: 'f', pool: 'rbd', namespace: '', image: 'berth-v' };
   const mapping = { mapper: 'nbd', device: '/dev/nbd0', readOnly: false, location } as const;
   map.mockReset().mockImplementation(() => {
@@ -65,9 +70,9 @@ beforeEach(async () => {
   const all = [{ ...mapper, cutOff } as unknown as Mapper];
   const choose = () => Promise.reject(new Error('nothing is chosen'));
   const thisNode = { node: 'node-a', bootId: 'b1' };
-  const holderRecords = new NodeHolderRecords({ ...room, ...thisNode, records: room.holderRecords });
+  const holderRecords = new NodeHolderRecords({ ...parts, ...thisNode, records: parts.holderRecords });
   const own = { ...thisNode, journal, mappers: new Mappers({ all, choose, journal }), holderRecords };
-  node = { ...room, ...own } as unknown as NodeRoom;
+  node = { ...parts, ...own } as unknown as NodeRoom;
   entry = {
     ...{ version: 1, volume, fsid: 'f', stagingPath: directory, state: 'staged', mapper: 'nbd' },
     ...{ mode: 'SINGLE_NODE_WRITER', access: 'mount', readOnly: false, flagsDigest: '', holdsRecord: false },

@@ -14,9 +14,14 @@ import type { NodeRoom } from '../../../../../src/volume/node/node-room.js';
 import { returnPendingRecords } from '../../../../../src/volume/node/recovery/return-records.js';
 import type { Mapper } from '../../../../../src/rbd/mapping/mapper.js';
 import { createVolume } from '../../../../../src/volume/controller/create/create-volume.js';
-import { controllerRoom, creation, soon } from '../../controller/controller-room.js';
+import { memoryCluster, creation, soon } from '../../controller/memory-cluster.js';
+import { createParts, detachParts } from '../../controller/use-case-parts.js';
 
-const room = controllerRoom();
+const cluster = memoryCluster();
+let parts: ReturnType<typeof detachParts>;
+beforeEach(() => {
+  parts = detachParts(cluster);
+});
 let directory: string;
 let node: NodeRoom;
 const find = vi.fn(() => Promise.resolve(undefined));
@@ -26,29 +31,29 @@ beforeEach(async () => {
   const journal = new Journal(directory);
   await journal.open();
   await writeFile(
-    room.clustersFile,
+    cluster.clustersFile,
     `clusters:
   - id: c1
     monitors: ['127.0.0.1:3300']
     pools: [{ name: rbd }]
     users:
-      controller: { id: berth, keyFile: ${path.dirname(room.clustersFile)}/key }
-      node: { id: berth, keyFile: ${path.dirname(room.clustersFile)}/key }
+      controller: { id: berth, keyFile: ${path.dirname(cluster.clustersFile)}/key }
+      node: { id: berth, keyFile: ${path.dirname(cluster.clustersFile)}/key }
 `,
   );
   const mapper = { name: 'krbd', find };
   const all = [mapper as unknown as Mapper];
   const choose = () => Promise.reject(new Error('nothing is chosen'));
   const thisNode = { node: 'node-a', bootId: 'b1' };
-  const holderRecords = new NodeHolderRecords({ ...room, ...thisNode, records: room.holderRecords });
+  const holderRecords = new NodeHolderRecords({ ...parts, ...thisNode, records: parts.holderRecords });
   const own = { ...thisNode, journal, mappers: new Mappers({ all, choose, journal }), holderRecords };
-  node = { ...room, ...own } as unknown as NodeRoom;
+  node = { ...parts, ...own } as unknown as NodeRoom;
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
 /** An entry that is undone but for its holder record. */
 async function owe(name: string, more: Partial<JournalEntry> = {}): Promise<string> {
-  const { volume } = await createVolume(room, creation(name), soon());
+  const { volume } = await createVolume(createParts(cluster), creation(name), soon());
   await node.journal.write({
     ...{ version: 1, volume, fsid: 'f', stagingPath: path.join(directory, name), state: 'unstaging', mapper: 'krbd' },
     ...{ mode: 'SINGLE_NODE_WRITER', access: 'mount', readOnly: false, flagsDigest: '', holdsRecord: true },
@@ -68,15 +73,15 @@ it('does not wait for a guest that still has its image open', async () => {
   await owe('a');
   await owe('b');
   const guest = { address: '10.0.0.1:0/77', client: 4_711n };
-  room.image('berth-guest')!.watchers = [guest];
+  cluster.image('berth-guest')!.watchers = [guest];
   expect(await round()).toEqual([inUse]);
-  room.image('berth-guest')!.watchers = [];
+  cluster.image('berth-guest')!.watchers = [];
   expect(await round()).toEqual([]);
 });
 
 it('asks a cluster that does not answer once a round, and gives all back when it does', async () => {
   const owed = [await owe('a'), await owe('b'), await owe('c', { handedTo: 'hyperd' })];
-  room.rbd.failNext('head', () => berthError('BERTH_DEADLINE', { what: 'head', ms: 1 }));
+  cluster.rbd.failNext('head', () => berthError('BERTH_DEADLINE', { what: 'head', ms: 1 }));
   // One answer is missing: had any of the others been asked, it would be gone.
   expect([...(await round())].sort()).toEqual(owed);
   expect(await round()).toEqual([]);

@@ -1,12 +1,14 @@
 /** The loop that registers a node: what it writes, when again, and what the readiness check reads of it. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { NodeRegistry } from '../../../../../src/attachment/node-registry.js';
 import { berthError } from '../../../../../src/model/errors.js';
 import { createLog } from '../../../../../src/observe/log.js';
 import type { RegistrationParts } from '../../../../../src/volume/node/registration/register-node.js';
 import { RegistrationLoop } from '../../../../../src/volume/node/registration/registration-loop.js';
-import { controllerRoom, place, soon } from '../../controller/controller-room.js';
+import { memoryCluster, place, soon } from '../../controller/memory-cluster.js';
+import { now } from '../../controller/use-case-parts.js';
 
-const room = controllerRoom();
+const cluster = memoryCluster();
 const unreachable = (): Error => berthError('BERTH_CLUSTER_UNREACHABLE', { cluster: 'c1', why: 'no monitor answers' });
 afterEach(() => vi.restoreAllMocks());
 
@@ -20,20 +22,20 @@ const parts = (more: Partial<RegistrationParts> = {}): RegistrationParts => ({
     { name: 'loop', whyNot: () => Promise.resolve(undefined) },
   ],
   clusters: {
-    all: () => room.clusters.all(),
-    registry: (cluster) => room.clusters.registry(cluster, 'controller'),
+    all: () => cluster.clusters.all(),
+    registry: (id) => cluster.clusters.registry(id, 'controller'),
   },
-  rbd: room.rbd,
-  nodes: room.nodes,
+  rbd: cluster.rbd,
+  nodes: new NodeRegistry(cluster.rbd),
   clientsInUse: () => Promise.resolve([]),
   log: createLog('silent'),
-  now: room.now,
+  now,
   ...more,
 });
 
-const writes = () => room.rbd.calls.filter((one) => one.operation === 'setRecords').length;
+const writes = () => cluster.rbd.calls.filter((one) => one.operation === 'setRecords').length;
 const registered = async (): Promise<unknown> => {
-  const [line] = (await room.rbd.getRecords(place(), 'berth.nodes', ['n1'], soon())).values();
+  const [line] = (await cluster.rbd.getRecords(place(), 'berth.nodes', ['n1'], soon())).values();
   return JSON.parse(line!);
 };
 
@@ -74,7 +76,7 @@ describe('a round', () => {
 
   it('that fails says why, and the next one tries again', async () => {
     const loop = new RegistrationLoop(parts());
-    room.rbd.failNext('setRecords', unreachable);
+    cluster.rbd.failNext('setRecords', unreachable);
     await loop.round();
     expect(await loop.whyNot()).toMatch(/CLUSTER_UNREACHABLE/);
     await loop.round();

@@ -1,0 +1,71 @@
+/**
+ * What each use case of a controller takes, over a cluster in memory. Every call is another controller: it shares Ceph
+ * with the others and nothing else.
+ */
+import { FENCES_METRIC } from '../../../../src/attachment/fence-keeper.js';
+import { Fences } from '../../../../src/attachment/fences.js';
+import { HolderRecords } from '../../../../src/attachment/holder-records.js';
+import { NodeRegistry } from '../../../../src/attachment/node-registry.js';
+import { NO_NODE_STATES, type Announcement } from '../../../../src/attachment/node-state.js';
+import { createLog } from '../../../../src/observe/log.js';
+import { Counters } from '../../../../src/observe/metrics.js';
+import { InterruptedCreates } from '../../../../src/volume/controller/create/interrupted-create.js';
+import { PoolCapacity } from '../../../../src/volume/controller/pool-capacity.js';
+import { Operations } from '../../../../src/volume/operation/operations.js';
+import type { ControllerSteps } from '../../../../src/volume/operation/steps.js';
+import { NOW, type MemoryCluster } from './memory-cluster.js';
+
+type CephInMemory = Pick<MemoryCluster, 'rbd' | 'clusters'>;
+
+export const log = createLog('silent');
+export const now = (): Date => new Date(NOW);
+const operations = () => new Operations<ControllerSteps>();
+
+export const deleteParts = ({ rbd, clusters }: CephInMemory) => ({
+  rbd,
+  clusters,
+  interruptedCreates: new InterruptedCreates(rbd, log),
+  operations: operations(),
+});
+
+export const createParts = ({ rbd, clusters }: CephInMemory) => ({
+  ...deleteParts({ rbd, clusters }),
+  poolCapacity: new PoolCapacity(rbd),
+  log,
+  now,
+});
+
+export const capacityParts = ({ rbd, clusters }: CephInMemory) => ({ clusters, poolCapacity: new PoolCapacity(rbd) });
+
+export const expandParts = ({ rbd, clusters }: CephInMemory) => ({
+  rbd,
+  clusters,
+  poolCapacity: new PoolCapacity(rbd),
+  operations: operations(),
+});
+
+export const attachParts = ({ rbd, clusters }: CephInMemory) => ({
+  rbd,
+  clusters,
+  nodes: new NodeRegistry(rbd),
+  holderRecords: new HolderRecords(rbd, now),
+  operations: operations(),
+});
+
+/** For an attach as well. `announced` is what people are told. */
+export function detachParts(cluster: CephInMemory) {
+  const announced: Announcement[] = [];
+  const counters = new Counters();
+  counters.declare(FENCES_METRIC, 'fences');
+  return {
+    ...attachParts(cluster),
+    nodeStates: NO_NODE_STATES,
+    fences: new Fences(cluster.rbd, now),
+    fencingRules: { policy: 'out-of-service', lostAfterMs: 300_000 } as const,
+    announce: (what: Announcement) => void announced.push(what),
+    announced,
+    counters,
+    log,
+    now,
+  };
+}
