@@ -25,9 +25,9 @@ export interface NewFilesystem {
 }
 
 /**
- * Run mkfs. BERTH_FORMAT_REFUSED where the device holds anything, is mounted or too small; BERTH_FIELD_INVALID for options;
- * BERTH_PROBE_FAILED, BERTH_DEVICE_INVALID, BERTH_COMMAND_FAILED, DEADLINE. After DEADLINE the device may hold half a
- * filesystem.
+ * Run mkfs. BERTH_FORMAT_REFUSED where the device holds anything, is mounted or too small; BERTH_FIELD_INVALID for
+ * options; BERTH_PROBE_FAILED, BERTH_DEVICE_INVALID, BERTH_COMMAND_FAILED, DEADLINE. After DEADLINE the device may hold
+ * half a filesystem.
  */
 export async function makeFilesystem(exec: Exec, wanted: NewFilesystem, deadline: Deadline): Promise<void> {
   const { device, type, uuid, force = false, probed = false } = wanted;

@@ -26,8 +26,8 @@ const HEAD_BYTES = 1024n * 1024n;
 const BLKID = { found: 0, nothing: 2, ambivalent: 8 } as const;
 
 /**
- * Read what an unmounted block device holds. BERTH_PROBE_FAILED where it cannot be read, BERTH_DEVICE_INVALID, DEADLINE.
- * Children do the reading: a dead device then costs no thread of ours.
+ * Read what an unmounted block device holds. BERTH_PROBE_FAILED where it cannot be read, BERTH_DEVICE_INVALID,
+ * DEADLINE. Children do the reading: a dead device then costs no thread of ours.
  */
 export async function probeDevice(exec: Exec, device: string, deadline: Deadline): Promise<DeviceContent> {
   const size = await deviceSizeBytes(device);
@@ -45,8 +45,8 @@ export async function probeDevice(exec: Exec, device: string, deadline: Deadline
 
 /**
  * The signature at the beginning of a device that its storage says was never written; undefined where blkid finds none.
- * A second opinion in half the reads that {@link probeDevice} needs, which reads what nobody else can vouch for. Errors as
- * there.
+ * A second opinion in half the reads that {@link probeDevice} needs, which reads what nobody else can vouch for. Errors
+ * as there.
  */
 export async function findSignature(
   exec: Exec,
@@ -59,8 +59,8 @@ export async function findSignature(
 }
 
 /**
- * Is this very filesystem there? Some reads where {@link probeDevice} takes dozens, each of which may go to the cluster;
- * false says only that a probe has to tell. Errors as there.
+ * Is this very filesystem there? Some reads where {@link probeDevice} takes dozens, each of which may go to the
+ * cluster; false says only that a probe has to tell. Errors as there.
  */
 export async function holdsFilesystem(
   exec: Exec,
