@@ -29,8 +29,6 @@ async function work(job: BareJob): Promise<Pace> {
   const ceph = loadCeph();
   const { rbd } = ceph;
   const link = await connect(ceph, job.access, {
-    threads: 32,
-    idleMs: 60_000,
     connectSeconds: 10,
     operationSeconds: 30,
     extraConf: {},

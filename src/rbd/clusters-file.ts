@@ -15,7 +15,7 @@ export interface PoolConfig {
 export interface UserConfig {
   /** Without `client.`. */
   readonly id: string;
-  /** Holds the bare key; mounted from a Secret. */
+  /** With nothing but the key in it; mounted from a Secret. */
   readonly keyFile: string;
 }
 

@@ -5,7 +5,7 @@ import { berthError } from '../model/errors.js';
 import { Secret } from '../model/secret.js';
 import type { Credentials } from './clusters.js';
 
-/** BERTH_FIELD_INVALID where it lies elsewhere, holds no key, or none of this user. */
+/** BERTH_FIELD_INVALID where it lies elsewhere, has no key, or none of this user. */
 export async function readKeyring(directory: string, file: string, user: string | undefined): Promise<Credentials> {
   const keyringError = (why: string): Error => berthError('BERTH_FIELD_INVALID', { field: 'keyring', why });
   // A pod spec names it, and could as well name the administrator's.

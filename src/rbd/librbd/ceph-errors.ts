@@ -69,10 +69,11 @@ export const ECANCELED = errno.ECANCELED;
 /** Ceph's EBLOCKLISTED: the cluster does not want this client instance any more. */
 export const EBLOCKLISTED = 108;
 
-const LOST = new Set<number>([EBLOCKLISTED, errno.ENOTCONN, errno.ETIMEDOUT]);
+const BREAKS_CONNECTION = new Set<number>([EBLOCKLISTED, errno.ENOTCONN, errno.ETIMEDOUT]);
 
 /** Must the connection that gave this error be given up? */
-export const losesConnection = (error: unknown): boolean => error instanceof CephErrno && LOST.has(error.errno);
+export const losesConnection = (error: unknown): boolean =>
+  error instanceof CephErrno && BREAKS_CONNECTION.has(error.errno);
 
 /** Who and where, for the sentence. */
 export interface CallSite {

@@ -10,8 +10,8 @@ import type { Secret } from '../../model/secret.js';
 import type { ClusterAccess } from '../port.js';
 
 /**
- * Ceph's own limits, s: a frozen OSD or monitor holds these programs for ever otherwise, before the kernel is even
- * asked.
+ * Ceph's own limits, s: otherwise a frozen OSD or monitor keeps these programs waiting for ever, before the kernel is
+ * even asked.
  */
 const LONGEST_SECONDS = 60;
 

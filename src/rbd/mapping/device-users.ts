@@ -13,8 +13,8 @@ const PASSING_MS = 2_000;
 /** The same for udev itself, which leaves by itself and reads slowly where the machine or the cluster is slow. */
 const UDEV_MS = 10_000;
 const PAUSE_MS = 50;
-/** What a look for an error text may take, ms. */
-const LOOK_MS = 1_500;
+/** What the search for an error text may take, ms. */
+const SEARCH_MS = 1_500;
 const UNKNOWN = 'users that could not be looked for in time';
 
 /**
@@ -25,31 +25,31 @@ export function deviceUsers(
   device: string,
   roots: KernelRoots,
   server?: number,
-  deadline: Deadline = Deadline.after(LOOK_MS),
+  deadline: Deadline = Deadline.after(SEARCH_MS),
 ): Promise<DeviceUsers> {
   return usersOfDevice(device, { roots, deadline, except: [process.pid, server] });
 }
 
-/** udev's processes: they look at a device and leave it, unless it does not answer. */
-const LOOKS_ONLY = /^(systemd-udevd|\(udev-worker\))$/;
-const looksOnly = ({ name }: DeviceUsers['processes'][number]): boolean => LOOKS_ONLY.test(name);
+/** udev's processes: they read a device and leave it, unless it does not answer. */
+const READS_ONLY = /^(systemd-udevd|\(udev-worker\))$/;
+const readsOnly = ({ name }: DeviceUsers['processes'][number]): boolean => READS_ONLY.test(name);
 
 /** How long these users are waited for, in ms: 0 where one of them will not pass by itself. */
 export function passingMs({ mounts, devicesOnTop, processes }: DeviceUsers): number {
   if (mounts.length > 0 || devicesOnTop.length > 0) return 0;
-  return processes.length > 0 && processes.every(looksOnly) ? UDEV_MS : PASSING_MS;
+  return processes.length > 0 && processes.every(readsOnly) ? UDEV_MS : PASSING_MS;
 }
 
-/** The users of a device that nobody serves; whoever only looks at it waits there for an answer that does not come. */
+/** The users of a device that nobody serves; whoever only reads it waits there for an answer that does not come. */
 export async function usersOfDead(device: string, roots: KernelRoots, deadline: Deadline): Promise<string | undefined> {
-  const users = await deviceUsers(device, roots, undefined, deadline.within(LOOK_MS));
-  const staying = users.processes.filter((one) => !looksOnly(one));
+  const users = await deviceUsers(device, roots, undefined, deadline.within(SEARCH_MS));
+  const staying = users.processes.filter((one) => !readsOnly(one));
   return describeUsers({ ...users, processes: staying }) ?? (users.cut ? UNKNOWN : undefined);
 }
 
 /**
- * The users that are still there after passing ones had time to go; undefined where the device is free. Not having been
- * able to look is not free: what is taken from under an unseen mount loses its data.
+ * The users that are still there after passing ones had time to go; undefined where the device is free. A search that
+ * was cut short does not mean free: a device that goes from under an unseen mount takes its data along.
  */
 export async function lastingUsers(
   device: string,

@@ -77,7 +77,7 @@ export class WorkerProcess {
       if (this.#child.pid === undefined) ended(error.message);
     });
     this.#logStderr();
-    // A caller that waits has a timer; nothing else of the worker may hold the parent.
+    // A caller that waits has a timer; nothing else of the worker may keep the parent alive.
     this.#child.unref();
     this.#child.channel?.unref();
     this.#post({ kind: 'configure', options });
@@ -110,8 +110,8 @@ export class WorkerProcess {
    */
   isStuck(ms: number, calls: number): boolean {
     const since = performance.now() - ms;
-    const lost = [...this.#abandoned.values()].filter((at) => at < since);
-    return lost.length >= calls || lost.some((at) => this.#heardAt < at);
+    const overdue = [...this.#abandoned.values()].filter((at) => at < since);
+    return overdue.length >= calls || overdue.some((at) => this.#heardAt < at);
   }
 
   kill(): void {

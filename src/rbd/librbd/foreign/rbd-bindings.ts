@@ -84,7 +84,7 @@ const bindImage = (lib: Library) => ({
     lib,
     'int rbd_diff_iterate2(void *, const char *, uint64_t, uint64_t, uint8_t, uint8_t, berth_extent_cb *, void *)',
   ),
-  /** rbd_resize2 calls its progress function without looking whether there is one. */
+  /** rbd_resize2 calls its progress function without checking that there is one. */
   ignoreProgress: permanentCallback(() => 0, 'int berth_progress_cb(uint64_t done, uint64_t total, void *arg)'),
 });
 

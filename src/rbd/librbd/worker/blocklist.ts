@@ -2,7 +2,7 @@
 import { constants } from 'node:os';
 import type { Blocked, BlocklistRight } from '../../port.js';
 import { CephErrno, check } from '../ceph-errors.js';
-import type { Link } from './cluster-connection.js';
+import type { ClusterConnection } from './cluster-connection.js';
 import { field, monAct, monText } from './mon-command.js';
 import { bareAddress } from './open-image.js';
 
@@ -11,12 +11,12 @@ const { EACCES, EINVAL, EPERM } = constants.errno;
 type Word = 'blocklist' | 'blacklist';
 
 /** Which word a cluster knows; both do from 16 on, so the newer one is tried first. */
-const known = new WeakMap<Link, Word>();
+const known = new WeakMap<ClusterConnection, Word>();
 
 /**
  * Run `act` with the cluster's word. An unknown command is EINVAL, as is a bad argument: then the other word decides.
  */
-async function withWord<T>(link: Link, act: (word: Word) => Promise<T>): Promise<T> {
+async function withWord<T>(link: ClusterConnection, act: (word: Word) => Promise<T>): Promise<T> {
   const word = known.get(link);
   if (word !== undefined) return act(word);
   try {
@@ -42,17 +42,17 @@ const change = (word: Word, op: BlocklistRight, addr: string, more: { expire?: n
  * Returns when our own client has the map that says so: whoever it tells of the fence cannot be older than it. The half
  * second makes a float of the number: to the monitor a whole one is of the wrong type.
  */
-export async function addToBlocklist(link: Link, instance: string, seconds: number): Promise<void> {
+export async function addToBlocklist(link: ClusterConnection, instance: string, seconds: number): Promise<void> {
   await withWord(link, (word) => monAct(link, change(word, 'add', instance, { expire: seconds + 0.5 })));
   check(await link.ceph.rados.waitForMap.later(link.cluster), 'wait for the map of the fence');
 }
 
 /** The monitor takes an instance that is not listed for a success. */
-export async function removeFromBlocklist(link: Link, instance: string): Promise<void> {
+export async function removeFromBlocklist(link: ClusterConnection, instance: string): Promise<void> {
   await withWord(link, (word) => monAct(link, change(word, 'rm', instance)));
 }
 
-export async function listBlocklist(link: Link): Promise<Blocked[]> {
+export async function listBlocklist(link: ClusterConnection): Promise<Blocked[]> {
   const text = await withWord(link, (word) => monText(link, { prefix: `osd ${word} ls`, format: 'json' }));
   // Releases that know ranges of addresses answer two lists, one after the other (16.2.15: `[][]`).
   return entriesOf(JSON.parse(`[${text.replaceAll(/\]\s*\[/g, '],[')}]`));
@@ -81,11 +81,11 @@ function timeOf(text: string): number {
   return Date.parse(zoned);
 }
 
-/** Looks like an instance to the caps, and is none to whoever would list it. */
+/** An instance as far as the caps are concerned, and a malformed address for the command itself. */
 const NOBODY = 'nobody/1';
 
 /** Asked with an address that cannot be: whoever may is told that it is malformed, whoever may not is told that. */
-export async function rightsMissing(link: Link): Promise<BlocklistRight[]> {
+export async function rightsMissing(link: ClusterConnection): Promise<BlocklistRight[]> {
   await listBlocklist(link);
   const missing: BlocklistRight[] = [];
   for (const right of ['add', 'rm'] as const) {

@@ -15,8 +15,14 @@ const SILENCE = {
   rbd_cache: 'false',
 };
 
+export type ConnectOptions = Pick<WorkerOptions, 'connectSeconds' | 'operationSeconds' | 'extraConf'>;
+
 /** @throws BERTH_CLUSTER_AUTH_FAILED, BERTH_CLUSTER_UNREACHABLE after at most `connectSeconds` */
-export async function connect(ceph: CephLibraries, access: WireAccess, options: WorkerOptions): Promise<Link> {
+export async function connect(
+  ceph: CephLibraries,
+  access: WireAccess,
+  options: ConnectOptions,
+): Promise<ClusterConnection> {
   const { rados } = ceph;
   // librados aborts the process over a key that is shorter than it says itself.
   if (access.key !== '' && !isCephxKey(access.key)) {
@@ -47,10 +53,10 @@ export async function connect(ceph: CephLibraries, access: WireAccess, options: 
     void rados.shutdown.later(cluster);
     throw error instanceof CephErrno ? connectRefusal(error, access) : error;
   }
-  return new Link(ceph, cluster);
+  return new ClusterConnection(ceph, cluster);
 }
 
-export class Link {
+export class ClusterConnection {
   readonly ceph: CephLibraries;
   readonly cluster: Cluster;
   readonly poolCheck: PoolCheck;

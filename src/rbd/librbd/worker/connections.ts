@@ -1,14 +1,16 @@
-/** The worker's connections: one per monitors, user and key; made on first use, shared, given up when idle or lost. */
+/** The worker's connections: one per monitors, user and key; made on first use, shared, closed when idle or broken. */
 import { Deadline } from '../../../model/deadline.js';
 import type { CephLibraries } from '../foreign/bindings.js';
 import { losesConnection } from '../ceph-errors.js';
 import type { Lanes } from './lanes.js';
-import { connect } from './cluster-connection.js';
-import type { Link } from './cluster-connection.js';
+import { connect, type ConnectOptions } from './cluster-connection.js';
+import type { ClusterConnection } from './cluster-connection.js';
 import type { WireAccess, WorkerOptions } from '../worker-messages.js';
 
+export type ConnectionOptions = ConnectOptions & Pick<WorkerOptions, 'idleMs'>;
+
 interface Entry {
-  readonly link: Promise<Link>;
+  readonly link: Promise<ClusterConnection>;
   /** Counted before the first await: a handle that is freed under a caller is a SIGSEGV. */
   users: number;
   dropped: boolean;
@@ -18,10 +20,10 @@ interface Entry {
 export class Connections {
   readonly #ceph: CephLibraries;
   readonly #lanes: Lanes;
-  readonly #options: WorkerOptions;
+  readonly #options: ConnectionOptions;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(ceph: CephLibraries, lanes: Lanes, options: WorkerOptions) {
+  constructor(ceph: CephLibraries, lanes: Lanes, options: ConnectionOptions) {
     this.#ceph = ceph;
     this.#lanes = lanes;
     this.#options = options;
@@ -30,7 +32,12 @@ export class Connections {
   /**
    * Run `work` over the connection of `access`, on a thread of its lane. An error that loses the connection drops it.
    */
-  async use<T>(access: WireAccess, deadline: Deadline, what: string, work: (link: Link) => Promise<T>): Promise<T> {
+  async use<T>(
+    access: WireAccess,
+    deadline: Deadline,
+    what: string,
+    work: (link: ClusterConnection) => Promise<T>,
+  ): Promise<T> {
     const lane = JSON.stringify([access.monitors, access.user, access.key]);
     const entry = this.#entries.get(lane) ?? this.#connect(lane, access);
     entry.users += 1;

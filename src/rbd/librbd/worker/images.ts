@@ -1,11 +1,11 @@
-/** The operations on whole images: create, look, grow, delete. */
+/** The operations on whole images: create, inspect, grow, delete. */
 import type { ImageDetail, NewImage, WatcherObservation, Watcher } from '../../port.js';
 import type { Image, ImageOptions } from '../foreign/bindings.js';
 import { CephErrno, check, EBUSY, EEXIST, ENOENT, ENOTEMPTY, refusalError, unlessAbsent } from '../ceph-errors.js';
 import { featureBits } from '../../feature-bits.js';
 import { isRemovalInterrupted, readHead, readImageId, writeFirstMetadata } from './image-header.js';
 import { withCells } from '../foreign/c-memory.js';
-import type { Link } from './cluster-connection.js';
+import type { ClusterConnection } from './cluster-connection.js';
 import { field, monCommand } from './mon-command.js';
 import { numberOf, parentOf, snapshotsOf, watchersOf, withImage } from './open-image.js';
 import { checkOtherPool, specOf } from './open-pool.js';
@@ -37,7 +37,7 @@ export async function createImage(place: OpenPool, name: string, spec: NewImage)
     set(STRIPE_COUNT, spec.stripeCount);
     if (spec.dataPool !== undefined) rbd.setText.now(options, DATA_POOL, spec.dataPool);
     const pool = spec.dataPool === undefined ? BigInt(link.ceph.rados.poolIdOf.now(io)) : undefined;
-    return link.poolCheck.during(pool, () => rbd.create.later(io, name, spec.sizeBytes, options));
+    return link.poolCheck.duringCreate(pool, () => rbd.create.later(io, name, spec.sizeBytes, options));
   });
   if (result === -EEXIST) throw refusalError('BERTH_IMAGE_EXISTS', { image: specOf(at, name) });
   if (result === -ENOENT && spec.dataPool !== undefined) await checkOtherPool(place, spec.dataPool);
@@ -91,7 +91,7 @@ export function listWatchers(place: OpenPool, name: string): Promise<Watcher[]> 
   });
 }
 
-/** An election in between may have lost notices: the caller is told. @throws CephErrno ENOENT */
+/** An election in between may have swallowed notices: the caller is told. @throws CephErrno ENOENT */
 export async function observeWatchers(place: OpenPool, name: string): Promise<WatcherObservation> {
   const before = await electionOf(place.link);
   const watchers = await listWatchers(place, name);
@@ -99,8 +99,8 @@ export async function observeWatchers(place: OpenPool, name: string): Promise<Wa
   return { watchers, settled: before !== undefined && before === after };
 }
 
-/** Changes with every election of the monitors. Nobody answers while one is held. */
-async function electionOf(link: Link): Promise<number | undefined> {
+/** Changes with every election of the monitors. Nobody answers during one. */
+async function electionOf(link: ClusterConnection): Promise<number | undefined> {
   const epoch = field(await monCommand(link, { prefix: 'quorum_status' }), 'election_epoch');
   return typeof epoch === 'number' ? epoch : undefined;
 }
@@ -113,7 +113,7 @@ function poolName({ link }: OpenPool, id: bigint): Promise<string> {
   });
 }
 
-/** Never shrinks, whoever resized it since the caller looked. @throws CephErrno ENOENT; EINVAL for a smaller size */
+/** Never shrinks, whoever resized it meanwhile. @throws CephErrno ENOENT; EINVAL for a smaller size */
 export function resize(place: OpenPool, name: string, sizeBytes: bigint): Promise<void> {
   const { rbd } = place.link.ceph;
   return withImage(place, name, 'read-write', async (image: Image) => {
@@ -122,7 +122,7 @@ export function resize(place: OpenPool, name: string, sizeBytes: bigint): Promis
 }
 
 /**
- * True if it was there. librbd itself refuses watchers and snapshots; only then we look who they are. @throws
+ * True if it was there. librbd itself refuses watchers and snapshots; only then they are read. @throws
  * BERTH_IMAGE_BUSY
  */
 export async function removeImage(place: OpenPool, name: string): Promise<boolean> {
@@ -163,7 +163,7 @@ async function confirmAbsence(place: OpenPool, name: string): Promise<void> {
 }
 
 async function whoUses(place: OpenPool, name: string, result: number): Promise<string> {
-  const looked = await withImage(place, name, 'read-only', async (image) => ({
+  const users = await withImage(place, name, 'read-only', async (image) => ({
     snapshots: await snapshotsOf(place, image),
     watchers: await watchersOf(place, image),
   })).catch((error: unknown) => {
@@ -171,8 +171,8 @@ async function whoUses(place: OpenPool, name: string, result: number): Promise<s
     throw error;
   });
   const reasons = [
-    ...(looked?.watchers ?? []).map(({ address }) => `watched by ${address}`),
-    ...(looked?.snapshots.length ? [`snapshots ${looked.snapshots.join(', ')}`] : []),
+    ...(users?.watchers ?? []).map(({ address }) => `watched by ${address}`),
+    ...(users?.snapshots.length ? [`snapshots ${users.snapshots.join(', ')}`] : []),
   ];
   return reasons.length > 0 ? reasons.join('; ') : new CephErrno(result, 'remove image').message;
 }

@@ -1,6 +1,6 @@
 /** Commands to the monitors, as `ceph <prefix>` sends them. */
 import { check } from '../ceph-errors.js';
-import type { Link } from './cluster-connection.js';
+import type { ClusterConnection } from './cluster-connection.js';
 import { bytesAt, withBytes, withCells } from '../foreign/c-memory.js';
 
 export interface MonCommand {
@@ -9,17 +9,17 @@ export interface MonCommand {
 }
 
 /** Its answer, parsed. @throws CephErrno, EACCES without the caps for it */
-export function monCommand(link: Link, command: MonCommand): Promise<unknown> {
+export function monCommand(link: ClusterConnection, command: MonCommand): Promise<unknown> {
   return monText(link, { ...command, format: 'json' }).then((answer) => JSON.parse(answer) as unknown);
 }
 
 /** For commands whose answer is for people, or none. @throws CephErrno */
-export async function monAct(link: Link, command: MonCommand): Promise<void> {
+export async function monAct(link: ClusterConnection, command: MonCommand): Promise<void> {
   await monText(link, command);
 }
 
 /** Its answer as it came. @throws CephErrno */
-export function monText({ ceph: { rados }, cluster }: Link, command: MonCommand): Promise<string> {
+export function monText({ ceph: { rados }, cluster }: ClusterConnection, command: MonCommand): Promise<string> {
   const text = Buffer.from(JSON.stringify(command));
   return withBytes([text], ({ pointers }) =>
     withCells(4, async (cells) => {

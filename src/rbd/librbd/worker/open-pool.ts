@@ -4,13 +4,13 @@ import { imageSpec, type PoolSpec } from '../../../model/volume-id.js';
 import type { Ioctx } from '../foreign/bindings.js';
 import type { Connections } from './connections.js';
 import { CephErrno, check, ENOENT, refusalError } from '../ceph-errors.js';
-import type { Link } from './cluster-connection.js';
+import type { ClusterConnection } from './cluster-connection.js';
 import { withCells } from '../foreign/c-memory.js';
 import type { WirePool } from '../worker-messages.js';
 
 /** A pool as an operation works in it: the handles of C, where it is, and by when it must be done. */
 export interface OpenPool {
-  readonly link: Link;
+  readonly link: ClusterConnection;
   readonly io: Ioctx;
   readonly at: WirePool;
   readonly deadline: Deadline;
@@ -52,7 +52,7 @@ async function explainAbsence({ link, io, at }: OpenPool): Promise<void> {
   await link.checkPool(at);
   if (at.namespace === '') return;
   const there = await withCells(1, async (cells) => {
-    // A user confined to its namespace may not look; then the absence itself is the best evidence.
+    // A user confined to its namespace may not ask; then the absence itself is the best evidence.
     const result = await link.ceph.rbd.namespaceExists.later(io, at.namespace, cells.at(0));
     return result === 0 && cells.u8(0) !== 0;
   });

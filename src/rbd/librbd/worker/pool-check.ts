@@ -1,6 +1,6 @@
 /**
- * Has librbd look once whether a pool can hold images, not before every image: a read less for each (option
- * `rbd_validate_pool`).
+ * Lets librbd check once, and not before every create, whether a pool can take images (option `rbd_validate_pool`): that
+ * saves a read for each image.
  */
 
 /** Set the option for the connection; takes effect with the next create that begins. */
@@ -8,34 +8,34 @@ type Switch = (on: boolean) => void;
 
 /**
  * The option is the whole connection's. It is off only while every create that runs is in a pool where one has
- * succeeded with it on: what librbd found then (no pool snapshots, overwrites allowed) cannot be taken back, and librbd
- * itself never looks again.
+ * succeeded with it on: what librbd found then (no pool snapshots, overwrites allowed) cannot change any more, and librbd
+ * itself never checks again.
  */
 export class PoolCheck {
   readonly #known = new Set<bigint>();
-  readonly #look: Switch;
-  #looking = 0;
+  readonly #setCheck: Switch;
+  #checking = 0;
 
-  constructor(look: Switch) {
-    this.#look = look;
+  constructor(setCheck: Switch) {
+    this.#setCheck = setCheck;
   }
 
   /**
    * Run `create` in the pool.
-   * @param pool its id, which no later pool gets; undefined where it is known by name only: looked at every time
+   * @param pool its id, which no later pool gets; undefined where it is known by name only: checked every time
    * @param create answers 0 where the image was made
    */
-  async during(pool: bigint | undefined, create: () => Promise<number>): Promise<number> {
+  async duringCreate(pool: bigint | undefined, create: () => Promise<number>): Promise<number> {
     if (pool !== undefined && this.#known.has(pool)) return create();
-    this.#looking += 1;
-    if (this.#looking === 1) this.#look(true);
+    this.#checking += 1;
+    if (this.#checking === 1) this.#setCheck(true);
     try {
       const result = await create();
       if (result === 0 && pool !== undefined) this.#known.add(pool);
       return result;
     } finally {
-      this.#looking -= 1;
-      if (this.#looking === 0) this.#look(false);
+      this.#checking -= 1;
+      if (this.#checking === 0) this.#setCheck(false);
     }
   }
 }

@@ -1,14 +1,14 @@
 /** The operations on clusters and pools: who is there, how much room is left. */
 import type { ClusterIdentity, PoolStats } from '../../port.js';
 import { check, refusalError } from '../ceph-errors.js';
-import type { Link } from './cluster-connection.js';
+import type { ClusterConnection } from './cluster-connection.js';
 import { withCells } from '../foreign/c-memory.js';
 import { field, monCommand } from './mon-command.js';
 import { bareAddress } from './open-image.js';
 import type { WireAccess, WirePool } from '../worker-messages.js';
 
 /** One round trip to a monitor, so that a pooled connection to a cluster that is gone says so. */
-export async function identify(link: Link, access: WireAccess): Promise<ClusterIdentity> {
+export async function identify(link: ClusterConnection, access: WireAccess): Promise<ClusterIdentity> {
   const answer = await monCommand(link, { prefix: 'fsid' });
   const fsid = field(answer, 'fsid');
   if (typeof fsid !== 'string') throw unexpectedAnswerError('fsid', access);
@@ -16,7 +16,7 @@ export async function identify(link: Link, access: WireAccess): Promise<ClusterI
 }
 
 /** `addr:port/nonce`; `client.<id>` with a librados that cannot tell its address (some 14.2). */
-function instanceOf({ ceph: { rados }, cluster }: Link): Promise<string> {
+function instanceOf({ ceph: { rados }, cluster }: ClusterConnection): Promise<string> {
   return withCells(1, async (cells) => {
     if (rados.addresses === undefined) return `client.${rados.instanceId.now(cluster)}`;
     check(await rados.addresses.later(cluster, cells.at(0)), 'get own address');
@@ -27,7 +27,7 @@ function instanceOf({ ceph: { rados }, cluster }: Link): Promise<string> {
 }
 
 /** Two monitor commands; no OSD is asked. @throws BERTH_POOL_NOT_FOUND */
-export async function poolStats(link: Link, at: WirePool): Promise<PoolStats> {
+export async function poolStats(link: ClusterConnection, at: WirePool): Promise<PoolStats> {
   const answer = await monCommand(link, { prefix: 'df', detail: 'detail' });
   const pools = field(answer, 'pools');
   const pool: unknown = Array.isArray(pools) ? pools.find((one: unknown) => field(one, 'name') === at.pool) : undefined;
@@ -43,7 +43,7 @@ export async function poolStats(link: Link, at: WirePool): Promise<PoolStats> {
 }
 
 /** `df detail` has the quota since 14.2; asked for by itself elsewhere. */
-async function quotaOf(link: Link, pool: string): Promise<unknown> {
+async function quotaOf(link: ClusterConnection, pool: string): Promise<unknown> {
   return field(await monCommand(link, { prefix: 'osd pool get-quota', pool }), 'quota_max_bytes');
 }
 

@@ -21,7 +21,7 @@ import {
   observeWatchers,
 } from './images.js';
 import { mustExist, readEntries, readPage, removeEntries, setEntries, write } from './object-operation.js';
-import type { Link } from './cluster-connection.js';
+import type { ClusterConnection } from './cluster-connection.js';
 import { withPool, specOf } from './open-pool.js';
 import type { OpenPool } from './open-pool.js';
 import { identify, poolStats } from './pool-stats.js';
@@ -93,7 +93,7 @@ export function createOperations(connections: Connections): WorkerOperations {
   };
 }
 
-/** A pool that never held an image has no directory; a namespace has one from its creation. */
+/** A pool that never had an image has no directory; a namespace has one from its creation. */
 async function list(place: OpenPool, after: string, max: number): Promise<{ name: string; id: string }[]> {
   try {
     return await listDirectory(place, after, max);
@@ -107,7 +107,7 @@ async function list(place: OpenPool, after: string, max: number): Promise<{ name
 type BlocklistOperation = 'blocklist' | 'unblocklist' | 'blocklisted' | 'blocklistRightsMissing';
 
 function blocklistOperations(connections: Connections): Pick<WorkerOperations, BlocklistOperation> {
-  const inCluster = <T>(at: WireAccess, deadline: Deadline, work: (link: Link) => Promise<T>) =>
+  const inCluster = <T>(at: WireAccess, deadline: Deadline, work: (link: ClusterConnection) => Promise<T>) =>
     connections.use(at, deadline, `blocklist of ${at.cluster}`, work);
   return {
     blocklist: (at, instance, seconds, deadline) =>

@@ -1,5 +1,5 @@
 /**
- * The forked process that holds Ceph's C code: answers calls over IPC, and ends with its parent. A crash here costs
+ * The forked process in which Ceph's C code runs: answers calls over IPC, and ends with its parent. A crash here costs
  * calls, not the driver.
  */
 import { Deadline } from '../../../model/deadline.js';

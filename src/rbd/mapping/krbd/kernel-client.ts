@@ -21,7 +21,7 @@ export function parseOsdc(text: string): OsdRequests | undefined {
 }
 
 /**
- * What `/dev/rbdN`'s client waits for; undefined where it waits for nothing, or nobody may look. The client serves all
+ * What `/dev/rbdN`'s client waits for; undefined where it waits for nothing, or nobody may read that. The client serves all
  * images of its cluster.
  */
 export async function whatClientWaitsFor(device: string, sysRoot = '/sys'): Promise<string | undefined> {

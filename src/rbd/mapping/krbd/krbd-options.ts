@@ -30,7 +30,8 @@ export function whyNotMonitors(monitors: readonly string[], kernelRelease: strin
   if (!areV2Only(monitors)) return undefined;
   const [major = 0, minor = 0] = kernelRelease.split('.').map((part) => Number.parseInt(part, 10));
   if (major > MSGR2_KERNEL[0] || (major === MSGR2_KERNEL[0] && minor >= MSGR2_KERNEL[1])) return undefined;
-  return `the monitors speak messenger v2 only, which kernel ${kernelRelease} does not (needs ${MSGR2_KERNEL.join('.')})`;
+  const needed = MSGR2_KERNEL.join('.');
+  return `the monitors speak messenger v2 only, which kernel ${kernelRelease} does not (needs ${needed})`;
 }
 
 /** Port 3300 is v2's; an address without prefix and port means both. */

@@ -9,7 +9,7 @@ import { saysEvicted } from '../rbd-messages.js';
 
 /**
  * Make the kernel read the header of /dev/rbd`id`. `evicted`: its client is on the cluster's blocklist and never comes
- * back; every write fails with EIO. Other failures (the device has gone) are `refreshed`: whoever asked looks at sysfs
+ * back; every write fails with EIO. Other failures (the device has gone) are `refreshed`: whoever asked reads sysfs
  * anyhow. BERTH_COMMAND_MISSING, DEADLINE.
  */
 export async function refreshKrbd(

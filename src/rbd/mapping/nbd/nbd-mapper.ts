@@ -25,7 +25,7 @@ import { KeyedMutex } from '../keyed-mutex.js';
 
 /** s until the kernel gives up a request; 0 would wait for ever for a daemon that hangs. */
 const IO_TIMEOUT_S = 120;
-/** s that the kernel holds requests for a daemon that died and may come back. */
+/** s that the kernel keeps requests for a daemon that died and may come back. */
 const REATTACH_TIMEOUT_S = 60;
 /** Devices that the module makes if it is us who load it; its own default is 16. */
 const DEVICES = 128;
@@ -113,7 +113,7 @@ export class NbdMapper implements Mapper {
       const image = imageSpec(location);
       if ((await this.find(location, deadline))?.device !== device) return;
       const found = await this.#device(mapping);
-      // rbd-nbd disconnects a mounted device without a word, and what was not written yet is lost.
+      // rbd-nbd disconnects a mounted device without a word, and what was not written yet is gone.
       const server = found?.server;
       const who = await (server === undefined
         ? usersOfDead(device, this.#roots, deadline)
@@ -151,7 +151,7 @@ export class NbdMapper implements Mapper {
   /** Undefined, or what rbd-nbd said. */
   async #disconnect(device: string, found: NbdDevice | undefined, deadline: Deadline): Promise<RbdRefusal | undefined> {
     if (found !== undefined && found.server === undefined) {
-      // rbd-nbd knows devices by their daemons: one that has lost its own is not mapped for it, and would stay for
+      // rbd-nbd knows devices by their daemons: one without its own is not mapped for it, and would stay for
       // ever.
       await this.#kernel.disconnect(found, deadline);
       return undefined;
@@ -245,7 +245,7 @@ export class NbdMapper implements Mapper {
   }
 
   /**
-   * The mapping with somebody who serves it: where the daemon has died, a new one goes on with what the kernel held
+   * The mapping with somebody who serves it: where the daemon has died, a new one goes on with what the kernel kept
    * back.
    */
   async #served(mapping: Mapping, request: MapRequest, deadline: Deadline): Promise<Mapping> {

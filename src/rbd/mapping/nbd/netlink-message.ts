@@ -84,7 +84,7 @@ export interface Reply {
   readonly family: number | undefined;
 }
 
-/** One datagram from the kernel, which may hold several messages. */
+/** One datagram from the kernel, which may be several messages. */
 export function readReplies(datagram: Buffer): readonly Reply[] {
   const replies: Reply[] = [];
   for (let at = 0; at + HEADER_BYTES <= datagram.length; ) {

@@ -13,7 +13,7 @@ beforeEach(() => {
 /** What the option was when the create began. */
 async function create(pool: bigint | undefined, result = 0): Promise<boolean | undefined> {
   let seen: boolean | undefined;
-  await check.during(pool, () => {
+  await check.duringCreate(pool, () => {
     seen = looks;
     return Promise.resolve(result);
   });
@@ -32,7 +32,7 @@ describe('the look at a pool', () => {
 
   it('is made again after a create that failed', async () => {
     expect([await create(1n, -95), await create(1n), await create(1n)]).toEqual([true, true, false]);
-    await expect(check.during(2n, () => Promise.reject(new Error('worker')))).rejects.toThrow('worker');
+    await expect(check.duringCreate(2n, () => Promise.reject(new Error('worker')))).rejects.toThrow('worker');
     expect(await create(2n)).toBe(true);
   });
 
@@ -43,7 +43,7 @@ describe('the look at a pool', () => {
   it('stays on until the last create in an unknown pool has ended', async () => {
     await create(1n);
     let end: (result: number) => void = () => undefined;
-    const slow = check.during(2n, () => new Promise((resolve) => (end = resolve)));
+    const slow = check.duringCreate(2n, () => new Promise((resolve) => (end = resolve)));
     expect(await create(3n)).toBe(true);
     expect(await create(1n)).toBe(true);
     end(0);
