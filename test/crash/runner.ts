@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { isOffTheNode } from './scenario.js';
 import type { CrashCase } from './scenarios.js';
-import type { Ground, Subject } from './subject.js';
+import type { CrashNode, Subject } from './subject.js';
 
 export interface Planned extends CrashCase {
   readonly title: string;
@@ -29,28 +29,28 @@ export function plan(label: string, cases: readonly CrashCase[]): readonly Plann
 }
 
 export class CrashRun {
-  readonly #ground: Ground;
+  readonly #node: CrashNode;
   readonly #planned: readonly Planned[];
   readonly #subjects = new Map<string, Subject>();
   /** What the pod wrote to a used volume. */
   readonly #written = new Map<string, string>();
 
-  constructor(ground: Ground, planned: readonly Planned[]) {
-    this.#ground = ground;
+  constructor(node: CrashNode, planned: readonly Planned[]) {
+    this.#node = node;
     this.#planned = planned;
   }
 
   async run(one: Planned): Promise<void> {
     const { scenario, point, volume } = one;
-    const ground = this.#ground;
+    const node = this.#node;
     const subject = await this.#subjectFor(one);
     // Known again only when all went well: a failed case leaves a volume that nobody knows the state of.
     this.#subjects.delete(volume);
-    const env = scenario.env?.(ground);
-    if (ground.armed !== point || env !== undefined) await ground.restart(point, env);
-    await scenario.before(subject, ground, point);
-    await ground.dies(() => scenario.call(subject));
-    await ground.restart(this.#planned[this.#planned.indexOf(one) + 1]?.point);
+    const env = scenario.env?.(node);
+    if (node.armed !== point || env !== undefined) await node.restart(point, env);
+    await scenario.before(subject, node, point);
+    await node.dies(() => scenario.call(subject));
+    await node.restart(this.#planned[this.#planned.indexOf(one) + 1]?.point);
     await scenario.after(subject, this.#written.get(volume) ?? '');
     if (scenario.fresh) {
       await subject.write('first');
@@ -64,9 +64,9 @@ export class CrashRun {
   async #subjectFor({ volume, scenario }: Planned): Promise<Subject> {
     const known = this.#subjects.get(volume);
     if (known !== undefined) return known;
-    if (scenario.fresh) return this.#ground.subject(scenario.kind, volume);
-    if (this.#ground.armed !== undefined) await this.#ground.restart();
-    const made = await this.#ground.subject(scenario.kind, volume);
+    if (scenario.fresh) return this.#node.subject(scenario.kind, volume);
+    if (this.#node.armed !== undefined) await this.#node.restart();
+    const made = await this.#node.subject(scenario.kind, volume);
     await made.attach();
     await made.stage();
     await made.publish();
@@ -83,6 +83,6 @@ export class CrashRun {
     await subject.unstage();
     await isOffTheNode(subject);
     await subject.detach();
-    assert.deepEqual(await this.#ground.journalFiles(), []);
+    assert.deepEqual(await this.#node.journalFiles(), []);
   }
 }

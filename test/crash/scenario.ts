@@ -1,21 +1,21 @@
 /** What a crash scenario is, and what it can prove of its volume. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Ground, Holder, Kind, Subject, Traces } from './subject.js';
+import type { CrashNode, Holder, Kind, Subject, Traces } from './subject.js';
 
 export interface Scenario {
   readonly kind: Kind;
   /** Has no filesystem and no data yet. */
   readonly fresh: boolean;
   /** From "not on the node" to just before the call; the driver that runs dies at the step. */
-  before(subject: Subject, ground: Ground, point: string): Promise<void>;
+  before(subject: Subject, node: CrashNode, point: string): Promise<void>;
   call(subject: Subject): Promise<void>;
   /** What the orchestrator does when the driver runs again; ends with the volume published. */
   after(subject: Subject, data: string): Promise<void>;
-  /** Needs a ground that knows guests. */
+  /** Needs a node that knows guests. */
   readonly guests?: true;
   /** Variables of the driver that dies. */
-  readonly env?: (ground: Ground) => Readonly<Record<string, string>>;
+  readonly env?: (node: CrashNode) => Readonly<Record<string, string>>;
 }
 
 const NOTHING = { stagingMounts: 0, targetMounts: 0, target: false, records: 0 } as const;

@@ -10,8 +10,8 @@ const staged: Scenario['before'] = async (subject) => {
   await subject.attach();
   await subject.stage();
 };
-const published: Scenario['before'] = async (subject, ground, point) => {
-  await staged(subject, ground, point);
+const published: Scenario['before'] = async (subject, node, point) => {
+  await staged(subject, node, point);
   await subject.publish();
 };
 
@@ -51,19 +51,19 @@ const unattached: Scenario = {
 /** What a stage with other flags, cut short, left: mounted, and not as it is asked for now. */
 const leftover: Scenario = {
   ...stage,
-  before: async (subject, ground, point) => {
+  before: async (subject, node, point) => {
     await subject.attach();
-    await ground.restart('stage:write staged');
-    await ground.dies(() => subject.stage({ flags: ['noatime'] }));
-    await ground.restart(point);
+    await node.restart('stage:write staged');
+    await node.dies(() => subject.stage({ flags: ['noatime'] }));
+    await node.restart(point);
   },
 };
 
 /** Fenced while it was away, and granted anew: what is staged here belongs to nobody. */
 const lost: Scenario = {
   ...stage,
-  before: async (subject, ground, point) => {
-    await staged(subject, ground, point);
+  before: async (subject, node, point) => {
+    await staged(subject, node, point);
     await subject.loseRecord();
     await subject.attach();
   },
@@ -73,10 +73,10 @@ const lost: Scenario = {
 const otherKind: Scenario = {
   ...stage,
   kind: 'block',
-  before: async (subject, ground, point) => {
-    await staged(subject, ground, point);
-    await ground.loseJournal();
-    await ground.restart(point);
+  before: async (subject, node, point) => {
+    await staged(subject, node, point);
+    await node.loseJournal();
+    await node.restart(point);
   },
   call: (subject) => subject.stage({ readOnly: true }),
   after: async (subject, data) => {
@@ -197,25 +197,25 @@ const unstageUnattached: Scenario = {
 };
 const unstageUnrecorded: Scenario = {
   ...unstage,
-  before: async (subject, ground, point) => {
-    await staged(subject, ground, point);
-    await ground.loseJournal();
-    await ground.restart(point);
+  before: async (subject, node, point) => {
+    await staged(subject, node, point);
+    await node.loseJournal();
+    await node.restart(point);
   },
 };
 const unstageDamaged: Scenario = {
   ...unstage,
-  before: async (subject, ground, point) => {
-    await staged(subject, ground, point);
-    await ground.damageJournal();
+  before: async (subject, node, point) => {
+    await staged(subject, node, point);
+    await node.damageJournal();
   },
 };
 
 const expand: Scenario = {
   ...stage,
   kind: 'xfs',
-  before: async (subject, ground, point) => {
-    await published(subject, ground, point);
+  before: async (subject, node, point) => {
+    await published(subject, node, point);
     await subject.growImage();
   },
   call: (subject) => subject.growHere(),

@@ -62,7 +62,7 @@ export interface Traces {
 export type Holder = 'controller' | 'node' | undefined;
 
 /** The node that a subject is on. */
-export interface Ground {
+export interface CrashNode {
   /** What the running driver is to end itself at. */
   readonly armed: string | undefined;
   /** A new volume, its handle ends with `name`. */

@@ -25,7 +25,7 @@ import { attacherFinalizer } from '../../src/diagnosis/attachment/attachment-fac
 import type { ImageStates } from '../../src/diagnosis/attachment/gather-attachment.js';
 import { releaseAttachment } from '../../src/reconcile/release-attachment.js';
 import { AttachmentReconciler } from '../../src/reconcile/attachment-reconciler.js';
-import { until } from './ground.js';
+import { until } from './api-fixture.js';
 
 interface EventObject extends KubeObject {
   readonly reason?: string;

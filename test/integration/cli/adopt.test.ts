@@ -9,17 +9,17 @@ import { parse } from 'yaml';
 import { ext4 } from '../csi/capabilities.js';
 import { get, put } from '../csi/files.js';
 import { contentOf, importFilesystem } from '../csi/images.js';
-import { FlexGround } from '../flexvolume/ground.js';
+import { FlexNode } from '../flexvolume/flex-node.js';
 import { podDirectory } from '../../flexvolume/kubelet.js';
 
 const MAIN = path.resolve('dist/src/main.js');
 const SUCCESS = { status: 'Success' };
-let ground: FlexGround;
+let flex: FlexNode;
 
 beforeAll(async () => {
-  ground = await FlexGround.open('adopt');
+  flex = await FlexNode.open('adopt');
 });
-afterAll(() => ground.close());
+afterAll(() => flex.close());
 
 interface Ran {
   readonly code: number;
@@ -29,7 +29,7 @@ interface Ran {
 
 const adopt = (...args: readonly string[]): Promise<Ran> =>
   new Promise((resolve) => {
-    const all = [MAIN, 'adopt', ...args, '--clusters', ground.site.clustersFile];
+    const all = [MAIN, 'adopt', ...args, '--clusters', flex.site.clustersFile];
     execFile(process.execPath, all, (error, stdout, stderr) =>
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
     );
@@ -48,12 +48,12 @@ interface Manifest {
 
 describe('berth adopt', () => {
   it('a FlexVolume image: prints a PersistentVolume, whose data CSI and FlexVolume pods find', async () => {
-    const image = `${ground.site.pool}/${ground.site.namespace}/by-hand`;
-    await importFilesystem(ground.site, image, 64 * 1024 * 1024);
-    const before = [await contentOf(ground.site, image), await ground.site.metadata(image)];
+    const image = `${flex.site.pool}/${flex.site.namespace}/by-hand`;
+    await importFilesystem(flex.site, image, 64 * 1024 * 1024);
+    const before = [await contentOf(flex.site, image), await flex.site.metadata(image)];
     const { code, stdout } = await adopt(image, '--fs-type', 'ext4', '--claim', 'default/data');
     expect(code).toBe(0);
-    expect([await contentOf(ground.site, image), await ground.site.metadata(image)]).toEqual(before);
+    expect([await contentOf(flex.site, image), await flex.site.metadata(image)]).toEqual(before);
     expect(stdout).toContain('_data');
     expect(stdout).toContain('will never format it');
     const { kind, spec } = parse(stdout) as Manifest;
@@ -62,39 +62,39 @@ describe('berth adopt', () => {
     expect(spec.claimRef).toMatchObject({ namespace: 'default', name: 'data' });
     expect(spec.csi).toEqual({ driver: 'rbd.csi.berth.dev', volumeHandle: `dev/${image}`, fsType: 'ext4' });
 
-    const volume = ground.site.adopt(spec.csi.volumeHandle, ext4(), ground.driver);
-    const target = await volume.bring(ground.driver);
+    const volume = flex.site.adopt(spec.csi.volumeHandle, ext4(), flex.driver);
+    const target = await volume.bring(flex.driver);
     expect(await get(target)).toBe('from elsewhere');
     await put(target, 'by csi', 'new');
-    await volume.leave(ground.driver);
-    const pod = ground.pod(image, { driver: 'berth~rbd' });
-    expect(await ground.mount(pod)).toEqual(SUCCESS);
+    await volume.leave(flex.driver);
+    const pod = flex.pod(image, { driver: 'berth~rbd' });
+    expect(await flex.mount(pod)).toEqual(SUCCESS);
     expect(await get(podDirectory(pod), 'new')).toBe('by csi');
-    expect(await ground.unmount(pod)).toEqual(SUCCESS);
-    await ground.site.rbd('rm', '--no-progress', image);
+    expect(await flex.unmount(pod)).toEqual(SUCCESS);
+    await flex.site.rbd('rm', '--no-progress', image);
   });
 
   it('an image in use: says who has it now', async () => {
-    const volume = await ground.create();
-    const pod = ground.pod(volume.image);
-    await ground.mount(pod);
+    const volume = await flex.create();
+    const pod = flex.pod(volume.image);
+    await flex.mount(pod);
     const { code, stdout } = await adopt(volume.image);
     expect(code).toBe(0);
-    expect(stdout).toContain(`# - node ${ground.driver.nodeId} holds it`);
-    await ground.unmount(pod);
+    expect(stdout).toContain(`# - node ${flex.driver.nodeId} holds it`);
+    await flex.unmount(pod);
     expect((await adopt(volume.image)).stdout).not.toContain('holds it');
-    await ground.site.endVolumes();
+    await flex.site.endVolumes();
   });
 
   it('image missing, not ours, or of a filesystem that nobody names: refused', async () => {
-    const { pool, namespace } = ground.site;
+    const { pool, namespace } = flex.site;
     expect(await adopt(`${pool}/${namespace}/none`)).toMatchObject({ code: 1, stdout: '' });
     expect((await adopt(`${pool}/${namespace}/none`)).stderr).toMatch(/^BERTH_VOLUME_NOT_FOUND: /);
     expect((await adopt('elsewhere/image')).stderr).toMatch(/^BERTH_POOL_NOT_OURS: /);
     expect((await adopt('image')).stderr).toMatch(/^BERTH_USAGE: .*one image is needed/);
     const image = `${pool}/${namespace}/blank`;
-    await ground.site.rbd('create', '--size', '8M', image);
+    await flex.site.rbd('create', '--size', '8M', image);
     expect((await adopt(image)).stderr).toMatch(/give --fs-type/);
-    await ground.site.rbd('rm', '--no-progress', image);
+    await flex.site.rbd('rm', '--no-progress', image);
   });
 });

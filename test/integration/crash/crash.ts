@@ -3,22 +3,22 @@ import { afterAll, beforeAll, describe, it } from 'vitest';
 import { CrashRun, plan } from '../../crash/runner.js';
 import type { CrashCase } from '../../crash/scenarios.js';
 import { Site } from '../csi/site.js';
-import { LoopGround } from './ground.js';
+import { LoopNode } from './loop-node.js';
 
 /** @param label short: it stands in every name */
 export function describeCrashes(label: string, cases: readonly CrashCase[]): void {
   const planned = plan(label, cases);
   let site: Site;
-  let ground: LoopGround;
+  let node: LoopNode;
   let crashes: CrashRun;
 
   beforeAll(async () => {
     site = await Site.open(label);
-    ground = new LoopGround(site, await site.driver('node-one').start());
-    crashes = new CrashRun(ground, planned);
+    node = new LoopNode(site, await site.driver('node-one').start());
+    crashes = new CrashRun(node, planned);
   });
   afterAll(async () => {
-    await ground.restart();
+    await node.restart();
     await site.close();
   });
 

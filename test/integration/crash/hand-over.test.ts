@@ -10,20 +10,20 @@ import { HAND_OVER_FILE } from '../../../src/sandbox/hyperd/hand-over-file.js';
 import { crashSteps } from '../../../src/dev/driver/crash-at.js';
 import { podDirectory, type KubeletPod } from '../../flexvolume/kubelet.js';
 import type { Volume } from '../csi/volume.js';
-import { FlexGround } from '../flexvolume/ground.js';
+import { FlexNode } from '../flexvolume/flex-node.js';
 
 const SUCCESS = { status: 'Success' };
 /** A driver that was to end itself and has not after this never came to the step, ms. */
 const DEATH_MS = 5_000;
 
-let ground: FlexGround;
+let flex: FlexNode;
 
 beforeAll(async () => {
-  ground = await FlexGround.open('cut-f');
+  flex = await FlexNode.open('cut-f');
 });
 afterAll(async () => {
-  await ground.restart();
-  await ground.close();
+  await flex.restart();
+  await flex.close();
 });
 
 interface Subject {
@@ -34,7 +34,7 @@ interface Subject {
 /** The call must end with the driver's own death; the binary makes a failure of that. */
 async function dies(call: () => Promise<{ readonly status: string; readonly message?: string }>): Promise<void> {
   const answer = await call();
-  expect(await ground.driver.death(DEATH_MS), answer.message).toBe('SIGKILL');
+  expect(await flex.driver.death(DEATH_MS), answer.message).toBe('SIGKILL');
   expect(answer.status).toBe('Failure');
 }
 
@@ -42,16 +42,16 @@ async function isHandedOver({ volume, pod }: Subject): Promise<void> {
   expect(await readdir(podDirectory(pod))).toEqual([HAND_OVER_FILE]);
   expect((await stat(path.join(podDirectory(pod), HAND_OVER_FILE))).mode & 0o7777).toBe(0o600);
   const text = await readFile(path.join(podDirectory(pod), HAND_OVER_FILE), 'utf8');
-  expect(text).toContain(`"keyring":"${ground.guest.key}"`);
+  expect(text).toContain(`"keyring":"${flex.guest.key}"`);
   expect(await devices(volume)).toBe(0);
-  expect((await ground.holder(volume))?.holders.map(({ node }) => node)).toEqual([ground.driver.nodeId]);
+  expect((await flex.holder(volume))?.holders.map(({ node }) => node)).toEqual([flex.driver.nodeId]);
 }
 
 async function isGone({ volume, pod }: Subject): Promise<void> {
   await expect(stat(podDirectory(pod))).rejects.toThrow(/ENOENT/);
   expect(await devices(volume)).toBe(0);
-  expect(await ground.holder(volume)).toBeUndefined();
-  expect(await ground.journal()).toEqual([]);
+  expect(await flex.holder(volume)).toBeUndefined();
+  expect(await flex.journal()).toEqual([]);
 }
 
 const devices = async (volume: Volume): Promise<number> =>
@@ -65,21 +65,21 @@ interface Scenario {
 }
 
 const formatted = async ({ pod }: Subject): Promise<void> => {
-  expect(await ground.mount(pod)).toEqual(SUCCESS);
-  expect(await ground.unmount(pod)).toEqual(SUCCESS);
+  expect(await flex.mount(pod)).toEqual(SUCCESS);
+  expect(await flex.unmount(pod)).toEqual(SUCCESS);
 };
 const grown = async (subject: Subject): Promise<void> => {
   await formatted(subject);
   await subject.volume.expand(128 * 1024 * 1024);
 };
 const handedOver = async ({ pod }: Subject): Promise<void> => {
-  expect(await ground.mount(pod)).toEqual(SUCCESS);
+  expect(await flex.mount(pod)).toEqual(SUCCESS);
 };
 /** A hand-over that was cut short with the image mapped. */
 const cutShort = async ({ pod }: Subject): Promise<void> => {
-  await ground.restart('handover:probe');
-  await dies(() => ground.mount(pod));
-  await ground.restart();
+  await flex.restart('handover:probe');
+  await dies(() => flex.mount(pod));
+  await flex.restart();
 };
 
 const OWN: Readonly<Record<string, Scenario>> = {
@@ -96,15 +96,15 @@ const OWN: Readonly<Record<string, Scenario>> = {
 };
 
 async function reaches(point: string, serial: number): Promise<Subject> {
-  const volume = await ground.create(`${point.replaceAll(/\W+/g, '-')}-${serial}`);
-  const subject = { volume, pod: ground.pod(volume.image) };
+  const volume = await flex.create(`${point.replaceAll(/\W+/g, '-')}-${serial}`);
+  const subject = { volume, pod: flex.pod(volume.image) };
   const isTakeBack = point.startsWith('takeback');
   const { before = isTakeBack ? handedOver : undefined, fsType } = OWN[point] ?? {};
   await before?.(subject);
-  await ground.restart(`${point}@${path.basename(volume.image)}`);
+  await flex.restart(`${point}@${path.basename(volume.image)}`);
   const asked = fsType === undefined ? subject.pod : { ...subject.pod, fsType };
-  await dies(() => (isTakeBack ? ground.unmount(asked) : ground.mount(asked)));
-  await ground.restart();
+  await dies(() => (isTakeBack ? flex.unmount(asked) : flex.mount(asked)));
+  await flex.restart();
   return subject;
 }
 
@@ -122,23 +122,23 @@ describe('FlexVolume hand-over to hyperd, driver killed at', () => {
   it.each(askedAgain)('%s: mount again hands over', async (point) => {
     const subject = await reaches(point, 1);
     try {
-      expect(await ground.mount(subject.pod)).toEqual(SUCCESS);
+      expect(await flex.mount(subject.pod)).toEqual(SUCCESS);
       await isHandedOver(subject);
-      expect(await ground.unmount(subject.pod)).toEqual(SUCCESS);
+      expect(await flex.unmount(subject.pod)).toEqual(SUCCESS);
       await isGone(subject);
     } finally {
-      await ground.unmount(subject.pod);
-      await ground.site.endVolumes();
+      await flex.unmount(subject.pod);
+      await flex.site.endVolumes();
     }
   });
 
   it.each(given)('%s: unmount lets go', async (point) => {
     const subject = await reaches(point, 2);
     try {
-      expect(await ground.unmount(subject.pod)).toEqual(SUCCESS);
+      expect(await flex.unmount(subject.pod)).toEqual(SUCCESS);
       await isGone(subject);
     } finally {
-      await ground.site.endVolumes();
+      await flex.site.endVolumes();
     }
   });
 });

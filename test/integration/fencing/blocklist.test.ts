@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Librbd } from '../../../src/rbd/librbd/driver/librbd.js';
 import { accessAs } from '../ceph.js';
 import { describeBlocklist } from '../rbd/blocklist.contract.js';
-import { realGround, startLibrbd } from '../rbd/librbd.js';
+import { realFixture, startLibrbd } from '../rbd/librbd.js';
 import { refused, soon } from '../rbd/port.contract.js';
 
-describeBlocklist('librbd', () => realGround('blocklist'));
+describeBlocklist('librbd', () => realFixture('blocklist'));
 
 describe('a user with the caps of a node', () => {
   let port: Librbd;

@@ -9,7 +9,7 @@ import { block, RWX, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
 import { hasSector, putSector } from '../csi/files.js';
 import { Site } from '../csi/site.js';
-import { bootId, FencingController, outOfService, soon, view } from './ground.js';
+import { bootId, FencingController, outOfService, soon, view } from './fencing-controller.js';
 
 const DAY_MS = 86_400_000;
 const small = { sizeBytes: SMALL_BYTES };

@@ -13,7 +13,7 @@ import type { Driver } from '../csi/driver.js';
 import { get, put, putSector } from '../csi/files.js';
 import { Site } from '../csi/site.js';
 import type { Volume } from '../csi/volume.js';
-import { FencingController, outOfService } from './ground.js';
+import { FencingController, outOfService } from './fencing-controller.js';
 
 const small = { sizeBytes: SMALL_BYTES };
 let site: Site;

@@ -9,29 +9,29 @@ import { HAND_OVER_FILE } from '../../../src/sandbox/hyperd/hand-over-file.js';
 import { podDirectory, type KubeletPod } from '../../flexvolume/kubelet.js';
 import { plugOf } from '../../guest/runv.js';
 import { SandboxGuest, guestSystem, type GuestSystem } from '../../guest/sandbox.js';
-import { FencingController, outOfService, soon } from '../fencing/ground.js';
-import { FlexGround } from './ground.js';
+import { FencingController, outOfService, soon } from '../fencing/fencing-controller.js';
+import { FlexNode } from './flex-node.js';
 
 const SUCCESS = { status: 'Success' };
 const MINUTES = 600_000;
-let ground: FlexGround;
+let flex: FlexNode;
 let system: GuestSystem;
 const guests: SandboxGuest[] = [];
 
 beforeAll(async () => {
-  ground = await FlexGround.open('flexg');
-  system = await guestSystem(ground.site.directory);
+  flex = await FlexNode.open('flexg');
+  system = await guestSystem(flex.site.directory);
 }, 900_000);
 afterEach(async () => {
   for (const guest of guests.splice(0)) await guest.kill();
-  await ground.site.endVolumes();
+  await flex.site.endVolumes();
 });
-afterAll(() => ground.close());
+afterAll(() => flex.close());
 
 /** From the file alone, as frakti, hyperd and runv would; mounted and shown to the container as hyperstart does. */
 async function start(pod: KubeletPod): Promise<SandboxGuest> {
   const plug = plugOf(await readFile(path.join(podDirectory(pod), HAND_OVER_FILE), 'utf8'));
-  const directory = path.join(ground.site.directory, `g${guests.length}-${performance.now().toFixed(0)}`);
+  const directory = path.join(flex.site.directory, `g${guests.length}-${performance.now().toFixed(0)}`);
   await mkdir(directory);
   const guest = await SandboxGuest.start(system, directory);
   guests.push(guest);
@@ -49,28 +49,28 @@ async function ends(guest: SandboxGuest): Promise<void> {
 it(
   'FlexVolume mount, guests of hyperd one after the other: each reads what was written, so does a host pod that may',
   async () => {
-    const volume = await ground.create();
-    const first = ground.pod(volume.image);
-    expect(await ground.mount(first)).toEqual(SUCCESS);
+    const volume = await flex.create();
+    const first = flex.pod(volume.image);
+    expect(await flex.mount(first)).toEqual(SUCCESS);
     const writer = await start(first);
     await writer.sh('echo "from a guest" > /volume/_data/file');
     await ends(writer);
-    expect(await ground.unmount(first)).toEqual(SUCCESS);
+    expect(await flex.unmount(first)).toEqual(SUCCESS);
 
-    const second = ground.pod(volume.image);
-    expect(await ground.mount(second)).toEqual(SUCCESS);
+    const second = flex.pod(volume.image);
+    expect(await flex.mount(second)).toEqual(SUCCESS);
     const reader = await start(second);
     expect(await reader.sh('cat /volume/_data/file')).toBe('from a guest');
     await ends(reader);
-    expect(await ground.unmount(second)).toEqual(SUCCESS);
+    expect(await flex.unmount(second)).toEqual(SUCCESS);
 
-    const refused = ground.pod(volume.image, { driver: 'berth~rbd' });
-    expect((await ground.mount(refused)).message).toMatch(/^BERTH_HOST_MOUNT_REFUSED: /);
-    const trusted = ground.pod(volume.image, { driver: 'berth~rbd', options: { allowHostMount: 'true' } });
-    expect(await ground.mount(trusted)).toEqual(SUCCESS);
+    const refused = flex.pod(volume.image, { driver: 'berth~rbd' });
+    expect((await flex.mount(refused)).message).toMatch(/^BERTH_HOST_MOUNT_REFUSED: /);
+    const trusted = flex.pod(volume.image, { driver: 'berth~rbd', options: { allowHostMount: 'true' } });
+    expect(await flex.mount(trusted)).toEqual(SUCCESS);
     expect(await readFile(path.join(podDirectory(trusted), '_data', 'file'), 'utf8')).toBe('from a guest\n');
-    expect(await ground.unmount(trusted)).toEqual(SUCCESS);
-    await ground.isGivenBack(volume);
+    expect(await flex.unmount(trusted)).toEqual(SUCCESS);
+    await flex.isGivenBack(volume);
   },
   MINUTES,
 );
@@ -78,19 +78,19 @@ it(
 it(
   'FlexVolume unmount, guest alive: nobody else gets the volume until Ceph forgets it (waits 30 s)',
   async () => {
-    const volume = await ground.create();
-    const pod = ground.pod(volume.image);
-    expect(await ground.mount(pod)).toEqual(SUCCESS);
+    const volume = await flex.create();
+    const pod = flex.pod(volume.image);
+    expect(await flex.mount(pod)).toEqual(SUCCESS);
     const guest = await start(pod);
     await guest.sh('echo alive > /volume/_data/file && sync');
-    const early = await ground.unmount(pod);
+    const early = await flex.unmount(pod);
     expect(early.message).toMatch(/^BERTH_VOLUME_IN_USE: .*client\.\d+ at/);
-    expect((await ground.mount(ground.pod(volume.image))).message).toMatch(/^BERTH_VOLUME_IN_USE: /);
-    expect((await ground.mount(ground.pod(volume.image, { driver: 'berth~rbd' }))).status).toBe('Failure');
+    expect((await flex.mount(flex.pod(volume.image))).message).toMatch(/^BERTH_VOLUME_IN_USE: /);
+    expect((await flex.mount(flex.pod(volume.image, { driver: 'berth~rbd' }))).status).toBe('Failure');
     await guest.kill();
     // Ceph forgets a client that died after about 30 s.
-    await expect.poll(() => ground.unmount(pod), { timeout: 90_000, interval: 1_000 }).toEqual(SUCCESS);
-    await ground.isGivenBack(volume);
+    await expect.poll(() => flex.unmount(pod), { timeout: 90_000, interval: 1_000 }).toEqual(SUCCESS);
+    await flex.isGivenBack(volume);
   },
   MINUTES,
 );
@@ -98,41 +98,41 @@ it(
 it(
   'ControllerUnpublish, guest of hyperd on a node out of service: fenced, never writes again',
   async () => {
-    const controller = new FencingController(ground.site);
-    const { nodeId } = ground.driver;
-    const volume = await ground.create();
-    const pod = ground.pod(volume.image);
+    const controller = new FencingController(flex.site);
+    const { nodeId } = flex.driver;
+    const volume = await flex.create();
+    const pod = flex.pod(volume.image);
     try {
-      expect(await ground.mount(pod)).toEqual(SUCCESS);
+      expect(await flex.mount(pod)).toEqual(SUCCESS);
       const guest = await start(pod);
       await guest.sh('echo early > /volume/_data/file && sync');
       const recorded = () => controller.clientOf(volume, nodeId).catch(() => 'none');
       await expect.poll(recorded, { timeout: 60_000, interval: 500 }).not.toBe('none');
       const instance = await recorded();
-      expect(await ground.site.rbd('status', volume.image)).toContain(`watcher=${instance} `);
+      expect(await flex.site.rbd('status', volume.image)).toContain(`watcher=${instance} `);
 
       controller.views.set(nodeId, await outOfService());
       await controller.detach(volume, nodeId);
       expect(await controller.record(volume)).toBeUndefined();
       await expect(guest.sh('echo late > /volume/_data/late && sync /volume/_data/late')).rejects.toThrow(/ended with/);
       // The node registers itself when it starts, and names the guest's client while it has it.
-      await ground.restart();
+      await flex.restart();
       await expect.poll(() => heardOf(controller)).toContain(instance);
       await controller.keeper.round();
       expect(await controller.until(instance)).toBeDefined();
 
       await guest.kill();
-      expect(await ground.unmount(pod)).toEqual(SUCCESS);
-      await ground.restart();
+      expect(await flex.unmount(pod)).toEqual(SUCCESS);
+      await flex.restart();
       await expect.poll(() => heardOf(controller)).toEqual([]);
       await controller.keeper.round();
       expect(await controller.until(instance)).toBeUndefined();
-      const next = ground.pod(volume.image);
-      expect(await ground.mount(next)).toEqual(SUCCESS);
+      const next = flex.pod(volume.image);
+      expect(await flex.mount(next)).toEqual(SUCCESS);
       const reader = await start(next);
       expect(await reader.sh('ls /volume/_data')).toBe('file');
       await ends(reader);
-      expect(await ground.unmount(next)).toEqual(SUCCESS);
+      expect(await flex.unmount(next)).toEqual(SUCCESS);
     } finally {
       await controller.close();
     }
@@ -142,6 +142,6 @@ it(
 
 /** The clients that the node said it has, when it last registered itself. */
 async function heardOf(controller: FencingController): Promise<readonly string[] | undefined> {
-  const { nodeId } = ground.driver;
+  const { nodeId } = flex.driver;
   return (await controller.parts.nodes.read(await controller.registry(), [nodeId], soon())).get(nodeId)?.clients;
 }

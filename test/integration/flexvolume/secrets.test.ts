@@ -9,19 +9,19 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HAND_OVER_FILE } from '../../../src/sandbox/hyperd/hand-over-file.js';
 import { podDirectory } from '../../flexvolume/kubelet.js';
 import { filesNaming } from '../csi/site.js';
-import { FlexGround } from './ground.js';
+import { FlexNode } from './flex-node.js';
 
-let ground: FlexGround;
+let flex: FlexNode;
 /** As a pod's secret carries it. */
 let encoded: string;
 
 beforeAll(async () => {
-  ground = await FlexGround.open('flexk');
-  encoded = Buffer.from(ground.guest.key).toString('base64');
+  flex = await FlexNode.open('flexk');
+  encoded = Buffer.from(flex.guest.key).toString('base64');
 });
-afterAll(() => ground.close());
+afterAll(() => flex.close());
 
-const holdsKey = (text: string): boolean => text.includes(ground.guest.key) || text.includes(encoded);
+const holdsKey = (text: string): boolean => text.includes(flex.guest.key) || text.includes(encoded);
 
 interface Watched {
   readonly programs: ReadonlySet<string>;
@@ -57,15 +57,15 @@ function watchProcesses(): () => Promise<Watched> {
 
 describe('FlexVolume, the key of the volume’s user', () => {
   it('is in the hand-off file for root alone, and in nothing else that a whole run leaves or shows', async () => {
-    const { id, key } = ground.guest;
+    const { id, key } = flex.guest;
     const stop = watchProcesses();
     const answers: string[] = [];
-    const volume = await ground.create();
-    const bySecret = ground.pod(volume.image, { secret: { userID: id, userKey: key } });
-    for (const pod of [ground.pod(volume.image), bySecret, { ...bySecret, fsType: 'xfs' }]) {
-      answers.push(JSON.stringify(await ground.mount(pod)), JSON.stringify(await ground.mount(pod)));
-      answers.push(JSON.stringify(await ground.mount({ ...pod, uid: `${pod.uid}-b` })));
-      answers.push(JSON.stringify(await ground.unmount(pod)));
+    const volume = await flex.create();
+    const bySecret = flex.pod(volume.image, { secret: { userID: id, userKey: key } });
+    for (const pod of [flex.pod(volume.image), bySecret, { ...bySecret, fsType: 'xfs' }]) {
+      answers.push(JSON.stringify(await flex.mount(pod)), JSON.stringify(await flex.mount(pod)));
+      answers.push(JSON.stringify(await flex.mount({ ...pod, uid: `${pod.uid}-b` })));
+      answers.push(JSON.stringify(await flex.unmount(pod)));
     }
     const wrong = [
       { secret: { userID: id, userKey: `${key}!` } },
@@ -74,30 +74,30 @@ describe('FlexVolume, the key of the volume’s user', () => {
       { secret: { userID: 'admin', userKey: key } },
     ];
     for (const more of wrong) {
-      const answer = await ground.mount(ground.pod(volume.image, more));
+      const answer = await flex.mount(flex.pod(volume.image, more));
       expect(answer.status).toBe('Failure');
       answers.push(JSON.stringify(answer));
     }
-    expect(await ground.mount(bySecret)).toEqual({ status: 'Success' });
+    expect(await flex.mount(bySecret)).toEqual({ status: 'Success' });
 
     const { programs, leaks } = await stop();
     // Any of them: each lives for a few milliseconds.
     expect([...programs].join(' '), 'children were seen').toMatch(/\b(mkfs|blkid|losetup|e2fsck|flock)\b/);
     expect(leaks).toEqual([]);
     expect(answers.filter(holdsKey)).toEqual([]);
-    const log = await ground.driver.log();
+    const log = await flex.driver.log();
     expect(log).toContain(volume.id);
     expect(holdsKey(log)).toBe(false);
-    expect(holdsKey(JSON.stringify(await ground.site.metadata(volume.image)))).toBe(false);
+    expect(holdsKey(JSON.stringify(await flex.site.metadata(volume.image)))).toBe(false);
     expect(await filesNaming('/run/berth', [key, encoded])).toEqual([]);
-    expect(await filesNaming(ground.driver.stateDir, [key, encoded])).toEqual([]);
-    const own = path.join(ground.site.directory, 'keys', 'guest');
+    expect(await filesNaming(flex.driver.stateDir, [key, encoded])).toEqual([]);
+    const own = path.join(flex.site.directory, 'keys', 'guest');
     const file = path.join(podDirectory(bySecret), HAND_OVER_FILE);
-    expect(new Set(await filesNaming(ground.site.directory, [key, encoded]))).toEqual(new Set([file, own]));
+    expect(new Set(await filesNaming(flex.site.directory, [key, encoded]))).toEqual(new Set([file, own]));
     expect((await stat(file)).mode & 0o7777).toBe(0o600);
 
-    expect(await ground.unmount(bySecret)).toEqual({ status: 'Success' });
-    expect(await filesNaming(ground.site.directory, [key, encoded])).toEqual([own]);
-    await ground.site.endVolumes();
+    expect(await flex.unmount(bySecret)).toEqual({ status: 'Success' });
+    expect(await filesNaming(flex.site.directory, [key, encoded])).toEqual([own]);
+    await flex.site.endVolumes();
   });
 });

@@ -4,27 +4,27 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ImageRef, RbdPort } from '../../../src/rbd/port.js';
-import { refused, soon, spec, type Ground } from './port.contract.js';
+import { refused, soon, spec, type PortFixture } from './port.contract.js';
 
 const DAY_S = 86_400;
 
-export function describeBlocklist(name: string, prepare: () => Promise<Ground>): void {
+export function describeBlocklist(name: string, prepare: () => Promise<PortFixture>): void {
   describe(`${name} keeps the contract of RbdPort for fencing`, () => {
-    let ground: Ground;
+    let fixture: PortFixture;
     let port: RbdPort;
     let at: ImageRef;
     beforeAll(async () => {
-      ground = await prepare();
-      port = ground.port;
-      at = { ...ground.at, image: 'watched' };
+      fixture = await prepare();
+      port = fixture.port;
+      at = { ...fixture.at, image: 'watched' };
       await port.createImage(at, spec(), soon());
     });
-    afterAll(() => ground.close());
+    afterAll(() => fixture.close());
 
     it('shows who watches an image, without watching it, and says that the monitors stood still', async () => {
       expect(await port.observeWatchers(at, soon())).toEqual({ watchers: [], settled: true });
       expect(await port.watchers(at, soon())).toEqual([]);
-      const other = await ground.watch(at);
+      const other = await fixture.watch(at);
       const { watchers, settled } = await port.observeWatchers(at, soon());
       expect(watchers.map(({ address }) => address)).toEqual([other.address]);
       expect(settled).toBe(true);
@@ -51,12 +51,12 @@ export function describeBlocklist(name: string, prepare: () => Promise<Ground>):
     });
 
     it('throws a blocklisted instance off the image at once, and nobody else of its address', async () => {
-      const one = await ground.watch(at);
+      const one = await fixture.watch(at);
       await port.blocklist(at.access, one.address, 3_600, soon());
       expect(await port.watchers(at, soon())).toEqual([]);
       await port.unblocklist(at.access, one.address, soon());
       await one.stop();
-      const two = await ground.watch(at);
+      const two = await fixture.watch(at);
       expect(two.address).not.toBe(one.address);
       expect((await port.watchers(at, soon())).map(({ address }) => address)).toEqual([two.address]);
       await two.stop();
@@ -68,18 +68,18 @@ export function describeBlocklist(name: string, prepare: () => Promise<Ground>):
 
     it('lists records by key, page by page, and removes them, also twice', async () => {
       const keys = ['a', 'b', 'c', 'd'];
-      await port.setRecords(ground.at, 'fences', new Map(keys.map((key) => [key, `of ${key}`])), soon());
-      expect([...(await port.listRecords(ground.at, 'fences', '', 3, soon()))]).toEqual([
+      await port.setRecords(fixture.at, 'fences', new Map(keys.map((key) => [key, `of ${key}`])), soon());
+      expect([...(await port.listRecords(fixture.at, 'fences', '', 3, soon()))]).toEqual([
         ['a', 'of a'],
         ['b', 'of b'],
         ['c', 'of c'],
       ]);
-      expect([...(await port.listRecords(ground.at, 'fences', 'c', 3, soon())).keys()]).toEqual(['d']);
-      await port.removeRecords(ground.at, 'fences', ['b', 'c'], soon());
-      await port.removeRecords(ground.at, 'fences', ['b', 'c'], soon());
-      expect([...(await port.listRecords(ground.at, 'fences', '', 9, soon())).keys()]).toEqual(['a', 'd']);
-      expect(await port.listRecords(ground.at, 'not-there', '', 9, soon())).toEqual(new Map());
-      await port.removeRecords(ground.at, 'not-there', ['a'], soon());
+      expect([...(await port.listRecords(fixture.at, 'fences', 'c', 3, soon())).keys()]).toEqual(['d']);
+      await port.removeRecords(fixture.at, 'fences', ['b', 'c'], soon());
+      await port.removeRecords(fixture.at, 'fences', ['b', 'c'], soon());
+      expect([...(await port.listRecords(fixture.at, 'fences', '', 9, soon())).keys()]).toEqual(['a', 'd']);
+      expect(await port.listRecords(fixture.at, 'not-there', '', 9, soon())).toEqual(new Map());
+      await port.removeRecords(fixture.at, 'not-there', ['a'], soon());
     });
   });
 }

@@ -3,23 +3,23 @@
  * librbd (integration).
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { refused, soon, spec, type Ground } from './port.contract.js';
+import { refused, soon, spec, type PortFixture } from './port.contract.js';
 
-export function describeHalfMade(name: string, prepare: () => Promise<Ground>): void {
+export function describeHalfMade(name: string, prepare: () => Promise<PortFixture>): void {
   describe(`${name}, of an image whose create died between the name and the header,`, () => {
-    let ground: Ground;
+    let fixture: PortFixture;
     beforeAll(async () => {
-      ground = await prepare();
+      fixture = await prepare();
     });
-    afterAll(() => ground.close());
+    afterAll(() => fixture.close());
 
     it.each(['name', 'entry'] as const)('tells the id, and frees the name; of it there is its %s', async (left) => {
-      const { port } = ground;
-      const at = { ...ground.at, image: `half-${left}` };
+      const { port } = fixture;
+      const at = { ...fixture.at, image: `half-${left}` };
       expect(await port.interruptedCreate(at, soon())).toBeUndefined();
       const id = await port.createImage(at, spec(), soon());
       expect(await port.interruptedCreate(at, soon())).toBeUndefined();
-      await ground.halve({ ...at, id }, left);
+      await fixture.halve({ ...at, id }, left);
       expect(await port.interruptedCreate(at, soon())).toBe(id);
       expect(await port.head(at, soon())).toBeUndefined();
       await refused(port.createImage(at, spec(), soon()), 'BERTH_IMAGE_EXISTS');
@@ -30,10 +30,10 @@ export function describeHalfMade(name: string, prepare: () => Promise<Ground>): 
     });
 
     it('does not take an image that lost its header for one that never had any', async () => {
-      const { port } = ground;
-      const at = { ...ground.at, image: 'damaged' };
+      const { port } = fixture;
+      const at = { ...fixture.at, image: 'damaged' };
       const id = await port.createImage(at, spec(), soon());
-      await ground.halve({ ...at, id }, 'all but the header');
+      await fixture.halve({ ...at, id }, 'all but the header');
       expect(await port.head(at, soon())).toBeUndefined();
       expect(await port.interruptedCreate(at, soon())).toBeUndefined();
       await refused(port.createImage(at, spec(), soon()), 'BERTH_IMAGE_EXISTS');

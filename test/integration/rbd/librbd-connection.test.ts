@@ -10,20 +10,20 @@ import { Secret } from '../../../src/model/secret.js';
 import type { ClusterAccess } from '../../../src/rbd/port.js';
 import type { Librbd } from '../../../src/rbd/librbd/driver/librbd.js';
 import { accessAs, admin, cluster } from '../ceph.js';
-import { realGround, startLibrbd } from './librbd.js';
+import { realFixture, startLibrbd } from './librbd.js';
 import { refused, soon, spec } from './port.contract.js';
-import type { Ground } from './port.contract.js';
+import type { PortFixture } from './port.contract.js';
 
 /** Nobody listens there, on any machine. */
 const DEAF = '127.66.6.6:6789';
 
-let ground: Ground;
+let fixture: PortFixture;
 let fresh: Librbd | undefined;
-beforeAll(async () => void (ground = await realGround('connection')));
-afterAll(() => ground.close());
+beforeAll(async () => void (fixture = await realFixture('connection')));
+afterAll(() => fixture.close());
 afterEach(() => fresh?.close());
 const start = (...args: Parameters<typeof startLibrbd>): Librbd => (fresh = startLibrbd(...args));
-const image = (access: ClusterAccess = ground.at.access) => ({ ...ground.at, access, image: 'anything' });
+const image = (access: ClusterAccess = fixture.at.access) => ({ ...fixture.at, access, image: 'anything' });
 
 describe('a user the cluster does not take', () => {
   it.each([
@@ -99,20 +99,20 @@ describe('a monitor that cannot be reached', () => {
 describe('a connection', () => {
   it('of a client that was evicted says so once, and the next call has another', async () => {
     const port = start();
-    const { instance } = await port.identify(ground.at.access, soon());
-    await port.setRecords(ground.at, 'berth.evicted', new Map([['a', '1']]), soon());
+    const { instance } = await port.identify(fixture.at.access, soon());
+    await port.setRecords(fixture.at, 'berth.evicted', new Map([['a', '1']]), soon());
     await admin().ceph(['osd', 'blocklist', 'add', instance, '60'], soon());
     try {
       // The monitor has said yes; the OSD and we hear of it a moment later.
       let evicted: unknown;
       for (const deadline = soon(20_000); evicted === undefined && !deadline.expired; ) {
         evicted = await port
-          .setRecords(ground.at, 'berth.evicted', new Map([['a', '2']]), soon())
+          .setRecords(fixture.at, 'berth.evicted', new Map([['a', '2']]), soon())
           .catch((e: unknown) => e);
       }
       expect(evicted).toMatchObject({ code: 'BERTH_CLIENT_EVICTED', status: 'UNAVAILABLE' });
-      await port.setRecords(ground.at, 'berth.evicted', new Map([['a', '3']]), soon());
-      expect((await port.identify(ground.at.access, soon())).instance).not.toBe(instance);
+      await port.setRecords(fixture.at, 'berth.evicted', new Map([['a', '3']]), soon());
+      expect((await port.identify(fixture.at.access, soon())).instance).not.toBe(instance);
     } finally {
       await admin().ceph(['osd', 'blocklist', 'rm', instance], soon());
     }
@@ -120,21 +120,21 @@ describe('a connection', () => {
 
   it('is shared by all first callers', async () => {
     const port = start();
-    const all = await Promise.all(Array.from({ length: 20 }, () => port.identify(ground.at.access, soon())));
+    const all = await Promise.all(Array.from({ length: 20 }, () => port.identify(fixture.at.access, soon())));
     expect(new Set(all.map(({ instance }) => instance)).size).toBe(1);
     expect(all[0]!.fsid).toBe(cluster().fsid);
   });
 
   it('that is idle is closed, and made again when it is needed', async () => {
     const port = start({ idleMs: 150 });
-    const first = await port.identify(ground.at.access, soon());
+    const first = await port.identify(fixture.at.access, soon());
     const threads = () => readdirSync(`/proc/${port.workerPid()!}/task`).length;
     const busy = threads();
     for (const deadline = soon(60_000); threads() >= busy && !deadline.expired; ) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     expect(threads()).toBeLessThan(busy);
-    expect((await port.identify(ground.at.access, soon())).instance).not.toBe(first.instance);
+    expect((await port.identify(fixture.at.access, soon())).instance).not.toBe(first.instance);
   });
 
   it('survives that its idle time is over in the middle of many calls', async () => {

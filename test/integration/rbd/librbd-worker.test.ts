@@ -10,22 +10,22 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ImageRef } from '../../../src/rbd/port.js';
 import type { Librbd } from '../../../src/rbd/librbd/driver/librbd.js';
 import { admin, barePool, cluster, scratchDirectory } from '../ceph.js';
-import { realGround, startLibrbd } from './librbd.js';
+import { realFixture, startLibrbd } from './librbd.js';
 import { askAdminSocket } from './admin-socket.js';
 import { MIB, refused, soon, spec } from './port.contract.js';
-import type { Ground } from './port.contract.js';
+import type { PortFixture } from './port.contract.js';
 
-let ground: Ground;
+let fixture: PortFixture;
 let port: Librbd;
 let socket: string;
 let used = 0;
 beforeAll(async () => {
   socket = path.join(await scratchDirectory('librbd'), 'client.asok');
   port = startLibrbd({ extraConf: { admin_socket: socket } });
-  ground = await realGround('worker', port);
+  fixture = await realFixture('worker', port);
 });
-afterAll(() => ground.close());
-const image = (): ImageRef => ({ ...ground.at, image: `image-${++used}` });
+afterAll(() => fixture.close());
+const image = (): ImageRef => ({ ...fixture.at, image: `image-${++used}` });
 const metadata = new Map([
   ['berth/record', 'x'.repeat(500)],
   ['csi.storage.k8s.io/pvc/name', 'claim'],
@@ -44,7 +44,7 @@ async function operations(work: () => Promise<unknown>): Promise<number> {
 
 describe('the cost in OSD operations', () => {
   it('of a volume with its metadata and default features is ten, and nine after the first in the pool', async () => {
-    await port.identify(ground.at.access, soon());
+    await port.identify(fixture.at.access, soon());
     const create = () => port.createImage(image(), spec({ metadata }), soon());
     expect(await operations(create)).toBe(10);
     expect(await operations(create)).toBe(9);
@@ -81,15 +81,15 @@ describe('a pool that cannot hold images', () => {
 
 describe('the worker', () => {
   it('does not show the key to those who look at processes', async () => {
-    await port.identify(ground.at.access, soon());
+    await port.identify(fixture.at.access, soon());
     const proc = `/proc/${port.workerPid()!}`;
     const shown = readFileSync(`${proc}/cmdline`, 'utf8') + readFileSync(`${proc}/environ`, 'utf8');
-    expect(shown).not.toContain(ground.at.access.key.reveal());
+    expect(shown).not.toContain(fixture.at.access.key.reveal());
   });
 
   it('that crashes fails the calls in flight, and the next call works', async () => {
     const ats = Array.from({ length: 16 }, image);
-    await port.identify(ground.at.access, soon());
+    await port.identify(fixture.at.access, soon());
     const pid = port.workerPid()!;
     const creates = ats.map((at) => refused(port.createImage(at, spec(), soon()), 'BERTH_WORKER_DIED'));
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -101,10 +101,10 @@ describe('the worker', () => {
   });
 
   it('leaves a terminal’s interrupt to its parent', async () => {
-    await port.identify(ground.at.access, soon());
+    await port.identify(fixture.at.access, soon());
     const pid = port.workerPid()!;
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(pid, signal);
-    expect((await port.identify(ground.at.access, soon())).fsid).toBeTruthy();
+    expect((await port.identify(fixture.at.access, soon())).fsid).toBeTruthy();
     expect(port.workerPid()).toBe(pid);
   });
 

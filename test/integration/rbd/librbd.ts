@@ -12,7 +12,7 @@ import type { Librbd, LibrbdOptions } from '../../../src/rbd/librbd/driver/librb
 import { keyringOf, layoutOf } from '../../../src/dev/ceph/layout.js';
 import { accessAs, admin, cluster, isolatedNamespace } from '../ceph.js';
 import { soon } from './port.contract.js';
-import type { Ground, Half } from './port.contract.js';
+import type { PortFixture, Half } from './port.contract.js';
 
 /** `npm run test:integration` builds it first. */
 export const WORKER = path.resolve('dist/src/rbd/librbd/worker/worker.js');
@@ -66,7 +66,7 @@ async function halve({ pool, namespace, image }: ImageRef, id: string, left: Hal
 }
 
 /** A namespace of its own and everything the contract asks for there. */
-export async function realGround(label: string, port = startLibrbd()): Promise<Ground> {
+export async function realFixture(label: string, port = startLibrbd()): Promise<PortFixture> {
   const place = await isolatedNamespace(label);
   const rbd = async (...args: string[]): Promise<void> => {
     await admin().rbd(args, soon(60_000));

@@ -8,7 +8,7 @@ import type { ImageRef, NewImage, PoolRef, RbdPort } from '../../../src/rbd/port
 export type Half = 'name' | 'entry' | 'all but the header';
 
 /** A port, a place of its own to work in, and the hand of somebody else there. */
-export interface Ground {
+export interface PortFixture {
   readonly port: RbdPort;
   readonly at: PoolRef;
   write(at: ImageRef): Promise<void>;
@@ -44,27 +44,27 @@ export async function refused(call: Promise<unknown>, code: ErrorCode): Promise<
   return error.message;
 }
 
-export function describeRbdPort(name: string, prepare: () => Promise<Ground>): void {
+export function describeRbdPort(name: string, prepare: () => Promise<PortFixture>): void {
   describe(`${name} keeps the contract of RbdPort`, () => {
-    let ground: Ground;
+    let fixture: PortFixture;
     let port: RbdPort;
     let used = 0;
     beforeAll(async () => {
-      ground = await prepare();
-      port = ground.port;
+      fixture = await prepare();
+      port = fixture.port;
     });
-    afterAll(() => ground.close());
-    const image = (name = `image-${++used}`): ImageRef => ({ ...ground.at, image: name });
+    afterAll(() => fixture.close());
+    const image = (name = `image-${++used}`): ImageRef => ({ ...fixture.at, image: name });
     const made = async (change: Partial<NewImage> = {}): Promise<ImageRef & { id: string }> => {
       const at = image();
       return { ...at, id: await port.createImage(at, spec(change), soon()) };
     };
 
     it('says who the cluster is and which client instance we are', async () => {
-      const identity = await port.identify(ground.at.access, soon());
+      const identity = await port.identify(fixture.at.access, soon());
       expect(identity.fsid).toMatch(/^[0-9a-f-]{36}$/);
       expect(identity.instance).toMatch(/^.+:\d+\/\d+$/);
-      expect(await port.identify(ground.at.access, soon())).toEqual(identity);
+      expect(await port.identify(fixture.at.access, soon())).toEqual(identity);
     });
 
     it('creates an image that looks as it was asked for', async () => {
@@ -111,8 +111,8 @@ export function describeRbdPort(name: string, prepare: () => Promise<Ground>): v
       await refused(port.inspect(nowhere, soon()), 'BERTH_IMAGE_NOT_FOUND');
       await refused(port.isEmpty(nowhere, soon()), 'BERTH_IMAGE_NOT_FOUND');
       await refused(port.resize(nowhere, MIB, soon()), 'BERTH_IMAGE_NOT_FOUND');
-      await refused(port.setMetadata(ground.at, 'abcdef', new Map([['a', 'b']]), soon()), 'BERTH_IMAGE_NOT_FOUND');
-      await refused(port.compareAndSet(ground.at, 'abcdef', 'a', undefined, 'b', soon()), 'BERTH_IMAGE_NOT_FOUND');
+      await refused(port.setMetadata(fixture.at, 'abcdef', new Map([['a', 'b']]), soon()), 'BERTH_IMAGE_NOT_FOUND');
+      await refused(port.compareAndSet(fixture.at, 'abcdef', 'a', undefined, 'b', soon()), 'BERTH_IMAGE_NOT_FOUND');
 
       const noNamespace = { ...nowhere, namespace: 'no-such-namespace' };
       expect(await port.head(noNamespace, soon())).toBeUndefined();
@@ -201,7 +201,7 @@ export function describeRbdPort(name: string, prepare: () => Promise<Ground>): v
     ])('knows an empty image from one that was written to, %s', async (_, features) => {
       const at = await made({ features });
       expect(await port.isEmpty(at, soon())).toBe(true);
-      await ground.write(at);
+      await fixture.write(at);
       expect(await port.isEmpty(at, soon())).toBe(false);
     });
 
@@ -209,8 +209,8 @@ export function describeRbdPort(name: string, prepare: () => Promise<Ground>): v
       const at = await made();
       const ask = () => Promise.all([port.isEmpty(at, soon()), port.watchers(at, soon()), port.isEmpty(at, soon())]);
       expect(await ask()).toEqual([true, [], true]);
-      await ground.write(at);
-      const watcher = await ground.watch(at);
+      await fixture.write(at);
+      const watcher = await fixture.watch(at);
       try {
         const now = [expect.objectContaining({ address: watcher.address })];
         expect(await ask()).toEqual([false, now, false]);
@@ -237,7 +237,7 @@ export function describeRbdPort(name: string, prepare: () => Promise<Ground>): v
 
     it('names the watcher of an image that it will not remove', async () => {
       const at = await made();
-      const watcher = await ground.watch(at);
+      const watcher = await fixture.watch(at);
       try {
         expect(await refused(port.remove(at, soon()), 'BERTH_IMAGE_BUSY')).toContain(watcher.address);
         expect((await port.inspect(at, soon())).watchers.map(({ address }) => address)).toEqual([watcher.address]);
@@ -249,13 +249,13 @@ export function describeRbdPort(name: string, prepare: () => Promise<Ground>): v
 
     it('names the snapshots of an image that it will not remove, and does not call it empty', async () => {
       const at = await made();
-      await ground.snapshot(at, 'before-lunch');
+      await fixture.snapshot(at, 'before-lunch');
       try {
         expect(await refused(port.remove(at, soon()), 'BERTH_IMAGE_BUSY')).toContain('before-lunch');
         expect((await port.inspect(at, soon())).snapshots).toEqual(['before-lunch']);
         expect(await port.isEmpty(at, soon())).toBe(false);
       } finally {
-        await ground.removeSnapshot(at, 'before-lunch');
+        await fixture.removeSnapshot(at, 'before-lunch');
       }
       expect(await port.remove(at, soon())).toBe(true);
     });
@@ -266,7 +266,7 @@ export function describeRbdPort(name: string, prepare: () => Promise<Ground>): v
       for (const name of names) ids.set(name, await port.createImage(image(name), spec({ sizeBytes: MIB }), soon()));
       const seen: string[] = [];
       for (let after = 'list-'; ; ) {
-        const page = await port.list(ground.at, after, 2, soon());
+        const page = await port.list(fixture.at, after, 2, soon());
         const ours = page.filter(({ name }) => name.startsWith('list-'));
         for (const { name, id } of ours) expect(id).toBe(ids.get(name));
         seen.push(...ours.map(({ name }) => name));
@@ -283,15 +283,15 @@ export function describeRbdPort(name: string, prepare: () => Promise<Ground>): v
       const at = Array.from({ length: 64 }, () => image());
       const ids = await Promise.all(at.map((one) => port.createImage(one, spec(), soon(90_000))));
       expect(new Set(ids).size).toBe(64);
-      const listed = new Map((await port.list(ground.at, '', 10_000, soon())).map(({ name, id }) => [name, id]));
+      const listed = new Map((await port.list(fixture.at, '', 10_000, soon())).map(({ name, id }) => [name, id]));
       for (const [n, one] of at.entries()) expect(listed.get(one.image)).toBe(ids[n]);
     });
 
     it('keeps records in a plain object', async () => {
-      const read = (...keys: string[]) => port.getRecords(ground.at, 'berth.test', keys, soon());
+      const read = (...keys: string[]) => port.getRecords(fixture.at, 'berth.test', keys, soon());
       expect(await read('a')).toEqual(new Map());
       await port.setRecords(
-        ground.at,
+        fixture.at,
         'berth.test',
         new Map([
           ['a', '1'],
@@ -300,7 +300,7 @@ export function describeRbdPort(name: string, prepare: () => Promise<Ground>): v
         ]),
         soon(),
       );
-      await port.setRecords(ground.at, 'berth.test', new Map([['a', '2']]), soon());
+      await port.setRecords(fixture.at, 'berth.test', new Map([['a', '2']]), soon());
       expect(await read('a', 'knöten', 'e', 'absent')).toEqual(
         new Map([
           ['a', '2'],
@@ -312,7 +312,7 @@ export function describeRbdPort(name: string, prepare: () => Promise<Ground>): v
     });
 
     it('measures the pool', async () => {
-      const { availableBytes, storedBytes } = await port.poolStats(ground.at, soon());
+      const { availableBytes, storedBytes } = await port.poolStats(fixture.at, soon());
       expect(availableBytes ?? 1n).toBeGreaterThan(0n);
       expect(storedBytes).toBeGreaterThanOrEqual(0n);
     });

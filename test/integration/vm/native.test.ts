@@ -19,7 +19,7 @@ describe('npm run test:vm -- --native', () => {
     const TMPDIR = await mkdtemp(path.join(os.tmpdir(), 'berth-native-'));
     onTestFinished(() => rm(TMPDIR, { recursive: true }));
     const options = { deadline: Deadline.after(60_000), env: { TMPDIR } };
-    const refusal = run(process.execPath, [RUNNER, '--native', 'ground'], options);
+    const refusal = run(process.execPath, [RUNNER, '--native', 'guest-ready'], options);
     await expect(refusal).rejects.toThrow(/exit code 1.*not fit for --native: the kernel has no rbd/s);
     expect(await readdir(TMPDIR)).toEqual([]);
   });

@@ -9,7 +9,7 @@ import { KubeApi } from '../../../src/kube/api.js';
 import { NODES as NODE_RESOURCE } from '../../../src/kube/objects.js';
 import { HttpWire } from '../../../src/kube/http.js';
 import { ApiServer } from '../../kube/api-server.js';
-import { NODES, soon } from '../../kube/ground.js';
+import { NODES, soon } from '../../kube/api-fixture.js';
 
 let directory = '';
 let server: ApiServer;

@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { NODES as NODE_RESOURCE, VOLUME_ATTACHMENTS } from '../../../src/kube/objects.js';
 import { Deadline } from '../../../src/model/deadline.js';
-import { ground, NODES, soon, VAS } from '../../kube/ground.js';
+import { apiFixture, NODES, soon, VAS } from '../../kube/api-fixture.js';
 
-const at = ground();
+const at = apiFixture();
 const get = (name: string, deadline = soon()) => at.api.get(NODE_RESOURCE, name, deadline);
 
 describe('getting an object', () => {

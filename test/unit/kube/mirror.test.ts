@@ -3,9 +3,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { Mirror, TEMPO, type Tempo } from '../../../src/kube/mirror.js';
 import { NODES as NODE_RESOURCE, type KubeObject } from '../../../src/kube/objects.js';
 import { createLog } from '../../../src/observe/log.js';
-import { ground, NODES, soon, until } from '../../kube/ground.js';
+import { apiFixture, NODES, soon, until } from '../../kube/api-fixture.js';
 
-const at = ground();
+const at = apiFixture();
 const open: Mirror<string>[] = [];
 afterEach(() => {
   for (const one of open.splice(0)) one.stop();

@@ -7,9 +7,9 @@ import { nodeStates } from '../../../src/kube/node-states.js';
 import { runtimeClassOf } from '../../../src/kube/runtime-class.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { createLog } from '../../../src/observe/log.js';
-import { ground, NODES, PODS, RUNTIME_CLASSES, soon } from '../../kube/ground.js';
+import { apiFixture, NODES, PODS, RUNTIME_CLASSES, soon } from '../../kube/api-fixture.js';
 
-const at = ground();
+const at = apiFixture();
 
 describe('the state of a node', () => {
   const of = (name: string, deadline = soon()) => nodeStates(at.api, createLog('silent')).of(name, deadline);

@@ -6,13 +6,13 @@ import type { ImageRef, PoolRef } from '../../../src/rbd/port.js';
 import { MemoryRbd } from '../../fakes/rbd-memory.js';
 import { describeBlocklist } from '../../integration/rbd/blocklist.contract.js';
 import { describeHalfMade } from '../../integration/rbd/half-made.contract.js';
-import { describeRbdPort, refused, soon, spec, type Ground } from '../../integration/rbd/port.contract.js';
+import { describeRbdPort, refused, soon, spec, type PortFixture } from '../../integration/rbd/port.contract.js';
 
 const access = { cluster: 'fake', monitors: ['192.0.2.1'], user: 'u', key: new Secret('k') };
 let nonce = 4242;
 const at: PoolRef = { access, pool: 'pool', namespace: 'ours' };
 
-const prepare = (): Promise<Ground> => {
+const prepare = (): Promise<PortFixture> => {
   const port = new MemoryRbd('pool/ours');
   const image = (one: ImageRef) => port.image(one)!;
   return Promise.resolve({

@@ -4,7 +4,7 @@ import { berthError } from '../../../src/model/errors.js';
 import { carryOut, type RecoveryActs } from '../../../src/reconcile/act.js';
 import type { RecoveryAct } from '../../../src/reconcile/decision.js';
 import type { OrphanedDirectory } from '../../../src/volume/node/recovery/orphaned-directory.js';
-import { AGE_MS, entry, kubelet, NOW, POD, VOLUME } from './scene.js';
+import { AGE_MS, entry, kubelet, NOW, POD, VOLUME } from './node-facts-fixture.js';
 
 const round = { facts: { now: NOW, ageMs: AGE_MS }, driver: 'rbd.csi.berth.dev' };
 const log = { info: vi.fn(), debug: vi.fn() };

@@ -6,10 +6,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { Events } from '../../../src/kube/events.js';
 import { createLog } from '../../../src/observe/log.js';
 import { AttachmentReconciler } from '../../../src/reconcile/attachment-reconciler.js';
-import { EVENTS, NODES, PVS, VAS, CSI_NODES, until } from '../../kube/ground.js';
-import { scene, VOLUME } from '../../kube/scene.js';
+import { EVENTS, NODES, PVS, VAS, CSI_NODES, until } from '../../kube/api-fixture.js';
+import { attachmentFixture, VOLUME } from '../../kube/attachment-fixture.js';
 
-const at = scene();
+const at = attachmentFixture();
 const ended: (() => void)[] = [];
 const counted: string[] = [];
 afterEach(() => {

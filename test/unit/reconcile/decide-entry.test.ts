@@ -16,7 +16,7 @@ import {
   TARGET,
   unknown,
   mapped,
-} from './scene.js';
+} from './node-facts-fixture.js';
 import { rows } from './table.js';
 
 const old = { entries: [entry({ state: 'staging' })] };

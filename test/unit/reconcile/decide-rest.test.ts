@@ -3,7 +3,19 @@
  */
 import { describe } from 'vitest';
 import type { NodeFacts } from '../../../src/reconcile/node-facts.js';
-import { entry, facts, FRESH, kubelet, mapping, mount, POD, TARGET, unknown, VOLUME, mapped } from './scene.js';
+import {
+  entry,
+  facts,
+  FRESH,
+  kubelet,
+  mapping,
+  mount,
+  POD,
+  TARGET,
+  unknown,
+  VOLUME,
+  mapped,
+} from './node-facts-fixture.js';
 import { rows } from './table.js';
 
 describe('a mapping that the journal does not know', () => {

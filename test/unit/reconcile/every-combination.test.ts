@@ -5,7 +5,20 @@
 import { expect, it } from 'vitest';
 import { decide } from '../../../src/reconcile/decide-round.js';
 import type { NodeFacts } from '../../../src/reconcile/node-facts.js';
-import { entry, facts, FRESH, iso, kubelet, mapping, mount, OLD, ROOT, STAGING, target, TARGET } from './scene.js';
+import {
+  entry,
+  facts,
+  FRESH,
+  iso,
+  kubelet,
+  mapping,
+  mount,
+  OLD,
+  ROOT,
+  STAGING,
+  target,
+  TARGET,
+} from './node-facts-fixture.js';
 
 const BOTH = [false, true] as const;
 const AXES = {
@@ -21,100 +34,108 @@ const AXES = {
   incomplete: BOTH,
   mapper: ['krbd', 'nbd'],
 } as const;
-type Scene = { readonly [Axis in keyof typeof AXES]: (typeof AXES)[Axis][number] };
+type Combination = { readonly [Axis in keyof typeof AXES]: (typeof AXES)[Axis][number] };
 
-function* scenes(): Generator<Scene> {
-  const axes = Object.entries(AXES) as [keyof Scene, readonly unknown[]][];
+function* combinations(): Generator<Combination> {
+  const axes = Object.entries(AXES) as [keyof Combination, readonly unknown[]][];
   const total = axes.reduce((product, [, values]) => product * values.length, 1);
   for (let index = 0; index < total; index += 1) {
     let rest = index;
-    const scene: Record<string, unknown> = {};
+    const combination: Record<string, unknown> = {};
     for (const [axis, values] of axes) {
-      scene[axis] = values[rest % values.length];
+      combination[axis] = values[rest % values.length];
       rest = Math.floor(rest / values.length);
     }
-    yield scene as Scene;
+    yield combination as Combination;
   }
 }
 
-function factsOf(scene: Scene): NodeFacts {
-  const { mapper } = scene;
+function factsOf(combination: Combination): NodeFacts {
+  const { mapper } = combination;
   const own = entry({
-    ...{ state: scene.state, holdsRecord: scene.holds, access: scene.block ? 'block' : 'mount', mapper },
-    ...{ targets: target, since: iso(scene.age === 'fresh entry' ? FRESH : OLD) },
+    ...{
+      state: combination.state,
+      holdsRecord: combination.holds,
+      access: combination.block ? 'block' : 'mount',
+      mapper,
+    },
+    ...{ targets: target, since: iso(combination.age === 'fresh entry' ? FRESH : OLD) },
   });
-  const unserved = scene.mapped === 'unserved' ? 'its daemon has died' : undefined;
-  const fsid = scene.mapped === 'elsewhere' ? 'beef' : own.fsid;
+  const unserved = combination.mapped === 'unserved' ? 'its daemon has died' : undefined;
+  const fsid = combination.mapped === 'elsewhere' ? 'beef' : own.fsid;
   const claims = {
     none: [],
     pod: [kubelet()],
     'fresh stage': [kubelet({ kind: 'stage', changed: FRESH })],
     'old stage': [kubelet({ kind: 'stage' })],
-  }[scene.claim];
+  }[combination.claim];
   return facts({
     entries: [own],
-    mappings: scene.mapped === 'no' ? [] : [mapping({ mapper, fsid }, { unserved })],
+    mappings: combination.mapped === 'no' ? [] : [mapping({ mapper, fsid }, { unserved })],
     mounts: [
-      ...(scene.staging === 'free' ? [] : [mount(STAGING, scene.staging === 'ours' ? '252:0' : '8:1')]),
-      ...(scene.users === 'target' ? [mount(TARGET)] : []),
-      ...(scene.users === 'elsewhere' ? [mount('/elsewhere')] : []),
+      ...(combination.staging === 'free' ? [] : [mount(STAGING, combination.staging === 'ours' ? '252:0' : '8:1')]),
+      ...(combination.users === 'target' ? [mount(TARGET)] : []),
+      ...(combination.users === 'elsewhere' ? [mount('/elsewhere')] : []),
     ],
-    kubelet: { root: ROOT, volumes: claims, unclear: [], incomplete: scene.incomplete ? 'EACCES' : undefined },
-    quietFrom: scene.age === 'young process' ? FRESH : OLD,
-    blind: new Map(scene.gate === 'blind' ? [[mapper, 'unreadable']] : []),
-    isRunning: () => scene.gate === 'running',
+    kubelet: { root: ROOT, volumes: claims, unclear: [], incomplete: combination.incomplete ? 'EACCES' : undefined },
+    quietFrom: combination.age === 'young process' ? FRESH : OLD,
+    blind: new Map(combination.gate === 'blind' ? [[mapper, 'unreadable']] : []),
+    isRunning: () => combination.gate === 'running',
   });
 }
 
-/** Which acts are allowed in a scene at all, told from the scene and not from the decision's code. */
-function allowed(scene: Scene): readonly string[] {
-  if (scene.gate !== 'open') return [];
-  const isMapped = scene.mapped === 'served' || scene.mapped === 'unserved';
-  return isMapped ? allowedMapped(scene) : allowedUnmapped(scene);
+/** Which acts are allowed in a combination at all, told from the combination and not from the decision's code. */
+function allowed(combination: Combination): readonly string[] {
+  if (combination.gate !== 'open') return [];
+  const isMapped = combination.mapped === 'served' || combination.mapped === 'unserved';
+  return isMapped ? allowedMapped(combination) : allowedUnmapped(combination);
 }
 
-function allowedUnmapped(scene: Scene): readonly string[] {
-  const isMounted = scene.staging !== 'free' || scene.users === 'target';
-  if (isMounted || scene.mapped === 'elsewhere') return [];
-  if (scene.state === 'staged') return ['forget', 'clear'];
-  if (scene.age !== 'old') return [];
-  return scene.state === 'unstaging' && scene.holds ? ['give back'] : ['forget', 'clear'];
+function allowedUnmapped(combination: Combination): readonly string[] {
+  const isMounted = combination.staging !== 'free' || combination.users === 'target';
+  if (isMounted || combination.mapped === 'elsewhere') return [];
+  if (combination.state === 'staged') return ['forget', 'clear'];
+  if (combination.age !== 'old') return [];
+  return combination.state === 'unstaging' && combination.holds ? ['give back'] : ['forget', 'clear'];
 }
 
-function allowedMapped(scene: Scene): readonly string[] {
-  if (scene.state === 'staged' && scene.mapped === 'unserved') return scene.mapper === 'nbd' ? ['reattach'] : [];
-  if (scene.users !== 'none') return [];
-  if (scene.state === 'unstaging') return ['complete'];
-  const isClaimed = scene.claim === 'pod' || scene.claim === 'fresh stage';
-  return isHealthy(scene) || scene.age !== 'old' || isClaimed || scene.incomplete ? [] : ['undo'];
+function allowedMapped(combination: Combination): readonly string[] {
+  if (combination.state === 'staged' && combination.mapped === 'unserved')
+    return combination.mapper === 'nbd' ? ['reattach'] : [];
+  if (combination.users !== 'none') return [];
+  if (combination.state === 'unstaging') return ['complete'];
+  const isClaimed = combination.claim === 'pod' || combination.claim === 'fresh stage';
+  return isHealthy(combination) || combination.age !== 'old' || isClaimed || combination.incomplete ? [] : ['undo'];
 }
 
-const isHealthy = ({ state, mapped, block, staging }: Scene): boolean =>
+const isHealthy = ({ state, mapped, block, staging }: Combination): boolean =>
   state === 'staged' && mapped === 'served' && (block || staging === 'ours');
 
 /** What is as it should be, somebody's work right now, or too young to tell, is not spoken of. */
-const mayBeSilent = (scene: Scene): boolean =>
-  scene.gate === 'running' || isHealthy(scene) || scene.age !== 'old' || scene.incomplete;
+const mayBeSilent = (combination: Combination): boolean =>
+  combination.gate === 'running' || isHealthy(combination) || combination.age !== 'old' || combination.incomplete;
 
 /** What is wrong with the decision; undefined where nothing is. */
-function complaint(scene: Scene): string | undefined {
-  const { acts, reports } = decide(factsOf(scene));
-  const may = allowed(scene);
+function complaint(combination: Combination): string | undefined {
+  const { acts, reports } = decide(factsOf(combination));
+  const may = allowed(combination);
   const kinds = acts.map(({ kind }) => kind);
   const bad = kinds.find((kind) => !may.includes(kind));
   if (bad !== undefined) return `${bad} is not allowed`;
   if (kinds.filter((kind) => kind !== 'clear').length > 1) return 'more than one act';
   if (may.length > 0 && kinds.length === 0) return `nothing is done, not even ${may.join(' or ')}`;
   const spoken = kinds.length + reports.length;
-  if (spoken === 0 && !mayBeSilent(scene)) return 'it passes in silence';
-  return spoken > 0 && isHealthy(scene) && scene.gate !== 'blind' && !scene.incomplete ? 'it is all well' : undefined;
+  if (spoken === 0 && !mayBeSilent(combination)) return 'it passes in silence';
+  return spoken > 0 && isHealthy(combination) && combination.gate !== 'blind' && !combination.incomplete
+    ? 'it is all well'
+    : undefined;
 }
 
 it('acts only where it may, and says why where it does not, in every combination', () => {
   let count = 0;
-  for (const scene of scenes()) {
-    const why = complaint(scene);
-    if (why !== undefined) expect.fail(`${why}: ${JSON.stringify(scene)}`);
+  for (const combination of combinations()) {
+    const why = complaint(combination);
+    if (why !== undefined) expect.fail(`${why}: ${JSON.stringify(combination)}`);
     count += 1;
   }
   expect(count).toBe(62_208);

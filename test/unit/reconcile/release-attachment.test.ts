@@ -5,10 +5,10 @@
 import { describe, expect, it } from 'vitest';
 import { printRelease } from '../../../src/cli/print-attachments.js';
 import { releaseAttachment, type ReleaseParts, type ReleaseWish } from '../../../src/reconcile/release-attachment.js';
-import { PVS, VAS } from '../../kube/ground.js';
-import { FINALIZER, scene, VOLUME } from '../../kube/scene.js';
+import { PVS, VAS } from '../../kube/api-fixture.js';
+import { FINALIZER, attachmentFixture, VOLUME } from '../../kube/attachment-fixture.js';
 
-const at = scene();
+const at = attachmentFixture();
 const parts = (): ReleaseParts => ({ api: at.attachments, images: at.ceph, detach: at.detach });
 const release = async (from: ReleaseParts, wish: ReleaseWish) => {
   const released = await releaseAttachment(from, wish);

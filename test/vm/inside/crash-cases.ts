@@ -2,7 +2,7 @@
 import { after, before, describe, it } from 'node:test';
 import { CrashRun, plan } from '../../crash/runner.js';
 import type { CrashCase } from '../../crash/scenarios.js';
-import { VmGround } from './crash.js';
+import { VmNode } from './crash.js';
 import { forget } from './driver.js';
 import { nothingIsLeft } from './expect.js';
 
@@ -10,25 +10,25 @@ import { nothingIsLeft } from './expect.js';
 export const describeCrashes = (label: string, mounter: 'krbd' | 'nbd', cases: readonly CrashCase[]): void =>
   void describe(`a driver with volumes on ${mounter} that is killed at`, () => {
     const planned = plan(label, cases);
-    let ground: VmGround;
+    let crashNode: VmNode;
     let crashes: CrashRun;
 
     before(async () => {
-      ground = await VmGround.start(`${label}-node`, mounter);
-      crashes = new CrashRun(ground, planned);
+      crashNode = await VmNode.start(`${label}-node`, mounter);
+      crashes = new CrashRun(crashNode, planned);
     });
     after(async () => {
-      await ground.restart();
+      await crashNode.restart();
       try {
         await nothingIsLeft();
-        await ground.remove();
+        await crashNode.remove();
       } catch (error) {
-        process.stdout.write(await ground.node.log());
+        process.stdout.write(await crashNode.node.log());
         throw error;
       } finally {
-        await ground.node.stop();
+        await crashNode.node.stop();
       }
-      await forget(ground.node);
+      await forget(crashNode.node);
     });
 
     for (const one of planned) it(one.title, () => crashes.run(one));

@@ -12,7 +12,7 @@ import { readNbdDevices } from '../../../src/rbd/mapping/nbd/nbd-sysfs.js';
 import { KERNEL_ROOTS } from '../../../src/rbd/mapping/roots.js';
 import { CRASH_AT } from '../../../src/dev/driver/crash-at.js';
 import { damageJournal, journalFiles, journalOf } from '../../crash/journal-files.js';
-import type { Ground, Holder, Kind, StageHow, Subject, Traces } from '../../crash/subject.js';
+import type { CrashNode, Holder, Kind, StageHow, Subject, Traces } from '../../crash/subject.js';
 import { get, put, readSector, writeSector } from './disk.js';
 import { startNode, type Node } from './driver.js';
 import { host } from './host.js';
@@ -28,7 +28,7 @@ const SIZES: Readonly<Record<Kind, number>> = {
 const GROWTH = 16 * MiB;
 const REFUSING = fileURLToPath(new URL('../../../../test/fixtures/refusing', import.meta.url));
 
-export class VmGround implements Ground {
+export class VmNode implements CrashNode {
   readonly refusingPath = REFUSING;
   armed: string | undefined;
   readonly mounter: string;
@@ -39,8 +39,8 @@ export class VmGround implements Ground {
     this.mounter = mounter;
   }
 
-  static async start(name: string, mounter: string): Promise<VmGround> {
-    return new VmGround(await startNode(name), mounter);
+  static async start(name: string, mounter: string): Promise<VmNode> {
+    return new VmNode(await startNode(name), mounter);
   }
 
   /** Whatever driver runs now: volumes keep it over a restart. */
@@ -130,12 +130,12 @@ export class VmGround implements Ground {
 
 export class VmSubject implements Subject {
   readonly kind: Kind;
-  readonly #ground: VmGround;
+  readonly #node: VmNode;
   readonly #volume: Volume;
   #sizeBytes: number;
 
-  constructor(ground: VmGround, kind: Kind, volume: Volume) {
-    this.#ground = ground;
+  constructor(node: VmNode, kind: Kind, volume: Volume) {
+    this.#node = node;
     this.kind = kind;
     this.#volume = volume;
     this.#sizeBytes = SIZES[kind];
@@ -209,7 +209,7 @@ export class VmSubject implements Subject {
         () => true,
         () => false,
       ),
-      journal: await this.#ground.journalOf(this.id),
+      journal: await this.#node.journalOf(this.id),
     };
   }
 

@@ -2,9 +2,9 @@
 import { expect, it } from 'vitest';
 import { printStuck } from '../../../../src/cli/print-attachments.js';
 import { findStuckAttachments } from '../../../../src/diagnosis/attachment/find-stuck.js';
-import { scene } from '../../../kube/scene.js';
+import { attachmentFixture } from '../../../kube/attachment-fixture.js';
 
-const at = scene();
+const at = attachmentFixture();
 const find = () => findStuckAttachments({ api: at.attachments, images: at.ceph, now: () => new Date() });
 
 it('finds none where API and image agree, and counts them all', async () => {

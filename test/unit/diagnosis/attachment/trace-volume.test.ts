@@ -2,10 +2,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { printTrace } from '../../../../src/cli/print-trace.js';
 import { traceVolume, type TraceParts } from '../../../../src/diagnosis/attachment/trace-volume.js';
-import { NODES, soon } from '../../../kube/ground.js';
-import { scene, VOLUME } from '../../../kube/scene.js';
+import { NODES, soon } from '../../../kube/api-fixture.js';
+import { attachmentFixture, VOLUME } from '../../../kube/attachment-fixture.js';
 
-const at = scene();
+const at = attachmentFixture();
 const now = () => new Date();
 const parts = (): TraceParts => ({
   ...{ api: at.attachments, images: at.ceph, now },

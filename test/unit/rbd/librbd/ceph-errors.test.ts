@@ -11,8 +11,8 @@ import {
 } from '../../../../src/rbd/librbd/ceph-errors.js';
 
 const { errno } = constants;
-const scene = { cluster: 'c1', user: 'u1', pool: 'p1', image: 'p1/i1' };
-const codeOf = (number: number): string => toWire(new CephErrno(-number, 'create image'), scene).code;
+const context = { cluster: 'c1', user: 'u1', pool: 'p1', image: 'p1/i1' };
+const codeOf = (number: number): string => toWire(new CephErrno(-number, 'create image'), context).code;
 
 describe('an operation that fails', () => {
   it.each([
@@ -31,7 +31,7 @@ describe('an operation that fails', () => {
   });
 
   it('says what failed, where and why', () => {
-    const { message } = fromWire(toWire(new CephErrno(-errno.EIO, 'create image'), scene));
+    const { message } = fromWire(toWire(new CephErrno(-errno.EIO, 'create image'), context));
     expect(message).toMatch(/^BERTH_CEPH_ERROR: create image of p1\/i1 failed: EIO \(/);
   });
 
@@ -54,7 +54,7 @@ describe('a connection that fails', () => {
     [errno.EINVAL, 'BERTH_CLUSTER_UNREACHABLE'],
   ])('with errno %d is %s', (number, code) => {
     const key = 'AQDdAVxnAAAAABAAqKZyfvbOBMsQ2GvTJm0AnA==';
-    expect(connectRefusal(new CephErrno(-number, 'connect'), { ...scene, key }).wire.code).toBe(code);
+    expect(connectRefusal(new CephErrno(-number, 'connect'), { ...context, key }).wire.code).toBe(code);
   });
 });
 
@@ -62,7 +62,7 @@ describe('a key that is no cephx key', () => {
   it.each(['', 'not base64!', 'AQDdAVxnAAAAABAAqKZyfvbOBMsQ2GvTJm0A', 'AQBBBBBB'])(
     '%j is a wrong key, not a bad address',
     (key) => {
-      const { wire } = connectRefusal(new CephErrno(-errno.EINVAL, 'connect'), { ...scene, key });
+      const { wire } = connectRefusal(new CephErrno(-errno.EINVAL, 'connect'), { ...context, key });
       expect(wire.code).toBe('BERTH_CLUSTER_AUTH_FAILED');
       if (key !== '') expect(JSON.stringify(wire)).not.toContain(key);
     },
@@ -71,13 +71,13 @@ describe('a key that is no cephx key', () => {
 
 describe('the wire', () => {
   it('carries an error of the catalogue with its parameters', () => {
-    const error = fromWire(toWire(refusalError('BERTH_IMAGE_EXISTS', { image: 'p/ü' }), scene));
+    const error = fromWire(toWire(refusalError('BERTH_IMAGE_EXISTS', { image: 'p/ü' }), context));
     expect(error).toMatchObject({ code: 'BERTH_IMAGE_EXISTS', status: 'ALREADY_EXISTS' });
     expect(error.message).toContain('image p/ü exists');
   });
 
   it('makes anything else an internal error', () => {
-    expect(fromWire(toWire(new TypeError('oops'), scene)).message).toContain('librbd worker: oops');
+    expect(fromWire(toWire(new TypeError('oops'), context)).message).toContain('librbd worker: oops');
     expect(fromWire({ code: 'NO_SUCH' as 'BERTH_INTERNAL', params: {} }).code).toBe('BERTH_INTERNAL');
   });
 });

@@ -11,7 +11,7 @@ import {
 } from '../../../../src/volume/flexvolume/mount-for-pod.js';
 import { ownStagingPath } from '../../../../src/volume/flexvolume/volume-acts.js';
 import { Operations } from '../../../../src/volume/operation/operations.js';
-import { entry, VOLUME } from '../../reconcile/scene.js';
+import { entry, VOLUME } from '../../reconcile/node-facts-fixture.js';
 
 const soon = (): Deadline => Deadline.after(10_000);
 const ROOT = '/kubelet/flexvolume';

@@ -8,7 +8,7 @@ import { Deadline } from '../../../../src/model/deadline.js';
 import { berthError } from '../../../../src/model/errors.js';
 import { unmountDirectory, type UnmountParts } from '../../../../src/volume/flexvolume/unmount-directory.js';
 import { Operations } from '../../../../src/volume/operation/operations.js';
-import { entry, VOLUME } from '../../reconcile/scene.js';
+import { entry, VOLUME } from '../../reconcile/node-facts-fixture.js';
 
 const soon = (): Deadline => Deadline.after(10_000);
 let directory: string;

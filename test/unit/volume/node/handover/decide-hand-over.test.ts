@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { JournalEntry } from '../../../../../src/journal/entry.js';
 import { decideHandOver, type HandOverFacts } from '../../../../../src/volume/node/handover/decide-hand-over.js';
-import { entry, VOLUME } from '../../../reconcile/scene.js';
+import { entry, VOLUME } from '../../../reconcile/node-facts-fixture.js';
 
 const HERE = '/pods/a/volumes/v';
 const THERE = '/var/lib/kubelet/pods/9fbb4e4d-7d1b-4c3c-9a52-55a3e7b1f3c1/volumes/v';

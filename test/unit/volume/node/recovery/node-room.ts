@@ -16,14 +16,14 @@ import type { NodeRoom } from '../../../../../src/volume/node/node-room.js';
 import { MemoryRbd } from '../../../../fakes/rbd-memory.js';
 import { Operations } from '../../../../../src/volume/operation/operations.js';
 
-export interface Ground {
+export interface ApiFixture {
   readonly directory: string;
   readonly room: NodeRoom;
   /** What the kernel has; unmapping takes it away. */
   readonly mappings: Mapping[];
 }
 
-export async function ground(): Promise<Ground> {
+export async function apiFixture(): Promise<ApiFixture> {
   const directory = await mkdtemp(path.join(tmpdir(), 'berth-reconcile-'));
   onTestFinished(() => rm(directory, { recursive: true }));
   const journal = new Journal(path.join(directory, 'journal'));

@@ -10,18 +10,18 @@ import {
   DATA_FILE,
   type OrphanedDirectory,
 } from '../../../../../src/volume/node/recovery/orphaned-directory.js';
-import { ground, type Ground } from './node-room.js';
-import { entry, mapping, VOLUME } from '../../../reconcile/scene.js';
+import { apiFixture, type ApiFixture } from './node-room.js';
+import { entry, mapping, VOLUME } from '../../../reconcile/node-facts-fixture.js';
 
 const soon = (): Deadline => Deadline.after(60_000);
 const DRIVER = 'rbd.csi.berth.dev';
 
-let at: Ground;
+let at: ApiFixture;
 let leftover: OrphanedDirectory;
 const file = (name: string): string => path.join(leftover.directory, name);
 
 beforeEach(async () => {
-  at = await ground();
+  at = await apiFixture();
   const owner = path.join(at.directory, 'pods/uid');
   const directory = path.join(owner, 'volumes/kubernetes.io~csi/pv');
   const mountPoint = path.join(directory, 'mount');

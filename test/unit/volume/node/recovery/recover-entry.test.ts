@@ -11,17 +11,17 @@ import { dropMapping } from '../../../../../src/volume/node/recovery/drop-mappin
 import { forgetEntry } from '../../../../../src/volume/node/recovery/forget-entry.js';
 import { returnRecord } from '../../../../../src/volume/node/recovery/return-records.js';
 import { takeDownEntry } from '../../../../../src/volume/node/recovery/take-down-entry.js';
-import { ground, type Ground } from './node-room.js';
-import { entry, mapping, VOLUME } from '../../../reconcile/scene.js';
+import { apiFixture, type ApiFixture } from './node-room.js';
+import { entry, mapping, VOLUME } from '../../../reconcile/node-facts-fixture.js';
 
 const soon = (): Deadline => Deadline.after(60_000);
 
-let at: Ground;
+let at: ApiFixture;
 let target: string;
 let own: JournalEntry;
 
 beforeEach(async () => {
-  at = await ground();
+  at = await apiFixture();
   target = path.join(at.directory, 'target');
   const targets = { [target]: { readOnly: false, mode: 'SINGLE_NODE_WRITER' } } as const;
   own = entry({ stagingPath: path.join(at.directory, 'staging'), access: 'block', targets });

@@ -18,7 +18,7 @@ export const EVENTS = '/apis/events.k8s.io/v1/namespaces/default/events';
 
 export const soon = (): Deadline => Deadline.after(60_000);
 
-export interface Ground {
+export interface ApiFixture {
   server: ApiServer;
   api: KubeApi;
   /** The token that the client reads at each call. */
@@ -26,8 +26,8 @@ export interface Ground {
 }
 
 /** To be called at the top of a test file. */
-export function ground(): Ground {
-  const at = {} as Ground;
+export function apiFixture(): ApiFixture {
+  const at = {} as ApiFixture;
   beforeEach(async () => {
     at.server = new ApiServer();
     at.token = 'first';
@@ -41,7 +41,7 @@ export function ground(): Ground {
   return at;
 }
 
-const accessTo = (at: Ground): KubeAccess => ({
+const accessTo = (at: ApiFixture): KubeAccess => ({
   server: new URL(at.server.url),
   serverName: undefined,
   identity: () => Promise.resolve({ ca: undefined, cert: undefined, key: undefined, token: new Secret(at.token) }),

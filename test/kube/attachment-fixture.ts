@@ -20,14 +20,14 @@ import {
   type MemoryCluster,
 } from '../unit/volume/controller/memory-cluster.js';
 import { createParts, detachParts } from '../unit/volume/controller/use-case-parts.js';
-import { CSI_NODES, ground, NODES, PVCS, PVS, soon, VAS, type Ground } from './ground.js';
+import { CSI_NODES, apiFixture, NODES, PVCS, PVS, soon, VAS, type ApiFixture } from './api-fixture.js';
 
 export const DRIVER = 'rbd.csi.berth.dev';
 export const VOLUME = 'c1/rbd/berth-v';
 export const FINALIZER = attacherFinalizer(DRIVER);
 export const OLD = '2026-01-01T00:00:00Z';
 
-export interface Scene extends Ground {
+export interface AttachmentFixture extends ApiFixture {
   cluster: MemoryCluster;
   ceph: ImageStates;
   /** What ControllerUnpublish does, counted in {@link detaches}. */
@@ -52,8 +52,8 @@ export interface Scene extends Ground {
 }
 
 /** To be called at the top of a test file: volume `v` exists, node `a` is well, nothing is attached. */
-export function scene(): Scene {
-  const at = ground() as Scene;
+export function attachmentFixture(): AttachmentFixture {
+  const at = apiFixture() as AttachmentFixture;
   const cluster = memoryCluster();
   beforeEach(async () => {
     const parts = detachParts(cluster);
@@ -89,7 +89,7 @@ const cephActs = (cluster: MemoryCluster, parts: AttachParts) => ({
     attachVolume(parts, { volume: VOLUME, node, capability: mounted, readOnly: false, secrets: undefined }, soon()),
 });
 
-const apiActs = (at: Ground): Pick<Scene, 'node' | 'csiNode' | 'pv' | 'claim' | 'va'> => ({
+const apiActs = (at: ApiFixture): Pick<AttachmentFixture, 'node' | 'csiNode' | 'pv' | 'claim' | 'va'> => ({
   node: (name, { taints = [], inUse = [], ready = 'True' } = {}) =>
     void at.server.put(NODES, {
       metadata: { name },

@@ -11,7 +11,7 @@ import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { CRASH_AT } from '../../../src/dev/driver/crash-at.js';
 import { damageJournal, journalFiles, journalOf } from '../../crash/journal-files.js';
 import { asGuest, recordAt, recordsOf } from '../../kata/host.js';
-import type { Ground, Holder, Kind, PublishHow, StageHow, Subject, Traces } from '../../crash/subject.js';
+import type { CrashNode, Holder, Kind, PublishHow, StageHow, Subject, Traces } from '../../crash/subject.js';
 import { block, MiB, mount, SMALL_BYTES, XFS_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
 import { get, hasSector, put, putSector } from '../csi/files.js';
@@ -28,7 +28,7 @@ const PARAMETERS: Readonly<Partial<Record<Kind, Readonly<Record<string, string>>
 };
 const filesystemOf = (kind: Kind): string => (kind.endsWith('xfs') ? 'xfs' : 'ext4');
 
-export class LoopGround implements Ground {
+export class LoopNode implements CrashNode {
   readonly refusingPath = path.resolve('test/fixtures/refusing');
   readonly site: Site;
   readonly driver: Driver;
@@ -87,12 +87,12 @@ export class LoopGround implements Ground {
 
 export class LoopSubject implements Subject {
   readonly kind: Kind;
-  readonly #ground: LoopGround;
+  readonly #node: LoopNode;
   readonly #volume: Volume;
   #sizeBytes: number;
 
-  constructor(ground: LoopGround, kind: Kind, volume: Volume, sizeBytes: number) {
-    this.#ground = ground;
+  constructor(node: LoopNode, kind: Kind, volume: Volume, sizeBytes: number) {
+    this.#node = node;
     this.kind = kind;
     this.#volume = volume;
     this.#sizeBytes = sizeBytes;
@@ -103,7 +103,7 @@ export class LoopSubject implements Subject {
   }
 
   get #driver(): Driver {
-    return this.#ground.driver;
+    return this.#node.driver;
   }
 
   attach(): Promise<void> {
@@ -182,17 +182,17 @@ export class LoopSubject implements Subject {
         () => false,
       ),
       records: (await recordsOf(this.#driver.kataRecords)).filter(({ volume }) => volume === this.id).length,
-      journal: await this.#ground.journalOf(this.id),
+      journal: await this.#node.journalOf(this.id),
     };
   }
 
   async holder(): Promise<Holder> {
-    const metadata = await this.#ground.site.metadata(this.#volume.image);
+    const metadata = await this.#node.site.metadata(this.#volume.image);
     return parseHolderRecord(metadata[HOLDER_KEY], this.id)?.holders[0].by;
   }
 
   async loseRecord(): Promise<void> {
-    await this.#ground.site.rbd('image-meta', 'remove', this.#volume.image, HOLDER_KEY);
+    await this.#node.site.rbd('image-meta', 'remove', this.#volume.image, HOLDER_KEY);
   }
 
   #target(): Promise<string> {

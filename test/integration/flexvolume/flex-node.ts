@@ -1,4 +1,4 @@
-/** One node with a driver, its FlexVolume door, the installed binary and a kubelet of the test in front of it. */
+/** One node with a driver, its FlexVolume socket, the installed binary and a kubelet of the test in front of it. */
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import path from 'node:path';
@@ -53,7 +53,7 @@ export interface PodOptions {
   readonly secret?: Readonly<Record<string, string>>;
 }
 
-export class FlexGround {
+export class FlexNode {
   readonly site: Site;
   readonly guest: Guest;
   readonly driver: Driver;
@@ -73,13 +73,13 @@ export class FlexGround {
   }
 
   /** @param label as of {@link Site.open}; `more` arguments of its drivers */
-  static async open(label: string, more: readonly string[] = []): Promise<FlexGround> {
+  static async open(label: string, more: readonly string[] = []): Promise<FlexNode> {
     const site = await Site.open(label);
     const guest = await makeGuest(site);
-    const ground = new FlexGround(site, guest, more);
-    await ground.showGuest();
-    await ground.driver.start();
-    return ground;
+    const flex = new FlexNode(site, guest, more);
+    await flex.showGuest();
+    await flex.driver.start();
+    return flex;
   }
 
   /**
@@ -102,9 +102,9 @@ export class FlexGround {
   socketOf = (name: string): string => path.join(this.site.directory, `${name}-flex.sock`);
 
   newDriver(name: string): Driver {
-    const door = ['--flexvolume-endpoint', `unix://${this.socketOf(name)}`, '--kubelet-dir', this.root];
+    const endpoint = ['--flexvolume-endpoint', `unix://${this.socketOf(name)}`, '--kubelet-dir', this.root];
     const keyrings = ['--keyring-dir', path.join(this.site.directory, 'keyrings')];
-    return this.site.driver(name, { arguments: [...door, ...keyrings, ...this.#more] });
+    return this.site.driver(name, { arguments: [...endpoint, ...keyrings, ...this.#more] });
   }
 
   /**
@@ -114,7 +114,7 @@ export class FlexGround {
     await this.driver.stop('SIGKILL');
     await this.driver.start('listening', point === undefined ? {} : { [CRASH_AT]: point });
     for (let tries = 0; !(await answers(this.socket)); tries += 1) {
-      if (tries > 100) throw new Error('the FlexVolume door does not open');
+      if (tries > 100) throw new Error('nobody answers at the FlexVolume socket');
       await sleep(30);
     }
   }
