@@ -213,7 +213,8 @@ function strangersWait(seen: SeenHolder): Verdict {
 const aliveWait = (seen: SeenHolder): Verdict =>
   wait(
     `it is ${seen.holder.state ?? 'held'} there and the node is alive (${describeNode(seen)}); ${clientText(seen)}`,
-    'unstage it there; a node that is powered off has to be shut down for its orchestrator, too, or tainted out-of-service',
+    'unstage it there; a node that is powered off has to be shut down for its orchestrator, too, ' +
+      'or tainted out-of-service',
   );
 
 const watchedWait = (seen: SeenHolder): Verdict =>
@@ -231,5 +232,6 @@ const offWait = (seen: SeenHolder): Verdict =>
 const unclearWait = (seen: SeenHolder): Verdict =>
   wait(
     `it cannot be told whether its node still writes (${describeNode(seen)}); ${clientText(seen)}`,
-    'bring the node back, or make sure that it is powered off and taint it node.kubernetes.io/out-of-service; without Kubernetes, remove its key from the omap berth.nodes',
+    'bring the node back, or make sure that it is powered off and taint it node.kubernetes.io/out-of-service; ' +
+      'without Kubernetes, remove its key from the omap berth.nodes',
   );

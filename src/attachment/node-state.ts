@@ -1,7 +1,4 @@
-/**
- * What an orchestrator knows of a node: the seam through which fencing learns of it; without an orchestrator nothing is
- * known.
- */
+/** What an orchestrator knows of a node, as fencing asks for it; without an orchestrator nothing is known. */
 import type { Deadline } from '../model/deadline.js';
 
 export interface NodeState {

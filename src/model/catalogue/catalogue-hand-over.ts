@@ -1,4 +1,4 @@
-/** The part of the catalogue that is about hyperd and the FlexVolume door. */
+/** The part of the catalogue that is about hyperd and FlexVolume. */
 import { entry } from './catalogue-entry.js';
 
 export const handOvers = {

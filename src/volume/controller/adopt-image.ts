@@ -65,13 +65,15 @@ function differencesOf(volume: string, detail: ImageDetail, provenance: Provenan
     said.push('it has no record of Berth: DeleteVolume refuses it, so the manifest says Retain');
   if (isGuestWritten(metadata))
     said.push(
-      'a virtual machine may have written it: no node mounts it unless volumeAttributes say allowHostMount: "true"; a pod of Kata takes it as it is',
+      'a virtual machine may have written it: no node mounts it unless volumeAttributes say allowHostMount: "true"; ' +
+        'a pod of Kata takes it as it is',
     );
   if (parent !== undefined) said.push(`it is a clone of ${parent}, which has to stay`);
   if (snapshots.length > 0) said.push(`it has ${snapshots.length} snapshot(s), which Berth does not know`);
   said.push(
-    'a pod of hyperd has its files in the directory _data of the filesystem; any other pod sees the filesystem whole, with _data ' +
-      'in it: mount with subPath: _data (Kata has no subPath: move the files up once, and back for hyperd)',
+    'a pod of hyperd has its files in the directory _data of the filesystem; ' +
+      'any other pod sees the filesystem whole, with _data in it: mount with subPath: _data ' +
+      '(Kata has no subPath: move the files up once, and back for hyperd)',
   );
   return said;
 }

@@ -1,4 +1,4 @@
-/** Which filesystem a volume has, or will get: the one that the caller asks for, else by its image, else the default. */
+/** Which filesystem a volume has or will get: the one that the caller asks for, else its image's, else the default. */
 import { DEFAULT_FILESYSTEM, type FilesystemType } from '../../model/capability.js';
 import type { FoundVolume } from './find-volume.js';
 import { parseProvenance } from './provenance.js';

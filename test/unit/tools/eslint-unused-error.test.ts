@@ -45,7 +45,8 @@ it('unused-error, one statement a line: refuses those that only make an error, a
   const tool = path.resolve('tools/eslint-unused-error.js');
   const { unusedError } = (await import(tool)) as { unusedError: Rule.RuleModule };
   const statements = [...REFUSED, ...ALLOWED];
-  const text = `${DECLARATIONS}${statements.map((one) => `export const f${statements.indexOf(one)} = async () => { ${one} };`).join('\n')}`;
+  const functions = statements.map((one, index) => `export const f${index} = async () => { ${one} };`);
+  const text = DECLARATIONS + functions.join('\n');
   const file = path.join(directory, 'all.ts');
   writeFileSync(file, text);
   const config: Linter.Config = {
