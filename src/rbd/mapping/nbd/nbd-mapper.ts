@@ -6,11 +6,9 @@ import path from 'node:path';
 import { pollUntil } from '../../../model/time-limit.js';
 import type { Exec } from '../../../host/process/exec.js';
 import { Deadline } from '../../../model/deadline.js';
-import { berthError, isBerthError, type BerthError } from '../../../model/errors.js';
-import { imageSpec, type ImageSpec } from '../../../model/volume-id.js';
-import { runToAnswer } from '../../../host/process/run-to-answer.js';
+import { berthError, isBerthError } from '../../../model/errors.js';
+import { imageSpec } from '../../../model/volume-id.js';
 import { blockSizeBytes } from '../../../host/device/kernel-attribute.js';
-import { cephTimeouts, clientArguments, withKeyFile } from '../ceph-client.js';
 import { lastingUsers, usersOfDead } from '../device-users.js';
 import { missingProgram } from '../../../host/process/find-program.js';
 import { whyNotModule } from '../kernel-module.js';
@@ -18,15 +16,12 @@ import { locationName, requestedLocation, sameLocation } from '../location-name.
 import type { ImageLocation, Mapper, MapRequest, Mapping } from '../mapper.js';
 import { nbdKernel, type NbdKernel } from './nbd-kernel.js';
 import { isNbdInUse, nbdLimit, readNbdDevices, type NbdDevice } from './nbd-sysfs.js';
-import { abilities, explainRbdNbd, parseListMapped, type ListedNbd, type NbdAbilities } from './rbd-nbd-messages.js';
-import { explainRbd, lastWords, type RbdRefusal } from '../rbd-messages.js';
+import type { ListedNbd } from './rbd-nbd-messages.js';
+import { lastWords, type RbdRefusal } from '../rbd-messages.js';
+import { nbdMapError, RbdNbdProgram } from './rbd-nbd-program.js';
 import { KERNEL_ROOTS, type KernelRoots } from '../roots.js';
 import { KeyedMutex } from '../keyed-mutex.js';
 
-/** s until the kernel gives up a request; 0 would wait for ever for a daemon that hangs. */
-const IO_TIMEOUT_S = 120;
-/** s that the kernel keeps requests for a daemon that died and may come back. */
-const REATTACH_TIMEOUT_S = 60;
 /** Devices that the module makes if it is us who load it; its own default is 16. */
 const DEVICES = 128;
 /** A daemon that can tell the kernel of a new size does so in a fraction of this, ms. */
@@ -47,15 +42,14 @@ export interface NbdMapperOptions {
 export class NbdMapper implements Mapper {
   readonly name = 'nbd';
   readonly #exec: Exec;
-  readonly #keyDir: string;
+  readonly #program: RbdNbdProgram;
   readonly #roots: KernelRoots;
   readonly #kernel: NbdKernel;
   readonly #mutex = new KeyedMutex();
-  #abilities: NbdAbilities | undefined;
 
   constructor({ exec, runtimeDir = '/run/berth', roots = KERNEL_ROOTS, kernel }: NbdMapperOptions) {
     this.#exec = exec;
-    this.#keyDir = path.join(runtimeDir, 'keys');
+    this.#program = new RbdNbdProgram(exec, path.join(runtimeDir, 'keys'));
     this.#roots = roots;
     this.#kernel = kernel ?? nbdKernel(exec);
   }
@@ -76,7 +70,9 @@ export class NbdMapper implements Mapper {
 
   async list(deadline: Deadline): Promise<readonly Mapping[]> {
     const devices = await readNbdDevices(this.#roots.sys, this.#roots.proc);
-    const listed = devices.some((device) => device.location === undefined) ? await this.#listMapped(deadline) : [];
+    const listed = devices.some((device) => device.location === undefined)
+      ? await this.#program.listMapped(deadline)
+      : [];
     return devices.map((device) => mappingOf(device, listed)).filter((mapping) => mapping !== undefined);
   }
 
@@ -94,7 +90,7 @@ export class NbdMapper implements Mapper {
     const why = await this.whyNot();
     if (why !== undefined) throw berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: this.name, why });
     try {
-      await this.#runMap(request, deadline);
+      await this.#program.map(request, deadline);
     } catch (error) {
       // Killed or late, and yet mapped: adopted.
       const adopted = await this.find(location, Deadline.after(ADOPT_MS));
@@ -103,7 +99,7 @@ export class NbdMapper implements Mapper {
     }
     const found = await this.find(location, deadline);
     if (found !== undefined) return found;
-    throw this.#mapError(location, 'rbd-nbd map succeeded and sysfs shows no device');
+    throw nbdMapError(location, 'rbd-nbd map succeeded and sysfs shows no device');
   }
 
   async unmap(mapping: Mapping, deadline: Deadline): Promise<void> {
@@ -156,9 +152,7 @@ export class NbdMapper implements Mapper {
       await this.#kernel.disconnect(found, deadline);
       return undefined;
     }
-    const args = ['--conf', '/dev/null', 'unmap', device];
-    const result = await runToAnswer(this.#exec, 'rbd-nbd', args, { deadline, env: cephTimeouts(deadline) });
-    return result.exitCode === 0 ? undefined : result;
+    return this.#program.unmap(device, deadline);
   }
 
   async resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void> {
@@ -184,59 +178,9 @@ export class NbdMapper implements Mapper {
   async #attach(mapping: Mapping, request: MapRequest, deadline: Deadline): Promise<void> {
     const cookie = (await this.#device(mapping))?.cookie ?? '';
     if (cookie === '') {
-      throw this.#mapError(mapping.location, `the rbd-nbd behind ${mapping.device} has died; unmap it first`);
+      throw nbdMapError(mapping.location, `the rbd-nbd behind ${mapping.device} has died; unmap it first`);
     }
-    const can = await this.#can(deadline);
-    const args = ['attach', '--device', mapping.device, '--cookie', cookie, ...timeouts(can)];
-    const { readOnly } = mapping;
-    await this.#runDaemon({ ...request, readOnly }, readOnly ? [...args, '--read-only'] : args, deadline);
-  }
-
-  async #runMap(request: MapRequest, deadline: Deadline): Promise<void> {
-    const can = await this.#can(deadline);
-    await this.#runDaemon(request, ['map', ...deviceArguments(request, can)], deadline);
-  }
-
-  async #runDaemon(request: MapRequest, command: readonly string[], deadline: Deadline): Promise<void> {
-    const { access } = request.image;
-    await withKeyFile(this.#keyDir, access.key, async (keyFile) => {
-      const args = [
-        ...clientArguments(access, keyFile),
-        // Not needed by the daemon: its command line tells whose cluster the image is of, also where there is no
-        // cookie.
-        ...['--fsid', request.fsid],
-        ...command,
-        imageSpec(request.image),
-      ];
-      const result = await runToAnswer(this.#exec, 'rbd-nbd', args, { deadline, env: cephTimeouts(deadline) });
-      if (result.exitCode !== 0) throw await this.#explain(result, request, keyFile, deadline);
-    });
-  }
-
-  /**
-   * rbd-nbd goes to the background before it opens the image and loses the reason why it could not; `rbd info` knows
-   * it.
-   */
-  async #explain(refusal: RbdRefusal, request: MapRequest, keyFile: string, deadline: Deadline): Promise<BerthError> {
-    const said = explainRbdNbd(refusal, request);
-    if (said !== undefined) return said;
-    const args = [...clientArguments(request.image.access, keyFile), 'info', imageSpec(request.image)];
-    const info = await runToAnswer(this.#exec, 'rbd', args, { deadline, env: cephTimeouts(deadline) });
-    if (info.exitCode !== 0) return explainRbd(info, request, this.name);
-    return this.#mapError(request.image, lastWords(refusal));
-  }
-
-  async #can(deadline: Deadline): Promise<NbdAbilities> {
-    if (this.#abilities === undefined) {
-      const { stdout, stderr } = await runToAnswer(this.#exec, 'rbd-nbd', ['--help'], { deadline });
-      this.#abilities = abilities(stdout + stderr);
-    }
-    return this.#abilities;
-  }
-
-  async #listMapped(deadline: Deadline): Promise<readonly ListedNbd[]> {
-    const args = ['--conf', '/dev/null', 'list-mapped', '--format', 'json'];
-    return parseListMapped((await this.#exec('rbd-nbd', args, { deadline })).stdout);
+    await this.#program.attach(mapping, cookie, request, deadline);
   }
 
   async #device(mapping: Mapping): Promise<NbdDevice | undefined> {
@@ -252,27 +196,7 @@ export class NbdMapper implements Mapper {
     if ((await this.#device(mapping))?.server === undefined) await this.#attach(mapping, request, deadline);
     return mapping;
   }
-
-  #mapError(location: ImageSpec, why: string) {
-    return berthError('BERTH_MAP_FAILED', { image: imageSpec(location), mapper: this.name, why });
-  }
 }
-
-/**
- * Of the `mapOptions`, rbd-nbd takes none yet: they are krbd's, which a class with `mounter: auto` may carry for other
- * nodes.
- */
-const deviceArguments = ({ image, fsid, readOnly }: MapRequest, can: NbdAbilities): readonly string[] => [
-  ...(can.netlink ? ['--try-netlink'] : []),
-  ...(can.netlink && can.cookie ? ['--cookie', locationName({ ...image, fsid })] : []),
-  ...timeouts(can),
-  ...(readOnly ? ['--read-only'] : []),
-];
-
-const timeouts = (can: NbdAbilities): readonly string[] => [
-  ...(can.reattachTimeout ? ['--reattach-timeout', String(REATTACH_TIMEOUT_S)] : []),
-  ...(can.ioTimeout ? ['--io-timeout', String(IO_TIMEOUT_S)] : []),
-];
 
 /** Undefined for a snapshot and for an nbd device that is not rbd-nbd's. */
 function mappingOf(device: NbdDevice, listed: readonly ListedNbd[]): Mapping | undefined {
