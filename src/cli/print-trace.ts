@@ -1,5 +1,5 @@
 /** The page of `berth trace`: one line for each thing between the claim and the clients, and why it is stuck. */
-import type { AttachmentFacts, Finding, Image } from '../diagnosis/attachment/attachment-facts.js';
+import type { AttachmentFacts, AttachmentFinding, Image } from '../diagnosis/attachment/attachment-facts.js';
 import type { VolumeTrace } from '../diagnosis/attachment/trace-volume.js';
 
 type Line = readonly [string, string];
@@ -81,7 +81,7 @@ function imageLines(image: Image): readonly Line[] {
   ];
 }
 
-const stuckLines = (stuck: readonly Finding[]): readonly Line[] =>
+const stuckLines = (stuck: readonly AttachmentFinding[]): readonly Line[] =>
   stuck.length === 0
     ? [['stuck', 'no: API and image agree']]
     : stuck.map(({ reason, says }): Line => ['stuck', `${reason}: ${says}`]);

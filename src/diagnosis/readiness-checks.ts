@@ -1,5 +1,6 @@
 /** The checks behind Probe: the clusters answer, the machine lets us mount, and a mapper works. */
-import { whyNotNode } from './machine/machine.js';
+import type { Examined } from './checks.js';
+import { whyNoVolumeWorks } from './preflight.js';
 import { whyAllFailed } from '../model/settle-all.js';
 import type { Clusters, Role } from '../rbd/clusters.js';
 import type { RbdPort } from '../rbd/port.js';
@@ -22,12 +23,12 @@ export function clustersAnswer(
 }
 
 /**
- * Only what would make every volume fail; the rest of what a look at the machine finds is for the log and the doctor.
+ * Only what would make every volume fail; the rest of what the checks of the machine find is for the log and the doctor.
  */
 export const machineWorks =
-  (stateDirectory: string): Check =>
+  (examined: Examined): Check =>
   () =>
-    whyNotNode(stateDirectory);
+    whyNoVolumeWorks(examined);
 
 /** @param chooseMapper rejects where no mapper can work here */
 export function mapperWorks(chooseMapper: () => Promise<unknown>): Check {

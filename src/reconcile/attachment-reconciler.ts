@@ -9,7 +9,7 @@ import { isBerthError } from '../model/errors.js';
 import { Rounds } from '../model/rounds.js';
 import type { Logger } from '../observe/log.js';
 import { judge, type Measure } from '../diagnosis/attachment/decide-attachment.js';
-import type { Finding } from '../diagnosis/attachment/attachment-facts.js';
+import type { AttachmentFinding } from '../diagnosis/attachment/attachment-facts.js';
 import { factsOf, factsOfHolder, type ImageStates } from '../diagnosis/attachment/gather-attachment.js';
 
 export interface AttachmentTimes {
@@ -61,9 +61,9 @@ const STOP_MS = 5_000;
 export class AttachmentReconciler {
   readonly #room: AttachmentParts;
   readonly #times: AttachmentTimes;
-  #findings: readonly Finding[] = [];
+  #findings: readonly AttachmentFinding[] = [];
   /** Found by the scan before: what the API lacks must be missing twice. */
-  #heldOnly: readonly Finding[] = [];
+  #heldOnly: readonly AttachmentFinding[] = [];
   #made = 0;
   readonly #rounds: Rounds;
 
@@ -74,7 +74,7 @@ export class AttachmentReconciler {
   }
 
   /** What the last round found. */
-  findings(): readonly Finding[] {
+  findings(): readonly AttachmentFinding[] {
     return this.#findings;
   }
 
@@ -93,13 +93,13 @@ export class AttachmentReconciler {
     const { api } = this.#room;
     if (!(await api.isFresh(Deadline.after(LOOK_MS)))) return undefined;
     const all = api.all();
-    const found: Finding[] = [];
+    const found: AttachmentFinding[] = [];
     for (let i = 0; i < all.length && !this.#rounds.stopped; i += WIDTH) {
       const looked = await Promise.all(all.slice(i, i + WIDTH).map((one) => this.#look(one)));
       found.push(...looked.filter((one) => one !== undefined));
     }
     if (this.#made % SCAN_EVERY === 0) found.push(...(await this.#scan()));
-    else found.push(...this.#heldOnly.map((one): Finding => ({ ...one, act: 'none' })));
+    else found.push(...this.#heldOnly.map((one): AttachmentFinding => ({ ...one, act: 'none' })));
     this.#made += 1;
     this.#tell(found);
     let detached = 0;
@@ -112,7 +112,7 @@ export class AttachmentReconciler {
   }
 
   /** One reading of the image's head for what is well; all of the rest only for what is not. */
-  async #look(attachment: ApiAttachment): Promise<Finding | undefined> {
+  async #look(attachment: ApiAttachment): Promise<AttachmentFinding | undefined> {
     const { api, ceph, log } = this.#room;
     const measure = this.#measure();
     const since = attachment.deletingSince ?? attachment.since;
@@ -142,7 +142,7 @@ export class AttachmentReconciler {
   }
 
   /** Holders that the API does not know. Acted on only where the scan before found the same. */
-  async #scan(): Promise<readonly Finding[]> {
+  async #scan(): Promise<readonly AttachmentFinding[]> {
     const { api, ceph, log } = this.#room;
     const deadline = Deadline.after(LOOK_MS * 4);
     try {
@@ -155,7 +155,7 @@ export class AttachmentReconciler {
           // One whose PersistentVolume has gone may be for any volume.
           return (handle === undefined || handle === volume) && (node === nodeId || id === nodeId);
         });
-      const found: Finding[] = [];
+      const found: AttachmentFinding[] = [];
       for (const { volume, nodes } of held) {
         for (const nodeId of nodes.filter((one) => !hasOne(volume, one))) {
           const finding = judge(await factsOfHolder(api, ceph, { volume, nodeId }, deadline), this.#measure());
@@ -164,7 +164,7 @@ export class AttachmentReconciler {
       }
       const before = new Set(this.#heldOnly.map(keyOf));
       this.#heldOnly = found;
-      return found.map((one): Finding => (before.has(keyOf(one)) ? one : { ...one, act: 'none' }));
+      return found.map((one): AttachmentFinding => (before.has(keyOf(one)) ? one : { ...one, act: 'none' }));
     } catch (error) {
       log.warn({ err: error }, 'the holders of all volumes could not be compared with the API');
       this.#heldOnly = [];
@@ -173,7 +173,7 @@ export class AttachmentReconciler {
   }
 
   /** True where a detach was completed. */
-  async #act(finding: Finding): Promise<boolean> {
+  async #act(finding: AttachmentFinding): Promise<boolean> {
     const { act, volume, nodeId, nodeName, attachment } = finding;
     if (act !== 'detach' || volume === undefined) return false;
     const { detach, announce, log } = this.#room;
@@ -197,7 +197,7 @@ export class AttachmentReconciler {
   /**
    * Looked at once more: the attachment of before may have ended, and the node may have been granted the volume anew.
    */
-  async #isStillSo({ attachment, nodeId }: Finding, volume: string): Promise<boolean> {
+  async #isStillSo({ attachment, nodeId }: AttachmentFinding, volume: string): Promise<boolean> {
     const { api, ceph } = this.#room;
     const deadline = Deadline.after(LOOK_MS);
     if (attachment === undefined) {
@@ -213,7 +213,7 @@ export class AttachmentReconciler {
    * Each finding is logged when it comes and when it has gone, and announced as long as it stays; Events themselves are
    * seldom.
    */
-  #tell(next: readonly Finding[]): void {
+  #tell(next: readonly AttachmentFinding[]): void {
     const { log, announce } = this.#room;
     const had = new Set(this.#findings.map(keyOf));
     const has = new Set(next.map(keyOf));
@@ -245,5 +245,5 @@ export class AttachmentReconciler {
   }
 }
 
-const keyOf = ({ reason, volume, nodeName, attachment }: Finding): string =>
+const keyOf = ({ reason, volume, nodeName, attachment }: AttachmentFinding): string =>
   JSON.stringify([reason, attachment?.uid, volume, nodeName]);

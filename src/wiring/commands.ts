@@ -25,7 +25,7 @@ import type { Additions } from './additions.js';
 import { makeControllerParts } from './controller-parts.js';
 import { makeDependencies, now, type Dependencies } from './dependencies.js';
 import { detachBy } from './detach-by.js';
-import { preflightInput } from './preflight-input.js';
+import { examinedBy } from './examined-by.js';
 
 /** How long reading one image may take, in ms. */
 const ADOPT_MS = 30_000;
@@ -37,7 +37,7 @@ export async function doctor(options: Options, json: boolean, additions: Additio
   const rbd = createLibrbd({ log });
   try {
     const asked = { options, rbd, log, clusters: new Clusters(options.clusters) };
-    const findings = await preflight(preflightInput(asked, additions, { versions: true }));
+    const findings = await preflight(examinedBy(asked, additions, { versions: true }));
     print(json ? printJson(findings) : printTable(findings));
     return EXIT_CODE_OF_LEVEL[worst(findings)];
   } finally {

@@ -19,7 +19,7 @@ import { makeControllerParts } from './controller-parts.js';
 import { makeDependencies, nodeRoom, type Dependencies } from './dependencies.js';
 import { flexUseCases } from './flexvolume-use-cases.js';
 import { makeRegistration } from './make-registration.js';
-import { preflightInput } from './preflight-input.js';
+import { examinedBy } from './examined-by.js';
 import { startLoops } from './loops.js';
 
 /** How long calls in flight may take after SIGTERM, in ms; below the 30 s that Kubernetes gives a pod. */
@@ -40,7 +40,7 @@ export async function serve(options: Options, additions: Additions): Promise<voi
     clusters: clustersAnswer(dependencies.clusters, rbd, controller === undefined ? 'node' : 'controller'),
   };
   if (node !== undefined) {
-    checks['machine'] = machineWorks(options.stateDirectory);
+    checks['machine'] = machineWorks(examinedBy(dependencies, additions, { versions: false }));
     checks['mapper'] = mapperWorks(() => node.mappers.forChoice('auto'));
   }
   if (registration !== undefined) checks['registration'] = () => registration.whyNot();
@@ -73,7 +73,7 @@ export async function serve(options: Options, additions: Additions): Promise<voi
 
 /** One line for each problem, once: what lasts is in the readiness, what comes later is for the doctor. */
 async function sayWhatIsWrong(dependencies: Dependencies, additions: Additions): Promise<void> {
-  const findings = await preflight(preflightInput(dependencies, additions, { versions: false }));
+  const findings = await preflight(examinedBy(dependencies, additions, { versions: false }));
   const problems = findings.filter(({ level }) => level !== 'ok');
   for (const { name, level, says } of problems) {
     dependencies.log[level === 'failed' ? 'error' : 'warn']({ check: name }, `preflight: ${says}`);

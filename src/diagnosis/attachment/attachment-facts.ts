@@ -39,7 +39,7 @@ const OF_TWO_WORDS = [
 export const REASONS = [...OF_A_DETACH, ...OF_ITS_NODE, ...OF_TWO_WORDS];
 export type Reason = (typeof REASONS)[number];
 
-export interface Finding {
+export interface AttachmentFinding {
   readonly reason: Reason;
   /** One sentence: what is, why it stays, what would change it. */
   readonly says: string;

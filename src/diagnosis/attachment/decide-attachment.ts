@@ -5,7 +5,7 @@
 import type { ApiNode } from '../../kube/volume-attachments.js';
 import { isMultiNode, isAccessMode } from '../../model/capability.js';
 import type { HoldersOfVolume } from '../../volume/image/read-holders.js';
-import { attacherFinalizer, type AttachmentFacts, type Finding, type Reason } from './attachment-facts.js';
+import { attacherFinalizer, type AttachmentFacts, type AttachmentFinding, type Reason } from './attachment-facts.js';
 
 export interface Measure {
   /** ISO 8601. */
@@ -16,7 +16,7 @@ export interface Measure {
 }
 
 /** Undefined where all is well, or too young to say. */
-export function judge(facts: AttachmentFacts, measure: Measure): Finding | undefined {
+export function judge(facts: AttachmentFacts, measure: Measure): AttachmentFinding | undefined {
   const { attachment } = facts;
   if (attachment === undefined) return heldInCephOnly(facts, measure);
   const { deletingSince } = attachment;
@@ -25,7 +25,7 @@ export function judge(facts: AttachmentFacts, measure: Measure): Finding | undef
 }
 
 /** An attachment that is wanted. */
-function alive(facts: AttachmentFacts): Finding | undefined {
+function alive(facts: AttachmentFacts): AttachmentFinding | undefined {
   const { attachment, nodeName, image } = facts;
   if (attachment === undefined) return undefined;
   const name = `VolumeAttachment ${attachment.name}`;
@@ -48,7 +48,7 @@ function alive(facts: AttachmentFacts): Finding | undefined {
   return notComing(facts, name, others);
 }
 
-function volumeUnknown(facts: AttachmentFacts, name: string): Finding {
+function volumeUnknown(facts: AttachmentFacts, name: string): AttachmentFinding {
   const isGone = facts.pv === 'absent';
   const why = isGone ? 'is gone' : 'cannot be read';
   const says = `PersistentVolume ${facts.attachment?.pv ?? ''}, which alone names its image, ${why}`;
@@ -56,7 +56,7 @@ function volumeUnknown(facts: AttachmentFacts, name: string): Finding {
 }
 
 /** Wanted, not attached and not held: why does it not come? */
-function notComing(facts: AttachmentFacts, name: string, others: readonly string[]): Finding {
+function notComing(facts: AttachmentFacts, name: string, others: readonly string[]): AttachmentFinding {
   const { attachment, nodeName } = facts;
   const holding = holdingIn(facts);
   if (others.length > 0 && !(isAccessMode(holding?.mode) && isMultiNode(holding.mode))) {
@@ -76,7 +76,7 @@ function notComing(facts: AttachmentFacts, name: string, others: readonly string
 }
 
 /** An attachment that is to go. */
-function leaving(facts: AttachmentFacts, since: string, { driver }: Measure): Finding {
+function leaving(facts: AttachmentFacts, since: string, { driver }: Measure): AttachmentFinding {
   const name = `VolumeAttachment ${facts.attachment?.name ?? ''} is to go since ${since}`;
   if (facts.volume === undefined) return volumeUnknown(facts, name);
   const holding = holdingIn(facts);
@@ -86,7 +86,7 @@ function leaving(facts: AttachmentFacts, since: string, { driver }: Measure): Fi
 }
 
 /** Ceph still has it: whether it may go is for the detach to prove. */
-function leavingHeld(facts: AttachmentFacts, holding: HoldersOfVolume, name: string): Finding {
+function leavingHeld(facts: AttachmentFacts, holding: HoldersOfVolume, name: string): AttachmentFinding {
   const { node, nodeName, volume = '' } = facts;
   const cause = nodeCause(node, nodeName);
   const because = cause === undefined ? `node ${nodeName} is there and ready` : cause.says;
@@ -103,7 +103,7 @@ function leavingHeld(facts: AttachmentFacts, holding: HoldersOfVolume, name: str
 }
 
 /** Only the API is left: what keeps the object is a finalizer. */
-function leavingReleased(facts: AttachmentFacts, says: string, driver: string): Finding {
+function leavingReleased(facts: AttachmentFacts, says: string, driver: string): AttachmentFinding {
   const { attachment, node, nodeName } = facts;
   const foreign = (attachment?.finalizers ?? []).filter((one) => one !== attacherFinalizer(driver));
   if (foreign.length > 0) {
@@ -119,7 +119,7 @@ function leavingReleased(facts: AttachmentFacts, says: string, driver: string): 
 }
 
 /** The image says that a node holds it, by an attach, and the API has no such attachment. */
-function heldInCephOnly(facts: AttachmentFacts, measure: Measure): Finding | undefined {
+function heldInCephOnly(facts: AttachmentFacts, measure: Measure): AttachmentFinding | undefined {
   const { nodeName, nodeId, volume = '', node, pv } = facts;
   const holding = holdingIn(facts);
   const holder = holding?.holders.find((one) => one.node === nodeId);
@@ -177,5 +177,5 @@ const found = (
   { attachment, volume, nodeName, nodeId }: AttachmentFacts,
   reason: Reason,
   says: string,
-  act: Finding['act'] = 'none',
-): Finding => ({ reason, says, act, attachment, volume, nodeName, nodeId });
+  act: AttachmentFinding['act'] = 'none',
+): AttachmentFinding => ({ reason, says, act, attachment, volume, nodeName, nodeId });

@@ -1,7 +1,7 @@
 /** The VolumeAttachments that are stuck now, whatever their age, each with its reason. */
 import type { Attachments } from '../../kube/volume-attachments.js';
 import { Deadline } from '../../model/deadline.js';
-import type { Finding } from './attachment-facts.js';
+import type { AttachmentFinding } from './attachment-facts.js';
 import { judge } from './decide-attachment.js';
 import { factsOf, type AttachmentApi, type ImageStates } from './gather-attachment.js';
 
@@ -14,7 +14,7 @@ export interface StuckParts {
 export interface StuckAttachments {
   /** How many there are, stuck or not. */
   readonly all: number;
-  readonly stuck: readonly Finding[];
+  readonly stuck: readonly AttachmentFinding[];
 }
 
 /** What all readings may take, in ms. */
@@ -27,7 +27,7 @@ export async function findStuckAttachments({ api, images, now }: StuckParts): Pr
   const deadline = Deadline.after(BUDGET_MS);
   const all = await api.list(deadline);
   const measure = { now: now().toISOString(), ageMs: 0, driver: api.driver };
-  const stuck: Finding[] = [];
+  const stuck: AttachmentFinding[] = [];
   for (let i = 0; i < all.length; i += WIDTH) {
     const facts = await Promise.all(all.slice(i, i + WIDTH).map((one) => factsOf(api, images, one, deadline)));
     stuck.push(...facts.flatMap((one) => judge(one, measure) ?? []));

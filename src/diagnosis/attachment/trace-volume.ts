@@ -3,7 +3,7 @@ import type { ApiAttachment, ApiVolume, Attachments } from '../../kube/volume-at
 import { Deadline } from '../../model/deadline.js';
 import { berthError, isBerthError } from '../../model/errors.js';
 import { parseVolumeId } from '../../model/volume-id.js';
-import type { AttachmentFacts, Finding, Image } from './attachment-facts.js';
+import type { AttachmentFacts, AttachmentFinding, Image } from './attachment-facts.js';
 import { judge } from './decide-attachment.js';
 import { factsOf, factsOfHolder, type AttachmentApi, type ImageStates } from './gather-attachment.js';
 
@@ -34,7 +34,7 @@ export interface VolumeTrace extends NamedVolume {
   readonly image: Image;
   readonly journal: string;
   /** Undefined where API and image could not be compared. */
-  readonly stuck: readonly Finding[] | undefined;
+  readonly stuck: readonly AttachmentFinding[] | undefined;
 }
 
 /** What all readings may take, in ms. */
@@ -73,7 +73,7 @@ export async function traceVolume(parts: TraceParts, name: string): Promise<Volu
   };
 }
 
-function judgeAll(facts: readonly AttachmentFacts[], now: Date, driver: string): readonly Finding[] {
+function judgeAll(facts: readonly AttachmentFacts[], now: Date, driver: string): readonly AttachmentFinding[] {
   const measure = { now: now.toISOString(), ageMs: 0, driver };
   return facts.flatMap((one) => judge(one, measure) ?? []);
 }

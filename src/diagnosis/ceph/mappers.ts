@@ -12,10 +12,11 @@ import { rbdBus, supportedFeatures } from '../../rbd/mapping/krbd/krbd-sysfs.js'
 import { NOT_BUILT_IN } from '../../rbd/mapping/choose-mapper.js';
 import type { Mapper, MapperName, MounterChoice } from '../../rbd/mapping/mapper.js';
 
-export interface MapperLook {
+export interface MapperParts {
   readonly exec: Exec;
   readonly sysRoot: string;
-  readonly choice: MounterChoice;
+  /** `--mounter` */
+  readonly mounter: MounterChoice;
   /** Those that this program was built with beside krbd and rbd-nbd: each says itself whether it could work. */
   readonly moreMappers: readonly Pick<Mapper, 'name' | 'whyNot'>[];
   readonly versions: boolean;
@@ -30,16 +31,16 @@ interface Ability {
 const MODPROBE_MS = 5_000;
 
 /** A finding for each of the two, and one for the choice that `--mounter` makes of them. */
-export async function checkMappers(look: MapperLook): Promise<readonly Finding[]> {
-  const [krbd, nbd] = await Promise.all([abilityOfKrbd(look), abilityOfNbd(look)]);
+export async function checkMappers(parts: MapperParts): Promise<readonly Finding[]> {
+  const [krbd, nbd] = await Promise.all([abilityOfKrbd(parts), abilityOfNbd(parts)]);
   const abilities = new Map<MapperName, Ability>([
     ['krbd', krbd],
     ['nbd', nbd],
   ]);
-  for (const mapper of look.moreMappers) {
+  for (const mapper of parts.moreMappers) {
     abilities.set(mapper.name, { says: 'for development only', ...reason(await mapper.whyNot()) });
   }
-  const chosen = chosenOf(look.choice, abilities);
+  const chosen = chosenOf(parts.mounter, abilities);
   // A mapper that is missing matters only where nothing as good takes its place.
   const level = chosen.level === 'ok' ? 'ok' : 'warning';
   const line = (name: 'krbd' | 'nbd', { why, says }: Ability): Finding =>
@@ -68,7 +69,7 @@ function chosenOf(choice: MounterChoice, abilities: ReadonlyMap<MapperName, Abil
   return { name, level: 'ok', says: `--mounter ${choice} takes ${first}` };
 }
 
-async function abilityOfKrbd({ exec, sysRoot, versions }: MapperLook): Promise<Ability> {
+async function abilityOfKrbd({ exec, sysRoot, versions }: MapperParts): Promise<Ability> {
   const bus = rbdBus(sysRoot);
   const module = await moduleState(exec, 'rbd', bus);
   const missing = (await missingProgram('rbd')) ?? module.why;
@@ -84,7 +85,7 @@ async function abilityOfKrbd({ exec, sysRoot, versions }: MapperLook): Promise<A
   };
 }
 
-async function abilityOfNbd({ exec, sysRoot, versions }: MapperLook): Promise<Ability> {
+async function abilityOfNbd({ exec, sysRoot, versions }: MapperParts): Promise<Ability> {
   const module = await moduleState(exec, 'nbd', path.join(sysRoot, 'module/nbd'));
   const missing = (await missingProgram('rbd-nbd', 'rbd')) ?? module.why;
   if (missing !== undefined) return { why: missing, says: '' };

@@ -5,7 +5,9 @@
 import net from 'node:net';
 import type { Deadline } from '../../model/deadline.js';
 import type { Finding } from '../../model/finding.js';
+import type { Clusters } from '../../rbd/clusters.js';
 import { endpointsOf, endpointText, type Endpoint } from '../../rbd/monitor-address.js';
+import { configuredClusters } from './configured-clusters.js';
 
 /** What a messenger says as soon as it is connected to (msgr2 and msgr1 banners). */
 const BANNERS = { v2: 'ceph v2\n', v1: 'ceph v027' } as const;
@@ -17,7 +19,13 @@ const LONGEST_BANNER = 9;
  * One finding for each monitor. A monitor that is down is a warning while another one answers: the cluster works, but
  * whoever tries the dead one first waits.
  */
-export async function checkMonitors(
+export async function checkMonitors(clusters: Pick<Clusters, 'all'>, deadline: Deadline): Promise<readonly Finding[]> {
+  const all = await configuredClusters(clusters);
+  return (await Promise.all(all.map(({ id, monitors }) => checkMonitorsOf(id, monitors, deadline)))).flat();
+}
+
+/** Of one cluster. */
+export async function checkMonitorsOf(
   cluster: string,
   monitors: readonly string[],
   deadline: Deadline,

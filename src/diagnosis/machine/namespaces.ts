@@ -30,11 +30,15 @@ export async function checkNetwork(procRoot: string): Promise<Finding> {
   return { name, level: 'warning', says };
 }
 
-/** Do we see everybody's processes? Only then can an error name who keeps a volume. */
+/** Do we see everybody's processes? */
+export async function seesAllProcesses(procRoot: string): Promise<boolean> {
+  return (await readlink(path.join(procRoot, 'self/ns/pid')).catch(() => '')) === INIT_PID_NAMESPACE;
+}
+
+/** Only where we see everybody's processes can an error name who keeps a volume. */
 export async function checkProcesses(procRoot: string): Promise<Finding> {
   const name = 'processes';
-  const namespace = await readlink(path.join(procRoot, 'self/ns/pid')).catch(() => '');
-  if (namespace === INIT_PID_NAMESPACE) return { name, level: 'ok', says: "the host's processes can be seen" };
+  if (await seesAllProcesses(procRoot)) return { name, level: 'ok', says: "the host's processes can be seen" };
   const says =
     "the host's processes cannot be seen from here, so no error can name who keeps a volume, and rbd-nbd's daemons " +
     'end with this pod; set hostPID: true';

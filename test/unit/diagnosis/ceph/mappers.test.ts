@@ -19,9 +19,9 @@ beforeEach(async () => {
 afterEach(() => kernel.remove());
 
 const loop = (why?: string): Pick<Mapper, 'name' | 'whyNot'> => ({ name: 'loop', whyNot: () => Promise.resolve(why) });
-const look = (choice: MounterChoice = 'auto', sysRoot = kernel.roots.sys, moreMappers = [loop()]) =>
+const check = (choice: MounterChoice = 'auto', sysRoot = kernel.roots.sys, moreMappers = [loop()]) =>
   checkMappers({
-    ...{ choice, sysRoot, versions: false, moreMappers },
+    ...{ mounter: choice, sysRoot, versions: false, moreMappers },
     exec: (file, args) => {
       asked.push([file, ...args].join(' '));
       if (loadable.includes(args.at(-1) ?? '')) return Promise.resolve({ stdout: '', stderr: '', exitCode: 0 });
@@ -36,7 +36,7 @@ const bare = async (): Promise<string> => {
 
 describe('checkMappers', () => {
   it('names the kernel´s features where its module is loaded, and runs nothing', async () => {
-    const [krbd, nbd, mapper] = await look();
+    const [krbd, nbd, mapper] = await check();
     expect(krbd).toMatchObject({ name: 'krbd', level: 'ok' });
     expect(krbd!.says).toMatch(/^module loaded; can do layering, striping, exclusive-lock, .*data-pool/);
     expect(nbd).toMatchObject({ name: 'nbd', level: 'ok' });
@@ -46,7 +46,7 @@ describe('checkMappers', () => {
 
   it('only asks whether a module could be loaded', async () => {
     loadable = ['rbd'];
-    const [krbd, nbd, mapper] = await look('auto', await bare());
+    const [krbd, nbd, mapper] = await check('auto', await bare());
     expect(krbd!.says).toMatch(/^module not loaded, loaded when it is needed/);
     // Not needed while the other works: no reason to worry anybody.
     expect(nbd).toMatchObject({ level: 'ok', says: expect.stringMatching(/cannot work here: .*no nbd/) as string });
@@ -55,25 +55,25 @@ describe('checkMappers', () => {
   });
 
   it('warns where only the development mapper is left', async () => {
-    expect(await look('auto', await bare())).toMatchObject([
+    expect(await check('auto', await bare())).toMatchObject([
       ...['krbd', 'nbd'].map((name) => ({ name, level: 'warning' })),
       { name: 'mapper', level: 'warning', says: expect.stringContaining('for development only') as string },
     ]);
   });
 
   it('fails where nothing works, with every reason, and where the chosen one does not', async () => {
-    const [, , mapper] = await look('auto', await bare(), [loop('/dev/fuse does not exist')]);
+    const [, , mapper] = await check('auto', await bare(), [loop('/dev/fuse does not exist')]);
     expect(mapper).toMatchObject({ level: 'failed' });
     expect(mapper!.says).toMatch(/krbd: .*no rbd.*; nbd: .*no nbd.*; loop: \/dev\/fuse/);
     loadable = ['rbd'];
-    expect((await look('nbd', await bare()))[2]).toMatchObject({ level: 'failed' });
+    expect((await check('nbd', await bare()))[2]).toMatchObject({ level: 'failed' });
   });
 
   it('asks only mappers that the program was built with, and fails where another one is chosen', async () => {
-    const [krbd, , mapper] = await look('auto', await bare(), []);
+    const [krbd, , mapper] = await check('auto', await bare(), []);
     expect(krbd).toMatchObject({ level: 'warning' });
     expect(mapper!.says).toMatch(/^no volume can be mapped here; .*krbd: .*no rbd.*; nbd: [^;]*no nbd[^;]*$/);
-    const [, , chosen] = await look('loop', kernel.roots.sys, []);
+    const [, , chosen] = await check('loop', kernel.roots.sys, []);
     expect(chosen).toMatchObject({ level: 'failed' });
     expect(chosen!.says).toContain('loop: this driver has no such mapper');
   });

@@ -3,7 +3,7 @@ import net from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Deadline } from '../../../../src/model/deadline.js';
 import { endpointsOf, endpointText } from '../../../../src/rbd/monitor-address.js';
-import { checkMonitors } from '../../../../src/diagnosis/ceph/monitors.js';
+import { checkMonitorsOf } from '../../../../src/diagnosis/ceph/monitors.js';
 
 const servers: net.Server[] = [];
 const sockets = new Set<net.Socket>();
@@ -25,7 +25,7 @@ function listen(...said: readonly string[]): Promise<number> {
   );
 }
 
-const check = (...monitors: string[]) => checkMonitors('dev', monitors, Deadline.after(300));
+const check = (...monitors: string[]) => checkMonitorsOf('dev', monitors, Deadline.after(300));
 const closed = async (): Promise<number> => {
   const port = await listen();
   await new Promise((resolve) => servers.pop()!.close(resolve));
@@ -51,7 +51,7 @@ describe('endpointsOf', () => {
   });
 });
 
-describe('checkMonitors', () => {
+describe('checkMonitorsOf', () => {
   it('is content with a monitor that speaks both messengers, whichever way its banner arrives', async () => {
     const [v2, v1] = [await listen('ceph', ' v2\n\x10\0rest'), await listen('ceph v027and more')];
     const [finding] = await check(`[v2:127.0.0.1:${v2},v1:127.0.0.1:${v1}]`);

@@ -1,0 +1,93 @@
+/**
+ * The checks of `berth doctor`, which the driver makes at its start as well: one line each. A new check is a file and a
+ * line here; docs/operations.md shows the names.
+ */
+import type { FencingPolicy } from '../attachment/decide-detach.js';
+import type { Exec } from '../host/process/exec.js';
+import { Deadline } from '../model/deadline.js';
+import type { Finding } from '../model/finding.js';
+import type { Clusters, Role } from '../rbd/clusters.js';
+import type { Mapper, MounterChoice } from '../rbd/mapping/mapper.js';
+import type { RbdPort } from '../rbd/port.js';
+import { checkAccess } from './ceph/access.js';
+import { checkClustersFile } from './ceph/configured-clusters.js';
+import { checkFencingRights } from './ceph/fencing-rights.js';
+import { checkMappers } from './ceph/mappers.js';
+import { checkMonitors } from './ceph/monitors.js';
+import { checkClock } from './machine/clock.js';
+import { checkDev, checkPropagation, checkSys } from './machine/mounts.js';
+import { checkNetwork, checkProcesses } from './machine/namespaces.js';
+import { checkPrivileges } from './machine/privileges.js';
+import { checkPrograms } from './machine/programs.js';
+import { checkStateDirectory } from './machine/state-directory.js';
+import { checkUdev } from './machine/udev.js';
+
+/** What is examined, and with what. */
+export interface Examined {
+  readonly exec: Exec;
+  readonly rbd: Pick<RbdPort, 'identify' | 'blocklistRightsMissing'>;
+  readonly clusters: Pick<Clusters, 'all' | 'access'>;
+  /** What this process serves: a controller needs no more than clusters. */
+  readonly roles: readonly Role[];
+  readonly stateDirectory: string;
+  readonly kubeletDirectory: string;
+  readonly mounter: MounterChoice;
+  /** Those that this program was built with beside krbd and rbd-nbd. */
+  readonly moreMappers: readonly Pick<Mapper, 'name' | 'whyNot'>[];
+  /** The controller's policy: with `never` it needs no right to fence. */
+  readonly fencing: FencingPolicy;
+  /** Ask programs for their versions: a child process each. */
+  readonly versions: boolean;
+  readonly procRoot: string;
+  readonly sysRoot: string;
+}
+
+export interface DoctorCheck {
+  /** Of the finding where the check itself breaks; stable, for alerts. */
+  readonly name: string;
+  readonly when: (examined: Examined) => boolean;
+  /** Without what it looks for no volume works here: Probe says so. Such a check is quick. */
+  readonly stopsEveryVolume?: true;
+  readonly find: (examined: Examined) => Promise<Finding | readonly Finding[]>;
+}
+
+const always = (): boolean => true;
+const onNode = ({ roles }: Examined): boolean => roles.includes('node');
+const mayFence = ({ roles, fencing }: Examined): boolean => roles.includes('controller') && fencing !== 'never';
+
+/** What a check may take, in ms. */
+const EACH_MS = 5_000;
+const soon = (): Deadline => Deadline.after(EACH_MS);
+
+/** In the order in which they are shown. */
+export const CHECKS: readonly DoctorCheck[] = [
+  { name: 'privileges', when: onNode, stopsEveryVolume: true, find: ({ procRoot }) => checkPrivileges(procRoot) },
+  {
+    name: 'state-directory',
+    when: onNode,
+    stopsEveryVolume: true,
+    find: ({ stateDirectory }) => checkStateDirectory(stateDirectory, soon()),
+  },
+  {
+    name: 'mount-propagation',
+    when: onNode,
+    find: ({ procRoot, kubeletDirectory }) => checkPropagation(procRoot, kubeletDirectory),
+  },
+  { name: 'dev', when: onNode, find: ({ procRoot }) => checkDev(procRoot) },
+  { name: 'sysfs', when: onNode, find: ({ procRoot }) => checkSys(procRoot) },
+  { name: 'network-namespace', when: onNode, find: ({ procRoot }) => checkNetwork(procRoot) },
+  { name: 'udev', when: onNode, find: ({ procRoot }) => checkUdev(procRoot) },
+  {
+    name: 'programs',
+    when: onNode,
+    stopsEveryVolume: true,
+    find: ({ exec, versions }) => checkPrograms(versions ? exec : undefined),
+  },
+  { name: 'processes', when: onNode, find: ({ procRoot }) => checkProcesses(procRoot) },
+  { name: 'clock', when: always, find: ({ exec }) => checkClock(exec, soon()) },
+  { name: 'mapper', when: onNode, find: (examined) => checkMappers(examined) },
+  { name: 'clusters-file', when: always, find: ({ clusters }) => checkClustersFile(clusters) },
+  { name: 'monitor', when: always, find: ({ clusters }) => checkMonitors(clusters, soon()) },
+  { name: 'cluster', when: always, find: (examined) => checkAccess(examined, soon()) },
+  { name: 'fencing', when: mayFence, find: (examined) => checkFencingRights(examined, soon()) },
+];
