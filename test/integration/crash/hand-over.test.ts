@@ -14,7 +14,7 @@ import { FlexNode } from '../flexvolume/flex-node.js';
 
 const SUCCESS = { status: 'Success' };
 /** A driver that was to end itself and has not after this never came to the step, ms. */
-const DEATH_MS = 5_000;
+const DEATH_MS = 30_000;
 
 let flex: FlexNode;
 

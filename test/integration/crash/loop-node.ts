@@ -19,7 +19,7 @@ import type { Site } from '../csi/site.js';
 import type { Volume } from '../csi/volume.js';
 
 /** A driver that was to end itself and has not after this is one that never came to the step, ms. */
-const DEATH_MS = 3_000;
+const DEATH_MS = 30_000;
 const GROWTH = 16 * MiB;
 
 const PARAMETERS: Readonly<Partial<Record<Kind, Readonly<Record<string, string>>>>> = {
