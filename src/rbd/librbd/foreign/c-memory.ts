@@ -7,7 +7,9 @@ import type { Address } from './c-functions.js';
 
 const CELL = 8;
 
-/** Cells of 8 bytes in C memory, zeroed: one is a number or a pointer, several in a row are a C struct of such members. */
+/**
+ * Cells of 8 bytes in C memory, zeroed: one is a number or a pointer, several in a row are a C struct of such members.
+ */
 export class Cells {
   readonly #start: Address;
   readonly length: number;

@@ -1,6 +1,6 @@
 /**
- * Lets librbd check once, and not before every create, whether a pool can take images (option `rbd_validate_pool`): that
- * saves a read for each image.
+ * Lets librbd check once, and not before every create, whether a pool can take images (option `rbd_validate_pool`):
+ * that saves a read for each image.
  */
 
 /** Set the option for the connection; takes effect with the next create that begins. */
@@ -8,8 +8,8 @@ type Switch = (on: boolean) => void;
 
 /**
  * The option is the whole connection's. It is off only while every create that runs is in a pool where one has
- * succeeded with it on: what librbd found then (no pool snapshots, overwrites allowed) cannot change any more, and librbd
- * itself never checks again.
+ * succeeded with it on: what librbd found then (no pool snapshots, overwrites allowed) cannot change any more, and
+ * librbd itself never checks again.
  */
 export class PoolCheck {
   readonly #known = new Set<bigint>();

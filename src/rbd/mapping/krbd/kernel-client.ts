@@ -21,8 +21,8 @@ export function parseOsdc(text: string): OsdRequests | undefined {
 }
 
 /**
- * What `/dev/rbdN`'s client waits for; undefined where it waits for nothing, or nobody may read that. The client serves all
- * images of its cluster.
+ * What `/dev/rbdN`'s client waits for; undefined where it waits for nothing, or nobody may read that. The client serves
+ * all images of its cluster.
  */
 export async function whatClientWaitsFor(device: string, sysRoot = '/sys'): Promise<string | undefined> {
   const id = path.basename(device).replace(/^rbd/, '');

@@ -127,7 +127,8 @@ export class KrbdMapper implements Mapper {
       return size !== undefined && size >= sizeBytes ? true : undefined;
     };
     if (await shows()) return;
-    // The kernel watches the header and knows already as a rule; where a notice did not arrive this makes it read the header.
+    // The kernel watches the header and knows already as a rule; where a notice did not arrive this makes it read the
+    // header.
     if ((await refreshKrbd(this.#exec, this.#roots.sys, name.replace(/^rbd/, ''), deadline)) === 'evicted') {
       throw berthError('BERTH_CLIENT_EVICTED', { cluster: mapping.location.fsid });
     }
