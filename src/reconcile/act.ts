@@ -65,7 +65,7 @@ export async function carryOut(
       else if (report !== undefined) reports.push(report);
     }
   };
-  // Beside each other: a cluster that does not answer holds up no clean-up of this node.
+  // Beside each other: a cluster that does not answer delays no clean-up of this node.
   await Promise.all([lane(acts.filter((act) => !needsCluster(act))), lane(acts.filter(needsCluster))]);
   return { done, failed: reports.length, reports };
 }

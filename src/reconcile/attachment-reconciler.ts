@@ -41,10 +41,10 @@ export interface AttachmentSummary {
   readonly ms: number;
 }
 
-/** What one look, and one detach, may take, in ms. */
-const LOOK_MS = 30_000;
+/** How long the reading of one attachment, and one detach, may take, in ms. */
+const READ_MS = 30_000;
 const DETACH_MS = 60_000;
-/** Attachments looked at together. */
+/** Attachments that are read at the same time. */
 const WIDTH = 8;
 /**
  * Every image's record is read in each round of this number only: the attacher's own reconcile reads them every minute
@@ -59,16 +59,16 @@ const STOP_MS = 5_000;
  * writes it, and no object of the API is changed. Hence no leader.
  */
 export class AttachmentReconciler {
-  readonly #room: AttachmentParts;
+  readonly #parts: AttachmentParts;
   readonly #times: AttachmentTimes;
   #findings: readonly AttachmentFinding[] = [];
   /** Found by the scan before: what the API lacks must be missing twice. */
-  #heldOnly: readonly AttachmentFinding[] = [];
+  #inCephOnly: readonly AttachmentFinding[] = [];
   #made = 0;
   readonly #rounds: Rounds;
 
-  constructor(room: AttachmentParts, times: AttachmentTimes) {
-    this.#room = room;
+  constructor(parts: AttachmentParts, times: AttachmentTimes) {
+    this.#parts = parts;
     this.#times = times;
     this.#rounds = new Rounds(() => this.#tellRound(), { everyMs: times.everyMs, jitter: JITTER, stopMs: STOP_MS });
   }
@@ -90,16 +90,16 @@ export class AttachmentReconciler {
   /** Undefined where the API's state is not known for sure: nothing is decided by old news. */
   async round(): Promise<AttachmentSummary | undefined> {
     const started = performance.now();
-    const { api } = this.#room;
-    if (!(await api.isFresh(Deadline.after(LOOK_MS)))) return undefined;
+    const { api } = this.#parts;
+    if (!(await api.isFresh(Deadline.after(READ_MS)))) return undefined;
     const all = api.all();
     const found: AttachmentFinding[] = [];
     for (let i = 0; i < all.length && !this.#rounds.stopped; i += WIDTH) {
-      const looked = await Promise.all(all.slice(i, i + WIDTH).map((one) => this.#look(one)));
-      found.push(...looked.filter((one) => one !== undefined));
+      const inspected = await Promise.all(all.slice(i, i + WIDTH).map((one) => this.#inspect(one)));
+      found.push(...inspected.filter((one) => one !== undefined));
     }
     if (this.#made % SCAN_EVERY === 0) found.push(...(await this.#scan()));
-    else found.push(...this.#heldOnly.map((one): AttachmentFinding => ({ ...one, act: 'none' })));
+    else found.push(...this.#inCephOnly.map((one): AttachmentFinding => ({ ...one, act: 'none' })));
     this.#made += 1;
     this.#tell(found);
     let detached = 0;
@@ -108,18 +108,22 @@ export class AttachmentReconciler {
   }
 
   #measure(): Measure {
-    return { now: this.#room.now().toISOString(), ageMs: this.#times.ageMs, driver: this.#room.api.driver };
+    return { now: this.#parts.now().toISOString(), ageMs: this.#times.ageMs, driver: this.#parts.api.driver };
   }
 
   /** One reading of the image's head for what is well; all of the rest only for what is not. */
-  async #look(attachment: ApiAttachment): Promise<AttachmentFinding | undefined> {
-    const { api, ceph, log } = this.#room;
+  async #inspect(attachment: ApiAttachment): Promise<AttachmentFinding | undefined> {
+    const { api, ceph, log } = this.#parts;
     const measure = this.#measure();
     const since = attachment.deletingSince ?? attachment.since;
     if (since === undefined || Date.parse(measure.now) - Date.parse(since) < measure.ageMs) return undefined;
-    const deadline = Deadline.after(LOOK_MS);
+    const deadline = Deadline.after(READ_MS);
     try {
-      if (attachment.deletingSince === undefined && attachment.attached && (await this.#isHeld(attachment, deadline))) {
+      if (
+        attachment.deletingSince === undefined &&
+        attachment.attached &&
+        (await this.#isRecorded(attachment, deadline))
+      ) {
         return undefined;
       }
       // What the watch shows may be a moment old, and this is about to be called stuck.
@@ -132,21 +136,21 @@ export class AttachmentReconciler {
     }
   }
 
-  async #isHeld({ pv, inlineHandle, nodeId, node }: ApiAttachment, deadline: Deadline): Promise<boolean> {
-    const volume = inlineHandle ?? (pv === undefined ? undefined : this.#room.api.volumeNamed(pv)?.handle);
+  async #isRecorded({ pv, inlineHandle, nodeId, node }: ApiAttachment, deadline: Deadline): Promise<boolean> {
+    const volume = inlineHandle ?? (pv === undefined ? undefined : this.#parts.api.volumeNamed(pv)?.handle);
     if (volume === undefined) return false;
     // A cluster that does not answer is the readiness's concern: it says nothing about this attachment.
-    const holding = await this.#room.ceph.readHolders(volume, false, deadline).catch(() => undefined);
-    if (holding === undefined) return true;
-    return holding !== 'absent' && holding.holders.some((one) => one.node === (nodeId ?? node));
+    const record = await this.#parts.ceph.readHolders(volume, false, deadline).catch(() => undefined);
+    if (record === undefined) return true;
+    return record !== 'absent' && record.holders.some((one) => one.node === (nodeId ?? node));
   }
 
   /** Holders that the API does not know. Acted on only where the scan before found the same. */
   async #scan(): Promise<readonly AttachmentFinding[]> {
-    const { api, ceph, log } = this.#room;
-    const deadline = Deadline.after(LOOK_MS * 4);
+    const { api, ceph, log } = this.#parts;
+    const deadline = Deadline.after(READ_MS * 4);
     try {
-      const held = await ceph.listHolders(deadline);
+      const recorded = await ceph.listHolders(deadline);
       // After the records: an attachment exists before its record does, so none can be missing that is just being made.
       const known = await api.list(deadline);
       const hasOne = (volume: string, nodeId: string): boolean =>
@@ -156,18 +160,18 @@ export class AttachmentReconciler {
           return (handle === undefined || handle === volume) && (node === nodeId || id === nodeId);
         });
       const found: AttachmentFinding[] = [];
-      for (const { volume, nodes } of held) {
+      for (const { volume, nodes } of recorded) {
         for (const nodeId of nodes.filter((one) => !hasOne(volume, one))) {
           const finding = judge(await factsOfHolder(api, ceph, { volume, nodeId }, deadline), this.#measure());
           if (finding !== undefined) found.push(finding);
         }
       }
-      const before = new Set(this.#heldOnly.map(keyOf));
-      this.#heldOnly = found;
+      const before = new Set(this.#inCephOnly.map(keyOf));
+      this.#inCephOnly = found;
       return found.map((one): AttachmentFinding => (before.has(keyOf(one)) ? one : { ...one, act: 'none' }));
     } catch (error) {
       log.warn({ err: error }, 'the holders of all volumes could not be compared with the API');
-      this.#heldOnly = [];
+      this.#inCephOnly = [];
       return [];
     }
   }
@@ -176,7 +180,7 @@ export class AttachmentReconciler {
   async #act(finding: AttachmentFinding): Promise<boolean> {
     const { act, volume, nodeId, nodeName, attachment } = finding;
     if (act !== 'detach' || volume === undefined) return false;
-    const { detach, announce, log } = this.#room;
+    const { detach, announce, log } = this.#parts;
     const about = { volume, node: nodeName };
     try {
       if (!(await this.#isStillSo(finding, volume))) return false;
@@ -186,20 +190,20 @@ export class AttachmentReconciler {
       log[isRefused ? 'info' : 'warn']({ ...about, err: error }, 'a stuck detach could not be completed');
       return false;
     }
-    this.#heldOnly = this.#heldOnly.filter((one) => keyOf(one) !== keyOf(finding));
+    this.#inCephOnly = this.#inCephOnly.filter((one) => keyOf(one) !== keyOf(finding));
     const message = `detached ${volume} from ${nodeName}: nobody there can write to it any more`;
     log.info({ ...about, attachment: attachment?.name }, message);
     announce({ kind: 'Normal', reason: 'DetachCompleted', message, about });
-    this.#room.count?.('DetachCompleted');
+    this.#parts.count?.('DetachCompleted');
     return true;
   }
 
   /**
-   * Looked at once more: the attachment of before may have ended, and the node may have been granted the volume anew.
+   * Read once more: the attachment of before may have ended, and the node may have been granted the volume anew.
    */
   async #isStillSo({ attachment, nodeId }: AttachmentFinding, volume: string): Promise<boolean> {
-    const { api, ceph } = this.#room;
-    const deadline = Deadline.after(LOOK_MS);
+    const { api, ceph } = this.#parts;
+    const deadline = Deadline.after(READ_MS);
     if (attachment === undefined) {
       const facts = await factsOfHolder(api, ceph, { volume, nodeId }, deadline);
       return judge(facts, this.#measure())?.act === 'detach';
@@ -214,14 +218,14 @@ export class AttachmentReconciler {
    * seldom.
    */
   #tell(next: readonly AttachmentFinding[]): void {
-    const { log, announce } = this.#room;
+    const { log, announce } = this.#parts;
     const had = new Set(this.#findings.map(keyOf));
     const has = new Set(next.map(keyOf));
     for (const finding of next) {
       const { reason, says, volume, nodeName, attachment } = finding;
       if (!had.has(keyOf(finding))) {
         log.warn({ reason, attachment: attachment?.name, volume, node: nodeName }, says);
-        this.#room.count?.(reason);
+        this.#parts.count?.(reason);
       }
       const of = attachment === undefined ? {} : { attachment: { name: attachment.name, uid: attachment.uid } };
       const about = { ...(volume === undefined ? {} : { volume }), node: nodeName, ...of };
@@ -237,10 +241,10 @@ export class AttachmentReconciler {
     try {
       const summary = await this.round();
       if (summary === undefined)
-        this.#room.log.warn('attachments are not compared: the Kubernetes API does not answer');
-      else this.#room.log.info(summary, 'attachments compared');
+        this.#parts.log.warn('attachments are not compared: the Kubernetes API does not answer');
+      else this.#parts.log.info(summary, 'attachments compared');
     } catch (error) {
-      this.#room.log.warn({ err: error }, 'attachments could not be compared');
+      this.#parts.log.warn({ err: error }, 'attachments could not be compared');
     }
   }
 }

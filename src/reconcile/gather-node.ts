@@ -111,7 +111,7 @@ export class NodeGatherer {
   }
 
   /**
-   * An unstage between the two readings leaves a mapping that no entry knows any more: it is gone when looked for
+   * An unstage between the two readings leaves a mapping that no entry knows any more: it is gone when listed
    * again.
    */
   async #stillThere(

@@ -33,7 +33,7 @@ export async function readKubelet(root: string, driver: string, mounts: readonly
   try {
     const candidates = [...(await scan.pods(resolved)), ...(await scan.plugin(resolved))];
     for (let at = 0; at < candidates.length; at += AT_ONCE) {
-      await Promise.all(candidates.slice(at, at + AT_ONCE).map((one) => scan.look(one)));
+      await Promise.all(candidates.slice(at, at + AT_ONCE).map((one) => scan.inspect(one)));
     }
   } catch (error) {
     scan.incomplete = error instanceof Error ? error.message : 'unreadable';
@@ -84,7 +84,7 @@ class Scan {
     return found;
   }
 
-  async look({ kind, directory, data, mountPoint, owner }: Candidate): Promise<void> {
+  async inspect({ kind, directory, data, mountPoint, owner }: Candidate): Promise<void> {
     // Something over the directory itself hides kubelet's files, and may hang.
     if (this.#mounted.has(directory) || this.#mounted.has(data)) return;
     const names = await this.#entries(data);

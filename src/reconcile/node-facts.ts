@@ -5,7 +5,7 @@ import type { Mapping, MapperName } from '../rbd/mapping/mapper.js';
 
 export interface SeenMapping {
   readonly mapping: Mapping;
-  /** "major:minor"; undefined where the device went while it was looked at. */
+  /** "major:minor"; undefined where the device went while it was read. */
   readonly number: string | undefined;
   /** Devices built on it (dm-0). */
   readonly holders: readonly string[];
@@ -18,7 +18,7 @@ export interface SeenMapping {
 }
 
 /**
- * What lies at the place where kubelet would have the volume mounted; `mount`: not looked at, something is mounted
+ * What lies at the place where kubelet would have the volume mounted; `mount`: not entered, something is mounted
  * there.
  */
 export type MountPointState = 'absent' | 'empty' | 'full' | 'mount' | 'no directory';

@@ -21,11 +21,11 @@ export interface ReconcilerOptions {
 /** What one reading may take, in ms. */
 const GATHER_MS = 30_000;
 /**
- * One act may lay bare the next (an unstage that is completed leaves a record to give back): looked at again at once,
+ * One act may lay bare the next (an unstage that is completed leaves a record to give back): read again at once,
  * this often.
  */
 const PASSES = 3;
-/** Of the pause: nodes that were started together do not stay together. */
+/** Of the pause: nodes that were started at one time do not keep in step. */
 const JITTER = 0.1;
 /** How long a stop waits for the act that runs, in ms. */
 const STOP_MS = 5_000;

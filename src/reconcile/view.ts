@@ -89,7 +89,7 @@ export class NodeView {
 
   /**
    * Directories by which the kubelet still claims the volume: those of pods, and of a stage that it has tried lately
-   * (it writes the data file anew at every attempt). A stage's directory alone is never looked at again by a kubelet
+   * (it writes the data file anew at every attempt). A stage's directory alone is never read again by a kubelet
    * that was restarted.
    */
   claimsOf(volume: string): readonly KubeletVolume[] {

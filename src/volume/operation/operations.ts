@@ -36,7 +36,7 @@ export interface RunningOperation<Table extends StepTable, Op extends keyof Tabl
  * The operation's own deadline, not its first caller's: a patient caller that joins must not fail by a hurried one's
  * clock.
  */
-type Body<Table extends StepTable, Op extends keyof Table, T> = (
+type OperationBody<Table extends StepTable, Op extends keyof Table, T> = (
   operation: RunningOperation<Table, Op>,
   deadline: Deadline,
 ) => Promise<T>;
@@ -116,7 +116,7 @@ export class Operations<Table extends StepTable = StepTable> {
     key: string,
     what: What<Op>,
     deadline: Deadline,
-    body: Body<Table, Op, T>,
+    body: OperationBody<Table, Op, T>,
   ): Promise<T> {
     const patience = deadline.within(OUTWAIT_MS);
     while (what.background !== true && this.#running.get(key)?.background === true && !patience.expired) {
@@ -161,7 +161,7 @@ export class Operations<Table extends StepTable = StepTable> {
     key: string,
     what: What<Op>,
     deadline: Deadline,
-    body: Body<Table, Op, T>,
+    body: OperationBody<Table, Op, T>,
   ): Running {
     const { op } = what;
     const startedAt = performance.now();

@@ -31,14 +31,14 @@ export interface BackgroundAct {
   readonly callers: 'wait' | 'come again';
 }
 
-type Body = (operation: NodeOperation<'reconcile'>, deadline: Deadline) => Promise<RecoveryOutcome>;
+type RecoveryBody = (operation: NodeOperation<'reconcile'>, deadline: Deadline) => Promise<RecoveryOutcome>;
 
 /** Run `body` as the volume's only operation. BERTH_BUSY where one runs already. */
 export function asOnlyOperation(
   { operations }: OperationParts,
   { key, act, callers }: BackgroundAct,
   deadline: Deadline,
-  body: Body,
+  body: RecoveryBody,
 ): Promise<RecoveryOutcome> {
   // An op of its own: an unstage that joined this one would be told "done" where this one found that it had nothing to
   // do.
@@ -52,7 +52,7 @@ export function ifUnchanged(
   entry: JournalEntry,
   act: string,
   deadline: Deadline,
-  body: Body,
+  body: RecoveryBody,
 ): Promise<RecoveryOutcome> {
   const { volume } = entry;
   return asOnlyOperation(

@@ -20,7 +20,7 @@ export const DATA_DRAFT = `${DATA_FILE}.berth`;
 
 export interface OrphanedDirectory {
   readonly volume: string;
-  /** Holds the data file and the mount point, and nothing else. */
+  /** Has the data file and the mount point in it, and nothing else. */
   readonly directory: string;
   /** `mount` or `globalmount`. */
   readonly mountPoint: string;
@@ -38,7 +38,7 @@ export interface OrphanedDirectoryParts extends OperationParts {
 }
 
 /**
- * `changed` where it is not (any more) a leftover of ours. BERTH_TARGET_OCCUPIED where it holds something that is not
+ * `changed` where it is not (any more) a leftover of ours. BERTH_TARGET_OCCUPIED where something is in it that is not
  * ours to remove: it stays then as far as it was not empty. A stage that comes meanwhile gets BUSY: the kubelet made
  * its directory before the call, and makes it again before the next.
  */
