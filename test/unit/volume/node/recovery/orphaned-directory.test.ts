@@ -10,18 +10,18 @@ import {
   DATA_FILE,
   type OrphanedDirectory,
 } from '../../../../../src/volume/node/recovery/orphaned-directory.js';
-import { apiFixture, type ApiFixture } from './node-room.js';
+import { recoveryNode, type RecoveryNode } from './recovery-node.js';
 import { entry, mapping, VOLUME } from '../../../reconcile/node-facts-fixture.js';
 
 const soon = (): Deadline => Deadline.after(60_000);
 const DRIVER = 'rbd.csi.berth.dev';
 
-let at: ApiFixture;
+let at: RecoveryNode;
 let leftover: OrphanedDirectory;
 const file = (name: string): string => path.join(leftover.directory, name);
 
 beforeEach(async () => {
-  at = await apiFixture();
+  at = await recoveryNode();
   const owner = path.join(at.directory, 'pods/uid');
   const directory = path.join(owner, 'volumes/kubernetes.io~csi/pv');
   const mountPoint = path.join(directory, 'mount');
@@ -35,7 +35,7 @@ beforeEach(async () => {
 async function old(...files: string[]): Promise<void> {
   for (const one of files) await utimes(one, 1_000_000_000, 1_000_000_000);
 }
-const clear = () => removeOrphanedDirectory(at.room, leftover, soon());
+const clear = () => removeOrphanedDirectory(at.parts, leftover, soon());
 const left = (): Promise<string[]> => readdir(leftover.directory).then((names) => names.sort());
 
 describe('a leftover', () => {
@@ -53,7 +53,7 @@ describe('a leftover', () => {
 
   it('stays while an operation of its volume runs', async () => {
     let end: () => void = () => undefined;
-    const running = at.room.operations.run(VOLUME, { op: 'stage', fingerprint: '' }, soon(), async () => {
+    const running = at.parts.operations.run(VOLUME, { op: 'stage', fingerprint: '' }, soon(), async () => {
       await new Promise<void>((resolve) => (end = resolve));
     });
     await expect(clear()).rejects.toThrow(/BERTH_BUSY.*stage/);
@@ -64,7 +64,7 @@ describe('a leftover', () => {
 
   it('keeps the orchestrator waiting while it goes, with a retryable answer', async () => {
     const going = clear();
-    const stage = at.room.operations.run(VOLUME, { op: 'stage', fingerprint: '' }, soon(), () => Promise.resolve());
+    const stage = at.parts.operations.run(VOLUME, { op: 'stage', fingerprint: '' }, soon(), () => Promise.resolve());
     await expect(stage).rejects.toThrow(/BERTH_BUSY.*reconcile/);
     expect(await going).toBe('done');
   });
@@ -77,7 +77,7 @@ describe('it stays as it is', () => {
   };
 
   it('when the journal knows its volume', async () => {
-    await at.room.journal.write(entry());
+    await at.parts.journal.write(entry());
     await kept(clear());
   });
 

@@ -13,8 +13,7 @@ import type { Mapper } from '../../../../../src/rbd/mapping/mapper.js';
 import { createVolume } from '../../../../../src/volume/controller/create/create-volume.js';
 import { NodeHolderRecords } from '../../../../../src/volume/node/node-holder-records.js';
 import { Mappers } from '../../../../../src/volume/node/node-mappers.js';
-import type { NodeRoom } from '../../../../../src/volume/node/node-room.js';
-import { reattachEntry } from '../../../../../src/volume/node/recovery/reattach-entry.js';
+import { reattachEntry, type ReattachParts } from '../../../../../src/volume/node/recovery/reattach-entry.js';
 import type { MemoryImage } from '../../../../fakes/rbd-memory.js';
 import { memoryCluster, creation, soon } from '../../controller/memory-cluster.js';
 import { createParts, detachParts } from '../../controller/use-case-parts.js';
@@ -26,7 +25,7 @@ let parts: ReturnType<typeof detachParts>;
 beforeEach(() => {
   parts = detachParts(cluster);
 });
-let node: NodeRoom;
+let node: ReattachParts;
 let image: MemoryImage;
 let entry: JournalEntry;
 const map = vi.fn();
@@ -72,7 +71,7 @@ beforeEach(async () => {
   const thisNode = { node: 'node-a', bootId: 'b1' };
   const holderRecords = new NodeHolderRecords({ ...parts, ...thisNode, records: parts.holderRecords });
   const own = { ...thisNode, journal, mappers: new Mappers({ all, choose, journal }), holderRecords };
-  node = { ...parts, ...own } as unknown as NodeRoom;
+  node = { ...parts, ...own } as unknown as ReattachParts;
   entry = {
     ...{ version: 1, volume, fsid: 'f', stagingPath: directory, state: 'staged', mapper: 'nbd' },
     ...{ mode: 'SINGLE_NODE_WRITER', access: 'mount', readOnly: false, flagsDigest: '', holdsRecord: false },

@@ -10,8 +10,10 @@ import { Journal } from '../../../../../src/journal/journal.js';
 import { berthError } from '../../../../../src/model/errors.js';
 import { NodeHolderRecords } from '../../../../../src/volume/node/node-holder-records.js';
 import { Mappers } from '../../../../../src/volume/node/node-mappers.js';
-import type { NodeRoom } from '../../../../../src/volume/node/node-room.js';
-import { returnPendingRecords } from '../../../../../src/volume/node/recovery/return-records.js';
+import {
+  returnPendingRecords,
+  type PendingRecordsParts,
+} from '../../../../../src/volume/node/recovery/return-records.js';
 import type { Mapper } from '../../../../../src/rbd/mapping/mapper.js';
 import { createVolume } from '../../../../../src/volume/controller/create/create-volume.js';
 import { memoryCluster, creation, soon } from '../../controller/memory-cluster.js';
@@ -23,7 +25,7 @@ beforeEach(() => {
   parts = detachParts(cluster);
 });
 let directory: string;
-let node: NodeRoom;
+let node: PendingRecordsParts & { readonly journal: Journal };
 const find = vi.fn(() => Promise.resolve(undefined));
 
 beforeEach(async () => {
@@ -47,7 +49,7 @@ beforeEach(async () => {
   const thisNode = { node: 'node-a', bootId: 'b1' };
   const holderRecords = new NodeHolderRecords({ ...parts, ...thisNode, records: parts.holderRecords });
   const own = { ...thisNode, journal, mappers: new Mappers({ all, choose, journal }), holderRecords };
-  node = { ...parts, ...own } as unknown as NodeRoom;
+  node = { ...parts, ...own } as unknown as PendingRecordsParts & { readonly journal: Journal };
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 

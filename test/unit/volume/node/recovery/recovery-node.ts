@@ -1,5 +1,6 @@
 /**
- * A node room with a real journal and real operations in a directory of the test, and one mapper that the test scripts.
+ * What recovery touches, with a real journal and real operations in a directory of the test, and one mapper that the
+ * test scripts.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,18 +13,26 @@ import type { Clusters } from '../../../../../src/rbd/clusters.js';
 import type { Mapper, Mapping } from '../../../../../src/rbd/mapping/mapper.js';
 import { NodeHolderRecords } from '../../../../../src/volume/node/node-holder-records.js';
 import { Mappers } from '../../../../../src/volume/node/node-mappers.js';
-import type { NodeRoom } from '../../../../../src/volume/node/node-room.js';
+import type { DropParts } from '../../../../../src/volume/node/recovery/drop-mapping.js';
+import type { ForgetParts } from '../../../../../src/volume/node/recovery/forget-entry.js';
+import type { OrphanedDirectoryParts } from '../../../../../src/volume/node/recovery/orphaned-directory.js';
+import type { PendingRecordsParts } from '../../../../../src/volume/node/recovery/return-records.js';
+import type { TakeDownEntryParts } from '../../../../../src/volume/node/recovery/take-down-entry.js';
 import { MemoryRbd } from '../../../../fakes/rbd-memory.js';
+import { KataRecords } from '../../../../../src/sandbox/kata/kata-records.js';
+import type { NodeSteps } from '../../../../../src/volume/operation/steps.js';
 import { Operations } from '../../../../../src/volume/operation/operations.js';
 
-export interface ApiFixture {
+type Recovery = TakeDownEntryParts & ForgetParts & DropParts & PendingRecordsParts & OrphanedDirectoryParts;
+
+export interface RecoveryNode {
   readonly directory: string;
-  readonly room: NodeRoom;
+  readonly parts: Recovery & { readonly journal: Journal };
   /** What the kernel has; unmapping takes it away. */
   readonly mappings: Mapping[];
 }
 
-export async function apiFixture(): Promise<ApiFixture> {
+export async function recoveryNode(): Promise<RecoveryNode> {
   const directory = await mkdtemp(path.join(tmpdir(), 'berth-reconcile-'));
   onTestFinished(() => rm(directory, { recursive: true }));
   const journal = new Journal(path.join(directory, 'journal'));
@@ -43,11 +52,17 @@ export async function apiFixture(): Promise<ApiFixture> {
   const clusters = { all: () => Promise.reject(new Error('no cluster is needed')) } as unknown as Clusters;
   const log = pino({ level: 'silent' });
   const cluster = { rbd: new MemoryRbd(), records: new HolderRecords(new MemoryRbd()) };
-  const room = {
-    ...{ node: 'n1', journal, operations: new Operations(), log, now: () => new Date(), clusters },
+  const parts = {
+    node: 'n1',
+    journal,
+    operations: new Operations<NodeSteps>(),
+    log,
+    clusters,
+    rbd: cluster.rbd,
+    kataRecords: new KataRecords(path.join(directory, 'kata')),
     mappers: new Mappers({ all: [mapper], choose, journal }),
     holderRecords: new NodeHolderRecords({ node: 'n1', bootId: 'b1', clusters, log, ...cluster }),
     exec: () => Promise.reject(new Error('no program is needed')),
-  } as unknown as NodeRoom;
-  return { directory, room, mappings };
+  };
+  return { directory, parts, mappings };
 }
