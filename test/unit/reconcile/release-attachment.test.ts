@@ -1,6 +1,6 @@
 /**
- * The release of an attachment over the API's stand-in and Ceph in memory: one proof, what the command prints of it, and
- * nothing without it.
+ * The release of an attachment over the API's stand-in and Ceph in memory: one proof, what the command prints of it,
+ * and nothing without it.
  */
 import { describe, expect, it } from 'vitest';
 import { printRelease } from '../../../src/cli/print-attachments.js';
