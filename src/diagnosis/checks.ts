@@ -46,7 +46,7 @@ export interface DoctorCheck {
   /** Of the finding where the check itself breaks; stable, for alerts. */
   readonly name: string;
   readonly when: (examined: Examined) => boolean;
-  /** Without what it looks for no volume works here: Probe says so. Such a check is quick. */
+  /** No volume works here while it fails: Probe says so. Such a check is quick. */
   readonly stopsEveryVolume?: true;
   readonly find: (examined: Examined) => Promise<Finding | readonly Finding[]>;
 }

@@ -23,7 +23,7 @@ export function clustersAnswer(
 }
 
 /**
- * Only what would make every volume fail; the rest of what the checks of the machine find is for the log and the doctor.
+ * Only what would make every volume fail; the rest of what the checks find is for the log and the doctor.
  */
 export const machineWorks =
   (examined: Examined): Check =>

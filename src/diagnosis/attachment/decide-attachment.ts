@@ -10,7 +10,7 @@ import { attacherFinalizer, type AttachmentFacts, type AttachmentFinding, type R
 export interface Measure {
   /** ISO 8601. */
   readonly now: string;
-  /** How old an attachment, or its deletion, must be before it is looked at, in ms. */
+  /** How old an attachment, or its deletion, must be before it is examined, in ms. */
   readonly ageMs: number;
   readonly driver: string;
 }
@@ -18,7 +18,7 @@ export interface Measure {
 /** Undefined where all is well, or too young to say. */
 export function judge(facts: AttachmentFacts, measure: Measure): AttachmentFinding | undefined {
   const { attachment } = facts;
-  if (attachment === undefined) return heldInCephOnly(facts, measure);
+  if (attachment === undefined) return namedInCephOnly(facts, measure);
   const { deletingSince } = attachment;
   if (!isOlder(deletingSince ?? attachment.since, measure)) return undefined;
   return deletingSince === undefined ? alive(facts) : leaving(facts, deletingSince, measure);
@@ -29,19 +29,19 @@ function alive(facts: AttachmentFacts): AttachmentFinding | undefined {
   const { attachment, nodeName, image } = facts;
   if (attachment === undefined) return undefined;
   const name = `VolumeAttachment ${attachment.name}`;
-  const holding = holdingIn(facts);
-  const isHeld = holding !== undefined && isHeldBy(holding, facts.nodeId);
-  if (attachment.attached && isHeld) return undefined;
+  const state = stateOf(facts);
+  const isNamed = state !== undefined && isNamedIn(state, facts.nodeId);
+  if (attachment.attached && isNamed) return undefined;
   if (facts.volume === undefined) return volumeUnknown(facts, name);
   if (image === 'absent') return found(facts, 'ImageGone', `${name} is for ${facts.volume}, which Ceph does not have`);
-  if (holding === undefined) return found(facts, 'CephSilent', silence(facts, name));
-  const others = holding.holders.map((one) => one.node);
+  if (state === undefined) return found(facts, 'CephSilent', silence(facts, name));
+  const others = state.holders.map((one) => one.node);
   if (attachment.attached) {
     const says = `${name} says that ${nodeName} has it, and the image's record names ${others.join(', ') || 'nobody'}`;
     const then = 'the attacher writes it again within minutes, until then no other node is kept away';
     return found(facts, 'AttachedInApiOnly', `${says}; ${then}`);
   }
-  if (isHeld) {
+  if (isNamed) {
     const says = `${name} is not marked attached although the image's record names ${nodeName}`;
     return found(facts, 'AttachUnconfirmed', `${says}; is csi-attacher running?`);
   }
@@ -55,13 +55,13 @@ function volumeUnknown(facts: AttachmentFacts, name: string): AttachmentFinding 
   return found(facts, isGone ? 'PersistentVolumeGone' : 'CephSilent', `${name}: ${says}`);
 }
 
-/** Wanted, not attached and not held: why does it not come? */
+/** Wanted, not attached and not named by the record: why does it not come? */
 function notComing(facts: AttachmentFacts, name: string, others: readonly string[]): AttachmentFinding {
   const { attachment, nodeName } = facts;
-  const holding = holdingIn(facts);
-  if (others.length > 0 && !(isAccessMode(holding?.mode) && isMultiNode(holding.mode))) {
-    const since = holding?.holders[0]?.since ?? '';
-    const open = openAt(holding);
+  const state = stateOf(facts);
+  if (others.length > 0 && !(isAccessMode(state?.mode) && isMultiNode(state.mode))) {
+    const since = state?.holders[0]?.since ?? '';
+    const open = openAt(state);
     return found(
       facts,
       'HeldElsewhere',
@@ -79,24 +79,24 @@ function notComing(facts: AttachmentFacts, name: string, others: readonly string
 function leaving(facts: AttachmentFacts, since: string, { driver }: Measure): AttachmentFinding {
   const name = `VolumeAttachment ${facts.attachment?.name ?? ''} is to go since ${since}`;
   if (facts.volume === undefined) return volumeUnknown(facts, name);
-  const holding = holdingIn(facts);
-  if (holding === undefined && facts.image !== 'absent') return found(facts, 'CephSilent', silence(facts, name));
-  if (holding !== undefined && isHeldBy(holding, facts.nodeId)) return leavingHeld(facts, holding, name);
+  const state = stateOf(facts);
+  if (state === undefined && facts.image !== 'absent') return found(facts, 'CephSilent', silence(facts, name));
+  if (state !== undefined && isNamedIn(state, facts.nodeId)) return leavingNamed(facts, state, name);
   return leavingReleased(facts, `${name}; Ceph has it attached to ${facts.nodeName} no more`, driver);
 }
 
 /** Ceph still has it: whether it may go is for the detach to prove. */
-function leavingHeld(facts: AttachmentFacts, holding: HoldersOfVolume, name: string): AttachmentFinding {
+function leavingNamed(facts: AttachmentFacts, state: HoldersOfVolume, name: string): AttachmentFinding {
   const { node, nodeName, volume = '' } = facts;
   const cause = nodeCause(node, nodeName);
   const because = cause === undefined ? `node ${nodeName} is there and ready` : cause.says;
   // Its kubelet lives and says so itself: whatever Ceph's list of watchers shows, nobody else may have it yet.
   if (cause === undefined && node.inUse.includes(volume)) {
-    const says = `${name}, and the kubelet of ${nodeName} has it mounted (${openAt(holding)}); end its pods there`;
+    const says = `${name}, and the kubelet of ${nodeName} has it mounted (${openAt(state)}); end its pods there`;
     return found(facts, 'StillMounted', says);
   }
-  if ((holding.watchers ?? []).length > 0) {
-    return found(facts, 'ImageStillOpen', `${name}, and its image is ${openAt(holding)}; ${because}`, 'detach');
+  if ((state.watchers ?? []).length > 0) {
+    return found(facts, 'ImageStillOpen', `${name}, and its image is ${openAt(state)}; ${because}`, 'detach');
   }
   const says = `${name}; ${because}, and nobody has its image open`;
   return found(facts, cause?.reason ?? 'AttacherSilent', says, 'detach');
@@ -119,16 +119,16 @@ function leavingReleased(facts: AttachmentFacts, says: string, driver: string): 
 }
 
 /** The image says that a node holds it, by an attach, and the API has no such attachment. */
-function heldInCephOnly(facts: AttachmentFacts, measure: Measure): AttachmentFinding | undefined {
+function namedInCephOnly(facts: AttachmentFacts, measure: Measure): AttachmentFinding | undefined {
   const { nodeName, nodeId, volume = '', node, pv } = facts;
-  const holding = holdingIn(facts);
-  const holder = holding?.holders.find((one) => one.node === nodeId);
-  if (holding === undefined || holder?.by !== 'controller' || !isOlder(holder.since, measure)) return undefined;
-  const named = `the image of ${volume} names ${nodeName} since ${holder.since} (${openAt(holding)})`;
+  const state = stateOf(facts);
+  const holder = state?.holders.find((one) => one.node === nodeId);
+  if (state === undefined || holder?.by !== 'controller' || !isOlder(holder.since, measure)) return undefined;
+  const named = `the image of ${volume} names ${nodeName} since ${holder.since} (${openAt(state)})`;
   const says = `${named}, and the API has no VolumeAttachment for it`;
   // Without a PersistentVolume of ours it may belong to another cluster, to FlexVolume, or to somebody's hands.
   const isOurs = pv === 'present' && node.view !== 'unknown' && !node.inUse.includes(volume);
-  const isFree = holding.watchers?.length === 0;
+  const isFree = state.watchers?.length === 0;
   return found(facts, 'HeldInCephOnly', says, isOurs && isFree ? 'detach' : 'none');
 }
 
@@ -160,14 +160,14 @@ function nodeCause({ view, csiNode }: ApiNode, name: string): Cause | undefined 
 const isOlder = (time: string | undefined, { now, ageMs }: Measure): boolean =>
   time !== undefined && Date.parse(now) - Date.parse(time) >= ageMs;
 
-const isHeldBy = ({ holders }: HoldersOfVolume, node: string): boolean => holders.some((one) => one.node === node);
+const isNamedIn = ({ holders }: HoldersOfVolume, node: string): boolean => holders.some((one) => one.node === node);
 
-const holdingIn = ({ image }: AttachmentFacts): HoldersOfVolume | undefined =>
+const stateOf = ({ image }: AttachmentFacts): HoldersOfVolume | undefined =>
   typeof image === 'object' && 'holders' in image ? image : undefined;
 
-const openAt = (holding: HoldersOfVolume | undefined): string => {
-  if (holding?.watchers === undefined) return 'who has it open was not asked';
-  return holding.watchers.length === 0 ? 'open nowhere' : `open at ${holding.watchers.join(', ')}`;
+const openAt = (state: HoldersOfVolume | undefined): string => {
+  if (state?.watchers === undefined) return 'who has it open was not asked';
+  return state.watchers.length === 0 ? 'open nowhere' : `open at ${state.watchers.join(', ')}`;
 };
 
 const silence = ({ image }: AttachmentFacts, name: string): string =>

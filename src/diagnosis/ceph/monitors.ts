@@ -30,9 +30,9 @@ export async function checkMonitorsOf(
   monitors: readonly string[],
   deadline: Deadline,
 ): Promise<readonly Finding[]> {
-  const looked = await Promise.all(monitors.map((monitor) => checkMonitor(cluster, monitor, deadline)));
-  const oneAnswers = looked.some(({ level }) => level !== 'failed');
-  return looked.map((one) => (oneAnswers && one.level === 'failed' ? { ...one, level: 'warning' } : one));
+  const found = await Promise.all(monitors.map((monitor) => checkMonitor(cluster, monitor, deadline)));
+  const oneAnswers = found.some(({ level }) => level !== 'failed');
+  return found.map((one) => (oneAnswers && one.level === 'failed' ? { ...one, level: 'warning' } : one));
 }
 
 async function checkMonitor(cluster: string, monitor: string, deadline: Deadline): Promise<Finding> {

@@ -16,15 +16,15 @@ const NAME = 'state-directory';
 /** @param directory made at the first start: until then what is above it counts */
 export async function checkStateDirectory(directory: string, deadline: Deadline): Promise<Finding> {
   try {
-    const there = await withinDeadline(nearest(directory), `looking at ${directory}`, deadline);
-    return await withinDeadline(look(directory, there), `looking at ${directory}`, deadline);
+    const there = await withinDeadline(nearest(directory), `examining ${directory}`, deadline);
+    return await withinDeadline(examine(directory, there), `examining ${directory}`, deadline);
   } catch (error) {
     const why = error instanceof Error ? error.message : 'unknown';
     return failed(`${directory} cannot be used (${why}); nothing can be staged until it can`);
   }
 }
 
-async function look(directory: string, there: string): Promise<Finding> {
+async function examine(directory: string, there: string): Promise<Finding> {
   await access(there, constants.W_OK | constants.X_OK);
   const { bsize, blocks, bavail, files, ffree } = await statfs(there, { bigint: true });
   const free = bavail * bsize;
