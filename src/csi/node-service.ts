@@ -1,14 +1,13 @@
 /** The Node service: each method reads its request, calls one use case and shapes the answer. */
 import { berthError } from '../model/errors.js';
-import { VolumeStats, type VolumeUsage } from '../volume/node/volume-stats.js';
-import { type NodeRoom } from '../volume/node/node-room.js';
-import { nodeLimit } from '../volume/node/volume-limit.js';
-import { expandOnNode } from '../volume/node/expand-on-node.js';
+import { VolumeStats, type VolumeStatsParts, type VolumeUsage } from '../volume/node/volume-stats.js';
+import { nodeLimit, type NodeLimitParts } from '../volume/node/volume-limit.js';
+import { expandOnNode, type ExpandOnNodeParts } from '../volume/node/expand-on-node.js';
 import { readSandbox } from '../volume/image/parameters.js';
-import { publishVolume } from '../volume/node/publish-volume.js';
-import { stageVolume } from '../volume/node/stage-volume.js';
-import { unpublishVolume } from '../volume/node/unpublish-volume.js';
-import { unstageVolume } from '../volume/node/unstage-volume.js';
+import { publishVolume, type PublishParts } from '../volume/node/publish-volume.js';
+import { stageVolume, type StageParts } from '../volume/node/stage-volume.js';
+import { unpublishVolume, type UnpublishParts } from '../volume/node/unpublish-volume.js';
+import { unstageVolume, type UnstageParts } from '../volume/node/unstage-volume.js';
 import type { _csi_v1_NodeServiceCapability_RPC_Type } from './gen/csi/v1/NodeServiceCapability.js';
 import type { VolumeUsage as WireUsage } from './gen/csi/v1/VolumeUsage.js';
 import { READ_ONLY } from './publish-context.js';
@@ -25,11 +24,18 @@ const CAPABILITIES: readonly _csi_v1_NodeServiceCapability_RPC_Type[] = [
   'SINGLE_NODE_MULTI_WRITER',
 ];
 
-export function nodeService(room: NodeRoom): NodeService {
-  return { ...staging(room), ...publishing(room), ...looking(room) };
+type StagingParts = StageParts & UnstageParts;
+type PublishingParts = PublishParts & UnpublishParts;
+type QueryParts = VolumeStatsParts & ExpandOnNodeParts & NodeLimitParts & { readonly node: string };
+
+/** What the use cases of a node take together; wiring/ makes it. */
+export type NodeServiceParts = StagingParts & PublishingParts & QueryParts;
+
+export function nodeService(parts: NodeServiceParts): NodeService {
+  return { ...staging(parts), ...publishing(parts), ...queriesAndGrowth(parts) };
 }
 
-function staging(room: NodeRoom): NodeService {
+function staging(parts: StagingParts): NodeService {
   return {
     async NodeStageVolume(request, { deadline }) {
       const { volumeId: volume, stagingTargetPath: stagingPath, publishContext } = request;
@@ -38,7 +44,7 @@ function staging(room: NodeRoom): NodeService {
       const readOnly = publishContext[READ_ONLY] === 'true';
       const sandbox = readSandbox(request.volumeContext);
       await stageVolume(
-        room,
+        parts,
         { volume, stagingPath, capability, readOnly, secrets: readSecrets(request.secrets), sandbox },
         deadline,
       );
@@ -47,13 +53,13 @@ function staging(room: NodeRoom): NodeService {
 
     async NodeUnstageVolume({ volumeId: volume, stagingTargetPath: stagingPath }, { deadline }) {
       require({ volume_id: volume, staging_target_path: stagingPath });
-      await unstageVolume(room, { volume, stagingPath }, deadline);
+      await unstageVolume(parts, { volume, stagingPath }, deadline);
       return {};
     },
   };
 }
 
-function publishing(room: NodeRoom): NodeService {
+function publishing(parts: PublishingParts): NodeService {
   return {
     async NodePublishVolume(request, { deadline }) {
       const { volumeId: volume, stagingTargetPath: stagingPath, targetPath, readonly: readOnly } = request;
@@ -62,30 +68,30 @@ function publishing(room: NodeRoom): NodeService {
       if (stagingPath === '') throw berthError('BERTH_STAGING_PATH_MISSING', { volume });
       const { volumeContext: context } = request;
       const who = { pod: readPod(context), sandbox: readSandbox(context), secrets: readSecrets(request.secrets) };
-      await publishVolume(room, { volume, stagingPath, targetPath, capability, readOnly, ...who }, deadline);
+      await publishVolume(parts, { volume, stagingPath, targetPath, capability, readOnly, ...who }, deadline);
       return {};
     },
 
     async NodeUnpublishVolume({ volumeId: volume, targetPath }, { deadline }) {
       require({ volume_id: volume, target_path: targetPath });
-      await unpublishVolume(room, { volume, targetPath }, deadline);
+      await unpublishVolume(parts, { volume, targetPath }, deadline);
       return {};
     },
   };
 }
 
-function looking(room: NodeRoom): NodeService {
-  const health = new VolumeStats(room);
+function queriesAndGrowth(parts: QueryParts): NodeService {
+  const stats = new VolumeStats(parts);
   return {
     NodeGetCapabilities: () => Promise.resolve({ capabilities: CAPABILITIES.map((type) => ({ rpc: { type } })) }),
 
     async NodeGetInfo() {
-      return { nodeId: room.node, maxVolumesPerNode: String(await nodeLimit(room)) };
+      return { nodeId: parts.node, maxVolumesPerNode: String(await nodeLimit(parts)) };
     },
 
     async NodeGetVolumeStats({ volumeId: volume, volumePath }, { deadline }) {
       require({ volume_id: volume, volume_path: volumePath });
-      const { usage, condition } = await health.look(volume, volumePath, deadline);
+      const { usage, condition } = await stats.read(volume, volumePath, deadline);
       return { usage: usage === undefined ? [] : wireUsage(usage), volumeCondition: condition };
     },
 
@@ -93,7 +99,7 @@ function looking(room: NodeRoom): NodeService {
       const { volumeId: volume, volumePath: path, capacityRange, secrets } = request;
       require({ volume_id: volume, volume_path: path });
       const asked = { volume, path, range: readRange(capacityRange), secrets: readSecrets(secrets) };
-      return { capacityBytes: String(await expandOnNode(room, asked, deadline)) };
+      return { capacityBytes: String(await expandOnNode(parts, asked, deadline)) };
     },
   };
 }

@@ -21,7 +21,7 @@ import { findHandle } from '../volume/image/find-handle.js';
 import { expandOnNode } from '../volume/node/expand-on-node.js';
 import { handOver } from '../volume/node/handover/hand-over.js';
 import { reclaimImage } from '../volume/node/handover/reclaim-image.js';
-import type { NodeRoom } from '../volume/node/node-room.js';
+import type { NodeParts } from './node-parts.js';
 import { checkPublish, publishWithin } from '../volume/node/publish-volume.js';
 import { checkStage, stageWithin } from '../volume/node/stage-volume.js';
 import { unpublishWithin } from '../volume/node/unpublish-volume.js';
@@ -30,7 +30,7 @@ import type { ControllerParts } from './controller-parts.js';
 
 export function flexUseCases(
   { kubeletDirectory, keyringDirectory }: Options,
-  node: NodeRoom | undefined,
+  node: NodeParts | undefined,
   controller: ControllerParts | undefined,
 ): FlexUseCases {
   const clusters = (node ?? controller)?.clusters;
@@ -47,7 +47,7 @@ export function flexUseCases(
   };
 }
 
-function flexNode(node: NodeRoom, stagingRoot: string): FlexNode {
+function flexNode(node: NodeParts, stagingRoot: string): FlexNode {
   const acts: VolumeActs = {
     stage: async (request, operation, deadline) => stageWithin(node, await checkStage(request), operation, deadline),
     publish: async (request, operation, deadline) =>

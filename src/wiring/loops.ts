@@ -6,7 +6,7 @@ import { Rounds } from '../model/rounds.js';
 import { serveMetrics, type MetricsServer } from '../observe/metrics-server.js';
 import { AttachmentReconciler } from '../reconcile/attachment-reconciler.js';
 import { GuestClients } from '../volume/node/handover/guest-clients.js';
-import type { NodeRoom } from '../volume/node/node-room.js';
+import type { NodeParts } from './node-parts.js';
 import { returnPendingRecords } from '../volume/node/recovery/return-records.js';
 import type { RegistrationLoop } from '../volume/node/registration/registration-loop.js';
 import type { ControllerParts } from './controller-parts.js';
@@ -28,7 +28,7 @@ export interface Loop {
 export interface LoopParts {
   readonly dependencies: Dependencies;
   readonly controller: ControllerParts | undefined;
-  readonly node: NodeRoom | undefined;
+  readonly node: NodeParts | undefined;
   readonly registration: RegistrationLoop | undefined;
   readonly readiness: Readiness;
 }

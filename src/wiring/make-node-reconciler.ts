@@ -3,7 +3,7 @@ import { DRIVER_NAME } from '../csi/identity-service.js';
 import type { Options } from '../options/options.js';
 import { NodeGatherer } from '../reconcile/gather-node.js';
 import { NodeReconciler } from '../reconcile/node-reconciler.js';
-import type { NodeRoom } from '../volume/node/node-room.js';
+import type { NodeParts } from './node-parts.js';
 import { removeOrphanedDirectory } from '../volume/node/recovery/orphaned-directory.js';
 import { dropMapping } from '../volume/node/recovery/drop-mapping.js';
 import { forgetEntry } from '../volume/node/recovery/forget-entry.js';
@@ -14,7 +14,7 @@ import { takeDownRevoked } from '../volume/node/recovery/revoked-volumes.js';
 
 /** Not started yet. */
 export function makeNodeReconciler(
-  node: NodeRoom,
+  node: NodeParts,
   { kubeletDirectory, reconcileInterval, leftoverAge }: Options,
 ): NodeReconciler {
   const gatherer = new NodeGatherer(node, { kubeletDirectory, driver: DRIVER_NAME, ageMs: leftoverAge * 1000 });

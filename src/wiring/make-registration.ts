@@ -1,6 +1,6 @@
 /** The loop that registers a node: whom it asks which clients this node has images open by. */
 import { clientsInUse } from '../volume/node/client-instances.js';
-import type { NodeRoom } from '../volume/node/node-room.js';
+import type { NodeParts } from './node-parts.js';
 import { RegistrationLoop } from '../volume/node/registration/registration-loop.js';
 import type { Dependencies } from './dependencies.js';
 
@@ -8,7 +8,7 @@ import type { Dependencies } from './dependencies.js';
  * Not started yet.
  * @param driver version of Berth
  */
-export function makeRegistration(node: NodeRoom, { nodes }: Dependencies, driver: string): RegistrationLoop {
+export function makeRegistration(node: NodeParts, { nodes }: Dependencies, driver: string): RegistrationLoop {
   const { bootId, mappers, clusters, rbd, log, now } = node;
   return new RegistrationLoop({
     node: node.node,

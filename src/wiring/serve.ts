@@ -16,7 +16,8 @@ import { preflight } from '../diagnosis/preflight.js';
 import { Readiness, type Check } from '../diagnosis/readiness.js';
 import type { Additions } from './additions.js';
 import { makeControllerParts } from './controller-parts.js';
-import { makeDependencies, nodeRoom, type Dependencies } from './dependencies.js';
+import { makeDependencies, type Dependencies } from './dependencies.js';
+import { makeNodeParts } from './node-parts.js';
 import { flexUseCases } from './flexvolume-use-cases.js';
 import { makeRegistration } from './make-registration.js';
 import { examinedBy } from './examined-by.js';
@@ -34,7 +35,7 @@ export async function serve(options: Options, additions: Additions): Promise<voi
   const dependencies = await makeDependencies(options, log);
   const { rbd } = dependencies;
   const controller = services.includes('controller') ? makeControllerParts(dependencies) : undefined;
-  const node = services.includes('node') ? await nodeRoom(dependencies, additions) : undefined;
+  const node = services.includes('node') ? await makeNodeParts(dependencies, additions) : undefined;
   const registration = node && makeRegistration(node, dependencies, version);
   const checks: Record<string, Check> = {
     clusters: clustersAnswer(dependencies.clusters, rbd, controller === undefined ? 'node' : 'controller'),

@@ -1,4 +1,7 @@
-/** What the node can do to a volume where it is: growth. */
+/**
+ * NodeExpandVolume: the device takes the image's size, and the filesystem the device's. It reaches Ceph only to read
+ * the image's size.
+ */
 import { deviceSizeBytes } from '../../host/device/block-device.js';
 import { growFilesystem, isSmallerThanDevice } from '../../host/filesystem/resize-filesystem.js';
 import { mountAt } from '../../host/mount/mountinfo.js';
@@ -7,10 +10,19 @@ import { filesystemOfEntry, isMountedHere, type JournalEntry } from '../../journ
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import type { Mapping } from '../../rbd/mapping/mapper.js';
-import { growForGuest } from './guest/grow-for-guest.js';
-import { type NodeRoom } from './node-room.js';
-import { mustFindVolume, type Credentials } from '../image/find-volume.js';
+import { growForGuest, type GrowForGuestParts } from './guest/grow-for-guest.js';
+import type { Mappers } from './node-mappers.js';
+import type { Journal } from '../../journal/journal.js';
+import type { Operations } from '../operation/operations.js';
+import type { NodeSteps } from '../operation/steps.js';
+import { mustFindVolume, type Credentials, type ImageLookup } from '../image/find-volume.js';
 import { checkRange, type SizeRange } from '../image/volume-size.js';
+
+export interface ExpandOnNodeParts extends ImageLookup, GrowForGuestParts {
+  readonly operations: Pick<Operations<NodeSteps>, 'run'>;
+  readonly journal: Pick<Journal, 'read'>;
+  readonly mappers: Pick<Mappers, 'mappingOf' | 'named'>;
+}
 
 interface Present {
   readonly entry: JournalEntry;
@@ -18,13 +30,18 @@ interface Present {
 }
 
 /** The volume where it is staged or published; BERTH_VOLUME_NOT_AT_PATH for any other path, a relative one included. */
-async function presentAt(room: NodeRoom, volume: string, path: string, deadline: Deadline): Promise<Present> {
+async function presentAt(
+  { journal, mappers }: Pick<ExpandOnNodeParts, 'journal' | 'mappers'>,
+  volume: string,
+  path: string,
+  deadline: Deadline,
+): Promise<Present> {
   const nowhere = berthError('BERTH_VOLUME_NOT_AT_PATH', { volume, path });
   if (!isAbsolutePath(path)) throw nowhere;
   const resolved = await resolveTarget('volume_path', path);
-  const entry = await room.journal.read(volume);
+  const entry = await journal.read(volume);
   if (entry === undefined || (entry.stagingPath !== resolved && !(resolved in entry.targets))) throw nowhere;
-  const mapping = await room.mappers.mappingOf(entry, deadline);
+  const mapping = await mappers.mappingOf(entry, deadline);
   const isBareStaging = !isMountedHere(entry) && resolved === entry.stagingPath;
   if (mapping === undefined || (!isBareStaging && (await mountAt(resolved)) === undefined)) throw nowhere;
   return { entry, mapping };
@@ -38,18 +55,22 @@ export interface ExpandOnNode {
 }
 
 /**
- * NodeExpandVolume: the device takes the image's size, the filesystem the device's. The size in bytes after the call.
- * BERTH_SIZE_OUT_OF_RANGE where the image itself is smaller than asked, BERTH_FILESYSTEM_GROW_FAILED; of a guest's as
- * {@link growForGuest}.
+ * The size of the device in bytes after the call. BERTH_VOLUME_NOT_AT_PATH, BERTH_FILESYSTEM_GROW_FAILED,
+ * BERTH_SIZE_OUT_OF_RANGE where the image itself is smaller than asked; of a guest's as {@link growForGuest}.
  */
-export async function expandOnNode(room: NodeRoom, request: ExpandOnNode, deadline: Deadline): Promise<bigint> {
+export async function expandOnNode(
+  parts: ExpandOnNodeParts,
+  request: ExpandOnNode,
+  deadline: Deadline,
+): Promise<bigint> {
+  const { operations, mappers, exec } = parts;
   const { volume, path, range, secrets } = request;
   if (range !== undefined && (range.required !== 0n || range.limit !== 0n)) checkRange(range);
   const what = { op: 'expand', fingerprint: `${path} ${range?.required ?? 0n}` } as const;
-  return room.operations.run(volume, what, deadline, async (operation, deadline) => {
+  return operations.run(volume, what, deadline, async (operation, deadline) => {
     operation.step('look');
-    const { entry, mapping } = await presentAt(room, volume, path, deadline);
-    const { head } = await mustFindVolume(room, volume, 'node', secrets, deadline);
+    const { entry, mapping } = await presentAt(parts, volume, path, deadline);
+    const { head } = await mustFindVolume(parts, volume, 'node', secrets, deadline);
     if (range !== undefined && head.sizeBytes < range.required) {
       throw berthError('BERTH_SIZE_OUT_OF_RANGE', {
         size: range.required,
@@ -57,9 +78,9 @@ export async function expandOnNode(room: NodeRoom, request: ExpandOnNode, deadli
       });
     }
     operation.step('device size');
-    await room.mappers.named(mapping.mapper).resized(mapping, head.sizeBytes, deadline);
+    await mappers.named(mapping.mapper).resized(mapping, head.sizeBytes, deadline);
     if (entry.access === 'mount' && !isMountedHere(entry)) {
-      if (!entry.readOnly) await growForGuest(room, entry, mapping, operation, deadline);
+      if (!entry.readOnly) await growForGuest(parts, entry, mapping, operation, deadline);
     } else if (entry.access === 'mount' && !entry.readOnly) {
       operation.step('grow filesystem');
       const target = {
@@ -67,7 +88,7 @@ export async function expandOnNode(room: NodeRoom, request: ExpandOnNode, deadli
         type: filesystemOfEntry(entry),
         mountedAt: entry.stagingPath,
       } as const;
-      if (await isSmallerThanDevice(target)) await growFilesystem(room.exec, target, deadline);
+      if (await isSmallerThanDevice(target)) await growFilesystem(exec, target, deadline);
     }
     return deviceSizeBytes(mapping.device);
   });

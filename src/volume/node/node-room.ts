@@ -1,4 +1,4 @@
-/** What the node's use cases stand on, wired once in main. */
+/** What hand-over and recovery still take as a whole. */
 import type { Exec } from '../../host/process/exec.js';
 import type { Journal } from '../../journal/journal.js';
 import type { Logger } from '../../observe/log.js';
@@ -26,9 +26,6 @@ export interface NodeRoom extends ThisNode {
   readonly kataRecords: KataRecords;
   /** Where the monitor sockets of Kata's sandboxes are. */
   readonly shimRoots: readonly string[];
-  readonly markGuestWritten: PublishParts['markGuestWritten'];
-  /** Asks for the pod's RuntimeClass where there is a Kubernetes. */
-  readonly chooseSandbox: (pod: Pod | undefined, wish: SandboxWish | undefined) => Promise<Choice>;
   /** An operator's own limit of volumes on this node; undefined takes what the mapper can. */
   readonly maxVolumes: number | undefined;
 }

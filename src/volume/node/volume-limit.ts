@@ -26,11 +26,12 @@ export async function refuseFullNode(
   if (!isMapped) throw berthError('BERTH_NODE_FULL', { node, count, limit });
 }
 
+export interface NodeLimitParts extends VolumeLimit {
+  readonly mappers: Pick<Mappers, 'forChoice'>;
+}
+
 /** What NodeGetInfo reports, for the mapper that this node would choose; 0 (no limit known) where none works. */
-export async function nodeLimit({
-  maxVolumes,
-  mappers,
-}: VolumeLimit & { readonly mappers: Pick<Mappers, 'forChoice'> }): Promise<number> {
+export async function nodeLimit({ maxVolumes, mappers }: NodeLimitParts): Promise<number> {
   try {
     return await volumeLimit(maxVolumes, await mappers.forChoice('auto'));
   } catch (error) {

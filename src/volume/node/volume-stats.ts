@@ -11,8 +11,10 @@ import { berthError } from '../../model/errors.js';
 import { whatClientWaitsFor } from '../../rbd/mapping/krbd/kernel-client.js';
 import type { Mapping } from '../../rbd/mapping/mapper.js';
 import type { Condition } from '../image/volume-condition.js';
-import { guestStats } from './guest/guest-stats.js';
-import { type NodeRoom } from './node-room.js';
+import { guestStats, type GuestStatsParts } from './guest/guest-stats.js';
+import type { Exec } from '../../host/process/exec.js';
+import type { Journal } from '../../journal/journal.js';
+import type { Mappers } from './node-mappers.js';
 
 export type VolumeUsage =
   | { readonly kind: 'block'; readonly totalBytes: bigint }
@@ -37,20 +39,27 @@ interface Found {
   readonly resolved: string;
 }
 
+/** Needs no cluster. */
+export interface VolumeStatsParts extends GuestStatsParts {
+  readonly journal: Pick<Journal, 'read'>;
+  readonly mappers: Pick<Mappers, 'mappingOf' | 'named'>;
+  readonly exec: Exec;
+}
+
 export class VolumeStats {
-  readonly #room: NodeRoom;
+  readonly #parts: VolumeStatsParts;
   readonly #io = new IoWatch();
   readonly #reader: UsageReader;
   /** By volume: kubelet forgets a condition that comes without usage (kubernetes/kubernetes#126475). */
   readonly #last = new Map<string, VolumeUsage>();
 
-  constructor(room: NodeRoom) {
-    this.#room = room;
-    this.#reader = new UsageReader(room.exec);
+  constructor(parts: VolumeStatsParts) {
+    this.#parts = parts;
+    this.#reader = new UsageReader(parts.exec);
   }
 
   /** BERTH_VOLUME_NOT_AT_PATH where the volume is neither staged nor published at `path`, a relative one included. */
-  async look(volume: string, path: string, deadline: Deadline): Promise<VolumeHealth> {
+  async read(volume: string, path: string, deadline: Deadline): Promise<VolumeHealth> {
     const { entry, mapping, mount, resolved } = await this.#find(volume, path, deadline);
     if (mapping === undefined) return this.#withoutDevice(entry, path);
     if (entry.access === 'mount' && !isMountedHere(entry)) return this.#ofGuest(entry, mapping, resolved, deadline);
@@ -68,7 +77,7 @@ export class VolumeStats {
   async #ofGuest(entry: JournalEntry, mapping: Mapping, path: string, deadline: Deadline): Promise<VolumeHealth> {
     const [sick, guest] = await Promise.all([
       this.#whySick(entry, mapping, undefined),
-      guestStats(this.#room, entry, mapping, path, deadline),
+      guestStats(this.#parts, entry, mapping, path, deadline),
     ]);
     const why = [...sick, ...guest.sick];
     const note = guest.note === undefined ? [] : [`usage is known inside its virtual machine alone (${guest.note})`];
@@ -81,10 +90,10 @@ export class VolumeStats {
     const nowhere = berthError('BERTH_VOLUME_NOT_AT_PATH', { volume, path });
     if (!isAbsolutePath(path)) throw nowhere;
     const resolved = await resolveTarget('volume_path', path);
-    const entry = await this.#room.journal.read(volume);
+    const entry = await this.#parts.journal.read(volume);
     if (entry === undefined || (entry.stagingPath !== resolved && !(resolved in entry.targets))) throw nowhere;
     const mount = await mountAt(resolved);
-    const mapping = await this.#room.mappers.mappingOf(entry, deadline);
+    const mapping = await this.#parts.mappers.mappingOf(entry, deadline);
     const isBareStaging = !isMountedHere(entry) && entry.stagingPath === resolved;
     if (mount !== undefined || (isBareStaging && mapping !== undefined)) return { entry, mapping, mount, resolved };
     this.#last.delete(volume);
@@ -101,7 +110,7 @@ export class VolumeStats {
     const { device } = mapping;
     const [filesystem, served, io, readOnly] = await Promise.all([
       entry.access === 'mount' && mount !== undefined ? whyFilesystemSick(mount, entry.readOnly) : undefined,
-      this.#room.mappers.named(mapping.mapper).whyUnserved?.(mapping),
+      this.#parts.mappers.named(mapping.mapper).whyUnserved?.(mapping),
       this.#io.state(device),
       isDeviceReadOnly(device).catch(() => undefined),
     ]);

@@ -6,14 +6,25 @@ import { deviceSizeBytes } from '../../../host/device/block-device.js';
 import { filesystemOfEntry, type JournalEntry } from '../../../journal/entry.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
+import type { Exec } from '../../../host/process/exec.js';
+import type { Logger } from '../../../observe/log.js';
 import type { Mapping } from '../../../rbd/mapping/mapper.js';
 import { Shim } from '../../../sandbox/kata/shim.js';
 import { filesystems } from '../../../host/filesystem/filesystems.js';
 import { growFilesystem, isSmallerThanDevice } from '../../../host/filesystem/resize-filesystem.js';
 import { refuseOpenDevice } from '../filesystem/refuse-open-device.js';
-import type { NodeRoom } from '../node-room.js';
+import type { Mappers } from '../node-mappers.js';
 import type { NodeOperation } from '../../operation/operations.js';
+import type { ShimParts } from './guest-stats.js';
 import { liveTargets } from '../target/published-targets.js';
+
+/** Needs no cluster. */
+export interface GrowForGuestParts extends ShimParts {
+  readonly exec: Exec;
+  /** To tell the process that serves a device from those that use it. */
+  readonly mappers: Pick<Mappers, 'named'>;
+  readonly log: Pick<Logger, 'debug'>;
+}
 
 /**
  * The device has the image's size already. BERTH_EXPANSION_PENDING for what grows at the next stage (ext4),
@@ -21,7 +32,7 @@ import { liveTargets } from '../target/published-targets.js';
  * here for "in use, will grow offline" and starts pods all the same.
  */
 export async function growForGuest(
-  room: NodeRoom,
+  parts: GrowForGuestParts,
   entry: JournalEntry,
   mapping: Mapping,
   operation: NodeOperation<'expand'>,
@@ -37,30 +48,34 @@ export async function growForGuest(
   const size = await deviceSizeBytes(device);
   const given = Object.keys(await liveTargets(entry));
   if (given.length === 0 && growUnmounted !== undefined) {
-    await refuseOpenDevice(room, volume, mapping, deadline);
-    await growFilesystem(room.exec, target, deadline);
+    await refuseOpenDevice(parts, volume, mapping, deadline);
+    await growFilesystem(parts.exec, target, deadline);
     return;
   }
   // Its own answer proves nothing: the filesystem tells.
-  if (given.length > 0 && (await askGuest(room, given, device, size, deadline)) && !(await isSmallerThanDevice(target)))
+  if (
+    given.length > 0 &&
+    (await askGuest(parts, given, device, size, deadline)) &&
+    !(await isSmallerThanDevice(target))
+  )
     return;
   if (growUnmounted !== undefined) throw berthError('BERTH_EXPANSION_PENDING', { volume, size });
   throw berthError('BERTH_GUEST_GROWTH_REFUSED', { volume, size, fs: type, program: growProgram });
 }
 
 async function askGuest(
-  room: NodeRoom,
+  { kataRecords, shimRoots, log }: GrowForGuestParts,
   targets: readonly string[],
   device: string,
   size: bigint,
   deadline: Deadline,
 ): Promise<boolean> {
   for (const target of targets) {
-    const sandbox = await room.kataRecords.sandboxOf(target);
+    const sandbox = await kataRecords.sandboxOf(target);
     if (sandbox === undefined) continue;
-    const said = await new Shim(sandbox, room.shimRoots).resize(device, size, deadline);
+    const said = await new Shim(sandbox, shimRoots).resize(device, size, deadline);
     if ('answer' in said) return true;
-    room.log.debug({ device, sandbox, why: said.why }, 'the guest does not take the new size');
+    log.debug({ device, sandbox, why: said.why }, 'the guest does not take the new size');
   }
   return false;
 }

@@ -4,9 +4,9 @@ import type { JournalEntry } from '../../../journal/entry.js';
 import type { Deadline } from '../../../model/deadline.js';
 import type { Mapping } from '../../../rbd/mapping/mapper.js';
 import { isDirectVolumeAt } from '../../../sandbox/kata/direct-volume.js';
+import type { KataRecords } from '../../../sandbox/kata/kata-records.js';
 import { volumeOf } from '../../../sandbox/kata/kata-record.js';
 import { Shim } from '../../../sandbox/kata/shim.js';
-import type { NodeRoom } from '../node-room.js';
 
 export interface GuestStats {
   readonly usage: FilesystemUsage | undefined;
@@ -16,9 +16,20 @@ export interface GuestStats {
   readonly note: string | undefined;
 }
 
+/** What asking the monitor (the shim) of a pod's virtual machine takes. */
+export interface ShimParts {
+  readonly kataRecords: Pick<KataRecords, 'sandboxOf'>;
+  /** Where the monitor sockets of Kata's sandboxes are. */
+  readonly shimRoots: readonly string[];
+}
+
+export interface GuestStatsParts extends ShimParts {
+  readonly kataRecords: Pick<KataRecords, 'sandboxOf' | 'read'>;
+}
+
 /** @param path resolved, a target or the staging path */
 export async function guestStats(
-  room: NodeRoom,
+  { kataRecords: records, shimRoots }: GuestStatsParts,
   { volume, targets }: JournalEntry,
   { device }: Mapping,
   path: string,
@@ -26,7 +37,6 @@ export async function guestStats(
 ): Promise<GuestStats> {
   const target = targets[path];
   if (target === undefined) return { usage: undefined, sick: [], note: 'no guest has it' };
-  const { kataRecords: records, shimRoots } = room;
   const sick: string[] = [];
   const asked = target.asked ?? path;
   const found = await Promise.all([path, asked].map((key) => records.read(key)));

@@ -1,0 +1,101 @@
+/** All parts of a node process; each use case names the few of them that it takes. */
+import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { run, type Exec } from '../host/process/exec.js';
+import { Journal } from '../journal/journal.js';
+import type { Kubernetes } from '../kube/open-kube.js';
+import type { Logger } from '../observe/log.js';
+import type { Options } from '../options.js';
+import type { Clusters } from '../rbd/clusters.js';
+import { chooseMapper } from '../rbd/mapping/choose-mapper.js';
+import { KrbdMapper } from '../rbd/mapping/krbd/krbd-mapper.js';
+import type { Mapper, MounterChoice } from '../rbd/mapping/mapper.js';
+import { NbdMapper } from '../rbd/mapping/nbd/nbd-mapper.js';
+import type { RbdPort } from '../rbd/port.js';
+import { chooseSandbox } from '../sandbox/choose-sandbox.js';
+import { KataRecords } from '../sandbox/kata/kata-records.js';
+import { SHIM_ROOTS } from '../sandbox/kata/shim.js';
+import { NO_RUNTIME_CLASSES } from '../sandbox/pod.js';
+import { markGuestWritten } from '../volume/image/guest-mark.js';
+import { NodeHolderRecords, type ThisNode } from '../volume/node/node-holder-records.js';
+import { Mappers } from '../volume/node/node-mappers.js';
+import type { PublishParts } from '../volume/node/publish-volume.js';
+import { Operations, type EnteredStep, type Observers } from '../volume/operation/operations.js';
+import type { NodeSteps } from '../volume/operation/steps.js';
+import type { Additions } from './additions.js';
+import { now, tellLate, type Dependencies } from './dependencies.js';
+
+export interface NodeParts extends ThisNode {
+  readonly rbd: RbdPort;
+  readonly clusters: Clusters;
+  readonly holderRecords: NodeHolderRecords;
+  readonly journal: Journal;
+  readonly operations: Operations<NodeSteps>;
+  readonly exec: Exec;
+  readonly log: Logger;
+  readonly now: () => Date;
+  readonly mappers: Mappers;
+  readonly kataRecords: KataRecords;
+  /** Where the monitor sockets of Kata's sandboxes are. */
+  readonly shimRoots: readonly string[];
+  readonly markGuestWritten: PublishParts['markGuestWritten'];
+  readonly chooseSandbox: PublishParts['chooseSandbox'];
+  /** An operator's own limit of volumes on this node; undefined takes what the mapper can. */
+  readonly maxVolumes: number | undefined;
+}
+
+function nodeObservers(log: Logger, { stepObserver }: Additions): Observers {
+  const observer = stepObserver(log);
+  if (observer !== undefined) return { late: tellLate(log), entered: observer };
+  if (!log.isLevelEnabled('debug')) return { late: tellLate(log) };
+  // Where the time of a slow stage goes.
+  const entered = ({ key, ...at }: EnteredStep): void => log.debug({ volume: key, ...at }, 'step');
+  return { late: tellLate(log), entered };
+}
+
+const bootId = async (): Promise<string> => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+
+export async function makeNodeParts(
+  { options, log, rbd, clusters, holderRecords, kube }: Dependencies,
+  additions: Additions,
+): Promise<NodeParts> {
+  const { stateDirectory: stateDir } = options;
+  await mkdir(stateDir, { recursive: true, mode: 0o700 });
+  await chmod(stateDir, 0o700).catch((error: unknown) => {
+    // A disk that turned read-only must not keep volumes here: without a driver nothing could take them away.
+    log.warn({ stateDir, err: error }, 'the state directory cannot be changed: no volume can come, all can leave');
+  });
+  const journal = new Journal(join(stateDir, 'journal'));
+  await journal.open();
+  const all = [new KrbdMapper({ exec: run }), new NbdMapper({ exec: run }), ...additions.mappers(options, log)];
+  const choose = (choice: MounterChoice): Promise<Mapper> =>
+    chooseMapper(choice === 'auto' ? options.mounter : choice, all);
+  const thisNode = { node: options.nodeId, bootId: await bootId() };
+  const kataRecords = new KataRecords(options.kataRecords);
+  await kataRecords.sweep();
+  return {
+    ...thisNode,
+    rbd,
+    clusters,
+    holderRecords: new NodeHolderRecords({ ...thisNode, clusters, rbd, records: holderRecords, log }),
+    journal,
+    operations: new Operations(nodeObservers(log, additions)),
+    exec: run,
+    log,
+    now,
+    mappers: new Mappers({ all, choose, journal }),
+    kataRecords,
+    shimRoots: SHIM_ROOTS,
+    markGuestWritten: (mark, deadline) =>
+      markGuestWritten({ node: options.nodeId, clusters, rbd, now }, mark, deadline),
+    chooseSandbox: sandboxChooser(options, kube),
+    maxVolumes: options.maxVolumes,
+  };
+}
+
+/** A pod's RuntimeClass is asked for where there is a Kubernetes to know it. */
+function sandboxChooser({ kataHandlers }: Options, kube: Kubernetes | undefined): NodeParts['chooseSandbox'] {
+  const runtimeClassOf = kube?.runtimeClassOf ?? NO_RUNTIME_CLASSES;
+  return async (pod, wish) =>
+    chooseSandbox(pod === undefined ? 'unknown' : await runtimeClassOf(pod), wish, kataHandlers);
+}
