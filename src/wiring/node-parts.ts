@@ -5,7 +5,7 @@ import { run, type Exec } from '../host/process/exec.js';
 import { Journal } from '../journal/journal.js';
 import type { Kubernetes } from '../kube/open-kube.js';
 import type { Logger } from '../observe/log.js';
-import type { Options } from '../options.js';
+import type { Options } from '../options/options.js';
 import type { Clusters } from '../rbd/clusters.js';
 import { chooseMapper } from '../rbd/mapping/choose-mapper.js';
 import { KrbdMapper } from '../rbd/mapping/krbd/krbd-mapper.js';

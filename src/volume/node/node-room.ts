@@ -4,13 +4,10 @@ import type { Journal } from '../../journal/journal.js';
 import type { Logger } from '../../observe/log.js';
 import type { Clusters } from '../../rbd/clusters.js';
 import type { RbdPort } from '../../rbd/port.js';
-import type { Choice, SandboxWish } from '../../sandbox/choose-sandbox.js';
 import type { KataRecords } from '../../sandbox/kata/kata-records.js';
-import type { Pod } from '../../sandbox/pod.js';
 import type { Operations } from '../operation/operations.js';
 import type { NodeSteps } from '../operation/steps.js';
 import type { NodeHolderRecords, ThisNode } from './node-holder-records.js';
-import type { PublishParts } from './publish-volume.js';
 import type { Mappers } from './node-mappers.js';
 
 export interface NodeRoom extends ThisNode {
