@@ -102,7 +102,8 @@ export class VolumeStats {
 
   #withoutDevice({ volume, mapping }: JournalEntry, path: string): VolumeHealth {
     const device = mapping === undefined ? 'its device' : `its device ${mapping.device}`;
-    const message = `${path} is mounted, but ${device} is gone: every access fails; unpublish, unstage and stage it again`;
+    const todo = 'every access fails; unpublish, unstage and stage it again';
+    const message = `${path} is mounted, but ${device} is gone: ${todo}`;
     return { usage: this.#last.get(volume), condition: { abnormal: true, message } };
   }
 
