@@ -5,10 +5,7 @@ import { UNDO_MS, withUndo, type UndoStack } from '../../../../src/volume/operat
 type Step = 'undo mount' | 'undo map' | 'undo journal';
 
 /** Runs a body that pushes what it is told and fails; what was done, in order. */
-async function failing(
-  push: (undo: UndoStack<Step>, done: string[]) => void,
-  straggler: string | undefined = undefined,
-) {
+async function failing(push: (undo: UndoStack<Step>, done: string[]) => void, straggler?: string) {
   const done: string[] = [];
   const warn = vi.fn();
   const operation = { step: (name: string) => done.push(name), straggler: () => straggler };
