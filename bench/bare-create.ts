@@ -42,8 +42,8 @@ async function work(job: BareJob): Promise<Pace> {
       rbd.setNumber.now(options, FEATURES, DEFAULT_FEATURES);
       const result = await rbd.create.later(io, name, BigInt(job.sizeBytes), options);
       rbd.freeOptions.now(options);
-      // librbd makes ids of 32 random bits for a client: among ten thousand images one may be taken already (seen
-      // once).
+      // librbd makes ids of 32 random bits for a client:
+      // among ten thousand images one may be taken already (seen once).
       if (result === -constants.errno.EBADF) return create(name);
       if (result !== 0) throw new Error(`rbd_create4: ${result}`);
     });

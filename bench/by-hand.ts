@@ -22,8 +22,8 @@ const command = async (file: string, ...args: readonly string[]): Promise<string
   (await run(file, args, { deadline: soon() })).stdout;
 
 /**
- * Whose storage daemon serves an image: one started for it, as every `rbd map` is a new client, or one that runs
- * already.
+ * Whose storage daemon serves an image: one started for it,
+ * as every `rbd map` is a new client, or one that runs already.
  */
 export type Serving = 'own' | 'shared';
 

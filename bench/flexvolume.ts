@@ -1,5 +1,5 @@
 /**
- * The FlexVolume door: the binary's size and cold start, and what a mount and an unmount cost the kubelet through it.
+ * The FlexVolume driver: the binary's size and cold start, and what a mount and an unmount cost the kubelet through it.
  */
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import { run } from '../src/host/process/exec.js';
 import { Deadline } from '../src/model/deadline.js';
 import { packageRoot } from '../src/model/package-root.js';
 import { figure, median, ms, print, quantile } from './figures.js';
-import { create, type Ground } from './ground.js';
+import { create, type BenchCluster } from './bench-cluster.js';
 
 const STARTS = 30;
 const ARCHITECTURES = ['amd64', 'arm64'] as const;
@@ -98,20 +98,24 @@ function askDirectly(socket: string, call: string, args: readonly string[]): Pro
 const encoded = (text: string): string => Buffer.from(text).toString('base64');
 
 /** hyperd's way, where nothing is mounted: what is measured is the core, the mapper and Ceph. */
-export async function mountCost(ground: Ground, times: number): Promise<void> {
+export async function mountCost(site: BenchCluster, times: number): Promise<void> {
   print('\nA FlexVolume mount for hyperd (hold, map, check, unmap, hand off) and its unmount, asked over the socket');
-  const socket = path.join(ground.directory, 'flexvolume.sock');
-  const { driver, client } = await ground.startDriver('door', {
+  const socket = path.join(site.directory, 'flexvolume.sock');
+  const { driver, client } = await site.startDriver('flexvolume', {
     services: ['identity', 'controller', 'node'],
     within: ['env', `BERTH_FLEXVOLUME_ENDPOINT=unix://${socket}`],
   });
   const directory = await mkdtemp(path.join(os.tmpdir(), 'berth-bench-pod-'));
-  const { id, key } = ground.cluster.users.node;
+  const { id, key } = site.cluster.users.node;
   try {
     await create(client, 'node', 'flexvolume');
     const options = JSON.stringify({
-      ...{ volumeID: 'berth-flexvolume', pool: 'hyper', radosNamespace: 'node', 'kubernetes.io/fsType': 'ext4' },
-      ...{ 'kubernetes.io/secret/userID': encoded(id), 'kubernetes.io/secret/userKey': encoded(key.reveal()) },
+      volumeID: 'berth-flexvolume',
+      pool: 'hyper',
+      radosNamespace: 'node',
+      'kubernetes.io/fsType': 'ext4',
+      'kubernetes.io/secret/userID': encoded(id),
+      'kubernetes.io/secret/userKey': encoded(key.reveal()),
     });
     const mount = ['mount', directory, options];
     const unmount = ['unmount', directory];

@@ -18,8 +18,8 @@ const END_HEADERS = 0x4;
 
 const HEADER_BYTES = 9;
 /**
- * SETTINGS_INITIAL_WINDOW_SIZE and what is added to the connection's window: nothing that a run receives ever fills
- * them.
+ * SETTINGS_INITIAL_WINDOW_SIZE and what is added to the connection's window:
+ * nothing that a run receives ever fills them.
  */
 const WINDOW = 2 ** 30;
 const INITIAL_WINDOW_SIZE = 4;

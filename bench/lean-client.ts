@@ -1,6 +1,6 @@
 /**
- * CreateVolume over a bare socket: a load that costs little itself, for a sidecar is a Go program and not a second
- * grpc-js.
+ * CreateVolume over a bare socket: a load that costs little itself,
+ * for a sidecar is a Go program and not a second grpc-js.
  */
 import { createConnection, type Socket } from 'node:net';
 import { contract } from '../src/csi/proto.js';

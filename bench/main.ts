@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 
 import { binaryCost, mountCost } from './flexvolume.js';
 import { figure, median, mib, ms, print, quantile, rate, times } from './figures.js';
-import { create, lay, type Ground, type Running } from './ground.js';
+import { create, startBenchCluster, type BenchCluster, type Running } from './bench-cluster.js';
 import type { LeanClient } from './lean-client.js';
 import { opsPerCreate } from './op-count.js';
 import { nodeCost } from './node-cost.js';
@@ -30,7 +30,7 @@ const SCALE = values.quick
   ? { images: 1_000, rounds: 3, creates: 200, warm: 1_000, starts: 3, stages: 5 }
   : { images: 10_000, rounds: 11, creates: 250, warm: 3_000, starts: 7, stages: 25 };
 
-async function throughput(ground: Ground, { driver, client }: Running): Promise<void> {
+async function throughput(site: BenchCluster, { driver, client }: Running): Promise<void> {
   print('\nCreateVolume with metadata, against bare librbd create through the same binding (rounds in turn)');
   // A controller lives for weeks: what V8 spends on compiling in its first thousands of calls is not what is compared.
   await atPace(SCALE.warm, 32, (i) => create(client, 'c1', `warm-${i}`));
@@ -41,7 +41,7 @@ async function throughput(ground: Ground, { driver, client }: Running): Promise<
     const bare: number[] = [];
     for (let round = 0; round < SCALE.rounds; round += 1) {
       const job = { namespace: `bare${concurrency}`, prefix: `r${round}-`, count: SCALE.creates, concurrency };
-      bare.push((await ground.bare(job)).perSecond);
+      bare.push((await site.bare(job)).perSecond);
       const namespace = `c${concurrency}` as const;
       ours.push(
         (await atPace(SCALE.creates, concurrency, (i) => create(client, namespace, `r${round}-${i}`))).perSecond,
@@ -61,9 +61,9 @@ async function throughput(ground: Ground, { driver, client }: Running): Promise<
   figure('processor time a create: driver + librbd worker', `${each('driver')} + ${each('worker')}`);
 }
 
-async function flatness(ground: Ground, client: LeanClient): Promise<void> {
+async function flatness(site: BenchCluster, client: LeanClient): Promise<void> {
   print(`\nCreateVolume, one at a time, beside ${SCALE.images} images and beside none (in turn)`);
-  await ground.bare({ namespace: 'full', prefix: 'fill-', count: SCALE.images, concurrency: 32 });
+  await site.bare({ namespace: 'full', prefix: 'fill-', count: SCALE.images, concurrency: 32 });
   const empty: number[] = [];
   const full: number[] = [];
   for (let i = 0; i < 100; i += 1) {
@@ -76,12 +76,12 @@ async function flatness(ground: Ground, client: LeanClient): Promise<void> {
   figure('ratio of the medians', times(ratio), { text: 'at most 1.30', met: ratio <= 1.3 });
 }
 
-async function starts(ground: Ground): Promise<void> {
+async function starts(site: BenchCluster): Promise<void> {
   print('\nStart and weight of a controller');
   const took: number[] = [];
   for (let i = 0; i < SCALE.starts; i += 1) {
     const begun = performance.now();
-    const { driver, client } = await ground.startDriver(`start-${i}`);
+    const { driver, client } = await site.startDriver(`start-${i}`);
     took.push(performance.now() - begun);
     client.close();
     await driver.stop();
@@ -89,8 +89,8 @@ async function starts(ground: Ground): Promise<void> {
   figure('start to the first Probe that says ready: median', ms(median(took)));
 }
 
-async function weight(ground: Ground): Promise<void> {
-  const { driver, client } = await ground.startDriver('weight');
+async function weight(site: BenchCluster): Promise<void> {
+  const { driver, client } = await site.startDriver('weight');
   try {
     const idle = await residentKiB(driver.pid);
     figure('resident, idle: driver + librbd worker', `${mib(idle.driver)} + ${mib(idle.worker)}`);
@@ -103,7 +103,7 @@ async function weight(ground: Ground): Promise<void> {
   }
 }
 
-/** Rejects when the run is interrupted or its reader is gone, so that the ground is cleared then as well. */
+/** Rejects when the run is interrupted or its reader is gone, so that the site is cleared then as well. */
 const interrupted = new Promise<never>((_, reject) => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => reject(new Error(signal)));
   process.stdout.once('error', reject);
@@ -111,45 +111,45 @@ const interrupted = new Promise<never>((_, reject) => {
 interrupted.catch(() => undefined);
 
 async function bench(): Promise<void> {
-  const ground = await lay();
+  const site = await startBenchCluster();
   try {
-    await Promise.race([measure(ground), interrupted]);
+    await Promise.race([measure(site), interrupted]);
   } finally {
-    await ground.down();
+    await site.down();
   }
 }
 
-async function measure(ground: Ground): Promise<void> {
+async function measure(site: BenchCluster): Promise<void> {
   print(
     `node ${process.version}, ${cpus().length} cores, load ${loadavg()
       .map((one) => one.toFixed(1))
       .join(' ')}; Ceph: one OSD on loopback`,
   );
-  if (values.node) return nodeCost(ground, SCALE.stages);
-  if (values.flexvolume) return flexvolume(ground);
+  if (values.node) return nodeCost(site, SCALE.stages);
+  if (values.flexvolume) return flexvolume(site);
   print('\nRound trips');
-  const ops = await opsPerCreate(ground);
+  const ops = await opsPerCreate(site);
   figure('OSD operations per CreateVolume with metadata', ops.toFixed(1), { text: 'at most 10', met: ops <= 10 });
-  const running = await ground.startDriver('load');
+  const running = await site.startDriver('load');
   const { driver, client } = running;
   try {
-    await throughput(ground, running);
+    await throughput(site, running);
     if (values.create) return;
-    await flatness(ground, client);
+    await flatness(site, client);
   } finally {
     client.close();
     await driver.stop();
   }
-  await starts(ground);
-  await weight(ground);
-  await nodeCost(ground, SCALE.stages);
+  await starts(site);
+  await weight(site);
+  await nodeCost(site, SCALE.stages);
   await reconcileCost();
-  await flexvolume(ground);
+  await flexvolume(site);
 }
 
-async function flexvolume(ground: Ground): Promise<void> {
+async function flexvolume(site: BenchCluster): Promise<void> {
   await binaryCost();
-  await mountCost(ground, SCALE.stages);
+  await mountCost(site, SCALE.stages);
 }
 
 await bench();

@@ -1,6 +1,6 @@
 /**
- * What Berth adds on the node: each call against the bare commands typed by hand, in turn on the same cluster; and its
- * children.
+ * What Berth adds on the node: each call against the bare commands typed by hand,
+ * in turn on the same cluster; and its children.
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { ask, csiClient, type CsiClient } from '../src/dev/driver/csi-client.js'
 import type { ImageRef } from '../src/rbd/port.js';
 import { ByHand } from './by-hand.js';
 import { figure, median, ms, print, times } from './figures.js';
-import { MiB, type Ground, type Running } from './ground.js';
+import { MiB, type BenchCluster, type Running } from './bench-cluster.js';
 
 const STEPS = ['stage, fresh', 'publish', 'unpublish', 'unstage', 'stage, again'] as const;
 type Step = (typeof STEPS)[number];
@@ -34,16 +34,16 @@ const clock =
   };
 
 /** @param rounds lives of a volume of 1 GiB with ext4, by hand and by Berth in turn */
-export async function nodeCost(ground: Ground, rounds: number): Promise<void> {
-  const running = await ground.startDriver('node', { services: ['identity', 'controller', 'node'] });
+export async function nodeCost(site: BenchCluster, rounds: number): Promise<void> {
+  const running = await site.startDriver('node', { services: ['identity', 'controller', 'node'] });
   const client = csiClient(`unix://${running.socket}`);
   const hands = (['own', 'shared'] as const).map(
-    (serving) => new ByHand(join(ground.directory, 'state', `by-hand-${serving}`), ground.cluster.fsid, serving),
+    (serving) => new ByHand(join(site.directory, 'state', `by-hand-${serving}`), site.cluster.fsid, serving),
   );
   try {
     for (const hand of hands) await hand.start();
-    const [own, shared] = hands.map((hand, index) => byHand(ground, client, hand, `hand-${index}`)) as [Life, Life];
-    const lives = { own, shared, ours: byBerth(ground, client, 'node') };
+    const [own, shared] = hands.map((hand, index) => byHand(site, client, hand, `hand-${index}`)) as [Life, Life];
+    const lives = { own, shared, ours: byBerth(site, client, 'node') };
     const spent = { own: noTimes(), shared: noTimes(), ours: noTimes() };
     // The first life of each pays for connections and compiled code.
     for (const life of Object.values(lives)) await life(-1, clock(noTimes()));
@@ -56,7 +56,7 @@ export async function nodeCost(ground: Ground, rounds: number): Promise<void> {
     for (const hand of hands) await hand.stop();
     await close(running, client);
   }
-  await children(ground);
+  await children(site);
 }
 
 interface Spent {
@@ -81,10 +81,10 @@ function report({ own, shared, ours }: Spent, rounds: number): void {
   }
 }
 
-function byHand(ground: Ground, client: CsiClient, hand: ByHand, name: string): Life {
+function byHand(site: BenchCluster, client: CsiClient, hand: ByHand, name: string): Life {
   return async (round, meter) => {
-    const image = await createFor(ground, client, `${name}-${round}`);
-    const [staging, target] = await places(ground, `${name}-${round}`);
+    const image = await createFor(site, client, `${name}-${round}`);
+    const [staging, target] = await places(site, `${name}-${round}`);
     let device = '';
     await meter('stage, fresh', async () => {
       device = await hand.map(image);
@@ -106,10 +106,10 @@ function byHand(ground: Ground, client: CsiClient, hand: ByHand, name: string): 
   };
 }
 
-function byBerth(ground: Ground, client: CsiClient, nodeId: string): Life {
+function byBerth(site: BenchCluster, client: CsiClient, nodeId: string): Life {
   return async (round, meter) => {
-    const { image } = await createFor(ground, client, `berth-${round}`);
-    const [stagingTargetPath, targetPath] = await places(ground, `berth-${round}`);
+    const { image } = await createFor(site, client, `berth-${round}`);
+    const [stagingTargetPath, targetPath] = await places(site, `berth-${round}`);
     const volumeId = `dev/hyper/node/${image}`;
     const options = { deadline: Date.now() + PATIENCE_MS };
     const brought = { volumeId, stagingTargetPath, volumeCapability: CAPABILITY };
@@ -131,7 +131,7 @@ function byBerth(ground: Ground, client: CsiClient, nodeId: string): Life {
 }
 
 /** An image of Berth's making for either side, so that both have the same features. */
-async function createFor({ cluster }: Ground, client: CsiClient, name: string): Promise<ImageRef> {
+async function createFor({ cluster }: BenchCluster, client: CsiClient, name: string): Promise<ImageRef> {
   const request = {
     name,
     capacityRange: { requiredBytes: 1024 * MiB },
@@ -148,21 +148,21 @@ async function createFor({ cluster }: Ground, client: CsiClient, name: string): 
   return { access, pool: 'hyper', namespace: 'node', image };
 }
 
-async function places({ directory }: Ground, name: string): Promise<readonly [string, string]> {
+async function places({ directory }: BenchCluster, name: string): Promise<readonly [string, string]> {
   const [staging, pod] = [join(directory, 'state', 'staging', name), join(directory, 'state', 'pods', name)];
   for (const one of [staging, pod]) await mkdir(one, { recursive: true });
   return [staging, join(pod, 'mount')];
 }
 
 /** Counted by the driver's own log, which has a line for every child that ended. */
-async function children(ground: Ground): Promise<void> {
+async function children(site: BenchCluster): Promise<void> {
   const all = { services: ['identity', 'controller', 'node'], logLevel: 'debug' } as const;
-  const running = await ground.startDriver('children', all);
+  const running = await site.startDriver('children', all);
   const client = csiClient(`unix://${running.socket}`);
   try {
     const byStep = new Map<Step, readonly string[]>();
     await byBerth(
-      ground,
+      site,
       client,
       'children',
     )(1_000, async (step, work) => {

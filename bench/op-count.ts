@@ -9,19 +9,19 @@ import { createVolume, type CreateParts } from '../src/volume/controller/create/
 import { Operations } from '../src/volume/operation/operations.js';
 import { PoolCapacity } from '../src/volume/controller/pool-capacity.js';
 import { InterruptedCreates } from '../src/volume/controller/create/interrupted-create.js';
-import type { Ground } from './ground.js';
+import type { BenchCluster } from './bench-cluster.js';
 
 const ROUNDS = 20;
 
 /** The same use case that the RPC calls, in this process, so that the worker's admin socket can be asked. */
-export async function opsPerCreate(ground: Ground): Promise<number> {
-  const socket = join(ground.directory, 'count.asok');
+export async function opsPerCreate(site: BenchCluster): Promise<number> {
+  const socket = join(site.directory, 'count.asok');
   const log = pino({ level: 'silent' });
   const rbd = createLibrbd({ log, extraConf: { admin_socket: socket } });
   try {
     const parts: CreateParts = {
       rbd,
-      clusters: new Clusters(ground.clustersFile),
+      clusters: new Clusters(site.clustersFile),
       poolCapacity: new PoolCapacity(rbd),
       interruptedCreates: new InterruptedCreates(rbd, log),
       operations: new Operations(),

@@ -63,9 +63,20 @@ async function lay(directory: string, journal: Journal, index: number): Promise<
   const data = JSON.stringify({ driverName: DRIVER, volumeHandle: volume });
   for (const one of [stage, path.dirname(target)]) await writeFile(path.join(one, 'vol_data.json'), data);
   const entry: JournalEntry = {
-    ...{ version: 1, volume, fsid: FSID, stagingPath: staging, state: 'staged', mode: 'SINGLE_NODE_WRITER' },
-    ...{ access: 'mount', readOnly: false, fsType: 'ext4', flagsDigest: '', mapper: 'krbd', holdsRecord: false },
-    ...{ targets: { [target]: { readOnly: false, mode: 'SINGLE_NODE_WRITER' } }, since: new Date().toISOString() },
+    version: 1,
+    volume,
+    fsid: FSID,
+    stagingPath: staging,
+    state: 'staged',
+    mode: 'SINGLE_NODE_WRITER',
+    access: 'mount',
+    readOnly: false,
+    fsType: 'ext4',
+    flagsDigest: '',
+    mapper: 'krbd',
+    holdsRecord: false,
+    targets: { [target]: { readOnly: false, mode: 'SINGLE_NODE_WRITER' } },
+    since: new Date().toISOString(),
   };
   await journal.write(entry);
   const device = path.join(directory, 'sys/bus/rbd/devices', String(index));

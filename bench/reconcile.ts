@@ -15,8 +15,8 @@ const LINEAR = 4 * 1.3;
 
 async function costOf(how: 'written' | 'mounted', volumes: number): Promise<Cost> {
   const node = [process.execPath, PROGRAM, how, String(volumes)];
-  // Mounts in a namespace of their own: no other process of this machine sees them, and they end with it whatever
-  // happens.
+  // Mounts in a namespace of their own: no other process of this machine sees them,
+  // and they end with it whatever happens.
   const [program = '', ...args] =
     how === 'mounted' ? ['unshare', '--mount', '--propagation', 'private', '--', ...node] : node;
   return JSON.parse((await run(program, args, { deadline: Deadline.after(300_000) })).stdout) as Cost;

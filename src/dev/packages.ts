@@ -4,6 +4,7 @@
  */
 import { access, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { filesystems } from '../host/filesystem/filesystems.js';
 import type { Exec } from '../host/process/exec.js';
 import type { Deadline } from '../model/deadline.js';
 import { berthError } from '../model/errors.js';
@@ -11,7 +12,7 @@ import { berthError } from '../model/errors.js';
 export interface Need {
   /** A program's name, or a library's path below a library directory. */
   readonly what: string;
-  /** The Debian package that it is in. */
+  /** The Debian packages that it needs, with a space between them. */
   readonly comesWith: string;
 }
 
@@ -24,11 +25,10 @@ const PROGRAMS: readonly Need[] = [
   { what: 'rbd', comesWith: 'ceph-common' },
   { what: 'ceph-authtool', comesWith: 'ceph-common' },
   { what: 'qemu-storage-daemon', comesWith: 'qemu-system-common' },
-  { what: 'mkfs.xfs', comesWith: 'xfsprogs' },
-  { what: 'xfs_growfs', comesWith: 'xfsprogs' },
-  { what: 'mkfs.ext4', comesWith: 'e2fsprogs' },
-  { what: 'e2fsck', comesWith: 'e2fsprogs' },
-  { what: 'resize2fs', comesWith: 'e2fsprogs' },
+  // What ext4 and xfs need, from the table that preflight reads too.
+  ...Object.values(filesystems).flatMap(({ needs }) =>
+    needs.programs.map((what) => ({ what, comesWith: needs.packages })),
+  ),
   { what: 'blkid', comesWith: 'util-linux' },
   { what: 'blockdev', comesWith: 'util-linux' },
   { what: 'mount', comesWith: 'mount' },
@@ -112,7 +112,7 @@ export async function ensurePackages(
 ): Promise<void> {
   const lacks = await machine.missing();
   if (lacks.length === 0) return;
-  const packages = [...new Set(lacks.map((need) => need.comesWith))];
+  const packages = [...new Set(lacks.flatMap((need) => need.comesWith.split(' ')))];
   const describe = (needs: readonly Need[]): string => needs.map((need) => need.what).join(', ');
   if (!(await machine.mayInstall())) {
     throw berthError('BERTH_PACKAGES_MISSING', { what: describe(lacks), packages: packages.join(' ') });

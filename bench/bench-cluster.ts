@@ -34,7 +34,7 @@ export interface Running {
   readonly logFile: string;
 }
 
-export interface Ground {
+export interface BenchCluster {
   readonly directory: string;
   readonly cluster: Cluster;
   readonly clustersFile: string;
@@ -43,7 +43,7 @@ export interface Ground {
   down(): Promise<void>;
 }
 
-export async function lay(): Promise<Ground> {
+export async function startBenchCluster(): Promise<BenchCluster> {
   await ensurePackages(run, say, Deadline.after(900_000));
   const directory = await realpath(await mkdtemp(join(tmpdir(), 'berth-bench-')));
   const site = siteAt(directory);
@@ -116,12 +116,12 @@ export async function create(client: LeanClient, namespace: Namespace, name: str
     capacityRange: { requiredBytes: 1024 * MiB },
     volumeCapabilities: [{ block: {}, accessMode: { mode: 'SINGLE_NODE_WRITER' } }],
     parameters: {
-      ...{ clusterID: 'dev', pool: 'hyper', radosNamespace: namespace },
-      ...{
-        'csi.storage.k8s.io/pvc/name': name,
-        'csi.storage.k8s.io/pvc/namespace': 'bench',
-        'csi.storage.k8s.io/pv/name': name,
-      },
+      clusterID: 'dev',
+      pool: 'hyper',
+      radosNamespace: namespace,
+      'csi.storage.k8s.io/pvc/name': name,
+      'csi.storage.k8s.io/pvc/namespace': 'bench',
+      'csi.storage.k8s.io/pv/name': name,
     },
   });
 }
