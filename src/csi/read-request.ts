@@ -1,6 +1,6 @@
 /**
- * From the contract's messages to Berth's own words: presence, enums, sizes and secrets, each refused with the field's
- * name.
+ * From the contract's messages to Berth's own words: presence,
+ * enums, sizes and secrets, each refused with the field's name.
  */
 import { ACCESS_MODES, FILESYSTEMS, type Capability, type MountAccess } from '../model/capability.js';
 import { berthError } from '../model/errors.js';

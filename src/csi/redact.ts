@@ -9,8 +9,8 @@ const isPlain = (value: unknown): value is Plain => typeof value === 'object' &&
 const isSecret = ({ options }: Field): boolean =>
   options?.['(csi_secret)'] === true || options?.['(csi.v1.csi_secret)'] === true;
 
-// CSI 1.12 says in words, not by option, that mount flags may be sensitive (a cifs or ceph mount carries its key
-// there).
+// CSI 1.12 says in words, not by option, that mount flags may
+// be sensitive (a cifs or ceph mount carries its key there).
 const isMountFlags = ({ parent, name }: Field): boolean =>
   parent?.fullName === '.csi.v1.VolumeCapability.MountVolume' && name === 'mountFlags';
 

@@ -19,7 +19,7 @@ import { Table } from './demo/table.js';
 import { leftBehind } from './leftovers.js';
 import { ensurePackages } from './packages.js';
 import { runTool } from './run-tool.js';
-import { messageOf, say } from './say.js';
+import { terminalText, say } from './say.js';
 import { writeSettings } from './settings.js';
 import { siteAt, type DevSite } from './site.js';
 import { takeDown } from './take-down.js';
@@ -102,7 +102,7 @@ async function playAndClear(): Promise<number> {
     await play(table, site, checkpoint);
   } catch (error) {
     code = 1;
-    say(messageOf(error));
+    say(terminalText(error));
     if (!asked.signal.aborted) await showLogs(site);
   }
   await table.step('everything down', async () => {

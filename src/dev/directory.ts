@@ -18,8 +18,8 @@ export const realDirectory = (directory: string): Promise<string | undefined> =>
   });
 
 /**
- * Remove a file or tree of ours; refused (LEFTOVER) while anything is mounted in it, since rm would empty that
- * filesystem.
+ * Remove a file or tree of ours; refused (LEFTOVER) while anything is mounted in it,
+ * since rm would empty that filesystem.
  */
 export async function removeTree(tree: string): Promise<void> {
   const mount = (await readMounts()).find((one) => isWithin(tree, one.target));

@@ -1,6 +1,6 @@
 /**
- * Undoes what drivers of one directory left on this machine: their processes, mounts, loop and rbd devices, FUSE
- * exports.
+ * Undoes what drivers of one directory left on this machine:
+ * their processes, mounts, loop and rbd devices, FUSE exports.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';

@@ -1,5 +1,5 @@
 /** How a development tool starts and ends: a wrong argument is told with the usage, an error as one reads it. */
-import { messageOf, say } from './say.js';
+import { terminalText, say } from './say.js';
 
 /** A wrong call of a tool; its message says what was wrong. */
 export class WrongCall extends Error {
@@ -16,7 +16,7 @@ export async function runTool(usage: string, main: () => Promise<number>): Promi
   try {
     process.exitCode = await main();
   } catch (error) {
-    say(isWrongCall(error) ? `${error.message}\n\n${usage}` : messageOf(error));
+    say(isWrongCall(error) ? `${error.message}\n\n${usage}` : terminalText(error));
     process.exitCode = isWrongCall(error) ? 2 : 1;
   }
 }

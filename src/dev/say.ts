@@ -7,8 +7,8 @@ export function say(line: string): void {
 }
 
 /** An error as one reads it: the catalogue's message, or all there is of an unexpected one. */
-export function messageOf(error: unknown): string {
+export function terminalText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error instanceof AggregateError) return error.errors.map(messageOf).join('\n');
+  if (error instanceof AggregateError) return error.errors.map(terminalText).join('\n');
   return error.name === 'BerthError' || error.name === 'AbortError' ? error.message : (error.stack ?? error.message);
 }

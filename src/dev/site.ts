@@ -39,8 +39,14 @@ export function siteAt(directory: string, name?: string): DevSite {
 
 /** Everything that we make there, but for the mark and the directories that end empty. */
 export const madeIn = ({ settings, socket, state, log, drivers }: DevSite): readonly string[] => [
-  ...[settings.clusters, settings.parameters, settings.secrets, settings.keys],
-  ...[socket, state, log, drivers],
+  settings.clusters,
+  settings.parameters,
+  settings.secrets,
+  settings.keys,
+  socket,
+  state,
+  log,
+  drivers,
 ];
 
 /** BERTH_FIELD_INVALID where the socket's path would be longer than the kernel takes. */

@@ -34,8 +34,8 @@ async function endServer(own: string, deadline: Deadline): Promise<void> {
 }
 
 /**
- * Idempotent; works on what is there. Errors: LEFTOVER, BERTH_UNMOUNT_BUSY, BERTH_DIRECTORY_BUSY, BERTH_COMMAND_FAILED,
- * DEADLINE.
+ * Idempotent; works on what is there. Errors: LEFTOVER,
+ * BERTH_UNMOUNT_BUSY, BERTH_DIRECTORY_BUSY, BERTH_COMMAND_FAILED, DEADLINE.
  */
 export async function takeDown(directory: string): Promise<void> {
   const deadline = Deadline.after(DOWN_MS);

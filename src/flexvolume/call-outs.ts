@@ -10,7 +10,7 @@ import type { HandOver } from '../volume/node/handover/hand-over.js';
 import type { ExpandOnNode } from '../volume/node/expand-on-node.js';
 import type { Credentials } from '../volume/image/find-volume.js';
 import type { AgentRequest } from './agent-request.js';
-import { readOptions, type VolumeOptions } from './read-options.js';
+import { readVolumeOptions, type VolumeOptions } from './read-options.js';
 
 /** What call-outs are made of; wiring/ makes it. A service that this process does not have is refused by name. */
 export interface FlexUseCases {
@@ -69,7 +69,7 @@ async function volumeAsked(
   { driver }: AgentRequest,
   tell: Tell,
 ): Promise<VolumeAsked> {
-  const options = readOptions(text, driver);
+  const options = readVolumeOptions(text, driver);
   const volume = await findHandle(options);
   tell({ volume, sandbox: options.sandbox });
   return { ...options, volume };
@@ -120,8 +120,8 @@ const mountDevice: CallOut = async (useCases, request, tell, deadline) => {
   const [directory = '', , text = ''] = request.args;
   const node = nodeOf(useCases, request);
   const options = await volumeAsked(useCases, text, request, tell);
-  // A guest mounts its own device, so nothing would be mounted here: and of what is no mount the kubelet asks for no
-  // unmountdevice.
+  // A guest mounts its own device, so nothing would be mounted here:
+  // and of what is no mount the kubelet asks for no unmountdevice.
   if (options.sandbox !== 'host') return {};
   await node.stageForHost(await mountAsked(useCases, options, directory), deadline);
   return {};

@@ -39,8 +39,16 @@ const POOL = 'hyper';
 const HYPERD_DRIVER = 'hyper/cephrbd';
 
 const OWN = [
-  ...['volumeID', 'image', 'pool', 'radosNamespace', 'clusterID', 'monitors', 'user', 'keyring'],
-  ...['sandbox', 'allowHostMount'],
+  'volumeID',
+  'image',
+  'pool',
+  'radosNamespace',
+  'clusterID',
+  'monitors',
+  'user',
+  'keyring',
+  'sandbox',
+  'allowHostMount',
 ];
 const KUBERNETES = 'kubernetes.io/';
 const SECRET = `${KUBERNETES}secret/`;
@@ -49,10 +57,10 @@ const volumeOptionError = (name: string, why: string): Error =>
   berthError('BERTH_FIELD_INVALID', { field: `options.${name}`, why });
 
 /**
- * @param driver as pod specs name it, which decides the default sandbox. BERTH_FIELD_INVALID, BERTH_FIELD_MISSING,
- * BERTH_SECRETS_INVALID.
+ * @param driver as pod specs name it, which decides the default sandbox.
+ * BERTH_FIELD_INVALID, BERTH_FIELD_MISSING, BERTH_SECRETS_INVALID.
  */
-export function readOptions(text: string, driver: string): VolumeOptions {
+export function readVolumeOptions(text: string, driver: string): VolumeOptions {
   const all = parse(text);
   const strange = [...all.keys()].find((name) => !OWN.includes(name) && !name.startsWith(KUBERNETES));
   if (strange !== undefined) throw volumeOptionError(strange, `it is not known; known: ${OWN.join(', ')}`);
@@ -118,8 +126,8 @@ const monitorsOf = (text: string): readonly string[] =>
   [...text.matchAll(/\[(?:v1|v2|any):(?:[^[\]]|\[[^[\]]*\])*\]|[^,\s]+/g)].map(([one]) => one);
 
 /**
- * `userID` and `userKey` as CSI's secrets have them, or `key` as Kubernetes' own RBD secrets have it, beside the option
- * `user`.
+ * `userID` and `userKey` as CSI's secrets have them,
+ * or `key` as Kubernetes' own RBD secrets have it, beside the option `user`.
  */
 function readSecrets(all: ReadonlyMap<string, string>, user: string | undefined): Credentials | undefined {
   const secret = (name: string): string | undefined => {

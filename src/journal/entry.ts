@@ -1,6 +1,6 @@
 /**
- * One volume's entry in the node's journal: what this node set out to do with it, enough to undo it without asking
- * anybody.
+ * One volume's entry in the node's journal:
+ * what this node set out to do with it, enough to undo it without asking anybody.
  */
 import {
   DEFAULT_FILESYSTEM,
@@ -27,8 +27,8 @@ export interface JournalTarget {
   /** Who has it there: a virtual machine of Kata; the host itself where absent. */
   readonly sandbox?: 'kata';
   /**
-   * The path as the orchestrator spelled it, where that is not the resolved one: a record may stand under this name
-   * too.
+   * The path as the orchestrator spelled it, where that is not the resolved one:
+   * a record may stand under this name too.
    */
   readonly asked?: string;
 }
@@ -72,8 +72,8 @@ export interface JournalEntry {
    */
   readonly handedTo?: 'hyperd';
   /**
-   * Addresses of the clients by which it has the image open, as the holder record has them; absent while that is not
-   * known.
+   * Addresses of the clients by which it has the image open,
+   * as the holder record has them; absent while that is not known.
    */
   readonly guestClients?: readonly string[];
   /** Staged for pods by this node, where nobody asks for a stage: it goes with the last of them. */

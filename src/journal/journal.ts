@@ -1,6 +1,6 @@
 /**
- * The node's journal: one file a volume, written whole and renamed into place, so that a crash leaves the old or the
- * new.
+ * The node's journal: one file a volume, written whole and renamed into place,
+ * so that a crash leaves the old or the new.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
@@ -41,8 +41,8 @@ export class Journal {
   }
 
   /**
-   * Write the entry durably before the act that it announces; BERTH_JOURNAL_WRITE_FAILED means that the act must not
-   * begin.
+   * Write the entry durably before the act that it announces;
+   * BERTH_JOURNAL_WRITE_FAILED means that the act must not begin.
    */
   async write(entry: JournalEntry): Promise<void> {
     const file = this.#file(entry.volume);
@@ -74,8 +74,8 @@ export class Journal {
   }
 
   /**
-   * Keep an entry that cannot be trusted for a person to look at, out of the way of the next one;
-   * BERTH_JOURNAL_WRITE_FAILED.
+   * Keep an entry that cannot be trusted for a person to look at,
+   * out of the way of the next one; BERTH_JOURNAL_WRITE_FAILED.
    */
   async setAside(volume: string): Promise<void> {
     const file = this.#file(volume);
@@ -101,8 +101,8 @@ export class Journal {
   }
 
   /**
-   * A volume handle has slashes and up to 128 bytes; the digest keeps file names flat, the handle stands inside the
-   * file.
+   * A volume handle has slashes and up to 128 bytes;
+   * the digest keeps file names flat, the handle stands inside the file.
    */
   #file(volume: string): string {
     return join(this.#directory, `${createHash('sha256').update(volume).digest('hex').slice(0, 32)}${SUFFIX}`);
@@ -127,8 +127,8 @@ export class Journal {
     const why = whyNotEntry(value);
     if (why !== undefined) throw berthError('BERTH_JOURNAL_UNREADABLE', { file, why });
     const { sum, ...entry } = value as JournalEntry & { readonly sum?: string };
-    // A damaged cluster id or path would still look like one. Entries of before, and those that a person wrote, have no
-    // sum.
+    // A damaged cluster id or path would still look like one.
+    // Entries of before, and those that a person wrote, have no sum.
     if (sum !== undefined && sum !== sumOf(entry))
       throw berthError('BERTH_JOURNAL_UNREADABLE', { file, why: 'its sum is wrong' });
     return entry;

@@ -53,7 +53,8 @@ export async function accessFor(
   const identity = async (): Promise<Identity> => ({
     ca: await text(path.join(serviceAccount, 'ca.crt')),
     token: new Secret((await text(token)).trim()),
-    ...{ cert: undefined, key: undefined },
+    cert: undefined,
+    key: undefined,
   });
   return { server, serverName: undefined, identity };
 }

@@ -1,6 +1,6 @@
 /**
- * The verbs of the Kubernetes API with its refusals as errors of the catalogue: get, list in pages, watch, create,
- * patch.
+ * The verbs of the Kubernetes API with its refusals as errors of the catalogue:
+ * get, list in pages, watch, create, patch.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deadline } from '../model/deadline.js';
@@ -61,8 +61,8 @@ export class KubeApi {
   }
 
   /**
-   * Undefined only where the API server itself says that there is no such object. Reads what is stored, not a cache of
-   * it.
+   * Undefined only where the API server itself says that there is no such object.
+   * Reads what is stored, not a cache of it.
    */
   async get<T extends KubeObject>(
     resource: Resource,
@@ -93,7 +93,9 @@ export class KubeApi {
    */
   async watch(resource: Resource, options: WatchOptions, onEvent: (event: WatchEvent) => void): Promise<void> {
     const query = new URLSearchParams({
-      ...{ watch: 'true', allowWatchBookmarks: 'true', resourceVersion: options.resourceVersion },
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      resourceVersion: options.resourceVersion,
       timeoutSeconds: String(options.timeoutSeconds),
     });
     const wrong: Error[] = [];
@@ -113,8 +115,8 @@ export class KubeApi {
   }
 
   /**
-   * True where it was made, false where one of its name exists. Never repeated: nobody knows whether the first one
-   * arrived.
+   * True where it was made, false where one of its name exists.
+   * Never repeated: nobody knows whether the first one arrived.
    */
   async create(resource: Resource, body: KubeDraft, deadline: Deadline): Promise<boolean> {
     const path = pathOf(resource, undefined, body.metadata.namespace);

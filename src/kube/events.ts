@@ -1,6 +1,6 @@
 /**
- * Writes what Berth has to say as Events beside the objects it is about: seldom, bounded, and never at its caller's
- * cost.
+ * Writes what Berth has to say as Events beside the objects it is about:
+ * seldom, bounded, and never at its caller's cost.
  */
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -123,13 +123,17 @@ export class Events {
     const made = await this.#api.create(
       EVENTS,
       {
-        ...{ apiVersion: 'events.k8s.io/v1', kind: 'Event', metadata: { name, namespace: NAMESPACE } },
-        ...{
-          eventTime: now,
-          reportingController: this.#by,
-          reportingInstance: `${this.#by}-${hostname()}`.slice(0, 128),
-        },
-        ...{ action: note.reason, reason: note.reason, type: note.kind, note: bounded(note.message), regarding },
+        apiVersion: 'events.k8s.io/v1',
+        kind: 'Event',
+        metadata: { name, namespace: NAMESPACE },
+        eventTime: now,
+        reportingController: this.#by,
+        reportingInstance: `${this.#by}-${hostname()}`.slice(0, 128),
+        action: note.reason,
+        reason: note.reason,
+        type: note.kind,
+        note: bounded(note.message),
+        regarding,
         ...(related === undefined ? {} : { related }),
       },
       deadline,

@@ -1,6 +1,6 @@
 /**
- * What the API has of one kind, listed once and then kept by a watch through expiry, disconnects and restarts of the
- * server.
+ * What the API has of one kind, listed once and then kept by a
+ * watch through expiry, disconnects and restarts of the server.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Deadline } from '../model/deadline.js';
@@ -24,8 +24,12 @@ export interface Tempo {
 }
 
 export const TEMPO: Tempo = {
-  ...{ listMs: 60_000, watchSeconds: 240, resyncMs: 30 * 60_000 },
-  ...{ pauseMs: 500, longestPauseMs: 30_000, staleMs: 60_000 },
+  listMs: 60_000,
+  watchSeconds: 240,
+  resyncMs: 30 * 60_000,
+  pauseMs: 500,
+  longestPauseMs: 30_000,
+  staleMs: 60_000,
 };
 /** Over the server's own end of a watch, in ms: a connection that is still silent then is dead. */
 const SILENCE_MS = 30_000;

@@ -38,7 +38,9 @@ export async function openKube(choice: KubernetesChoice, driver: string, log: Lo
   const attachments = new Attachments(api, driver, log);
   const events = new Events(api, driver, (about, deadline) => referencesOf(api, attachments, about, deadline), log);
   return {
-    ...{ api, attachments, nodes: nodeStates(api, log) },
+    api,
+    attachments,
+    nodes: nodeStates(api, log),
     runtimeClassOf: runtimeClassOf(api),
     announce: events.announce,
     close: () => {

@@ -1,6 +1,6 @@
 /**
- * A pod's RuntimeClass, asked of the API when a volume is published: one reading, and a second where the pod names a
- * class.
+ * A pod's RuntimeClass, asked of the API when a volume is published:
+ * one reading, and a second where the pod names a class.
  */
 import { Deadline } from '../model/deadline.js';
 import { berthError } from '../model/errors.js';

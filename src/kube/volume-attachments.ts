@@ -187,11 +187,16 @@ function attachmentOf(raw: KubeObject, driver: string): ApiAttachment | undefine
   if (spec?.attacher !== driver) return undefined;
   const { detachError, attachError, attached } = status ?? {};
   return {
-    ...{ name: metadata.name, uid: metadata.uid, resourceVersion: metadata.resourceVersion },
-    ...{ node: spec.nodeName ?? '', nodeId: metadata.annotations?.[NODE_ID], pv: spec.source?.persistentVolumeName },
+    name: metadata.name,
+    uid: metadata.uid,
+    resourceVersion: metadata.resourceVersion,
+    node: spec.nodeName ?? '',
+    nodeId: metadata.annotations?.[NODE_ID],
+    pv: spec.source?.persistentVolumeName,
     inlineHandle: spec.source?.inlineVolumeSpec?.csi?.volumeHandle,
     attached: attached === true,
-    ...{ since: metadata.creationTimestamp, deletingSince: metadata.deletionTimestamp },
+    since: metadata.creationTimestamp,
+    deletingSince: metadata.deletionTimestamp,
     finalizers: metadata.finalizers ?? [],
     error: (metadata.deletionTimestamp === undefined ? attachError : detachError)?.message,
   };

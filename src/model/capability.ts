@@ -1,6 +1,6 @@
 /**
- * How a volume is to be used, in Berth's own words: what the edges make of CSI's VolumeCapability and FlexVolume's
- * options.
+ * How a volume is to be used, in Berth's own words:
+ * what the edges make of CSI's VolumeCapability and FlexVolume's options.
  */
 
 export const ACCESS_MODES = [

@@ -4,8 +4,8 @@
  */
 
 /**
- * `failed`: Berth cannot do its work (or some of it, as the sentence says). `warning`: it can, but somebody will be
- * sorry.
+ * `failed`: Berth cannot do its work (or some of it, as the sentence says).
+ * `warning`: it can, but somebody will be sorry.
  */
 export type Level = 'ok' | 'warning' | 'failed';
 

@@ -7,8 +7,8 @@ import { berthError } from './errors.js';
 const CONTRACT = path.join('proto', 'csi.proto');
 
 /**
- * The nearest directory above this file that holds proto/csi.proto. BERTH_CONFIG_INVALID where the installation lacks
- * it.
+ * The nearest directory above this file that holds proto/csi.proto.
+ * BERTH_CONFIG_INVALID where the installation lacks it.
  */
 export function packageRoot(): string {
   let directory = path.dirname(fileURLToPath(import.meta.url));

@@ -46,8 +46,8 @@ export function formatVolumeId(id: VolumeId): string {
 }
 
 /**
- * Read a handle; undefined where it cannot be one of ours (the contract treats such an id as a volume that is not
- * there).
+ * Read a handle; undefined where it cannot be one of ours (the
+ * contract treats such an id as a volume that is not there).
  */
 export function parseVolumeId(text: string): VolumeId | undefined {
   if (Buffer.byteLength(text) > MAX_ID_BYTES) return undefined;

@@ -11,8 +11,8 @@ export interface MetricsServer {
 }
 
 /**
- * @param address `host:port`, `:port` for every address, `[::1]:9810`; BERTH_CONFIG_INVALID where nobody can listen
- * there
+ * @param address `host:port`, `:port` for every address, `[::1]:9810`;
+ * BERTH_CONFIG_INVALID where nobody can listen there
  */
 export async function serveMetrics(counters: Counters, address: string): Promise<MetricsServer> {
   const [, bracketed, plain = '', port = ''] = /^(?:\[([\da-fA-F:.]+)\]|([^[\]:]*)):(\d{1,5})$/.exec(address) ?? [];

@@ -1,6 +1,6 @@
 /**
- * What the clusters file may say, checked field by field so that a typo is an error with a place and not a surprise at
- * night.
+ * What the clusters file may say, checked field by field so that
+ * a typo is an error with a place and not a surprise at night.
  */
 import { parse } from 'yaml';
 import { berthError } from '../model/errors.js';

@@ -1,6 +1,6 @@
 /**
- * The clusters file: which clusters, pools and users are ours; read again when it changes, so nothing else remembers
- * monitors.
+ * The clusters file: which clusters, pools and users are ours;
+ * read again when it changes, so nothing else remembers monitors.
  */
 import { berthError } from '../model/errors.js';
 import { Secret } from '../model/secret.js';
@@ -10,8 +10,8 @@ import { FreshFiles } from './fresh-file.js';
 import type { ClusterAccess, PoolRef } from './port.js';
 
 /**
- * Which of a cluster's users an operation acts as when its RPC carries no secrets; `hyperd` is the one that guests are
- * shown.
+ * Which of a cluster's users an operation acts as when its RPC carries no secrets;
+ * `hyperd` is the one that guests are shown.
  */
 export type Role = 'controller' | 'node' | 'hyperd';
 
@@ -56,8 +56,8 @@ export class Clusters {
   }
 
   /**
-   * The cluster of a place that is ours; BERTH_CLUSTER_UNKNOWN, BERTH_POOL_NOT_OURS unless the file lists pool and
-   * namespace.
+   * The cluster of a place that is ours; BERTH_CLUSTER_UNKNOWN,
+   * BERTH_POOL_NOT_OURS unless the file lists pool and namespace.
    */
   async listed(at: PoolOfCluster): Promise<ClusterConfig> {
     const config = await this.get(at.cluster);
@@ -88,8 +88,8 @@ export class Clusters {
   }
 
   /**
-   * Where the cluster's nodes are registered: one place for each cluster, reached with the same credentials as the
-   * volume.
+   * Where the cluster's nodes are registered: one place for each cluster,
+   * reached with the same credentials as the volume.
    */
   async registry(cluster: string, role: Role, secrets?: Credentials): Promise<PoolRef> {
     const config = await this.get(cluster);

@@ -1,6 +1,6 @@
 /**
- * Files that may change under us, read again at most once in a while: a burst of calls must not become a burst of
- * reads.
+ * Files that may change under us, read again at most once in a while:
+ * a burst of calls must not become a burst of reads.
  */
 import { readFile } from 'node:fs/promises';
 

@@ -12,8 +12,8 @@ export interface Endpoint {
 const PORTS = { v2: 3300, v1: 6789 } as const;
 
 /**
- * All endpoints of one monitor: `10.0.0.1` is both messengers on their own ports, `[v2:a:3300,v1:a:6789]` is what it
- * says.
+ * All endpoints of one monitor: `10.0.0.1` is both messengers on their own ports,
+ * `[v2:a:3300,v1:a:6789]` is what it says.
  */
 export function endpointsOf(monitor: string): readonly Endpoint[] {
   const vector = /^\[((?:v1|v2|any):.*)\]$/.exec(monitor.trim())?.[1] ?? monitor.trim();

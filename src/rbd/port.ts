@@ -71,8 +71,8 @@ export interface Watcher {
 export interface WatcherObservation {
   readonly watchers: readonly Watcher[];
   /**
-   * False where the monitors elected anew while it was taken, or cannot say: then nobody's absence from it proves
-   * anything.
+   * False where the monitors elected anew while it was taken,
+   * or cannot say: then nobody's absence from it proves anything.
    */
   readonly settled: boolean;
 }

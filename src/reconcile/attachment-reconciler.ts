@@ -214,8 +214,8 @@ export class AttachmentReconciler {
   }
 
   /**
-   * Each finding is logged when it comes and when it has gone, and announced as long as it stays; Events themselves are
-   * seldom.
+   * Each finding is logged when it comes and when it has gone,
+   * and announced as long as it stays; Events themselves are seldom.
    */
   #tell(next: readonly AttachmentFinding[]): void {
     const { log, announce } = this.#parts;

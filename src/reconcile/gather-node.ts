@@ -111,8 +111,8 @@ export class NodeGatherer {
   }
 
   /**
-   * An unstage between the two readings leaves a mapping that no entry knows any more: it is gone when listed
-   * again.
+   * An unstage between the two readings leaves a mapping that no entry knows any more:
+   * it is gone when listed again.
    */
   async #stillThere(
     listed: readonly SeenMapping[],

@@ -18,8 +18,8 @@ export interface SeenMapping {
 }
 
 /**
- * What lies at the place where kubelet would have the volume mounted; `mount`: not entered, something is mounted
- * there.
+ * What lies at the place where kubelet would have the volume mounted;
+ * `mount`: not entered, something is mounted there.
  */
 export type MountPointState = 'absent' | 'empty' | 'full' | 'mount' | 'no directory';
 

@@ -1,6 +1,6 @@
 /**
- * The facts of a round, indexed: every question that a decision asks is answered without going through all mounts
- * again.
+ * The facts of a round, indexed: every question that a decision
+ * asks is answered without going through all mounts again.
  */
 import type { Mount } from '../host/mount/mountinfo.js';
 import { formatVolumeId, parseVolumeId, type ImageSpec } from '../model/volume-id.js';

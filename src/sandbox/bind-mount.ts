@@ -1,6 +1,6 @@
 /**
- * The host as a sandbox: an ordinary container takes the volume as a bind mount of the filesystem or of the device
- * node.
+ * The host as a sandbox: an ordinary container takes the volume
+ * as a bind mount of the filesystem or of the device node.
  */
 import { lstat, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises';
 import { isDeviceReadOnly, deviceNumber, setDeviceReadOnly } from '../host/device/block-device.js';

@@ -1,6 +1,6 @@
 /**
- * Which sandbox takes a volume for a pod, decided from what is known of the pod and of the volume; reads nothing by
- * itself.
+ * Which sandbox takes a volume for a pod, decided from what is
+ * known of the pod and of the volume; reads nothing by itself.
  */
 import { berthError } from '../model/errors.js';
 
@@ -25,8 +25,8 @@ export interface RuntimeClass {
 export type PodRuntime = 'unknown' | 'none' | RuntimeClass;
 
 /**
- * Handlers of Kata's own deployments, and theirs with a dash and a hypervisor behind it (`kata-qemu`,
- * `kata-clh-runtime-rs`).
+ * Handlers of Kata's own deployments, and theirs with a dash and
+ * a hypervisor behind it (`kata-qemu`, `kata-clh-runtime-rs`).
  */
 export const KATA_HANDLERS: readonly string[] = ['kata', 'kata-*'];
 
@@ -37,9 +37,9 @@ export interface Choice {
 }
 
 /**
- * The administrator's annotation, then the volume's own wish, then the handler's name, then the host.
- * BERTH_SANDBOX_UNKNOWN for an annotation that says something else: guessing could give a guest's volume to the host's
- * kernel.
+ * The administrator's annotation, then the volume's own wish, then the handler's
+ * name, then the host. BERTH_SANDBOX_UNKNOWN for an annotation that says
+ * something else: guessing could give a guest's volume to the host's kernel.
  */
 export function chooseSandbox(
   runtime: PodRuntime,

@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { lockDirectory } from '../../src/dev/lock.js';
 import { ensurePackages, thisMachine } from '../../src/dev/packages.js';
 import { findProcesses, stopProcesses } from '../../src/dev/processes.js';
-import { messageOf, say } from '../../src/dev/say.js';
+import { terminalText, say } from '../../src/dev/say.js';
 import { siteAt } from '../../src/dev/site.js';
 import { takeDown } from '../../src/dev/take-down.js';
 import { run } from '../../src/host/process/exec.js';
@@ -114,6 +114,6 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
-  say(messageOf(error));
+  say(terminalText(error));
   process.exitCode = 1;
 }

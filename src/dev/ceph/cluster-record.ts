@@ -7,7 +7,7 @@ import { berthError } from '../../model/errors.js';
 import { freeAddress } from './address.js';
 import { fitsSockets, type Layout } from './layout.js';
 
-export interface PoolSpec {
+export interface ClusterPool {
   readonly name: string;
   /** RADOS namespaces beside the default one. */
   readonly namespaces: readonly string[];
@@ -21,7 +21,7 @@ export interface Record {
   /** Where admin sockets are: `run`, or a temporary directory where that path is too long for a socket. */
   readonly sockets: string;
   /** Pools that are there with all their namespaces. */
-  readonly pools: readonly PoolSpec[];
+  readonly pools: readonly ClusterPool[];
 }
 
 /** The record, undefined where there is none; BERTH_CONFIG_INVALID where it cannot be read. */

@@ -13,7 +13,7 @@ import { runningDaemons, startDaemon, stopMakers, type Daemons } from './daemons
 import { makeMonitor, makeOsd, makeSite } from './genesis.js';
 import { checkDirectoryName, layoutOf, type Layout } from './layout.js';
 import { declarePool, haveFigures, lacking, merged, preparePool } from './make-pools.js';
-import { newRecord, readRecord, writeRecord, type PoolSpec, type Record } from './cluster-record.js';
+import { newRecord, readRecord, writeRecord, type ClusterPool, type Record } from './cluster-record.js';
 import { capArguments, CONTROLLER, controllerCaps, NODE, readKey, volumeCaps, type CephUser } from './users.js';
 
 export const DEFAULT_POOL = 'hyper';
@@ -25,14 +25,14 @@ export interface Cluster {
   readonly fsid: string;
   /** As ceph.conf's `mon host` takes them. */
   readonly monitors: readonly string[];
-  readonly pools: readonly PoolSpec[];
+  readonly pools: readonly ClusterPool[];
   readonly users: { readonly controller: CephUser; readonly node: CephUser };
 }
 
 export interface ClusterRequest {
   readonly directory: string;
   /** Pools beside nothing; the default is `hyper` alone. */
-  readonly pools?: readonly PoolSpec[];
+  readonly pools?: readonly ClusterPool[];
   /** IPv4 address of this machine for a cluster that is made now; the default is a free loopback address. */
   readonly address?: string;
 }
@@ -92,7 +92,7 @@ async function waitForFigures({ admin }: Site, pools: readonly string[], deadlin
 async function startMissing(
   site: Site,
   running: Daemons,
-  missing: readonly PoolSpec[],
+  missing: readonly ClusterPool[],
   deadline: Deadline,
 ): Promise<boolean> {
   const { exec, layout, record, admin } = site;
@@ -122,7 +122,7 @@ async function allowPools({ admin }: Site, pools: readonly string[], deadline: D
 }
 
 /** Prepare pools that are new and write it down. */
-async function addPools(site: Site, missing: readonly PoolSpec[], deadline: Deadline): Promise<Site> {
+async function addPools(site: Site, missing: readonly ClusterPool[], deadline: Deadline): Promise<Site> {
   const pools = merged(site.record.pools, missing);
   for (const pool of missing) await preparePool(site.admin, pool, deadline);
   const record = { ...site.record, pools };

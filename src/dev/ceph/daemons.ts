@@ -1,6 +1,6 @@
 /**
- * The three daemons of a cluster: started so that they outlive us, found again by their command line, stopped within a
- * bound.
+ * The three daemons of a cluster: started so that they outlive us,
+ * found again by their command line, stopped within a bound.
  */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -20,9 +20,9 @@ export async function clusterState(directory: string): Promise<{ readonly fsid: 
 }
 
 /**
- * Stop the daemons and remove what `up` made; the directory itself stays. Idempotent. LEFTOVER where a process does not
- * end or something is still mounted there, BERTH_DIRECTORY_BUSY where somebody else is at work on it until the
- * deadline.
+ * Stop the daemons and remove what `up` made; the directory itself stays. Idempotent.
+ * LEFTOVER where a process does not end or something is still mounted there,
+ * BERTH_DIRECTORY_BUSY where somebody else is at work on it until the deadline.
  */
 export async function clusterDown(directory: string, deadline: Deadline): Promise<void> {
   const real = await realDirectory(directory);

@@ -8,7 +8,7 @@ import type { Admin } from './admin.js';
 import { confText, OSD_BYTES } from './conf.js';
 import { daemonArguments } from './daemons.js';
 import type { Layout } from './layout.js';
-import type { PoolSpec, Record } from './cluster-record.js';
+import type { ClusterPool, Record } from './cluster-record.js';
 import { makeKeyrings } from './users.js';
 
 const exists = (file: string): Promise<boolean> =>
@@ -40,7 +40,7 @@ export async function makeMonitor(
   exec: Exec,
   layout: Layout,
   record: Record,
-  pools: readonly PoolSpec[],
+  pools: readonly ClusterPool[],
   deadline: Deadline,
 ): Promise<boolean> {
   const options = { deadline };

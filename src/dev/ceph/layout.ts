@@ -40,8 +40,8 @@ export function layoutOf(directory: string): Layout {
 }
 
 /**
- * What `up` makes and `down` removes; nothing else in the directory is touched. The record goes last: it says what to
- * remove.
+ * What `up` makes and `down` removes; nothing else in the directory is touched.
+ * The record goes last: it says what to remove.
  */
 export const made = (layout: Layout): readonly string[] => [
   layout.osd,
@@ -65,8 +65,8 @@ export const fitsSockets = (run: string): boolean =>
   Buffer.byteLength(path.join(run, 'mon.a.asok')) <= MAX_SOCKET_BYTES;
 
 /**
- * ceph.conf gives these characters a meaning of its own ($ expands, # and ; begin a comment); BERTH_FIELD_INVALID for
- * them.
+ * ceph.conf gives these characters a meaning of its own ($ expands, # and ;
+ * begin a comment); BERTH_FIELD_INVALID for them.
  */
 export function checkDirectoryName(directory: string): void {
   const bad = /[#;$"'\\%\p{Cc}]/u.exec(directory)?.[0];

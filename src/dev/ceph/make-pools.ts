@@ -1,7 +1,7 @@
 /** Pools and RADOS namespaces for RBD images. */
 import type { Deadline } from '../../model/deadline.js';
 import type { Admin } from './admin.js';
-import type { PoolSpec } from './cluster-record.js';
+import type { ClusterPool } from './cluster-record.js';
 
 const PGS = '8';
 
@@ -12,7 +12,7 @@ export async function declarePool(admin: Admin, pool: string, deadline: Deadline
 }
 
 /** Make a declared pool ready for images, with its namespaces; returns when its placement groups serve. */
-export async function preparePool(admin: Admin, pool: PoolSpec, deadline: Deadline): Promise<void> {
+export async function preparePool(admin: Admin, pool: ClusterPool, deadline: Deadline): Promise<void> {
   await admin.rbd(['pool', 'init', pool.name], deadline);
   const listed = JSON.parse(await admin.rbd(['namespace', 'ls', pool.name, '--format', 'json'], deadline)) as {
     name: string;
@@ -34,14 +34,14 @@ export async function haveFigures(admin: Admin, pools: readonly string[], deadli
 }
 
 /** Pools of `wanted` that are not in `have`, or not with all their namespaces. */
-export const lacking = (have: readonly PoolSpec[], wanted: readonly PoolSpec[]): readonly PoolSpec[] =>
+export const lacking = (have: readonly ClusterPool[], wanted: readonly ClusterPool[]): readonly ClusterPool[] =>
   wanted.filter((pool) => {
     const there = have.find((one) => one.name === pool.name);
     return there === undefined || pool.namespaces.some((namespace) => !there.namespaces.includes(namespace));
   });
 
 /** Both lists as one, each pool once with all its namespaces. */
-export function merged(have: readonly PoolSpec[], more: readonly PoolSpec[]): readonly PoolSpec[] {
+export function merged(have: readonly ClusterPool[], more: readonly ClusterPool[]): readonly ClusterPool[] {
   const pools = new Map<string, Set<string>>();
   for (const pool of [...have, ...more]) {
     const namespaces = pools.get(pool.name) ?? new Set();

@@ -34,7 +34,9 @@ export class DemoController {
 
   async create(name: string, pool: string, requiredBytes: number): Promise<Volume> {
     const parameters = {
-      ...{ clusterID: CLUSTER_ID, pool, mounter: 'auto' },
+      clusterID: CLUSTER_ID,
+      pool,
+      mounter: 'auto',
       'csi.storage.k8s.io/pvc/name': 'demo-claim',
       'csi.storage.k8s.io/pvc/namespace': 'default',
       'csi.storage.k8s.io/pv/name': name,

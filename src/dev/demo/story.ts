@@ -1,6 +1,6 @@
 /**
- * A volume's whole life, step by step: made, held by one node, written, grown, moved with its data to another node,
- * deleted.
+ * A volume's whole life, step by step: made, held by one node,
+ * written, grown, moved with its data to another node, deleted.
  */
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { readFile, statfs, writeFile } from 'node:fs/promises';

@@ -24,8 +24,8 @@ export interface DriverOptions {
   /** More of the driver's own options, which count before those that are made here. */
   readonly options?: readonly string[];
   /**
-   * A program with arguments that runs the driver's command line in its own place, such as `nsenter`: its pid must
-   * stay.
+   * A program with arguments that runs the driver's command line in its own place,
+   * such as `nsenter`: its pid must stay.
    */
   readonly within?: readonly string[];
 }

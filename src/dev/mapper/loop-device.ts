@@ -10,7 +10,7 @@ import { isErrno } from '../../host/errno.js';
 import type { Exec, ExecResult } from '../../host/process/exec.js';
 import { readMounts } from '../../host/mount/mountinfo.js';
 
-export interface Loop {
+export interface LoopDevice {
   /** `/dev/loopN` */
   readonly device: string;
   readonly file: string;
@@ -32,10 +32,10 @@ const ATTEMPTS = 5;
 const CLOSE_MS = 2_000;
 
 /** Every loop device that has a file, ours or not; no child, no I/O. */
-export async function findLoops(sysfs = SYSFS): Promise<readonly Loop[]> {
+export async function findLoops(sysfs = SYSFS): Promise<readonly LoopDevice[]> {
   const names = (await readdir(sysfs)).filter((name) => /^loop\d+$/.test(name));
-  // Most devices of a node have no file: asking for each by way of the thread pool took ten times as long as all the
-  // answers.
+  // Most devices of a node have no file: asking for each by way
+  // of the thread pool took ten times as long as all the answers.
   const attached = names.filter((name) => existsSync(path.join(sysfs, name, 'loop')));
   const loops = await Promise.all(attached.map((name) => readLoop(sysfs, name)));
   return loops.filter((loop) => loop !== undefined);
@@ -123,7 +123,7 @@ async function ensureWritable(exec: Exec, device: string, deadline: Deadline): P
 const attachFailed = ({ exitCode, stderr }: ExecResult) =>
   berthError('BERTH_COMMAND_FAILED', { command: 'losetup --find', how: `exit code ${exitCode}`, stderr });
 
-async function readLoop(sysfs: string, name: string): Promise<Loop | undefined> {
+async function readLoop(sysfs: string, name: string): Promise<LoopDevice | undefined> {
   const attribute = (file: string) => readFile(path.join(sysfs, name, file), 'utf8');
   try {
     const [backing, ro] = await Promise.all([attribute('loop/backing_file'), attribute('ro')]);
@@ -152,12 +152,12 @@ async function holders(device: string): Promise<string | undefined> {
   return stacked.length > 0 ? `${stacked.join(', ')} stands on it` : undefined;
 }
 
-async function isFreed(device: string, before: Loop): Promise<true | undefined> {
+async function isFreed(device: string, before: LoopDevice): Promise<true | undefined> {
   const now = await readLoop(SYSFS, path.basename(device));
   return now === undefined || (now.file !== before.file && now.file !== UNMOUNTED) ? true : undefined;
 }
 
-async function waitUntilFree(device: string, before: Loop, deadline: Deadline): Promise<void> {
+async function waitUntilFree(device: string, before: LoopDevice, deadline: Deadline): Promise<void> {
   try {
     await pollUntil(() => isFreed(device, before), `detaching ${device}`, deadline.within(CLOSE_MS));
   } catch (error) {

@@ -65,8 +65,8 @@ export async function dropOthers(
 }
 
 /**
- * Take the image's size over from the cluster into the served file; returns it, bytes. QmpError where it is served
- * read-only.
+ * Take the image's size over from the cluster into the served file;
+ * returns it, bytes. QmpError where it is served read-only.
  */
 export async function refreshSize(session: QmpSession, location: ImageLocation, deadline: Deadline): Promise<bigint> {
   const id = locationId(location);

@@ -142,8 +142,8 @@ export class LoopMapper implements Mapper {
   }
 
   /**
-   * Unmap everything and end the daemon: for tests and for taking a development cluster down. BERTH_UNMAP_BUSY,
-   * DEADLINE.
+   * Unmap everything and end the daemon:
+   * for tests and for taking a development cluster down. BERTH_UNMAP_BUSY, DEADLINE.
    */
   async stop(deadline: Deadline): Promise<void> {
     await this.#turns.run(TURN, deadline, async () => {

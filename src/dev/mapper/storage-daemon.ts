@@ -48,8 +48,8 @@ export class StorageDaemon {
   }
 
   /**
-   * A session with the running daemon, ours alone while it lasts; undefined where none runs. BERTH_MAPPER_UNAVAILABLE,
-   * DEADLINE.
+   * A session with the running daemon, ours alone while it lasts;
+   * undefined where none runs. BERTH_MAPPER_UNAVAILABLE, DEADLINE.
    */
   async connect(deadline: Deadline): Promise<QmpSession | undefined> {
     try {

@@ -1,6 +1,6 @@
 /**
- * Reads the beginning of a device past the page cache: another node, or a mounted xfs, may have written since it was
- * cached.
+ * Reads the beginning of a device past the page cache:
+ * another node, or a mounted xfs, may have written since it was cached.
  */
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';

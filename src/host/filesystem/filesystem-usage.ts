@@ -29,8 +29,8 @@ interface Numbers {
 }
 
 /**
- * Of libuv's four threads, which all files and names need, a dead filesystem may keep these: a call to it cannot be
- * cancelled.
+ * Of libuv's four threads, which all files and names need,
+ * a dead filesystem may keep these: a call to it cannot be cancelled.
  */
 const THREADS = 2;
 

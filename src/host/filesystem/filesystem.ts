@@ -71,9 +71,9 @@ export interface Filesystem {
   /** The program that grows it, for a person to run. */
   readonly growProgram: string;
   /**
-   * Grow an unmounted one to its device. BERTH_FILESYSTEM_GROW_FAILED, BERTH_FILESYSTEM_DAMAGED, BERTH_PROBE_FAILED,
-   * DEADLINE. Undefined where it grows only while it is mounted: then a stage grows it after the mount instead of
-   * before.
+   * Grow an unmounted one to its device. BERTH_FILESYSTEM_GROW_FAILED,
+   * BERTH_FILESYSTEM_DAMAGED, BERTH_PROBE_FAILED, DEADLINE. Undefined where it grows
+   * only while it is mounted: then a stage grows it after the mount instead of before.
    */
   readonly growUnmounted: ((exec: Exec, device: string, deadline: Deadline) => Promise<void>) | undefined;
   /** Grow the one mounted writable at `mountPoint`. BERTH_FILESYSTEM_GROW_FAILED, BERTH_PROBE_FAILED, DEADLINE. */

@@ -10,8 +10,8 @@ import { filesystems } from './filesystems.js';
 const REFUSED_SUBOPTION = /^(device|logdev|rtdev|name|file|offset|uuid|root_owner|test_fs)\b/;
 
 /**
- * Read `-E stride=16 -b 4096`, split at spaces, into pairs; BERTH_FIELD_INVALID naming `field`. Values may be attached
- * (`-b4096`).
+ * Read `-E stride=16 -b 4096`, split at spaces, into pairs;
+ * BERTH_FIELD_INVALID naming `field`. Values may be attached (`-b4096`).
  */
 export function parseMkfsOptions(
   field: string,

@@ -1,6 +1,6 @@
 /**
- * What a device holds. A probe that did not work is an error and never "empty": data was lost to that (rook#1553,
- * ceph-csi#1820).
+ * What a device holds. A probe that did not work is an error and never "empty":
+ * data was lost to that (rook#1553, ceph-csi#1820).
  */
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';

@@ -18,8 +18,8 @@ export const xfs: Filesystem = {
   parseSuperblock,
   countedErrors: () => Promise.resolve(undefined),
   mountShowsDeviceNumber: true,
-  // xfs refuses a second filesystem with the same uuid, which every clone of a volume has; two may meet in one guest
-  // too.
+  // xfs refuses a second filesystem with the same uuid,
+  // which every clone of a volume has; two may meet in one guest too.
   mountOptions: (readOnly) => (readOnly ? ['ro', 'nouuid'] : ['nouuid']),
   // The log is replayed by the kernel that mounts it, this node's or a guest's, and by no tool without mounting.
   check: undefined,

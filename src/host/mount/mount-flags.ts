@@ -5,11 +5,36 @@ import { berthError } from '../../model/errors.js';
  * Flags of mount(8) that make it do something other than mount this device's filesystem, or use another device as well.
  */
 const REFUSED = new Set([
-  ...['bind', 'rbind', 'move', 'remount', 'loop', 'offset', 'sizelimit', 'encryption'],
-  ...['shared', 'private', 'slave', 'unbindable', 'rshared', 'rprivate', 'rslave', 'runbindable'],
-  ...['user', 'users', 'owner', 'group', 'helper', 'uhelper', 'fake', 'verity'],
+  'bind',
+  'rbind',
+  'move',
+  'remount',
+  'loop',
+  'offset',
+  'sizelimit',
+  'encryption',
+  'shared',
+  'private',
+  'slave',
+  'unbindable',
+  'rshared',
+  'rprivate',
+  'rslave',
+  'runbindable',
+  'user',
+  'users',
+  'owner',
+  'group',
+  'helper',
+  'uhelper',
+  'fake',
+  'verity',
   // External journals and logs: a path or number of another device of the node.
-  ...['journal_dev', 'journal_path', 'logdev', 'rtdev', 'sb'],
+  'journal_dev',
+  'journal_path',
+  'logdev',
+  'rtdev',
+  'sb',
 ]);
 /** Families of such flags: subdirectories, id maps and mkdir (X-mount.*), their comments (x-*), dm-verity. */
 const REFUSED_PREFIX = /^(x-|verity\.)/i;

@@ -1,6 +1,6 @@
 /**
- * The only place that reads what mount(8) and umount(8) print: both answer 32 for every failure (util-linux 2.27 and
- * newer).
+ * The only place that reads what mount(8) and umount(8) print:
+ * both answer 32 for every failure (util-linux 2.27 and newer).
  */
 
 /** umount: the kernel said EBUSY. */

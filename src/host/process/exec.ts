@@ -1,6 +1,6 @@
 /**
- * Runs a program with an argument array and a deadline, and always answers: with its output or an error of the
- * catalogue.
+ * Runs a program with an argument array and a deadline, and always answers:
+ * with its output or an error of the catalogue.
  */
 import { execa } from 'execa';
 import path from 'node:path';

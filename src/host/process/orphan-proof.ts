@@ -43,8 +43,8 @@ function works(): boolean {
 }
 
 /**
- * The system's code where the wrapper ran and the tool could not be started (POSIX: 127 and 126); undefined where it
- * ran.
+ * The system's code where the wrapper ran and the tool could not be started (POSIX:
+ * 127 and 126); undefined where it ran.
  */
 export function whyNotStarted(result: { readonly exitCode?: number; readonly stderr: string }): string | undefined {
   if (!result.stderr.startsWith(`${NAME}: `)) return undefined;

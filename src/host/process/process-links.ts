@@ -1,6 +1,6 @@
 /**
- * What processes have open, from the links in /proc alone: they are answered from memory and never wait for a
- * filesystem.
+ * What processes have open, from the links in /proc alone:
+ * they are answered from memory and never wait for a filesystem.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';

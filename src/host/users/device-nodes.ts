@@ -1,6 +1,6 @@
 /**
- * Device nodes under other names and in other places: bind mounts of them, and those that a runtime makes inside a
- * container.
+ * Device nodes under other names and in other places:
+ * bind mounts of them, and those that a runtime makes inside a container.
  */
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';

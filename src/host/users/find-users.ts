@@ -55,8 +55,8 @@ export async function usersOfDevice(device: string, { roots, deadline, except = 
 }
 
 /**
- * Users of a directory where something is mounted: what is mounted below it, loop devices on its files, processes in
- * it.
+ * Users of a directory where something is mounted:
+ * what is mounted below it, loop devices on its files, processes in it.
  */
 export async function usersOfDirectory(
   directory: string,

@@ -1,6 +1,6 @@
 /**
- * To which pod and container a process belongs, from the names that kubelets and container runtimes give to cgroups and
- * directories.
+ * To which pod and container a process belongs, from the names that
+ * kubelets and container runtimes give to cgroups and directories.
  */
 import type { Mount } from '../mount/mountinfo.js';
 
@@ -15,8 +15,8 @@ export interface Home {
 const UID =
   '[0-9a-f]{8}(?<dash>[-_])[0-9a-f]{4}\\k<dash>[0-9a-f]{4}\\k<dash>[0-9a-f]{4}\\k<dash>[0-9a-f]{12}|[0-9a-f]{32}';
 /**
- * `kubepods-burstable-pod<uid>.slice`, `pod<uid>`, and containerd's
- * `kubepods-besteffort-pod<uid>.slice:cri-containerd:<id>`.
+ * `kubepods-burstable-pod<uid>.slice`, `pod<uid>`,
+ * and containerd's `kubepods-besteffort-pod<uid>.slice:cri-containerd:<id>`.
  */
 const POD_SEGMENT = new RegExp(`(?:^|-)pod(?<uid>${UID})(?:\\.slice)?(?::|$)`);
 const POD_DIRECTORY = new RegExp(`/pods/(?<uid>${UID})(?:/|$)`);

@@ -41,8 +41,8 @@ export interface Call {
 }
 
 /**
- * Messages of one turn of the event loop travel together: each of its own costs a system call and a switch of
- * processes.
+ * Messages of one turn of the event loop travel together:
+ * each of its own costs a system call and a switch of processes.
  */
 export type Batch<Message> = readonly Message[];
 

@@ -39,9 +39,9 @@ export interface ReadHandOver {
 }
 
 /**
- * Write the file into a directory that exists, is no mount and is empty but for it: 0600, renamed into place, on the
- * disk before anything else is done. One that says the same already is left alone. BERTH_TARGET_OCCUPIED,
- * BERTH_HAND_OVER_FAILED.
+ * Write the file into a directory that exists, is no mount and is empty but for it:
+ * 0600, renamed into place, on the disk before anything else is done. One that says
+ * the same already is left alone. BERTH_TARGET_OCCUPIED, BERTH_HAND_OVER_FAILED.
  */
 export async function writeHandOverFile(directory: string, handOff: HandOverFile): Promise<void> {
   await checkDirectory(directory);

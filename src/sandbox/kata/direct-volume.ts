@@ -1,6 +1,6 @@
 /**
- * Kata as a sandbox: the pod's virtual machine takes the device itself; the host keeps a record, and a guard at the
- * target.
+ * Kata as a sandbox: the pod's virtual machine takes the device itself;
+ * the host keeps a record, and a guard at the target.
  */
 import { isDeviceReadOnly, setDeviceReadOnly } from '../../host/device/block-device.js';
 import type { Exec } from '../../host/process/exec.js';
@@ -18,8 +18,8 @@ export interface KataHost {
 }
 
 /**
- * A target by every name that a runtime may look it up under: as kubelet wrote it, and with its symbolic links
- * resolved.
+ * A target by every name that a runtime may look it up under:
+ * as kubelet wrote it, and with its symbolic links resolved.
  */
 export interface KataTarget {
   readonly resolved: string;
@@ -62,8 +62,8 @@ export async function addDirectVolume(
   }
   step('write kata record');
   for (const key of keysOf(target)) {
-    // Nothing was mounted here until now, so whatever lies under this name is of a pod that is dead, with its sandbox'
-    // id.
+    // Nothing was mounted here until now, so whatever lies under
+    // this name is of a pod that is dead, with its sandbox' id.
     if (!isLive) await records.remove(key);
     await records.write(key, info);
   }
@@ -74,8 +74,8 @@ export const isDirectVolumeAt = async (volume: string, target: string): Promise<
   isGuard(await mountAt(target), volume);
 
 /**
- * Take record, guard and target away; what is not there is a success. A record of another driver stays.
- * BERTH_TARGET_OCCUPIED.
+ * Take record, guard and target away; what is not there is a success.
+ * A record of another driver stays. BERTH_TARGET_OCCUPIED.
  */
 export async function removeDirectVolume(
   { exec, records }: KataHost,
@@ -103,8 +103,8 @@ export async function removeRecords(
 }
 
 /**
- * One virtual machine a volume: a record at another target counts while its guard stands, and is swept where it does
- * not.
+ * One virtual machine a volume: a record at another target
+ * counts while its guard stands, and is swept where it does not.
  */
 async function refuseOtherPods(records: KataRecords, volume: string, target: KataTarget): Promise<void> {
   for (const { path, info } of await records.all()) {

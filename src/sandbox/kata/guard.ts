@@ -1,6 +1,6 @@
 /**
- * The guard at a Kata pod's target: an empty read-only tmpfs, so that a runtime that misses the record shares nothing
- * writable.
+ * The guard at a Kata pod's target: an empty read-only tmpfs,
+ * so that a runtime that misses the record shares nothing writable.
  */
 import type { Exec } from '../../host/process/exec.js';
 import { mountFilesystem } from '../../host/mount/mount.js';
@@ -11,8 +11,8 @@ import { berthError } from '../../model/errors.js';
 /** Seen in the mount table beside the volume's handle: whose it is can be told without a journal. */
 const SOURCE = 'berth:';
 /**
- * It holds nothing and can hold nothing; kubelet needs a mount point at the target to know the volume again after its
- * restart.
+ * It holds nothing and can hold nothing;
+ * kubelet needs a mount point at the target to know the volume again after its restart.
  */
 const OPTIONS = ['ro', 'nosuid', 'nodev', 'noexec', 'size=4k', 'nr_inodes=2', 'mode=0555'];
 

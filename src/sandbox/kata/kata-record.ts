@@ -22,8 +22,8 @@ export interface DirectVolume {
 }
 
 /**
- * The file's members, spelled as Go's and Rust's structures spell them since Kata 3.3 (runtime-rs before wanted
- * `volume_type`).
+ * The file's members, spelled as Go's and Rust's structures spell
+ * them since Kata 3.3 (runtime-rs before wanted `volume_type`).
  */
 export interface MountInfo {
   /** Go ignores it; runtime-rs knows `directvol` for a block device and refuses what it does not know. */

@@ -1,6 +1,6 @@
 /**
- * What a sandbox' shim can be asked over its monitor socket: usage from within the guest, and to take a device's new
- * size.
+ * What a sandbox' shim can be asked over its monitor socket:
+ * usage from within the guest, and to take a device's new size.
  */
 import { request } from 'node:http';
 import path from 'node:path';
@@ -107,8 +107,8 @@ function exchange(
 }
 
 /**
- * Go's encoding of the agent's VolumeStatsResponse; a member that is zero is left out (`omitempty`). Unit 1: bytes, 2:
- * inodes.
+ * Go's encoding of the agent's VolumeStatsResponse;
+ * a member that is zero is left out (`omitempty`). Unit 1: bytes, 2: inodes.
  */
 function parseUsage(text: string): GuestUsage | undefined {
   let usage: unknown;

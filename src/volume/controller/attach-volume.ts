@@ -26,8 +26,8 @@ export interface AttachVolume {
 }
 
 /**
- * Four OSD operations. BERTH_VOLUME_NOT_FOUND, BERTH_NODE_NOT_FOUND, BERTH_VOLUME_HELD (names the holder),
- * BERTH_PUBLISHED_OTHERWISE.
+ * Four OSD operations. BERTH_VOLUME_NOT_FOUND, BERTH_NODE_NOT_FOUND,
+ * BERTH_VOLUME_HELD (names the holder), BERTH_PUBLISHED_OTHERWISE.
  */
 export async function attachVolume(parts: AttachParts, request: AttachVolume, deadline: Deadline): Promise<void> {
   const { clusters, nodes, holderRecords, operations } = parts;

@@ -1,6 +1,6 @@
 /**
- * ListVolumes: every volume of ours, page by page in the images' own order; the token says where to go on, nothing is
- * remembered.
+ * ListVolumes: every volume of ours, page by page in the images' own order;
+ * the token says where to go on, nothing is remembered.
  */
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';

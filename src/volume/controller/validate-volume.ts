@@ -11,8 +11,8 @@ import { differsFrom, parseVolumeRecord, shapeOf } from '../image/volume-record.
 import { mustFindVolume, type Credentials, type ImageLookup } from '../image/find-volume.js';
 
 /**
- * Undefined where every capability and parameter holds for this very volume, else the reason why not.
- * BERTH_VOLUME_NOT_FOUND.
+ * Undefined where every capability and parameter holds for this very volume,
+ * else the reason why not. BERTH_VOLUME_NOT_FOUND.
  */
 export async function whyNotValid(
   lookup: ImageLookup,

@@ -12,8 +12,8 @@ import type { RbdPort } from '../../rbd/port.js';
 import { findVolume, type ImageLookup } from '../image/find-volume.js';
 
 /**
- * An omap in each cluster's registry place: name in Kubernetes -> handle. `rados listomapvals berth.flexvolume` shows
- * it.
+ * An omap in each cluster's registry place: name in Kubernetes -> handle.
+ * `rados listomapvals berth.flexvolume` shows it.
  */
 export const NAMES_OBJECT = 'berth.flexvolume';
 

@@ -5,8 +5,8 @@ import { parseProvenance } from './provenance.js';
 import { parseVolumeRecord } from './volume-record.js';
 
 /**
- * The filesystem that is there, or that an interrupted mkfs began, goes before the one that the volume was made for.
- * BERTH_RECORD_UNREADABLE.
+ * The filesystem that is there, or that an interrupted mkfs began,
+ * goes before the one that the volume was made for. BERTH_RECORD_UNREADABLE.
  * @param asked undefined where the caller leaves it to the volume
  */
 export function filesystemTypeOf(

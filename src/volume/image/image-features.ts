@@ -1,8 +1,8 @@
 /** RBD image features that Berth creates volumes with, and which of them need which. */
 
 /**
- * RBD's own default (61): the exclusive lock lets a holder be fenced, the object map lets emptiness and deletion be
- * cheap.
+ * RBD's own default (61): the exclusive lock lets a holder be fenced,
+ * the object map lets emptiness and deletion be cheap.
  */
 export const DEFAULT_FEATURES: readonly string[] = [
   'layering',

@@ -1,6 +1,6 @@
 /**
- * The image's name, derived from the volume's: the same name gives the same image, so that Ceph itself refuses the
- * second.
+ * The image's name, derived from the volume's:
+ * the same name gives the same image, so that Ceph itself refuses the second.
  */
 import { createHash } from 'node:crypto';
 import { DEFAULT_PREFIX } from './parameters.js';

@@ -35,18 +35,23 @@ export const LABELS: readonly string[] = [
   'csi.storage.k8s.io/pv/name',
 ];
 const KNOWN = [
-  ...[
-    'clusterID',
-    'pool',
-    'radosNamespace',
-    'dataPool',
-    'volumeNamePrefix',
-    'imageFeatures',
-    'objectSize',
-    'stripeUnit',
-  ],
-  ...['stripeCount', 'mounter', 'mapOptions', 'mkfsOptions', 'fsType', 'csi.storage.k8s.io/fstype'],
-  ...['sandbox', 'allowHostMount', ...LABELS],
+  'clusterID',
+  'pool',
+  'radosNamespace',
+  'dataPool',
+  'volumeNamePrefix',
+  'imageFeatures',
+  'objectSize',
+  'stripeUnit',
+  'stripeCount',
+  'mounter',
+  'mapOptions',
+  'mkfsOptions',
+  'fsType',
+  'csi.storage.k8s.io/fstype',
+  'sandbox',
+  'allowHostMount',
+  ...LABELS,
 ];
 const MIN_OBJECT = 4096;
 const MAX_OBJECT = 32 * 2 ** 20;

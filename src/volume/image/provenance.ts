@@ -55,8 +55,8 @@ export type FormatDecision =
   | { readonly act: 'refuse'; readonly why: string };
 
 /**
- * Decide from the record and the device together; before a `format` Ceph too is asked whether anything was ever
- * written.
+ * Decide from the record and the device together;
+ * before a `format` Ceph too is asked whether anything was ever written.
  */
 export function decideFormat(
   provenance: Provenance,
@@ -93,8 +93,8 @@ function decideInterrupted(
   if (found.kind === 'other' && found.what !== UNSIGNED_DATA) {
     return { act: 'refuse', why: `its formatting was begun, yet it holds ${found.what}` };
   }
-  // Our uuid does not mean that mkfs ended (mkfs.xfs writes it first); no pod has seen the volume, so it is simply made
-  // again.
+  // Our uuid does not mean that mkfs ended (mkfs.xfs writes it first);
+  // no pod has seen the volume, so it is simply made again.
   const isOurs =
     found.kind !== 'filesystem' || (found.type === type && found.uuid.toLowerCase() === uuid.toLowerCase());
   if (isOurs) return { act: 'repeat', uuid };

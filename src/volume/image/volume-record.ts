@@ -68,8 +68,8 @@ export function shapeOf(parameters: VolumeParameters): VolumeShape {
 export const formatVolumeRecord = (record: VolumeRecord): string => JSON.stringify(record);
 
 /**
- * Undefined for an image without a record of its own; BERTH_RECORD_UNREADABLE for one that this version cannot
- * understand.
+ * Undefined for an image without a record of its own;
+ * BERTH_RECORD_UNREADABLE for one that this version cannot understand.
  */
 export function parseVolumeRecord(metadata: ReadonlyMap<string, string>, volume: string): VolumeRecord | undefined {
   const text = metadata.get(VOLUME_KEY);

@@ -18,8 +18,8 @@ export const DEFAULT_SIZE = 1024n * MiB;
 const up = (size: bigint, unit: bigint): bigint => ((size + unit - 1n) / unit) * unit;
 
 /**
- * BERTH_FIELD_INVALID for a range that says nothing or is negative, BERTH_SIZE_OUT_OF_RANGE for one that contradicts
- * itself.
+ * BERTH_FIELD_INVALID for a range that says nothing or is negative,
+ * BERTH_SIZE_OUT_OF_RANGE for one that contradicts itself.
  */
 export function checkRange(range: SizeRange | undefined): void {
   if (range === undefined) return;

@@ -11,8 +11,8 @@ import { ANSWER, START, type NodeSteps, type StepTable } from './steps.js';
 /** What an operation is allowed to say of itself while it runs. */
 export interface Operation<Step extends string = string> {
   /**
-   * Name the step that begins now, `detail` is what varies; both stand in every BUSY and DEADLINE answer until the next
-   * one.
+   * Name the step that begins now, `detail` is what varies;
+   * both stand in every BUSY and DEADLINE answer until the next one.
    */
   readonly step: (name: Step, detail?: string) => void;
   /** A child of ours that lives on after it was killed at its deadline: what it was asked to do may still come true. */
@@ -33,8 +33,8 @@ export interface RunningOperation<Table extends StepTable, Op extends keyof Tabl
 }
 
 /**
- * The operation's own deadline, not its first caller's: a patient caller that joins must not fail by a hurried one's
- * clock.
+ * The operation's own deadline, not its first caller's:
+ * a patient caller that joins must not fail by a hurried one's clock.
  */
 type OperationBody<Table extends StepTable, Op extends keyof Table, T> = (
   operation: RunningOperation<Table, Op>,

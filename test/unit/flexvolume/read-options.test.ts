@@ -3,9 +3,9 @@
  * the rest.
  */
 import { describe, expect, it } from 'vitest';
-import { readOptions } from '../../../src/flexvolume/read-options.js';
+import { readVolumeOptions } from '../../../src/flexvolume/read-options.js';
 
-const read = (options: object, driver = 'hyper/cephrbd') => readOptions(JSON.stringify(options), driver);
+const read = (options: object, driver = 'hyper/cephrbd') => readVolumeOptions(JSON.stringify(options), driver);
 const encoded = (text: string): string => Buffer.from(text).toString('base64');
 
 describe('options', () => {
@@ -64,6 +64,6 @@ describe('options', () => {
     ['{"volumeID":"a","kubernetes.io/readwrite":"yes"}', /readwrite/],
     ['{"volumeID":"a","kubernetes.io/secret/key":"aw=="}', /BERTH_SECRETS_INVALID/],
   ])('%s are refused by name', (text, reason) => {
-    expect(() => readOptions(text, 'hyper/cephrbd')).toThrow(reason);
+    expect(() => readVolumeOptions(text, 'hyper/cephrbd')).toThrow(reason);
   });
 });

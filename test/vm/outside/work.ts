@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { clusterUp, type Cluster } from '../../../src/dev/ceph/cluster.js';
-import { messageOf, say } from '../../../src/dev/say.js';
+import { terminalText, say } from '../../../src/dev/say.js';
 import { siteAt } from '../../../src/dev/site.js';
 import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
@@ -93,7 +93,7 @@ for (const sign of ['SIGTERM', 'disconnect'] as const) process.on(sign, () => st
 try {
   process.exitCode = await main(JSON.parse(process.argv[2] ?? '') as Work, stop.signal);
 } catch (error) {
-  say(messageOf(error));
+  say(terminalText(error));
   process.exitCode = 1;
 }
 // The channel to our parent would keep us alive.

@@ -66,8 +66,8 @@ export class Cells {
 }
 
 /**
- * Lend `length` cells to `work`; they are freed when it has ended, and with it every C call that was given their
- * address.
+ * Lend `length` cells to `work`; they are freed when it has ended,
+ * and with it every C call that was given their address.
  */
 export async function withCells<T>(length: number, work: (cells: Cells) => Promise<T>): Promise<T> {
   const cells = new Cells(length);

@@ -1,6 +1,6 @@
 /**
- * Ceph's own encoding of values, as far as the class methods of rbd speak it (src/include/encoding.h): little endian,
- * counted.
+ * Ceph's own encoding of values, as far as the class methods of
+ * rbd speak it (src/include/encoding.h): little endian, counted.
  */
 
 /** Builds one value after the other. */

@@ -7,8 +7,8 @@ export type ImageHandle = Handle<'rbd_image_t'>;
 export type ImageOptions = Handle<'rbd_image_options_t'>;
 
 /**
- * Called with each extent of a diff: offset, length, whether it exists; a negative answer ends the diff with that
- * errno.
+ * Called with each extent of a diff: offset, length, whether it exists;
+ * a negative answer ends the diff with that errno.
  */
 export type ExtentCallback = (offset: number | bigint, length: number | bigint, exists: number) => number;
 

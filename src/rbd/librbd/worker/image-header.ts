@@ -98,8 +98,8 @@ export async function writeFirstMetadata(
 }
 
 /**
- * One operation. @throws CephErrno ENOENT where the image is gone: without that check the class would leave a stray
- * header
+ * One operation. @throws CephErrno ENOENT where the image is gone:
+ * without that check the class would leave a stray header
  */
 export async function writeMetadata(
   { link, io }: OpenPool,
@@ -114,8 +114,8 @@ export async function writeMetadata(
 }
 
 /**
- * One operation. The OSD takes an absent key for an empty value, so an empty `expected` or `next` means absent here
- * too.
+ * One operation. The OSD takes an absent key for an empty value,
+ * so an empty `expected` or `next` means absent here too.
  * @throws CephErrno ENOENT
  */
 export async function exchangeMetadata(
@@ -150,8 +150,8 @@ async function unlessChanged(change: () => Promise<unknown>): Promise<boolean> {
 const REMOVING = 3;
 
 /**
- * Is an image of this name in the trash because its removal was cut short? One operation for every 1024 images that are
- * there.
+ * Is an image of this name in the trash because its removal was
+ * cut short? One operation for every 1024 images that are there.
  */
 export async function isRemovalInterrupted({ link, io }: OpenPool, image: string): Promise<boolean> {
   for (let after = ''; ; ) {
@@ -172,7 +172,7 @@ export async function isRemovalInterrupted({ link, io }: OpenPool, image: string
 }
 
 /** One operation for `max` images after the name `after`, in byte order of names. @throws CephErrno ENOENT */
-export async function listDirectory(
+export async function listRbdDirectory(
   { link, io }: OpenPool,
   after: string,
   max: number,

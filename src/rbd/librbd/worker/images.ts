@@ -122,8 +122,8 @@ export function resize(place: OpenPool, name: string, sizeBytes: bigint): Promis
 }
 
 /**
- * True if it was there. librbd itself refuses watchers and snapshots; only then they are read. @throws
- * BERTH_IMAGE_BUSY
+ * True if it was there. librbd itself refuses watchers and snapshots;
+ * only then they are read. @throws BERTH_IMAGE_BUSY
  */
 export async function removeImage(place: OpenPool, name: string): Promise<boolean> {
   const result = await place.link.ceph.rbd.remove.later(place.io, name);
@@ -147,8 +147,8 @@ export async function finishInterruptedRemoval(place: OpenPool, name: string): P
 }
 
 /**
- * librbd also answers ENOENT when it cannot move an image to the trash, e.g. in a pool over its object quota (seen with
- * 16.2).
+ * librbd also answers ENOENT when it cannot move an image to the trash, e.g.
+ * in a pool over its object quota (seen with 16.2).
  */
 async function confirmAbsence(place: OpenPool, name: string): Promise<void> {
   const id = await unlessAbsent(readImageId(place, name));

@@ -17,9 +17,9 @@ interface Shared {
 const opening = new Map<string, Shared>();
 
 /**
- * An image that is being opened read-only for somebody else is shared, as long as nobody has read anything of it: an
- * open costs 5 ms of processor time, for librbd copies the whole configuration several times, and a stage asks twice at
- * once.
+ * An image that is being opened read-only for somebody else is shared, as long as
+ * nobody has read anything of it: an open costs 5 ms of processor time, for librbd
+ * copies the whole configuration several times, and a stage asks twice at once.
  * @throws CephErrno, ENOENT where there is no such image
  */
 export async function withImage<T>(

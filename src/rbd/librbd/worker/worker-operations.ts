@@ -10,7 +10,7 @@ import {
 import type { Connections } from './connections.js';
 import { isEmpty } from './emptiness.js';
 import { CephErrno, ENOENT } from '../ceph-errors.js';
-import { exchangeMetadata, listDirectory, readInterruptedCreate, readHead, writeMetadata } from './image-header.js';
+import { exchangeMetadata, listRbdDirectory, readInterruptedCreate, readHead, writeMetadata } from './image-header.js';
 import {
   createImage,
   finishInterruptedRemoval,
@@ -96,7 +96,7 @@ export function createOperations(connections: Connections): WorkerOperations {
 /** A pool that never had an image has no directory; a namespace has one from its creation. */
 async function list(place: OpenPool, after: string, max: number): Promise<{ name: string; id: string }[]> {
   try {
-    return await listDirectory(place, after, max);
+    return await listRbdDirectory(place, after, max);
   } catch (error) {
     if (place.at.namespace !== '' || !(error instanceof CephErrno) || !error.is(ENOENT)) throw error;
     await place.link.checkPool(place.at);

@@ -1,6 +1,6 @@
 /**
- * Images that have a name and no header: left alone while a client may still be making them, cleared away when none can
- * be.
+ * Images that have a name and no header:
+ * left alone while a client may still be making them, cleared away when none can be.
  */
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';

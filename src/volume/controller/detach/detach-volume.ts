@@ -102,8 +102,8 @@ function refuseUnproven(announce: Announce, volume: string, verdicts: readonly H
 }
 
 /**
- * To an attacher, any status but these says that the volume is surely detached (kubernetes-csi/external-attacher,
- * isFinalError).
+ * To an attacher, any status but these says that the volume is
+ * surely detached (kubernetes-csi/external-attacher, isFinalError).
  */
 const NON_FINAL = new Set(['ABORTED', 'UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED']);
 

@@ -26,8 +26,8 @@ export interface HolderVerdict {
 }
 
 /**
- * True where anything was fenced: what is proved by that is seen when the facts are gathered again. BERTH_FENCE_FAILED,
- * BERTH_CEPH_DENIED.
+ * True where anything was fenced: what is proved by that is seen when the facts are gathered again.
+ * BERTH_FENCE_FAILED, BERTH_CEPH_DENIED.
  */
 export async function fenceHolders(
   parts: FenceHoldersParts,
