@@ -9,9 +9,10 @@ import {
   type AccessMode,
   type FilesystemType,
 } from '../model/capability.js';
+import { MAPPER_NAMES, type MapperName } from '../model/mapper-name.js';
 
 export interface JournalMapping {
-  readonly mapper: 'krbd' | 'nbd' | 'loop';
+  readonly mapper: MapperName;
   readonly device: string;
   readonly readOnly: boolean;
   /** Addresses of the Ceph clients by which it is open, as the holder record has them; absent in entries of before. */
@@ -92,7 +93,7 @@ export interface JournalEntry {
 const WORDS = {
   state: ['staging', 'staged', 'unstaging'],
   access: ['block', 'mount'],
-  mapper: ['krbd', 'nbd', 'loop'],
+  mapper: MAPPER_NAMES,
   handedTo: ['hyperd', undefined],
   // One of a later Berth, taken for another, would be repaired and grown with the wrong tools.
   fsType: [...FILESYSTEMS, undefined],

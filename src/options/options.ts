@@ -3,14 +3,13 @@
  * and docs/parameters.md all come from this table.
  */
 import { FENCING_POLICIES } from '../attachment/decide-detach.js';
-import type { MounterChoice } from '../rbd/mapping/mapper.js';
+import { MOUNTER_CHOICES } from '../model/mapper-name.js';
 import { absolutePath, asText, listOf, oneOf, textOrNone, wholeNumber, type Reader } from './option-values.js';
 import { usageError } from './usage-error.js';
 
 export type ServiceName = 'identity' | 'controller' | 'node';
 
 const SERVICES: readonly ServiceName[] = ['identity', 'controller', 'node'];
-const MOUNTERS: readonly MounterChoice[] = ['auto', 'krbd', 'nbd', 'loop'];
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 /** What CSI allows a node id, in bytes. */
 const MAX_NODE_ID = 256;
@@ -98,10 +97,10 @@ export const OPTIONS = {
     flag: 'mounter',
     variable: 'BERTH_MOUNTER',
     fallback: 'auto',
-    value: MOUNTERS.join('|'),
-    choices: MOUNTERS,
+    value: MOUNTER_CHOICES.join('|'),
+    choices: MOUNTER_CHOICES,
     help: 'how a volume is mapped whose StorageClass leaves it open; loop only in a development driver',
-    read: oneOf(MOUNTERS),
+    read: oneOf(MOUNTER_CHOICES),
   }),
   maxVolumes: optional({
     flag: 'max-volumes-per-node',

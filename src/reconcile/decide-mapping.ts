@@ -3,6 +3,7 @@
  * foreign is left.
  */
 import { looksLikeOurs } from '../volume/image/image-name.js';
+import { UNMAP_BY_HAND } from '../model/mapper-name.js';
 import { imageSpec } from '../model/volume-id.js';
 import type { Decided } from './decision.js';
 import type { SeenMapping } from './node-facts.js';
@@ -70,8 +71,8 @@ function decideByName(
     return;
   }
   const what = `an image of a pool of ours, mapped, and the journal does not know it; ${state}`;
-  const unmap = mapper === 'krbd' ? 'rbd unmap -o noudev' : 'rbd-nbd unmap';
-  const todo = users === '' ? `if nobody mapped it by hand: ${unmap} ${device}` : 'it goes when it is unstaged';
+  const todo =
+    users === '' ? `if nobody mapped it by hand: ${UNMAP_BY_HAND[mapper]} ${device}` : 'it goes when it is unstaged';
   decided.report(subject, 'ours', what, todo);
 }
 

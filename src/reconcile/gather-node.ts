@@ -14,7 +14,8 @@ import { readAttribute, listDirectory } from '../host/device/kernel-attribute.js
 import type { ClusterConfig } from '../rbd/clusters-file.js';
 import { NOT_BUILT_IN } from '../rbd/mapping/choose-mapper.js';
 import { locationName } from '../rbd/mapping/location-name.js';
-import type { Mapper, Mapping, MapperName } from '../rbd/mapping/mapper.js';
+import type { Mapper, Mapping } from '../rbd/mapping/mapper.js';
+import type { MapperName } from '../model/mapper-name.js';
 import { KERNEL_ROOTS, type KernelRoots } from '../rbd/mapping/roots.js';
 import type { NodeFacts, OurPlace, SeenMapping } from './node-facts.js';
 import { readKubelet } from './kubelet.js';

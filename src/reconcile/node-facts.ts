@@ -1,7 +1,8 @@
 /** What a round of reconciliation knows: one reading of journal, kernel and kubelet's directories, as plain values. */
 import type { Mount } from '../host/mount/mountinfo.js';
 import type { JournalEntry } from '../journal/entry.js';
-import type { Mapping, MapperName } from '../rbd/mapping/mapper.js';
+import type { Mapping } from '../rbd/mapping/mapper.js';
+import type { MapperName } from '../model/mapper-name.js';
 
 export interface SeenMapping {
   readonly mapping: Mapping;

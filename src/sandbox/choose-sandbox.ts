@@ -4,10 +4,14 @@
  */
 import { berthError } from '../model/errors.js';
 
-export type Sandbox = 'host' | 'kata';
+const SANDBOXES = ['host', 'kata'] as const;
+export type Sandbox = (typeof SANDBOXES)[number];
 /** What the StorageClass or the PersistentVolume says; undefined where it says nothing, which means `auto`. */
 export type SandboxWish = 'auto' | Sandbox;
-export const SANDBOX_WISHES: readonly SandboxWish[] = ['auto', 'host', 'kata'];
+export const SANDBOX_WISHES: readonly SandboxWish[] = ['auto', ...SANDBOXES];
+
+/** Does the sandbox use the volume with a kernel of its own? Then no second pod may have it. */
+export const HAS_OWN_KERNEL: Readonly<Record<Sandbox, boolean>> = { host: false, kata: true };
 
 /** On a RuntimeClass, which only administrators may write. */
 export const SANDBOX_ANNOTATION = 'berth.dev/sandbox';

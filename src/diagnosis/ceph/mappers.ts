@@ -10,7 +10,8 @@ import type { Finding } from '../../model/finding.js';
 import { featureNames } from '../../rbd/feature-bits.js';
 import { rbdBus, supportedFeatures } from '../../rbd/mapping/krbd/krbd-sysfs.js';
 import { NOT_BUILT_IN } from '../../rbd/mapping/choose-mapper.js';
-import type { Mapper, MapperName, MounterChoice } from '../../rbd/mapping/mapper.js';
+import type { Mapper } from '../../rbd/mapping/mapper.js';
+import type { MapperName, MounterChoice } from '../../model/mapper-name.js';
 
 export interface MapperParts {
   readonly exec: Exec;

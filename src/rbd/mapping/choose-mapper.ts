@@ -1,14 +1,13 @@
 /** Which mapper a volume gets on this node: the one its StorageClass names, or the best that works here. */
 import { berthError } from '../../model/errors.js';
-import type { Mapper, MapperName, MounterChoice } from './mapper.js';
+import { MAPPER_NAMES, type MapperName, type MounterChoice } from '../../model/mapper-name.js';
+import type { Mapper } from './mapper.js';
 
-/** Best first: the kernel client is the fastest and needs no process. The third is in a development driver only. */
-const ORDER: readonly MapperName[] = ['krbd', 'nbd', 'loop'];
 /** Why a mapper that this program was built without cannot be had. */
 export const NOT_BUILT_IN = 'this driver has no such mapper: it is part of a development driver only';
 
 /**
- * The mapper for `choice`; `auto` takes the first of {@link ORDER} that works. BERTH_MAPPER_UNAVAILABLE with the
+ * The mapper for `choice`; `auto` takes the first of {@link MAPPER_NAMES} that works. BERTH_MAPPER_UNAVAILABLE with the
  * reason, for `auto` with that of each.
  * @param mappers what this program was built with
  */
@@ -20,7 +19,7 @@ export async function chooseMapper(choice: MounterChoice, mappers: readonly Mapp
     return mapper;
   }
   const reasons: string[] = [];
-  for (const mapper of ORDER.flatMap((name) => mappers.filter((one) => one.name === name))) {
+  for (const mapper of MAPPER_NAMES.flatMap((name) => mappers.filter((one) => one.name === name))) {
     const why = await mapper.whyNot();
     if (why === undefined) return mapper;
     reasons.push(`${mapper.name}: ${why}`);

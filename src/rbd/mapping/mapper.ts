@@ -1,12 +1,10 @@
 /** From an image to a block device and back: what all mappers have in common. */
+import type { MapperName } from '../../model/mapper-name.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { ImageSpec } from '../../model/volume-id.js';
 import type { ImageRef } from '../port.js';
 
 /** `loop` is built into a development driver only; journals and StorageClasses may name it everywhere. */
-export type MapperName = 'krbd' | 'nbd' | 'loop';
-/** The StorageClass parameter `mounter`. */
-export type MounterChoice = MapperName | 'auto';
 
 /**
  * Where an image is as a kernel tells it, which knows no name of a cluster: enough to find and undo a mapping without

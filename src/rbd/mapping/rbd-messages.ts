@@ -4,7 +4,8 @@
  */
 import { berthError, type BerthError } from '../../model/errors.js';
 import { imageSpec } from '../../model/volume-id.js';
-import type { MapperName, MapRequest } from './mapper.js';
+import type { MapRequest } from './mapper.js';
+import type { MapperName } from '../../model/mapper-name.js';
 
 /** What a program said that did not do what it should. */
 export interface RbdRefusal {

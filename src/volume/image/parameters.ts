@@ -3,7 +3,7 @@ import { FILESYSTEMS, type FilesystemType } from '../../model/capability.js';
 import { berthError } from '../../model/errors.js';
 import { parseBytes } from '../../model/quantity.js';
 import { isPlaceName } from '../../model/volume-id.js';
-import type { MounterChoice } from '../../rbd/mapping/mapper.js';
+import { MOUNTER_CHOICES, type MounterChoice } from '../../model/mapper-name.js';
 import { SANDBOX_WISHES, type SandboxWish } from '../../sandbox/choose-sandbox.js';
 import { DEFAULT_FEATURES, whyNotFeatures } from './image-features.js';
 
@@ -28,7 +28,6 @@ export interface VolumeParameters {
   readonly labels: ReadonlyMap<string, string>;
 }
 
-const MOUNTERS: readonly MounterChoice[] = ['auto', 'krbd', 'nbd', 'loop'];
 export const LABELS: readonly string[] = [
   'csi.storage.k8s.io/pvc/name',
   'csi.storage.k8s.io/pvc/namespace',
@@ -80,7 +79,7 @@ export function parseParameters(parameters: Readonly<Record<string, string>>): V
     objectSizeBytes,
     ...read.striping(objectSizeBytes),
     dataPool: read.text('dataPool') === '' ? undefined : read.place('dataPool', read.text('dataPool')),
-    mounter: read.oneOf('mounter', MOUNTERS) ?? 'auto',
+    mounter: read.oneOf('mounter', MOUNTER_CHOICES) ?? 'auto',
     mapOptions: read.options('mapOptions'),
     mkfsOptions: read.options('mkfsOptions'),
     fsType: read.filesystem(),

@@ -4,7 +4,7 @@
 import { berthError } from '../../model/errors.js';
 import { isCopied } from '../../model/volume-id.js';
 import { isFilesystemType, type FilesystemType } from '../../model/capability.js';
-import type { MounterChoice } from '../../rbd/mapping/mapper.js';
+import type { MounterChoice } from '../../model/mapper-name.js';
 import type { SandboxWish } from '../../sandbox/choose-sandbox.js';
 import type { VolumeParameters } from './parameters.js';
 

@@ -9,7 +9,8 @@ import { berthError } from '../../model/errors.js';
 import { parseVolumeId } from '../../model/volume-id.js';
 import { mapperNamed } from '../../rbd/mapping/choose-mapper.js';
 import { sameLocation } from '../../rbd/mapping/location-name.js';
-import type { ImageLocation, Mapper, MapperName, Mapping, MounterChoice } from '../../rbd/mapping/mapper.js';
+import type { ImageLocation, Mapper, Mapping } from '../../rbd/mapping/mapper.js';
+import type { MapperName, MounterChoice } from '../../model/mapper-name.js';
 
 /** Where the entry's image is, for the kernel; undefined for a handle that is none of ours. */
 export function locationOf(volume: string, fsid: string): ImageLocation | undefined {

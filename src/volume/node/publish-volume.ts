@@ -98,8 +98,8 @@ export async function publishWithin(
   refuseBesideGuest(volume, live, targetPath, sandbox);
   checkSecondTarget(entry, live, { targetPath, capability, readOnly });
   const publishing = { ...request, entry, mapping, live };
-  if (sandbox === 'kata') await publishToGuest(parts, publishing, operation, deadline);
-  else await publishOnHost(parts, publishing, operation, deadline);
+  const publish = { host: publishOnHost, kata: publishToGuest } satisfies Record<Sandbox, unknown>;
+  await publish[sandbox](parts, publishing, operation, deadline);
 }
 
 /** BERTH_NOT_STAGED */

@@ -5,7 +5,7 @@
 import { filesystemOfEntry, isMountedHere, type JournalEntry } from '../../journal/entry.js';
 import { flagsDigest } from '../../journal/flags-digest.js';
 import type { Capability } from '../../model/capability.js';
-import type { MapperName } from '../../rbd/mapping/mapper.js';
+import type { MapperName } from '../../model/mapper-name.js';
 import { filesystemTypeOf } from '../image/filesystem-type.js';
 import type { Credentials, FoundVolume } from '../image/find-volume.js';
 import { words, type SandboxParameters } from '../image/parameters.js';

@@ -10,10 +10,11 @@ import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import type { Logger } from '../../observe/log.js';
 import { isBoundAt, unbindAt } from '../../sandbox/bind-mount.js';
-import { isDirectVolumeAt, removeRecords } from '../../sandbox/kata/direct-volume.js';
+import { isDirectVolumeAt } from '../../sandbox/kata/direct-volume.js';
 import type { KataRecords } from '../../sandbox/kata/kata-records.js';
 import type { NodeOperation, Operations } from '../operation/operations.js';
 import type { NodeSteps } from '../operation/steps.js';
+import { removeFromSandbox } from './target/remove-from-sandbox.js';
 import { isDeadMount } from './filesystem/dead-mount.js';
 import { entryToUndo, writeIfPossible } from './journal-faults.js';
 import type { Mappers } from './node-mappers.js';
@@ -61,12 +62,8 @@ export async function unpublishWithin(
   if (entry?.stagingPath === path)
     throw berthError('BERTH_FIELD_INVALID', { field: 'target_path', why: 'it is the staging path' });
   const target = entry?.targets[path];
-  // First, so that no runtime begins with a volume that is about to go. A target that nobody wrote down may be a
-  // guest's.
-  if (target === undefined || target.sandbox === 'kata') {
-    for (const asked of new Set([askedPath, target?.asked ?? path]))
-      await removeRecords(kataRecords, volume, { resolved: path, asked }, operation.step);
-  }
+  const given = { volume, path, askedPaths: [askedPath, target?.asked ?? path], target };
+  await removeFromSandbox(kataRecords, given, operation.step);
   const isOursNow = () => isOurs(mappers, { volume, entry, path }, deadline);
   await unbindAt(exec, path, isOursNow, operation.step, deadline);
   if (entry === undefined || target === undefined) return;

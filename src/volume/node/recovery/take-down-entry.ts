@@ -6,7 +6,7 @@ import type { Deadline } from '../../../model/deadline.js';
 import { isBerthError } from '../../../model/errors.js';
 import type { Logger } from '../../../observe/log.js';
 import { unbindAt } from '../../../sandbox/bind-mount.js';
-import { removeRecords } from '../../../sandbox/kata/direct-volume.js';
+import { removeFromSandbox } from '../target/remove-from-sandbox.js';
 import type { KataRecords } from '../../../sandbox/kata/kata-records.js';
 import type { NodeOperation } from '../../operation/operations.js';
 import { takeDownRecorded, type TakeDownParts } from '../take-down-volume.js';
@@ -49,9 +49,10 @@ export async function finishTakeDown(
   deadline: Deadline,
 ): Promise<RecoveryOutcome> {
   const { volume, targets, holdsRecord } = entry;
-  for (const [target, { sandbox, asked = target }] of Object.entries(targets)) {
-    if (sandbox === 'kata') await removeRecords(kataRecords, volume, { resolved: target, asked }, operation.step);
-    await removeTarget({ exec, log }, target, operation, deadline);
+  for (const [path, target] of Object.entries(targets)) {
+    const given = { volume, path, askedPaths: [target.asked ?? path], target };
+    await removeFromSandbox(kataRecords, given, operation.step);
+    await removeTarget({ exec, log }, path, operation, deadline);
   }
   operation.step('write outcome');
   if (holdsRecord) await journal.write({ ...entry, state: 'unstaging', targets: {} });

@@ -9,7 +9,7 @@ import { allowsManyTargets, type Capability } from '../../../model/capability.js
 import { berthError } from '../../../model/errors.js';
 import type { Mapping } from '../../../rbd/mapping/mapper.js';
 import type { HostVolume } from '../../../sandbox/bind-mount.js';
-import type { Sandbox } from '../../../sandbox/choose-sandbox.js';
+import { HAS_OWN_KERNEL, type Sandbox } from '../../../sandbox/choose-sandbox.js';
 
 export type Targets = Readonly<Record<string, JournalTarget>>;
 
@@ -72,7 +72,8 @@ export function checkSecondTarget(entry: JournalEntry, live: Targets, wanted: Wa
  */
 export function refuseBesideGuest(volume: string, live: Targets, targetPath: string, sandbox: Sandbox): void {
   const others = Object.entries(live).filter(([path]) => path !== targetPath);
-  const other = sandbox === 'kata' ? others[0] : others.find(([, target]) => target.sandbox === 'kata');
+  const isAlone = ([, target]: readonly [string, JournalTarget]) => HAS_OWN_KERNEL[target.sandbox ?? 'host'];
+  const other = HAS_OWN_KERNEL[sandbox] ? others[0] : others.find(isAlone);
   if (other !== undefined) throw berthError('BERTH_KATA_ONE_POD', { volume, path: other[0] });
 }
 

@@ -4,7 +4,8 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { berthError } from '../../../../src/model/errors.js';
 import { checkMappers } from '../../../../src/diagnosis/ceph/mappers.js';
-import type { Mapper, MounterChoice } from '../../../../src/rbd/mapping/mapper.js';
+import type { Mapper } from '../../../../src/rbd/mapping/mapper.js';
+import type { MounterChoice } from '../../../../src/model/mapper-name.js';
 import { kernelFixture, type KernelFixture } from '../../rbd/mapping/kernel-fixture.js';
 
 let kernel: KernelFixture;

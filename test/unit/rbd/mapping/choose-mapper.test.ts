@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { chooseMapper, mapperNamed } from '../../../../src/rbd/mapping/choose-mapper.js';
-import type { Mapper, MapperName } from '../../../../src/rbd/mapping/mapper.js';
+import type { Mapper } from '../../../../src/rbd/mapping/mapper.js';
+import type { MapperName } from '../../../../src/model/mapper-name.js';
 
 const unused = () => Promise.reject(new Error('only the choice is tested'));
 const mapper = (name: MapperName, why?: string): Mapper => ({
