@@ -2,9 +2,10 @@
  * Makes sure that the programs and libraries of a development cluster are on this machine, installing them where that
  * is allowed.
  */
-import { access, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { filesystems } from '../host/filesystem/filesystems.js';
+import { isThere } from '../host/is-there.js';
 import type { Exec } from '../host/process/exec.js';
 import type { Deadline } from '../model/deadline.js';
 import { berthError } from '../model/errors.js';
@@ -46,14 +47,8 @@ const LIBRARIES: readonly Need[] = [
 /** Distributions put qemu's modules in one of these below the library directory. */
 const QEMU_MODULES = ['qemu', 'qemu-kvm'];
 
-const exists = (file: string): Promise<boolean> =>
-  access(file).then(
-    () => true,
-    () => false,
-  );
-
 const anyExists = async (files: readonly string[]): Promise<boolean> =>
-  (await Promise.all(files.map(exists))).includes(true);
+  (await Promise.all(files.map(isThere))).includes(true);
 
 /** /usr/lib, /usr/lib64 and the multiarch directories below /usr/lib. */
 async function libraryDirectories(): Promise<readonly string[]> {

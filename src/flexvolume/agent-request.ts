@@ -1,5 +1,6 @@
 /** What the binary asks over the socket: one line of JSON, `flexvolume/agent.ts` has the other side. */
 import { berthError } from '../model/errors.js';
+import { parseJson } from '../model/parse-json.js';
 
 export interface AgentRequest {
   readonly version: 1;
@@ -16,13 +17,9 @@ export interface AgentRequest {
 /** BERTH_FIELD_INVALID; the text is never quoted, for a pod's secret may be in it. */
 export function parseAgentRequest(text: string): AgentRequest {
   const requestError = (why: string): Error => berthError('BERTH_FIELD_INVALID', { field: 'question', why });
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw requestError('it is not JSON');
-  }
-  const asked = value as Partial<Record<keyof AgentRequest, unknown>> | null;
+  const value = parseJson(text);
+  if (value === undefined) throw requestError('it is not JSON');
+  const asked: Partial<Record<keyof AgentRequest, unknown>> | null = value;
   if (asked?.version !== 1) throw requestError('the binary is of another version; install the one of this Berth');
   const { driver, attach, call, args, ms } = asked;
   const isText = typeof driver === 'string' && typeof call === 'string';

@@ -7,6 +7,7 @@ import { berthError } from '../model/errors.js';
 import { Secret } from '../model/secret.js';
 import type { MountForPod } from '../volume/flexvolume/mount-for-pod.js';
 import type { Credentials } from '../volume/image/find-volume.js';
+import { parseJson } from '../model/parse-json.js';
 
 /** Who takes the volume. */
 export type FlexSandbox = 'hyperd' | 'kata' | 'host';
@@ -88,12 +89,8 @@ export function readVolumeOptions(text: string, driver: string): VolumeOptions {
 
 /** Never quotes the text: it may hold a secret. */
 function parse(text: string): ReadonlyMap<string, string> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw berthError('BERTH_FIELD_INVALID', { field: 'options', why: 'they are not JSON' });
-  }
+  const value = parseJson(text);
+  if (value === undefined) throw berthError('BERTH_FIELD_INVALID', { field: 'options', why: 'they are not JSON' });
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw berthError('BERTH_FIELD_INVALID', { field: 'options', why: 'they are not an object' });
   const all = new Map<string, string>();

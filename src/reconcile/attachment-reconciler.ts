@@ -11,6 +11,7 @@ import type { Logger } from '../observe/log.js';
 import { judge, type Measure } from '../diagnosis/attachment/decide-attachment.js';
 import type { AttachmentFinding } from '../diagnosis/attachment/attachment-facts.js';
 import { factsOf, factsOfHolder, type ImageStates } from '../diagnosis/attachment/gather-attachment.js';
+import { changesBetween } from './changes.js';
 
 export interface AttachmentTimes {
   /** Between two rounds, in ms. */
@@ -219,19 +220,17 @@ export class AttachmentReconciler {
    */
   #tell(next: readonly AttachmentFinding[]): void {
     const { log, announce } = this.#parts;
-    const had = new Set(this.#findings.map(keyOf));
-    const has = new Set(next.map(keyOf));
-    for (const finding of next) {
-      const { reason, says, volume, nodeName, attachment } = finding;
-      if (!had.has(keyOf(finding))) {
-        log.warn({ reason, attachment: attachment?.name, volume, node: nodeName }, says);
-        this.#parts.count?.(reason);
-      }
+    const { came, gone } = changesBetween(this.#findings, next, keyOf);
+    for (const { reason, says, volume, nodeName, attachment } of came) {
+      log.warn({ reason, attachment: attachment?.name, volume, node: nodeName }, says);
+      this.#parts.count?.(reason);
+    }
+    for (const { reason, says, volume, nodeName, attachment } of next) {
       const of = attachment === undefined ? {} : { attachment: { name: attachment.name, uid: attachment.uid } };
       const about = { ...(volume === undefined ? {} : { volume }), node: nodeName, ...of };
       announce({ kind: 'Warning', reason, message: says, about });
     }
-    for (const { reason, attachment, volume } of this.#findings.filter((one) => !has.has(keyOf(one)))) {
+    for (const { reason, attachment, volume } of gone) {
       log.info({ reason, attachment: attachment?.name, volume }, 'an attachment is not stuck by this any more');
     }
     this.#findings = next;

@@ -10,6 +10,7 @@ import { carryOut, type RecoveryActs } from './act.js';
 import { decide } from './decide-round.js';
 import type { NodeReport } from './decision.js';
 import type { NodeFacts } from './node-facts.js';
+import { changesBetween } from './changes.js';
 
 export interface ReconcilerOptions {
   /** Our name in the kubelet's data files. */
@@ -106,16 +107,14 @@ export class NodeReconciler {
 
   /** Each report is logged once, when it comes, and once when it has gone. */
   #tell(next: readonly NodeReport[]): void {
-    const had = new Set(this.#reports.map(keyOf));
-    const has = new Set(next.map(keyOf));
-    for (const report of next) {
-      if (had.has(keyOf(report))) continue;
+    const { came, gone } = changesBetween(this.#reports, next, keyOf);
+    for (const report of came) {
       const line = 'reconciliation found something that it leaves alone';
       // What belongs to others is worth a line, but no alarm.
       if (report.kind === 'foreign') this.#parts.log.info(report, line);
       else this.#parts.log.warn(report, line);
     }
-    for (const { subject, what } of this.#reports.filter((one) => !has.has(keyOf(one)))) {
+    for (const { subject, what } of gone) {
       this.#parts.log.info({ subject, what }, 'not found by reconciliation any more');
     }
     this.#reports = next;

@@ -1,6 +1,7 @@
 /** Makes the parts of a new cluster, each once: a part without its mark was cut off half way and is made again. */
-import { mkdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { isThere } from '../../host/is-there.js';
 import type { Exec } from '../../host/process/exec.js';
 import type { Deadline } from '../../model/deadline.js';
 import { monitorVector } from './address.js';
@@ -11,16 +12,10 @@ import type { Layout } from './layout.js';
 import type { ClusterPool, Record } from './cluster-record.js';
 import { makeKeyrings } from './users.js';
 
-const exists = (file: string): Promise<boolean> =>
-  stat(file).then(
-    () => true,
-    () => false,
-  );
-
 /** Run `make` on an empty directory unless its mark says that this was done before; true where it ran. */
 async function once(directory: string, make: () => Promise<void>): Promise<boolean> {
   const mark = `${directory}.made`;
-  if (await exists(mark)) return false;
+  if (await isThere(mark)) return false;
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { mode: 0o700 });
   await make();

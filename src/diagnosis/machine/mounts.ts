@@ -2,7 +2,7 @@
 import path from 'node:path';
 import type { Finding } from '../../model/finding.js';
 import { mountOf, readMounts, type Mount } from '../../host/mount/mountinfo.js';
-import { isThere } from './exists.js';
+import { isThere } from '../../host/is-there.js';
 
 /** Where volumes are staged and published; each may be a mount of its own in the plugin's container. */
 const SHOWN = ['pods', 'plugins'];

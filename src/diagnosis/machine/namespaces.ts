@@ -2,7 +2,7 @@
 import { readlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { Finding } from '../../model/finding.js';
-import { isThere } from './exists.js';
+import { isThere } from '../../host/is-there.js';
 
 /** PROC_PID_INIT_INO: the first pid namespace has this number on every kernel since 3.8. */
 const INIT_PID_NAMESPACE = 'pid:[4026531836]';

@@ -6,6 +6,7 @@ import { filesystems } from '../../host/filesystem/filesystems.js';
 import { checkMountFlags } from '../../host/mount/mount-flags.js';
 import type { FilesystemType } from '../../model/capability.js';
 import { berthError } from '../../model/errors.js';
+import { parseJson } from '../../model/parse-json.js';
 
 /** What a guest is to mount, and how. */
 export interface DirectVolume {
@@ -93,12 +94,7 @@ export const formatMountInfo = (info: MountInfo): string => JSON.stringify(info)
 
 /** As strict as the stricter runtime (runtime-rs): undefined for what it would not read. */
 export function parseMountInfo(text: string): MountInfo | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  const value = parseJson(text);
   if (typeof value !== 'object' || value === null) return undefined;
   const { 'volume-type': type, device, fstype, metadata = {}, options = [] } = value as Record<string, unknown>;
   if (type !== 'directvol' || typeof device !== 'string' || typeof fstype !== 'string') return undefined;

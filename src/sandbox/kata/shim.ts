@@ -5,6 +5,7 @@
 import { request } from 'node:http';
 import path from 'node:path';
 import type { Deadline } from '../../model/deadline.js';
+import { parseJson } from '../../model/parse-json.js';
 
 /** Where a sandbox' directory with its socket is: of the Go runtime, of runtime-rs. */
 export const SHIM_ROOTS: readonly string[] = ['/run/vc/sbs', '/run/kata'];
@@ -111,12 +112,7 @@ function exchange(
  * a member that is zero is left out (`omitempty`). Unit 1: bytes, 2: inodes.
  */
 function parseUsage(text: string): GuestUsage | undefined {
-  let usage: unknown;
-  try {
-    usage = (JSON.parse(text) as { usage?: unknown } | null)?.usage;
-  } catch {
-    return undefined;
-  }
+  const usage = (parseJson(text) as { usage?: unknown } | null | undefined)?.usage;
   if (!Array.isArray(usage)) return undefined;
   const of = (unit: number): GuestAmount | undefined =>
     amountOf((usage as Record<string, unknown>[]).find((one) => one['unit'] === unit));

@@ -5,6 +5,7 @@ import { UNSIGNED_DATA, type DeviceContent } from '../../host/filesystem/probe-d
 import { berthError } from '../../model/errors.js';
 import { imageOf, isCopied } from '../../model/volume-id.js';
 import { isFilesystemType, type FilesystemType } from '../../model/capability.js';
+import { parseJson } from '../../model/parse-json.js';
 
 /** Readable with `rbd image-meta get <image> berth.dev/filesystem`. */
 export const FILESYSTEM_KEY = 'berth.dev/filesystem';
@@ -31,13 +32,10 @@ export function parseProvenance(metadata: ReadonlyMap<string, string>, volume: s
   if (text === undefined) return { state: 'foreign' };
   const unreadableError = (why: string): Error =>
     berthError('BERTH_RECORD_UNREADABLE', { key: FILESYSTEM_KEY, volume, why });
-  let value: { version?: unknown; image?: unknown; state?: unknown; type?: unknown; uuid?: unknown } | null;
-  try {
-    value = JSON.parse(text) as typeof value;
-  } catch {
-    throw unreadableError('not JSON');
-  }
-  if (typeof value !== 'object' || value === null) throw unreadableError('not an object');
+  const parsed = parseJson(text);
+  if (parsed === undefined) throw unreadableError('not JSON');
+  if (typeof parsed !== 'object' || parsed === null) throw unreadableError('not an object');
+  const value: { version?: unknown; image?: unknown; state?: unknown; type?: unknown; uuid?: unknown } = parsed;
   if (value.version !== 1) throw unreadableError(`version ${String(value.version)}`);
   if (isCopied(value.image, volume)) return { state: 'foreign' };
   if (value.state === 'never' || value.state === 'raw') return { state: value.state };

@@ -6,24 +6,43 @@ import type { Deadline } from '../../../model/deadline.js';
 import type { Logger } from '../../../observe/log.js';
 import type { NodeOperation } from '../../operation/operations.js';
 
-/** At stage: a growth that fails must not keep the pod from its data, so it is logged and left to NodeExpandVolume. */
-export async function growIfSmaller(
-  { exec, log }: { readonly exec: Exec; readonly log: Pick<Logger, 'warn'> },
+export interface GrowthParts {
+  readonly exec: Exec;
+  readonly log: Pick<Logger, 'warn'>;
+}
+
+/** Before the mount where the filesystem can grow unmounted, else after it. A failure is left to NodeExpandVolume. */
+export async function growAtStage(
+  parts: GrowthParts,
   target: Growth,
   operation: NodeOperation<'stage'>,
   deadline: Deadline,
 ): Promise<void> {
-  // Before the mount where that can be: it needs no special privilege then.
+  const isMounted = target.mountedAt !== undefined;
+  // Growing unmounted needs no special privilege.
   const growsBefore = filesystems[target.type].growUnmounted !== undefined;
-  if (growsBefore !== (target.mountedAt === undefined)) return;
+  if (growsBefore === isMounted) return;
+  const begin = (): void => operation.step(isMounted ? 'grow after mount' : 'grow before mount');
+  const warning = 'the filesystem could not grow to its device and is mounted as it is';
+  await growIfSmaller(parts, target, begin, warning, deadline);
+}
+
+/**
+ * Grow the filesystem where it is smaller than its device; `begin` is called before the growth. A failure is logged as
+ * `warning` and is no error: it must not keep the pod from its data.
+ */
+export async function growIfSmaller(
+  { exec, log }: GrowthParts,
+  target: Growth,
+  begin: () => void,
+  warning: string,
+  deadline: Deadline,
+): Promise<void> {
   try {
     if (!(await isSmallerThanDevice(target))) return;
-    operation.step(target.mountedAt === undefined ? 'grow before mount' : 'grow after mount');
+    begin();
     await growFilesystem(exec, target, deadline);
   } catch (error) {
-    log.warn(
-      { device: target.device, err: error },
-      'the filesystem could not grow to its device and is mounted as it is',
-    );
+    log.warn({ device: target.device, err: error }, warning);
   }
 }

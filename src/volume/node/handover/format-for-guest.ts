@@ -3,7 +3,6 @@
  * be called only where nobody has it open: two kernels on one filesystem destroy it.
  */
 import { filesystems } from '../../../host/filesystem/filesystems.js';
-import { growFilesystem, isSmallerThanDevice, type Growth } from '../../../host/filesystem/resize-filesystem.js';
 import type { JournalEntry } from '../../../journal/entry.js';
 import type { FilesystemType } from '../../../model/capability.js';
 import type { Deadline } from '../../../model/deadline.js';
@@ -14,6 +13,7 @@ import { words } from '../../image/parameters.js';
 import type { VolumeRecord } from '../../image/volume-record.js';
 import type { NodeOperation } from '../../operation/operations.js';
 import type { ClientParts } from '../client-instances.js';
+import { growIfSmaller } from '../filesystem/grow-filesystem.js';
 import { inspectDevice, type InspectionParts } from '../filesystem/inspect-device.js';
 import { prepareFilesystem, type PreparationParts } from '../filesystem/prepare-filesystem.js';
 import { recordClients } from '../map-image.js';
@@ -57,24 +57,11 @@ export async function formatForGuest(
   const isNew = await prepareFilesystem(parts, preparation, inspection, operation, deadline);
   // What grows only where it is mounted (xfs) does not grow here.
   const mayGrow = !isNew && !readOnly && filesystems[fsType].growUnmounted !== undefined;
-  if (mayGrow) await growToDevice(parts, { device, type: fsType, mountedAt: undefined }, operation, deadline);
+  if (mayGrow) {
+    const begin = (): void => operation.step('grow filesystem');
+    const warning = 'the filesystem could not grow to its device and is handed over as it is';
+    await growIfSmaller(parts, { device, type: fsType, mountedAt: undefined }, begin, warning, deadline);
+  }
   operation.step('unmap', device);
   await mapper.unmap(mapping, deadline);
-}
-
-/** A growth that fails must not keep the pod from its data. */
-async function growToDevice(
-  { exec, log }: Pick<FormatParts, 'exec' | 'log'>,
-  target: Growth,
-  operation: NodeOperation<'handover'>,
-  deadline: Deadline,
-): Promise<void> {
-  try {
-    if (!(await isSmallerThanDevice(target))) return;
-    operation.step('grow filesystem');
-    await growFilesystem(exec, target, deadline);
-  } catch (error) {
-    const { device } = target;
-    log.warn({ device, err: error }, 'the filesystem could not grow to its device and is handed over as it is');
-  }
 }
