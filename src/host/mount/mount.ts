@@ -9,7 +9,7 @@ import { mountAt } from './mountinfo.js';
 
 export interface FilesystemMount {
   readonly device: string;
-  /** Absolute, resolved (paths.ts), an existing directory. */
+  /** Absolute, resolved (target-path.ts), an existing directory. */
   readonly target: string;
   readonly fsType: string;
   /** As they were asked for. */

@@ -11,7 +11,7 @@ declare const brand: unique symbol;
  */
 export type Handle<Name extends string> = bigint & { readonly [brand]: Name };
 
-/** An address in C memory; see memory.ts for who may keep one. */
+/** An address in C memory; see c-memory.ts for who may keep one. */
 export type Address = bigint;
 
 export type Argument = string | number | bigint | Uint8Array | null | ((...args: never[]) => number);
