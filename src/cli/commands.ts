@@ -4,7 +4,7 @@
  */
 import { FILESYSTEMS } from '../model/capability.js';
 import { OPTIONS, type OptionName } from '../options/options.js';
-import { ACCESS_MODES } from './read-adopt.js';
+import { CLAIM_ACCESS_MODES } from './read-adopt.js';
 
 export interface CommandOption {
   /** Without the two dashes. */
@@ -64,9 +64,9 @@ export const COMMANDS: readonly CommandEntry[] = [
       { flag: 'claim', value: 'NAMESPACE/NAME', help: 'the claim that is to get it' },
       {
         flag: 'access-mode',
-        value: ACCESS_MODES.join('|'),
-        choices: ACCESS_MODES,
-        help: `default: ${ACCESS_MODES[0]}`,
+        value: CLAIM_ACCESS_MODES.join('|'),
+        choices: CLAIM_ACCESS_MODES,
+        help: `default: ${CLAIM_ACCESS_MODES[0]}`,
       },
     ],
     driverOptions: ['clusters'],

@@ -15,13 +15,13 @@ export interface AdoptArguments {
   readonly accessMode: string;
 }
 
-export const ACCESS_MODES = ['ReadWriteOnce', 'ReadWriteOncePod', 'ReadOnlyMany'] as const;
+export const CLAIM_ACCESS_MODES = ['ReadWriteOnce', 'ReadWriteOncePod', 'ReadOnlyMany'] as const;
 const HELP = 'berth adopt --help';
 
 /** @param image `pool/image` or `pool/namespace/image`; BERTH_USAGE */
 export function readAdopt(image: string, given: Given, env: Environment): AdoptArguments {
   const { claim, name } = given;
-  const accessMode = oneOf(ACCESS_MODES)(given['access-mode'] ?? ACCESS_MODES[0], '--access-mode');
+  const accessMode = oneOf(CLAIM_ACCESS_MODES)(given['access-mode'] ?? CLAIM_ACCESS_MODES[0], '--access-mode');
   const fsType = given['fs-type'] === undefined ? undefined : oneOf(FILESYSTEMS)(given['fs-type'], '--fs-type');
   if (!/^[^/]+[/][^/]+$/.test(claim ?? 'a/b')) throw usageError('--claim', `"${claim}" is not NAMESPACE/NAME`, HELP);
   return {

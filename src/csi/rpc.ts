@@ -37,7 +37,7 @@ const QUIET = /^(Probe|GetPluginInfo|NodeGetInfo|NodeGetVolumeStats|\w*Get\w*Cap
 /** Of a caller's time, at most this much is kept back for the answer's way, in ms. */
 const MARGIN_MS = 2_000;
 
-interface Call {
+interface RunningCall {
   readonly rpc: string;
   readonly type: Type;
   readonly request: object;
@@ -73,7 +73,7 @@ export function unary<Request extends object, Response>(
 async function answerCall<Request extends object, Response>(
   handler: RpcHandler<Request, Response>,
   request: Request,
-  call: Call,
+  call: RunningCall,
   drain: Drain,
 ): Promise<Response> {
   const leave = drain.enter();
@@ -96,7 +96,7 @@ async function answerCall<Request extends object, Response>(
   }
 }
 
-function describeCall<Request extends object>(call: ServerUnaryCall<Request, unknown>, log: Logger): Call {
+function describeCall<Request extends object>(call: ServerUnaryCall<Request, unknown>, log: Logger): RunningCall {
   const path = call.getPath();
   const rpc = path.slice(path.lastIndexOf('/') + 1);
   const volume = firstField(call.request, 'volumeId', 'name', 'sourceVolumeId', 'snapshotId', 'groupSnapshotId');
@@ -125,13 +125,13 @@ function firstField(request: object, ...fields: readonly string[]): string | und
   return undefined;
 }
 
-function replyError<Response>(call: Call, error: BerthError, reply: sendUnaryData<Response>): void {
+function replyError<Response>(call: RunningCall, error: BerthError, reply: sendUnaryData<Response>): void {
   const details = blot(error.message, call.type, call.request);
   logEnd(call, { error, details });
   reply(toStatus(error, details), null);
 }
 
-function logEnd(call: Call, failure: { error: BerthError; details: string } | undefined): void {
+function logEnd(call: RunningCall, failure: { error: BerthError; details: string } | undefined): void {
   const ms = Math.round(performance.now() - call.startedAt);
   const gone = call.abandoned() && { callerGone: true };
   if (failure === undefined) {

@@ -1,6 +1,6 @@
 /**
- * Can this process do its work? Asked in the background, answered from memory: a Probe must not wait for a sick
- * cluster.
+ * Can this process do its work? Asked in the background,
+ * answered from memory: a Probe must not wait for a sick cluster.
  */
 import { Deadline } from '../model/deadline.js';
 import { settledWithin } from '../model/time-limit.js';

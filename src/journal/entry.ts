@@ -15,7 +15,10 @@ export interface JournalMapping {
   readonly mapper: MapperName;
   readonly device: string;
   readonly readOnly: boolean;
-  /** Addresses of the Ceph clients by which it is open, as the holder record has them; absent in entries of before. */
+  /**
+   * Addresses of the Ceph clients by which it is open, as the
+   * holder record has them; absent in entries of an earlier Berth.
+   */
   readonly clients?: readonly string[];
 }
 
@@ -23,7 +26,7 @@ export interface JournalMapping {
 export interface JournalTarget {
   readonly readOnly: boolean;
   readonly mode: AccessMode;
-  /** Flags of the publish request, as a digest; absent in entries of before. */
+  /** Flags of the publish request, as a digest; absent in entries of an earlier Berth. */
   readonly flagsDigest?: string;
   /** Who has it there: a virtual machine of Kata; the host itself where absent. */
   readonly sandbox?: 'kata';

@@ -127,8 +127,8 @@ export class Journal {
     const why = whyNotEntry(value);
     if (why !== undefined) throw berthError('BERTH_JOURNAL_UNREADABLE', { file, why });
     const { sum, ...entry } = value as JournalEntry & { readonly sum?: string };
-    // A damaged cluster id or path would still look like one.
-    // Entries of before, and those that a person wrote, have no sum.
+    // A damaged cluster id or path would still look like one. Entries of an earlier Berth, and those that a person
+    // wrote, have no sum.
     if (sum !== undefined && sum !== sumOf(entry))
       throw berthError('BERTH_JOURNAL_UNREADABLE', { file, why: 'its sum is wrong' });
     return entry;

@@ -12,7 +12,7 @@ import { Secret } from '../model/secret.js';
 /** Where the kubelet mounts a pod's service account. */
 export const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/** Who we are and whom we believe, at one moment. */
+/** The credentials of a call and the CA that it trusts, as they were just read. */
 export interface Identity {
   readonly ca: string | undefined;
   readonly token: Secret | undefined;

@@ -34,7 +34,7 @@ const AGAIN_MS = 5 * 60_000;
  */
 const BURST = 25;
 const REFILL_MS = 3_000;
-/** Waiting ones, at most; what comes then is left to the log. */
+/** How many Events may wait to be written. What comes then is left to the log. */
 const QUEUE = 100;
 const WRITE_MS = 10_000;
 /** What the API allows of a note, in bytes. */

@@ -42,8 +42,8 @@ export class HttpWire {
   }
 
   /**
-   * Any answer of an HTTP server is one; BERTH_KUBE_UNREACHABLE where there is none,
-   * DEADLINE where it does not come in time.
+   * Every answer of an HTTP server counts, whatever its status. BERTH_KUBE_UNREACHABLE where there is none, DEADLINE
+   * where it does not come in time.
    */
   async call(call: HttpCall, deadline: Deadline): Promise<Answer> {
     const ms = Math.ceil(deadline.remaining());

@@ -14,7 +14,7 @@ export interface Tempo {
   readonly listMs: number;
   /** How long the server may keep a watch, in s; up to as much again is added, so that not all end at once. */
   readonly watchSeconds: number;
-  /** All is listed anew after this, in ms: what a watch should have said and did not. */
+  /** After this, in ms, all is listed anew: a watch may have missed something. */
   readonly resyncMs: number;
   /** The first pause after a failure and the longest, in ms. */
   readonly pauseMs: number;
@@ -31,9 +31,9 @@ export const TEMPO: Tempo = {
   longestPauseMs: 30_000,
   staleMs: 60_000,
 };
-/** Over the server's own end of a watch, in ms: a connection that is still silent then is dead. */
+/** How long after the server's own end of a watch a silent connection counts as dead, in ms. */
 const SILENCE_MS = 30_000;
-/** A watch that ended sooner than this was none, in ms. */
+/** A watch that ended sooner than this, in ms, is followed by a pause. */
 const SHORT_MS = 1_000;
 
 export class Mirror<T> {

@@ -1,4 +1,4 @@
-/** What the API says of a node, asked anew each time: who fences by it must not go by a copy that is minutes old. */
+/** What the API says of a node, asked anew each time: a fence must not rest on a copy that is minutes old. */
 import type { NodeState, NodeStates, NodeStateAnswer } from '../attachment/node-state.js';
 import type { Deadline } from '../model/deadline.js';
 import type { Logger } from '../observe/log.js';

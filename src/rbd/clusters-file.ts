@@ -30,7 +30,7 @@ export interface ClusterConfig {
 
 /** Parse and check the file's text; BERTH_CONFIG_INVALID names the field. */
 export function parseClusters(text: string, file: string): readonly ClusterConfig[] {
-  const read = new Reader(file);
+  const read = new FieldReader(file);
   const root = read.object(parseYaml(text, file), 'the file', ['clusters']);
   const clusters = read
     .list(root['clusters'], 'clusters')
@@ -53,7 +53,7 @@ function parseYaml(text: string, file: string): unknown {
   }
 }
 
-function cluster(read: Reader, value: unknown, at: string): ClusterConfig {
+function cluster(read: FieldReader, value: unknown, at: string): ClusterConfig {
   const one = read.object(value, at, ['id', 'monitors', 'pools', 'users', 'registry']);
   const id = read.text(one['id'], `${at}.id`);
   if (!isClusterName(id)) throw read.configError(`${at}.id`, 'letters, digits, dot, dash, underscore; at most 36');
@@ -82,7 +82,7 @@ function cluster(read: Reader, value: unknown, at: string): ClusterConfig {
   };
 }
 
-function poolOf(read: Reader, value: unknown, at: string): PoolConfig {
+function poolOf(read: FieldReader, value: unknown, at: string): PoolConfig {
   const one = read.object(value, at, ['name', 'namespaces']);
   const listed = one['namespaces'] === undefined ? [''] : read.list(one['namespaces'], `${at}.namespaces`);
   const namespaces = listed.map((ns, i) => (ns === '' || ns === null ? '' : read.place(ns, `${at}.namespaces[${i}]`)));
@@ -90,14 +90,14 @@ function poolOf(read: Reader, value: unknown, at: string): PoolConfig {
   return { name: read.place(one['name'], `${at}.name`), namespaces };
 }
 
-function userOf(read: Reader, value: unknown, at: string): UserConfig {
+function userOf(read: FieldReader, value: unknown, at: string): UserConfig {
   const one = read.object(value, at, ['id', 'keyFile']);
   const id = read.text(one['id'], `${at}.id`);
   if (id.startsWith('client.')) throw read.configError(`${at}.id`, 'without the client. prefix');
   return { id, keyFile: read.text(one['keyFile'], `${at}.keyFile`) };
 }
 
-function registryOf(read: Reader, value: unknown, at: string, first: PoolConfig): ClusterConfig['registry'] {
+function registryOf(read: FieldReader, value: unknown, at: string, first: PoolConfig): ClusterConfig['registry'] {
   if (value === undefined) return { pool: first.name, namespace: first.namespaces[0] ?? '' };
   const one = read.object(value, at, ['pool', 'namespace']);
   const namespace = one['namespace'] ?? '';
@@ -108,7 +108,7 @@ function registryOf(read: Reader, value: unknown, at: string, first: PoolConfig)
 }
 
 /** Narrowing of unknown YAML with the place in every complaint. */
-class Reader {
+class FieldReader {
   readonly #file: string;
 
   constructor(file: string) {

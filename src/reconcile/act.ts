@@ -11,7 +11,7 @@ import type { NodeFacts } from './node-facts.js';
 
 /** What one act may take, in ms. */
 const ACT_MS = 60_000;
-/** Of those that need a cluster: one that is down must not keep those of another waiting for long. */
+/** What an act that needs a cluster may take, in ms. A cluster that is down must not delay the acts of another one. */
 const CLUSTER_MS = 15_000;
 
 const needsCluster = ({ kind }: RecoveryAct): boolean => kind === 'give back' || kind === 'reattach';

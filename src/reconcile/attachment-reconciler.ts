@@ -47,10 +47,7 @@ const READ_MS = 30_000;
 const DETACH_MS = 60_000;
 /** Attachments that are read at the same time. */
 const WIDTH = 8;
-/**
- * Every image's record is read in each round of this number only: the attacher's own reconcile reads them every minute
- * as it is.
- */
+/** All records are read in every sixth round only: the attacher itself compares them every minute anyway. */
 const SCAN_EVERY = 6;
 const JITTER = 0.1;
 const STOP_MS = 5_000;
@@ -63,7 +60,7 @@ export class AttachmentReconciler {
   readonly #parts: AttachmentParts;
   readonly #times: AttachmentTimes;
   #findings: readonly AttachmentFinding[] = [];
-  /** Found by the scan before: what the API lacks must be missing twice. */
+  /** What the last scan found in Ceph and not in the API. Acted on only where the next scan finds the same. */
   #inCephOnly: readonly AttachmentFinding[] = [];
   #made = 0;
   readonly #rounds: Rounds;
@@ -112,7 +109,9 @@ export class AttachmentReconciler {
     return { now: this.#parts.now().toISOString(), ageMs: this.#times.ageMs, driver: this.#parts.api.driver };
   }
 
-  /** One reading of the image's head for what is well; all of the rest only for what is not. */
+  /**
+   * An attachment that is well costs one read of the image's head. All the rest is read only where something is wrong.
+   */
   async #inspect(attachment: ApiAttachment): Promise<AttachmentFinding | undefined> {
     const { api, ceph, log } = this.#parts;
     const measure = this.#measure();
@@ -127,7 +126,7 @@ export class AttachmentReconciler {
       ) {
         return undefined;
       }
-      // What the watch shows may be a moment old, and this is about to be called stuck.
+      // The watch may be a moment behind, so the API is asked again before an attachment is called stuck.
       const present = await api.read(attachment.name, deadline);
       if (present?.uid !== attachment.uid) return undefined;
       return judge(await factsOf(api, ceph, present, deadline), measure);
@@ -146,18 +145,18 @@ export class AttachmentReconciler {
     return record !== 'absent' && record.holders.some((one) => one.node === (nodeId ?? node));
   }
 
-  /** Holders that the API does not know. Acted on only where the scan before found the same. */
+  /** Finds holders that the API does not know. They are acted on only where the scan before found the same. */
   async #scan(): Promise<readonly AttachmentFinding[]> {
     const { api, ceph, log } = this.#parts;
     const deadline = Deadline.after(READ_MS * 4);
     try {
       const recorded = await ceph.listHolders(deadline);
-      // After the records: an attachment exists before its record does, so none can be missing that is just being made.
+      // Read after the records: an attachment exists before its record, so one that is being made cannot be missed.
       const known = await api.list(deadline);
       const hasOne = (volume: string, nodeId: string): boolean =>
         known.some(({ pv, inlineHandle, node, nodeId: id }) => {
           const handle = inlineHandle ?? (pv === undefined ? undefined : api.volumeNamed(pv)?.handle);
-          // One whose PersistentVolume has gone may be for any volume.
+          // Without its PersistentVolume an attachment may be for any volume.
           return (handle === undefined || handle === volume) && (node === nodeId || id === nodeId);
         });
       const found: AttachmentFinding[] = [];

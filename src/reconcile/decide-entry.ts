@@ -49,7 +49,7 @@ function caseOf(view: NodeView, entry: JournalEntry): Case {
   };
 }
 
-/** Nothing of it is on this node as long as its guest lives, a reboot included: the kubelet takes it back. */
+/** A volume that was handed over has nothing on this node, also after a reboot. The kubelet ends the hand-over. */
 function decideHandedOver({ entry, mapping }: Case, runtime: string, decided: Decided): void {
   if (mapping === undefined) return;
   const { device } = mapping.mapping;
@@ -66,7 +66,7 @@ function decideUnmapped(view: NodeView, { entry, staged, live, fresh }: Case, de
     decided.report(volume, 'ours', what, 'end the pods that use it; a volume whose device is gone answers I/O errors');
     return;
   }
-  // Reported with the mapping itself, and none of our business before somebody has undone that.
+  // Such a mapping is reported by itself. The entry waits until somebody has undone it.
   if (view.mappingsOf(volume).length > 0) return;
   // The kernel may still be about to map: an `rbd map` that outlived the driver, or had to be given up.
   if (state !== 'staged' && fresh) return;
@@ -134,7 +134,7 @@ function decideStaged(view: NodeView, found: Case, seen: SeenMapping, decided: D
   if (!fresh) undo(view, found, device, `it was unmounted from ${stagingPath} behind our back`, decided, claims);
 }
 
-/** Only where nobody claims it, and where "nobody" is known. */
+/** Undo only where nobody claims the volume, and where everything that could claim it was read. */
 function undo(
   view: NodeView,
   { entry }: Case,

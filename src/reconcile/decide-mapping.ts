@@ -1,6 +1,6 @@
 /**
- * What becomes of a mapping that no journal entry knows: ours by proof is undone, ours by name or by pool is reported,
- * foreign is left.
+ * What becomes of a mapping that no journal entry knows. One that is provably ours is undone, one that only looks like
+ * ours is reported, and a foreign one is left alone.
  */
 import { looksLikeOurs } from '../volume/image/image-name.js';
 import { UNMAP_BY_HAND } from '../model/mapper-name.js';

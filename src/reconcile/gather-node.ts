@@ -28,7 +28,7 @@ export interface GatherOptions {
   readonly roots?: KernelRoots;
 }
 
-/** What a round reads; of a cluster only how the clusters file calls it. */
+/** What a round reads. Of a cluster it needs only the name in the clusters file. */
 export interface NodeSources {
   readonly journal: { all(): Promise<Pick<NodeFacts, 'entries' | 'unreadable'>> };
   readonly mappers: { readonly all: readonly Pick<Mapper, 'name' | 'list' | 'listsOnlyOwn' | 'whyUnserved'>[] };
@@ -87,7 +87,10 @@ export class NodeGatherer {
     };
   }
 
-  /** A development driver worked on this node before: what it mapped is not for this one to see. */
+  /**
+   * Mappers that the journal names and this program lacks. A development driver worked on this node before, and what it
+   * mapped cannot be seen from here.
+   */
   #notBuiltIn(entries: readonly JournalEntry[]): readonly (readonly [MapperName, string])[] {
     const known = new Set(this.#sources.mappers.all.map(({ name }) => name));
     return entries.filter(({ mapper }) => !known.has(mapper)).map(({ mapper }) => [mapper, NOT_BUILT_IN]);

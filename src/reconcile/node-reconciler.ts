@@ -22,11 +22,11 @@ export interface ReconcilerOptions {
 /** What one reading may take, in ms. */
 const GATHER_MS = 30_000;
 /**
- * One act may lay bare the next (an unstage that is completed leaves a record to give back): read again at once,
- * this often.
+ * How often a round reads again at once after it acted. One act may uncover the next: an unstage that is completed
+ * leaves a record to give back.
  */
 const PASSES = 3;
-/** Of the pause: nodes that were started at one time do not keep in step. */
+/** Share of the pause that varies by chance: nodes that were started at one time do not keep in step. */
 const JITTER = 0.1;
 /** How long a stop waits for the act that runs, in ms. */
 const STOP_MS = 5_000;
@@ -34,7 +34,7 @@ const STOP_MS = 5_000;
 export interface ReconcilerParts {
   /** One reading of everything that a round is decided on. */
   readonly gather: (deadline: Deadline) => Promise<NodeFacts>;
-  /** Volumes that the cluster's records give to others by now go before anything else is compared. */
+  /** Takes down volumes that the records give to other nodes by now, before anything else is compared. */
   readonly takeDownRevoked: (stopped: () => boolean) => Promise<RevokedRound>;
   readonly acts: RecoveryActs;
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn'>;

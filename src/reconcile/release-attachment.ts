@@ -1,6 +1,6 @@
 /**
- * Ends a VolumeAttachment that nobody else will: the proof that its node cannot write any more and, on request, the end
- * of its finalizer.
+ * Ends a VolumeAttachment that nobody else will end. It proves that the node cannot write any more and, on request,
+ * takes the finalizer away.
  */
 import { attacherFinalizer, type AttachmentFacts } from '../diagnosis/attachment/attachment-facts.js';
 import { factsOf, type AttachmentApi, type ImageStates } from '../diagnosis/attachment/gather-attachment.js';
@@ -74,7 +74,7 @@ function finalizerOf(seen: ApiAttachment, wish: ReleaseWish, driver: string): st
   throw unproven(wish, `it has no finalizer ${finalizer}; it has ${seen.finalizers.join(', ') || 'none'}`);
 }
 
-/** With the volume that a person names, where nothing else does; never against what the API says. */
+/** The volume that a person names counts only where the API names none, and never against the API. */
 async function factsFor(
   { api, images }: ReleaseParts,
   seen: ApiAttachment,

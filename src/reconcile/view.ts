@@ -34,7 +34,7 @@ export class NodeView {
     for (const one of facts.kubelet.volumes) add(this.#kubelet, one.volume, one);
   }
 
-  /** Is it younger than the bound, or this process, or this boot? A time that is none counts as fresh. */
+  /** Is it younger than the bound, than this process or than this boot? A time that cannot be read counts as fresh. */
   isFresh(at: number): boolean {
     const { now, quietFrom, ageMs } = this.facts;
     return !(Math.max(at, quietFrom) <= now - ageMs);

@@ -7,7 +7,7 @@ import type { Finding } from '../../model/finding.js';
 import type { Exec } from '../../host/process/exec.js';
 import { findProgram } from '../../host/process/find-program.js';
 
-interface Purpose {
+interface ProgramPurpose {
   readonly name: string;
   /** What cannot be done without all of them. */
   readonly without: string;
@@ -19,12 +19,18 @@ interface Purpose {
   readonly version: string;
 }
 
-const PURPOSES: readonly Purpose[] = [
+const PURPOSES: readonly ProgramPurpose[] = [
   {
-    ...{ name: 'mount', level: 'failed', packages: 'mount util-linux', version: '--version' },
-    ...{ programs: ['mount', 'umount', 'blkid', 'blockdev'], without: 'no volume can be staged' },
+    name: 'mount',
+    level: 'failed',
+    packages: 'mount util-linux',
+    version: '--version',
+    programs: ['mount', 'umount', 'blkid', 'blockdev'],
+    without: 'no volume can be staged',
   },
-  ...FILESYSTEMS.map((type): Purpose => ({ name: type, level: 'warning', version: '-V', ...filesystems[type].needs })),
+  ...FILESYSTEMS.map(
+    (type): ProgramPurpose => ({ name: type, level: 'warning', version: '-V', ...filesystems[type].needs }),
+  ),
 ];
 const VERSION_MS = 3_000;
 
@@ -33,7 +39,7 @@ export function checkPrograms(exec: Exec | undefined): Promise<readonly Finding[
   return Promise.all(PURPOSES.map((purpose) => check(purpose, exec)));
 }
 
-async function check({ name, level, without, packages, programs, version }: Purpose, exec: Exec | undefined) {
+async function check({ name, level, without, packages, programs, version }: ProgramPurpose, exec: Exec | undefined) {
   const found = await Promise.all(programs.map(async (one) => ({ one, file: await findProgram(one) })));
   const missing = found.filter(({ file }) => file === undefined).map(({ one }) => one);
   if (missing.length > 0) {

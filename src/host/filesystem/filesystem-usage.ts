@@ -29,8 +29,8 @@ interface Numbers {
 }
 
 /**
- * Of libuv's four threads, which all files and names need,
- * a dead filesystem may keep these: a call to it cannot be cancelled.
+ * How many of libuv's four threads a dead filesystem may block. A call to it cannot be cancelled, and all files and
+ * names need these threads.
  */
 const THREADS = 2;
 

@@ -62,7 +62,7 @@ export async function findSignature(
  * Is this very filesystem there? Some reads where {@link probeDevice} takes dozens, each of which may go to the
  * cluster; false says only that a probe has to tell. Errors as there.
  */
-export async function holdsFilesystem(
+export async function hasFilesystem(
   exec: Exec,
   device: string,
   { type, uuid }: { readonly type: string; readonly uuid: string },

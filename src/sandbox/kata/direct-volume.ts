@@ -48,8 +48,8 @@ export async function addDirectVolume(
   for (const key of keysOf(target)) recordName(key);
   const isLive = isGuard(await mountAt(target.resolved), volume.volume);
   await refuseOtherPods(records, volume.volume, target);
-  // Neither runtime gives a guest a device that writes less than the host's: the device's own switch holds whatever it
-  // asks for.
+  // Neither runtime makes a guest's device read-only by itself. The switch of the host's device decides, whatever the
+  // guest asks for.
   if ((await isDeviceReadOnly(volume.device)) !== volume.readOnly) {
     step('switch device');
     await setDeviceReadOnly(exec, volume.device, volume.readOnly, deadline);

@@ -21,7 +21,7 @@ export class PoolCapacity {
     const key = `${at.access.cluster}/${at.pool}/${at.access.user}`;
     const kept = this.#figures.get(key);
     if (kept !== undefined && kept.until > performance.now()) {
-      // Asked for by somebody who may have more time than this caller.
+      // Somebody else began this question and may have more time than this caller.
       return withinDeadline(kept.stats, 'the capacity of a pool', deadline);
     }
     const stats = this.#rbd.poolStats(at, deadline);

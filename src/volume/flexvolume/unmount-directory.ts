@@ -1,6 +1,6 @@
 /**
- * Whatever of ours is at a directory goes, for orchestrators that say the directory alone: found by the journal, or by
- * what lies there where the journal was lost. Unpublish and unstage are one operation.
+ * Unmounts whatever of ours is at a directory, for orchestrators that name nothing but the directory. The volume is
+ * found by the journal or, where the journal was lost, by what lies there. Unpublish and unstage are one operation.
  */
 import { deviceNumber } from '../../host/device/block-device.js';
 import { mountAt } from '../../host/mount/mountinfo.js';

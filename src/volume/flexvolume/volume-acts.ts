@@ -16,7 +16,10 @@ import type { NodeSteps } from '../operation/steps.js';
 /** A mount or an unmount, made of the acts below. */
 export type OperationOfActs = Pick<RunningOperation<NodeSteps, keyof NodeSteps>, 'within'>;
 
-/** As the calls of the same names do it (volume/node), but for the operation: that is the caller's. */
+/**
+ * The acts of the node's calls with the same names (volume/node),
+ * inside of the caller's operation instead of their own.
+ */
 export interface VolumeActs {
   readonly stage: (request: StageVolume, operation: NodeOperation<'stage'>, deadline: Deadline) => Promise<void>;
   readonly publish: (request: PublishVolume, operation: NodeOperation<'publish'>, deadline: Deadline) => Promise<void>;

@@ -41,9 +41,8 @@ export const dataHome = (at: PoolRef, dataPool: string | undefined): PoolRef =>
   dataPool === undefined ? at : { ...at, pool: dataPool };
 
 /**
- * For what must not take "not found" for "gone": BERTH_CLUSTER_UNKNOWN or BERTH_POOL_NOT_OURS for a handle of ours
- * whose place the clusters file does not list, most likely by a mistake in it; a delete would otherwise answer OK and
- * leave the image behind.
+ * Refuses a handle of ours whose place the clusters file does not list, most likely by a mistake in it: a delete would
+ * otherwise answer OK and leave the image behind. BERTH_CLUSTER_UNKNOWN, BERTH_POOL_NOT_OURS.
  */
 export async function refuseUnlisted(clusters: Pick<Clusters, 'listed'>, volume: string): Promise<void> {
   const id = parseVolumeId(volume);

@@ -37,9 +37,9 @@ export function conditionOf(record: HolderRecord | undefined, watchers: readonly
     if (open.length === 0) return { abnormal: false, message: 'attached to no node, open nowhere' };
     return { abnormal: true, message: `attached to no node, yet ${at}; find that client with rbd status` };
   }
-  const held = `attached to ${record.holders.map(({ node }) => node).join(', ')}`;
+  const attached = `attached to ${record.holders.map(({ node }) => node).join(', ')}`;
   if (open.length > 1 && !SHARED.test(record.mode)) {
-    return { abnormal: true, message: `${held} for a single node, yet ${at}; two writers destroy its content` };
+    return { abnormal: true, message: `${attached} for a single node, yet ${at}; two writers destroy its content` };
   }
-  return { abnormal: false, message: open.length === 0 ? `${held}, not open for writing` : `${held}, ${at}` };
+  return { abnormal: false, message: open.length === 0 ? `${attached}, not open for writing` : `${attached}, ${at}` };
 }

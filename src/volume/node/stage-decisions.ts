@@ -101,8 +101,8 @@ export function intentOf(
     mapper,
     ...(guest === undefined ? {} : { guest }),
     ...(withPods === undefined ? {} : { withPods }),
-    // What the attach granted is not given back at the end, but the record says then that the node has unmapped it
-    // (HolderRecords.release).
+    // What the attach granted is not given back at the end,
+    // but the record says then that the node has unmapped it (HolderRecords.release).
     holdsRecord: true,
     // A staging mount may be lost while pods still stand on theirs.
     targets: before?.targets ?? {},

@@ -57,8 +57,8 @@ export async function takeDownRecorded(
 }
 
 /**
- * A target that the journal knows and the kernel still has: the orchestrator has to unpublish it first (CSI 1.12,
- * NodeUnstageVolume).
+ * A target that the journal knows and the kernel still has:
+ * the orchestrator has to unpublish it first (CSI 1.12, NodeUnstageVolume).
  */
 async function refusePublished(
   mappers: Pick<Mappers, 'mappingOf'>,

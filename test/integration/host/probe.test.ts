@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { run } from '../../../src/host/process/exec.js';
 import { filesystems } from '../../../src/host/filesystem/filesystems.js';
 import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
-import { holdsFilesystem, probeDevice } from '../../../src/host/filesystem/probe-device.js';
+import { hasFilesystem, probeDevice } from '../../../src/host/filesystem/probe-device.js';
 import { readSuperblock } from '../../../src/host/filesystem/superblock.js';
 import { attachLoop } from '../../../src/dev/mapper/loop-device.js';
 import { Deadline } from '../../../src/model/deadline.js';
@@ -82,7 +82,7 @@ describe('probe', () => {
 describe.each(['ext4', 'xfs'] as const)('holdsFilesystem %s', (type) => {
   const size = type === 'xfs' ? 300 * MIB : 16 * MIB;
   const holds = (device: string, uuid: string, as: string = type) =>
-    holdsFilesystem(run, device, { type: as, uuid }, soon());
+    hasFilesystem(run, device, { type: as, uuid }, soon());
 
   it('recognizes the filesystem by type and uuid, in whatever case', async () => {
     const { device } = await scratchDevice(size);

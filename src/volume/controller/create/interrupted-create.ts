@@ -34,8 +34,9 @@ export class InterruptedCreates {
   }
 
   /**
-   * For an image of which `head` knows nothing: after this the name is free, unless somebody takes it.
-   * BERTH_IMAGE_UNFINISHED where it has a name, for {@link UNDER_WAY_MS} from when it was first seen so.
+   * Clears away what an interrupted create left of an image that `head` does not know. Afterwards the name is free,
+   * unless somebody takes it. BERTH_IMAGE_UNFINISHED where it has a name, for {@link UNDER_WAY_MS} from when it was
+   * first seen so.
    */
   async clear(at: ImageRef, deadline: Deadline): Promise<void> {
     const key = keyOf(at);

@@ -18,7 +18,7 @@ export interface FencingRules {
   readonly lostAfterMs: number;
 }
 
-/** All that is only asked and never changed. */
+/** What the facts are read from. Nothing of it is changed here. */
 export interface DetachFactsParts {
   readonly rbd: Pick<RbdPort, 'observeWatchers'>;
   readonly clusters: Pick<Clusters, 'registry'>;

@@ -1,7 +1,7 @@
 /** What a mapped device holds and what its image's record says of it: the facts for a mount or an mkfs. */
 import {
   findSignature,
-  holdsFilesystem,
+  hasFilesystem,
   probeDevice,
   type DeviceContent,
 } from '../../../host/filesystem/probe-device.js';
@@ -52,8 +52,8 @@ export async function inspectDevice(
 }
 
 /**
- * Ceph says that not one byte was ever written, and the device at the same time bears no signature: only both permit
- * mkfs.
+ * Ceph says that not one byte was ever written, and the device
+ * at the same time bears no signature: only both permit mkfs.
  */
 async function isNew({ rbd, exec }: InspectionParts, { found, device }: Preparation, deadline: Deadline) {
   const [isUntouched, signature] = await Promise.all([
@@ -70,7 +70,7 @@ async function contentOf(
   provenance: Provenance,
   deadline: Deadline,
 ): Promise<DeviceContent> {
-  if (provenance.state === 'formatted' && (await holdsFilesystem(exec, device, provenance, deadline))) {
+  if (provenance.state === 'formatted' && (await hasFilesystem(exec, device, provenance, deadline))) {
     return { kind: 'filesystem', type: provenance.type, uuid: provenance.uuid };
   }
   return probeDevice(exec, device, deadline);

@@ -1,6 +1,6 @@
 /**
- * From a mapped device to a filesystem that may be mounted: formatted by provenance, confirmed in the record, or
- * refused.
+ * From a mapped device to a filesystem that may be mounted:
+ * formatted by provenance, confirmed in the record, or refused.
  */
 import { randomUUID } from 'node:crypto';
 import { checkForGuest, repairBeforeMount } from '../../../host/filesystem/check-filesystem.js';

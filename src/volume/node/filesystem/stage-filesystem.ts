@@ -1,6 +1,6 @@
 /**
- * A staged filesystem: formatted by provenance, checked, grown, and mounted at the staging path unless it is left to a
- * guest.
+ * A staged filesystem: formatted by provenance, checked, grown,
+ * and mounted at the staging path unless it is left to a guest.
  */
 import { filesystems } from '../../../host/filesystem/filesystems.js';
 import { isSmallerThanDevice } from '../../../host/filesystem/resize-filesystem.js';
@@ -32,7 +32,7 @@ export interface FilesystemStagingParts extends PreparationParts {
   readonly mappers: Pick<Mappers, 'named'>;
 }
 
-/** Errors of format, growth and mount. BERTH_VOLUME_IN_USE where a virtual machine of before still has the device. */
+/** Errors of format, growth and mount. BERTH_VOLUME_IN_USE where an earlier virtual machine still has the device. */
 export async function mountDevice(
   parts: FilesystemStagingParts,
   staging: FilesystemStaging,
@@ -64,8 +64,8 @@ export async function mountDevice(
 }
 
 /**
- * What only grows mounted (xfs), and is a guest's, grows while it is mounted here for a moment, where this node's
- * kernel may touch it at all.
+ * A guest's filesystem that grows only mounted (xfs) is mounted here for a moment to grow, where this node's kernel may
+ * touch it at all.
  */
 async function mustMountToGrow({ device, type }: Preparation, guest: JournalGuest | undefined): Promise<boolean> {
   if (guest === undefined || (guest.written && !guest.allowHostMount)) return false;

@@ -1,6 +1,6 @@
 /**
- * Growth of a volume that is left to guests: offline where nobody has it, else what its guest can do, and an honest
- * word.
+ * Growth of a volume that is left to guests. It grows here where no pod has it, else in its guest where the guest can;
+ * what cannot grow now gets an error that says so.
  */
 import { deviceSizeBytes } from '../../../host/device/block-device.js';
 import { filesystemOfEntry, type JournalEntry } from '../../../journal/entry.js';

@@ -27,9 +27,9 @@ export interface HandOverFacts {
 }
 
 /**
- * `renew file`: handed over here already, and a guest may have it open, so nothing but the file is touched. `prepare`:
- * nothing on this node stands in the way; what is left of an earlier try goes first. BERTH_VOLUME_IN_USE,
- * BERTH_PUBLISHED_OTHERWISE.
+ * `renew file`: handed over here already, and a guest may have it open, so nothing
+ * but the file is touched. `prepare`: nothing on this node stands in the way; what is
+ * left of an earlier try goes first. BERTH_VOLUME_IN_USE, BERTH_PUBLISHED_OTHERWISE.
  */
 export function decideHandOver(asked: HandOverAsked, facts: HandOverFacts): 'renew file' | 'prepare' {
   const { entry, device, hasFile } = facts;

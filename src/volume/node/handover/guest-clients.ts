@@ -1,6 +1,6 @@
 /**
- * By which client a guest has the image open that was handed to it: nobody says so, Ceph shows it; a fence has to know
- * whom it is aimed at.
+ * Finds the Ceph client by which a guest has its image open. Nobody says so, but Ceph shows its watchers; a fence has
+ * to know whom it is aimed at.
  */
 import {
   HOLDER_KEY,
@@ -73,8 +73,8 @@ async function recordGuestClient(parts: GuestClientParts, entry: JournalEntry, d
   if (client === undefined || isKnown(client, entry, holders, node)) return;
   await ifUnchanged(parts, entry, 'record guest client', deadline, async (operation, deadline) => {
     operation.step('record guest client');
-    // The journal first: it keeps a fence of this client up (clientsInUse), which may come as soon as the record names
-    // it.
+    // The journal first: it keeps a fence of this client up (clientsInUse),
+    // which may come as soon as the record names it.
     await journal.write({ ...entry, guestClients: [client.address] });
     await holderRecords.recordStaged({ at, head, volume }, [client], deadline);
     log.info({ volume, client }, 'the client of the guest is recorded');

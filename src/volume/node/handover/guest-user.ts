@@ -1,6 +1,6 @@
 /**
- * As whom a guest opens its image: a user of the clusters file or of the pod's own secret, and never one that may do
- * everything.
+ * As whom a guest opens its image: a user of the clusters file or
+ * of the pod's own secret, and never one that may do everything.
  */
 import { berthError } from '../../../model/errors.js';
 import type { HandOverFile } from '../../../sandbox/hyperd/hand-over-file.js';

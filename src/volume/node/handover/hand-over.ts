@@ -143,9 +143,9 @@ async function prepareImage(
   await refuseFullNode(parts, mapper, { volume, fsid }, deadline);
   if (before !== undefined) await removeLeftover(mappers, before, directory, operation, deadline);
   operation.step('watchers');
-  // Before anything is written: a refusal has nothing to undo, and must not give back what protects the guest that
-  // lives. Nobody of ours comes in between, for who opens the image has the record, and gives it back only when it is
-  // closed.
+  // Before anything is written: a refusal has nothing to undo, and must not give
+  // back what protects the guest that lives. Nobody of ours comes in between, for
+  // who opens the image has the record, and gives it back only when it is closed.
   await refuseOpen(rbd, found, deadline);
   const entry: JournalEntry = {
     version: 1,
@@ -188,8 +188,8 @@ async function prepareImage(
 }
 
 /**
- * All before the first act, for the file goes first whatever fails, also one of an earlier hand-over: a guest may not
- * find what the record does not protect any more.
+ * All undos are pushed before the first act. So the file goes first whatever fails, also that of an earlier hand-over:
+ * a guest may not find what the record does not protect any more.
  */
 function pushUndos(
   { journal, mappers, holderRecords }: Pick<HandOverParts, 'journal' | 'mappers' | 'holderRecords'>,
@@ -233,8 +233,8 @@ async function removeLeftover(
 }
 
 /**
- * BERTH_VOLUME_IN_USE while any client has the image open for writing: a guest that has not ended, or somebody beside
- * Kubernetes.
+ * BERTH_VOLUME_IN_USE while any client has the image open for writing:
+ * a guest that has not ended, or somebody beside Kubernetes.
  */
 async function refuseOpen(
   rbd: Pick<RbdPort, 'inspect'>,

@@ -40,8 +40,8 @@ export function asOnlyOperation(
   deadline: Deadline,
   body: RecoveryBody,
 ): Promise<RecoveryOutcome> {
-  // An op of its own: an unstage that joined this one would be told "done" where this one found that it had nothing to
-  // do.
+  // An op of its own: an unstage that joined this one would be
+  // told "done" where this one found that it had nothing to do.
   const what = { op: 'reconcile', fingerprint: `${act} ${performance.now()}`, background: callers === 'wait' } as const;
   return operations.run(key, what, deadline, body);
 }

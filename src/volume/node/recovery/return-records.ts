@@ -1,5 +1,5 @@
 /**
- * Holder records that could not be given back at the unstage are given back soon after the cluster answers again: a
+ * Gives back the holder records that could not be given back at the unstage, soon after the cluster answers again. A
  * detach elsewhere waits for them.
  */
 import { mountAt } from '../../../host/mount/mountinfo.js';

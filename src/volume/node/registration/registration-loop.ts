@@ -41,8 +41,8 @@ export class RegistrationLoop {
   }
 
   /**
-   * Undefined while one cluster knows the node, else why none does; by the last round, or by the one that runs when it
-   * ends.
+   * Undefined while one cluster knows the node, else why none does;
+   * by the last round, or by the one that runs when it ends.
    */
   async whyNot(): Promise<string | undefined> {
     return this.#running ?? this.#why;

@@ -1,6 +1,6 @@
 /**
- * The targets that a volume has on this node, and whether another one may join them (the table of CSI 1.12,
- * NodePublishVolume).
+ * The targets that a volume has on this node, and whether another
+ * one may join them (the table of CSI 1.12, NodePublishVolume).
  */
 import { mountAt } from '../../../host/mount/mountinfo.js';
 import type { JournalEntry, JournalTarget } from '../../../journal/entry.js';
@@ -35,8 +35,8 @@ export interface Wanted {
 }
 
 /**
- * Same target, other arguments; other target, by access mode. BERTH_PUBLISHED_OTHERWISE, BERTH_READONLY_MISMATCH,
- * BERTH_SINGLE_WRITER.
+ * Same target, other arguments; other target, by access mode.
+ * BERTH_PUBLISHED_OTHERWISE, BERTH_READONLY_MISMATCH, BERTH_SINGLE_WRITER.
  */
 export function checkSecondTarget(entry: JournalEntry, live: Targets, wanted: Wanted): void {
   const { volume } = entry;
