@@ -8,9 +8,9 @@ export type MapperName = (typeof MAPPER_NAMES)[number];
 export type MounterChoice = MapperName | 'auto';
 export const MOUNTER_CHOICES: readonly MounterChoice[] = ['auto', ...MAPPER_NAMES];
 
-/** What a person types to undo a mapping of each; the device follows. */
+/** What a person does to undo a mapping of each; the device follows. What ships names no tool of the third. */
 export const UNMAP_BY_HAND: Readonly<Record<MapperName, string>> = {
   krbd: 'rbd unmap -o noudev',
   nbd: 'rbd-nbd unmap',
-  loop: 'losetup --detach',
+  loop: 'detach',
 };

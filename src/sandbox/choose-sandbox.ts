@@ -28,10 +28,7 @@ export interface RuntimeClass {
 /** `unknown`: nobody here can be asked. `none`: the pod has no RuntimeClass. */
 export type PodRuntime = 'unknown' | 'none' | RuntimeClass;
 
-/**
- * Handlers of Kata's own deployments, and theirs with a dash and
- * a hypervisor behind it (`kata-qemu`, `kata-clh-runtime-rs`).
- */
+/** Handlers of Kata's own deployments, and theirs with a dash and a hypervisor behind it (`kata-clh`). */
 export const KATA_HANDLERS: readonly string[] = ['kata', 'kata-*'];
 
 export interface Choice {
