@@ -10,7 +10,7 @@ import type { Clusters, Role } from '../rbd/clusters.js';
 import type { Mapper } from '../rbd/mapping/mapper.js';
 import type { MounterChoice } from '../model/mapper-name.js';
 import type { RbdPort } from '../rbd/port.js';
-import { checkAccess } from './ceph/access.js';
+import { checkAccess } from './ceph/cluster-access.js';
 import { checkClustersFile } from './ceph/configured-clusters.js';
 import { checkFencingRights } from './ceph/fencing-rights.js';
 import { checkMappers } from './ceph/mappers.js';

@@ -3,7 +3,7 @@ import { parseCommandLine } from '../cli/command-line.js';
 import { EXIT_CODES, type ExitCode } from '../cli/exit-codes.js';
 import { isBerthError } from '../model/errors.js';
 import type { Additions } from './additions.js';
-import { adopt, attachments, doctor, trace } from './commands.js';
+import { adopt, attachments, doctor, trace } from './run-commands.js';
 import { serve } from './serve.js';
 
 /** Run it and set the exit code; an error is printed, never thrown. */

@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   await site.endVolumes();
-  expect(await site.images(), 'nothing half made').toEqual([]);
+  expect(await site.images(), 'nothing made in part').toEqual([]);
 });
 afterAll(() => site.close());
 

@@ -5,7 +5,7 @@ import { Secret } from '../../../src/model/secret.js';
 import type { ImageRef, PoolRef } from '../../../src/rbd/port.js';
 import { MemoryRbd } from '../../fakes/rbd-memory.js';
 import { describeBlocklist } from '../../integration/rbd/blocklist.contract.js';
-import { describeHalfMade } from '../../integration/rbd/half-made.contract.js';
+import { describeInterruptedCreate } from '../../integration/rbd/interrupted-create.contract.js';
 import { describeRbdPort, refused, soon, spec, type PortFixture } from '../../integration/rbd/port.contract.js';
 
 const access = { cluster: 'fake', monitors: ['192.0.2.1'], user: 'u', key: new Secret('k') };
@@ -35,7 +35,7 @@ const prepare = (): Promise<PortFixture> => {
 };
 describeRbdPort('the fake', prepare);
 describeBlocklist('the fake', prepare);
-describeHalfMade('the fake', prepare);
+describeInterruptedCreate('the fake', prepare);
 
 describe('the fake', () => {
   it('fails the next call of an operation as told, once', async () => {

@@ -29,7 +29,7 @@ let node: PendingRecordsParts & { readonly journal: Journal };
 const find = vi.fn(() => Promise.resolve(undefined));
 
 beforeEach(async () => {
-  directory = await mkdtemp(path.join(tmpdir(), 'berth-owed-'));
+  directory = await mkdtemp(path.join(tmpdir(), 'berth-pending-'));
   const journal = new Journal(directory);
   await journal.open();
   await writeFile(
@@ -54,7 +54,7 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
 /** An entry that is undone but for its holder record. */
-async function owe(name: string, more: Partial<JournalEntry> = {}): Promise<string> {
+async function addPending(name: string, more: Partial<JournalEntry> = {}): Promise<string> {
   const { volume } = await createVolume(createParts(cluster), creation(name), soon());
   await node.journal.write({
     ...{ version: 1, volume, fsid: 'f', stagingPath: path.join(directory, name), state: 'unstaging', mapper: 'krbd' },
@@ -71,9 +71,9 @@ async function round(): Promise<readonly string[]> {
 }
 
 it('does not wait for a guest that still has its image open', async () => {
-  const inUse = await owe('guest', { handedTo: 'hyperd' });
-  await owe('a');
-  await owe('b');
+  const inUse = await addPending('guest', { handedTo: 'hyperd' });
+  await addPending('a');
+  await addPending('b');
   const guest = { address: '10.0.0.1:0/77', client: 4_711n };
   cluster.image('berth-guest')!.watchers = [guest];
   expect(await round()).toEqual([inUse]);
@@ -82,29 +82,29 @@ it('does not wait for a guest that still has its image open', async () => {
 });
 
 it('asks a cluster that does not answer once a round, and gives all back when it does', async () => {
-  const owed = [await owe('a'), await owe('b'), await owe('c', { handedTo: 'hyperd' })];
+  const pending = [await addPending('a'), await addPending('b'), await addPending('c', { handedTo: 'hyperd' })];
   cluster.rbd.failNext('head', () => berthError('BERTH_DEADLINE', { what: 'head', ms: 1 }));
   // One answer is missing: had any of the others been asked, it would be gone.
-  expect([...(await round())].sort()).toEqual(owed);
+  expect([...(await round())].sort()).toEqual(pending);
   expect(await round()).toEqual([]);
 });
 
 it('leaves alone what is staged, and what another node holds', async () => {
-  const staged = await owe('a', { state: 'staged' });
-  const notOurs = await owe('b', { holdsRecord: false });
+  const staged = await addPending('a', { state: 'staged' });
+  const notOurs = await addPending('b', { holdsRecord: false });
   expect([...(await round())].sort()).toEqual([staged, notOurs]);
 });
 
 it('gives nothing back while its mapper cannot tell that the image is closed here', async () => {
-  const owed = await owe('a');
+  const pending = await addPending('a');
   find.mockRejectedValueOnce(berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: 'loop', why: 'it hangs' }));
-  expect(await round()).toEqual([owed]);
+  expect(await round()).toEqual([pending]);
   expect(await round()).toEqual([]);
 });
 
 it('goes on owing a volume whose place clusters.yaml has lost', async () => {
   const volume = 'c9/rbd/berth-lost';
-  await owe('a', { volume });
-  await owe('b', { volume: `${volume}-too`, handedTo: 'hyperd' });
+  await addPending('a', { volume });
+  await addPending('b', { volume: `${volume}-too`, handedTo: 'hyperd' });
   expect([...(await round())].filter((one) => one.startsWith('c9')).sort()).toEqual([volume, `${volume}-too`]);
 });

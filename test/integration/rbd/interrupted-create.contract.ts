@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { refused, soon, spec, type PortFixture } from './port.contract.js';
 
-export function describeHalfMade(name: string, prepare: () => Promise<PortFixture>): void {
+export function describeInterruptedCreate(name: string, prepare: () => Promise<PortFixture>): void {
   describe(`${name}, of an image whose create died between the name and the header,`, () => {
     let fixture: PortFixture;
     beforeAll(async () => {
