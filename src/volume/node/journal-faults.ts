@@ -28,7 +28,7 @@ export async function entryToStage(
   try {
     const entry = await journal.read(volume);
     if (entry?.handedTo === undefined) return entry;
-    // Its guest may have the image open, and a mapping beside that would be a second kernel on one filesystem.
+    // Its guest may have the image open. A mapping beside that would be a second kernel on one filesystem.
     throw berthError('BERTH_VOLUME_IN_USE', { volume, who: `${entry.handedTo}, by ${entry.stagingPath}` });
   } catch (error) {
     const isLost = isBerthError(error, 'BERTH_JOURNAL_UNREADABLE');

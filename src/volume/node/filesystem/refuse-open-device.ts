@@ -7,8 +7,8 @@ import { KERNEL_ROOTS } from '../../../rbd/mapping/roots.js';
 import type { Mappers } from '../node-mappers.js';
 
 /**
- * How long a virtual machine that ends may still have the device, in ms:
- * its pod is gone for the orchestrator before it is.
+ * How long a virtual machine that ends may keep the device, in ms. For the orchestrator its pod is gone before the
+ * machine is.
  */
 const PASSING_MS = 10_000;
 const PAUSE_MS = 250;

@@ -59,7 +59,8 @@ function directVolume({ entry, mapping, capability: { access }, readOnly }: Publ
 }
 
 /**
- * The host's kernel lets go of it first. The journal says so before: what it calls unmounted is always unmounted again.
+ * The host's kernel lets go of the filesystem first. The journal says so before: what it calls unmounted is unmounted
+ * again after a crash.
  */
 async function leftToGuest(
   { journal, exec }: PublishToGuestParts,

@@ -40,7 +40,7 @@ export function decideHandOver(asked: HandOverAsked, facts: HandOverFacts): 'ren
     throw berthError('BERTH_VOLUME_IN_USE', { volume, who: `this node: ${how}` });
   }
   if (entry.stagingPath !== directory) {
-    // Whose file is gone has given it up; that no guest has it open any more is what Ceph is asked for later.
+    // Whoever removed the file has given the image up. Ceph is asked later whether a guest still has it open.
     if (entry.state === 'unstaging' || !hasFile) return 'prepare';
     throw berthError('BERTH_VOLUME_IN_USE', { volume, who: describePlace(entry.stagingPath) });
   }
@@ -55,7 +55,9 @@ function differenceOf(entry: JournalEntry, { fsType, readOnly }: HandOverAsked):
   return entry.readOnly === readOnly ? undefined : 'readonly flag';
 }
 
-/** Otherwise a fence could not reach its guest, so that the image is handed over anew. */
+/**
+ * Only a record that says staged, in this boot, leads a fence to the guest. Otherwise the image is handed over anew.
+ */
 const isOursSinceBoot = ({ holder, bootId }: HandOverFacts): boolean =>
   holder?.state === 'staged' && holder.bootId === bootId;
 

@@ -88,7 +88,7 @@ async function takeFileAndMapping(
   await removeHandOverFile(entry.stagingPath);
   const mapping = await mappers.mappingOf(entry, deadline);
   if (mapping === undefined) return;
-  // Of a hand-over that was cut short.
+  // A hand-over that was cut short may have left the image mapped.
   operation.step('unmap leftover', mapping.device);
   await mappers.named(entry.mapper).unmap(mapping, deadline);
 }

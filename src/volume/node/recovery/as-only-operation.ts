@@ -1,6 +1,6 @@
 /**
- * What reconciliation does to a volume is the volume's only operation, and is done only while the journal still says
- * what it was decided upon.
+ * Runs what reconciliation does to a volume as the volume's only operation, and only while the journal still says what
+ * it was decided upon.
  */
 import type { JournalEntry } from '../../../journal/entry.js';
 import type { Journal } from '../../../journal/journal.js';
@@ -40,8 +40,8 @@ export function asOnlyOperation(
   deadline: Deadline,
   body: RecoveryBody,
 ): Promise<RecoveryOutcome> {
-  // An op of its own: an unstage that joined this one would be
-  // told "done" where this one found that it had nothing to do.
+  // An op of its own. An unstage must not join it: this one may find that it has nothing to do, and the unstage would
+  // be told "done".
   const what = { op: 'reconcile', fingerprint: `${act} ${performance.now()}`, background: callers === 'wait' } as const;
   return operations.run(key, what, deadline, body);
 }

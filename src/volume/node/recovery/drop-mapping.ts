@@ -12,7 +12,7 @@ export interface DropParts extends OperationParts {
 }
 
 /**
- * The caller knows that the mapping is ours; the mapper refuses while anybody uses it (BERTH_UNMAP_BUSY).
+ * The caller has proved that the mapping is ours. The mapper refuses while anybody uses it (BERTH_UNMAP_BUSY).
  * @param volume its handle; undefined where it can have none, so that nobody could ask for it
  */
 export function dropMapping(

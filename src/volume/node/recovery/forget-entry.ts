@@ -21,7 +21,7 @@ export const forgetEntry = (parts: ForgetParts, entry: JournalEntry, deadline: D
     for (const path of [entry.stagingPath, ...Object.keys(entry.targets)]) {
       if ((await mountAt(path)) !== undefined) return 'changed';
     }
-    // A guest may have been told of the image by its file: the orchestrator has to unmount it.
+    // The file may have named the image to a guest. Then the orchestrator has to unmount it.
     if (entry.handedTo !== undefined && (await readHandOverFile(entry.stagingPath)) !== undefined) return 'changed';
     return finishTakeDown(parts, entry, operation, deadline);
   });

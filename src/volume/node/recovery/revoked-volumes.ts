@@ -1,6 +1,6 @@
 /**
- * Volumes that were given to another node while this one was away: cut off, unmounted and unmapped, and not one byte of
- * theirs is written any more.
+ * Takes down volumes that were given to another node while this one was away. They are cut off, unmounted and unmapped,
+ * and not one byte of theirs is written any more.
  */
 import type { JournalEntry } from '../../../journal/entry.js';
 import type { Journal } from '../../../journal/journal.js';
@@ -35,7 +35,8 @@ export interface RevokedRound {
 }
 
 /**
- * Every staged volume of the journal against its record in the cluster; a cluster that does not answer proves nothing.
+ * Compares every staged volume of the journal with its record in
+ * the cluster. A cluster that does not answer proves nothing.
  */
 export async function takeDownRevoked(parts: RevokedParts, stopped: () => boolean): Promise<RevokedRound> {
   const { journal, operations } = parts;

@@ -26,7 +26,7 @@ export interface RegistrationParts {
 /** Errors of the cluster; a mapper or a journal that cannot be read only leaves the clients out. */
 export async function registerNode(parts: RegistrationParts, cluster: string, deadline: Deadline): Promise<void> {
   const { node, bootId, driver, mappers, clusters, rbd, nodes, clientsInUse, log, now } = parts;
-  // Before anything is asked: what is said is at least as new as this.
+  // Taken before anything is asked, so that what is said is at least as new as this.
   const seen = now().toISOString();
   const registry = await clusters.registry(cluster, 'node');
   const working = await Promise.all(mappers.map(async (one) => ((await one.whyNot()) === undefined ? [one] : [])));

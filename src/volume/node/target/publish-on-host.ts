@@ -74,7 +74,8 @@ async function mountedHere(
 }
 
 /**
- * kubelet leaves it to a driver that declares VOLUME_MOUNT_GROUP. Not under the feet of pods that are there already.
+ * Gives the files to the group of fsGroup, which kubelet leaves to a driver that declares VOLUME_MOUNT_GROUP. Not done
+ * under pods that are there already.
  */
 async function own(
   { exec }: { readonly exec: Exec },

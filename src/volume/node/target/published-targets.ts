@@ -35,7 +35,7 @@ export interface Wanted {
 }
 
 /**
- * Same target, other arguments; other target, by access mode.
+ * Refuses the same target with other arguments, and another target that the access mode does not allow.
  * BERTH_PUBLISHED_OTHERWISE, BERTH_READONLY_MISMATCH, BERTH_SINGLE_WRITER.
  */
 export function checkSecondTarget(entry: JournalEntry, live: Targets, wanted: Wanted): void {
