@@ -99,7 +99,7 @@ module.exports = {
 
     // Above volume.
     forbid(
-      'diagnosis-only-looks',
+      'diagnosis-changes-nothing',
       room('diagnosis'),
       '^src/(?!(?:diagnosis|volume|kube|rbd|attachment|journal|sandbox|host|observe|model)/)',
       'diagnosis -> volume, kube',
@@ -108,7 +108,7 @@ module.exports = {
       'few-ask-for-a-diagnosis',
       '^src/(?!diagnosis/|csi/|flexvolume/|cli/|reconcile/|wiring/|dev/)',
       room('diagnosis'),
-      'what is below is looked at, and does not look',
+      'what is below is examined, and does not examine',
     ),
     forbid(
       'serving-is-shared-by-edges',
