@@ -151,10 +151,12 @@ describe('reconciliation, driver killed', () => {
   });
 
   it('in the middle of a NodeStage: left to the kubelet’s retry as long as that may come', async () => {
-    const patient = site.driver('patient', { arguments: often(kubelet.root, 600) });
+    // A kubelet of its own: the other driver, which is quick to clear, may not look into its directories.
+    const own = new Kubelet(path.join(site.directory, 'kubelet-of-patient'));
+    const patient = site.driver('patient', { arguments: often(own.root, 600) });
     await patient.start();
     await volume.attach(patient);
-    const staging = await kubelet.stage(volume.id);
+    const staging = await own.stage(volume.id);
     await volume.stage(patient, { stagingTargetPath: staging });
     await patient.stop('SIGKILL');
     const [entry] = await journalOf(patient);
