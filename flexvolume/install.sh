@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the FlexVolume driver on a node: the settings first, then the binary under a dot-name, and a rename, for the kubelet runs
-# whatever else appears in its plugin directory at once, even half a file.
+# Installs the FlexVolume driver on a node: the settings first, then the binary under a dot-name, and a rename. For the
+# kubelet at once runs whatever else appears in its plugin directory, even half a file.
 #   install.sh [--plugins DIR] [--driver hyper~cephrbd] [--socket PATH] [--attach] [--remove] BINARY
 set -eu
 plugins=/usr/libexec/kubernetes/kubelet-plugins/volume/exec

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The guest's process 1 once the host's files are its root: network, udevd, the shares, then one test file, then the end.
+# The guest's process 1 once the host's files are its root: network, udevd, the shares, then one test file, then the
+# end.
 . /run/berth-vm-settings
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
 hostname berth-vm
