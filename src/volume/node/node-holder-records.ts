@@ -88,7 +88,10 @@ export class NodeHolderRecords {
         return true;
       }
       if (parseVolumeId(volume) === undefined) return true;
-      log.warn({ volume }, 'clusters.yaml does not list the place of this volume, so its holder record is still owed');
+      log.warn(
+        { volume },
+        'clusters.yaml does not list the place of this volume, so its holder record cannot be given back yet',
+      );
       return false;
     } catch (error) {
       log.warn({ volume, err: error }, 'the holder record could not be given back yet; it will be tried again');

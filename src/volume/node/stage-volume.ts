@@ -128,7 +128,8 @@ async function mapAndMount(
   const before = await watchers;
   const mapping = await mapAsAsked(mapper, asked, operation, deadline);
   const preparation = preparationOf(entry, { found, record }, mapping.device);
-  operation.step('record clients');
+  // What runs beside it belongs to its name: a caller that waits is told.
+  operation.step('record clients', 'and read size and content');
   const [clients, inspection, size] = await settleAll(
     recordClients(parts, mapping, { found, before }, deadline),
     inspectMeanwhile(parts, entry, preparation, deadline),
