@@ -9,8 +9,8 @@ import type { ClientInstance, Holder, HolderRecord } from './holder-record.js';
 
 export const FENCING_POLICIES = ['never', 'out-of-service', 'node-lost'] as const;
 /**
- * `never`; `out-of-service`: a person's taint; `node-lost`: also a node that is not Ready and silent for long, and
- * whose client has gone.
+ * `never`; `out-of-service`: a person's taint, a node that is in no list any more, one that was booted anew;
+ * `node-lost`: also a node that is not Ready and silent for long, and whose client has gone.
  */
 export type FencingPolicy = (typeof FENCING_POLICIES)[number];
 
@@ -157,7 +157,11 @@ function writer(seen: SeenHolder): Verdict {
 function rebooted(seen: SeenHolder): Verdict {
   if (seen.own.length > 0) return watchedWait(seen);
   if (seen.strangers.length > 0) return strangersWait(seen);
-  return gone(`its node was booted anew since (then ${seen.holder.bootId ?? ''}), and its client has left the image`);
+  const { bootId = '' } = seen.holder;
+  const because = `its node was booted anew since (then ${bootId}), and its client has left the image`;
+  // The name may have gone to another machine while the old one is frozen, with a client that would go on writing.
+  if (seen.policy !== 'never') return fence(seen, because);
+  return gone(`${because}; nothing was fenced, for fencing is off`);
 }
 
 function absent(seen: SeenHolder): Verdict {

@@ -1,6 +1,6 @@
 /**
- * Keeps fences up while they are needed and lifts them when their nodes are back; every controller runs it, and two do
- * no harm.
+ * Keeps fences up while they are needed, leaves them to lapse when their nodes are back, and lets nobody in before;
+ * every controller runs it, and two do no harm.
  */
 import { Deadline } from '../model/deadline.js';
 import { Rounds } from '../model/rounds.js';
@@ -8,11 +8,12 @@ import type { Counters } from '../observe/metrics.js';
 import type { Logger } from '../observe/log.js';
 import type { Clusters } from '../rbd/clusters.js';
 import type { PoolRef } from '../rbd/port.js';
-import { RENEW_MS, whyLift, type Fence, type Fences } from './fences.js';
+import { whyDone, type Fence } from './fence-record.js';
+import { RENEW_MS, type Fences } from './fences.js';
 import type { Announce } from './node-state.js';
-import type { NodeRegistry } from './node-registry.js';
+import type { NodeRegistration, NodeRegistry } from './node-registry.js';
 
-/** Between two rounds, ms: how long a node that is back waits to be let in again, at most. */
+/** Between two rounds, ms. */
 const EVERY_MS = 60_000;
 /** What a round may take in one cluster, ms. */
 const CLUSTER_MS = 30_000;
@@ -23,7 +24,7 @@ const STOP_MS = 1_000;
 export const FENCES_METRIC = 'berth_fences_total';
 
 export interface FenceKeeperParts {
-  readonly fences: Pick<Fences, 'all' | 'blocked' | 'renew' | 'lift'>;
+  readonly fences: Pick<Fences, 'all' | 'blocked' | 'renew' | 'leaveToLapse' | 'forget'>;
   readonly nodes: Pick<NodeRegistry, 'read'>;
   readonly clusters: Pick<Clusters, 'all' | 'registry'>;
   readonly log: Pick<Logger, 'info' | 'warn'>;
@@ -63,16 +64,38 @@ export class FenceKeeper {
   }
 
   async #settle(registry: PoolRef, deadline: Deadline): Promise<void> {
-    const { fences, nodes } = this.#parts;
+    const { fences, nodes, log } = this.#parts;
     const all = await fences.all(registry, deadline);
     if (all.length === 0) return;
     const registrations = await nodes.read(registry, [...new Set(all.map(({ node }) => node))], deadline);
     const blocked = await fences.blocked(registry, deadline);
     for (const fence of all) {
-      const why = whyLift(fence, registrations.get(fence.node));
-      if (why !== undefined) await this.#lift(registry, fence, why, deadline);
-      else await this.#keep(registry, fence, blocked.get(fence.instance), deadline);
+      const { instance, node } = fence;
+      try {
+        await this.#settleOne(registry, fence, registrations.get(node), blocked.get(instance), deadline);
+      } catch (error) {
+        // One that cannot be renewed (a cap is missing) is no reason to leave the others.
+        if (deadline.expired) throw error;
+        log.warn({ ...fence, err: error }, 'a fence could not be looked after; it will be tried again');
+      }
     }
+  }
+
+  /** @param until when it lapses in the cluster, ms; undefined where it is not on the blocklist */
+  async #settleOne(
+    registry: PoolRef,
+    fence: Fence,
+    registration: NodeRegistration | undefined,
+    until: number | undefined,
+    deadline: Deadline,
+  ): Promise<void> {
+    if (fence.done !== undefined) {
+      if (until === undefined) await this.#forget(registry, fence, deadline);
+      return;
+    }
+    const why = whyDone(fence, registration);
+    if (why === undefined) await this.#keep(registry, fence, until, deadline);
+    else await this.#leave(registry, fence, until, why, deadline);
   }
 
   async #keep(registry: PoolRef, fence: Fence, until: number | undefined, deadline: Deadline): Promise<void> {
@@ -83,14 +106,29 @@ export class FenceKeeper {
     log.info({ ...fence, until }, 'a fence was renewed');
   }
 
-  async #lift(registry: PoolRef, fence: Fence, why: string, deadline: Deadline): Promise<void> {
+  async #leave(
+    registry: PoolRef,
+    fence: Fence,
+    until: number | undefined,
+    why: string,
+    deadline: Deadline,
+  ): Promise<void> {
     const { fences, log, counters, announce } = this.#parts;
-    await fences.lift(registry, fence, deadline);
-    counters.count(FENCES_METRIC, { what: 'lifted' });
-    log.info({ ...fence, why }, 'a fence was lifted');
+    if (!(await fences.leaveToLapse(registry, fence, why, deadline))) return;
+    log.info({ ...fence, until, why }, 'a fence has done its work and is left to lapse');
+    if (!fence.made) return;
+    counters.count(FENCES_METRIC, { what: 'done' });
     const { node, instance, client } = fence;
-    const message = `${client} at ${instance} may use the cluster again: ${why}`;
+    const lapses = until === undefined ? 'is not blocked any more' : `stays out until ${new Date(until).toISOString()}`;
+    const message = `the node may use the cluster by new clients; ${client} at ${instance} ${lapses}: ${why}`;
     announce({ kind: 'Normal', reason: 'NodeUnfenced', message, about: { node } });
+  }
+
+  async #forget(registry: PoolRef, fence: Fence, deadline: Deadline): Promise<void> {
+    const { fences, log, counters } = this.#parts;
+    if (!(await fences.forget(registry, fence, deadline))) return;
+    counters.count(FENCES_METRIC, { what: 'lapsed' });
+    log.info({ ...fence }, 'a fence has lapsed');
   }
 
   async #tellRound(): Promise<void> {

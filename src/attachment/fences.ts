@@ -4,7 +4,7 @@
 import type { Deadline } from '../model/deadline.js';
 import { berthError } from '../model/errors.js';
 import type { Blocked, PoolRef, RbdPort } from '../rbd/port.js';
-import type { NodeRegistration } from './node-registry.js';
+import { addVolume, latest, parseFence, type Fence } from './fence-record.js';
 import type { ClientInstance, Holder } from './holder-record.js';
 
 /** An omap beside `berth.nodes`: instance -> JSON. `rados listomapvals berth.fences` shows it. */
@@ -15,32 +15,14 @@ export const FENCES_OBJECT = 'berth.fences';
  * write, and a cluster whose Berth was removed must forget it some day.
  */
 export const FENCE_S = 30 * 86_400;
+/**
+ * How long it lasts once it had to be renewed, s. Its node has been away for weeks then, and a renewal opens the fence
+ * for a moment: there had better be few of them.
+ */
+export const RENEWED_S = 365 * 86_400;
 /** With less than this left it is renewed, ms. */
 export const RENEW_MS = 10 * 86_400_000;
 const PAGE = 256;
-
-export interface Fence {
-  readonly version: 1;
-  readonly instance: string;
-  readonly client: string;
-  readonly node: string;
-  readonly bootId?: string;
-  /** For which it was made last; one client may have had other images open, too. */
-  readonly volume: string;
-  /** ISO 8601, by the controller's clock. */
-  readonly since: string;
-  /**
-   * The last that the node had said before, by its own clock: a registration, or that it staged the volume; absent
-   * where it had not.
-   */
-  readonly heard?: string;
-  readonly evidence: string;
-  /**
-   * The cluster was seen to have it. Until then it is an intent, which nobody but the detach that decided it may carry
-   * out: its node may be well again.
-   */
-  readonly made: boolean;
-}
 
 export interface FenceRequest {
   readonly volume: string;
@@ -61,24 +43,32 @@ export class Fences {
 
   /**
    * Write it down as an intent, fence, see that it is so, and write that down. BERTH_FENCE_FAILED where the cluster
-   * does not show it, BERTH_CEPH_DENIED without the caps.
+   * does not show it, BERTH_CEPH_DENIED without the caps. When it returns, our own connection has the cluster's map
+   * that contains the fence.
    */
   async fence(registry: PoolRef, request: FenceRequest, deadline: Deadline): Promise<void> {
-    const { access } = registry;
-    const { clients } = request;
-    await this.#note(registry, request, false, deadline);
+    const intents = request.clients.map((client) => this.#intentOf(request, client));
     const before = await this.blocked(registry, deadline);
-    for (const { address } of clients) await this.#list(registry, address, before.get(address), deadline);
-    const listed = new Set((await this.#rbd.blocklisted(access, deadline)).map(({ instance }) => instance));
-    const missing = clients.find(({ address }) => !listed.has(address));
+    for (const intent of intents) {
+      const isListed = before.has(intent.instance);
+      await this.#change(registry, intent.instance, deadline, (present) => addVolume(present, intent, isListed));
+    }
+    for (const { instance } of intents) await this.#list(registry, instance, before.get(instance), FENCE_S, deadline);
+    const after = await this.blocked(registry, deadline);
+    const missing = intents.find(({ instance }) => !after.has(instance));
     if (missing !== undefined)
-      throw berthError('BERTH_FENCE_FAILED', { instance: missing.address, cluster: access.cluster });
-    await this.#note(registry, request, true, deadline);
+      throw berthError('BERTH_FENCE_FAILED', { instance: missing.instance, cluster: registry.access.cluster });
+    for (const intent of intents) {
+      const made = (present: Fence = intent): Fence => ({ ...present, made: true });
+      await this.#change(registry, intent.instance, deadline, made);
+    }
   }
 
   /**
    * Which of these instances are fenced by us, and until when by the cluster's word. What somebody else listed (a
-   * client that broke its lock, for an hour) ends without anybody looking after it, and proves nothing.
+   * client that broke its lock, for an hour) ends without anybody looking after it, and proves nothing; no more does a
+   * fence that was done with and is left to lapse. When it returns, our own connection has the cluster's map that
+   * contains them, whoever made them: a holder record that is written on this word tells every OSD of it.
    */
   async standing(
     registry: PoolRef,
@@ -86,10 +76,10 @@ export class Fences {
     deadline: Deadline,
   ): Promise<ReadonlyMap<string, number>> {
     const records = await this.#rbd.getRecords(registry, FENCES_OBJECT, instances, deadline);
-    const made = [...records].flatMap(([key, text]) => parseFence(key, text)).filter((one) => one.made);
-    if (made.length === 0) return new Map();
+    const standing = fencesOf(records).filter(({ made, done }) => made && done === undefined);
+    if (standing.length === 0) return new Map();
     const blocked = await this.blocked(registry, deadline);
-    return new Map(made.map(({ instance }) => [instance, blocked.get(instance) ?? 0]));
+    return new Map(standing.map(({ instance }) => [instance, blocked.get(instance) ?? 0]));
   }
 
   /** Instance -> until, ms. */
@@ -103,7 +93,7 @@ export class Fences {
     const fences: Fence[] = [];
     for (let after = ''; ; ) {
       const page = await this.#rbd.listRecords(registry, FENCES_OBJECT, after, PAGE, deadline);
-      fences.push(...[...page].flatMap(([key, text]) => parseFence(key, text)));
+      fences.push(...fencesOf(page));
       const last = [...page.keys()].at(-1);
       if (last === undefined || page.size < PAGE) return fences;
       after = last;
@@ -115,68 +105,70 @@ export class Fences {
    * on again: for the moment of one map of the cluster it is open, which is why a fence lasts so long.
    */
   async renew(registry: PoolRef, { instance }: Fence, until: number | undefined, deadline: Deadline): Promise<void> {
-    await this.#list(registry, instance, until, deadline);
+    await this.#list(registry, instance, until, RENEWED_S, deadline);
   }
 
-  /** Off the blocklist first: a fence that nobody knows of would stay until it ends by itself. */
-  async lift(registry: PoolRef, { instance }: Fence, deadline: Deadline): Promise<void> {
-    await this.#rbd.unblocklist(registry.access, instance, deadline);
-    await this.#rbd.removeRecords(registry, FENCES_OBJECT, [instance], deadline);
+  /**
+   * Look after it no longer. It stays on the blocklist until it lapses there: whatever was fenced must not come back
+   * while it could write. False where the record has changed since `fence` was read.
+   */
+  leaveToLapse(registry: PoolRef, fence: Fence, why: string, deadline: Deadline): Promise<boolean> {
+    const at = this.#now().toISOString();
+    return this.#change(registry, fence.instance, deadline, (present) =>
+      isSame(present, fence) ? { ...fence, done: { at, why } } : 'keep',
+    );
   }
 
-  async #list(registry: PoolRef, instance: string, until: number | undefined, deadline: Deadline): Promise<void> {
+  /** Forget one that has lapsed; false where the record has changed since `fence` was read. */
+  forget(registry: PoolRef, fence: Fence, deadline: Deadline): Promise<boolean> {
+    return this.#change(registry, fence.instance, deadline, (present) => (isSame(present, fence) ? undefined : 'keep'));
+  }
+
+  async #list(
+    registry: PoolRef,
+    instance: string,
+    until: number | undefined,
+    seconds: number,
+    deadline: Deadline,
+  ): Promise<void> {
     const { access } = registry;
-    // Put there by somebody else, such as a client that broke its lock, for an hour.
     if (until !== undefined && until - this.#now().getTime() >= RENEW_MS) return;
+    // Put there by somebody else, such as a client that broke its lock, for an hour; or our own, which is nearly over.
     if (until !== undefined) await this.#rbd.unblocklist(access, instance, deadline);
-    await this.#rbd.blocklist(access, instance, FENCE_S, deadline);
+    await this.#rbd.blocklist(access, instance, seconds, deadline);
   }
 
-  async #note(registry: PoolRef, request: FenceRequest, made: boolean, deadline: Deadline): Promise<void> {
-    const fences = request.clients.map((client) => {
-      const fence: Fence = { ...this.#fenceOf(request, client), made };
-      return [client.address, JSON.stringify(fence)] as const;
-    });
-    await this.#rbd.setRecords(registry, FENCES_OBJECT, new Map(fences), deadline);
+  /**
+   * Change a record as `decide` says of what it is now, undefined to remove it; false where that was to keep it. Who
+   * loses a race decides anew: somebody made progress, and the deadline ends it.
+   */
+  async #change(
+    registry: PoolRef,
+    instance: string,
+    deadline: Deadline,
+    decide: (present: Fence | undefined) => Fence | undefined | 'keep',
+  ): Promise<boolean> {
+    for (;;) {
+      const text = (await this.#rbd.getRecords(registry, FENCES_OBJECT, [instance], deadline)).get(instance);
+      const next = decide(text === undefined ? undefined : parseFence(instance, text));
+      if (next === 'keep') return false;
+      const wanted = next === undefined ? undefined : JSON.stringify(next);
+      if (await this.#rbd.compareAndSetRecord(registry, FENCES_OBJECT, instance, text, wanted, deadline)) return true;
+    }
   }
 
-  #fenceOf(
-    { volume, holder, evidence, heard }: FenceRequest,
-    { address, client }: ClientInstance,
-  ): Omit<Fence, 'made'> {
+  #intentOf({ volume, holder, evidence, heard }: FenceRequest, { address, client }: ClientInstance): Fence {
     const { node, bootId, at } = holder;
     const since = this.#now().toISOString();
     const boot = bootId === undefined ? {} : { bootId };
     // A registration that was looked up before the stage, and is written only now, knows nothing of the fenced client.
-    const [latest] = [heard, at].filter((time) => time !== undefined).sort((a, b) => Date.parse(b) - Date.parse(a));
-    const last = latest === undefined ? {} : { heard: latest };
-    return { version: 1, instance: address, client, node, ...boot, volume, since, ...last, evidence };
+    const last = latest(heard, at);
+    const said = last === undefined ? {} : { heard: last };
+    return { version: 1, instance: address, client, node, ...boot, volume, since, ...said, evidence, made: false };
   }
 }
 
-/**
- * Why a fence has done its work; undefined while it has not. The node must have spoken since: with another boot the
- * fenced client has died with its kernel, and with a list of its clients that lacks it nothing is left that it could
- * write from.
- */
-export function whyLift(fence: Fence, registration: NodeRegistration | undefined): string | undefined {
-  // Two times of the node's own clock where there are two: it may be wrong, but not against itself.
-  if (registration === undefined || !(Date.parse(registration.seen) > Date.parse(fence.heard ?? fence.since)))
-    return undefined;
-  const { bootId, clients, seen } = registration;
-  if (fence.bootId !== undefined && bootId !== fence.bootId)
-    return `its node is back with boot ${bootId}, seen ${seen}`;
-  if (clients?.includes(fence.instance) === false) return `its node has let go of that client, seen ${seen}`;
-  return undefined;
-}
+const isSame = (one: Fence | undefined, other: Fence): boolean => JSON.stringify(one) === JSON.stringify(other);
 
-function parseFence(key: string, text: string): Fence[] {
-  try {
-    const fence = JSON.parse(text) as Partial<Fence> | null;
-    const texts = [fence?.instance, fence?.node, fence?.volume, fence?.since];
-    const isOurs = fence?.version === 1 && texts.every((one) => typeof one === 'string') && fence.instance === key;
-    return isOurs ? [fence as Fence] : [];
-  } catch {
-    return [];
-  }
-}
+const fencesOf = (records: ReadonlyMap<string, string>): readonly Fence[] =>
+  [...records].map(([instance, text]) => parseFence(instance, text)).filter((fence) => fence !== undefined);

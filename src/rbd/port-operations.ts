@@ -52,6 +52,7 @@ export const PORT_OPERATIONS: PortOperations = {
   poolStats: { at: 'pool', describe: ({ pool }) => `measure pool ${pool}` },
 
   setRecords: { at: 'pool', describe: (_, object) => `set records of ${object}` },
+  compareAndSetRecord: { at: 'pool', describe: (_, object, key) => `set ${key} of ${object}` },
   getRecords: { at: 'pool', describe: (_, object) => `read records of ${object}` },
   listRecords: { at: 'pool', describe: (_, object) => `list records of ${object}` },
   removeRecords: { at: 'pool', describe: (_, object) => `remove records of ${object}` },

@@ -170,6 +170,18 @@ export interface RbdPort {
 
   /** Set keys in the omap of a plain RADOS object, creating it. */
   setRecords(at: PoolRef, object: string, entries: ReadonlyMap<string, string>, deadline: Deadline): Promise<void>;
+  /**
+   * Change one key of such an omap only if it still is `expected` (undefined: absent), in one write operation; a `next`
+   * of undefined removes it. False where somebody else was first. An empty value is as good as an absent one.
+   */
+  compareAndSetRecord(
+    at: PoolRef,
+    object: string,
+    key: string,
+    expected: string | undefined,
+    next: string | undefined,
+    deadline: Deadline,
+  ): Promise<boolean>;
   /** Read these keys; absent keys and an absent object give no entry. */
   getRecords(
     at: PoolRef,
@@ -197,6 +209,10 @@ export interface RbdPort {
   blocklist(access: ClusterAccess, instance: string, seconds: number, deadline: Deadline): Promise<void>;
   /** Undo that; an instance that is not listed is a success. BERTH_CEPH_DENIED. */
   unblocklist(access: ClusterAccess, instance: string, deadline: Deadline): Promise<void>;
+  /**
+   * Who is on the blocklist. When it returns, our own connection has a map of the cluster that contains them all,
+   * whoever listed them: an OSD that hears from us afterwards serves none of them.
+   */
   blocklisted(access: ClusterAccess, deadline: Deadline): Promise<readonly Blocked[]>;
   /** Which of these the user lacks the caps for; found out without changing anything. */
   blocklistRightsMissing(access: ClusterAccess, deadline: Deadline): Promise<readonly BlocklistRight[]>;

@@ -36,7 +36,7 @@ export function makeControllerParts(dependencies: Dependencies): ControllerParts
   const { options, log, rbd, clusters, holderRecords, nodes, nodeStates, announce, counters } = dependencies;
   counters.declare(
     FENCES_METRIC,
-    'Ceph clients fenced, renewed and lifted by this controller, and fences that failed.',
+    'Ceph clients fenced by this controller, fences that it renewed, was done with, saw lapse, or could not make.',
   );
   return {
     rbd,

@@ -100,7 +100,7 @@ export const LOOPS: readonly LoopEntry[] = [
   },
   {
     name: 'fences',
-    does: 'renews fences while they are needed, lifts them when their node is back',
+    does: 'renews fences while they are needed, leaves them to lapse when their node is back',
     every: '60 s',
     owner: 'controller',
     option: 'none',

@@ -185,6 +185,16 @@ export class MemoryRbd implements RbdPort {
     records.set(object, omap);
   });
 
+  compareAndSetRecord = this.#operation('compareAndSetRecord', (at, object, key, expected, next) => {
+    const { records } = this.#existing(at);
+    const omap = records.get(object) ?? new Map<string, string>();
+    records.set(object, omap);
+    if ((omap.get(key) ?? '') !== (expected ?? '')) return false;
+    if (next === undefined || next === '') omap.delete(key);
+    else omap.set(key, next);
+    return true;
+  });
+
   getRecords = this.#operation('getRecords', (at, object, keys) => {
     const omap = this.#namespace(at)?.records.get(object) ?? new Map<string, string>();
     return new Map([...omap].filter(([key]) => keys.includes(key)));

@@ -188,13 +188,14 @@ describe('two nodes', NOTHING, () => {
     await host.rebootPeer();
     await healthy();
     assert.equal((await host.askPeer('run', 'ls', '/sys/bus/rbd/devices')).trim(), '');
-    await until('it is unfenced by itself', async () => !(await blocklist()).includes(address));
+    assert.ok((await blocklist()).includes(address), 'the client of before stays out for ever');
     assert.equal(await checksum(device), before);
     await volume.hide('here');
     await volume.detach('here');
     await volume.attach('peer');
     await startWriter(await volume.show('peer'));
     await until('the peer writes again', async () => (await noted('written')) > 5);
+    assert.notEqual(await peerAddress(), address, 'by a new client');
     await stopWriter();
     await volume.hide('peer');
     await volume.detach('peer');

@@ -31,15 +31,15 @@ export const volumeCaps = (pools: readonly string[]): Caps => ({
 });
 
 /**
- * What the controller needs: it also takes a fence away again. `profile rbd` lets everybody put an instance on the
- * blocklist, for the exclusive lock; Ceph 14 and 15 know the command by its older name alone.
+ * What the controller needs: to renew a fence it takes it away and makes it again. `profile rbd` lets everybody put an
+ * instance on the blocklist, for the exclusive lock; Ceph 14 and 15 know the command by its older name alone.
  */
 export const controllerCaps = (pools: readonly string[]): Caps => ({
   ...volumeCaps(pools),
-  mon: ['profile rbd', ...UNFENCE].join(', '),
+  mon: ['profile rbd', ...RENEW_FENCE].join(', '),
 });
 
-const UNFENCE = [
+const RENEW_FENCE = [
   'allow command "osd blocklist" with blocklistop=rm',
   'allow command "osd blacklist" with blacklistop=rm',
 ];

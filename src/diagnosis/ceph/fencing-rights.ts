@@ -26,10 +26,10 @@ async function checkRights(
   try {
     const access = await clusters.access(config, 'controller');
     const missing = await rbd.blocklistRightsMissing(access, deadline);
-    if (missing.length === 0) return [{ name, level: 'ok', says: `client.${access.user} may fence and let in again` }];
+    if (missing.length === 0) return [{ name, level: 'ok', says: `client.${access.user} may fence and renew fences` }];
     const what = missing.map((right) => `osd blocklist ${right}`).join(' and ');
     const says =
-      `client.${access.user} may not ${what}: a node that dies keeps its volumes, or stays locked out; ` +
+      `client.${access.user} may not ${what}: a node that dies keeps its volumes, or its fence cannot be renewed; ` +
       'give it the caps of docs/ceph-users.md, or set --fencing never';
     return [{ name, level: 'failed', says }];
   } catch {

@@ -88,7 +88,7 @@ function choose(
 
 /**
  * Addresses of every client by which this node, or a guest on it, has images of the cluster open for writing; undefined
- * where one of them cannot be told. A fence is lifted on this word, so nothing may be left out of it.
+ * where one of them cannot be told. A fence is no longer renewed on this word, so nothing may be left out of it.
  */
 export async function clientsInUse(
   { mappers, journal }: { readonly mappers: Pick<Mappers, 'all'>; readonly journal: Pick<Journal, 'all'> },

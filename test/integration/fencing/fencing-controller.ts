@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { FENCES_METRIC, FenceKeeper } from '../../../src/attachment/fence-keeper.js';
 import type { FencingPolicy } from '../../../src/attachment/decide-detach.js';
-import { Fences } from '../../../src/attachment/fences.js';
+import { Fences, FENCES_OBJECT } from '../../../src/attachment/fences.js';
 import { HolderRecords } from '../../../src/attachment/holder-records.js';
 import type { Announcement, NodeState, NodeStateAnswer } from '../../../src/attachment/node-state.js';
 import { NodeRegistry } from '../../../src/attachment/node-registry.js';
@@ -113,9 +113,29 @@ export class FencingController {
     return all.filter(({ volume }) => volume.includes(`/${this.#namespace}/`));
   };
 
-  /** No fence of a test stays for the next. */
+  /** No fence of a test stays for the next. Berth itself lets nobody in again. */
   async liftAll(): Promise<void> {
-    for (const fence of await this.fences()) await this.parts.fences.lift(await this.registry(), fence, soon());
+    for (const { instance } of await this.fences()) await this.lift(instance);
+  }
+
+  /** As a person does: off the blocklist, and forgotten. */
+  async lift(instance: string): Promise<void> {
+    const registry = await this.registry();
+    await this.rbd.removeRecords(registry, FENCES_OBJECT, [instance], soon());
+    await this.rbd.unblocklist(registry.access, instance, soon());
+  }
+
+  /** The node's word, newer than all that it said before: as if another machine had its name now. */
+  async registerBoot(node: string, bootId: string): Promise<void> {
+    const registration = {
+      version: 1,
+      node,
+      driver: '0',
+      mappers: [],
+      bootId,
+      seen: new Date().toISOString(),
+    } as const;
+    await this.parts.nodes.register(await this.registry(), registration, soon());
   }
 
   async close(): Promise<void> {

@@ -1,10 +1,10 @@
 /**
  * Fences on a real cluster: exactly the recorded client stops writing, its neighbours on the same address do not, and
- * it is let in again by itself.
+ * it stays out when its node is back, which works by new clients.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { FENCES_METRIC } from '../../../src/attachment/fence-keeper.js';
-import { FENCE_S } from '../../../src/attachment/fences.js';
+import { FENCE_S, Fences } from '../../../src/attachment/fences.js';
 import { block, RWX, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
 import { hasSector, putSector } from '../csi/files.js';
@@ -28,7 +28,7 @@ beforeEach(() => {
   controller.announced.length = 0;
 });
 afterEach(async () => {
-  // What is fenced cannot be unstaged by its own means before it is let in again.
+  // Nothing of a test stays on the blocklist of the cluster that all of them share.
   await controller.liftAll();
   await site.endVolumes();
 });
@@ -203,39 +203,45 @@ describe('a fence, once ControllerUnpublish has made it,', () => {
     return { volume, instance };
   };
 
-  it('stays while the node only comes back, and is lifted when the node has let go of that client', async () => {
+  it('is left to lapse when the node has let go of that client, which stays out: it works by a new one', async () => {
     const { volume, instance } = await fenced();
     await one.stop();
     await one.start();
     await controller.keeper.round();
-    expect(await controller.until(instance), 'still mapped').toBeDefined();
+    expect((await controller.fences())[0]?.done, 'still mapped').toBeUndefined();
+    const until = await controller.until(instance);
+    expect(until).toBeDefined();
     await volume.unpublish(one);
     await volume.unstage(one);
     await one.stop();
     await one.start();
+    const told = controller.announced.length;
     await controller.keeper.round();
-    expect(await controller.until(instance)).toBeUndefined();
-    expect(await controller.fences()).toEqual([]);
-    expect(controller.announced.at(-1)).toMatchObject({
-      kind: 'Normal',
-      reason: 'NodeUnfenced',
-      about: { node: one.nodeId },
-    });
+    await controller.keeper.round();
+    expect(await controller.until(instance), 'for as long as it was to be').toBe(until);
+    const why = expect.stringMatching(/let go of that client/) as string;
+    expect(await controller.fences()).toMatchObject([{ instance, made: true, done: { why } }]);
+    expect(controller.announced.slice(told)).toMatchObject([
+      { kind: 'Normal', reason: 'NodeUnfenced', about: { node: one.nodeId } },
+    ]);
     const device = await volume.bring(one);
+    expect(await controller.clientOf(volume, one.nodeId)).not.toBe(instance);
     await putSector(device, 0, 'used again');
   });
 
-  it('is lifted when the node is back with another boot', async () => {
+  it('is forgotten once the cluster has', async () => {
     const { volume, instance } = await fenced();
-    const registration = { version: 1, node: one.nodeId, driver: '0', mappers: [], bootId: 'another' } as const;
-    const later = new Date(Date.now() + 60_000).toISOString();
-    await controller.parts.nodes.register(await controller.registry(), { ...registration, seen: later }, soon());
-    await controller.keeper.round();
-    expect(await controller.until(instance)).toBeUndefined();
-    await volume.unpublish(one);
-    // It registers with the boot that it is in.
     await one.stop();
+    await controller.registerBoot(one.nodeId, 'another');
+    await controller.keeper.round();
+    expect(await controller.fences()).toMatchObject([{ instance, done: {} }]);
+    const { access } = await controller.registry();
+    await controller.rbd.unblocklist(access, instance, soon());
+    await controller.keeper.round();
+    expect(await controller.fences()).toEqual([]);
+    expect(await controller.until(instance), 'not renewed').toBeUndefined();
     await one.start();
+    await volume.unpublish(one);
   });
 
   it('is renewed before it lapses, and one of an hour by somebody else is made to last', async () => {
@@ -248,5 +254,48 @@ describe('a fence, once ControllerUnpublish has made it,', () => {
     await controller.rbd.unblocklist(access, instance, soon());
     await controller.keeper.round();
     expect(await controller.until(instance)).toBeGreaterThan(Date.now() + 29 * DAY_MS);
+  });
+
+  it('covers what it was made for before, when it is made for another volume that cannot be fenced now', async () => {
+    const { volume, instance } = await fenced();
+    const registry = await controller.registry();
+    const holder = { node: one.nodeId, since: '', by: 'controller', state: 'staged' } as const;
+    const clients = [{ address: instance, client: 'client.1' }];
+    const request = { volume: `${volume.id}-2`, holder, clients, evidence: 'a test', heard: undefined };
+    const blind = new Fences({ ...controller.rbd, blocklisted: () => Promise.resolve([]) });
+    await expect(blind.fence(registry, request, soon())).rejects.toMatchObject({ code: 'BERTH_FENCE_FAILED' });
+    expect([...(await controller.parts.fences.standing(registry, [instance], soon())).keys()]).toEqual([instance]);
+    expect(await controller.fences()).toMatchObject([
+      { volume: `${volume.id}-2`, made: true, also: [{ volume: volume.id }] },
+    ]);
+  });
+});
+
+describe('ControllerUnpublish, a node that was booted anew,', () => {
+  const rebooted = async () => {
+    const volume = await site.create(one, block(), small);
+    await volume.bring(one);
+    const instance = await controller.clientOf(volume, one.nodeId);
+    await one.stop('SIGKILL');
+    await controller.registerBoot(one.nodeId, 'another');
+    return { volume, instance };
+  };
+  const unwatched = { observeWatchers: () => Promise.resolve({ watchers: [], settled: true }) };
+
+  it('is fenced before another node gets the volume', async () => {
+    const { volume, instance } = await rebooted();
+    await controller.detach(volume, one.nodeId, controller.seeing(unwatched));
+    expect(await controller.record(volume)).toBeUndefined();
+    expect(await controller.until(instance)).toBeDefined();
+    expect((await controller.fences())[0]!.evidence).toMatch(/booted anew/);
+    await one.start();
+  });
+
+  it('is not fenced with the policy never, and gone nevertheless', async () => {
+    const { volume, instance } = await rebooted();
+    await controller.detach(volume, one.nodeId, controller.seeing(unwatched, 'never'));
+    expect(await controller.record(volume)).toBeUndefined();
+    expect(await controller.until(instance)).toBeUndefined();
+    await one.start();
   });
 });

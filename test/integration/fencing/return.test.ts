@@ -10,9 +10,10 @@ import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { mountAt } from '../../../src/host/mount/mountinfo.js';
 import { block, ext4, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
-import { get, put, putSector } from '../csi/files.js';
+import { get, hasSector, put, putSector } from '../csi/files.js';
 import { Site } from '../csi/site.js';
 import type { Volume } from '../csi/volume.js';
+import { servingProcess } from '../node/storage-daemon.js';
 import { FencingController, outOfService } from './fencing-controller.js';
 
 const small = { sizeBytes: SMALL_BYTES };
@@ -42,6 +43,11 @@ const devices = async (volume: Volume): Promise<readonly string[]> => {
   const all = (await findLoops()).filter(({ file }) => file.includes('node-one') && file.includes(`:${name}`));
   return all.map(({ device }) => device);
 };
+
+async function watchers(volume: Volume): Promise<readonly unknown[]> {
+  const text = await site.rbd('status', volume.image, '--format', 'json');
+  return (JSON.parse(text) as { watchers: unknown[] }).watchers;
+}
 
 async function eventually(what: () => Promise<boolean>, name: string): Promise<void> {
   for (const last = performance.now() + 100_000; !(await what()); ) {
@@ -73,18 +79,54 @@ it('a fenced node comes back: takes down its filesystem, whose unwritten bytes n
   await expect(get(again, 'late')).rejects.toThrow(/ENOENT/);
 });
 
-it('a fenced node comes back: is let in again, NodeStage works anew', async () => {
+it('a fenced node comes back: its client stays out for ever, NodeStage works anew by another', async () => {
   const volume = await site.create(one, block(), small);
   await volume.bring(one);
   const instance = await controller.clientOf(volume, one.nodeId);
   controller.views.set(one.nodeId, await outOfService());
   await controller.detach(volume, one.nodeId);
+  const until = await controller.until(instance);
   await eventually(async () => (await devices(volume)).length === 0, 'unmapped');
   await one.stop();
   await one.start();
   await controller.keeper.round();
-  expect(await controller.until(instance)).toBeUndefined();
+  expect((await controller.fences())[0]?.done).toBeDefined();
+  expect(await controller.until(instance)).toBe(until);
   await putSector(await volume.bring(one), 0, 'anew');
+  expect(await controller.clientOf(volume, one.nodeId)).not.toBe(instance);
+});
+
+it('a replaced machine with the old name does not free the old one: what it thaws with is not written', async () => {
+  // Without an exclusive lock nothing but the fence stops a client that was forgotten.
+  const volume = await site.create(two, block(), { ...small, parameters: { imageFeatures: 'layering' } });
+  const device = await volume.bring(one);
+  await putSector(device, 0, 'before');
+  const instance = await controller.clientOf(volume, one.nodeId);
+  await one.stop('SIGKILL');
+  const frozen = (await servingProcess(one))!;
+  process.kill(frozen, 'SIGSTOP');
+  let late: Promise<string>;
+  let there: string;
+  try {
+    late = putSector(device, 0, 'from the dead').then(
+      () => 'written',
+      () => 'refused',
+    );
+    await eventually(async () => (await watchers(volume)).length === 0, 'forgotten by Ceph');
+    await controller.registerBoot(one.nodeId, 'of another machine');
+    await controller.detach(volume, one.nodeId);
+    there = await volume.bring(two);
+    await putSector(there, 0, 'from two');
+    await controller.registerBoot(one.nodeId, 'of another machine');
+    await controller.keeper.round();
+    expect(await controller.until(instance)).toBeDefined();
+  } finally {
+    process.kill(frozen, 'SIGCONT');
+  }
+  expect(await late).toBe('refused');
+  expect(await hasSector(there, 0, 'from two')).toBe(true);
+  await one.start();
+  await eventually(async () => (await devices(volume)).length === 0, 'unmapped');
 });
 
 it('NodeStage, fenced meanwhile: stages anew, does not answer that it has it', async () => {

@@ -9,11 +9,16 @@ import { isRecord } from '../../../src/dev/mapper/qmp.js';
 import { StorageDaemon } from '../../../src/dev/mapper/storage-daemon.js';
 import type { Driver } from '../csi/driver.js';
 
+const daemonOf = ({ stateDir }: Driver): StorageDaemon =>
+  new StorageDaemon({ exec: run, stateDir, runtimeDir: '/run/berth', procRoot: '/proc' });
+
+/** The process that is the Ceph client of all that a driver has mapped; undefined where none runs. */
+export const servingProcess = (driver: Driver): Promise<number | undefined> => daemonOf(driver).pid();
+
 /** Files under which the daemon of a driver serves images now. */
-export async function servedFiles({ stateDir }: Driver): Promise<readonly string[]> {
+export async function servedFiles(driver: Driver): Promise<readonly string[]> {
   const deadline = Deadline.after(10_000);
-  const daemon = new StorageDaemon({ exec: run, stateDir, runtimeDir: '/run/berth', procRoot: '/proc' });
-  const session = await daemon.connect(deadline);
+  const session = await daemonOf(driver).connect(deadline);
   if (session === undefined) return [];
   try {
     const exports = await session.execute('query-block-exports', {}, deadline);

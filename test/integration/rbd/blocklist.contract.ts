@@ -66,6 +66,24 @@ export function describeBlocklist(name: string, prepare: () => Promise<PortFixtu
       expect(await port.blocklistRightsMissing(at.access, soon())).toEqual([]);
     });
 
+    it('changes a record only while it is as it was, and one that is not there as well', async () => {
+      const swap = (expected: string | undefined, next: string | undefined, key = 'one') =>
+        port.compareAndSetRecord(fixture.at, 'swapped', key, expected, next, soon());
+      const now = async () => [...(await port.listRecords(fixture.at, 'swapped', '', 9, soon()))];
+      expect(await swap('never', 'x')).toBe(false);
+      expect(await swap(undefined, '1')).toBe(true);
+      expect(await swap(undefined, '2')).toBe(false);
+      expect(await swap('0', '2')).toBe(false);
+      expect(await now()).toEqual([['one', '1']]);
+      expect(await swap(undefined, 'other', 'two')).toBe(true);
+      expect(await swap('1', '2')).toBe(true);
+      expect(await swap('1', undefined)).toBe(false);
+      expect(await swap('other', undefined, 'two')).toBe(true);
+      expect(await now()).toEqual([['one', '2']]);
+      const racers = await Promise.all(['a', 'b', 'c', 'd'].map((next) => swap('2', next)));
+      expect(racers.filter((won) => won)).toHaveLength(1);
+    });
+
     it('lists records by key, page by page, and removes them, also twice', async () => {
       const keys = ['a', 'b', 'c', 'd'];
       await port.setRecords(fixture.at, 'fences', new Map(keys.map((key) => [key, `of ${key}`])), soon());

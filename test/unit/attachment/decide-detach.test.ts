@@ -125,7 +125,7 @@ const RULES: readonly (readonly [Kind, (one: Known) => boolean])[] = [
   ['gone', ({ way }) => way === 'reader'],
   ['wait', ({ watchers, recorded, health }) => watchers === 'own' && recorded && health !== 'out-of-service'],
   ['wait', ({ health, stranger }) => health === 'rebooted' && stranger],
-  ['gone', ({ health }) => health === 'rebooted'],
+  ['gone', ({ health, policy, recorded }) => health === 'rebooted' && (policy === 'never' || !recorded)],
   ['gone', ({ policy, health, stranger }) => policy === 'never' && health === 'absent' && !stranger],
   ['wait', ({ policy }) => policy === 'never'],
   ['fence', ({ recorded }) => recorded],
@@ -168,7 +168,7 @@ describe('a holder', () => {
     expect(fenced.length).toBeGreaterThan(50);
     for (const one of fenced) {
       expect(one.policy).not.toBe('never');
-      expect(['ready', 'ready, tainted', 'not ready', 'rebooted'], JSON.stringify(one)).not.toContain(one.view);
+      expect(['ready', 'ready, tainted', 'not ready'], JSON.stringify(one)).not.toContain(one.view);
       expect(['unsettled', 'failed']).not.toContain(one.watchers);
       expect(one.clients).toBe('recorded');
       if (one.view === 'long not ready')
@@ -268,18 +268,28 @@ describe('another holder', () => {
 
 describe('a reboot', () => {
   const dead: Case = { ...lost, watchers: 'nobody', view: 'unknown' };
+  const registration = registrationOf('now', 'boot-2')!;
   it('is believed from the node’s own registration, if that is younger than the record', () => {
-    const registration = registrationOf('now', 'boot-2')!;
     expect(decideDetachment(factsOf(dead, { registration }))).toMatchObject({
-      kind: 'gone',
+      ...{ kind: 'fence', clients: [CLIENT], heard: registration.seen },
       evidence: expect.stringMatching(/booted anew/) as string,
     });
     const older = { ...registration, seen: ago(8_500) };
     expect(decideDetachment(factsOf(dead, { registration: older })).kind).toBe('wait');
   });
 
+  it('is enough where fencing is off, or nobody can be fenced, and says so', () => {
+    expect(decideDetachment(factsOf({ ...dead, policy: 'never' }, { registration }))).toMatchObject({
+      kind: 'gone',
+      evidence: expect.stringMatching(/booted anew.*nothing was fenced/) as string,
+    });
+    expect(decideDetachment(factsOf({ ...dead, clients: 'unrecorded' }, { registration }))).toMatchObject({
+      kind: 'gone',
+      evidence: expect.stringMatching(/booted anew.*no instance is recorded/) as string,
+    });
+  });
+
   it('does not end a client that still watches', () => {
-    const registration = registrationOf('now', 'boot-2')!;
     expect(decideDetachment(factsOf({ ...dead, watchers: 'own' }, { registration }))).toMatchObject({ kind: 'wait' });
   });
 });

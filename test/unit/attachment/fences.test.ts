@@ -1,7 +1,8 @@
-/** Fences as they are written down, kept up and lifted, and what a controller that failed half way leaves. */
+/** Fences as they are written down, kept up and left to lapse, and what a controller that failed half way leaves. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FENCES_METRIC, FenceKeeper } from '../../../src/attachment/fence-keeper.js';
-import { FENCE_S, Fences, FENCES_OBJECT, whyLift, type Fence } from '../../../src/attachment/fences.js';
+import { whyDone, type Fence } from '../../../src/attachment/fence-record.js';
+import { FENCE_S, Fences, FENCES_OBJECT } from '../../../src/attachment/fences.js';
 import type { NodeRegistration } from '../../../src/attachment/node-registry.js';
 import type { Holder } from '../../../src/attachment/holder-record.js';
 import { memoryCluster, place, soon } from '../volume/controller/memory-cluster.js';
@@ -69,7 +70,7 @@ describe('the keeper of fences', () => {
     expect(changed()).toBe(before);
     cluster.rbd.blocked.set(CLIENT.address, Date.now() + 9 * DAY_MS);
     await keeper.round();
-    expect(cluster.rbd.blocked.get(CLIENT.address)! - Date.now()).toBeGreaterThan(29 * DAY_MS);
+    expect(cluster.rbd.blocked.get(CLIENT.address)! - Date.now()).toBeGreaterThan(364 * DAY_MS);
     expect(parts.counters.value(FENCES_METRIC, { what: 'renewed' })).toBe(1);
     expect(parts.counters.text()).toContain(`${FENCES_METRIC}{what="renewed"} 1`);
   });
@@ -84,19 +85,134 @@ describe('the keeper of fences', () => {
     expect([...(await cluster.rbd.listRecords(place(), FENCES_OBJECT, '', 9, soon())).keys()]).toEqual(['x', 'y']);
   });
 
-  it('lets a node in again, tells people, and keeps nothing of it', async () => {
+  const back = { version: 1, node: 'a', bootId: 'boot-2', driver: '0', mappers: [] } as const;
+  const listed = () => fences.all(place(), soon());
+
+  it('lets nobody in again: what is not needed any more lapses by itself, and people are told once', async () => {
     await fences.fence(place(), request, soon());
-    const seen = '2026-01-01T00:05:00Z';
-    const back = { version: 1, node: 'a', bootId: 'boot-2', driver: '0', mappers: [], seen } as const;
-    await parts.nodes.register(place(), back, soon());
+    const until = cluster.rbd.blocked.get(CLIENT.address)!;
+    await parts.nodes.register(place(), { ...back, seen: '2026-01-01T00:05:00Z' }, soon());
     await keeper.round();
-    expect(cluster.rbd.blocked.size).toBe(0);
-    expect(await fences.all(place(), soon())).toEqual([]);
+    await keeper.round();
+    expect(cluster.rbd.blocked.get(CLIENT.address)).toBe(until);
+    const why = expect.stringContaining('boot-2') as string;
+    expect(await listed()).toMatchObject([{ made: true, done: { why, at: expect.any(String) as string } }]);
     expect(parts.announced).toMatchObject([{ reason: 'NodeUnfenced', kind: 'Normal' }]);
+    expect(parts.announced[0]!.message).toContain(new Date(until).toISOString());
+
+    cluster.rbd.blocked.set(CLIENT.address, Date.now() + DAY_MS);
+    const before = changed();
+    await keeper.round();
+    expect(changed(), 'not renewed').toBe(before);
+    cluster.rbd.blocked.delete(CLIENT.address);
+    await keeper.round();
+    expect(await listed()).toEqual([]);
+    expect(changed()).toBe(before);
+    expect(parts.announced).toHaveLength(1);
+  });
+
+  it('looks after the others where one cannot be renewed', async () => {
+    const OTHER = { address: '10.0.0.1:0/43', client: 'client.43' };
+    const other = { ...holder, node: 'b', clients: [OTHER] };
+    await fences.fence(place(), request, soon());
+    await fences.fence(place(), { ...request, holder: other, clients: [OTHER] }, soon());
+    cluster.rbd.blocked.set(CLIENT.address, Date.now() + DAY_MS);
+    cluster.rbd.rightsMissing = ['rm'];
+    await parts.nodes.register(place(), { ...back, node: 'b', seen: '2026-01-01T00:05:00Z' }, soon());
+    await keeper.round();
+    expect(await listed()).toMatchObject([
+      { instance: CLIENT.address, made: true },
+      { instance: OTHER.address, done: {} },
+    ]);
+  });
+
+  it('does not take for done what was needed anew meanwhile', async () => {
+    await fences.fence(place(), request, soon());
+    const [stale] = await listed();
+    await fences.fence(place(), { ...request, volume: 'c1/rbd/berth-w' }, soon());
+    expect(await fences.leaveToLapse(place(), stale!, 'a test', soon())).toBe(false);
+    expect(await fences.forget(place(), stale!, soon())).toBe(false);
+    expect((await listed())[0]?.done).toBeUndefined();
   });
 });
 
-it('a registration that was looked up before the stage, and is written after the fence, lifts nothing', async () => {
+describe('a second volume of a client that is fenced', () => {
+  const second = { ...request, volume: 'c1/rbd/berth-w', evidence: 'another', heard: '2025-12-31T00:00:00Z' };
+
+  it('does not undo what the first relies on, at any moment, whatever fails', async () => {
+    await fences.fence(place(), request, soon());
+    for (const failing of ['blocklisted', 'compareAndSetRecord'] as const) {
+      cluster.rbd.failNext(failing, () => new Error('failed'));
+      await expect(fences.fence(place(), second, soon())).rejects.toThrow('failed');
+      expect(await standing()).toEqual([CLIENT.address]);
+    }
+    const seen: boolean[] = [];
+    const port = Object.assign(Object.create(cluster.rbd) as typeof cluster.rbd, {
+      blocklisted: async (...given: Parameters<typeof cluster.rbd.blocklisted>) => {
+        const [fence] = await new Fences(cluster.rbd).all(place(), soon());
+        seen.push(fence!.made);
+        return cluster.rbd.blocklisted(...given);
+      },
+    });
+    await new Fences(port).fence(place(), second, soon());
+    expect(seen).toEqual([true, true]);
+  });
+
+  it('is written down beside the first, and the latest word of the node counts for both', async () => {
+    await fences.fence(place(), request, soon());
+    await fences.fence(place(), second, soon());
+    await fences.fence(place(), second, soon());
+    const [fence] = await fences.all(place(), soon());
+    const { volume, evidence } = request;
+    expect(fence).toMatchObject({ volume: second.volume, evidence: 'another', heard: request.heard, made: true });
+    expect(fence!.also).toMatchObject([{ volume, evidence }]);
+  });
+
+  it('of two controllers at once, both stand', async () => {
+    const volumes = ['v', 'w', 'x', 'y'];
+    await Promise.all(volumes.map((volume) => new Fences(cluster.rbd).fence(place(), { ...request, volume }, soon())));
+    const [fence] = await fences.all(place(), soon());
+    const known = [fence!.volume, ...fence!.also!.map((one) => one.volume)];
+    expect(known.sort()).toEqual(volumes);
+    expect(fence!.made).toBe(true);
+  });
+
+  it('needs the fence again that was left to lapse', async () => {
+    await fences.fence(place(), request, soon());
+    const [fence] = await fences.all(place(), soon());
+    await fences.leaveToLapse(place(), fence!, 'a test', soon());
+    expect(await standing(), 'nobody looks after it').toEqual([]);
+    const before = changed();
+    await fences.fence(place(), second, soon());
+    expect(changed(), 'it lasts long enough').toBe(before);
+    expect(await standing()).toEqual([CLIENT.address]);
+  });
+
+  it('is an intent of its own where the first was done with and has lapsed', async () => {
+    await fences.fence(place(), request, soon());
+    const [fence] = await fences.all(place(), soon());
+    await fences.leaveToLapse(place(), fence!, 'a test', soon());
+    cluster.rbd.blocked.clear();
+    cluster.rbd.rightsMissing = ['add'];
+    await expect(fences.fence(place(), second, soon())).rejects.toMatchObject({ code: 'BERTH_CEPH_DENIED' });
+    expect((await fences.all(place(), soon()))[0]).toMatchObject({ made: false });
+  });
+});
+
+it('a record as the release before wrote it is read, and left to lapse', async () => {
+  const { address, client } = CLIENT;
+  const old = {
+    ...{ version: 1, instance: address, client, node: 'a', bootId: 'boot-1', volume: request.volume },
+    ...{ since: '2026-01-01T00:00:00Z', heard: '2026-01-01T00:00:00Z', evidence: 'before', made: true },
+  };
+  await cluster.rbd.setRecords(place(), FENCES_OBJECT, new Map([[address, JSON.stringify(old)]]), soon());
+  await cluster.rbd.blocklist(place().access, address, FENCE_S, soon());
+  expect(await standing()).toEqual([address]);
+  await fences.fence(place(), { ...request, volume: 'c1/rbd/berth-w' }, soon());
+  expect(await fences.all(place(), soon())).toMatchObject([{ made: true, also: [{ volume: request.volume }] }]);
+});
+
+it('a registration that was looked up before the stage, and is written after the fence, says nothing', async () => {
   const staged = { ...request, holder: { ...holder, at: '2026-01-01T00:03:00Z' } };
   await fences.fence(place(), staged, soon());
   const late = { version: 1, node: 'a', bootId: 'boot-1', driver: '0', mappers: [], clients: [] } as const;
@@ -106,9 +222,10 @@ it('a registration that was looked up before the stage, and is written after the
   await parts.nodes.register(place(), { ...late, seen: '2026-01-01T00:03:01Z' }, soon());
   await keeper.round();
   expect(await standing()).toEqual([]);
+  expect(cluster.rbd.blocked.has(CLIENT.address)).toBe(true);
 });
 
-describe('a fence is lifted', () => {
+describe('a fence has done its work', () => {
   const fence: Fence = {
     ...{ version: 1, instance: CLIENT.address, client: CLIENT.client, node: 'a', bootId: 'boot-1', volume: 'v' },
     ...{ since: '2026-01-01T00:02:00Z', heard: '2026-01-01T00:00:00Z', evidence: '', made: true },
@@ -125,7 +242,7 @@ describe('a fence is lifted', () => {
     ['by a list of clients without it', said({ clients: ['10.0.0.1:0/43'] }), true],
     ['not by a list of clients with it', said({ clients: [CLIENT.address] }), false],
     ['not by a node that cannot tell its clients', said({}), false],
-  ])('%s', (_what, registration, lifted) => {
-    expect(whyLift(fence, registration) !== undefined).toBe(lifted);
+  ])('%s', (_what, registration, done) => {
+    expect(whyDone(fence, registration) !== undefined).toBe(done);
   });
 });

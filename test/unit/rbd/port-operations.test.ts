@@ -41,6 +41,7 @@ const DESCRIBED: Readonly<Record<PortOperation, readonly [said: string, ...other
   compareAndSet: ['set key of image id 1234', '1234', 'key', undefined, 'next'],
   poolStats: ['measure pool p'],
   setRecords: ['set records of object', 'object', new Map()],
+  compareAndSetRecord: ['set key of object', 'object', 'key', undefined, 'next'],
   getRecords: ['read records of object', 'object', []],
   listRecords: ['list records of object', 'object', '', 9],
   removeRecords: ['remove records of object', 'object', []],

@@ -108,6 +108,10 @@ const bindWrite = (lib: Library) => ({
   newWrite: bind<[], WriteOp>(lib, 'void *rados_create_write_op()'),
   releaseWrite: bind<[WriteOp], undefined>(lib, 'void rados_release_write_op(void *)'),
   mustExist: bind<[WriteOp], undefined>(lib, 'void rados_write_op_assert_exists(void *)'),
+  createObject: bind<[WriteOp, exclusive: number, category: null], undefined>(
+    lib,
+    'void rados_write_op_create(void *, int, const char *)',
+  ),
   writeExec: bind<
     [WriteOp, cls: string, method: string, input: Uint8Array, inputBytes: number, result: null],
     undefined

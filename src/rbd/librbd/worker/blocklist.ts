@@ -44,7 +44,12 @@ const change = (word: Word, op: BlocklistRight, addr: string, more: { expire?: n
  */
 export async function addToBlocklist(link: ClusterConnection, instance: string, seconds: number): Promise<void> {
   await withWord(link, (word) => monAct(link, change(word, 'add', instance, { expire: seconds + 0.5 })));
-  check(await link.ceph.rados.waitForMap.later(link.cluster), 'wait for the map of the fence');
+  await waitForMap(link);
+}
+
+/** An operation carries the age of our map, and an OSD waits for that map before it does it. */
+async function waitForMap({ ceph, cluster }: ClusterConnection): Promise<void> {
+  check(await ceph.rados.waitForMap.later(cluster), 'wait for the map of the fence');
 }
 
 /** The monitor takes an instance that is not listed for a success. */
@@ -52,8 +57,13 @@ export async function removeFromBlocklist(link: ClusterConnection, instance: str
   await withWord(link, (word) => monAct(link, change(word, 'rm', instance)));
 }
 
+/**
+ * The monitors' word, of which our own client may be behind: it has the map that says so as well when this returns.
+ * Whoever made a fence, who relies on it carries it along.
+ */
 export async function listBlocklist(link: ClusterConnection): Promise<Blocked[]> {
   const text = await withWord(link, (word) => monText(link, { prefix: `osd ${word} ls`, format: 'json' }));
+  await waitForMap(link);
   // Releases that know ranges of addresses answer two lists, one after the other (16.2.15: `[][]`).
   return entriesOf(JSON.parse(`[${text.replaceAll(/\]\s*\[/g, '],[')}]`));
 }

@@ -4,7 +4,7 @@
  */
 import type { ImageHead } from '../../port.js';
 import { Decoder, Encoder } from '../foreign/ceph-encoding.js';
-import { CephErrno, ECANCELED, ENOENT, unlessAbsent } from '../ceph-errors.js';
+import { CephErrno, ENOENT, unlessAbsent } from '../ceph-errors.js';
 import { featureNames } from '../../feature-bits.js';
 import {
   callClasses,
@@ -13,6 +13,7 @@ import {
   readPage,
   removeEntries,
   setEntries,
+  unlessChanged,
   write,
   writeClass,
 } from './object-operation.js';
@@ -133,17 +134,6 @@ export async function exchangeMetadata(
       next === '' ? removeEntries(ceph, key) : setEntries(ceph, new Map([[key, next]])),
     ]),
   );
-}
-
-/** False where the comparison in the operation failed: somebody else was first. */
-async function unlessChanged(change: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await change();
-    return true;
-  } catch (error) {
-    if (error instanceof CephErrno && error.is(ECANCELED)) return false;
-    throw error;
-  }
 }
 
 /** TRASH_IMAGE_SOURCE_REMOVING (cls_rbd_types.h): moved there by a removal, not by a person. */

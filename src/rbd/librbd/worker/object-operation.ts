@@ -1,6 +1,6 @@
 /** Compound operations on one RADOS object: however many steps, one message to one OSD, all or nothing. */
 import type { CephLibraries, Ioctx, ReadOp, WriteOp } from '../foreign/bindings.js';
-import { check } from '../ceph-errors.js';
+import { CephErrno, check, ECANCELED } from '../ceph-errors.js';
 import { bytesAt, withBytes, withCells } from '../foreign/c-memory.js';
 import type { Cells } from '../foreign/c-memory.js';
 
@@ -137,6 +137,15 @@ export const mustExist =
   (op) =>
     rados.mustExist.now(op);
 
+/** LIBRADOS_CREATE_IDEMPOTENT. */
+const UNLESS_THERE = 0;
+
+/** Create the object unless it is there: a comparison fails at an object that is not. */
+export const createObject =
+  ({ rados }: CephLibraries): WriteStep =>
+  (op) =>
+    rados.createObject.now(op, UNLESS_THERE, null);
+
 /** The omap value must be this; an absent key is as good as an empty value. ECANCELED */
 export const mustEqual =
   ({ rados }: CephLibraries, key: string, value: string): WriteStep =>
@@ -170,3 +179,14 @@ export const writeClass =
   ({ rados }: CephLibraries, { cls, method, input }: ClassCall): WriteStep =>
   (op) =>
     rados.writeExec.now(op, cls, method, input, input.length, null);
+
+/** False where the comparison in the operation failed: somebody else was first. */
+export async function unlessChanged(change: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await change();
+    return true;
+  } catch (error) {
+    if (error instanceof CephErrno && error.is(ECANCELED)) return false;
+    throw error;
+  }
+}

@@ -20,7 +20,17 @@ import {
   listWatchers,
   observeWatchers,
 } from './images.js';
-import { mustExist, readEntries, readPage, removeEntries, setEntries, write } from './object-operation.js';
+import {
+  createObject,
+  mustEqual,
+  mustExist,
+  readEntries,
+  readPage,
+  removeEntries,
+  setEntries,
+  unlessChanged,
+  write,
+} from './object-operation.js';
 import type { ClusterConnection } from './cluster-connection.js';
 import { withPool, specOf } from './open-pool.js';
 import type { OpenPool } from './open-pool.js';
@@ -74,6 +84,8 @@ export function createOperations(connections: Connections): WorkerOperations {
         const { ceph } = place.link;
         if (entries.size > 0) await write(ceph, place.io, object, 'set records', [setEntries(ceph, entries)]);
       }),
+    compareAndSetRecord: (at, object, key, expected, next, deadline) =>
+      onObject(at, object, deadline, (place) => exchangeRecord(place, object, key, expected, next)),
     getRecords: (at, object, keys, deadline) =>
       onObject(at, object, deadline, (place) =>
         keys.length === 0
@@ -116,6 +128,20 @@ function blocklistOperations(connections: Connections): Pick<WorkerOperations, B
     blocklisted: (at, deadline) => inCluster(at, deadline, listBlocked),
     blocklistRightsMissing: (at, deadline) => inCluster(at, deadline, rightsMissing),
   };
+}
+
+/** One operation; the OSD takes an absent key for an empty value. */
+async function exchangeRecord(
+  { link: { ceph }, io }: OpenPool,
+  object: string,
+  key: string,
+  expected = '',
+  next = '',
+): Promise<boolean> {
+  const change = next === '' ? removeEntries(ceph, key) : setEntries(ceph, new Map([[key, next]]));
+  return unlessChanged(() =>
+    write(ceph, io, object, 'compare and set a record', [createObject(ceph), mustEqual(ceph, key, expected), change]),
+  );
 }
 
 /** An object that is not there is not made by this. */

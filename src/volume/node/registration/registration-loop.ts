@@ -1,6 +1,6 @@
 /**
- * Keeps this node in the registry of every cluster: a controller attaches only to nodes that it finds there, and lifts
- * a fence when the node has registered without the fenced client.
+ * Keeps this node in the registry of every cluster: a controller attaches only to nodes that it finds there, and
+ * renews a fence no longer when the node has registered without the fenced client.
  */
 import { whyAllFailed } from '../../../model/settle-all.js';
 import { Deadline } from '../../../model/deadline.js';
