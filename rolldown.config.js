@@ -2,7 +2,10 @@
 // reading hundreds.
 import { existsSync } from 'node:fs';
 
-const programs = ['main', 'rbd/librbd/worker/worker', 'rbd/mapping/nbd/nbd-device', 'host/clock/kernel-clock'];
+const programs = [
+  ...['main', 'rbd/librbd/worker/worker', 'rbd/mapping/nbd/nbd-device'],
+  ...['host/clock/kernel-clock', 'host/device/first-page-program'],
+];
 const common = {
   platform: 'node',
   // Its native part is looked up beside its own files.

@@ -107,6 +107,6 @@ export class ByHand {
   }
 
   #request(image: ImageRef): MapRequest {
-    return { image, fsid: this.#fsid, readOnly: false, features: [], options: '' };
+    return { image, fsid: this.#fsid, readOnly: false, features: [], options: '', ioTimeoutSeconds: 0 };
   }
 }

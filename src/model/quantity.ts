@@ -1,4 +1,4 @@
-/** Byte counts as people write them in a StorageClass: `4194304`, `4Mi`, `64k`. */
+/** Quantities as people write them in a StorageClass: bytes (`4194304`, `4Mi`, `64k`) and times (`120s`, `5m`). */
 
 const UNITS: Readonly<Record<string, number>> = {
   '': 1,
@@ -20,4 +20,13 @@ export function parseBytes(text: string): number | undefined {
   if (digits === undefined || unit === undefined) return undefined;
   const bytes = Number(digits) * (UNITS[unit] ?? 1);
   return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
+const SECONDS: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3_600 };
+
+/** Seconds, or undefined where the text is no whole number of seconds, minutes (`5m`) or hours (`1h`). */
+export function parseSeconds(text: string): number | undefined {
+  const [, digits, unit] = /^(\d{1,9})(|s|m|h)$/.exec(text) ?? [];
+  if (digits === undefined || unit === undefined) return undefined;
+  return Number(digits) * (SECONDS[unit] ?? 1);
 }

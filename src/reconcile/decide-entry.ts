@@ -88,13 +88,20 @@ function decideUnmapped(view: NodeView, { entry, staged, live, fresh }: Case, de
 }
 
 /** A stage or an unstage was cut short with the device mapped. */
-function decideHalfWay(view: NodeView, found: Case, { mapping }: SeenMapping, decided: Decided): void {
+function decideHalfWay(view: NodeView, found: Case, seen: SeenMapping, decided: Decided): void {
   const { entry, live, elsewhere, claims, fresh } = found;
+  const { mapping } = seen;
   const { volume, state } = entry;
   const users = [...live, ...elsewhere];
   if (users.length > 0) {
     const what = `${state} since ${entry.since}, and ${mapping.device} is mounted at ${users.join(', ')}`;
     decided.report(volume, 'ours', what, 'unmount it there; the rest is done then');
+    return;
+  }
+  const isMounted = view.mountsOf(seen).includes(entry.stagingPath);
+  if (isMounted && seen.unserved !== undefined && mapping.mapper === 'nbd' && (state === 'unstaging' || !fresh)) {
+    // It cannot be unmounted before somebody serves it again.
+    decideUnserved(entry, seen, seen.unserved, decided);
     return;
   }
   if (state === 'unstaging') {

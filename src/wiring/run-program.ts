@@ -3,6 +3,7 @@ import { parseCommandLine } from '../cli/command-line.js';
 import { EXIT_CODES, type ExitCode } from '../cli/exit-codes.js';
 import { isBerthError } from '../model/errors.js';
 import type { Additions } from './additions.js';
+import { endWhatIsLeft } from './end-what-is-left.js';
 import { adopt, attachments, doctor, trace } from './run-commands.js';
 import { serve } from './serve.js';
 
@@ -23,6 +24,7 @@ async function dispatch(args: readonly string[], additions: Additions): Promise<
   switch (request.kind) {
     case 'serve':
       await serve(request.options, additions);
+      endWhatIsLeft();
       return EXIT_CODES.well;
     case 'doctor':
       return doctor(request.options, request.json, additions);

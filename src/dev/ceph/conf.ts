@@ -61,6 +61,8 @@ osd memory target = 1073741824
 bluestore block size = ${OSD_BYTES}
 # Closing a device waits for one such poll, and a starting OSD closes it a dozen times: 250 ms each would be 4 s.
 bdev aio poll ms = 20
+# Tests stop the OSD where it stands, for minutes: an operation that it was at must not look like a hang to it.
+osd op thread suicide timeout = 3600
 # A restarted OSD serves once the leases of its earlier life are over: 2 s instead of 16.
 osd pool default read lease ratio = 0.1
 # The monitor is told of the OSD's place while the OSD is still being made: a round of the monitor takes a second.

@@ -1,11 +1,9 @@
 /**
- * Reads the beginning of a device past the page cache:
- * another node, or a mounted xfs, may have written since it was cached.
+ * Reads the beginning of a device past the page cache: another node, or a mounted xfs, may have written since it was
+ * cached. Keeps one of libuv's threads for as long as the device does not answer.
  */
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import type { Deadline } from '../../model/deadline.js';
-import { withinDeadline } from '../../model/time-limit.js';
 import { isErrno } from '../errno.js';
 
 /** Bytes read; a multiple of every logical block size in use. */
@@ -14,15 +12,8 @@ export const PAGE_BYTES = 4096;
 /** TypeScript's library for Node does not declare it, DOM's does. */
 declare const WebAssembly: { Memory: new (size: { initial: number; maximum: number }) => { buffer: ArrayBuffer } };
 
-/**
- * The first {@link PAGE_BYTES} bytes; system call errors as they are, DEADLINE. A dead device keeps one thread of the
- * pool busy.
- */
-export function readFirstPage(device: string, deadline: Deadline): Promise<Buffer> {
-  return withinDeadline(readUncached(device), `reading ${device}`, deadline);
-}
-
-async function readUncached(device: string): Promise<Buffer> {
+/** The first {@link PAGE_BYTES} bytes; system call errors as they are. */
+export async function readUncached(device: string): Promise<Buffer> {
   const file = await openDirect(device);
   try {
     // O_DIRECT wants page-aligned memory, which Buffer does not promise and WebAssembly does.

@@ -1,7 +1,7 @@
 /** What the superblock on a device says of its filesystem, read by Berth itself: no child, no blkid, 4 KiB. */
 import { Deadline } from '../../model/deadline.js';
 import { berthError, isBerthError } from '../../model/errors.js';
-import { readFirstPage } from '../device/direct-read.js';
+import { readFirstPage } from '../device/first-page.js';
 import type { Filesystem, Superblock } from './filesystem.js';
 
 const READ_MS = 10_000;
@@ -22,7 +22,7 @@ async function firstPage(device: string, deadline: Deadline): Promise<Buffer> {
   try {
     return await readFirstPage(device, deadline);
   } catch (error) {
-    if (isBerthError(error)) throw error;
+    if (isBerthError(error, 'BERTH_DEADLINE')) throw error;
     const why = error instanceof Error ? error.message : 'read failed';
     throw berthError('BERTH_PROBE_FAILED', { device, why }, error);
   }

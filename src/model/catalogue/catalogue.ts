@@ -225,6 +225,11 @@ export const catalogue = {
     'see the node plugin log',
   ),
   BERTH_UNMAP_BUSY: entry('FAILED_PRECONDITION', '{device} of {image} is busy: {who}', 'end its users, then try again'),
+  BERTH_DEVICE_UNSERVED: entry(
+    'UNAVAILABLE',
+    '{device} of {volume} cannot be unmounted: {why}, and what was written waits for a new one',
+    'the node starts one when its cluster answers; the call may be repeated; only rbd-nbd unmap gives the data up',
+  ),
   BERTH_UNMAP_FAILED: entry('INTERNAL', '{device} of {image} could not be unmapped: {why}', 'see the node plugin log'),
   ...handOvers,
   // -- Ceph

@@ -25,10 +25,24 @@ export const clientArguments = (access: ClusterAccess, keyFile: string): readonl
 
 /** CEPH_ARGS that let Ceph give up by itself a little before the deadline, so that its error text still reaches us. */
 export function cephTimeouts(deadline: Deadline): Readonly<Record<string, string>> {
-  const seconds = Math.min(LONGEST_SECONDS, Math.max(1, Math.floor(deadline.remaining() / 1000) - 1));
+  const seconds = connectSeconds(deadline);
   const options = ['client_mount_timeout', 'rados_mon_op_timeout', 'rados_osd_op_timeout'];
   return { CEPH_ARGS: options.map((option) => `--${option}=${seconds}`).join(' ') };
 }
+
+/**
+ * CEPH_ARGS for a program that connects by the deadline and then serves a device for as long as that is mapped. Ceph's
+ * limits on operations stay in force for its whole life, and each would become an I/O error of the device: so there is
+ * none, or the one that was asked for. Until it serves, it is killed at the deadline.
+ */
+export function daemonTimeouts(deadline: Deadline, ioTimeoutSeconds: number): Readonly<Record<string, string>> {
+  const options = [`--client_mount_timeout=${connectSeconds(deadline)}`];
+  if (ioTimeoutSeconds > 0) options.push(`--rados_osd_op_timeout=${ioTimeoutSeconds}`);
+  return { CEPH_ARGS: options.join(' ') };
+}
+
+const connectSeconds = (deadline: Deadline): number =>
+  Math.min(LONGEST_SECONDS, Math.max(1, Math.floor(deadline.remaining() / 1000) - 1));
 
 /**
  * Run `job` with the key in a 0600 file below `directory` (meant to be a tmpfs such as /run); the file is gone

@@ -39,6 +39,11 @@ export interface MapRequest {
   readonly features: readonly string[];
   /** Extra options of the StorageClass (`mapOptions`), comma separated as the rbd CLI takes them; empty for none. */
   readonly options: string;
+  /**
+   * s until I/O that the cluster leaves unanswered becomes an error (`ioTimeout`), for readers as for writers; 0 waits
+   * for the cluster, however long, as Ceph's clients do.
+   */
+  readonly ioTimeoutSeconds: number;
 }
 
 export interface Mapper {
@@ -77,6 +82,11 @@ export interface Mapper {
    * kernel itself serves.
    */
   whyUnserved?(mapping: Mapping): Promise<string | undefined>;
+  /**
+   * Why what is written to the device waits in the kernel for a new server, which {@link map} starts: its daemon has
+   * died. Undefined while nothing waits so, not there where nothing ever does.
+   */
+  whyAwaitsServer?(mapping: Mapping): Promise<string | undefined>;
   /** The process that serves the device from user space and has it open for that; not there where there is none. */
   serverOf?(mapping: Mapping): Promise<number | undefined>;
   /**

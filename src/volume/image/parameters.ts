@@ -1,7 +1,7 @@
 /** StorageClass parameters: every key known, every value checked, a typo is an error and never a silent default. */
 import { FILESYSTEMS, type FilesystemType } from '../../model/capability.js';
 import { berthError } from '../../model/errors.js';
-import { parseBytes } from '../../model/quantity.js';
+import { parseBytes, parseSeconds } from '../../model/quantity.js';
 import { isPlaceName } from '../../model/volume-id.js';
 import { MOUNTER_CHOICES, type MounterChoice } from '../../model/mapper-name.js';
 import { SANDBOX_WISHES, type SandboxWish } from '../../sandbox/choose-sandbox.js';
@@ -19,6 +19,8 @@ export interface VolumeParameters {
   readonly dataPool: string | undefined;
   readonly mounter: MounterChoice;
   readonly mapOptions: string;
+  /** s until I/O that the cluster leaves unanswered fails; undefined to wait for the cluster, however long. */
+  readonly ioTimeoutSeconds: number | undefined;
   readonly mkfsOptions: string;
   /** For a capability that names no filesystem. */
   readonly fsType: FilesystemType | undefined;
@@ -45,6 +47,7 @@ const KNOWN = [
   'stripeCount',
   'mounter',
   'mapOptions',
+  'ioTimeout',
   'mkfsOptions',
   'fsType',
   'csi.storage.k8s.io/fstype',
@@ -54,6 +57,8 @@ const KNOWN = [
 ];
 const MIN_OBJECT = 4096;
 const MAX_OBJECT = 32 * 2 ** 20;
+/** Who would wait longer than a day means for ever; the kernel itself takes 24 days (net/ceph/ceph_common.c). */
+const MAX_IO_TIMEOUT_SECONDS = 86_400;
 /** The prefix leaves room for a 36 byte uuid and more in RBD's image name. */
 const PREFIX = /^[A-Za-z0-9][A-Za-z0-9._-]{0,23}$/;
 export const DEFAULT_PREFIX = 'berth-';
@@ -81,6 +86,7 @@ export function parseParameters(parameters: Readonly<Record<string, string>>): V
     dataPool: read.text('dataPool') === '' ? undefined : read.place('dataPool', read.text('dataPool')),
     mounter: read.oneOf('mounter', MOUNTER_CHOICES) ?? 'auto',
     mapOptions: read.options('mapOptions'),
+    ioTimeoutSeconds: read.ioTimeout(),
     mkfsOptions: read.options('mkfsOptions'),
     fsType: read.filesystem(),
     ...read.guest(),
@@ -177,6 +183,17 @@ class Values {
     const bytes = parseBytes(text);
     if (bytes === undefined || bytes <= 0) throw this.parameterError(name, 'a number of bytes, such as 4194304 or 4Mi');
     return bytes;
+  }
+
+  /** Unset and `0` are the same: wait as Ceph waits. */
+  ioTimeout(): number | undefined {
+    const text = this.text('ioTimeout');
+    if (text === '') return undefined;
+    const seconds = parseSeconds(text);
+    if (seconds === undefined || seconds > MAX_IO_TIMEOUT_SECONDS) {
+      throw this.parameterError('ioTimeout', 'a time such as 120s or 5m, at most 24h; 0 waits as long as Ceph does');
+    }
+    return seconds === 0 ? undefined : seconds;
   }
 
   /** Options go to a command line as separate words: control characters have no business there. */

@@ -5,6 +5,7 @@ import { berthError } from '../../model/errors.js';
 import { isCopied } from '../../model/volume-id.js';
 import { isFilesystemType, type FilesystemType } from '../../model/capability.js';
 import type { MounterChoice } from '../../model/mapper-name.js';
+import type { MapRequest } from '../../rbd/mapping/mapper.js';
 import type { SandboxWish } from '../../sandbox/choose-sandbox.js';
 import type { VolumeParameters } from './parameters.js';
 
@@ -20,6 +21,8 @@ export interface VolumeShape {
   readonly dataPool?: string;
   readonly mounter: MounterChoice;
   readonly mapOptions: string;
+  /** Not there where I/O waits for the cluster, however long; records of releases before it have it never. */
+  readonly ioTimeoutSeconds?: number;
   readonly mkfsOptions: string;
   readonly fsType?: FilesystemType;
   readonly sandbox?: SandboxWish;
@@ -45,6 +48,7 @@ export function shapeOf(parameters: VolumeParameters): VolumeShape {
     dataPool,
     mounter,
     mapOptions,
+    ioTimeoutSeconds,
     mkfsOptions,
     fsType,
     sandbox,
@@ -55,6 +59,7 @@ export function shapeOf(parameters: VolumeParameters): VolumeShape {
     mounter,
     mapOptions,
     mkfsOptions,
+    ...(ioTimeoutSeconds === undefined ? {} : { ioTimeoutSeconds }),
     ...(objectSizeBytes === undefined ? {} : { objectSizeBytes }),
     ...(stripeUnitBytes === undefined ? {} : { stripeUnitBytes }),
     ...(stripeCount === undefined ? {} : { stripeCount }),
@@ -80,6 +85,7 @@ export function parseVolumeRecord(metadata: ReadonlyMap<string, string>, volume:
     if (isCopied(value.image, volume)) return undefined;
     if (typeof value.name !== 'string' || typeof value.shape !== 'object') throw new Error('name or shape is missing');
     if (value.shape.fsType !== undefined && !isFilesystemType(value.shape.fsType)) throw new Error('unknown fsType');
+    if (!isIoTimeout(value.shape.ioTimeoutSeconds)) throw new Error('ioTimeoutSeconds is no number of seconds');
     return value as VolumeRecord;
   } catch (error) {
     throw berthError('BERTH_RECORD_UNREADABLE', {
@@ -88,6 +94,15 @@ export function parseVolumeRecord(metadata: ReadonlyMap<string, string>, volume:
       why: error instanceof Error ? error.message : 'not JSON',
     });
   }
+}
+
+const isIoTimeout = (value: unknown): boolean =>
+  value === undefined || (Number.isSafeInteger(value) && Number(value) > 0);
+
+/** How the volume is mapped; an image without a record as a StorageClass that says nothing would have it. */
+export function mapSettingsOf(record: VolumeRecord | undefined): Pick<MapRequest, 'options' | 'ioTimeoutSeconds'> {
+  const { mapOptions = '', ioTimeoutSeconds = 0 } = record?.shape ?? {};
+  return { options: mapOptions, ioTimeoutSeconds };
 }
 
 export interface Difference {

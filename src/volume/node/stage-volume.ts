@@ -15,7 +15,7 @@ import type { Mapper } from '../../rbd/mapping/mapper.js';
 import type { RbdPort } from '../../rbd/port.js';
 import { checkCapabilities } from '../image/capability-rules.js';
 import { mustFindVolume, type FoundVolume, type ImageLookup } from '../image/find-volume.js';
-import { parseVolumeRecord, type VolumeRecord } from '../image/volume-record.js';
+import { mapSettingsOf, parseVolumeRecord, type VolumeRecord } from '../image/volume-record.js';
 import type { NodeOperation, Operations } from '../operation/operations.js';
 import type { NodeSteps } from '../operation/steps.js';
 import { withUndo, type UndoStack } from '../operation/undo-stack.js';
@@ -123,8 +123,7 @@ async function mapAndMount(
 ): Promise<void> {
   const { readOnly } = entry;
   const { features } = found.head;
-  const options = record?.shape.mapOptions ?? '';
-  const asked = { image: found.at, fsid: entry.fsid, readOnly, features, options };
+  const asked = { image: found.at, fsid: entry.fsid, readOnly, features, ...mapSettingsOf(record) };
   const before = await watchers;
   const mapping = await mapAsAsked(mapper, asked, operation, deadline);
   const preparation = preparationOf(entry, { found, record }, mapping.device);

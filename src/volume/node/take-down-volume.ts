@@ -16,7 +16,7 @@ import { sweepRecords } from '../../sandbox/kata/direct-volume.js';
 import type { KataRecords } from '../../sandbox/kata/kata-records.js';
 import type { Operation } from '../operation/operations.js';
 import { isDeadMount, unmountDead } from './filesystem/dead-mount.js';
-import { unmountStaged } from './filesystem/staging-mount.js';
+import { isMountedFrom, unmountStaged } from './filesystem/staging-mount.js';
 import { writeIfPossible } from './journal-faults.js';
 import type { Mappers } from './node-mappers.js';
 
@@ -32,7 +32,10 @@ export interface TakeDownParts {
   readonly log: Pick<Logger, 'warn'>;
 }
 
-/** BERTH_VOLUME_IN_USE while a target is still published, BERTH_UNMOUNT_BUSY, BERTH_UNMAP_BUSY. */
+/**
+ * BERTH_VOLUME_IN_USE while a target is still published, BERTH_DEVICE_UNSERVED while its data waits for a new daemon,
+ * BERTH_UNMOUNT_BUSY, BERTH_UNMAP_BUSY.
+ */
 export async function takeDownRecorded(
   parts: TakeDownParts,
   entry: JournalEntry,
@@ -41,6 +44,7 @@ export async function takeDownRecorded(
 ): Promise<void> {
   const { journal, mappers, kataRecords, exec } = parts;
   await refusePublished(mappers, entry, deadline);
+  await refuseUnserved(mappers, entry, deadline);
   operation.step('write unstaging');
   // What is to be undone is in the journal already: without this line a crash leads to the same undoing, or to a stage
   // that goes on from what is left.
@@ -72,6 +76,22 @@ async function refusePublished(
     const who = pod === undefined ? `the pod at ${target}` : `pod ${pod} (at ${target})`;
     throw berthError('BERTH_VOLUME_IN_USE', { volume: entry.volume, who });
   }
+}
+
+/**
+ * An unmount would wait for the new daemon in a child that nobody can kill, and keep the volume busy so that it gets
+ * none. Reconciliation starts one, or cuts the device off where the volume is not this node's any more.
+ */
+async function refuseUnserved(
+  mappers: Pick<Mappers, 'mappingOf' | 'named'>,
+  { volume, fsid, mapper, access, readOnly, stagingPath }: JournalEntry,
+  deadline: Deadline,
+): Promise<void> {
+  if (access !== 'mount' || readOnly) return;
+  const mapping = await mappers.mappingOf({ volume, fsid, mapper }, deadline);
+  if (mapping === undefined || !(await isMountedFrom(stagingPath, mapping.device))) return;
+  const why = await mappers.named(mapper).whyAwaitsServer?.(mapping);
+  if (why !== undefined) throw berthError('BERTH_DEVICE_UNSERVED', { device: mapping.device, volume, why });
 }
 
 /**

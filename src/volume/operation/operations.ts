@@ -46,6 +46,8 @@ interface What<Op extends string = string> {
   readonly fingerprint: string;
   /** True where nobody asked for it: a caller waits a while for its end instead of being refused. */
   readonly background?: boolean;
+  /** True where it may begin beside a child that an earlier one left: it is what that child waits for. */
+  readonly besideStraggler?: boolean;
 }
 
 /** A step that an operation enters. */
@@ -109,7 +111,8 @@ export class Operations<Table extends StepTable = StepTable> {
    * BUSY, where the first one runs in the background only after {@link OUTWAIT_MS}. A caller whose deadline passes gets
    * DEADLINE; the operation goes on within its own time, a retry joins it or, where it has succeeded meanwhile, gets
    * that success at once. Where an operation had to leave a child behind that cannot be killed (D state), nothing new
-   * begins before the kernel has let go of it: BUSY, for the old child would race the new one. The key is taken before
+   * begins before the kernel has let go of it: BUSY, for the old child would race the new one (but see
+   * `besideStraggler`). The key is taken before
    * the first await, so that two calls in one tick cannot both pass.
    */
   async run<Op extends keyof Table & string, T>(
@@ -128,7 +131,8 @@ export class Operations<Table extends StepTable = StepTable> {
       return this.#await(key, present, deadline) as Promise<T>;
     }
     const stuck = this.#stillStuck(key);
-    if (stuck !== undefined) throw this.#busy(key, { ...stuck, op: `what is left of ${stuck.op}` }, stuck);
+    if (stuck !== undefined && what.besideStraggler !== true)
+      throw this.#busy(key, { ...stuck, op: `what is left of ${stuck.op}` }, stuck);
     const ended = this.#ended.get(key);
     this.#ended.delete(key);
     if (ended !== undefined && isSame(ended, what) && performance.now() < ended.until) return ended.value as T;

@@ -49,6 +49,7 @@ export const request = (name: string, more: Partial<MapRequest> = {}): MapReques
   readOnly: false,
   features: ['layering', 'exclusive-lock', 'object-map', 'fast-diff', 'deep-flatten'],
   options: '',
+  ioTimeoutSeconds: 0,
   ...more,
 });
 

@@ -1,6 +1,6 @@
 /** Byte counts as people write them. */
 import { describe, expect, it } from 'vitest';
-import { parseBytes } from '../../../src/model/quantity.js';
+import { parseBytes, parseSeconds } from '../../../src/model/quantity.js';
 
 describe('parseBytes', () => {
   it.each<[string, number]>([
@@ -35,5 +35,21 @@ describe('parseBytes', () => {
     '٤',
   ])('refuses %j', (text) => {
     expect(parseBytes(text)).toBeUndefined();
+  });
+});
+
+describe('parseSeconds', () => {
+  it.each<[string, number]>([
+    ['0', 0],
+    ['90', 90],
+    ['120s', 120],
+    ['5m', 300],
+    ['2h', 7_200],
+  ])('takes %j for %d s', (text, seconds) => {
+    expect(parseSeconds(text)).toBe(seconds);
+  });
+
+  it.each(['', 's', '-5', '1.5m', '1d', '5 m', '5M', '1h30m', '0x10', '9999999999', ' 5'])('refuses %j', (text) => {
+    expect(parseSeconds(text)).toBeUndefined();
   });
 });

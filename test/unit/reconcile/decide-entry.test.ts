@@ -185,6 +185,18 @@ describe('a device whose daemon died', () => {
       [],
       /its daemon has died/,
     ],
+    ...(['unstaging', 'staging'] as const).map(
+      (state) =>
+        [
+          `gets a new one before it is unmounted (${state})`,
+          facts({
+            entries: [entry({ mapper: 'nbd', state })],
+            mappings: [mapping({ mapper: 'nbd' }, dead)],
+            mounts: [mount(STAGING)],
+          }),
+          ['reattach'],
+        ] as const,
+    ),
     [
       'is undone where its stage was not finished',
       facts({ entries: [entry({ mapper: 'nbd', state: 'staging' })], mappings: [mapping({ mapper: 'nbd' }, dead)] }),

@@ -103,7 +103,9 @@ function allowedMapped(combination: Combination): readonly string[] {
   if (combination.state === 'staged' && combination.mapped === 'unserved')
     return combination.mapper === 'nbd' ? ['reattach'] : [];
   if (combination.users !== 'none') return [];
-  if (combination.state === 'unstaging') return ['complete'];
+  const waits = combination.mapped === 'unserved' && combination.staging === 'ours' && combination.mapper === 'nbd';
+  if (combination.state === 'unstaging') return [waits ? 'reattach' : 'complete'];
+  if (waits && combination.age === 'old') return ['reattach'];
   const isClaimed = combination.claim === 'pod' || combination.claim === 'fresh stage';
   return isHealthy(combination) || combination.age !== 'old' || isClaimed || combination.incomplete ? [] : ['undo'];
 }

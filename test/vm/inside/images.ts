@@ -31,7 +31,14 @@ export async function newImage({
   const spec = [pool, namespace, image].filter((part) => part !== '').join('/');
   await host.rbd('create', spec, '--size', `${sizeMiB}M`, '--image-feature', features.join(','));
   specs.push(spec);
-  return { image: { access: accessAs('node'), pool, namespace, image }, fsid, readOnly: false, features, options: '' };
+  return {
+    image: { access: accessAs('node'), pool, namespace, image },
+    fsid,
+    readOnly: false,
+    features,
+    options: '',
+    ioTimeoutSeconds: 0,
+  };
 }
 
 export const specOf = ({ image: { pool, namespace, image } }: MapRequest): string =>

@@ -161,7 +161,7 @@ export class KrbdMapper implements Mapper {
       ...(namespace === '' ? [] : ['--namespace', namespace]),
       ...['--image', image],
       ...(request.readOnly ? ['--read-only'] : []),
-      ...['--options', krbdOptions(request.options, access.monitors, more)],
+      ...['--options', krbdOptions(request, access.monitors, more)],
     ];
     return runToAnswer(this.#exec, 'rbd', args, { deadline, env: cephTimeouts(deadline) });
   }

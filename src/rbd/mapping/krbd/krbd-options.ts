@@ -1,23 +1,28 @@
 /** The options of `rbd map`: ours, which keep it from hanging, and those of the StorageClass. */
 
-/**
- * s until a request to a cluster that is gone becomes an I/O error. Without it readers and unmap stay unkillable for
- * ever; Ceph needs 20 to 40 s to give up a dead OSD and go on with another, which must not break a filesystem.
- */
-const OSD_REQUEST_TIMEOUT_S = 120;
+import type { MapRequest } from '../mapper.js';
+
 /** The first kernel with messenger v2 (libceph, ms_mode). */
 const MSGR2_KERNEL = [5, 11] as const;
 
-/** The value of `--options`; what the StorageClass sets itself is left as it is, but nobody waits for udev. */
-export function krbdOptions(fromClass: string, monitors: readonly string[], more: readonly string[] = []): string {
-  const own = fromClass
+/**
+ * The value of `--options`; what the StorageClass sets itself is left as it is, but nobody waits for udev. Without
+ * `osd_request_timeout` a request waits for the cluster, however long (libceph's default): a kernel that gives up a
+ * write aborts the filesystem's journal, and every pod loses what it had not synced although the image is well.
+ */
+export function krbdOptions(
+  { options, ioTimeoutSeconds }: Pick<MapRequest, 'options' | 'ioTimeoutSeconds'>,
+  monitors: readonly string[],
+  more: readonly string[] = [],
+): string {
+  const own = options
     .split(',')
     .map((option) => option.trim())
     .filter((option) => option !== '');
   const sets = (name: string): boolean => own.some((option) => option.split('=')[0] === name);
   return [
     ...own,
-    ...(sets('osd_request_timeout') ? [] : [`osd_request_timeout=${OSD_REQUEST_TIMEOUT_S}`]),
+    ...(sets('osd_request_timeout') || ioTimeoutSeconds === 0 ? [] : [`osd_request_timeout=${ioTimeoutSeconds}`]),
     ...(sets('ms_mode') || !areV2Only(monitors) ? [] : ['ms_mode=prefer-crc']),
     ...more,
     // Last, so that it wins: rbd waits for a udev event without any limit, which in a container never comes.

@@ -2,6 +2,7 @@
  * rbd-nbd: librbd in a daemon for each image behind a kernel nbd device; every feature of RBD, at the price of that
  * daemon.
  */
+import { release } from 'node:os';
 import path from 'node:path';
 import { pollUntil } from '../../../model/time-limit.js';
 import type { Exec } from '../../../host/process/exec.js';
@@ -37,6 +38,7 @@ export interface NbdMapperOptions {
   readonly runtimeDir?: string;
   readonly roots?: KernelRoots;
   readonly kernel?: NbdKernel;
+  readonly kernelRelease?: string;
 }
 
 export class NbdMapper implements Mapper {
@@ -47,9 +49,10 @@ export class NbdMapper implements Mapper {
   readonly #kernel: NbdKernel;
   readonly #mutex = new KeyedMutex();
 
-  constructor({ exec, runtimeDir = '/run/berth', roots = KERNEL_ROOTS, kernel }: NbdMapperOptions) {
+  constructor(options: NbdMapperOptions) {
+    const { exec, runtimeDir = '/run/berth', roots = KERNEL_ROOTS, kernel, kernelRelease = release() } = options;
     this.#exec = exec;
-    this.#program = new RbdNbdProgram(exec, path.join(runtimeDir, 'keys'));
+    this.#program = new RbdNbdProgram(exec, path.join(runtimeDir, 'keys'), kernelRelease);
     this.#roots = roots;
     this.#kernel = kernel ?? nbdKernel(exec);
   }
@@ -138,6 +141,11 @@ export class NbdMapper implements Mapper {
   async whyUnserved(mapping: Mapping): Promise<string | undefined> {
     const device = await this.#device(mapping);
     return device !== undefined && device.server === undefined ? 'its rbd-nbd has died' : undefined;
+  }
+
+  /** Only a device with a cookie gets a new daemon, and is kept waiting for it. */
+  async whyAwaitsServer(mapping: Mapping): Promise<string | undefined> {
+    return (await this.#device(mapping))?.cookie === '' ? undefined : this.whyUnserved(mapping);
   }
 
   async serverOf(mapping: Mapping): Promise<number | undefined> {

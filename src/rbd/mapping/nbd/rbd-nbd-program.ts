@@ -4,16 +4,27 @@ import type { Exec } from '../../../host/process/exec.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, type BerthError } from '../../../model/errors.js';
 import { imageSpec, type ImageSpec } from '../../../model/volume-id.js';
-import { cephTimeouts, clientArguments, withKeyFile } from '../ceph-client.js';
+import { cephTimeouts, clientArguments, daemonTimeouts, withKeyFile } from '../ceph-client.js';
 import { locationName } from '../location-name.js';
 import type { MapRequest, Mapping } from '../mapper.js';
 import { explainRbd, lastWords, type RbdRefusal } from '../rbd-messages.js';
 import { abilities, explainRbdNbd, parseListMapped, type ListedNbd, type NbdAbilities } from './rbd-nbd-messages.js';
 
-/** s until the kernel gives up a request; 0 would wait for ever for a daemon that hangs. */
-const IO_TIMEOUT_S = 120;
-/** s that the kernel keeps requests for a daemon that died and may come back. */
-const REATTACH_TIMEOUT_S = 60;
+/**
+ * s that the kernel keeps requests for a daemon that has died, where they are to wait for its successor: a day, while
+ * reconciliation starts one in the round after the cluster answers. The kernel knows no "for ever" (0 fails them at
+ * once), and something that waits for a daemon which nobody can replace must end some time.
+ */
+const SUCCESSOR_SECONDS = 86_400;
+/** The same where no successor can be: it is known to the kernel by its cookie, or not at all. */
+const NO_SUCCESSOR_SECONDS = 60;
+/** The first kernel that keeps the cookie (NBD_ATTR_BACKEND_IDENTIFIER). */
+const COOKIE_KERNEL = [5, 14] as const;
+/**
+ * s that the kernel waits longer than librbd, which knows what the cluster does and fails one request: the kernel's
+ * timeout takes the whole daemon away (nbd_xmit_timeout), and is there for a daemon that hangs.
+ */
+const KERNEL_MARGIN_SECONDS = 30;
 
 export const nbdMapError = (image: ImageSpec, why: string): BerthError =>
   berthError('BERTH_MAP_FAILED', { image: imageSpec(image), mapper: 'nbd', why });
@@ -22,18 +33,24 @@ export const nbdMapError = (image: ImageSpec, why: string): BerthError =>
 export class RbdNbdProgram {
   readonly #exec: Exec;
   readonly #keyDirectory: string;
+  readonly #kernelRelease: string;
   #abilities: NbdAbilities | undefined;
 
   /** @param keyDirectory for key files that live as long as one run; on a tmpfs */
-  constructor(exec: Exec, keyDirectory: string) {
+  constructor(exec: Exec, keyDirectory: string, kernelRelease: string) {
     this.#exec = exec;
     this.#keyDirectory = keyDirectory;
+    this.#kernelRelease = kernelRelease;
   }
 
   /** Start a daemon with a device of its own. BERTH_MAP_FAILED and what {@link explainRbdNbd} knows; DEADLINE. */
   async map(request: MapRequest, deadline: Deadline): Promise<void> {
     const can = await this.#can(deadline);
-    await this.#runDaemon(request, ['map', ...deviceArguments(request, can)], deadline);
+    await this.#runDaemon(
+      request,
+      ['map', ...deviceArguments(request, can), ...this.#timeouts(request, can)],
+      deadline,
+    );
   }
 
   /** Start a daemon for a device that has none any more, known to the kernel by its cookie. Errors as {@link map}. */
@@ -44,7 +61,7 @@ export class RbdNbdProgram {
     deadline: Deadline,
   ): Promise<void> {
     const can = await this.#can(deadline);
-    const args = ['attach', '--device', device, '--cookie', cookie, ...timeouts(can)];
+    const args = ['attach', '--device', device, '--cookie', cookie, ...this.#timeouts(request, can)];
     await this.#runDaemon({ ...request, readOnly }, readOnly ? [...args, '--read-only'] : args, deadline);
   }
 
@@ -72,7 +89,8 @@ export class RbdNbdProgram {
         ...command,
         imageSpec(request.image),
       ];
-      const result = await runToAnswer(this.#exec, 'rbd-nbd', args, { deadline, env: cephTimeouts(deadline) });
+      const env = daemonTimeouts(deadline, request.ioTimeoutSeconds);
+      const result = await runToAnswer(this.#exec, 'rbd-nbd', args, { deadline, env });
       if (result.exitCode !== 0) throw await this.#explain(result, request, keyFile, deadline);
     });
   }
@@ -88,6 +106,22 @@ export class RbdNbdProgram {
     const info = await runToAnswer(this.#exec, 'rbd', args, { deadline, env: cephTimeouts(deadline) });
     if (info.exitCode !== 0) return explainRbd(info, request, 'nbd');
     return nbdMapError(request.image, lastWords(refusal));
+  }
+
+  /**
+   * `--io-timeout 0` tells the kernel to wait for an answer (it logs "Possible stuck request" every 30 s), also where
+   * the device had another timeout from a daemon before.
+   */
+  #timeouts({ ioTimeoutSeconds }: MapRequest, can: NbdAbilities): readonly string[] {
+    const waits = ioTimeoutSeconds === 0;
+    const canSucceed = can.cookie && keepsCookies(this.#kernelRelease);
+    const successor = canSucceed ? SUCCESSOR_SECONDS : NO_SUCCESSOR_SECONDS;
+    const dead = waits ? successor : ioTimeoutSeconds;
+    const silent = waits ? 0 : ioTimeoutSeconds + KERNEL_MARGIN_SECONDS;
+    return [
+      ...(can.reattachTimeout ? ['--reattach-timeout', String(dead)] : []),
+      ...(can.ioTimeout ? ['--io-timeout', String(silent)] : []),
+    ];
   }
 
   async #can(deadline: Deadline): Promise<NbdAbilities> {
@@ -106,11 +140,10 @@ export class RbdNbdProgram {
 const deviceArguments = ({ image, fsid, readOnly }: MapRequest, can: NbdAbilities): readonly string[] => [
   ...(can.netlink ? ['--try-netlink'] : []),
   ...(can.netlink && can.cookie ? ['--cookie', locationName({ ...image, fsid })] : []),
-  ...timeouts(can),
   ...(readOnly ? ['--read-only'] : []),
 ];
 
-const timeouts = (can: NbdAbilities): readonly string[] => [
-  ...(can.reattachTimeout ? ['--reattach-timeout', String(REATTACH_TIMEOUT_S)] : []),
-  ...(can.ioTimeout ? ['--io-timeout', String(IO_TIMEOUT_S)] : []),
-];
+function keepsCookies(kernelRelease: string): boolean {
+  const [major = 0, minor = 0] = kernelRelease.split('.').map((part) => Number.parseInt(part, 10));
+  return major > COOKIE_KERNEL[0] || (major === COOKIE_KERNEL[0] && minor >= COOKIE_KERNEL[1]);
+}

@@ -10,7 +10,7 @@ import type { Mapper } from '../../../rbd/mapping/mapper.js';
 import type { RbdPort } from '../../../rbd/port.js';
 import type { FoundVolume } from '../../image/find-volume.js';
 import { words } from '../../image/parameters.js';
-import type { VolumeRecord } from '../../image/volume-record.js';
+import { mapSettingsOf, type VolumeRecord } from '../../image/volume-record.js';
 import type { NodeOperation } from '../../operation/operations.js';
 import type { ClientParts } from '../client-instances.js';
 import { growIfSmaller } from '../filesystem/grow-filesystem.js';
@@ -43,8 +43,8 @@ export async function formatForGuest(
   const { fsid, readOnly } = entry;
   operation.step('map', `by ${mapper.name}`);
   const { features } = found.head;
-  const options = record?.shape.mapOptions ?? '';
-  const mapping = await mapper.map({ image: found.at, fsid, readOnly, features, options }, deadline);
+  const asked = { image: found.at, fsid, readOnly, features, ...mapSettingsOf(record) };
+  const mapping = await mapper.map(asked, deadline);
   operation.step('record clients');
   // Before the first write, as a stage does it: a detach takes `staging` without clients for nothing written
   // (decide-detach.ts). Nobody had it open before.

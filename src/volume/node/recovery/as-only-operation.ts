@@ -29,20 +29,23 @@ export interface BackgroundAct {
   readonly act: string;
   /** Callers of the orchestrator `wait` for its end, or `come again`, beginning with what they prepare for a call. */
   readonly callers: 'wait' | 'come again';
+  /** See {@link Operations.run}; default false. */
+  readonly besideStraggler?: boolean;
 }
 
-type RecoveryBody = (operation: NodeOperation<'reconcile'>, deadline: Deadline) => Promise<RecoveryOutcome>;
+export type RecoveryBody = (operation: NodeOperation<'reconcile'>, deadline: Deadline) => Promise<RecoveryOutcome>;
 
 /** Run `body` as the volume's only operation. BERTH_BUSY where one runs already. */
 export function asOnlyOperation(
   { operations }: OperationParts,
-  { key, act, callers }: BackgroundAct,
+  { key, act, callers, besideStraggler = false }: BackgroundAct,
   deadline: Deadline,
   body: RecoveryBody,
 ): Promise<RecoveryOutcome> {
   // An op of its own. An unstage must not join it: this one may find that it has nothing to do, and the unstage would
   // be told "done".
-  const what = { op: 'reconcile', fingerprint: `${act} ${performance.now()}`, background: callers === 'wait' } as const;
+  const fingerprint = `${act} ${performance.now()}`;
+  const what = { op: 'reconcile', fingerprint, background: callers === 'wait', besideStraggler } as const;
   return operations.run(key, what, deadline, body);
 }
 
@@ -53,11 +56,12 @@ export function ifUnchanged(
   act: string,
   deadline: Deadline,
   body: RecoveryBody,
+  { besideStraggler = false }: Pick<BackgroundAct, 'besideStraggler'> = {},
 ): Promise<RecoveryOutcome> {
   const { volume } = entry;
   return asOnlyOperation(
     { operations },
-    { key: volume, act, callers: 'wait' },
+    { key: volume, act, callers: 'wait', besideStraggler },
     deadline,
     async (operation, deadline) => {
       operation.step('read journal');

@@ -7,13 +7,13 @@ import { isBerthError } from '../../../model/errors.js';
 import type { Mapping } from '../../../rbd/mapping/mapper.js';
 import type { RbdPort } from '../../../rbd/port.js';
 import { mustFindVolume, type FoundVolume, type ImageLookup } from '../../image/find-volume.js';
-import { parseVolumeRecord } from '../../image/volume-record.js';
+import { mapSettingsOf, parseVolumeRecord } from '../../image/volume-record.js';
 import type { NodeOperation } from '../../operation/operations.js';
 import { watchersBefore, type ClientParts, type WatchersBefore } from '../client-instances.js';
 import { recordClients } from '../map-image.js';
 import type { NodeHolderRecords } from '../node-holder-records.js';
 import type { Mappers } from '../node-mappers.js';
-import { ifUnchanged, type RecoveryOutcome, type UnchangedParts } from './as-only-operation.js';
+import { ifUnchanged, type RecoveryBody, type RecoveryOutcome, type UnchangedParts } from './as-only-operation.js';
 
 /** Needs the cluster, as the node's own user. */
 export interface ReattachParts extends UnchangedParts, ImageLookup, ClientParts {
@@ -33,7 +33,11 @@ export const reattachEntry = (
   entry: JournalEntry,
   deadline: Deadline,
 ): Promise<RecoveryOutcome> =>
-  ifUnchanged(parts, entry, 'reattach', deadline, async (operation, deadline) => {
+  ifUnchanged(parts, entry, 'reattach', deadline, reattach(parts, entry), { besideStraggler: true });
+
+const reattach =
+  (parts: ReattachParts, entry: JournalEntry): RecoveryBody =>
+  async (operation, deadline) => {
     const { mappers, node, holderRecords } = parts;
     const { volume, fsid, readOnly } = entry;
     operation.step('look');
@@ -50,12 +54,12 @@ export const reattachEntry = (
     // Nothing new: but it fails where the record is not ours in this very moment.
     const head = await holderRecords.recordStaged(found, clients, deadline);
     operation.step('reattach', mapping.device);
-    const options = parseVolumeRecord(head.metadata, volume)?.shape.mapOptions ?? '';
-    const request = { image: found.at, fsid, readOnly, features: head.features, options };
+    const settings = mapSettingsOf(parseVolumeRecord(head.metadata, volume));
+    const request = { image: found.at, fsid, readOnly, features: head.features, ...settings };
     const mapped = await mapper.map(request, deadline);
     await recordReattached(parts, { entry, mapped, found: { ...found, head }, before }, operation, deadline);
     return 'done';
-  });
+  };
 
 interface Reattached {
   readonly entry: JournalEntry;

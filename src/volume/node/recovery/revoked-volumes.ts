@@ -8,7 +8,7 @@ import { Deadline } from '../../../model/deadline.js';
 import type { Logger } from '../../../observe/log.js';
 import type { Operations } from '../../operation/operations.js';
 import type { NodeSteps } from '../../operation/steps.js';
-import { ifUnchanged } from './as-only-operation.js';
+import { ifUnchanged, type RecoveryBody } from './as-only-operation.js';
 import { cutOffAndUnmap, whyRevoked, type CutOffParts, type RevocationParts } from './cut-off.js';
 import { finishTakeDown, type FinishParts } from './take-down-entry.js';
 
@@ -64,11 +64,13 @@ export async function takeDownRevoked(parts: RevokedParts, stopped: () => boolea
 async function takeDownIfRevoked(parts: RevokedParts, entry: JournalEntry, why: string): Promise<boolean> {
   const { volume, mapping } = entry;
   const deadline = Deadline.after(TAKE_DOWN_MS);
-  const outcome = await ifUnchanged(parts, entry, 'let go', deadline, async (operation, deadline) => {
+  const body: RecoveryBody = async (operation, deadline) => {
     if ((await whyRevoked(parts, entry, undefined, deadline)) === undefined) return 'changed';
     parts.log.warn({ volume, mapping, why }, 'this node lost the volume; it is cut off and taken down');
     await cutOffAndUnmap(parts, entry, operation, deadline);
     return finishTakeDown(parts, entry, operation, deadline);
-  });
+  };
+  // What a child of an earlier operation waits for in the kernel may be the very device that is cut off here.
+  const outcome = await ifUnchanged(parts, entry, 'let go', deadline, body, { besideStraggler: true });
   return outcome === 'done';
 }

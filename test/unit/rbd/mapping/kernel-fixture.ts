@@ -69,5 +69,6 @@ export const mapRequest = (more: Partial<MapRequest> = {}, image = 'i'): MapRequ
   readOnly: false,
   features: ['layering', 'exclusive-lock'],
   options: '',
+  ioTimeoutSeconds: 0,
   ...more,
 });

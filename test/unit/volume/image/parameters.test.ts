@@ -11,6 +11,7 @@ const full = {
   ...{ clusterID: 'c1', pool: 'rbd', radosNamespace: 'team', dataPool: 'ec', volumeNamePrefix: 'prod-' },
   ...{ imageFeatures: 'layering, exclusive-lock', objectSize: '8Mi', stripeUnit: '1Mi', stripeCount: '4' },
   ...{ mounter: 'nbd', mapOptions: 'queue_depth=64', mkfsOptions: '-i 8192', fsType: 'xfs' },
+  ...{ ioTimeout: '5m' },
   ...{ 'csi.storage.k8s.io/fstype': 'xfs', 'csi.storage.k8s.io/pvc/name': 'data' },
   ...{ 'csi.storage.k8s.io/pvc/namespace': 'default', 'csi.storage.k8s.io/pv/name': 'pvc-1' },
 };
@@ -21,6 +22,7 @@ describe('parameters', () => {
       ...{ cluster: 'c1', pool: 'rbd', namespace: '', namePrefix: DEFAULT_PREFIX, features: DEFAULT_FEATURES },
       ...{ objectSizeBytes: undefined, stripeUnitBytes: undefined, stripeCount: undefined, dataPool: undefined },
       ...{ mounter: 'auto', mapOptions: '', mkfsOptions: '', fsType: undefined, labels: new Map() },
+      ...{ ioTimeoutSeconds: undefined, sandbox: undefined, allowHostMount: undefined },
     });
   });
 
@@ -29,7 +31,7 @@ describe('parameters', () => {
       ...{ cluster: 'c1', pool: 'rbd', namespace: 'team', namePrefix: 'prod-' },
       ...{ features: ['layering', 'exclusive-lock'], objectSizeBytes: 8 * 2 ** 20 },
       ...{ stripeUnitBytes: 2 ** 20, stripeCount: 4, dataPool: 'ec', mounter: 'nbd', mapOptions: 'queue_depth=64' },
-      ...{ mkfsOptions: '-i 8192', fsType: 'xfs' },
+      ...{ mkfsOptions: '-i 8192', fsType: 'xfs', ioTimeoutSeconds: 300 },
       labels: new Map([
         ['csi.storage.k8s.io/pvc/name', 'data'],
         ['csi.storage.k8s.io/pvc/namespace', 'default'],
@@ -108,6 +110,14 @@ describe('parameters', () => {
     ['fsType', 'ext3'],
     ['csi.storage.k8s.io/fstype', 'EXT4'],
     ['mapOptions', 'a\nb'],
+    ['ioTimeout', 'never'],
+    ['ioTimeout', '-1s'],
+    ['ioTimeout', '1.5m'],
+    ['ioTimeout', '2 m'],
+    ['ioTimeout', '120S'],
+    ['ioTimeout', '500ms'],
+    ['ioTimeout', '25h'],
+    ['ioTimeout', '86401'],
     ['mkfsOptions', 'a\0b'],
   ])('refuse %s=%j', (name, value) => {
     expect(() => parse({ [name]: value })).toThrow(/BERTH_PARAMETER_INVALID: parameter /);
@@ -122,6 +132,18 @@ describe('parameters', () => {
   ])('refuse a stripe unit of %s, %s of them, in objects of %s', (stripeUnit, stripeCount, objectSize) => {
     const stripes = { stripeUnit, stripeCount, ...(objectSize === undefined ? {} : { objectSize }) };
     expect(() => parse(stripes)).toThrow(/BERTH_PARAMETER_INVALID: parameter stripe(Unit|Count)=/);
+  });
+
+  it.each<[string, number | undefined]>([
+    ['', undefined],
+    ['0', undefined],
+    ['0s', undefined],
+    ['120s', 120],
+    ['120', 120],
+    ['5m', 300],
+    ['24h', 86_400],
+  ])('take ioTimeout=%j for %s s: none at all waits as Ceph does', (ioTimeout, seconds) => {
+    expect(parse({ ioTimeout }).ioTimeoutSeconds).toBe(seconds);
   });
 
   it('that name two filesystems are refused, whichever is the wrong one', () => {

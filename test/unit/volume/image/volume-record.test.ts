@@ -4,6 +4,7 @@ import { parseParameters } from '../../../../src/volume/image/parameters.js';
 import {
   differsFrom,
   formatVolumeRecord,
+  mapSettingsOf,
   parseVolumeRecord,
   shapeOf,
   VOLUME_KEY,
@@ -25,7 +26,8 @@ describe('the volume record', () => {
       fsType: 'xfs',
       mounter: 'nbd',
     };
-    for (const one of [record, { ...record, shape: shape({ ...all, mapOptions: 'a', mkfsOptions: 'b' }) }]) {
+    const more = { mapOptions: 'a', mkfsOptions: 'b', ioTimeout: '5m' };
+    for (const one of [record, { ...record, shape: shape({ ...all, ...more }) }]) {
       expect(read(formatVolumeRecord(one))).toEqual(one);
     }
   });
@@ -45,6 +47,26 @@ describe('the volume record', () => {
     '{"version":1,"name":"x","shape":null}',
   ])('%j is refused', (text) => {
     expect(() => read(text)).toThrow(/^BERTH_RECORD_UNREADABLE: record berth.dev\/volume of c\/p\/i cannot be read: /);
+  });
+
+  it.each([0, -1, 1.5, '120', null])('with %j for the time that I/O may take is refused', (ioTimeoutSeconds) => {
+    const text = JSON.stringify({ ...record, shape: { ...record.shape, ioTimeoutSeconds } });
+    expect(() => read(text)).toThrow(/ioTimeoutSeconds is no number of seconds/);
+  });
+
+  it('says how the volume is mapped: without a limit for I/O unless its class gave one', () => {
+    expect(mapSettingsOf(undefined)).toEqual({ options: '', ioTimeoutSeconds: 0 });
+    expect(mapSettingsOf(record)).toEqual({ options: '', ioTimeoutSeconds: 0 });
+    const limited = { ...record, shape: shape({ mapOptions: 'queue_depth=64', ioTimeout: '2m' }) };
+    expect(mapSettingsOf(limited)).toEqual({ options: 'queue_depth=64', ioTimeoutSeconds: 120 });
+  });
+
+  it('of a release that knew no ioTimeout is that of a class that sets none, or 0', () => {
+    const before = '{"version":1,"name":"pvc-1","created":"2026-01-01T00:00:00.000Z","shape":{"features":["layering"],';
+    const old = read(`${before}"mounter":"auto","mapOptions":"","mkfsOptions":""}}`)!;
+    for (const ioTimeout of ['', '0']) {
+      expect(differsFrom(old, 'pvc-1', shape({ imageFeatures: 'layering', ioTimeout }))).toBeUndefined();
+    }
   });
 
   it('with a filesystem that this version does not know is refused', () => {
@@ -83,6 +105,7 @@ describe('a volume', () => {
     ['dataPool', { dataPool: 'ec' }, 'unset', 'ec'],
     ['mounter', { mounter: 'krbd' }, 'auto', 'krbd'],
     ['mapOptions', { mapOptions: 'x' }, '', 'x'],
+    ['ioTimeoutSeconds', { ioTimeout: '5m' }, 'unset', '300'],
     ['mkfsOptions', { mkfsOptions: '-m 0' }, '', '-m 0'],
     ['fsType', { fsType: 'xfs' }, 'unset', 'xfs'],
   ])('is another with another %s, in both directions', (what, parameters, have, want) => {

@@ -8,9 +8,15 @@ import { Deadline } from '../../../../src/model/deadline.js';
 import { berthError } from '../../../../src/model/errors.js';
 import type { Mapper, Mapping } from '../../../../src/rbd/mapping/mapper.js';
 import { KataRecords } from '../../../../src/sandbox/kata/kata-records.js';
+import { isMountedFrom } from '../../../../src/volume/node/filesystem/staging-mount.js';
 import { unpublishVolume } from '../../../../src/volume/node/unpublish-volume.js';
 import { unstageVolume } from '../../../../src/volume/node/unstage-volume.js';
 import { Operations } from '../../../../src/volume/operation/operations.js';
+
+vi.mock(import('../../../../src/volume/node/filesystem/staging-mount.js'), async (original) => {
+  const real = await original();
+  return { ...real, isMountedFrom: vi.fn(real.isMountedFrom) };
+});
 
 const VOLUME = 'c1/rbd/v';
 const soon = () => Deadline.after(5_000);
@@ -23,7 +29,10 @@ const journal = {
   remove: vi.fn(() => Promise.resolve()),
   setAside: vi.fn(() => Promise.resolve()),
 };
-const mapper = { unmap: vi.fn(() => Promise.resolve()) };
+const mapper = {
+  unmap: vi.fn(() => Promise.resolve()),
+  whyAwaitsServer: vi.fn<() => Promise<string | undefined>>(() => Promise.resolve(undefined)),
+};
 const mappers = {
   mappingOf: vi.fn<() => Promise<Mapping | undefined>>(),
   findUnrecorded: vi.fn<() => Promise<Mapping | undefined>>(),
@@ -94,6 +103,16 @@ describe('NodeUnstage', () => {
     expect(written).toEqual([{ ...entry, state: 'unstaging' }]);
     expect(giveBack).toHaveBeenCalledExactlyOnceWith(VOLUME);
     expect(journal.remove).toHaveBeenCalledExactlyOnceWith(VOLUME);
+  });
+
+  it('mounted, and its daemon has died: refused, for an unmount would wait where nobody can end it', async () => {
+    journal.read.mockResolvedValue({ ...entry, access: 'mount', mapper: 'nbd', targets: {} });
+    mappers.mappingOf.mockResolvedValue(mapping);
+    vi.mocked(isMountedFrom).mockResolvedValueOnce(true);
+    mapper.whyAwaitsServer.mockResolvedValueOnce('its rbd-nbd has died');
+    await expect(unstage()).rejects.toMatchObject({ code: 'BERTH_DEVICE_UNSERVED' });
+    expect(written).toEqual([]);
+    expect(mapper.unmap).not.toHaveBeenCalled();
   });
 
   it('cluster silent: answers all the same, and the journal keeps it as unstaging', async () => {

@@ -309,6 +309,10 @@ describe('a child of an operation', () => {
       new RegExp(`what is left of attach is running .* step map, waiting for ${CHILD.source}`),
     );
     expect(again).not.toHaveBeenCalled();
+    // What the child waits for may be done, and frees nobody else's way.
+    const frees = { op: 'detach', fingerprint: '', besideStraggler: true };
+    expect(await operations.run('v', frees, soon(), () => Promise.resolve('served again'))).toBe('served again');
+    await expect(operations.run('v', attach, soon(), again)).rejects.toMatchObject({ code: 'BERTH_BUSY' });
     kill();
     await expect.poll(runningChildren).toEqual([]);
     expect(await operations.run('v', attach, soon(), again)).toBe('done');

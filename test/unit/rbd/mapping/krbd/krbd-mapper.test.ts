@@ -41,7 +41,7 @@ describe('map', () => {
     expect(await mapper.list()).toEqual([mapping]);
     const [call] = await kernel.calls();
     expect(call).toContain('--conf /dev/null --id berth -m [v2:10.0.0.1:3300,v1:10.0.0.1:6789] --keyfile ');
-    expect(call).toMatch(/map --pool p --image i --options osd_request_timeout=120,noudev$/);
+    expect(call).toMatch(/map --pool p --image i --options noudev$/);
     expect(await kernel.read('sys/ceph-args')).toMatch(/--client_mount_timeout=5\d .*--rados_osd_op_timeout=5\d$/);
   });
 
@@ -151,7 +151,7 @@ describe('a client on the blocklist', () => {
     kernel.behave('refuse', { FAKE_CODE: '108', FAKE_STDERR: 'rbd: map failed: (108) Cannot send after ...' });
     await expect(krbd().map(mapRequest(), soon())).rejects.toMatchObject({ code: 'BERTH_CLIENT_EVICTED' });
     const calls = (await kernel.calls()).map((call) => call.split(' --options ')[1]);
-    expect(calls).toEqual(['osd_request_timeout=120,noudev', 'osd_request_timeout=120,noshare,noudev']);
+    expect(calls).toEqual(['noudev', 'noshare,noudev']);
   });
 
   it('does not keep its mapping', async () => {

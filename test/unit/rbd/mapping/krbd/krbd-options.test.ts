@@ -3,17 +3,27 @@ import { unsupportedFeatures } from '../../../../../src/rbd/mapping/krbd/krbd-fe
 import { krbdOptions, whyNotMonitors } from '../../../../../src/rbd/mapping/krbd/krbd-options.js';
 
 const BOTH = ['[v2:10.0.0.1:3300,v1:10.0.0.1:6789]'];
+const asked = (options: string, ioTimeoutSeconds = 0) => ({ options, ioTimeoutSeconds });
 
 describe('map options', () => {
   it('end with noudev, whatever the class says', () => {
-    expect(krbdOptions('', BOTH)).toBe('osd_request_timeout=120,noudev');
-    expect(krbdOptions('udev, queue_depth=64 ,', BOTH)).toBe('udev,queue_depth=64,osd_request_timeout=120,noudev');
+    expect(krbdOptions(asked(''), BOTH)).toBe('noudev');
+    expect(krbdOptions(asked('udev, queue_depth=64 ,'), BOTH)).toBe('udev,queue_depth=64,noudev');
   });
 
   it('leave alone what the class sets itself', () => {
-    expect(krbdOptions('osd_request_timeout=30,ms_mode=secure', ['v2:10.0.0.1:3300'])).toBe(
-      'osd_request_timeout=30,ms_mode=secure,noudev',
-    );
+    const own = 'osd_request_timeout=30,ms_mode=secure';
+    expect(krbdOptions(asked(own), ['v2:10.0.0.1:3300'])).toBe(`${own},noudev`);
+    expect(krbdOptions(asked(own, 300), ['v2:10.0.0.1:3300'])).toBe(`${own},noudev`);
+  });
+
+  it('let I/O wait for the cluster, however long, unless the class says when it is to fail', () => {
+    for (const more of [[], ['noshare']]) {
+      expect(krbdOptions(asked('queue_depth=64'), BOTH, more)).not.toContain('timeout');
+      expect(krbdOptions(asked('queue_depth=64', 300), BOTH, more)).toContain(
+        'queue_depth=64,osd_request_timeout=300,',
+      );
+    }
   });
 
   it.each([
@@ -30,7 +40,7 @@ describe('map options', () => {
     [['mon.example.com'], false],
     [[], false],
   ])('choose the messenger for %j: v2 only is %s', (monitors, v2) => {
-    expect(krbdOptions('', monitors).includes('ms_mode=prefer-crc')).toBe(v2);
+    expect(krbdOptions(asked(''), monitors).includes('ms_mode=prefer-crc')).toBe(v2);
     expect(whyNotMonitors(monitors, '5.10.0-30-amd64') !== undefined).toBe(v2);
     expect(whyNotMonitors(monitors, '5.11.0')).toBeUndefined();
     expect(whyNotMonitors(monitors, '6.1.0-56-amd64')).toBeUndefined();

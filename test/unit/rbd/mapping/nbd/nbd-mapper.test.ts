@@ -7,6 +7,9 @@ import type { NbdKernel } from '../../../../../src/rbd/mapping/nbd/nbd-kernel.js
 import { NbdMapper } from '../../../../../src/rbd/mapping/nbd/nbd-mapper.js';
 import { FSID, kernelFixture, KEY, mapRequest, type KernelFixture } from '../kernel-fixture.js';
 
+/** How long a dead daemon's successor is waited for, s. */
+const A_DAY = 86_400;
+
 let kernel: KernelFixture;
 const soon = (ms = 60_000): Deadline => Deadline.after(ms);
 const nbd = (): NbdMapper =>
@@ -37,10 +40,47 @@ describe('map', () => {
     });
     expect(await nbd().find(mapping.location, soon())).toEqual(mapping);
     const call = (await kernel.calls()).find((line) => line.includes(' map '));
-    expect(call).toContain(`--try-netlink --cookie ${FSID}:p::i --reattach-timeout 60 --io-timeout 120 p/i`);
+    expect(call).toContain(`--try-netlink --cookie ${FSID}:p::i --reattach-timeout ${A_DAY} --io-timeout 0 p/i`);
     expect(call).not.toContain(KEY);
     expect(await kernel.read('sys/key-mode')).toBe('600');
     expect((await kernel.calls()).join()).not.toContain('list-mapped');
+  });
+
+  it('serves by a daemon whose I/O has no limit: only connecting has one', async () => {
+    for (const daemon of ['map', 'attach']) {
+      await nbd().map(mapRequest(), soon());
+      expect(await kernel.read(`sys/ceph-args-${daemon}`)).toMatch(/^--client_mount_timeout=5\d$/);
+      await kernel.write('proc/4242/cmdline', 'bash\0');
+    }
+  });
+
+  it('lets I/O of a dead daemon end in a minute where the kernel could know no successor', async () => {
+    const old = new NbdMapper({
+      ...{ exec: kernel.exec, roots: kernel.roots, runtimeDir: path.join(kernel.directory, 'run') },
+      kernelRelease: '5.10.0-30-amd64',
+    });
+    await old.map(mapRequest(), soon());
+    expect((await kernel.calls()).join()).toContain('--reattach-timeout 60 --io-timeout 0 p/i');
+  });
+
+  it('says that I/O waits for a new daemon, of a device that can have one', async () => {
+    const mapping = await nbd().map(mapRequest(), soon());
+    expect(await nbd().whyAwaitsServer(mapping)).toBeUndefined();
+    await kernel.write('proc/4242/cmdline', 'bash\0');
+    expect(await nbd().whyAwaitsServer(mapping)).toBe('its rbd-nbd has died');
+    await kernel.write('sys/block/nbd0/backend', '');
+    expect(await nbd().whyAwaitsServer(mapping)).toBeUndefined();
+  });
+
+  it('lets I/O fail when the class says so: librbd first, then the kernel; as soon without a daemon', async () => {
+    const request = mapRequest({ ioTimeoutSeconds: 90 });
+    for (const daemon of ['map', 'attach']) {
+      await nbd().map(request, soon());
+      const call = (await kernel.calls()).find((line) => line.includes(` ${daemon} `));
+      expect(call).toContain('--reattach-timeout 90 --io-timeout 120 p/i');
+      expect(await kernel.read(`sys/ceph-args-${daemon}`)).toMatch(/ --rados_osd_op_timeout=90$/);
+      await kernel.write('proc/4242/cmdline', 'bash\0');
+    }
   });
 
   it('works with a program that knows no cookies: the image is in its list, the cluster in its arguments', async () => {
@@ -84,7 +124,9 @@ describe('map', () => {
     expect(await nbd().find(mapping.location, soon())).toEqual({ ...mapping, readOnly: true });
     expect(await nbd().map(mapRequest(), soon())).toEqual(mapping);
     const call = (await kernel.calls()).find((line) => line.includes(' attach '));
-    expect(call).toContain(`attach --device /dev/nbd0 --cookie ${FSID}:p::i --reattach-timeout 60`);
+    expect(call).toContain(
+      `attach --device /dev/nbd0 --cookie ${FSID}:p::i --reattach-timeout ${A_DAY} --io-timeout 0`,
+    );
     expect(call).toMatch(/--read-only p\/i$/);
     expect(call).not.toContain(KEY);
   });
