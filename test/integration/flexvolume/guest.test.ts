@@ -119,6 +119,7 @@ it(
       await flex.restart();
       await expect.poll(() => heardOf(controller)).toContain(instance);
       await controller.keeper.round();
+      expect((await controller.parts.fences.all(await controller.registry(), soon()))[0]?.done).toBeUndefined();
       expect(await controller.until(instance)).toBeDefined();
 
       await guest.kill();
@@ -126,7 +127,10 @@ it(
       await flex.restart();
       await expect.poll(() => heardOf(controller)).toEqual([]);
       await controller.keeper.round();
-      expect(await controller.until(instance)).toBeUndefined();
+      // Done, and left to lapse by itself: the dead guest's client stays out, the next guest is another client.
+      expect(await controller.until(instance)).toBeDefined();
+      const [fence] = await controller.parts.fences.all(await controller.registry(), soon());
+      expect(fence).toMatchObject({ instance, done: { why: expect.any(String) as string } });
       const next = flex.pod(volume.image);
       expect(await flex.mount(next)).toEqual(SUCCESS);
       const reader = await start(next);
