@@ -6,6 +6,7 @@ import { isReaderMode } from '../model/capability.js';
 import type { WatcherObservation, Watcher } from '../rbd/port.js';
 import { describeNode, healthOf, type NodeHealthFacts, type NodeHealth } from './node-health.js';
 import type { ClientInstance, Holder, HolderRecord } from './holder-record.js';
+import { attributeWatchers, describeWatchers, instanceOf, type AttributedWatchers } from './unexplained-watchers.js';
 
 export const FENCING_POLICIES = ['never', 'out-of-service', 'node-lost'] as const;
 /**
@@ -54,7 +55,7 @@ export function decideDetachment(facts: DetachFacts): Verdict {
       sighting === undefined ? 'its watchers could not be listed' : 'the monitors elected while they were listed';
     return wait(`who has the image open cannot be told: ${why} (node: ${describeNode(facts)})`, 'see ceph -s');
   }
-  const seen = { ...facts, health: healthOf(holder, facts), ...attributeWatchers(facts, sighting.watchers) };
+  const seen = { ...facts, health: healthOf(holder, facts), ...attributed(facts, sighting.watchers) };
   if (holder.state === undefined || holder.state === 'granted') return unstaged(seen);
   if (isFenced(seen)) {
     const { clients = [] } = holder;
@@ -64,36 +65,12 @@ export function decideDetachment(facts: DetachFacts): Verdict {
   return isReader(facts.record) ? reader(seen) : writer(seen);
 }
 
-interface SeenHolder extends DetachFacts {
+/** The holder's recorded clients are its own. */
+const attributed = ({ record, holder }: DetachFacts, watchers: readonly Watcher[]): AttributedWatchers =>
+  attributeWatchers({ watchers, record, node: holder.node, own: holder.clients ?? [] });
+
+interface SeenHolder extends DetachFacts, AttributedWatchers {
   readonly health: NodeHealth;
-  /** Watchers that are the holder's recorded clients. */
-  readonly own: readonly Watcher[];
-  /**
-   * Watchers that nobody's record explains: empty also where another holder's unrecorded clients would explain them.
-   */
-  readonly strangers: readonly Watcher[];
-}
-
-/**
- * By address or by number: behind a translation of addresses the node may know itself by another one than the cluster
- * does.
- */
-const isSame = ({ address, client }: ClientInstance, watcher: Watcher): boolean =>
-  address === watcher.address || client === `client.${watcher.client}`;
-
-function attributeWatchers(
-  { record, holder }: DetachFacts,
-  watchers: readonly Watcher[],
-): Pick<SeenHolder, 'own' | 'strangers'> {
-  const others = record.holders.filter(({ node }) => node !== holder.node);
-  const isOf = (one: Holder, watcher: Watcher): boolean =>
-    one.clients?.some((client) => isSame(client, watcher)) === true;
-  const own = watchers.filter((watcher) => isOf(holder, watcher));
-  const rest = watchers.filter((watcher) => !isOf(holder, watcher) && !others.some((one) => isOf(one, watcher)));
-  const mayBeTheirs = others.some(
-    ({ state, clients }) => clients === undefined && state !== 'granted' && state !== 'released',
-  );
-  return { own, strangers: mayBeTheirs ? [] : rest };
 }
 
 const isReader = ({ readOnly, mode }: HolderRecord): boolean => readOnly || isReaderMode(mode);
@@ -197,19 +174,18 @@ function fence(seen: SeenHolder, because: string): Verdict {
 /** Port and nonce zero stand for a whole address. */
 const isInstance = (address: string): boolean => /:\d+\/[1-9]\d*$/.test(address);
 
-const instanceOf = ({ address, client }: Watcher): ClientInstance => ({ address, client: `client.${client}` });
 const nameOf = ({ address, client }: ClientInstance): string => `${client} at ${address}`;
 
 /** The client as Ceph has it now, or as it was recorded. */
 function clientText({ holder: { clients = [] }, own }: SeenHolder): string {
-  if (own.length > 0) return `${own.map((one) => nameOf(instanceOf(one))).join(', ')} watches it`;
+  if (own.length > 0) return `${describeWatchers(own)} watches it`;
   return clients.length > 0 ? `${clients.map(nameOf).join(', ')} does not watch it now` : 'its client is not recorded';
 }
 
 function strangersWait(seen: SeenHolder): Verdict {
-  const who = seen.strangers.map((one) => nameOf(instanceOf(one))).join(', ');
   return wait(
-    `the image is open at ${who}, and no record says whose that is (node: ${describeNode(seen)})`,
+    `the image is open at ${describeWatchers(seen.strangers)}, and no record says whose that is ` +
+      `(node: ${describeNode(seen)})`,
     'unstage it there, or end that client; one that died is forgotten by Ceph after about 30 s',
   );
 }

@@ -35,7 +35,7 @@ export interface Holder {
   readonly at?: string;
   /** The boot in which the node wrote `state`; whatever it had mapped ends with it. */
   readonly bootId?: string;
-  /** Through which the node has it open; absent where it could not be told. */
+  /** Through which the node has it open, or had when it released it; absent where it could not be told. */
   readonly clients?: readonly ClientInstance[];
 }
 

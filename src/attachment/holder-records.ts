@@ -50,7 +50,9 @@ export class HolderRecords {
       return withMine(next, request.node, (holder) => ({
         ...withoutState(holder),
         // A mapping of this boot may still be there, and be found by the map.
-        ...(mine?.bootId === request.bootId && mine.clients !== undefined ? { clients: mine.clients } : {}),
+        ...(mine?.state !== 'released' && mine?.bootId === request.bootId && mine.clients !== undefined
+          ? { clients: mine.clients }
+          : {}),
         ...this.#mark('staging', request.bootId),
       }));
     });
@@ -103,6 +105,8 @@ export class HolderRecords {
       if (mine.by === 'node') return withoutHolder(record, node);
       return withMine(record, node, (holder) => ({
         ...withoutState(holder),
+        // Whom Ceph may not have forgotten yet where the device lost its daemon: the next stage knows them for its own.
+        ...(holder.clients === undefined ? {} : { clients: holder.clients }),
         state: 'released',
         at: this.#now().toISOString(),
       }));

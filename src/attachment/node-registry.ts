@@ -54,6 +54,31 @@ export class NodeRegistry {
   }
 }
 
+/** How many registrations one call reads. */
+const PAGE = 1_000;
+
+/**
+ * Which node last said that it has an image open by which of these client instances: address -> node. Reads the whole
+ * registry, so it is for a message that refuses something.
+ */
+export async function nodesOfClients(
+  rbd: Pick<RbdPort, 'listRecords'>,
+  registry: PoolRef,
+  addresses: readonly string[],
+  deadline: Deadline,
+): Promise<ReadonlyMap<string, string>> {
+  const nodes = new Map<string, string>();
+  for (let after = ''; ; ) {
+    const page = await rbd.listRecords(registry, NODES_OBJECT, after, PAGE, deadline);
+    for (const [node, text] of page) {
+      const clients = parseRegistration(text)?.clients ?? [];
+      for (const address of addresses) if (clients.includes(address)) nodes.set(address, node);
+      after = node;
+    }
+    if (page.size < PAGE) return nodes;
+  }
+}
+
 function parseRegistration(text: string): NodeRegistration | undefined {
   let value: unknown;
   try {

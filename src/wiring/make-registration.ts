@@ -1,5 +1,5 @@
 /** The loop that registers a node: whom it asks which clients this node has images open by. */
-import { clientsInUse } from '../volume/node/client-instances.js';
+import { clientsInUse } from '../volume/node/registration/clients-in-use.js';
 import type { NodeParts } from './node-parts.js';
 import { RegistrationLoop } from '../volume/node/registration/registration-loop.js';
 import type { Dependencies } from './dependencies.js';

@@ -64,8 +64,7 @@ const lost: Scenario = {
   ...stage,
   before: async (subject, node, point) => {
     await staged(subject, node, point);
-    await subject.loseRecord();
-    await subject.attach();
+    await subject.grantAnew();
   },
 };
 
@@ -233,7 +232,7 @@ export const SCENARIOS: { readonly [Op in NodeOperationName]: Readonly<Record<St
     start: stage,
     'read journal': stage,
     'cut off': lost,
-    ...{ 'unmount lost': lost, 'unmap lost': lost, look: stage },
+    ...{ 'unmount lost': lost, 'unmap lost': lost, look: stage, watchers: stage },
     'unmount leftover': leftover,
     'unmap leftover': leftover,
     'write intent': unattached,

@@ -41,8 +41,8 @@ export interface Subject {
   traces(): Promise<Traces>;
   /** As the image itself has it. */
   holder(): Promise<Holder>;
-  /** Somebody takes the holder record out of the image, as a fence does with a node that is away. */
-  loseRecord(): Promise<void>;
+  /** The holder record says `granted`, as after a fence of a node that was away and a new attach. */
+  grantAnew(): Promise<void>;
 }
 
 /** Everything that a volume leaves on a node. */

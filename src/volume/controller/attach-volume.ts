@@ -1,17 +1,23 @@
 /** ControllerPublish: the holder record in the image is the attachment, nothing else is. */
+import { decideAttach, type AttachRequest } from '../../attachment/decide-attach.js';
+import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
 import type { HolderRecords } from '../../attachment/holder-records.js';
 import type { NodeRegistry } from '../../attachment/node-registry.js';
-import type { Capability } from '../../model/capability.js';
+import { asksReadOnly, type Capability } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
+import { settleAll } from '../../model/settle-all.js';
 import type { Clusters } from '../../rbd/clusters.js';
 import { checkCapabilities } from '../image/capability-rules.js';
-import { mustFindVolume, type Credentials, type ImageLookup } from '../image/find-volume.js';
+import type { RbdPort } from '../../rbd/port.js';
+import { mustFindVolume, type Credentials, type FoundVolume, type ImageLookup } from '../image/find-volume.js';
+import { refuseStrangers, type StrangerParts } from '../image/refuse-strangers.js';
 import type { ControllerOperations } from './controller-operations.js';
 
 /** What an attach reaches: the image, the registered nodes and the holder record; never the orchestrator. */
 export interface AttachParts extends ImageLookup {
   readonly clusters: ImageLookup['clusters'] & Pick<Clusters, 'registry'>;
+  readonly rbd: StrangerParts['rbd'] & Pick<RbdPort, 'identify'>;
   readonly nodes: Pick<NodeRegistry, 'isKnown'>;
   readonly holderRecords: Pick<HolderRecords, 'attach'>;
   readonly operations: ControllerOperations;
@@ -26,8 +32,9 @@ export interface AttachVolume {
 }
 
 /**
- * Four OSD operations. BERTH_VOLUME_NOT_FOUND, BERTH_NODE_NOT_FOUND,
- * BERTH_VOLUME_HELD (names the holder), BERTH_PUBLISHED_OTHERWISE.
+ * Four OSD operations and, for a new writer, one open of the image at the same time. BERTH_VOLUME_NOT_FOUND,
+ * BERTH_NODE_NOT_FOUND, BERTH_VOLUME_HELD (names the holder), BERTH_PUBLISHED_OTHERWISE, BERTH_VOLUME_IN_USE where a
+ * client has the image open that no record explains.
  */
 export async function attachVolume(parts: AttachParts, request: AttachVolume, deadline: Deadline): Promise<void> {
   const { clusters, nodes, holderRecords, operations } = parts;
@@ -36,14 +43,37 @@ export async function attachVolume(parts: AttachParts, request: AttachVolume, de
   const what = { op: 'attach', fingerprint: JSON.stringify([node, capability, readOnly]) } as const;
   await operations.run(volume, what, deadline, async (operation, deadline) => {
     operation.step('look');
-    const { at, head, id } = await mustFindVolume(parts, volume, 'controller', secrets, deadline);
+    const found = await mustFindVolume(parts, volume, 'controller', secrets, deadline);
+    const { at, head, id } = found;
     const registry = await clusters.registry(id.cluster, 'controller', secrets);
-    if (!(await nodes.isKnown(registry, node, deadline))) {
-      throw berthError('BERTH_NODE_NOT_FOUND', { node, cluster: id.cluster });
-    }
-    operation.step('holder record');
     const { mode, access } = capability;
     const asked = { volume, node, mode, access: access.kind, readOnly, by: 'controller' } as const;
+    operation.step('watchers');
+    const [isKnown] = await settleAll(
+      nodes.isKnown(registry, node, deadline),
+      asksReadOnly(capability, readOnly) ? Promise.resolve() : refuseOpen(parts, found, { asked, secrets }, deadline),
+    );
+    if (!isKnown) throw berthError('BERTH_NODE_NOT_FOUND', { node, cluster: id.cluster });
+    operation.step('holder record');
     await holderRecords.attach(at, head, asked, deadline);
   });
+}
+
+/**
+ * A node that holds it already has it open itself, and whoever may not have it is told by the record. Own is what this
+ * controller resizes just now.
+ */
+async function refuseOpen(
+  parts: AttachParts,
+  found: FoundVolume,
+  { asked, secrets }: { readonly asked: AttachRequest; readonly secrets: Credentials | undefined },
+  deadline: Deadline,
+): Promise<void> {
+  const { node, volume } = asked;
+  const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), volume);
+  const isHolder = record?.holders.some((one) => one.node === node) === true;
+  if (isHolder || decideAttach(record, asked, '').kind === 'refused') return;
+  const { instance } = await parts.rbd.identify(found.at.access, deadline);
+  const ownOf = () => ({ clients: [{ address: instance }], unnamed: 0 }) as const;
+  await refuseStrangers(parts, { found, node, role: 'controller', secrets, ownOf }, deadline);
 }

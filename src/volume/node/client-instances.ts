@@ -7,11 +7,11 @@ import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js
 import type { Deadline } from '../../model/deadline.js';
 import type { Mapper, Mapping } from '../../rbd/mapping/mapper.js';
 import type { RbdPort, Watcher } from '../../rbd/port.js';
-import { sameLocation } from '../../rbd/mapping/location-name.js';
 import type { Logger } from '../../observe/log.js';
+import { isOneOf, type KnownClient } from '../../attachment/unexplained-watchers.js';
+import { refuseStrangers, type StrangerParts, type StrangerQuestion } from '../image/refuse-strangers.js';
 import type { JournalEntry } from '../../journal/entry.js';
-import type { Journal } from '../../journal/journal.js';
-import { locationOf, type Mappers } from './node-mappers.js';
+import type { Mappers } from './node-mappers.js';
 import type { FoundVolume } from '../image/find-volume.js';
 
 /** What listing the clients of an image takes. */
@@ -25,27 +25,125 @@ export interface ClientParts extends WatcherParts {
   readonly mappers: Pick<Mappers, 'named'>;
 }
 
-/** Who watched before the map; undefined where that need not be known, or could not be. */
-export type WatchersBefore = readonly Watcher[] | undefined;
+/** What is known of an image's watchers when it is about to be mapped. */
+export interface WatchersBefore {
+  /** Who watched; undefined where that need not be known, or could not be. */
+  readonly watchers: readonly Watcher[] | undefined;
+  /**
+   * Lists them again once the image is mapped, and refuses it where a stranger came (BERTH_VOLUME_IN_USE); not there
+   * where nobody is asked to be alone. `kernel` is the mapping's client, where the kernel tells it.
+   */
+  readonly listAgain?: (
+    found: FoundVolume,
+    kernel: ClientInstance | undefined,
+    deadline: Deadline,
+  ) => Promise<readonly Watcher[]>;
+}
 
+/** For a mapping that goes on: who else has the image open is no question then. */
 export async function watchersBefore(
   { rbd, log }: WatcherParts,
   mapper: Mapper,
   { at, volume }: FoundVolume,
   deadline: Deadline,
 ): Promise<WatchersBefore> {
-  if (mapper.clientOf !== undefined) return undefined;
+  if (mapper.clientOf !== undefined) return { watchers: undefined };
   try {
-    return await rbd.watchers(at, deadline);
+    return { watchers: await rbd.watchers(at, deadline) };
   } catch (error) {
     log.warn({ volume, err: error }, 'the watchers before the map could not be listed');
-    return undefined;
+    return { watchers: undefined };
   }
 }
 
+/** What this node has of an image before it maps it for writing. */
+export interface PresentUse {
+  /** Its own clients as far as they are known: recorded, in the journal, told by the kernel. */
+  readonly known: readonly KnownClient[];
+  /**
+   * A writable mapping whose client the kernel does not tell (librbd's), and whether the map will find it and keep it.
+   */
+  readonly mapping: { readonly goesOn: boolean } | undefined;
+}
+
 /**
- * Empty where it cannot be told for certain: a fence must never be aimed at somebody else's client. A mapper of librbd
- * opens every image by a client of its own, so the one that came is the one.
+ * Refuse strangers before an image is mapped for writing, and prepare to do so again when it is mapped.
+ * BERTH_VOLUME_IN_USE, errors of Ceph.
+ */
+export async function refuseStrangersBefore(
+  parts: StrangerParts & { readonly node: string },
+  mapper: Pick<Mapper, 'clientOf'>,
+  { found, secrets, known, mapping }: Pick<StrangerQuestion, 'found' | 'secrets'> & PresentUse,
+  deadline: Deadline,
+): Promise<WatchersBefore> {
+  const { node } = parts;
+  const asked = { found, node, role: 'node', secrets } as const;
+  const isSeen = (watchers: readonly Watcher[]): boolean => watchers.some((one) => isOneOf(known, one));
+  const ownBefore: StrangerQuestion['ownOf'] = (watchers) => ({
+    clients: known,
+    unnamed: mapping !== undefined && !isSeen(watchers) ? 1 : 0,
+  });
+  const watchers = await refuseStrangers(parts, { ...asked, ownOf: ownBefore }, deadline);
+  // A client of librbd comes with the map and has no name; none comes where the mapping that is there goes on.
+  const isComplete = mapper.clientOf !== undefined || (mapping?.goesOn === true && isSeen(watchers));
+  return {
+    watchers,
+    listAgain: (found, kernel, deadline) => {
+      const clients = kernel === undefined ? known : [...known, kernel];
+      const ownOf = () => ({ clients, unnamed: isComplete ? 0 : 1 }) as const;
+      return refuseStrangers(parts, { ...asked, found, ownOf }, deadline);
+    },
+  };
+}
+
+export interface PresentUseParts {
+  readonly rbd: Pick<RbdPort, 'identify'>;
+  readonly node: string;
+  readonly mappers: Pick<Mappers, 'named' | 'mappingOf'>;
+}
+
+export interface PresentUseQuestion {
+  readonly found: FoundVolume;
+  readonly fsid: string;
+  readonly mapper: Mapper;
+  /** The journal's entry, of an earlier try or an earlier life of the plugin. */
+  readonly before: JournalEntry | undefined;
+  /** What that entry leads to is unmapped before the image is mapped. */
+  readonly isOfNoUse: boolean;
+}
+
+/** What this node has of the image already: an earlier life of the plugin may have mapped it. */
+export async function presentUse(
+  { rbd, node, mappers }: PresentUseParts,
+  { found, fsid, mapper, before, isOfNoUse }: PresentUseQuestion,
+  deadline: Deadline,
+): Promise<PresentUse> {
+  const by = before === undefined ? mapper : mappers.named(before.mapper);
+  const [{ instance }, mapping] = await Promise.all([
+    rbd.identify(found.at.access, deadline),
+    mappers.mappingOf(before ?? { volume: found.volume, fsid, mapper: mapper.name }, deadline),
+  ]);
+  const kernel = mapping && (await by.clientOf?.(mapping));
+  const known = [
+    { address: instance },
+    ...recordedClients(found, node),
+    ...(before?.mapping?.clients ?? []).map((address) => ({ address })),
+    ...(kernel === undefined ? [] : [kernel]),
+  ];
+  if (mapping === undefined || mapping.readOnly || by.clientOf !== undefined) return { known, mapping: undefined };
+  const isServed = (await by.whyUnserved?.(mapping)) === undefined;
+  return { known, mapping: { goesOn: isServed && !isOfNoUse } };
+}
+
+function recordedClients({ head, volume }: FoundVolume, node: string): readonly ClientInstance[] {
+  const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
+  return record?.holders.find((one) => one.node === node)?.clients ?? [];
+}
+
+/**
+ * The clients by which this node has the image open. Empty where it cannot be told for certain: a fence must never be
+ * aimed at somebody else's client. A mapper of librbd opens every image by a client of its own, so the one that came is
+ * the one. BERTH_VOLUME_IN_USE where this node has to be alone and is not.
  */
 export async function clientsOf(
   { rbd, node, mappers, log }: ClientParts,
@@ -54,16 +152,15 @@ export async function clientsOf(
   deadline: Deadline,
 ): Promise<readonly ClientInstance[]> {
   const mapper = mappers.named(mapping.mapper);
-  if (mapper.clientOf !== undefined) {
-    const client = await mapper.clientOf(mapping);
-    return client === undefined ? [] : [client];
-  }
-  // librbd watches nothing that it opens read-only.
+  const kernel = await mapper.clientOf?.(mapping);
+  // Neither the kernel nor librbd watches what it opens read-only.
+  const again = mapping.readOnly ? undefined : await before.listAgain?.(found, kernel, deadline);
+  if (mapper.clientOf !== undefined) return kernel === undefined ? [] : [kernel];
   if (mapping.readOnly) return [];
   try {
-    const watchers = await rbd.watchers(found.at, deadline);
+    const watchers = again ?? (await rbd.watchers(found.at, deadline));
     const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), found.volume);
-    return choose(watchers, before ?? [], node, record);
+    return choose(watchers, before.watchers ?? [], node, record);
   } catch (error) {
     log.warn({ volume: found.volume, err: error }, 'by which client the image is open could not be told');
     return [];
@@ -84,45 +181,4 @@ function choose(
   const [only, ...more] = candidates;
   if (only === undefined || more.length > 0) return [];
   return [{ address: only.address, client: `client.${only.client}` }];
-}
-
-/**
- * Addresses of every client by which this node, or a guest on it, has images of the cluster open for writing; undefined
- * where one of them cannot be told. A fence is no longer renewed on this word, so nothing may be left out of it.
- */
-export async function clientsInUse(
-  { mappers, journal }: { readonly mappers: Pick<Mappers, 'all'>; readonly journal: Pick<Journal, 'all'> },
-  fsid: string,
-  deadline: Deadline,
-): Promise<readonly string[] | undefined> {
-  // By every mapper: one that cannot map just now (a program is missing, sysfs is read-only) may still have what it
-  // mapped before.
-  const lists = await Promise.all(
-    mappers.all.map(async (mapper) => (await mapper.list(deadline)).map((mapping) => ({ mapper, mapping }))),
-  );
-  const mapped = lists.flat().filter(({ mapping: { location } }) => location.fsid === fsid || location.fsid === '');
-  const { entries, unreadable } = await journal.all();
-  // Each may be about an image that a guest has open, of which the kernel shows nothing.
-  if (unreadable.length > 0) return undefined;
-  const handed = entries.filter((one) => one.handedTo !== undefined && one.fsid === fsid);
-  const told = await Promise.all(
-    mapped.map(async ({ mapper, mapping }) => {
-      if (mapper.clientOf === undefined) return recordedClients(entries, mapping);
-      const client = await mapper.clientOf(mapping);
-      return client === undefined ? [] : [client.address];
-    }),
-  );
-  const all = [...told, ...handed.map(({ guestClients }) => guestClients)];
-  const known = all.filter((one) => one !== undefined);
-  return known.length === all.length ? [...new Set(known.flat())].sort() : undefined;
-}
-
-/** As the journal has them; undefined where it does not say by whom a writable mapping is open. */
-function recordedClients(entries: readonly JournalEntry[], mapping: Mapping): readonly string[] | undefined {
-  const entry = entries.find((one) => {
-    const location = locationOf(one.volume, one.fsid);
-    return one.state === 'staged' && location !== undefined && sameLocation(location, mapping.location);
-  });
-  const clients = entry?.mapping?.clients ?? [];
-  return clients.length > 0 || mapping.readOnly ? clients : undefined;
 }

@@ -33,8 +33,8 @@ export async function mapAsAsked(
 }
 
 /**
- * Addresses of its clients, once the holder record names them.
- * BERTH_RECORD_LOST where the volume was detached meanwhile.
+ * Addresses of its clients, once the holder record names them. BERTH_RECORD_LOST where the volume was detached
+ * meanwhile, BERTH_VOLUME_IN_USE where a stranger opened the image meanwhile ({@link WatchersBefore.listAgain}).
  */
 export async function recordClients(
   parts: ClientParts & { readonly holderRecords: Pick<NodeHolderRecords, 'recordStaged'> },

@@ -15,11 +15,18 @@ import type { Mapper } from '../../rbd/mapping/mapper.js';
 import type { RbdPort } from '../../rbd/port.js';
 import { checkCapabilities } from '../image/capability-rules.js';
 import { mustFindVolume, type FoundVolume, type ImageLookup } from '../image/find-volume.js';
+import type { StrangerParts } from '../image/refuse-strangers.js';
 import { mapSettingsOf, parseVolumeRecord, type VolumeRecord } from '../image/volume-record.js';
 import type { NodeOperation, Operations } from '../operation/operations.js';
 import type { NodeSteps } from '../operation/steps.js';
 import { withUndo, type UndoStack } from '../operation/undo-stack.js';
-import { watchersBefore, type WatchersBefore } from './client-instances.js';
+import {
+  presentUse,
+  refuseStrangersBefore,
+  type PresentUseParts,
+  type PresentUseQuestion,
+  type WatchersBefore,
+} from './client-instances.js';
 import { inspectDevice, type DeviceInspection, type Preparation } from './filesystem/inspect-device.js';
 import { mountDevice, type FilesystemStagingParts } from './filesystem/stage-filesystem.js';
 import { isMountedFrom } from './filesystem/staging-mount.js';
@@ -33,19 +40,21 @@ import { intentOf, isOfNoUse, preparationOf, type StageVolume } from './stage-de
 import { refuseFullNode, type VolumeLimit } from './volume-limit.js';
 
 export interface StageParts extends FilesystemStagingParts, VolumeLimit, Omit<ImageLookup, 'rbd'> {
+  readonly clusters: ImageLookup['clusters'] & StrangerParts['clusters'];
   readonly operations: Pick<Operations<NodeSteps>, 'run'>;
   readonly journal: Pick<Journal, 'read' | 'write' | 'remove'>;
   readonly holderRecords: Pick<NodeHolderRecords, 'take' | 'recordStaged' | 'release'>;
   readonly mappers: Pick<Mappers, 'forChoice' | 'named' | 'mappingOf' | 'findUnrecorded'>;
-  readonly rbd: Pick<RbdPort, 'head' | 'identify' | 'watchers' | 'isEmpty' | 'compareAndSet'>;
+  readonly rbd: Pick<RbdPort, 'head' | 'identify' | 'watchers' | 'listRecords' | 'isEmpty' | 'compareAndSet'>;
   readonly log: Logger;
   readonly now: () => Date;
 }
 
 /**
  * The volume is mapped on this node and, where it is a filesystem for the host, mounted at the staging path. Errors:
- * BERTH_VOLUME_NOT_FOUND, BERTH_VOLUME_HELD, BERTH_PUBLISHED_OTHERWISE (staged in another way), BERTH_NODE_FULL,
- * BERTH_FORMAT_REFUSED, BERTH_FILESYSTEM_MISMATCH, and those of the mapper.
+ * BERTH_VOLUME_NOT_FOUND, BERTH_VOLUME_HELD, BERTH_VOLUME_IN_USE (somebody whom no record explains has it open),
+ * BERTH_PUBLISHED_OTHERWISE (staged in another way), BERTH_NODE_FULL, BERTH_FORMAT_REFUSED, BERTH_FILESYSTEM_MISMATCH,
+ * and those of the mapper.
  */
 export async function stageVolume(parts: StageParts, request: StageVolume, deadline: Deadline): Promise<void> {
   const checked = await checkStage(request);
@@ -83,10 +92,13 @@ export async function stageWithin(
     rbd.identify(found.at.access, deadline),
     mappers.forChoice(record?.shape.mounter ?? 'auto'),
   ]);
-  // Asked while the rest goes on; who opens the image between this and the map makes it unknown who came, no more.
-  const watchers = watchersBefore(parts, mapper, found, deadline);
-  await refuseFullNode(parts, mapper, { volume, fsid }, deadline);
-  if (before !== undefined && isOfNoUse(before, request, mapper.name)) {
+  const isLeftover = before !== undefined && isOfNoUse(before, request, mapper.name);
+  operation.step('watchers');
+  const [watchers] = await settleAll(
+    listWatchers(parts, request, { found, fsid, mapper, before, isOfNoUse: isLeftover }, deadline),
+    refuseFullNode(parts, mapper, { volume, fsid }, deadline),
+  );
+  if (isLeftover) {
     const steps = { step: operation.step, unmount: 'unmount leftover', unmap: 'unmap leftover' } as const;
     await unmountAndUnmap(parts, before, steps, deadline);
   }
@@ -110,8 +122,23 @@ interface Staging {
   readonly record: VolumeRecord | undefined;
   readonly mapper: Mapper;
   readonly access: Capability['access'];
-  /** Never fails. */
-  readonly watchers: Promise<WatchersBefore>;
+  readonly watchers: WatchersBefore;
+}
+
+/**
+ * Nothing is written to the record or mapped while a client that no record explains has the image open; a reader does
+ * no harm beside it. BERTH_VOLUME_IN_USE.
+ */
+async function listWatchers(
+  parts: StrangerParts & PresentUseParts,
+  { readOnly, secrets }: Pick<StageVolume, 'readOnly' | 'secrets'>,
+  question: PresentUseQuestion,
+  deadline: Deadline,
+): Promise<WatchersBefore> {
+  if (readOnly) return { watchers: undefined };
+  const { found, mapper } = question;
+  const present = await presentUse(parts, question, deadline);
+  return refuseStrangersBefore(parts, mapper, { found, secrets, ...present }, deadline);
 }
 
 /** The acts of a stage that is announced and whose holder record is taken, up to its confirmation in the journal. */
@@ -124,13 +151,12 @@ async function mapAndMount(
   const { readOnly } = entry;
   const { features } = found.head;
   const asked = { image: found.at, fsid: entry.fsid, readOnly, features, ...mapSettingsOf(record) };
-  const before = await watchers;
   const mapping = await mapAsAsked(mapper, asked, operation, deadline);
   const preparation = preparationOf(entry, { found, record }, mapping.device);
   // What runs beside it belongs to its name: a caller that waits is told.
   operation.step('record clients', 'and read size and content');
   const [clients, inspection, size] = await settleAll(
-    recordClients(parts, mapping, { found, before }, deadline),
+    recordClients(parts, mapping, { found, before: watchers }, deadline),
     inspectMeanwhile(parts, entry, preparation, deadline),
     deviceSizeBytes(mapping.device),
   );

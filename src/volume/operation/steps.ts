@@ -12,6 +12,7 @@ export const NODE_STEPS = {
     'unmount lost',
     'unmap lost',
     'look',
+    'watchers',
     'unmount leftover',
     'unmap leftover',
     'write intent',
@@ -144,7 +145,7 @@ export const FLEXVOLUME_STEPS = {
 export const CONTROLLER_STEPS = {
   create: ['pool capacity', 'create image', 'clear away unfinished'],
   delete: ['look', 'remove image', 'clear away unfinished'],
-  attach: ['look', 'holder record'],
+  attach: ['look', 'watchers', 'holder record'],
   detach: ['look', 'watchers', 'fence', 'holder record'],
   expand: ['look', 'resize image'],
 } as const;

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { lstat, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { parseHolderRecord, HOLDER_KEY } from '../../../src/attachment/holder-record.js';
+import { grantedAnew } from '../../crash/granted-anew.js';
 import { READ_ONLY } from '../../../src/csi/publish-context.js';
 import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';
@@ -191,8 +192,11 @@ export class LoopSubject implements Subject {
     return parseHolderRecord(metadata[HOLDER_KEY], this.id)?.holders[0].by;
   }
 
-  async loseRecord(): Promise<void> {
-    await this.#node.site.rbd('image-meta', 'remove', this.#volume.image, HOLDER_KEY);
+  async grantAnew(): Promise<void> {
+    const { site } = this.#node;
+    const { image } = this.#volume;
+    const text = grantedAnew((await site.metadata(image))[HOLDER_KEY], this.id);
+    await site.rbd('image-meta', 'set', image, HOLDER_KEY, text);
   }
 
   #target(): Promise<string> {

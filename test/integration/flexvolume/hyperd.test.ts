@@ -268,7 +268,9 @@ describe('FlexVolume mount for hyperd, a hand-over whose holder record says othe
     const there = await watch({ access: accessAs('controller'), pool, namespace, image: path.basename(volume.image) });
     try {
       expect((await flex.unmount(pod)).message).toMatch(/^BERTH_VOLUME_IN_USE: /);
-      await rewrite(volume, (holder) => ({ ...holder, node: 'node-two' }));
+      // It is the only one, from this machine: it may have been recorded as this node's guest before.
+      const clients = [{ address: there.address, client: 'client.1' }];
+      await rewrite(volume, (holder) => ({ ...holder, node: 'node-two', clients }));
       expect(await flex.unmount(pod)).toEqual({ status: 'Success' });
       expect(await flex.journal()).toEqual([]);
       expect((await flex.holder(volume))!.holders).toMatchObject([{ node: 'node-two' }]);

@@ -283,6 +283,16 @@ describe('release', () => {
     expect(record()?.holders).toEqual([{ node: 'a', since: TIME, by: 'controller', state: 'released', at: TIME }]);
   });
 
+  it('remembers its clients until the next stage: Ceph may not have forgotten one that died', async () => {
+    await holders.attach(at, await head(), ask('a'), deadline);
+    await staged(await hold(await head(), ask('a', { by: 'node' })), 'a');
+    await holders.release(at, await head(), 'v', 'a', deadline);
+    expect(record()?.holders).toMatchObject([{ state: 'released', clients: [CLIENT] }]);
+    await hold(await head(), ask('a', { by: 'node' }));
+    expect(record()?.holders[0]).toMatchObject({ state: 'staging' });
+    expect(record()?.holders[0].clients).toBeUndefined();
+  });
+
   it('leaves what an attach grants the node at the same moment', async () => {
     await hold(await head(), ask('a', { by: 'node' }));
     const seen = await head();

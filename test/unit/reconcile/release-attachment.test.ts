@@ -49,11 +49,16 @@ describe('a release', () => {
     expect(at.holders()).toEqual([]);
   });
 
-  it('refuses while a client has the image open, held or not', async () => {
+  it('refuses while a client has the image open that nobody holds', async () => {
     at.va({ deleting: true });
     at.open();
     await refused(/RELEASE_UNPROVEN: .*open at 10\.0\.0\.1:0\/5, and nobody holds it/);
+  });
+
+  it('refuses while a client has the image open that the node holds', async () => {
+    at.va({ deleting: true });
     await at.attach('a');
+    at.open();
     await refused(/BERTH_DETACH_UNPROVEN/);
   });
 

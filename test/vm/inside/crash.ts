@@ -4,6 +4,7 @@ import { lstat, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { grantedAnew } from '../../crash/granted-anew.js';
 import { HOLDER_KEY, parseHolderRecord } from '../../../src/attachment/holder-record.js';
 import { READ_ONLY } from '../../../src/csi/publish-context.js';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';
@@ -214,14 +215,20 @@ export class VmSubject implements Subject {
   }
 
   async holder(): Promise<Holder> {
-    const image = this.id.split('/').slice(1).join('/');
-    const text = await host.rbd('image-meta', 'list', image, '--format', 'json');
-    const metadata = text.trim() === '' ? {} : (JSON.parse(text) as Record<string, string>);
-    return parseHolderRecord(metadata[HOLDER_KEY], this.id)?.holders[0].by;
+    return parseHolderRecord(await this.#holderRecord(), this.id)?.holders[0].by;
   }
 
-  async loseRecord(): Promise<void> {
-    await host.rbd('image-meta', 'remove', this.id.split('/').slice(1).join('/'), HOLDER_KEY);
+  async grantAnew(): Promise<void> {
+    await host.rbd('image-meta', 'set', this.#image, HOLDER_KEY, grantedAnew(await this.#holderRecord(), this.id));
+  }
+
+  async #holderRecord(): Promise<string | undefined> {
+    const text = await host.rbd('image-meta', 'list', this.#image, '--format', 'json');
+    return text.trim() === '' ? undefined : (JSON.parse(text) as Record<string, string>)[HOLDER_KEY];
+  }
+
+  get #image(): string {
+    return this.id.split('/').slice(1).join('/');
   }
 
   get #target(): string {

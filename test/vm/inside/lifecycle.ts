@@ -2,14 +2,18 @@
 import assert from 'node:assert/strict';
 import { stat, statfs } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
+import { status } from '@grpc/grpc-js';
 import { deviceSizeBytes } from '../../../src/host/device/block-device.js';
 import { mountAt } from '../../../src/host/mount/mountinfo.js';
-import { readSector, writeSector, get, put } from './disk.js';
+import { run } from '../../../src/host/process/exec.js';
+import { parseVolumeId } from '../../../src/model/volume-id.js';
+import { KrbdMapper } from '../../../src/rbd/mapping/krbd/krbd-mapper.js';
+import { mounted, readSector, soon, writeSector, get, put } from './disk.js';
 import { forget, startNode, type Node } from './driver.js';
-import { nothingIsLeft } from './expect.js';
+import { nothingIsLeft, refusedByDriver } from './expect.js';
 import { host } from './host.js';
 import { MiB } from './images.js';
-import { session } from './session.js';
+import { accessAs, session } from './session.js';
 import { block, mount, Volume } from './volume.js';
 
 let node: Node;
@@ -73,6 +77,41 @@ export const lifecycle = (mounter: 'krbd' | 'nbd'): void =>
       assert.equal(await deviceSizeBytes(target), BigInt(48 * MiB));
       await volume.leave();
       assert.equal(await readSector(await volume.bring()), 'raw');
+      await volume.leave();
+      await volume.remove();
+    });
+
+    it(`is neither attached nor staged beside an image that somebody mapped by hand`, async () => {
+      const volume = await Volume.create(node, mount('ext4'), 32 * MiB, { mounter });
+      await put(await volume.bring(), 'from before');
+      await volume.leave();
+      const { pool, namespace, image } = parseVolumeId(volume.id)!;
+      const at = { access: accessAs('node'), pool, namespace, image };
+      const byHand = new KrbdMapper({ exec: run, runtimeDir: `${node.directory}/by-hand` });
+      // A client of its own, as another machine's would be.
+      const asked = {
+        image: at,
+        fsid: session.fsid,
+        readOnly: false,
+        features: ['layering'],
+        options: 'noshare',
+        ioTimeoutSeconds: 0,
+      };
+      const mapping = await byHand.map(asked, soon());
+      try {
+        const { address } = (await byHand.clientOf(mapping))!;
+        await mounted(mapping.device, async (target) => {
+          await put(target, 'by hand');
+          const words = new RegExp(`BERTH_VOLUME_IN_USE: .*${address.replace(/[.[\]]/g, '\\$&')}`);
+          await refusedByDriver(volume.attach(), status.FAILED_PRECONDITION, words);
+          // The kernel client finds what this kernel has mapped already, and that is not a second time.
+          if (mounter === 'nbd') await refusedByDriver(volume.stage(), status.FAILED_PRECONDITION, words);
+          assert.equal(await get(target), 'by hand');
+        });
+      } finally {
+        await byHand.unmap(mapping, soon());
+      }
+      assert.equal(await get(await volume.bring()), 'by hand');
       await volume.leave();
       await volume.remove();
     });

@@ -12,7 +12,7 @@ import type { FoundVolume } from '../../image/find-volume.js';
 import { words } from '../../image/parameters.js';
 import { mapSettingsOf, type VolumeRecord } from '../../image/volume-record.js';
 import type { NodeOperation } from '../../operation/operations.js';
-import type { ClientParts } from '../client-instances.js';
+import type { ClientParts, WatchersBefore } from '../client-instances.js';
 import { growIfSmaller } from '../filesystem/grow-filesystem.js';
 import { inspectDevice, type InspectionParts } from '../filesystem/inspect-device.js';
 import { prepareFilesystem, type PreparationParts } from '../filesystem/prepare-filesystem.js';
@@ -31,12 +31,16 @@ export interface ImageToFormat {
   readonly entry: JournalEntry;
   readonly mapper: Pick<Mapper, 'name' | 'map' | 'unmap'>;
   readonly fsType: FilesystemType;
+  /** Nobody had the image open then. */
+  readonly watchers: WatchersBefore;
 }
 
-/** Unmapped again when it returns. Errors of the mapper, of format and check, BERTH_RECORD_LOST. */
+/**
+ * Unmapped again when it returns. Errors of the mapper, of format and check, BERTH_RECORD_LOST, BERTH_VOLUME_IN_USE.
+ */
 export async function formatForGuest(
   parts: FormatParts,
-  { found, record, entry, mapper, fsType }: ImageToFormat,
+  { found, record, entry, mapper, fsType, watchers }: ImageToFormat,
   operation: NodeOperation<'handover'>,
   deadline: Deadline,
 ): Promise<void> {
@@ -47,8 +51,8 @@ export async function formatForGuest(
   const mapping = await mapper.map(asked, deadline);
   operation.step('record clients');
   // Before the first write, as a stage does it: a detach takes `staging` without clients for nothing written
-  // (decide-detach.ts). Nobody had it open before.
-  await recordClients(parts, mapping, { found, before: [] }, deadline);
+  // (decide-detach.ts).
+  await recordClients(parts, mapping, { found, before: watchers }, deadline);
   const { device } = mapping;
   const mkfsOptions = words(record?.shape.mkfsOptions ?? '');
   const preparation = { found, device, type: fsType, readOnly, mkfsOptions, forGuest: true } as const;

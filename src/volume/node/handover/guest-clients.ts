@@ -5,6 +5,7 @@
 import {
   HOLDER_KEY,
   parseHolderRecord,
+  whyNotStaged,
   type ClientInstance,
   type HolderRecord,
 } from '../../../attachment/holder-record.js';
@@ -69,6 +70,8 @@ async function recordGuestClient(parts: GuestClientParts, entry: JournalEntry, d
   const { at } = place;
   const [watchers, { instance }] = await Promise.all([rbd.watchers(at, deadline), rbd.identify(at.access, deadline)]);
   const holders = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
+  // Whoever has it open then is that node's; its client in our journal would keep the volume here for ever.
+  if (whyNotStaged(holders, node) !== undefined) return;
   const client = guestClientOf(watchers, holders, node, instance);
   if (client === undefined || isKnown(client, entry, holders, node)) return;
   await ifUnchanged(parts, entry, 'record guest client', deadline, async (operation, deadline) => {

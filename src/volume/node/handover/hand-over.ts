@@ -8,7 +8,6 @@ import type { JournalEntry } from '../../../journal/entry.js';
 import type { Journal } from '../../../journal/journal.js';
 import type { FilesystemType } from '../../../model/capability.js';
 import type { Deadline } from '../../../model/deadline.js';
-import { berthError } from '../../../model/errors.js';
 import type { Clusters } from '../../../rbd/clusters.js';
 import type { RbdPort } from '../../../rbd/port.js';
 import {
@@ -24,20 +23,20 @@ import { parseVolumeRecord } from '../../image/volume-record.js';
 import type { NodeOperation, Operations } from '../../operation/operations.js';
 import type { NodeSteps } from '../../operation/steps.js';
 import { withUndo, type UndoStack } from '../../operation/undo-stack.js';
+import { refuseStrangersBefore } from '../client-instances.js';
 import type { NodeHolderRecords, ThisNode } from '../node-holder-records.js';
 import type { Mappers } from '../node-mappers.js';
 import { refuseFullNode, type VolumeLimit } from '../volume-limit.js';
 import { decideHandOver, type HandOverAsked, type HandOverFacts } from './decide-hand-over.js';
 import { formatForGuest, type FormatParts } from './format-for-guest.js';
 import { guestAccess } from './guest-user.js';
-import { describeWatchers } from './image-use.js';
 
 export interface HandOverParts extends FormatParts, ThisNode, VolumeLimit {
   readonly operations: Pick<Operations<NodeSteps>, 'run'>;
   readonly journal: Pick<Journal, 'read' | 'write' | 'remove'>;
   readonly mappers: Pick<Mappers, 'forChoice' | 'named' | 'mappingOf' | 'findUnrecorded'>;
   readonly clusters: Clusters;
-  readonly rbd: FormatParts['rbd'] & Pick<RbdPort, 'head' | 'identify' | 'inspect'>;
+  readonly rbd: FormatParts['rbd'] & Pick<RbdPort, 'head' | 'identify' | 'listRecords'>;
   readonly holderRecords: Pick<NodeHolderRecords, 'take' | 'recordStaged' | 'release'>;
   readonly markGuestWritten: (mark: GuestMark, deadline: Deadline) => Promise<void>;
   readonly now: () => Date;
@@ -143,10 +142,11 @@ async function prepareImage(
   await refuseFullNode(parts, mapper, { volume, fsid }, deadline);
   if (before !== undefined) await removeLeftover(mappers, before, directory, operation, deadline);
   operation.step('watchers');
-  // Before anything is written: a refusal has nothing to undo, and must not give
-  // back what protects the guest that lives. Nobody of ours comes in between, for
-  // who opens the image has the record, and gives it back only when it is closed.
-  await refuseOpen(rbd, found, deadline);
+  // Before anything is written: a refusal has nothing to undo, and must not give back what protects the guest that
+  // lives. Nobody of ours comes in between, for who opens the image has the record, and gives it back only when it is
+  // closed. A guest of this node that lives is refused as well: its client is in the record, and not among the known.
+  const nothing = { known: [], mapping: undefined } as const;
+  const watchers = await refuseStrangersBefore(parts, mapper, { found, secrets, ...nothing }, deadline);
   const entry: JournalEntry = {
     version: 1,
     volume,
@@ -173,7 +173,7 @@ async function prepareImage(
     // get it.
     const head = await holderRecords.take(found, { mode: entry.mode, access: 'mount', readOnly: false }, deadline);
     const taken = { ...found, head };
-    await formatForGuest(parts, { found: taken, record, entry, mapper, fsType }, operation, deadline);
+    await formatForGuest(parts, { found: taken, record, entry, mapper, fsType, watchers }, operation, deadline);
     // Not open here any more; the guest's client comes later, and is not known here.
     await holderRecords.recordStaged(taken, [], deadline);
     if (!isGuestWritten(found.head.metadata)) {
@@ -230,17 +230,4 @@ async function removeLeftover(
   if (mapping === undefined) return;
   operation.step('unmap leftover', mapping.device);
   await mappers.named(before.mapper).unmap(mapping, deadline);
-}
-
-/**
- * BERTH_VOLUME_IN_USE while any client has the image open for writing:
- * a guest that has not ended, or somebody beside Kubernetes.
- */
-async function refuseOpen(
-  rbd: Pick<RbdPort, 'inspect'>,
-  { at, volume }: FoundVolume,
-  deadline: Deadline,
-): Promise<void> {
-  const { watchers } = await rbd.inspect(at, deadline);
-  if (watchers.length > 0) throw berthError('BERTH_VOLUME_IN_USE', { volume, who: describeWatchers(watchers) });
 }

@@ -1,10 +1,11 @@
 /** Who has an image open that this node handed over, as Ceph has it; nothing is changed. */
-import { HOLDER_KEY, parseHolderRecord, whyNotStaged } from '../../../attachment/holder-record.js';
+import { HOLDER_KEY, parseHolderRecord, whyNotStaged, type HolderRecord } from '../../../attachment/holder-record.js';
+import { describeWatchers, isOneOf } from '../../../attachment/unexplained-watchers.js';
 import type { JournalEntry } from '../../../journal/entry.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { parseVolumeId } from '../../../model/volume-id.js';
 import type { Logger } from '../../../observe/log.js';
-import type { ImageHead, RbdPort, Watcher } from '../../../rbd/port.js';
+import type { RbdPort } from '../../../rbd/port.js';
 import { removeHandOverFile } from '../../../sandbox/hyperd/hand-over-file.js';
 import { locate, type ImageLookup } from '../../image/find-volume.js';
 
@@ -36,9 +37,13 @@ export async function readImageUse(
     const head = await rbd.head(place.at, deadline);
     if (head === undefined) return { is: 'closed' };
     const { watchers } = await rbd.inspect(place.at, deadline);
-    // Another node that was given the image since has it open by clients that are none of ours.
-    const isHere = mayBeOpenHere(node, head, volume);
-    const ours = isHere ? watchers : watchers.filter(({ address }) => clients.includes(address));
+    const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
+    // Another node that was given the image since has it open by clients that are none of ours; one of them may have
+    // been taken for the guest's before, while it was the only one.
+    const theirs = record?.holders.filter((one) => one.node !== node).flatMap((one) => one.clients ?? []) ?? [];
+    const ours = mayBeOpenHere(record, node)
+      ? watchers
+      : watchers.filter((one) => clients.includes(one.address) && !isOneOf(theirs, one));
     return ours.length === 0 ? { is: 'closed' } : { is: 'open', who: describeWatchers(ours) };
   } catch (error) {
     log.warn({ volume, err: error }, 'who has the image open could not be told; the holder record stays for now');
@@ -60,10 +65,5 @@ export async function imageUseNow(
 }
 
 /** Does the record say that this node may have it open? One that says nothing at all does not say otherwise. */
-function mayBeOpenHere(node: string, { metadata }: ImageHead, volume: string): boolean {
-  const record = parseHolderRecord(metadata.get(HOLDER_KEY), volume);
-  return record === undefined || whyNotStaged(record, node) === undefined;
-}
-
-export const describeWatchers = (watchers: readonly Watcher[]): string =>
-  watchers.map(({ address, client }) => `client.${client} at ${address}`).join(', ');
+const mayBeOpenHere = (record: HolderRecord | undefined, node: string): boolean =>
+  record === undefined || whyNotStaged(record, node) === undefined;

@@ -85,10 +85,87 @@ describe('attaching', () => {
     });
   });
 
-  it('takes three small calls', async () => {
+  const calls = async (node: string, capability = mounted): Promise<readonly string[]> => {
     cluster.rbd.calls.length = 0;
+    await attach(node, capability);
+    return cluster.rbd.calls.map((one) => one.operation);
+  };
+
+  it('takes three small calls, and one open of the image at the same time for a new writer', async () => {
+    expect(await calls('a')).toEqual(['head', 'getRecords', 'identify', 'watchers', 'compareAndSet']);
+    expect(await calls('a')).toEqual(['head', 'getRecords']);
+  });
+
+  it('for reading asks nobody who has the image open: a reader does no harm', async () => {
+    open();
+    expect(await calls('a', shared)).toEqual(['head', 'getRecords', 'compareAndSet']);
+  });
+});
+
+describe('attaching while a client has the image open', () => {
+  const inUse = { code: 'BERTH_VOLUME_IN_USE', status: 'FAILED_PRECONDITION' };
+  const watching = (...watchers: { address: string; client: bigint }[]): void => {
+    cluster.image('berth-v')!.watchers = watchers;
+  };
+
+  it('whom no record explains is refused by its address, and succeeds when it has gone', async () => {
+    open();
+    await expect(attach('a')).rejects.toMatchObject(inUse);
+    await expect(attach('a')).rejects.toThrow(/in use by client\.5 at 10\.0\.0\.1:0\/5, which no holder record/);
+    expect(holders()).toEqual([]);
+    watching();
     await attach('a');
-    expect(cluster.rbd.calls.map((one) => one.operation)).toEqual(['head', 'getRecords', 'compareAndSet']);
+    expect(holders()).toEqual(['a']);
+  });
+
+  it('names the node that has registered such a client, of whatever installation', async () => {
+    open();
+    const there = { version: 1, node: 'worker-7', bootId: 'b', driver: '0', mappers: [], seen: '' } as const;
+    await parts.nodes.register(place(), { ...there, clients: ['10.0.0.1:0/5'] }, soon());
+    await expect(attach('a')).rejects.toThrow(/client\.5 at 10\.0\.0\.1:0\/5 \(node worker-7\), which no holder/);
+    cluster.rbd.failNext('listRecords', () => new Error('not now'));
+    await expect(attach('a')).rejects.toThrow(/client\.5 at 10\.0\.0\.1:0\/5, which no holder/);
+  });
+
+  it('for a moment only, as a resize does, waits for it', async () => {
+    open();
+    setTimeout(() => watching(), 100);
+    await attach('a');
+  });
+
+  it('is no matter where that is the controller itself, or the node that holds it already', async () => {
+    watching({ address: cluster.rbd.instance, client: 1n });
+    await attach('a');
+    watching({ address: '10.0.0.9:0/9', client: 9n });
+    await attach('a');
+    expect(holders()).toEqual(['a']);
+  });
+
+  it('and another node holds it names that node', async () => {
+    await attach('a');
+    open();
+    await expect(attach('b')).rejects.toMatchObject({ code: 'BERTH_VOLUME_HELD' });
+  });
+
+  it('is explained by another node of many that writes beside it, as soon as its record says so', async () => {
+    const many: Capability = { mode: 'MULTI_NODE_MULTI_WRITER', access: raw.access };
+    await attach('a', many);
+    open();
+    await expect(attach('b', many)).rejects.toMatchObject(inUse);
+    const image = cluster.image('berth-v')!;
+    const record = parseHolderRecord(image.metadata.get(HOLDER_KEY), 'v')!;
+    const state = (state: string, more = {}) =>
+      image.metadata.set(
+        HOLDER_KEY,
+        JSON.stringify({ ...record, holders: [{ ...record.holders[0], state, ...more }] }),
+      );
+    state('released');
+    await expect(attach('b', many)).rejects.toMatchObject(inUse);
+    state('staged', { clients: [{ address: '10.0.0.1:0/6', client: 'client.6' }] });
+    await expect(attach('b', many)).rejects.toMatchObject(inUse);
+    setTimeout(() => state('staged', { clients: [{ address: '10.0.0.1:0/5', client: 'client.5' }] }), 100);
+    await attach('b', many);
+    expect(holders()).toEqual(['a', 'b']);
   });
 });
 

@@ -1,0 +1,93 @@
+/**
+ * Nobody takes a volume for writing while a client has its image open that no record explains: `rbd map` by hand,
+ * another driver, another cluster's node.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HOLDER_KEY, parseHolderRecord, type HolderRecord } from '../../attachment/holder-record.js';
+import { nodesOfClients } from '../../attachment/node-registry.js';
+import { describeWatchers, unexplainedWatchers, type KnownClient } from '../../attachment/unexplained-watchers.js';
+import { Deadline } from '../../model/deadline.js';
+import { berthError } from '../../model/errors.js';
+import type { Clusters, Role } from '../../rbd/clusters.js';
+import type { RbdPort, Watcher } from '../../rbd/port.js';
+import type { Credentials, FoundVolume } from './find-volume.js';
+
+/**
+ * How long a stranger is given to go, in ms. A resize, or the change of an image's metadata by the rbd command, opens
+ * an image for a moment; a client that died is forgotten after about 30 s, for which the caller comes again.
+ */
+const PATIENCE_MS = 1_000;
+const POLL_MS = 200;
+/** How long the registry may take to say which node a stranger is, in ms: it is only for the message. */
+const NAME_MS = 2_000;
+
+export interface StrangerParts {
+  readonly rbd: Pick<RbdPort, 'head' | 'watchers' | 'listRecords'>;
+  readonly clusters: Pick<Clusters, 'registry'>;
+}
+
+/** The clients of whoever asks, by what is known when these watchers were listed. */
+export interface OwnClients {
+  readonly clients: readonly KnownClient[];
+  /** How many more are its own, and not known by name. */
+  readonly unnamed: 0 | 1;
+}
+
+export interface StrangerQuestion {
+  readonly found: FoundVolume;
+  readonly node: string;
+  readonly role: Role;
+  readonly secrets: Credentials | undefined;
+  readonly ownOf: (watchers: readonly Watcher[], record: HolderRecord | undefined) => OwnClients;
+}
+
+/**
+ * The image's watchers, none of whom is a stranger. BERTH_VOLUME_IN_USE names the strangers by address and, where a
+ * node has registered such a client, by node. One open of the image; a second and more only before a refusal.
+ */
+export async function refuseStrangers(
+  parts: StrangerParts,
+  question: StrangerQuestion,
+  deadline: Deadline,
+): Promise<readonly Watcher[]> {
+  const { rbd } = parts;
+  const { found, node, ownOf } = question;
+  const { at, volume } = found;
+  const patience = deadline.within(PATIENCE_MS);
+  const strangersAmong = (watchers: readonly Watcher[], record: HolderRecord | undefined): readonly Watcher[] => {
+    const { clients, unnamed } = ownOf(watchers, record);
+    return unexplainedWatchers({ watchers, record, node, own: clients }, unnamed);
+  };
+  let watchers = await rbd.watchers(at, deadline);
+  let strangers = strangersAmong(watchers, parseHolderRecord(found.head.metadata.get(HOLDER_KEY), volume));
+  while (strangers.length > 0) {
+    if (patience.expired) {
+      throw berthError('BERTH_VOLUME_IN_USE', { volume, who: await describeStrangers(parts, question, strangers) });
+    }
+    await sleep(POLL_MS);
+    watchers = await rbd.watchers(at, deadline);
+    // Read after the watchers: whoever of us opened the image had written it into the record before.
+    const head = await rbd.head(at, deadline);
+    if (head === undefined) throw berthError('BERTH_VOLUME_NOT_FOUND', { volume });
+    strangers = strangersAmong(watchers, parseHolderRecord(head.metadata.get(HOLDER_KEY), volume));
+  }
+  return watchers;
+}
+
+/** `client.4123 at 10.0.0.1:0/77 (node worker-3), which no holder record explains` */
+async function describeStrangers(
+  { rbd, clusters }: StrangerParts,
+  { found, role, secrets }: StrangerQuestion,
+  strangers: readonly Watcher[],
+): Promise<string> {
+  const addresses = strangers.map(({ address }) => address);
+  const nodes = await clusters
+    .registry(found.id.cluster, role, secrets)
+    .then((registry) => nodesOfClients(rbd, registry, addresses, Deadline.after(NAME_MS)))
+    .catch(() => new Map<string, string>());
+  const names = strangers.map((one) => {
+    const known = nodes.get(one.address);
+    return known === undefined ? describeWatchers([one]) : `${describeWatchers([one])} (node ${known})`;
+  });
+  return `${names.join(', ')}, which no holder record explains (Ceph forgets a client that died after about 30 s)`;
+}

@@ -1,0 +1,10 @@
+/** A holder record as a node finds it that was fenced while it was away, and was given the volume again since. */
+import { formatHolderRecord, parseHolderRecord } from '../../src/attachment/holder-record.js';
+
+/** @param text the record as it is; `volume` its handle */
+export function grantedAnew(text: string | undefined, volume: string): string {
+  const record = parseHolderRecord(text, volume);
+  if (record === undefined) throw new Error(`${volume} has no holder record`);
+  const [{ node, since, by }] = record.holders;
+  return formatHolderRecord({ ...record, holders: [{ node, since, by, state: 'granted' }] });
+}
