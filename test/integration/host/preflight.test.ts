@@ -9,13 +9,16 @@ import { describe, expect, it } from 'vitest';
 import { run } from '../../../src/host/process/exec.js';
 import { checkNetwork, checkProcesses } from '../../../src/diagnosis/machine/namespaces.js';
 import { checkStateDirectory } from '../../../src/diagnosis/machine/state-directory.js';
-import { scratchDirectory, soon } from './scratch.js';
+import { LET_GO_OF_OTHERS, scratchDirectory, soon } from './scratch.js';
 
 /** The built check, run by a process of its own in other namespaces. */
 async function elsewhere(flags: readonly string[], check: 'checkNetwork' | 'checkProcesses'): Promise<unknown> {
   const module = pathToFileURL(path.resolve('dist/src/diagnosis/machine/namespaces.js')).href;
   const script = `import { ${check} } from '${module}'; console.log(JSON.stringify(await ${check}('/proc')));`;
-  const args = [...flags, process.execPath, '--input-type=module', '--eval', script];
+  const node = [process.execPath, '--input-type=module', '--eval', script];
+  // Only where the mounts are its own.
+  const first = flags.includes('--mount-proc') ? ['sh', '-c', `${LET_GO_OF_OTHERS}; exec "$@"`, 'sh'] : [];
+  const args = [...flags, ...first, ...node];
   return JSON.parse((await run('unshare', args, { deadline: soon() })).stdout);
 }
 

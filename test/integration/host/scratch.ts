@@ -12,6 +12,13 @@ import { Deadline } from '../../../src/model/deadline.js';
 export const MIB = 1024 * 1024;
 export const soon = () => Deadline.after(60_000);
 
+/**
+ * A line of shell for a mount namespace of its own, first in it: unmounts there what tests beside this one have mounted.
+ * The namespace is a copy of all mounts, and would keep their devices in use.
+ */
+export const LET_GO_OF_OTHERS =
+  "grep -o ' /[^ ]*/berth-it-[^ ]*' /proc/self/mountinfo | sort -r | xargs -r -n 1 umount --lazy 2> /dev/null || true";
+
 /** An empty directory; whatever the test leaves mounted in it or attached from it goes with it. */
 export async function scratchDirectory(): Promise<string> {
   const directory = await mkdtemp(path.join(tmpdir(), 'berth-host-'));

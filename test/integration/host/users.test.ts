@@ -13,7 +13,7 @@ import { mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
 import { mountAt } from '../../../src/host/mount/mountinfo.js';
 import { describeUsers } from '../../../src/host/users/describe-users.js';
 import { usersOfDevice } from '../../../src/host/users/find-users.js';
-import { MIB, scratchDevice, soon, sparseFile } from './scratch.js';
+import { LET_GO_OF_OTHERS, MIB, scratchDevice, soon, sparseFile } from './scratch.js';
 
 const ROOTS = { sys: '/sys', proc: '/proc' };
 const users = async (device: string) => describeUsers(await usersOfDevice(device, { roots: ROOTS, deadline: soon() }));
@@ -23,7 +23,8 @@ async function holder(
   script: string,
   prefix: readonly string[] = [],
 ): Promise<{ pid: number; end: () => Promise<void> }> {
-  const [file, ...args] = [...prefix, 'sh', '-c', `${script}\necho held; exec sleep 600`];
+  const first = prefix.includes('--mount') ? LET_GO_OF_OTHERS : '';
+  const [file, ...args] = [...prefix, 'sh', '-c', `${first}\n${script}\necho held; exec sleep 600`];
   const child: ChildProcess = spawn(file, args, { cwd: '/', stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
   const end = async (): Promise<void> => {
