@@ -13,7 +13,7 @@ export const MIB = 1024 * 1024;
 export const soon = () => Deadline.after(60_000);
 
 /**
- * A line of shell for a mount namespace of its own, first in it: unmounts there what tests beside this one have mounted.
+ * A line of shell, the first in a mount namespace of its own: unmounts there what tests beside this one have mounted.
  * The namespace is a copy of all mounts, and would keep their devices in use.
  */
 export const LET_GO_OF_OTHERS =
