@@ -7,7 +7,7 @@ import type { ImageSpec } from '../../../model/volume-id.js';
 import type { MapRequest } from '../mapper.js';
 import type { RbdRefusal } from '../rbd-messages.js';
 
-/** What this version can do, from its `--help`. */
+/** What this version of the program can do. */
 export interface NbdAbilities {
   readonly netlink: boolean;
   readonly cookie: boolean;
@@ -15,12 +15,27 @@ export interface NbdAbilities {
   readonly ioTimeout: boolean;
 }
 
-export const abilities = (help: string): NbdAbilities => ({
-  netlink: help.includes('--try-netlink'),
-  cookie: help.includes('--cookie'),
-  reattachTimeout: help.includes('--reattach-timeout'),
-  ioTimeout: help.includes('--io-timeout'),
-});
+/** The arguments that each ability needs, with a value that the program can read. */
+export const ABILITY_ARGUMENTS: Readonly<Record<keyof NbdAbilities, readonly string[]>> = {
+  netlink: ['--try-netlink'],
+  cookie: ['--cookie', 'any'],
+  reattachTimeout: ['--reattach-timeout', '60'],
+  ioTimeout: ['--io-timeout', '60'],
+};
+
+/** A command that no version has: the program reads all options that it knows before it refuses this. */
+export const NO_COMMAND = 'berth-asks';
+
+/**
+ * Does the program know `option`? It was run with it and {@link NO_COMMAND}, and calls the first word that it cannot
+ * read an unknown command. Undefined where it said something else. Its help is no answer: from 18.2.2 on it leaves
+ * `--try-netlink` out, which is still understood (ceph/ceph#55234).
+ */
+export function knowsOption(stderr: string, option: string): boolean | undefined {
+  const word = /unknown command: (\S+)/.exec(stderr)?.[1];
+  if (word === NO_COMMAND) return true;
+  return word === option ? false : undefined;
+}
 
 /**
  * The catalogue's error where rbd-nbd itself said enough; for a missing image, pool or namespace it says nothing at

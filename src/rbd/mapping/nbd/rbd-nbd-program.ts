@@ -3,12 +3,21 @@ import { runToAnswer } from '../../../host/process/run-to-answer.js';
 import type { Exec } from '../../../host/process/exec.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, type BerthError } from '../../../model/errors.js';
+import { settleAll } from '../../../model/settle-all.js';
 import { imageSpec, type ImageSpec } from '../../../model/volume-id.js';
 import { cephTimeouts, clientArguments, daemonTimeouts, withKeyFile } from '../ceph-client.js';
 import { locationName } from '../location-name.js';
 import type { MapRequest, Mapping } from '../mapper.js';
 import { explainRbd, lastWords, type RbdRefusal } from '../rbd-messages.js';
-import { abilities, explainRbdNbd, parseListMapped, type ListedNbd, type NbdAbilities } from './rbd-nbd-messages.js';
+import {
+  ABILITY_ARGUMENTS,
+  explainRbdNbd,
+  knowsOption,
+  NO_COMMAND,
+  parseListMapped,
+  type ListedNbd,
+  type NbdAbilities,
+} from './rbd-nbd-messages.js';
 
 /**
  * s that the kernel keeps requests for a daemon that has died, where they are to wait for its successor: a day, while
@@ -125,11 +134,29 @@ export class RbdNbdProgram {
   }
 
   async #can(deadline: Deadline): Promise<NbdAbilities> {
-    if (this.#abilities === undefined) {
-      const { stdout, stderr } = await runToAnswer(this.#exec, 'rbd-nbd', ['--help'], { deadline });
-      this.#abilities = abilities(stdout + stderr);
-    }
+    this.#abilities ??= await this.#tryAbilities(deadline);
     return this.#abilities;
+  }
+
+  async #tryAbilities(deadline: Deadline): Promise<NbdAbilities> {
+    const [netlink, cookie, reattachTimeout, ioTimeout] = await settleAll(
+      this.#knows(ABILITY_ARGUMENTS.netlink, deadline),
+      this.#knows(ABILITY_ARGUMENTS.cookie, deadline),
+      this.#knows(ABILITY_ARGUMENTS.reattachTimeout, deadline),
+      this.#knows(ABILITY_ARGUMENTS.ioTimeout, deadline),
+    );
+    return { netlink, cookie, reattachTimeout, ioTimeout };
+  }
+
+  /** One run of 10 ms, which neither reads a configuration nor meets a cluster. BERTH_MAPPER_UNAVAILABLE, DEADLINE. */
+  async #knows(args: readonly string[], deadline: Deadline): Promise<boolean> {
+    const [option = ''] = args;
+    const { stderr } = await runToAnswer(this.#exec, 'rbd-nbd', [...args, NO_COMMAND], { deadline });
+    const isKnown = knowsOption(stderr, option);
+    if (isKnown !== undefined) return isKnown;
+    // Taken for "cannot", a device would have no cookie: after the death of its daemon, what was written is lost.
+    const why = `whether rbd-nbd knows ${option} cannot be told; it said: ${stderr.trim() || 'nothing'}`;
+    throw berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: 'nbd', why });
   }
 }
 

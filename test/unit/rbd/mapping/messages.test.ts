@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { explainRbd, lastWords, rbdSaysBusy, saysNotMapped } from '../../../../src/rbd/mapping/rbd-messages.js';
-import { abilities, explainRbdNbd, parseListMapped } from '../../../../src/rbd/mapping/nbd/rbd-nbd-messages.js';
+import { knowsOption, explainRbdNbd, parseListMapped } from '../../../../src/rbd/mapping/nbd/rbd-nbd-messages.js';
 import { mapRequest } from './kernel-fixture.js';
 
 describe('what rbd says', () => {
@@ -65,13 +65,16 @@ describe('what rbd-nbd says', () => {
     expect(explainRbdNbd({ exitCode: 1, stderr: '' }, mapRequest())).toBeUndefined();
   });
 
-  it('tells what it can do, and what is mapped', () => {
-    expect(abilities('--try-netlink --show-cookie --cookie --io-timeout')).toEqual({
-      netlink: true,
-      cookie: true,
-      reattachTimeout: false,
-      ioTimeout: true,
-    });
+  it.each([
+    ['rbd-nbd: unknown command: berth-asks', true],
+    ['rbd-nbd: unknown command: --cookie', false],
+    ['rbd-nbd: error while loading shared libraries', undefined],
+    ['', undefined],
+  ])('asked for --cookie, %j means %s', (stderr, isKnown) => {
+    expect(knowsOption(stderr, '--cookie')).toBe(isKnown);
+  });
+
+  it('tells what is mapped', () => {
     const text =
       '[{"id":7,"pool":"p","namespace":"n","image":"i","snap":"-","device":"/dev/nbd0","cookie":"c"},{"id":8},null]';
     expect(parseListMapped(text)).toEqual([

@@ -91,6 +91,12 @@ describe('map', () => {
     expect(call).not.toMatch(/--cookie|--io-timeout/);
   });
 
+  it('maps nothing where the program does not say what it can do: without a cookie writes could be lost', async () => {
+    kernel.behave('mute');
+    await expect(nbd().map(mapRequest(), soon())).rejects.toMatchObject({ code: 'BERTH_MAPPER_UNAVAILABLE' });
+    expect((await kernel.calls()).join()).not.toContain(' map ');
+  });
+
   it('maps once for two who ask at the same time', async () => {
     const mapper = nbd();
     const [first, second] = await Promise.all([mapper.map(mapRequest(), soon()), mapper.map(mapRequest(), soon())]);
