@@ -3,10 +3,11 @@ import { isMultiNode, isReaderMode, type AccessMode } from '../model/capability.
 import { berthError, type BerthError } from '../model/errors.js';
 import { imageOf } from '../model/volume-id.js';
 import type { Holder, HolderRecord } from './holder-record.js';
+import { isSameNode, recordedNode, type NodeIdentity } from './node-identity.js';
 
 export interface AttachRequest {
   readonly volume: string;
-  readonly node: string;
+  readonly node: NodeIdentity;
   readonly mode: AccessMode;
   readonly access: 'block' | 'mount';
   readonly readOnly: boolean;
@@ -27,20 +28,21 @@ const differs = (record: HolderRecord, request: AttachRequest): string | undefin
 /** May `request.node` hold the volume, and what must the record say then? `now` is an ISO 8601 time. */
 export function decideAttach(record: HolderRecord | undefined, request: AttachRequest, now: string): AttachDecision {
   const { node, mode, access, readOnly, by, volume } = request;
-  const holder: Holder = { node, since: now, by, ...(by === 'controller' ? { state: 'granted' } : {}) };
+  const granted = by === 'controller' ? ({ state: 'granted' } as const) : {};
+  const holder: Holder = { ...recordedNode(node), since: now, by, ...granted };
   if (record === undefined) {
     const image = imageOf(volume);
     const about = image === undefined ? {} : { image };
     return { kind: 'write', next: { version: 1, ...about, mode, access, readOnly, holders: [holder] } };
   }
   const difference = differs(record, request);
-  const mine = record.holders.find((one) => one.node === node);
+  const mine = record.holders.find((one) => isSameNode(one, node));
   if (mine !== undefined) {
     if (difference === undefined)
       return mine.by === 'node' && by === 'controller' ? adoptGrant(record, node) : { kind: 'held' };
     return {
       kind: 'refused',
-      error: berthError('BERTH_PUBLISHED_OTHERWISE', { volume, path: `node ${node}`, what: difference }),
+      error: berthError('BERTH_PUBLISHED_OTHERWISE', { volume, path: `node ${node.node}`, what: difference }),
     };
   }
   // Two nodes only where both were promised company, and in the same way: a reader beside a writer sees torn blocks.
@@ -55,9 +57,10 @@ export function decideAttach(record: HolderRecord | undefined, request: AttachRe
 }
 
 /** What the node took itself becomes the attach's: the node must not give that back any more when it unstages. */
-function adoptGrant(record: HolderRecord, node: string): AttachDecision {
+function adoptGrant(record: HolderRecord, node: NodeIdentity): AttachDecision {
   const [first, ...rest] = record.holders;
-  const granted = (one: Holder): Holder => (one.node === node ? { ...one, by: 'controller' } : one);
+  const mine = (one: Holder): Holder => ({ ...one, ...recordedNode(node, one), by: 'controller' });
+  const granted = (one: Holder): Holder => (isSameNode(one, node) ? mine(one) : one);
   return { kind: 'write', next: { ...record, holders: [granted(first), ...rest.map(granted)] } };
 }
 
@@ -71,9 +74,9 @@ export function beyondGrant(record: HolderRecord, request: AttachRequest): strin
 }
 
 /** What the record says without `node`: undefined where nobody is left, 'keep' where the node is not in it. */
-export function withoutHolder(record: HolderRecord | undefined, node: string): HolderRecord | undefined | 'keep' {
+export function withoutHolder(record: HolderRecord | undefined, node: NodeIdentity): HolderRecord | undefined | 'keep' {
   if (record === undefined) return 'keep';
-  const left = record.holders.filter((one) => one.node !== node);
+  const left = record.holders.filter((one) => !isSameNode(one, node));
   if (left.length === record.holders.length) return 'keep';
   const [first, ...rest] = left;
   return first === undefined ? undefined : { ...record, holders: [first, ...rest] };

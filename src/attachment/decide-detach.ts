@@ -6,6 +6,7 @@ import { isReaderMode } from '../model/capability.js';
 import type { WatcherObservation, Watcher } from '../rbd/port.js';
 import { describeNode, healthOf, type NodeHealthFacts, type NodeHealth } from './node-health.js';
 import type { ClientInstance, Holder, HolderRecord } from './holder-record.js';
+import { identityOf, isSameNode } from './node-identity.js';
 import { attributeWatchers, describeWatchers, instanceOf, type AttributedWatchers } from './unexplained-watchers.js';
 
 export const FENCING_POLICIES = ['never', 'out-of-service', 'node-lost'] as const;
@@ -67,7 +68,7 @@ export function decideDetachment(facts: DetachFacts): Verdict {
 
 /** The holder's recorded clients are its own. */
 const attributed = ({ record, holder }: DetachFacts, watchers: readonly Watcher[]): AttributedWatchers =>
-  attributeWatchers({ watchers, record, node: holder.node, own: holder.clients ?? [] });
+  attributeWatchers({ watchers, record, node: identityOf(holder), own: holder.clients ?? [] });
 
 interface SeenHolder extends DetachFacts, AttributedWatchers {
   readonly health: NodeHealth;
@@ -159,7 +160,8 @@ function fence(seen: SeenHolder, because: string): Verdict {
       : gone(`${because}; no instance is recorded and nobody watches the image`);
   }
   const all = new Map([...clients, ...own.map(instanceOf)].map((one) => [one.address, one]));
-  const others = record.holders.filter(({ node }) => node !== holder.node).flatMap((one) => one.clients ?? []);
+  const rest = record.holders.filter((one) => !isSameNode(one, identityOf(holder)));
+  const others = rest.flatMap((one) => one.clients ?? []);
   const shared = others.find(({ address }) => all.has(address));
   const vague = [...all.keys()].find((address) => !isInstance(address));
   if (shared !== undefined || vague !== undefined) {

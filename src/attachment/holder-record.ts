@@ -2,6 +2,7 @@
 import { isAccessMode, type AccessMode } from '../model/capability.js';
 import { berthError } from '../model/errors.js';
 import { isCopied } from '../model/volume-id.js';
+import { hasIdentity, isSameNode, type NodeIdentity, type RecordedNode } from './node-identity.js';
 
 /** Readable with `rbd image-meta get <image> berth.dev/holder`. */
 export const HOLDER_KEY = 'berth.dev/holder';
@@ -21,8 +22,7 @@ export interface ClientInstance {
 export const HOLDER_STATES = ['granted', 'staging', 'staged', 'released'] as const;
 export type HolderState = (typeof HOLDER_STATES)[number];
 
-export interface Holder {
-  readonly node: string;
+export interface Holder extends RecordedNode {
   /** ISO 8601, when the attach was granted. */
   readonly since: string;
   /** Who asked: the attach RPC, or the node itself where nobody attaches (FlexVolume without attach). */
@@ -77,7 +77,8 @@ export function parseHolderRecord(text: string | undefined, volume: string): Hol
 
 /** A state of a later Berth makes the record unreadable: what it means for safety nobody here knows. */
 const isHolder = (value: Partial<Holder> | null): boolean =>
-  typeof value?.node === 'string' &&
+  value !== null &&
+  hasIdentity(value) &&
   typeof value.since === 'string' &&
   (value.state === undefined || HOLDER_STATES.includes(value.state)) &&
   [value.uid, value.at, value.bootId].every((one) => one === undefined || typeof one === 'string') &&
@@ -92,8 +93,8 @@ export const formatHolderRecord = (record: HolderRecord): string => JSON.stringi
  * Why what a node has staged is not its own any more by the record; undefined while it is. `granted` is a newer attach,
  * not staged yet.
  */
-export function whyNotStaged(record: HolderRecord | undefined, node: string): string | undefined {
-  const mine = record?.holders.find((one) => one.node === node);
+export function whyNotStaged(record: HolderRecord | undefined, node: NodeIdentity): string | undefined {
+  const mine = record?.holders.find((one) => isSameNode(one, node));
   if (mine === undefined) return 'the holder record does not name this node any more';
   if (mine.state === 'granted') return 'it was detached and attached anew since it was staged';
   return mine.state === 'released' ? 'the holder record says that it was released' : undefined;

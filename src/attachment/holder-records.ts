@@ -12,6 +12,7 @@ import {
   type HolderRecord,
   type HolderState,
 } from './holder-record.js';
+import { identityOf, isSameNode, recordedNode, type NodeIdentity } from './node-identity.js';
 
 /** Lost races before we tell the caller to come again: each one means that somebody else made progress. */
 const ATTEMPTS = 8;
@@ -23,7 +24,7 @@ export interface TakeRequest extends AttachRequest {
 
 export interface StagedBy {
   readonly volume: string;
-  readonly node: string;
+  readonly node: NodeIdentity;
   readonly bootId: string;
   /** Empty where they could not be told. */
   readonly clients: readonly ClientInstance[];
@@ -45,10 +46,10 @@ export class HolderRecords {
    */
   async takeForNode(at: ImageRef, head: ImageHead, request: TakeRequest, deadline: Deadline): Promise<ImageHead> {
     return this.#change(at, head, request.volume, deadline, (record) => {
-      const mine = record?.holders.find((one) => one.node === request.node);
+      const mine = record?.holders.find((one) => isSameNode(one, request.node));
       const next = mine?.by === 'controller' ? granted(record, request) : takeAnew(record, request, this.#now());
       return withMine(next, request.node, (holder) => ({
-        ...withoutState(holder),
+        ...withoutState(holder, request.node),
         // A mapping of this boot may still be there, and be found by the map.
         ...(mine?.state !== 'released' && mine?.bootId === request.bootId && mine.clients !== undefined
           ? { clients: mine.clients }
@@ -65,12 +66,12 @@ export class HolderRecords {
   async recordStaged(at: ImageRef, head: ImageHead, staged: StagedBy, deadline: Deadline): Promise<ImageHead> {
     const { volume, node, bootId, clients } = staged;
     return this.#change(at, head, volume, deadline, (record) => {
-      const mine = record?.holders.find((one) => one.node === node);
+      const mine = record?.holders.find((one) => isSameNode(one, node));
       const isOurs = (mine?.state === 'staging' || mine?.state === 'staged') && mine.bootId === bootId;
-      if (record === undefined || !isOurs) throw berthError('BERTH_RECORD_LOST', { volume, node });
+      if (record === undefined || !isOurs) throw berthError('BERTH_RECORD_LOST', { volume, node: node.node });
       const known = clients.length === 0 ? {} : { clients };
       return withMine(record, node, (holder) => ({
-        ...withoutState(holder),
+        ...withoutState(holder, node),
         ...known,
         ...this.#mark('staged', bootId),
       }));
@@ -97,14 +98,14 @@ export class HolderRecords {
    * The node has unmapped it: give back what it took by itself ({@link takeForNode}); what an attach granted stays
    * until that is undone, and says `released`.
    */
-  async release(at: ImageRef, head: ImageHead, volume: string, node: string, deadline: Deadline): Promise<void> {
+  async release(at: ImageRef, head: ImageHead, volume: string, node: NodeIdentity, deadline: Deadline): Promise<void> {
     await this.#change(at, head, volume, deadline, (record) => {
-      const mine = record?.holders.find((one) => one.node === node);
+      const mine = record?.holders.find((one) => isSameNode(one, node));
       if (record === undefined || mine === undefined) return 'keep';
       if (mine.state === 'released' || mine.state === 'granted') return 'keep';
       if (mine.by === 'node') return withoutHolder(record, node);
       return withMine(record, node, (holder) => ({
-        ...withoutState(holder),
+        ...withoutState(holder, node),
         // Whom Ceph may not have forgotten yet where the device lost its daemon: the next stage knows them for its own.
         ...(holder.clients === undefined ? {} : { clients: holder.clients }),
         state: 'released',
@@ -124,12 +125,12 @@ export class HolderRecords {
     gone: readonly Holder[],
     deadline: Deadline,
   ): Promise<boolean> {
-    const decided = new Map(gone.map((one) => [one.node, JSON.stringify(one)]));
     let isSame = true;
     await this.#change(at, head, volume, deadline, (record) => {
-      const present = record?.holders.filter(({ node }) => decided.has(node)) ?? [];
-      isSame = present.every((one) => decided.get(one.node) === JSON.stringify(one));
-      const [first, ...rest] = record?.holders.filter(({ node }) => !decided.has(node)) ?? [];
+      const decidedOf = (one: Holder): Holder | undefined => gone.find((other) => isSameNode(one, identityOf(other)));
+      const present = record?.holders.filter((one) => decidedOf(one) !== undefined) ?? [];
+      isSame = present.every((one) => JSON.stringify(decidedOf(one)) === JSON.stringify(one));
+      const [first, ...rest] = record?.holders.filter((one) => decidedOf(one) === undefined) ?? [];
       if (record === undefined || !isSame || present.length === 0) return 'keep';
       return first === undefined ? undefined : { ...record, holders: [first, ...rest] };
     });
@@ -164,13 +165,15 @@ function withText(head: ImageHead, text: string | undefined): ImageHead {
   return { ...head, metadata };
 }
 
-function withoutState({ node, since, by, uid }: Holder): Holder {
-  return { node, since, by, ...(uid === undefined ? {} : { uid }) };
+/** A record that did not say which installation's node and which machine it means does so from now on. */
+function withoutState(holder: Holder, node: NodeIdentity): Holder {
+  const { since, by, uid } = holder;
+  return { ...recordedNode(node, holder), since, by, ...(uid === undefined ? {} : { uid }) };
 }
 
-function withMine(record: HolderRecord, node: string, change: (mine: Holder) => Holder): HolderRecord {
+function withMine(record: HolderRecord, node: NodeIdentity, change: (mine: Holder) => Holder): HolderRecord {
   const [first, ...rest] = record.holders;
-  const one = (holder: Holder): Holder => (holder.node === node ? change(holder) : holder);
+  const one = (holder: Holder): Holder => (isSameNode(holder, node) ? change(holder) : holder);
   return { ...record, holders: [one(first), ...rest.map(one)] };
 }
 
@@ -185,7 +188,7 @@ function granted(record: HolderRecord | undefined, request: AttachRequest): Hold
 /** What this node took itself it may take in another mode as well, as if it had given it back in between. */
 function takeAnew(record: HolderRecord | undefined, request: AttachRequest, now: Date): HolderRecord {
   const others = withoutHolder(record, request.node);
-  const since = record?.holders.find((one) => one.node === request.node)?.since ?? now.toISOString();
+  const since = record?.holders.find((one) => isSameNode(one, request.node))?.since ?? now.toISOString();
   const decision = decideAttach(others === 'keep' ? record : others, request, since);
   if (decision.kind === 'refused') throw decision.error;
   if (decision.kind === 'write') return decision.next;

@@ -4,13 +4,13 @@
  */
 import type { Deadline } from '../model/deadline.js';
 import type { PoolRef, RbdPort } from '../rbd/port.js';
+import { hasIdentity, type RecordedNode } from './node-identity.js';
 
 /** An omap in the cluster's registry pool: node id -> JSON. `rados listomapvals berth.nodes` shows it. */
 export const NODES_OBJECT = 'berth.nodes';
 
-export interface NodeRegistration {
+export interface NodeRegistration extends RecordedNode {
   readonly version: 1;
-  readonly node: string;
   /** /proc/sys/kernel/random/boot_id: another one means that every mapping of before is gone. */
   readonly bootId: string;
   /** Version of Berth on that node. */
@@ -87,7 +87,8 @@ function parseRegistration(text: string): NodeRegistration | undefined {
     return undefined;
   }
   const one = value as Partial<NodeRegistration> | null;
-  if (typeof one?.node !== 'string' || typeof one.bootId !== 'string' || typeof one.seen !== 'string') return undefined;
+  if (one === null || !hasIdentity(one)) return undefined;
+  if (typeof one.bootId !== 'string' || typeof one.seen !== 'string') return undefined;
   const { clients, ...rest } = one;
   const isList = Array.isArray(clients) && clients.every((client) => typeof client === 'string');
   return { ...rest, ...(isList ? { clients } : {}) } as NodeRegistration;

@@ -4,6 +4,7 @@
  */
 import type { Watcher } from '../rbd/port.js';
 import type { ClientInstance, Holder, HolderRecord } from './holder-record.js';
+import { isSameNode, type NodeIdentity } from './node-identity.js';
 
 /** A client as far as it is known: of a connection of our own librbd nobody says the number. */
 export type KnownClient = Pick<ClientInstance, 'address'> & Partial<ClientInstance>;
@@ -12,7 +13,7 @@ export interface WatcherFacts {
   readonly watchers: readonly Watcher[];
   readonly record: HolderRecord | undefined;
   /** Whose `own` are. What the record says of this node explains nothing by itself. */
-  readonly node: string;
+  readonly node: NodeIdentity;
   readonly own: readonly KnownClient[];
 }
 
@@ -24,7 +25,7 @@ export interface AttributedWatchers {
 
 export function attributeWatchers({ watchers, record, node, own: clients }: WatcherFacts): AttributedWatchers {
   // Who released it has closed it, by its own word: a client of it that is seen still is not explained by that.
-  const others = record?.holders.filter((one) => one.node !== node && one.state !== 'released') ?? [];
+  const others = record?.holders.filter((one) => !isSameNode(one, node) && one.state !== 'released') ?? [];
   const own = watchers.filter((watcher) => isOneOf(clients, watcher));
   const rest = watchers.filter(
     (watcher) => !isOneOf(clients, watcher) && !others.some((one) => isOneOf(one.clients ?? [], watcher)),

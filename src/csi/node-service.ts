@@ -4,6 +4,7 @@ import { VolumeStats, type VolumeStatsParts, type VolumeUsage } from '../volume/
 import { nodeLimit, type NodeLimitParts } from '../volume/node/volume-limit.js';
 import { expandOnNode, type ExpandOnNodeParts } from '../volume/node/expand-on-node.js';
 import { readSandbox } from '../volume/image/parameters.js';
+import type { ThisNode } from '../volume/node/node-holder-records.js';
 import { publishVolume, type PublishParts } from '../volume/node/publish-volume.js';
 import { stageVolume, type StageParts } from '../volume/node/stage-volume.js';
 import { unpublishVolume, type UnpublishParts } from '../volume/node/unpublish-volume.js';
@@ -26,7 +27,7 @@ const CAPABILITIES: readonly _csi_v1_NodeServiceCapability_RPC_Type[] = [
 
 type StagingParts = StageParts & UnstageParts;
 type PublishingParts = PublishParts & UnpublishParts;
-type QueryParts = VolumeStatsParts & ExpandOnNodeParts & NodeLimitParts & { readonly node: string };
+type QueryParts = VolumeStatsParts & ExpandOnNodeParts & NodeLimitParts & Pick<ThisNode, 'self'>;
 
 /** What the use cases of a node take together; wiring/ makes it. */
 export type NodeServiceParts = StagingParts & PublishingParts & QueryParts;
@@ -86,7 +87,7 @@ function queriesAndGrowth(parts: QueryParts): NodeService {
     NodeGetCapabilities: () => Promise.resolve({ capabilities: CAPABILITIES.map((type) => ({ rpc: { type } })) }),
 
     async NodeGetInfo() {
-      return { nodeId: parts.node, maxVolumesPerNode: String(await nodeLimit(parts)) };
+      return { nodeId: parts.self.node, maxVolumesPerNode: String(await nodeLimit(parts)) };
     },
 
     async NodeGetVolumeStats({ volumeId: volume, volumePath }, { deadline }) {

@@ -9,9 +9,9 @@ import type { Dependencies } from './dependencies.js';
  * @param driver version of Berth
  */
 export function makeRegistration(node: NodeParts, { nodes }: Dependencies, driver: string): RegistrationLoop {
-  const { bootId, mappers, clusters, rbd, log, now } = node;
+  const { self, bootId, mappers, clusters, rbd, log, now } = node;
   return new RegistrationLoop({
-    node: node.node,
+    self,
     bootId,
     driver,
     mappers: mappers.all,

@@ -71,7 +71,8 @@ export async function makeNodeParts(
   const all = [new KrbdMapper({ exec: run }), new NbdMapper({ exec: run }), ...additions.mappers(options, log)];
   const choose = (choice: MounterChoice): Promise<Mapper> =>
     chooseMapper(choice === 'auto' ? options.mounter : choice, all);
-  const thisNode = { node: options.nodeId, bootId: await bootId() };
+  const self = { node: options.nodeId, installation: undefined, machine: undefined };
+  const thisNode = { self, bootId: await bootId() };
   const kataRecords = new KataRecords(options.kataRecords);
   await kataRecords.sweep();
   return {

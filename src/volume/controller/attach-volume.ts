@@ -2,6 +2,7 @@
 import { decideAttach, type AttachRequest } from '../../attachment/decide-attach.js';
 import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
 import type { HolderRecords } from '../../attachment/holder-records.js';
+import { isSameNode } from '../../attachment/node-identity.js';
 import type { NodeRegistry } from '../../attachment/node-registry.js';
 import { asksReadOnly, type Capability } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
@@ -47,7 +48,14 @@ export async function attachVolume(parts: AttachParts, request: AttachVolume, de
     const { at, head, id } = found;
     const registry = await clusters.registry(id.cluster, 'controller', secrets);
     const { mode, access } = capability;
-    const asked = { volume, node, mode, access: access.kind, readOnly, by: 'controller' } as const;
+    const asked = {
+      volume,
+      node: { node, installation: undefined, machine: undefined },
+      mode,
+      access: access.kind,
+      readOnly,
+      by: 'controller',
+    } as const;
     operation.step('watchers');
     const [isKnown] = await settleAll(
       nodes.isKnown(registry, node, deadline),
@@ -71,7 +79,7 @@ async function refuseOpen(
 ): Promise<void> {
   const { node, volume } = asked;
   const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), volume);
-  const isHolder = record?.holders.some((one) => one.node === node) === true;
+  const isHolder = record?.holders.some((one) => isSameNode(one, node)) === true;
   if (isHolder || decideAttach(record, asked, '').kind === 'refused') return;
   const { instance } = await parts.rbd.identify(found.at.access, deadline);
   const ownOf = () => ({ clients: [{ address: instance }], unnamed: 0 }) as const;

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HOLDER_KEY, parseHolderRecord, type HolderRecord } from '../../attachment/holder-record.js';
+import type { NodeIdentity } from '../../attachment/node-identity.js';
 import { nodesOfClients } from '../../attachment/node-registry.js';
 import { describeWatchers, unexplainedWatchers, type KnownClient } from '../../attachment/unexplained-watchers.js';
 import { Deadline } from '../../model/deadline.js';
@@ -35,7 +36,7 @@ export interface OwnClients {
 
 export interface StrangerQuestion {
   readonly found: FoundVolume;
-  readonly node: string;
+  readonly node: NodeIdentity;
   readonly role: Role;
   readonly secrets: Credentials | undefined;
   readonly ownOf: (watchers: readonly Watcher[], record: HolderRecord | undefined) => OwnClients;

@@ -4,6 +4,7 @@
  */
 import type { ClientInstance, HolderRecord } from '../../attachment/holder-record.js';
 import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
+import { isSameNode, type NodeIdentity } from '../../attachment/node-identity.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { Mapper, Mapping } from '../../rbd/mapping/mapper.js';
 import type { RbdPort, Watcher } from '../../rbd/port.js';
@@ -21,7 +22,7 @@ export interface WatcherParts {
 }
 
 export interface ClientParts extends WatcherParts {
-  readonly node: string;
+  readonly self: NodeIdentity;
   readonly mappers: Pick<Mappers, 'named'>;
 }
 
@@ -71,13 +72,12 @@ export interface PresentUse {
  * BERTH_VOLUME_IN_USE, errors of Ceph.
  */
 export async function refuseStrangersBefore(
-  parts: StrangerParts & { readonly node: string },
+  parts: StrangerParts & { readonly self: NodeIdentity },
   mapper: Pick<Mapper, 'clientOf'>,
   { found, secrets, known, mapping }: Pick<StrangerQuestion, 'found' | 'secrets'> & PresentUse,
   deadline: Deadline,
 ): Promise<WatchersBefore> {
-  const { node } = parts;
-  const asked = { found, node, role: 'node', secrets } as const;
+  const asked = { found, node: parts.self, role: 'node', secrets } as const;
   const isSeen = (watchers: readonly Watcher[]): boolean => watchers.some((one) => isOneOf(known, one));
   const ownBefore: StrangerQuestion['ownOf'] = (watchers) => ({
     clients: known,
@@ -98,7 +98,7 @@ export async function refuseStrangersBefore(
 
 export interface PresentUseParts {
   readonly rbd: Pick<RbdPort, 'identify'>;
-  readonly node: string;
+  readonly self: NodeIdentity;
   readonly mappers: Pick<Mappers, 'named' | 'mappingOf'>;
 }
 
@@ -114,7 +114,7 @@ export interface PresentUseQuestion {
 
 /** What this node has of the image already: an earlier life of the plugin may have mapped it. */
 export async function presentUse(
-  { rbd, node, mappers }: PresentUseParts,
+  { rbd, self, mappers }: PresentUseParts,
   { found, fsid, mapper, before, isOfNoUse }: PresentUseQuestion,
   deadline: Deadline,
 ): Promise<PresentUse> {
@@ -126,7 +126,7 @@ export async function presentUse(
   const kernel = mapping && (await by.clientOf?.(mapping));
   const known = [
     { address: instance },
-    ...recordedClients(found, node),
+    ...recordedClients(found, self),
     ...(before?.mapping?.clients ?? []).map((address) => ({ address })),
     ...(kernel === undefined ? [] : [kernel]),
   ];
@@ -135,9 +135,9 @@ export async function presentUse(
   return { known, mapping: { goesOn: isServed && !isOfNoUse } };
 }
 
-function recordedClients({ head, volume }: FoundVolume, node: string): readonly ClientInstance[] {
+function recordedClients({ head, volume }: FoundVolume, self: NodeIdentity): readonly ClientInstance[] {
   const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
-  return record?.holders.find((one) => one.node === node)?.clients ?? [];
+  return record?.holders.find((one) => isSameNode(one, self))?.clients ?? [];
 }
 
 /**
@@ -146,7 +146,7 @@ function recordedClients({ head, volume }: FoundVolume, node: string): readonly 
  * the one. BERTH_VOLUME_IN_USE where this node has to be alone and is not.
  */
 export async function clientsOf(
-  { rbd, node, mappers, log }: ClientParts,
+  { rbd, self, mappers, log }: ClientParts,
   mapping: Mapping,
   { found, before }: { readonly found: FoundVolume; readonly before: WatchersBefore },
   deadline: Deadline,
@@ -160,7 +160,7 @@ export async function clientsOf(
   try {
     const watchers = again ?? (await rbd.watchers(found.at, deadline));
     const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), found.volume);
-    return choose(watchers, before.watchers ?? [], node, record);
+    return choose(watchers, before.watchers ?? [], self, record);
   } catch (error) {
     log.warn({ volume: found.volume, err: error }, 'by which client the image is open could not be told');
     return [];
@@ -171,10 +171,10 @@ export async function clientsOf(
 function choose(
   watchers: readonly Watcher[],
   before: readonly Watcher[],
-  node: string,
+  self: NodeIdentity,
   record: HolderRecord | undefined,
 ): readonly ClientInstance[] {
-  const others = record?.holders.filter((one) => one.node !== node).flatMap((one) => one.clients ?? []) ?? [];
+  const others = record?.holders.filter((one) => !isSameNode(one, self)).flatMap((one) => one.clients ?? []) ?? [];
   const free = watchers.filter(({ address }) => !others.some((one) => one.address === address));
   const came = free.filter(({ client }) => !before.some((one) => one.client === client));
   const candidates = came.length > 0 ? came : free;

@@ -4,6 +4,7 @@
  */
 import type { ClientInstance } from '../../attachment/holder-record.js';
 import type { HolderRecords } from '../../attachment/holder-records.js';
+import type { NodeIdentity } from '../../attachment/node-identity.js';
 import type { AccessMode } from '../../model/capability.js';
 import { Deadline } from '../../model/deadline.js';
 import { parseVolumeId } from '../../model/volume-id.js';
@@ -17,8 +18,8 @@ const GIVE_BACK_MS = 5_000;
 
 /** Which node this is, and which of its boots: whatever is mapped ends with the boot. */
 export interface ThisNode {
-  /** This node's id, as ControllerPublish will name it. */
-  readonly node: string;
+  /** Its id is what ControllerPublish will name it by. */
+  readonly self: NodeIdentity;
   /** /proc/sys/kernel/random/boot_id */
   readonly bootId: string;
 }
@@ -48,7 +49,7 @@ export class NodeHolderRecords {
     asked: { readonly mode: AccessMode; readonly access: 'block' | 'mount'; readonly readOnly: boolean },
     deadline: Deadline,
   ): Promise<ImageHead> {
-    const { node, bootId, records } = this.#parts;
+    const { self: node, bootId, records } = this.#parts;
     const { mode, access, readOnly } = asked;
     return records.takeForNode(at, head, { volume, node, bootId, mode, access, readOnly, by: 'node' }, deadline);
   }
@@ -62,15 +63,15 @@ export class NodeHolderRecords {
     clients: readonly ClientInstance[],
     deadline: Deadline,
   ): Promise<ImageHead> {
-    const { node, bootId, records } = this.#parts;
+    const { self: node, bootId, records } = this.#parts;
     return records.recordStaged(at, head, { volume, node, bootId, clients }, deadline);
   }
 
   /** The volume is unmapped. Reads the record again: what was found is from before it was taken. Errors of Ceph. */
   async release({ at, volume }: Pick<FoundVolume, 'at' | 'volume'>, deadline: Deadline): Promise<void> {
-    const { node, rbd, records } = this.#parts;
+    const { self, rbd, records } = this.#parts;
     const head = await rbd.head(at, deadline);
-    if (head !== undefined) await records.release(at, head, volume, node, deadline);
+    if (head !== undefined) await records.release(at, head, volume, self, deadline);
   }
 
   /**

@@ -1,4 +1,5 @@
 /** How many volumes this node takes: the operator's limit, or what the mapper's kernel side can map. */
+import type { NodeIdentity } from '../../attachment/node-identity.js';
 import { berthError, isBerthError } from '../../model/errors.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { Mapper } from '../../rbd/mapping/mapper.js';
@@ -12,7 +13,7 @@ export interface VolumeLimit {
 
 /** May the node take this volume, too? One that is mapped already is counted already. BERTH_NODE_FULL at the limit. */
 export async function refuseFullNode(
-  { node, maxVolumes }: VolumeLimit & { readonly node: string },
+  { self, maxVolumes }: VolumeLimit & { readonly self: NodeIdentity },
   mapper: Pick<Mapper, 'limit' | 'list'>,
   { volume, fsid }: { readonly volume: string; readonly fsid: string },
   deadline: Deadline,
@@ -23,7 +24,7 @@ export async function refuseFullNode(
   if (count < limit) return;
   const location = locationOf(volume, fsid);
   const isMapped = mappings.some((one) => location !== undefined && sameLocation(one.location, location));
-  if (!isMapped) throw berthError('BERTH_NODE_FULL', { node, count, limit });
+  if (!isMapped) throw berthError('BERTH_NODE_FULL', { node: self.node, count, limit });
 }
 
 export interface NodeLimitParts extends VolumeLimit {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { decideAttach, withoutHolder, type AttachRequest } from '../../../src/attachment/decide-attach.js';
 import type { Holder, HolderRecord } from '../../../src/attachment/holder-record.js';
 import { ACCESS_MODES, type AccessMode } from '../../../src/model/capability.js';
+import { nodeNamed } from '../../fakes/node-named.js';
 
 const NOW = '2026-01-02T03:04:05.000Z';
 const BEFORE = '2025-12-31T00:00:00.000Z';
@@ -25,7 +26,12 @@ const recordOf = (way: Way, first: string, ...others: string[]): HolderRecord =>
   ...way,
   holders: [holder(first), ...others.map(holder)],
 });
-const ask = (way: Way, node: string): AttachRequest => ({ volume: 'c/p/i', node, ...way, by: 'controller' });
+const ask = (way: Way, node: string): AttachRequest => ({
+  volume: 'c/p/i',
+  node: nodeNamed(node),
+  ...way,
+  by: 'controller',
+});
 
 /** Modes that promise a volume to more than one node, spelt out. */
 const SHARED: readonly AccessMode[] = ['MULTI_NODE_READER_ONLY', 'MULTI_NODE_SINGLE_WRITER', 'MULTI_NODE_MULTI_WRITER'];
@@ -102,19 +108,19 @@ describe('a detach', () => {
   const three = recordOf({ mode: 'MULTI_NODE_READER_ONLY', access: 'mount', readOnly: true }, 'a', 'b', 'c');
 
   it('leaves what nobody holds as it is', () => {
-    expect(withoutHolder(undefined, 'a')).toBe('keep');
+    expect(withoutHolder(undefined, nodeNamed('a'))).toBe('keep');
   });
 
   it('of a node that does not hold it changes nothing', () => {
-    expect(withoutHolder(three, 'd')).toBe('keep');
+    expect(withoutHolder(three, nodeNamed('d'))).toBe('keep');
   });
 
   it.each(['a', 'b', 'c'])('of %s leaves the others with their times', (node) => {
     const left = three.holders.filter((one) => one.node !== node);
-    expect(withoutHolder(three, node)).toEqual({ ...three, holders: left });
+    expect(withoutHolder(three, nodeNamed(node))).toEqual({ ...three, holders: left });
   });
 
   it('of the last holder leaves nothing', () => {
-    expect(withoutHolder(recordOf(three, 'a'), 'a')).toBeUndefined();
+    expect(withoutHolder(recordOf(three, 'a'), nodeNamed('a'))).toBeUndefined();
   });
 });

@@ -7,6 +7,7 @@ import { Deadline } from '../../../src/model/deadline.js';
 import { Secret } from '../../../src/model/secret.js';
 import type { ImageHead, ImageRef } from '../../../src/rbd/port.js';
 import { MemoryRbd, type MemoryImage } from '../../fakes/rbd-memory.js';
+import { nodeNamed } from '../../fakes/node-named.js';
 
 const access = { cluster: 'c', monitors: ['127.0.0.1'], user: 'u', key: new Secret('k') };
 const at: ImageRef = { access, pool: 'p', namespace: '', image: 'i' };
@@ -16,7 +17,8 @@ const spec = {
   ...{ stripeUnitBytes: undefined, stripeCount: undefined, dataPool: undefined, metadata: new Map() },
 };
 const ask = (node: string, more: Partial<AttachRequest> = {}): AttachRequest => ({
-  ...{ volume: 'c/p/i', node, mode: 'SINGLE_NODE_WRITER', access: 'mount', readOnly: false, by: 'controller' },
+  ...{ volume: 'c/p/i', node: nodeNamed(node), mode: 'SINGLE_NODE_WRITER', access: 'mount' },
+  ...{ readOnly: false, by: 'controller' },
   ...more,
 });
 
@@ -36,7 +38,7 @@ const hold = (seen: ImageHead, request: AttachRequest, bootId = BOOT): Promise<I
   holders.takeForNode(at, seen, { ...request, bootId }, deadline);
 const CLIENT = { address: '10.0.0.1:0/42', client: 'client.42' };
 const staged = (seen: ImageHead, node: string, bootId = BOOT, clients = [CLIENT]): Promise<ImageHead> =>
-  holders.recordStaged(at, seen, { volume: 'v', node, bootId, clients }, deadline);
+  holders.recordStaged(at, seen, { volume: 'v', node: nodeNamed(node), bootId, clients }, deadline);
 const TIME = '2026-01-01T00:00:00.000Z';
 const head = async (): Promise<ImageHead> => (await rbd.head(at, deadline))!;
 const record = (): HolderRecord | undefined => parseHolderRecord(image.metadata.get(HOLDER_KEY), 'v');
@@ -266,27 +268,27 @@ describe('hold, by a node that stages', () => {
 describe('release', () => {
   it('gives back what the node took itself', async () => {
     await hold(await head(), ask('a', { by: 'node' }));
-    await holders.release(at, await head(), 'v', 'a', deadline);
+    await holders.release(at, await head(), 'v', nodeNamed('a'), deadline);
     expect(record()).toBeUndefined();
   });
 
   it('leaves what an attach has granted the node', async () => {
     await holders.attach(at, await head(), ask('a'), deadline);
-    for (const node of ['a', 'b']) await holders.release(at, await head(), 'v', node, deadline);
+    for (const node of ['a', 'b']) await holders.release(at, await head(), 'v', nodeNamed(node), deadline);
     expect(nodes()).toEqual(['a']);
   });
 
   it('leaves what an attach has adopted from the node', async () => {
     await hold(await head(), ask('a', { by: 'node' }));
     await holders.attach(at, await head(), ask('a'), deadline);
-    await holders.release(at, await head(), 'v', 'a', deadline);
+    await holders.release(at, await head(), 'v', nodeNamed('a'), deadline);
     expect(record()?.holders).toEqual([{ node: 'a', since: TIME, by: 'controller', state: 'released', at: TIME }]);
   });
 
   it('remembers its clients until the next stage: Ceph may not have forgotten one that died', async () => {
     await holders.attach(at, await head(), ask('a'), deadline);
     await staged(await hold(await head(), ask('a', { by: 'node' })), 'a');
-    await holders.release(at, await head(), 'v', 'a', deadline);
+    await holders.release(at, await head(), 'v', nodeNamed('a'), deadline);
     expect(record()?.holders).toMatchObject([{ state: 'released', clients: [CLIENT] }]);
     await hold(await head(), ask('a', { by: 'node' }));
     expect(record()?.holders[0]).toMatchObject({ state: 'staging' });
@@ -298,7 +300,7 @@ describe('release', () => {
     const seen = await head();
     await detach(await head(), 'a');
     await holders.attach(at, await head(), ask('a'), deadline);
-    await holders.release(at, seen, 'v', 'a', deadline);
+    await holders.release(at, seen, 'v', nodeNamed('a'), deadline);
     expect(nodes()).toEqual(['a']);
   });
 });

@@ -7,6 +7,7 @@ import {
   type KnownClient,
 } from '../../../src/attachment/unexplained-watchers.js';
 import type { Watcher } from '../../../src/rbd/port.js';
+import { nodeNamed } from '../../fakes/node-named.js';
 
 const watcher = (number: number): Watcher => ({ address: `10.0.0.1:0/${number}`, client: BigInt(number) });
 const client = (number: number) => ({ address: `10.0.0.1:0/${number}`, client: `client.${number}` });
@@ -21,7 +22,7 @@ const strangers = (
   own: readonly KnownClient[] = [],
   unnamed: 0 | 1 = 0,
 ): readonly number[] =>
-  unexplainedWatchers({ watchers, record: of, node: 'a', own }, unnamed).map((one) => Number(one.client));
+  unexplainedWatchers({ watchers, record: of, node: nodeNamed('a'), own }, unnamed).map((one) => Number(one.client));
 
 describe('a watcher', () => {
   it.each<[string, HolderRecord | undefined, readonly number[]]>([
@@ -55,7 +56,7 @@ describe('a watcher', () => {
 
   it('that is there beside those that are explained is the stranger', () => {
     const both = record(holder('a'), holder('b', { state: 'staged', clients: [client(2)] }));
-    const facts = { watchers: [1, 2, 3].map(watcher), record: both, node: 'a', own: [client(1)] };
+    const facts = { watchers: [1, 2, 3].map(watcher), record: both, node: nodeNamed('a'), own: [client(1)] };
     expect(attributeWatchers(facts)).toEqual({ own: [watcher(1)], strangers: [watcher(3)] });
   });
 });

@@ -5,6 +5,7 @@
 import { decideDetachment } from '../../../attachment/decide-detach.js';
 import { HOLDER_KEY, parseHolderRecord } from '../../../attachment/holder-record.js';
 import type { HolderRecords } from '../../../attachment/holder-records.js';
+import { isSameNode } from '../../../attachment/node-identity.js';
 import type { Announce } from '../../../attachment/node-state.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError } from '../../../model/errors.js';
@@ -42,13 +43,14 @@ export async function detachVolume(
   deadline: Deadline,
 ): Promise<void> {
   const { volume, node, secrets } = request;
+  const named = { node, installation: undefined, machine: undefined };
   await parts.operations.run(volume, { op: 'detach', fingerprint: node }, deadline, async (operation, deadline) => {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       operation.step('look');
       const found = await findVolume(parts, volume, 'controller', secrets, deadline);
       if (found === undefined) return refuseUnlisted(parts.clusters, volume);
       const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), volume);
-      const holders = record?.holders.filter((one) => node === '' || one.node === node) ?? [];
+      const holders = record?.holders.filter((one) => node === '' || isSameNode(one, named)) ?? [];
       if (record === undefined || holders.length === 0) return;
       const detachment = { found, record, holders, secrets };
       const isDone = () => tryDetach(parts, detachment, operation, deadline);

@@ -2,6 +2,7 @@
  * From a mapped device to a filesystem that may be mounted:
  * formatted by provenance, confirmed in the record, or refused.
  */
+import type { NodeIdentity } from '../../../attachment/node-identity.js';
 import { randomUUID } from 'node:crypto';
 import { checkForGuest, repairBeforeMount } from '../../../host/filesystem/check-filesystem.js';
 import { makeFilesystem } from '../../../host/filesystem/make-filesystem.js';
@@ -16,7 +17,7 @@ import { writeProvenance, type ProvenanceParts } from './write-provenance.js';
 
 export interface PreparationParts extends ProvenanceParts {
   /** This node's id, for the record of an mkfs that was begun. */
-  readonly node: string;
+  readonly self: NodeIdentity;
   readonly exec: Exec;
   readonly log: Pick<Logger, 'warn'>;
 }
@@ -81,7 +82,7 @@ async function format(
   const { found, type } = preparation;
   const uuid = randomUUID();
   const expected = found.head.metadata.get(FILESYSTEM_KEY);
-  const intent = formatProvenance({ state: 'formatting', type, uuid, node: parts.node }, found.volume);
+  const intent = formatProvenance({ state: 'formatting', type, uuid, node: parts.self.node }, found.volume);
   operation.step('record format intent');
   await writeProvenance(parts, found, { expected, next: intent }, deadline);
   await makeAndConfirm(parts, preparation, { uuid, recorded: intent, force: false }, operation, deadline);

@@ -10,6 +10,7 @@ import {
   type HolderRecord,
 } from '../../../attachment/holder-record.js';
 import type { JournalEntry } from '../../../journal/entry.js';
+import { isSameNode, type NodeIdentity } from '../../../attachment/node-identity.js';
 import { Deadline } from '../../../model/deadline.js';
 import { isBerthError } from '../../../model/errors.js';
 import type { RbdPort, Watcher } from '../../../rbd/port.js';
@@ -27,7 +28,7 @@ export interface GuestClientParts extends UnchangedParts, ImageLookup {
   readonly rbd: Pick<RbdPort, 'head' | 'watchers' | 'identify'>;
   readonly holderRecords: Pick<NodeHolderRecords, 'recordStaged'>;
   /** This node's id. */
-  readonly node: string;
+  readonly self: NodeIdentity;
   readonly log: Pick<Logger, 'info' | 'warn'>;
 }
 
@@ -62,7 +63,7 @@ export class GuestClients {
 }
 
 async function recordGuestClient(parts: GuestClientParts, entry: JournalEntry, deadline: Deadline): Promise<void> {
-  const { clusters, rbd, journal, holderRecords, node, log } = parts;
+  const { clusters, rbd, journal, holderRecords, self, log } = parts;
   const { volume } = entry;
   const place = await locate(clusters, volume, 'node', undefined);
   const head = place && (await rbd.head(place.at, deadline));
@@ -71,9 +72,9 @@ async function recordGuestClient(parts: GuestClientParts, entry: JournalEntry, d
   const [watchers, { instance }] = await Promise.all([rbd.watchers(at, deadline), rbd.identify(at.access, deadline)]);
   const holders = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
   // Whoever has it open then is that node's; its client in our journal would keep the volume here for ever.
-  if (whyNotStaged(holders, node) !== undefined) return;
-  const client = guestClientOf(watchers, holders, node, instance);
-  if (client === undefined || isKnown(client, entry, holders, node)) return;
+  if (whyNotStaged(holders, self) !== undefined) return;
+  const client = guestClientOf(watchers, holders, self, instance);
+  if (client === undefined || isKnown(client, entry, holders, self)) return;
   await ifUnchanged(parts, entry, 'record guest client', deadline, async (operation, deadline) => {
     operation.step('record guest client');
     // The journal first: it keeps a fence of this client up (clientsInUse),
@@ -89,18 +90,18 @@ async function recordGuestClient(parts: GuestClientParts, entry: JournalEntry, d
  * The only one that has the image open, where it comes from this node's address as Ceph sees it and is nobody else's by
  * the record; undefined while there is none or that is not clear, as for the 30 s in which Ceph has not forgotten a
  * guest that died.
- * @param self a client instance of our own on this node
+ * @param ours a client instance of our own on this node
  */
 export function guestClientOf(
   watchers: readonly Watcher[],
   record: HolderRecord | undefined,
-  node: string,
-  self: string,
+  node: NodeIdentity,
+  ours: string,
 ): ClientInstance | undefined {
-  const others = record?.holders.filter((one) => one.node !== node).flatMap(({ clients }) => clients ?? []) ?? [];
+  const others = record?.holders.filter((one) => !isSameNode(one, node)).flatMap(({ clients }) => clients ?? []) ?? [];
   const free = watchers.filter(({ address }) => !others.some((one) => one.address === address));
   const [only, ...more] = free;
-  if (only === undefined || more.length > 0 || hostOf(only.address) !== hostOf(self)) return undefined;
+  if (only === undefined || more.length > 0 || hostOf(only.address) !== hostOf(ours)) return undefined;
   return { address: only.address, client: `client.${only.client}` };
 }
 
@@ -110,8 +111,8 @@ function isKnown(
   { address }: ClientInstance,
   entry: JournalEntry,
   record: HolderRecord | undefined,
-  node: string,
+  node: NodeIdentity,
 ): boolean {
-  const recorded = record?.holders.find((one) => one.node === node)?.clients ?? [];
+  const recorded = record?.holders.find((one) => isSameNode(one, node))?.clients ?? [];
   return entry.guestClients?.includes(address) === true && recorded.some((one) => one.address === address);
 }

@@ -7,6 +7,7 @@ import { resolveTarget } from '../../../host/mount/target-path.js';
 import type { JournalEntry } from '../../../journal/entry.js';
 import type { Journal } from '../../../journal/journal.js';
 import type { FilesystemType } from '../../../model/capability.js';
+import { isSameNode } from '../../../attachment/node-identity.js';
 import type { Deadline } from '../../../model/deadline.js';
 import type { Clusters } from '../../../rbd/clusters.js';
 import type { RbdPort } from '../../../rbd/port.js';
@@ -85,7 +86,7 @@ export async function handOver(parts: HandOverParts, request: HandOver, deadline
 
 /** BERTH_JOURNAL_UNREADABLE, and BERTH_VOLUME_IN_USE where a mapping may be one of several. */
 async function gatherFacts(
-  { journal, mappers, node, bootId }: HandOverParts,
+  { journal, mappers, self, bootId }: HandOverParts,
   { volume, directory }: HandOverAsked,
   { head }: FoundVolume,
   deadline: Deadline,
@@ -104,7 +105,7 @@ async function gatherFacts(
     return { entry, device: undefined, hasFile, holder: undefined, bootId };
   }
   const record = entry.state === 'staged' ? parseHolderRecord(head.metadata.get(HOLDER_KEY), volume) : undefined;
-  const holder = record?.holders.find((one) => one.node === node);
+  const holder = record?.holders.find((one) => isSameNode(one, self));
   return { entry, device: undefined, hasFile: false, holder, bootId };
 }
 

@@ -1,5 +1,6 @@
 /** Who has an image open that this node handed over, as Ceph has it; nothing is changed. */
 import { HOLDER_KEY, parseHolderRecord, whyNotStaged, type HolderRecord } from '../../../attachment/holder-record.js';
+import { isSameNode, type NodeIdentity } from '../../../attachment/node-identity.js';
 import { describeWatchers, isOneOf } from '../../../attachment/unexplained-watchers.js';
 import type { JournalEntry } from '../../../journal/entry.js';
 import type { Deadline } from '../../../model/deadline.js';
@@ -14,8 +15,7 @@ export type ImageUse = { readonly is: 'closed' | 'unknown' } | { readonly is: 'o
 
 export interface ImageUseParts extends ImageLookup {
   readonly rbd: Pick<RbdPort, 'head' | 'inspect'>;
-  /** This node's id. */
-  readonly node: string;
+  readonly self: NodeIdentity;
   readonly log: Pick<Logger, 'warn'>;
 }
 
@@ -25,7 +25,7 @@ export interface ImageUseParts extends ImageLookup {
  * @param entry undefined where the journal was lost
  */
 export async function readImageUse(
-  { clusters, rbd, node, log }: ImageUseParts,
+  { clusters, rbd, self, log }: ImageUseParts,
   volume: string,
   entry: JournalEntry | undefined,
   deadline: Deadline,
@@ -40,8 +40,8 @@ export async function readImageUse(
     const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
     // Another node that was given the image since has it open by clients that are none of ours; one of them may have
     // been taken for the guest's before, while it was the only one.
-    const theirs = record?.holders.filter((one) => one.node !== node).flatMap((one) => one.clients ?? []) ?? [];
-    const ours = mayBeOpenHere(record, node)
+    const theirs = record?.holders.filter((one) => !isSameNode(one, self)).flatMap((one) => one.clients ?? []) ?? [];
+    const ours = mayBeOpenHere(record, self)
       ? watchers
       : watchers.filter((one) => clients.includes(one.address) && !isOneOf(theirs, one));
     return ours.length === 0 ? { is: 'closed' } : { is: 'open', who: describeWatchers(ours) };
@@ -65,5 +65,5 @@ export async function imageUseNow(
 }
 
 /** Does the record say that this node may have it open? One that says nothing at all does not say otherwise. */
-const mayBeOpenHere = (record: HolderRecord | undefined, node: string): boolean =>
-  record === undefined || whyNotStaged(record, node) === undefined;
+const mayBeOpenHere = (record: HolderRecord | undefined, self: NodeIdentity): boolean =>
+  record === undefined || whyNotStaged(record, self) === undefined;

@@ -3,6 +3,7 @@
  * that not one byte more of this node's reaches the image.
  */
 import { HOLDER_KEY, parseHolderRecord, whyNotStaged } from '../../../attachment/holder-record.js';
+import type { NodeIdentity } from '../../../attachment/node-identity.js';
 import { mountAt } from '../../../host/mount/mountinfo.js';
 import { unmount } from '../../../host/mount/mount.js';
 import type { Exec } from '../../../host/process/exec.js';
@@ -19,7 +20,7 @@ const READ_MS = 5_000;
 
 /** What reading a volume's holder record takes. */
 export interface RevocationParts extends ImageLookup {
-  readonly node: string;
+  readonly self: NodeIdentity;
   readonly mappers: Pick<Mappers, 'mappingOf'>;
   readonly log: Pick<Logger, 'debug'>;
 }
@@ -35,7 +36,7 @@ export interface CutOffParts {
  * read: then nothing is touched.
  */
 export async function whyRevoked(
-  { node, clusters, rbd, mappers, log }: RevocationParts,
+  { self, clusters, rbd, mappers, log }: RevocationParts,
   entry: JournalEntry,
   secrets: Credentials | undefined,
   deadline: Deadline,
@@ -48,7 +49,7 @@ export async function whyRevoked(
     const head = place && (await rbd.head(place.at, deadline.within(READ_MS)));
     if (head === undefined) return undefined;
     const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
-    return whyNotStaged(record, node);
+    return whyNotStaged(record, self);
   } catch (error) {
     unreadable();
     log.debug({ volume, err: error }, 'whether the volume is still this node’s cannot be told');

@@ -1,5 +1,6 @@
 /** Give a mapped device whose daemon died a new one, while the volume is still this node's. */
 import { HOLDER_KEY, parseHolderRecord, whyNotStaged } from '../../../attachment/holder-record.js';
+import { isSameNode } from '../../../attachment/node-identity.js';
 import type { JournalEntry } from '../../../journal/entry.js';
 import type { Journal } from '../../../journal/journal.js';
 import type { Deadline } from '../../../model/deadline.js';
@@ -38,7 +39,7 @@ export const reattachEntry = (
 const reattach =
   (parts: ReattachParts, entry: JournalEntry): RecoveryBody =>
   async (operation, deadline) => {
-    const { mappers, node, holderRecords } = parts;
+    const { mappers, self, holderRecords } = parts;
     const { volume, fsid, readOnly } = entry;
     operation.step('look');
     const mapping = await mappers.mappingOf(entry, deadline);
@@ -47,9 +48,9 @@ const reattach =
     const found = await mustFindVolume(parts, volume, 'node', undefined, deadline);
     const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), volume);
     // The next round of reconciliation cuts it off.
-    if (whyNotStaged(record, node) !== undefined) return 'changed';
+    if (whyNotStaged(record, self) !== undefined) return 'changed';
     const before = await watchersBefore(parts, mapper, found, deadline);
-    const clients = record?.holders.find((one) => one.node === node)?.clients ?? [];
+    const clients = record?.holders.find((one) => isSameNode(one, self))?.clients ?? [];
     operation.step('record clients');
     // Nothing new: but it fails where the record is not ours in this very moment.
     const head = await holderRecords.recordStaged(found, clients, deadline);

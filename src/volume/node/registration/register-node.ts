@@ -1,4 +1,5 @@
 /** Writes this node into the registry of one cluster; without that no volume can be attached to it. */
+import { recordedNode, type NodeIdentity } from '../../../attachment/node-identity.js';
 import type { NodeRegistry } from '../../../attachment/node-registry.js';
 import type { Deadline } from '../../../model/deadline.js';
 import type { Logger } from '../../../observe/log.js';
@@ -7,7 +8,7 @@ import type { Mapper } from '../../../rbd/mapping/mapper.js';
 import type { RbdPort } from '../../../rbd/port.js';
 
 export interface RegistrationParts {
-  readonly node: string;
+  readonly self: NodeIdentity;
   readonly bootId: string;
   /** Version of Berth. */
   readonly driver: string;
@@ -25,7 +26,7 @@ export interface RegistrationParts {
 
 /** Errors of the cluster; a mapper or a journal that cannot be read only leaves the clients out. */
 export async function registerNode(parts: RegistrationParts, cluster: string, deadline: Deadline): Promise<void> {
-  const { node, bootId, driver, mappers, clusters, rbd, nodes, clientsInUse, log, now } = parts;
+  const { self, bootId, driver, mappers, clusters, rbd, nodes, clientsInUse, log, now } = parts;
   // Taken before anything is asked, so that what is said is at least as new as this.
   const seen = now().toISOString();
   const registry = await clusters.registry(cluster, 'node');
@@ -40,7 +41,7 @@ export async function registerNode(parts: RegistrationParts, cluster: string, de
   });
   const registration = {
     version: 1,
-    node,
+    ...recordedNode(self),
     bootId,
     driver,
     mappers: working.flat().map(({ name }) => name),

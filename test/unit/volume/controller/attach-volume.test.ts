@@ -10,6 +10,7 @@ import { createVolume } from '../../../../src/volume/controller/create/create-vo
 import { detachVolume } from '../../../../src/volume/controller/detach/detach-volume.js';
 import { memoryCluster, creation, mounted, noSecrets, place, raw, soon } from './memory-cluster.js';
 import { attachParts, createParts, detachParts } from './use-case-parts.js';
+import { nodeNamed } from '../../../fakes/node-named.js';
 
 const cluster = memoryCluster();
 let parts: ReturnType<typeof detachParts>;
@@ -206,11 +207,12 @@ describe('detaching', () => {
     await attach('b', shared);
     open();
     const at = cluster.at('berth-v');
-    const asked = { volume, node: 'b', mode: shared.mode, access: 'mount', readOnly: true, by: 'node' } as const;
+    const way = { mode: shared.mode, access: 'mount', readOnly: true, by: 'node' } as const;
+    const asked = { volume, node: nodeNamed('b'), ...way };
     const head = (await cluster.rbd.head(at, soon()))!;
     const held = await parts.holderRecords.takeForNode(at, head, { ...asked, bootId: 'b' }, soon());
     const clients = [{ address: '10.0.0.1:0/5', client: 'client.5' }];
-    await parts.holderRecords.recordStaged(at, held, { volume, node: 'b', bootId: 'b', clients }, soon());
+    await parts.holderRecords.recordStaged(at, held, { volume, node: nodeNamed('b'), bootId: 'b', clients }, soon());
   };
 
   it('of one of several holders leaves the others, and of all leaves none', async () => {
@@ -222,7 +224,7 @@ describe('detaching', () => {
     expect(holders()).toEqual(['b']);
     cluster.image('berth-v')!.watchers.length = 0;
     const at = cluster.at('berth-v');
-    await parts.holderRecords.release(at, (await cluster.rbd.head(at, soon()))!, volume, 'b', soon());
+    await parts.holderRecords.release(at, (await cluster.rbd.head(at, soon()))!, volume, nodeNamed('b'), soon());
     await detach('');
     expect(holders()).toEqual([]);
   });

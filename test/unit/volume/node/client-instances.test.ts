@@ -9,6 +9,7 @@ import { clientsOf, presentUse, refuseStrangersBefore } from '../../../../src/vo
 import type { MemoryImage } from '../../../fakes/rbd-memory.js';
 import { memoryCluster, creation, noSecrets, soon } from '../controller/memory-cluster.js';
 import { createParts, log } from '../controller/use-case-parts.js';
+import { nodeNamed } from '../../../fakes/node-named.js';
 
 const [OURS, FOREIGN] = [1, 66];
 const cluster = memoryCluster();
@@ -43,7 +44,7 @@ beforeEach(async () => {
 const find = (): Promise<FoundVolume> => mustFindVolume(cluster, 'c1/rbd/berth-v', 'controller', noSecrets, soon());
 const parts = (mapper: Mapper) => {
   const mappers = { named: () => mapper, mappingOf: () => Promise.resolve(present?.mapping) };
-  return { rbd: cluster.rbd, clusters: cluster.clusters, node: 'node-a', mappers, log };
+  return { rbd: cluster.rbd, clusters: cluster.clusters, self: nodeNamed('node-a'), mappers, log };
 };
 async function before(mapper: Mapper, more: { entry?: Partial<JournalEntry>; isOfNoUse?: boolean } = {}) {
   const found = await find();

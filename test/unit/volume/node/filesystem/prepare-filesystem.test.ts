@@ -5,6 +5,7 @@ import { FILESYSTEM_KEY, formatProvenance, type Provenance } from '../../../../.
 import type { DeviceInspection, Preparation } from '../../../../../src/volume/node/filesystem/inspect-device.js';
 import { prepareFilesystem } from '../../../../../src/volume/node/filesystem/prepare-filesystem.js';
 import { scriptedExec } from '../../../../fakes/scripted-exec.js';
+import { nodeNamed } from '../../../../fakes/node-named.js';
 
 const VOLUME = 'dev/pool/berth-a';
 const UUID = '0b2b9a3e-95b1-4c7e-8f27-1d9d6f7c6c04';
@@ -18,7 +19,7 @@ function nodeWith(isRecordOurs: boolean) {
       return Promise.resolve(isRecordOurs);
     },
   };
-  const parts = { node: 'node-one', exec, rbd, log: { warn: () => undefined } };
+  const parts = { self: nodeNamed('node-one'), exec, rbd, log: { warn: () => undefined } };
   const steps: string[] = [];
   const operation = { step: (name: string) => void steps.push(name), straggler: () => undefined };
   return { parts, operation, calls, written, steps };

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { HolderRecord } from '../../../../../src/attachment/holder-record.js';
 import { guestClientOf } from '../../../../../src/volume/node/handover/guest-clients.js';
+import { nodeNamed } from '../../../../fakes/node-named.js';
 
 const SELF = '10.0.0.1:0/11';
 const GUEST = { address: '10.0.0.1:0/77', client: 4_711n };
@@ -14,12 +15,12 @@ const record = (...holders: HolderRecord['holders'][0][]): HolderRecord => ({
   holders: holders as unknown as HolderRecord['holders'],
 });
 const found = (...watchers: { address: string; client: bigint }[]) =>
-  guestClientOf(watchers, record(holder('node-a')), 'node-a', SELF);
+  guestClientOf(watchers, record(holder('node-a')), nodeNamed('node-a'), SELF);
 
 describe('the client of a guest', () => {
   it('is the only one that has the image open, from this node', () => {
     expect(found(GUEST)).toEqual({ address: GUEST.address, client: 'client.4711' });
-    expect(guestClientOf([GUEST], undefined, 'node-a', SELF)?.address).toBe(GUEST.address);
+    expect(guestClientOf([GUEST], undefined, nodeNamed('node-a'), SELF)?.address).toBe(GUEST.address);
   });
 
   it('is not known while nobody has it open, or more than one, as after a guest that died', () => {
@@ -31,14 +32,14 @@ describe('the client of a guest', () => {
     expect(found({ ...GUEST, address: '10.0.0.2:0/77' })).toBeUndefined();
     expect(found({ ...GUEST, address: '10.0.0.11:0/77' })).toBeUndefined();
     const [self, guest] = ['[fd00::1]:0/11', { address: '[fd00::1]:0/77', client: 4_711n }];
-    expect(guestClientOf([guest], undefined, 'node-a', self)?.address).toBe(guest.address);
-    expect(guestClientOf([guest], undefined, 'node-a', '[fd00::2]:0/11')).toBeUndefined();
+    expect(guestClientOf([guest], undefined, nodeNamed('node-a'), self)?.address).toBe(guest.address);
+    expect(guestClientOf([guest], undefined, nodeNamed('node-a'), '[fd00::2]:0/11')).toBeUndefined();
   });
 
   it('is never another node’s, and seen beside it', () => {
     const theirs = { address: '10.0.0.1:0/99', client: 9n };
     const both = record(holder('node-a'), holder('node-b', theirs.address));
-    expect(guestClientOf([theirs], both, 'node-a', SELF)).toBeUndefined();
-    expect(guestClientOf([theirs, GUEST], both, 'node-a', SELF)?.address).toBe(GUEST.address);
+    expect(guestClientOf([theirs], both, nodeNamed('node-a'), SELF)).toBeUndefined();
+    expect(guestClientOf([theirs, GUEST], both, nodeNamed('node-a'), SELF)?.address).toBe(GUEST.address);
   });
 });

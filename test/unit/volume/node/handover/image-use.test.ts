@@ -9,6 +9,7 @@ import { Operations } from '../../../../../src/volume/operation/operations.js';
 import type { MemoryImage } from '../../../../fakes/rbd-memory.js';
 import { memoryCluster, creation, soon } from '../../controller/memory-cluster.js';
 import { createParts, log } from '../../controller/use-case-parts.js';
+import { nodeNamed } from '../../../../fakes/node-named.js';
 
 const GUEST = { address: '127.0.0.1:0/77', client: 77n };
 const recorded = { address: GUEST.address, client: 'client.77' };
@@ -39,7 +40,12 @@ const entryOf = (guestClients?: readonly string[]): JournalEntry =>
     ...(guestClients === undefined ? {} : { guestClients }),
   }) as JournalEntry;
 const use = (guestClients?: readonly string[]) =>
-  readImageUse({ rbd: cluster.rbd, clusters: clusters(), node: 'node-a', log }, volume, entryOf(guestClients), soon());
+  readImageUse(
+    { rbd: cluster.rbd, clusters: clusters(), self: nodeNamed('node-a'), log },
+    volume,
+    entryOf(guestClients),
+    soon(),
+  );
 
 describe('an image that was handed over is open', () => {
   it('at this node’s guest while the record names this node, known or not', async () => {
@@ -69,7 +75,14 @@ describe('the client of a guest is recorded', () => {
       write: (one: JournalEntry) => Promise.resolve(void written.push(one)),
     };
     const holderRecords = { recordStaged: () => cluster.rbd.head(cluster.at('berth-v'), soon()) };
-    const own = { clusters: clusters(), journal, holderRecords, operations: new Operations(), node: 'node-a', log };
+    const own = {
+      clusters: clusters(),
+      journal,
+      holderRecords,
+      operations: new Operations(),
+      self: nodeNamed('node-a'),
+      log,
+    };
     await new GuestClients({ rbd: cluster.rbd, ...own } as unknown as GuestClientParts).round([entry], () => false);
     return written;
   };

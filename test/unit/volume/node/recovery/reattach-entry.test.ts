@@ -17,6 +17,7 @@ import { reattachEntry, type ReattachParts } from '../../../../../src/volume/nod
 import type { MemoryImage } from '../../../../fakes/rbd-memory.js';
 import { memoryCluster, creation, soon } from '../../controller/memory-cluster.js';
 import { createParts, detachParts } from '../../controller/use-case-parts.js';
+import { nodeNamed } from '../../../../fakes/node-named.js';
 
 const OLD = { address: '10.0.0.1:0/11', client: 'client.11' };
 const NEW = { address: '10.0.0.1:0/12', client: 12n };
@@ -68,7 +69,7 @@ beforeEach(async () => {
   };
   const all = [{ ...mapper, cutOff } as unknown as Mapper];
   const choose = () => Promise.reject(new Error('nothing is chosen'));
-  const thisNode = { node: 'node-a', bootId: 'b1' };
+  const thisNode = { self: nodeNamed('node-a'), bootId: 'b1' };
   const holderRecords = new NodeHolderRecords({ ...parts, ...thisNode, records: parts.holderRecords });
   const own = { ...thisNode, journal, mappers: new Mappers({ all, choose, journal }), holderRecords };
   node = { ...parts, ...own } as unknown as ReattachParts;

@@ -22,6 +22,7 @@ import { MemoryRbd } from '../../../../fakes/rbd-memory.js';
 import { KataRecords } from '../../../../../src/sandbox/kata/kata-records.js';
 import type { NodeSteps } from '../../../../../src/volume/operation/steps.js';
 import { Operations } from '../../../../../src/volume/operation/operations.js';
+import { nodeNamed } from '../../../../fakes/node-named.js';
 
 type Recovery = TakeDownEntryParts & ForgetParts & DropParts & PendingRecordsParts & OrphanedDirectoryParts;
 
@@ -53,7 +54,7 @@ export async function recoveryNode(): Promise<RecoveryNode> {
   const log = pino({ level: 'silent' });
   const cluster = { rbd: new MemoryRbd(), records: new HolderRecords(new MemoryRbd()) };
   const parts = {
-    node: 'n1',
+    self: nodeNamed('n1'),
     journal,
     operations: new Operations<NodeSteps>(),
     log,
@@ -61,7 +62,7 @@ export async function recoveryNode(): Promise<RecoveryNode> {
     rbd: cluster.rbd,
     kataRecords: new KataRecords(path.join(directory, 'kata')),
     mappers: new Mappers({ all: [mapper], choose, journal }),
-    holderRecords: new NodeHolderRecords({ node: 'n1', bootId: 'b1', clusters, log, ...cluster }),
+    holderRecords: new NodeHolderRecords({ self: nodeNamed('n1'), bootId: 'b1', clusters, log, ...cluster }),
     exec: () => Promise.reject(new Error('no program is needed')),
   };
   return { directory, parts, mappings };

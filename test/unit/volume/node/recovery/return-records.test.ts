@@ -18,6 +18,7 @@ import type { Mapper } from '../../../../../src/rbd/mapping/mapper.js';
 import { createVolume } from '../../../../../src/volume/controller/create/create-volume.js';
 import { memoryCluster, creation, soon } from '../../controller/memory-cluster.js';
 import { createParts, detachParts } from '../../controller/use-case-parts.js';
+import { nodeNamed } from '../../../../fakes/node-named.js';
 
 const cluster = memoryCluster();
 let parts: ReturnType<typeof detachParts>;
@@ -46,7 +47,7 @@ beforeEach(async () => {
   const mapper = { name: 'krbd', find };
   const all = [mapper as unknown as Mapper];
   const choose = () => Promise.reject(new Error('nothing is chosen'));
-  const thisNode = { node: 'node-a', bootId: 'b1' };
+  const thisNode = { self: nodeNamed('node-a'), bootId: 'b1' };
   const holderRecords = new NodeHolderRecords({ ...parts, ...thisNode, records: parts.holderRecords });
   const own = { ...thisNode, journal, mappers: new Mappers({ all, choose, journal }), holderRecords };
   node = { ...parts, ...own } as unknown as PendingRecordsParts & { readonly journal: Journal };

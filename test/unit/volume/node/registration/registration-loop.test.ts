@@ -7,6 +7,7 @@ import type { RegistrationParts } from '../../../../../src/volume/node/registrat
 import { RegistrationLoop } from '../../../../../src/volume/node/registration/registration-loop.js';
 import { memoryCluster, place, soon } from '../../controller/memory-cluster.js';
 import { now } from '../../controller/use-case-parts.js';
+import { nodeNamed } from '../../../../fakes/node-named.js';
 
 const cluster = memoryCluster();
 const unreachable = (): Error => berthError('BERTH_CLUSTER_UNREACHABLE', { cluster: 'c1', why: 'no monitor answers' });
@@ -14,7 +15,7 @@ afterEach(() => vi.restoreAllMocks());
 
 /** The controller's user stands in for the node's, which the clusters file of these tests does not have. */
 const parts = (more: Partial<RegistrationParts> = {}): RegistrationParts => ({
-  node: 'n1',
+  self: nodeNamed('n1'),
   bootId: 'boot-1',
   driver: '0.1.0',
   mappers: [
