@@ -14,6 +14,8 @@ import { CALLS, type CallOutResult, type FlexUseCases } from './call-outs.js';
 const LONGEST_REQUEST = 1024 * 1024;
 /** How long a client may take to ask, in ms. */
 const ASK_MS = 10_000;
+/** How long clients get to take their last answers before their connections are cut, in ms. */
+const GOODBYE_MS = 1_000;
 
 export interface RunningAgent {
   /** Refuses new calls, waits at most `ms` for the running ones and closes the socket. */
@@ -39,7 +41,10 @@ export async function startAgent(endpoint: string, useCases: FlexUseCases, log: 
       if (!clean) log.warn({ running: drain.running }, 'FlexVolume calls still ran when the drain ended');
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const connection of connections) connection.destroySoon();
+      // One that does not read its answer, or whose call still runs, would keep the server open for ever.
+      const cut = setTimeout(() => connections.forEach((one) => one.destroy()), clean ? GOODBYE_MS : 0);
       await closed;
+      clearTimeout(cut);
     },
   };
 }

@@ -3,8 +3,9 @@
  * so that a crash leaves the old or the new.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectories } from '../host/make-directories.js';
 import { berthError } from '../model/errors.js';
 import { newerVersion, VERSION, whyNotEntry, type JournalEntry } from './entry.js';
 
@@ -21,7 +22,7 @@ export class Journal {
   }
 
   async open(): Promise<void> {
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    await makeDirectories(this.#directory, 0o700);
     // What a crash left between write and rename was never an entry; on a disk that takes nothing any more it may stay.
     const drafts = (await readdir(this.#directory)).filter((name) => name.endsWith(DRAFT));
     for (const name of drafts) await rm(join(this.#directory, name), { force: true }).catch(() => undefined);

@@ -1,6 +1,7 @@
 /** All parts of a node process; each use case names the few of them that it takes. */
-import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectories } from '../host/make-directories.js';
 import { run, type Exec } from '../host/process/exec.js';
 import { Journal } from '../journal/journal.js';
 import type { Kubernetes } from '../kube/open-kube.js';
@@ -61,7 +62,7 @@ export async function makeNodeParts(
   additions: Additions,
 ): Promise<NodeParts> {
   const { stateDirectory: stateDir } = options;
-  await mkdir(stateDir, { recursive: true, mode: 0o700 });
+  await makeDirectories(stateDir, 0o700);
   await chmod(stateDir, 0o700).catch((error: unknown) => {
     // A disk that turned read-only must not keep volumes here: without a driver nothing could take them away.
     log.warn({ stateDir, err: error }, 'the state directory cannot be changed: no volume can come, all can leave');

@@ -21,10 +21,13 @@ import { makeNodeParts } from './node-parts.js';
 import { flexUseCases } from './flexvolume-use-cases.js';
 import { makeRegistration } from './make-registration.js';
 import { examinedBy } from './examined-by.js';
+import { endAtTheLatest } from './end-what-is-left.js';
 import { startLoops } from './loops.js';
 
 /** How long calls in flight may take after SIGTERM, in ms; below the 30 s that Kubernetes gives a pod. */
 const DRAIN_MS = 25_000;
+/** How long the process may take after that for loops, Kubernetes and Ceph, in ms: a loop waits 5 s for its round. */
+const REST_MS = 6_000;
 
 export async function serve(options: Options, additions: Additions): Promise<void> {
   const log = createLog(options.logLevel);
@@ -65,6 +68,8 @@ export async function serve(options: Options, additions: Additions): Promise<voi
   await stopRequested(log);
   const stopped = loops.stop();
   await Promise.all([server.drain(DRAIN_MS), agent?.drain(DRAIN_MS)]);
+  // A call that outlived the drain, and whatever waits for it, may never end.
+  endAtTheLatest(REST_MS, (left) => log.warn({ left }, 'ended by force: this still ran after the drain'));
   await stopped;
   await loops.stopLast();
   dependencies.kube?.close();

@@ -1,4 +1,7 @@
-/** Paths that callers give us: absolute, plain, and not leading elsewhere through a symbolic link. */
+/**
+ * Paths that callers give us. Where something is to be made or removed they are absolute and plain, and no link at
+ * their end leads elsewhere; where something is only looked at they may lead there in any way.
+ */
 import { readlink, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { berthError } from '../../model/errors.js';
@@ -8,15 +11,14 @@ import { isErrno } from '../errno.js';
 const MAX_PATH_BYTES = 4095;
 /** NAME_MAX */
 const MAX_NAME_BYTES = 255;
+/** MAXSYMLINKS of the kernel (fs/namei.c). */
+const MAX_LINKS = 40;
 
 /** Throws BERTH_FIELD_INVALID naming `field` for a path that is not absolute and plain. */
 export function checkAbsolute(field: string, given: string): void {
   const why = whyNotPlain(given);
   if (why !== undefined) throw berthError('BERTH_FIELD_INVALID', { field, why });
 }
-
-/** Would {@link checkAbsolute} accept it? */
-export const isAbsolutePath = (given: string): boolean => whyNotPlain(given) === undefined;
 
 /**
  * The path with its directory resolved: kubelet's root may be a symbolic link, what it gives us may not, and is
@@ -30,6 +32,35 @@ export async function resolveTarget(field: string, given: string): Promise<strin
     throw berthError('BERTH_FIELD_INVALID', { field, why: `${given} is a symbolic link` });
   }
   return resolved;
+}
+
+/**
+ * Where a path leads, with slashes at its end, `.`, `..` and links resolved as the kernel does; undefined where its
+ * directory is not there, and where it is not absolute. What lies at its end is not examined: it may be a dead mount.
+ */
+export async function whereLeads(given: string): Promise<string | undefined> {
+  let asked = given;
+  for (let links = 0; links < MAX_LINKS; links += 1) {
+    const at = isAskable(asked) ? await withDirectoryResolved(asked) : undefined;
+    if (at === undefined) return undefined;
+    const link = await readlink(at).catch(() => undefined);
+    if (link === undefined) return at;
+    asked = link.startsWith('/') ? link : `${path.dirname(at)}/${link}`;
+  }
+  return undefined;
+}
+
+const isAskable = (given: string): boolean => given.startsWith('/') && !given.includes('\0');
+
+async function withDirectoryResolved(given: string): Promise<string | undefined> {
+  const plain = given.replace(/\/(\.?\/)*\.?$/, '');
+  try {
+    // `..` is no name: what it leads to is known once all before it is resolved.
+    if (plain === '' || path.basename(plain) === '..') return await realpath(given);
+    return path.join(await realpath(path.dirname(plain)), path.basename(plain));
+  } catch {
+    return undefined;
+  }
 }
 
 function whyNotPlain(given: string): string | undefined {

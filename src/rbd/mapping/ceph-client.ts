@@ -3,8 +3,9 @@
  * arguments.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { makeDirectories } from '../../host/make-directories.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { Secret } from '../../model/secret.js';
 import type { ClusterAccess } from '../port.js';
@@ -49,7 +50,7 @@ const connectSeconds = (deadline: Deadline): number =>
  * afterwards.
  */
 export async function withKeyFile<T>(directory: string, key: Secret, job: (file: string) => Promise<T>): Promise<T> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDirectories(directory, 0o700);
   const file = path.join(directory, `key-${randomUUID()}`);
   try {
     // 'wx': a file or symlink that is there already is not ours to write a key into.

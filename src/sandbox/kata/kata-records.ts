@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, readdir, readFile, rename, rmdir, unlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { isErrno } from '../../host/errno.js';
+import { makeDirectories } from '../../host/make-directories.js';
 import { berthError } from '../../model/errors.js';
 import {
   formatMountInfo,
@@ -46,7 +47,7 @@ export class KataRecords {
     const draft = this.#draft();
     try {
       if ((await this.#text(final)) === text) return;
-      await mkdir(this.directory, { recursive: true, mode: 0o700 });
+      await makeDirectories(this.directory, 0o700);
       await mkdir(draft, { mode: 0o700 });
       await writeFile(path.join(draft, MOUNT_INFO), text, { mode: 0o600, flag: 'wx' });
       await moveOver(draft, final);

@@ -4,47 +4,20 @@
  */
 import { deviceSizeBytes } from '../../host/device/block-device.js';
 import { growFilesystem, isSmallerThanDevice } from '../../host/filesystem/resize-filesystem.js';
-import { mountAt } from '../../host/mount/mountinfo.js';
-import { isAbsolutePath, resolveTarget } from '../../host/mount/target-path.js';
-import { filesystemOfEntry, isMountedHere, type JournalEntry } from '../../journal/entry.js';
+import { filesystemOfEntry, isMountedHere } from '../../journal/entry.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
-import type { Mapping } from '../../rbd/mapping/mapper.js';
 import { growForGuest, type GrowForGuestParts } from './guest/grow-for-guest.js';
 import type { Mappers } from './node-mappers.js';
-import type { Journal } from '../../journal/journal.js';
 import type { Operations } from '../operation/operations.js';
 import type { NodeSteps } from '../operation/steps.js';
 import { mustFindVolume, type Credentials, type ImageLookup } from '../image/find-volume.js';
 import { checkRange, type SizeRange } from '../image/volume-size.js';
+import { findAtPath, type FindAtPathParts } from './target/find-at-path.js';
 
-export interface ExpandOnNodeParts extends ImageLookup, GrowForGuestParts {
+export interface ExpandOnNodeParts extends ImageLookup, GrowForGuestParts, FindAtPathParts {
   readonly operations: Pick<Operations<NodeSteps>, 'run'>;
-  readonly journal: Pick<Journal, 'read'>;
   readonly mappers: Pick<Mappers, 'mappingOf' | 'named'>;
-}
-
-interface Present {
-  readonly entry: JournalEntry;
-  readonly mapping: Mapping;
-}
-
-/** The volume where it is staged or published; BERTH_VOLUME_NOT_AT_PATH for any other path, a relative one included. */
-async function presentAt(
-  { journal, mappers }: Pick<ExpandOnNodeParts, 'journal' | 'mappers'>,
-  volume: string,
-  path: string,
-  deadline: Deadline,
-): Promise<Present> {
-  const nowhere = berthError('BERTH_VOLUME_NOT_AT_PATH', { volume, path });
-  if (!isAbsolutePath(path)) throw nowhere;
-  const resolved = await resolveTarget('volume_path', path);
-  const entry = await journal.read(volume);
-  if (entry === undefined || (entry.stagingPath !== resolved && !(resolved in entry.targets))) throw nowhere;
-  const mapping = await mappers.mappingOf(entry, deadline);
-  const isBareStaging = !isMountedHere(entry) && resolved === entry.stagingPath;
-  if (mapping === undefined || (!isBareStaging && (await mountAt(resolved)) === undefined)) throw nowhere;
-  return { entry, mapping };
 }
 
 export interface ExpandOnNode {
@@ -69,7 +42,9 @@ export async function expandOnNode(
   const what = { op: 'expand', fingerprint: `${path} ${range?.required ?? 0n}` } as const;
   return operations.run(volume, what, deadline, async (operation, deadline) => {
     operation.step('look');
-    const { entry, mapping } = await presentAt(parts, volume, path, deadline);
+    const at = await findAtPath(parts, volume, path, deadline);
+    if (at?.mapping === undefined) throw berthError('BERTH_VOLUME_NOT_AT_PATH', { volume, path });
+    const { entry, mapping } = at;
     const { head } = await mustFindVolume(parts, volume, 'node', secrets, deadline);
     if (range !== undefined && head.sizeBytes < range.required) {
       throw berthError('BERTH_SIZE_OUT_OF_RANGE', {

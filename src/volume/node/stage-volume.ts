@@ -5,7 +5,7 @@
  */
 import { deviceSizeBytes } from '../../host/device/block-device.js';
 import { checkAbsolute, resolveTarget } from '../../host/mount/target-path.js';
-import { type JournalEntry } from '../../journal/entry.js';
+import { isMountedHere, type JournalEntry } from '../../journal/entry.js';
 import type { Journal } from '../../journal/journal.js';
 import { asksReadOnly, type Capability } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
@@ -29,7 +29,7 @@ import {
 } from './client-instances.js';
 import { inspectDevice, type DeviceInspection, type Preparation } from './filesystem/inspect-device.js';
 import { mountDevice, type FilesystemStagingParts } from './filesystem/stage-filesystem.js';
-import { isMountedFrom } from './filesystem/staging-mount.js';
+import { isMountedFrom, makeStagingDirectory } from './filesystem/staging-mount.js';
 import { recordRawUse } from './filesystem/write-provenance.js';
 import { confirmStaged } from './confirm-staged.js';
 import { entryToStage } from './journal-faults.js';
@@ -104,6 +104,8 @@ export async function stageWithin(
   }
   // Before the record is taken: a record that no journal knows of would keep the volume on this node for ever.
   const entry = intentOf(request, before, { found, record, fsid, mapper: mapper.name, now: parts.now() });
+  // Where it cannot be, nothing is taken or mapped that would have to be given back.
+  if (isMountedHere(entry)) await makeStagingDirectory(entry.stagingPath);
   operation.step('write intent');
   await journal.write(entry);
   await withUndo({ what: 'stage', volume, operation, log }, async (undo) => {

@@ -2,8 +2,7 @@
 import { deviceSizeBytes, isDeviceReadOnly } from '../../host/device/block-device.js';
 import { IoWatch } from '../../host/device/io-watch.js';
 import { whyFilesystemSick } from '../../host/filesystem/filesystem-health.js';
-import { mountAt, type Mount } from '../../host/mount/mountinfo.js';
-import { isAbsolutePath, resolveTarget } from '../../host/mount/target-path.js';
+import type { Mount } from '../../host/mount/mountinfo.js';
 import { UsageReader, type FilesystemUsage } from '../../host/filesystem/filesystem-usage.js';
 import { isMountedHere, type JournalEntry } from '../../journal/entry.js';
 import type { Deadline } from '../../model/deadline.js';
@@ -13,8 +12,8 @@ import type { Mapping } from '../../rbd/mapping/mapper.js';
 import type { Condition } from '../image/volume-condition.js';
 import { guestStats, type GuestStatsParts } from './guest/guest-stats.js';
 import type { Exec } from '../../host/process/exec.js';
-import type { Journal } from '../../journal/journal.js';
 import type { Mappers } from './node-mappers.js';
+import { findAtPath, type FindAtPathParts } from './target/find-at-path.js';
 
 export type VolumeUsage =
   | { readonly kind: 'block'; readonly totalBytes: bigint }
@@ -31,17 +30,8 @@ const STALLED_MS = 10_000;
 /** What a filesystem may take for its answer, in ms: one that is alive answers from memory. */
 const STATFS_MS = 2_000;
 
-interface Found {
-  readonly entry: JournalEntry;
-  /** Undefined where the kernel has lost the device below a mount. */
-  readonly mapping: Mapping | undefined;
-  readonly mount: Mount | undefined;
-  readonly resolved: string;
-}
-
 /** Needs no cluster. */
-export interface VolumeStatsParts extends GuestStatsParts {
-  readonly journal: Pick<Journal, 'read'>;
+export interface VolumeStatsParts extends GuestStatsParts, FindAtPathParts {
   readonly mappers: Pick<Mappers, 'mappingOf' | 'named'>;
   readonly exec: Exec;
 }
@@ -58,9 +48,14 @@ export class VolumeStats {
     this.#reader = new UsageReader(parts.exec);
   }
 
-  /** BERTH_VOLUME_NOT_AT_PATH where the volume is neither staged nor published at `path`, a relative one included. */
+  /** BERTH_VOLUME_NOT_AT_PATH where `path` leads neither to the volume, staged or published, nor to its device. */
   async read(volume: string, path: string, deadline: Deadline): Promise<VolumeHealth> {
-    const { entry, mapping, mount, resolved } = await this.#find(volume, path, deadline);
+    const found = await findAtPath(this.#parts, volume, path, deadline);
+    if (found === undefined) {
+      this.#last.delete(volume);
+      throw berthError('BERTH_VOLUME_NOT_AT_PATH', { volume, path });
+    }
+    const { entry, mapping, mount, path: resolved } = found;
     if (mapping === undefined) return this.#withoutDevice(entry, path);
     if (entry.access === 'mount' && !isMountedHere(entry)) return this.#ofGuest(entry, mapping, resolved, deadline);
     const [sick, used] = await Promise.all([
@@ -84,20 +79,6 @@ export class VolumeStats {
     const well = why.length === 0 ? [`${mapping.device} (${mapping.mapper}) is well`] : why;
     const usage = guest.usage === undefined ? undefined : ({ kind: 'mount', ...guest.usage } as const);
     return { usage, condition: { abnormal: why.length > 0, message: [...well, ...note].join('; ') } };
-  }
-
-  async #find(volume: string, path: string, deadline: Deadline): Promise<Found> {
-    const nowhere = berthError('BERTH_VOLUME_NOT_AT_PATH', { volume, path });
-    if (!isAbsolutePath(path)) throw nowhere;
-    const resolved = await resolveTarget('volume_path', path);
-    const entry = await this.#parts.journal.read(volume);
-    if (entry === undefined || (entry.stagingPath !== resolved && !(resolved in entry.targets))) throw nowhere;
-    const mount = await mountAt(resolved);
-    const mapping = await this.#parts.mappers.mappingOf(entry, deadline);
-    const isBareStaging = !isMountedHere(entry) && entry.stagingPath === resolved;
-    if (mount !== undefined || (isBareStaging && mapping !== undefined)) return { entry, mapping, mount, resolved };
-    this.#last.delete(volume);
-    throw nowhere;
   }
 
   #withoutDevice({ volume, mapping }: JournalEntry, path: string): VolumeHealth {

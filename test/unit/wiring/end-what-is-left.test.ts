@@ -8,9 +8,10 @@ import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 
 const MODULE = path.resolve('dist/src/wiring/end-what-is-left.js');
+const IMPORTS = `import fs from 'node:fs'; import { endAtTheLatest, endWhatIsLeft } from ${JSON.stringify(MODULE)}`;
 const script = (before: string): readonly string[] => [
   ...['--input-type=module', '--eval'],
-  `import fs from 'node:fs'; import { endWhatIsLeft } from ${JSON.stringify(MODULE)}; ${before}; endWhatIsLeft(200);`,
+  `${IMPORTS}; ${before}; endWhatIsLeft(200);`,
 ];
 
 it('a process that nothing keeps ends by itself, with its own exit code', async () => {
@@ -30,4 +31,11 @@ it('one whose read never ends is ended', async () => {
     deadline: Deadline.after(60_000),
   });
   await expect(ended).rejects.toMatchObject({ code: 'BERTH_COMMAND_FAILED', message: /SIGKILL/ });
+});
+
+it('one whose end waits for what never comes is ended as well, and says what kept it', async () => {
+  const tell = '(left) => fs.writeSync(2, left.join())';
+  const waits = `endAtTheLatest(200, ${tell}); setInterval(() => undefined, 1000); await new Promise(() => undefined)`;
+  const ended = run(process.execPath, script(waits), { deadline: Deadline.after(60_000) });
+  await expect(ended).rejects.toMatchObject({ code: 'BERTH_COMMAND_FAILED', message: /SIGKILL.*Timeout/ });
 });

@@ -1,7 +1,7 @@
 /** The mount of a volume's filesystem at its staging path: there once, from the right device, or not at all. */
-import { mkdir } from 'node:fs/promises';
 import { deviceNumber } from '../../../host/device/block-device.js';
 import { isErrno } from '../../../host/errno.js';
+import { makeDirectories } from '../../../host/make-directories.js';
 import { filesystems } from '../../../host/filesystem/filesystems.js';
 import { mountFilesystem, unmount } from '../../../host/mount/mount.js';
 import { mountAt } from '../../../host/mount/mountinfo.js';
@@ -37,14 +37,26 @@ export async function mountStaged(
   const present = await mountAt(stagingPath);
   if (present !== undefined)
     throw berthError('BERTH_TARGET_OCCUPIED', { path: stagingPath, what: `a mount of ${present.source}` });
-  await mkdir(stagingPath, { recursive: true, mode: 0o750 }).catch((error: unknown) => {
-    throw isErrno(error, 'EEXIST')
-      ? berthError('BERTH_TARGET_OCCUPIED', { path: stagingPath, what: 'not a directory' }, error)
-      : error;
-  });
+  await makeStagingDirectory(stagingPath);
   const always = filesystems[type].mountOptions(readOnly);
   const mount = { device, target: stagingPath, fsType: type, options: flags, always };
   await mountFilesystem(exec, mount, deadline);
+}
+
+/**
+ * Make the directory of a staging path that is no mount point yet; there already is a success. BERTH_TARGET_OCCUPIED
+ * where something else than a directory is in its place, BERTH_FIELD_INVALID where none can be made.
+ */
+export async function makeStagingDirectory(stagingPath: string): Promise<void> {
+  if ((await mountAt(stagingPath)) !== undefined) return;
+  await makeDirectories(stagingPath, 0o750).catch((error: unknown) => {
+    if (isErrno(error, 'EEXIST'))
+      throw berthError('BERTH_TARGET_OCCUPIED', { path: stagingPath, what: 'not a directory' }, error);
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
+    const removed = 'is a directory above it removed, or of another mount namespace?';
+    const why = `${stagingPath} cannot be made (${code})${code === 'ENOENT' ? `; ${removed}` : ''}`;
+    throw berthError('BERTH_FIELD_INVALID', { field: 'staging_target_path', why }, error);
+  });
 }
 
 /** Unmount ours; what is mounted there from another device is not touched. */
