@@ -8,14 +8,27 @@ import { berthError, isBerthError } from '../model/errors.js';
 import { pathOf, resourceName, type KubeObject, type Resource } from './objects.js';
 import type { HttpWire, Answer, HttpCall } from './http.js';
 
-/** Objects a page: small enough for a server under load, large enough for few rounds. */
-const PAGE = 500;
+/**
+ * Objects a page: few rounds for a server under load, and some 10 ms for us to parse (a PersistentVolume with its
+ * managed fields has 4 KB as JSON), while which nothing else runs.
+ */
+const PAGE = 250;
 /** A reading that met a restarting server is repeated while its deadline lasts: pauses in ms. */
 const PAUSES_MS = [100, 300, 900, 2_000, 4_000];
+
+/** What of an object is remembered; undefined for one that is of no interest. */
+export type Keep<T> = (raw: KubeObject) => T | undefined;
 
 export interface Listed<T> {
   readonly items: readonly T[];
   /** Where a watch goes on from. */
+  readonly resourceVersion: string;
+}
+
+/** A page of a list. */
+export interface Page {
+  readonly items: readonly KubeObject[];
+  /** The same for all pages of a list: the moment that it shows. */
   readonly resourceVersion: string;
 }
 
@@ -76,16 +89,53 @@ export class KubeApi {
     return this.#object(answer, 'get', resource) as T;
   }
 
-  /** All of them, page by page, as of one moment; a list that grew too old on the way is begun anew, once. */
-  async list<T extends KubeObject>(resource: Resource, deadline: Deadline): Promise<Listed<T>> {
+  /**
+   * What `keep` keeps of all of them, as of one moment. Only a page at a time is in memory beside that. A list that
+   * grew too old on the way is begun anew, once.
+   */
+  async list<T>(resource: Resource, keep: Keep<T>, deadline: Deadline): Promise<Listed<T>> {
+    const collect = async (): Promise<Listed<T>> => {
+      const items: T[] = [];
+      let version = '';
+      for await (const page of this.pages(resource, () => deadline)) {
+        version = page.resourceVersion;
+        for (const raw of page.items) {
+          const kept = keep(raw);
+          if (kept !== undefined) items.push(kept);
+        }
+      }
+      return { items, resourceVersion: version };
+    };
     try {
-      return await this.#pages<T>(resource, deadline);
+      return await collect();
     } catch (error) {
       if (!(error instanceof Expired)) throw error;
-      return this.#pages<T>(resource, deadline).catch((again: unknown) => {
+      return collect().catch((again: unknown) => {
         throw again instanceof Expired ? apiError('list', resource, again.message) : again;
       });
     }
+  }
+
+  /**
+   * All of them, page by page, as of one moment. {@link Expired} where that moment grew too old on the way.
+   * @param deadlineOf of the next page
+   */
+  async *pages(resource: Resource, deadlineOf: () => Deadline): AsyncGenerator<Page, void, undefined> {
+    let from = '';
+    do {
+      const query = new URLSearchParams({ limit: String(PAGE), ...(from === '' ? {} : { continue: from }) });
+      const path = `${pathOf(resource)}?${query.toString()}`;
+      const answer = await this.#read({ method: 'GET', path }, deadlineOf());
+      if (answer.status === 410) throw new Expired(statusOf(answer).message);
+      if (answer.status !== 200) throw this.#refusal(answer, 'list', resource);
+      const { metadata, items } = answer.body as Partial<PageBody>;
+      // A page cut short by somebody in between must not read as "there are no more".
+      if (!Array.isArray(items) || typeof metadata?.resourceVersion !== 'string') {
+        throw apiError('list', resource, 'the answer is no list');
+      }
+      yield { items, resourceVersion: metadata.resourceVersion };
+      from = metadata.continue ?? '';
+    } while (from !== '');
   }
 
   /**
@@ -150,25 +200,6 @@ export class KubeApi {
     this.#wire.close();
   }
 
-  async #pages<T extends KubeObject>(resource: Resource, deadline: Deadline): Promise<Listed<T>> {
-    const items: T[] = [];
-    let from = '';
-    for (;;) {
-      const query = new URLSearchParams({ limit: String(PAGE), ...(from === '' ? {} : { continue: from }) });
-      const answer = await this.#read({ method: 'GET', path: `${pathOf(resource)}?${query.toString()}` }, deadline);
-      if (answer.status === 410) throw new Expired(statusOf(answer).message);
-      if (answer.status !== 200) throw this.#refusal(answer, 'list', resource);
-      const page = answer.body as Partial<{ metadata: { resourceVersion?: string; continue?: string }; items: T[] }>;
-      // A page cut short by somebody in between must not read as "there are no more".
-      if (!Array.isArray(page.items) || typeof page.metadata?.resourceVersion !== 'string') {
-        throw apiError('list', resource, 'the answer is no list');
-      }
-      items.push(...page.items);
-      from = page.metadata.continue ?? '';
-      if (from === '') return { items, resourceVersion: page.metadata.resourceVersion };
-    }
-  }
-
   async #read(call: HttpCall, deadline: Deadline): Promise<Answer> {
     let before: Error | undefined;
     for (let attempt = 0; ; attempt += 1) {
@@ -206,6 +237,11 @@ export class KubeApi {
       return berthError('BERTH_KUBE_UNREACHABLE', { server: this.server, why });
     return apiError(verb, resource, why);
   }
+}
+
+interface PageBody {
+  readonly metadata: { readonly resourceVersion?: string; readonly continue?: string };
+  readonly items: readonly KubeObject[];
 }
 
 /** What is sent to be made. */

@@ -1,17 +1,18 @@
 /**
- * What the API has of one kind, listed once and then kept by a
- * watch through expiry, disconnects and restarts of the server.
+ * What the API has of one kind, listed once, page by page, and then kept by a watch through expiry, disconnects and
+ * restarts of the server.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Deadline } from '../model/deadline.js';
 import { isBerthError } from '../model/errors.js';
 import type { Logger } from '../observe/log.js';
-import { Expired, type KubeApi, type WatchEvent } from './api.js';
+import { Expired, type Keep, type KubeApi, type WatchEvent } from './api.js';
+import { IndexedObjects, type KeyOf } from './indexed-objects.js';
 import { resourceName, type KubeObject, type Resource } from './objects.js';
 
 export interface Tempo {
-  /** What a list may take, in ms. */
-  readonly listMs: number;
+  /** What a page of a list may take, in ms; the whole list takes as long as its pages come. */
+  readonly pageMs: number;
   /** How long the server may keep a watch, in s; up to as much again is added, so that not all end at once. */
   readonly watchSeconds: number;
   /** After this, in ms, all is listed anew: a watch may have missed something. */
@@ -24,7 +25,7 @@ export interface Tempo {
 }
 
 export const TEMPO: Tempo = {
-  listMs: 60_000,
+  pageMs: 60_000,
   watchSeconds: 240,
   resyncMs: 30 * 60_000,
   pauseMs: 500,
@@ -36,14 +37,16 @@ const SILENCE_MS = 30_000;
 /** A watch that ended sooner than this, in ms, is followed by a pause. */
 const SHORT_MS = 1_000;
 
-export class Mirror<T> {
+/** @typeParam Index names of what its objects are looked up by, beside their names */
+export class Mirror<T, Index extends string = never> {
   readonly #api: KubeApi;
   readonly #resource: Resource;
-  readonly #keep: (raw: KubeObject) => T | undefined;
+  readonly #keep: Keep<T>;
+  readonly #keys: Readonly<Record<Index, KeyOf<T>>>;
   readonly #log: Logger;
   readonly #tempo: Tempo;
   readonly #stop = new AbortController();
-  #items = new Map<string, T>();
+  #items: IndexedObjects<T, Index>;
   #version = '';
   #listedAt = Number.NEGATIVE_INFINITY;
   #heardAt = Number.NEGATIVE_INFINITY;
@@ -51,16 +54,17 @@ export class Mirror<T> {
   #failures = 0;
   #waiting: (() => void)[] = [];
 
-  /** @param keep what of an object is remembered; undefined for one that is of no interest */
   constructor(
     api: KubeApi,
     resource: Resource,
-    keep: (raw: KubeObject) => T | undefined,
+    { keep, keys }: { readonly keep: Keep<T>; readonly keys: Readonly<Record<Index, KeyOf<T>>> },
     { log, tempo = TEMPO }: { readonly log: Logger; readonly tempo?: Tempo },
   ) {
     this.#api = api;
     this.#resource = resource;
     this.#keep = keep;
+    this.#keys = keys;
+    this.#items = new IndexedObjects(keys);
     this.#log = log;
     this.#tempo = tempo;
   }
@@ -74,7 +78,12 @@ export class Mirror<T> {
   }
 
   values(): readonly T[] {
-    return [...this.#items.values()];
+    return this.#items.values();
+  }
+
+  /** Those that are found by `key`; empty where there is none. */
+  of(index: Index, key: string): readonly T[] {
+    return this.#items.of(index, key);
   }
 
   get(name: string): T | undefined {
@@ -111,15 +120,20 @@ export class Mirror<T> {
     }
   }
 
+  /** The old ones are shown until the last page is here. */
   async #list(): Promise<void> {
-    const { items, resourceVersion } = await this.#api.list(this.#resource, Deadline.after(this.#tempo.listMs));
-    const next = new Map<string, T>();
-    for (const raw of items) {
-      const kept = this.#keep(raw);
-      if (kept !== undefined) next.set(raw.metadata.name, kept);
+    const next = new IndexedObjects<T, Index>(this.#keys);
+    let version = '';
+    for await (const page of this.#api.pages(this.#resource, () => Deadline.after(this.#tempo.pageMs))) {
+      if (this.#stop.signal.aborted) return;
+      version = page.resourceVersion;
+      for (const raw of page.items) {
+        const kept = this.#keep(raw);
+        if (kept !== undefined) next.set(raw.metadata.name, kept);
+      }
     }
     this.#items = next;
-    this.#version = resourceVersion;
+    this.#version = version;
     this.#listedAt = performance.now();
     this.#heard();
   }

@@ -71,14 +71,24 @@ export class Attachments {
   readonly #api: KubeApi;
   readonly #driver: string;
   readonly #attachments: Mirror<ApiAttachment>;
-  readonly #volumes: Mirror<ApiVolume>;
+  readonly #volumes: Mirror<ApiVolume, 'handle'>;
 
   constructor(api: KubeApi, driver: string, log: Logger) {
     this.#api = api;
     this.#driver = driver;
     const options = { log };
-    this.#attachments = new Mirror(api, VOLUME_ATTACHMENTS, (raw) => attachmentOf(raw, driver), options);
-    this.#volumes = new Mirror(api, PERSISTENT_VOLUMES, (raw) => volumeFrom(raw, driver), options);
+    this.#attachments = new Mirror(
+      api,
+      VOLUME_ATTACHMENTS,
+      { keep: (raw) => attachmentOf(raw, driver), keys: {} },
+      options,
+    );
+    this.#volumes = new Mirror(
+      api,
+      PERSISTENT_VOLUMES,
+      { keep: (raw) => volumeFrom(raw, driver), keys: { handle: ({ handle }) => handle } },
+      options,
+    );
   }
 
   get driver(): string {
@@ -108,7 +118,7 @@ export class Attachments {
 
   /** As watched: the PersistentVolume of a handle. */
   volumeOf(handle: string): ApiVolume | undefined {
-    return this.#volumes.values().find((one) => one.handle === handle);
+    return this.#volumes.of('handle', handle)[0];
   }
 
   /** As watched: by its own name. */
@@ -118,8 +128,8 @@ export class Attachments {
 
   /** All of ours, read anew. */
   async list(deadline: Deadline): Promise<readonly ApiAttachment[]> {
-    const { items } = await this.#api.list(VOLUME_ATTACHMENTS, deadline);
-    return items.flatMap((raw) => attachmentOf(raw, this.#driver) ?? []);
+    const { items } = await this.#api.list(VOLUME_ATTACHMENTS, (raw) => attachmentOf(raw, this.#driver), deadline);
+    return items;
   }
 
   /** One of ours, read anew; undefined where it is gone or another driver's. */
@@ -136,8 +146,8 @@ export class Attachments {
 
   /** All of ours, read anew. */
   async listVolumes(deadline: Deadline): Promise<readonly ApiVolume[]> {
-    const { items } = await this.#api.list(PERSISTENT_VOLUMES, deadline);
-    return items.flatMap((raw) => volumeFrom(raw, this.#driver) ?? []);
+    const { items } = await this.#api.list(PERSISTENT_VOLUMES, (raw) => volumeFrom(raw, this.#driver), deadline);
+    return items;
   }
 
   /** The name of a claim's PersistentVolume, '' for one that has none yet; BERTH_KUBE_NOT_FOUND. */

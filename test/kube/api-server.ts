@@ -7,7 +7,7 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { bodyOf, merged } from './request.js';
+import { bodyOf, merged, placeOf, verbOf, type Place } from './request.js';
 
 export interface Thing {
   metadata: {
@@ -19,6 +19,7 @@ export interface Thing {
     deletionTimestamp?: string;
     finalizers?: string[];
     annotations?: Record<string, string>;
+    managedFields?: readonly unknown[];
   };
   [key: string]: unknown;
 }
@@ -46,12 +47,6 @@ export interface Asked {
   readonly authorization: string | undefined;
 }
 
-interface Place {
-  readonly collection: string;
-  readonly name: string | undefined;
-  readonly plural: string;
-}
-
 const reasons: Readonly<Record<number, string>> = {
   401: 'Unauthorized',
   403: 'Forbidden',
@@ -62,8 +57,17 @@ const reasons: Readonly<Record<number, string>> = {
   503: 'ServiceUnavailable',
 };
 
+/** Objects that are made while they are listed, so that very many need no memory; nothing can be changed in it. */
+export interface Generated {
+  readonly count: number;
+  /** @param index from 0; names rise with it */
+  readonly make: (index: number) => Thing;
+}
+
 export class ApiServer {
   readonly asked: Asked[] = [];
+  /** Collections of which lists and gets show these instead of what was put. */
+  readonly generated = new Map<string, Generated>();
   /** Bearer tokens that are let in; undefined for anybody. */
   tokens: Set<string> | undefined;
   /** `verb plural`, as RBAC would refuse it. */
@@ -281,6 +285,15 @@ export class ApiServer {
       status(response, 410, 'The provided continue parameter is too old');
       return;
     }
+    const generated = this.generated.get(collection);
+    if (generated !== undefined) {
+      const begin = Number(after);
+      const end = Math.min(begin + limit, generated.count);
+      const items = Array.from({ length: end - begin }, (_, index) => generated.make(begin + index));
+      const more = end < generated.count ? { continue: `${version}|${end}` } : {};
+      json(response, 200, { kind: 'List', metadata: { resourceVersion: version, ...more }, items });
+      return;
+    }
     const all = this.#across(collection);
     const names = [...all.keys()].toSorted().filter((name) => name > after);
     const page = names.slice(0, limit);
@@ -329,21 +342,6 @@ export class ApiServer {
     if (deletionTimestamp !== undefined && finalizers.length === 0) this.remove(place.collection, thing.metadata.name);
     json(response, 200, put);
   }
-}
-
-function placeOf(pathname: string): Place | undefined {
-  const found = /^(\/api\/v1|\/apis\/[^/]+\/[^/]+)((?:\/namespaces\/[^/]+)?\/([^/]+))(?:\/([^/]+))?$/.exec(pathname);
-  if (found === null) return undefined;
-  const [, root = '', rest = '', plural = '', name] = found;
-  return { collection: `${root}${rest}`, plural, name: name === undefined ? undefined : decodeURIComponent(name) };
-}
-
-function verbOf(method: string, place: Place, query: URLSearchParams): string {
-  if (method === 'POST') return 'create';
-  if (method === 'PATCH') return 'patch';
-  if (method === 'DELETE') return 'delete';
-  if (place.name !== undefined) return 'get';
-  return query.get('watch') === 'true' ? 'watch' : 'list';
 }
 
 const send = (response: http.ServerResponse, { type, object }: Change): void =>

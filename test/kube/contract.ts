@@ -15,7 +15,6 @@ import {
   pathOf,
   VOLUME_ATTACHMENTS,
   type KubeObject,
-  type KubePersistentVolume,
   type Resource,
 } from '../../src/kube/objects.js';
 import { HttpWire } from '../../src/kube/http.js';
@@ -75,8 +74,9 @@ export function kubeContract(access: () => Promise<KubeAccess>): void {
     await api.patch(resource, name, { metadata: { finalizers: [] } }, soon());
   };
   const ourEvents = async (): Promise<readonly EventObject[]> => {
-    const { items } = await api.list<EventObject>(EVENTS, soon());
-    return items.filter((one) => one.regarding?.name === pv || one.regarding?.name === attachment);
+    const isOurs = ({ regarding }: EventObject): boolean => regarding?.name === pv || regarding?.name === attachment;
+    const keep = (raw: KubeObject) => (isOurs(raw) ? (raw as EventObject) : undefined);
+    return (await api.list(EVENTS, keep, soon())).items;
   };
   const makeVolume = () =>
     api.create(
@@ -121,8 +121,7 @@ export function kubeContract(access: () => Promise<KubeAccess>): void {
   it('makes an object once, shows it in a list and in a watch, and lets it go', async () => {
     expect(await attachments.isFresh(soon())).toBe(true);
     expect([await makeVolume(), await makeVolume()]).toEqual([true, false]);
-    const { items } = await api.list<KubePersistentVolume>(PERSISTENT_VOLUMES, soon());
-    expect(items.map((one) => one.metadata.name)).toContain(pv);
+    expect((await api.list(PERSISTENT_VOLUMES, ({ metadata }) => metadata.name, soon())).items).toContain(pv);
     await until('the watch shows it', () => attachments.volumeOf(volume)?.name === pv);
     await lift(PERSISTENT_VOLUMES, pv);
     await until('the watch shows that it has gone', () => attachments.volumeOf(volume) === undefined);

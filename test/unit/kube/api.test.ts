@@ -1,6 +1,6 @@
 /** The client's verbs over real HTTP: what is an answer, what is an error, and what may be repeated. */
 import { describe, expect, it } from 'vitest';
-import { NODES as NODE_RESOURCE, VOLUME_ATTACHMENTS } from '../../../src/kube/objects.js';
+import { NODES as NODE_RESOURCE, VOLUME_ATTACHMENTS, type KubeObject } from '../../../src/kube/objects.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { apiFixture, NODES, soon, VAS } from '../../kube/api-fixture.js';
 
@@ -79,8 +79,7 @@ describe('credentials', () => {
 });
 
 describe('listing', () => {
-  const names = (items: readonly { readonly metadata: { readonly name: string } }[]) =>
-    items.map((one) => one.metadata.name);
+  const nameOf = ({ metadata }: KubeObject): string => metadata.name;
   const fill = (count: number): string[] => {
     const all = Array.from({ length: count }, (_, index) => `n${String(index).padStart(4, '0')}`);
     for (const name of all) at.server.put(NODES, { metadata: { name } });
@@ -89,18 +88,27 @@ describe('listing', () => {
 
   it('goes through all pages', async () => {
     const all = fill(1_234);
-    const { items } = await at.api.list(NODE_RESOURCE, soon());
-    expect(names(items)).toEqual(all);
-    expect(at.server.asked).toHaveLength(3);
+    expect((await at.api.list(NODE_RESOURCE, nameOf, soon())).items).toEqual(all);
+    expect(at.server.asked).toHaveLength(5);
+  });
+
+  it('goes on at its page where the server was restarted in the middle', async () => {
+    const all = fill(600);
+    const seen: string[] = [];
+    for await (const page of at.api.pages(NODE_RESOURCE, soon)) {
+      if (seen.length === 0) await at.server.stop().then(() => at.server.start());
+      seen.push(...page.items.map(nameOf));
+    }
+    expect(seen).toEqual(all);
   });
 
   it('begins anew where its pages grew too old, and gives no object twice', async () => {
     const all = fill(600);
-    const list = at.api.list(NODE_RESOURCE, soon());
+    const list = at.api.list(NODE_RESOURCE, nameOf, soon());
     while (at.server.asked.length === 0) await new Promise((resolve) => setImmediate(resolve));
     at.server.pass(1);
     at.server.compact();
-    expect(names((await list).items)).toEqual(all);
+    expect((await list).items).toEqual(all);
     expect(at.server.asked.filter((one) => !one.url.includes('continue')).length).toBe(2);
   });
 });

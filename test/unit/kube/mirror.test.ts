@@ -14,7 +14,7 @@ afterEach(() => {
 function mirror(tempo: Partial<Tempo> = {}): Mirror<string> {
   const keep = ({ metadata }: KubeObject) => (metadata.name.startsWith('x') ? undefined : metadata.name);
   const fast = { ...TEMPO, pauseMs: 20, longestPauseMs: 100, staleMs: 300, ...tempo };
-  const made = new Mirror(at.api, NODE_RESOURCE, keep, { log: createLog('silent'), tempo: fast });
+  const made = new Mirror(at.api, NODE_RESOURCE, { keep, keys: {} }, { log: createLog('silent'), tempo: fast });
   open.push(made);
   made.start();
   return made;

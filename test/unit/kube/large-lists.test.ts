@@ -1,0 +1,44 @@
+/** What a large cluster's lists cost: nothing for other drivers' objects, and little for each of ours. */
+import { execa } from 'execa';
+import { expect, it } from 'vitest';
+import path from 'node:path';
+import { packageRoot } from '../../../src/model/package-root.js';
+import { apiFixture, PVS, VAS } from '../../kube/api-fixture.js';
+import { persistentVolume, volumeAttachment } from '../../kube/large-cluster.js';
+import type { MirrorMemory } from '../../kube/mirror-memory.js';
+
+const at = apiFixture();
+const OURS = 'rbd.csi.berth.dev';
+const OTHER = 'ebs.csi.example.com';
+const MB = 1024 * 1024;
+
+function serve(driver: string, volumes: number, attachments: number): void {
+  const handle = (index: number): string => `ceph-1/kube/csi-vol-${String(index).padStart(40, '0')}`;
+  const pvs = { count: volumes, make: (index: number) => persistentVolume(index, driver, handle(index)) };
+  const name = (index: number): string => pvs.make(index % volumes).metadata.name;
+  const make = (index: number) => volumeAttachment(index, driver, name(index), `worker-${index % 2_000}`);
+  at.server.generated.set(PVS, pvs);
+  at.server.generated.set(VAS, { count: attachments, make });
+}
+
+/** As the controller of `OURS` mirrors it, with so much heap in MB. */
+async function mirrored(heap: number): Promise<MirrorMemory> {
+  const program = path.join(packageRoot(), 'dist/test/kube/mirror-memory.js');
+  const args = ['--expose-gc', `--max-old-space-size=${heap}`, program, at.server.url, OURS];
+  const { stdout } = await execa(process.execPath, args);
+  return JSON.parse(stdout) as MirrorMemory;
+}
+
+it('a mirror of 8,000 volumes of another driver keeps nothing of them, and needs 32 MB of heap', async () => {
+  serve(OTHER, 8_000, 8_000);
+  const { fresh, attachments, before, after } = await mirrored(32);
+  expect({ fresh, attachments }).toEqual({ fresh: true, attachments: 0 });
+  expect((after - before) / MB).toBeLessThan(2);
+});
+
+it('a mirror of 5,000 attached volumes keeps at most 2 KB of each', async () => {
+  serve(OURS, 5_000, 5_000);
+  const { fresh, attachments, before, after } = await mirrored(48);
+  expect({ fresh, attachments }).toEqual({ fresh: true, attachments: 5_000 });
+  expect((after - before) / 5_000).toBeLessThan(2_048);
+});
