@@ -71,13 +71,14 @@ function viewLine(view: Node['view']): string {
 function imageLines(image: Image): readonly Line[] {
   if (image === 'absent') return [['image', 'Ceph does not have it']];
   if ('error' in image) return [['image', `not known: ${image.error}`]];
-  const { holders, mode, watchers = [] } = image;
+  const { holders, mode, watchers = [], locks = '' } = image;
   const who = holders.map(
     ({ node, since, by }) => `${node} since ${since} by ${by === 'controller' ? 'attach' : 'the node'}`,
   );
   return [
     ['holder record', who.length === 0 ? 'nobody' : `${who.join('; ')} (${mode ?? '?'})`],
     ['image open at', watchers.length === 0 ? 'nowhere' : watchers.join(', ')],
+    ['advisory lock', locks === '' ? 'none' : `${locks}: no writer gets it`],
   ];
 }
 

@@ -46,6 +46,8 @@ export interface ImageHead {
   readonly objectSizeBytes: number;
   readonly features: readonly string[];
   readonly metadata: ReadonlyMap<string, string>;
+  /** Advisory locks, without those that Ceph's clients take by themselves. */
+  readonly locks: readonly ImageLock[];
 }
 
 /** What an open image tells on top: who uses it and what it stands on. */
@@ -65,6 +67,20 @@ export interface Watcher {
   readonly address: string;
   /** `client.<id>` number of the connection. */
   readonly client: bigint;
+}
+
+/**
+ * An advisory lock that somebody laid on an image (`rbd lock add`), as `rbd lock ls` shows it. Those that librbd and
+ * the kernel take by themselves (exclusive-lock) stand in the same list and are not counted: they change hands when
+ * asked.
+ */
+export interface ImageLock {
+  /** What its owner called it, e.g. `kubelet_lock_magic_worker-1`; `rbd lock rm` wants it. */
+  readonly id: string;
+  /** `client.4123`, the connection by which it was laid; `rbd lock rm` wants it. */
+  readonly locker: string;
+  /** `addr:port/nonce` of that connection. */
+  readonly address: string;
 }
 
 /** An image's watchers at one moment. */
@@ -127,9 +143,15 @@ export interface RbdPort {
   observeWatchers(at: ImageRef, deadline: Deadline): Promise<WatcherObservation>;
   /** Has nothing ever been written to it (no allocated extent, no snapshot, no parent)? BERTH_IMAGE_NOT_FOUND. */
   isEmpty(at: ImageRef, deadline: Deadline): Promise<boolean>;
-  /** Grow to `sizeBytes`; a smaller size is BERTH_CEPH_ERROR and changes nothing. BERTH_IMAGE_NOT_FOUND. */
+  /**
+   * Grow to `sizeBytes`; a smaller size is BERTH_CEPH_ERROR and changes nothing. BERTH_IMAGE_NOT_FOUND,
+   * BERTH_IMAGE_LOCKED.
+   */
   resize(at: ImageRef, sizeBytes: bigint, deadline: Deadline): Promise<void>;
-  /** Delete image and data; true if it was there. BERTH_IMAGE_BUSY with watchers or snapshots. */
+  /**
+   * Delete image and data; true if it was there. BERTH_IMAGE_BUSY with watchers or snapshots. librbd turns round for
+   * ever beside somebody's advisory lock: whoever calls has seen that there is none ({@link head}).
+   */
   remove(at: ImageRef, deadline: Deadline): Promise<boolean>;
   /**
    * Remove what is left of an image whose removal was cut short: librbd has moved it to the trash by then, where nobody

@@ -5,6 +5,7 @@ import { imageSpec, type ImageSpec } from '../../src/model/volume-id.js';
 import type {
   BlocklistRight,
   ImageHead,
+  ImageLock,
   ImageRef,
   NewImage,
   PoolRef,
@@ -18,6 +19,7 @@ import {
   type PortArguments,
   type PortOperation,
 } from '../../src/rbd/port-operations.js';
+import { refuseLocked } from '../../src/rbd/image-lock.js';
 import { featureBits } from '../../src/rbd/feature-bits.js';
 
 /** What the fake keeps of an image; tests may change it behind the port's back. */
@@ -30,6 +32,7 @@ export interface MemoryImage {
   parent: string | undefined;
   snapshots: string[];
   watchers: Watcher[];
+  locks: ImageLock[];
 }
 
 interface Namespace {
@@ -102,6 +105,7 @@ export class MemoryRbd implements RbdPort {
       parent: undefined,
       snapshots: [],
       watchers: [],
+      locks: [],
     };
     images.set(at.image, { id, spec, sizeBytes: spec.sizeBytes, ...fresh });
     return id;
@@ -130,6 +134,7 @@ export class MemoryRbd implements RbdPort {
     const image = this.#image(at);
     if (sizeBytes < image.sizeBytes)
       throw berthError('BERTH_CEPH_ERROR', { what: `resize ${imageSpec(at)}`, why: 'EINVAL' });
+    refuseLocked(at, image.locks);
     image.sizeBytes = sizeBytes;
   });
 
@@ -300,8 +305,8 @@ const emptyNamespace = (): Namespace => ({ images: new Map(), records: new Map()
 const poolMissing = (at: PoolRef, pool: string): Error =>
   berthError('BERTH_POOL_NOT_FOUND', { pool, cluster: at.access.cluster });
 
-function headOf({ id, sizeBytes, spec, metadata }: MemoryImage): ImageHead {
+function headOf({ id, sizeBytes, spec, metadata, locks }: MemoryImage): ImageHead {
   const sorted = new Map([...metadata].sort(([a], [b]) => byBytes(a, b)));
   const objectSizeBytes = spec.objectSizeBytes ?? OBJECT_BYTES;
-  return { id, sizeBytes, objectSizeBytes, features: [...spec.features], metadata: sorted };
+  return { id, sizeBytes, objectSizeBytes, features: [...spec.features], metadata: sorted, locks: [...locks] };
 }

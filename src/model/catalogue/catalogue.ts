@@ -109,6 +109,11 @@ export const catalogue = {
     'volume {volume} is in use by {who}',
     'stop its users, then try again',
   ),
+  BERTH_IMAGE_LOCKED: entry(
+    'FAILED_PRECONDITION',
+    'image {image} carries the advisory lock {locks}',
+    'make sure that its owner does not use the image any more, then {breaking}',
+  ),
   BERTH_DELETE_REFUSED: entry(
     'FAILED_PRECONDITION',
     'volume {volume} will not be deleted: {why}',

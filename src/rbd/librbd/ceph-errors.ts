@@ -64,6 +64,7 @@ export const ENOENT = errno.ENOENT;
 export const EEXIST = errno.EEXIST;
 export const ERANGE = errno.ERANGE;
 export const EBUSY = errno.EBUSY;
+export const EROFS = errno.EROFS;
 export const ENOTEMPTY = errno.ENOTEMPTY;
 export const ECANCELED = errno.ECANCELED;
 /** Ceph's EBLOCKLISTED: the cluster does not want this client instance any more. */

@@ -4,6 +4,8 @@
 import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
 import type { FilesystemType } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
+import { imageSpec, type ImageSpec } from '../../model/volume-id.js';
+import { breakingLocks, describeLocks } from '../../rbd/image-lock.js';
 import type { ImageDetail, RbdPort } from '../../rbd/port.js';
 import { isGuestWritten } from '../image/guest-mark.js';
 import { findHandle, type HandleLookup, type ImageAsked } from '../image/find-handle.js';
@@ -45,11 +47,11 @@ export async function inspectForAdoption(
     provenance.state === 'formatted' || provenance.state === 'formatting'
       ? provenance.type
       : parseVolumeRecord(detail.metadata, volume)?.shape.fsType;
-  return { volume, sizeBytes: detail.sizeBytes, fsType, differences: differencesOf(volume, detail, provenance) };
+  return { volume, sizeBytes: detail.sizeBytes, fsType, differences: differencesOf(volume, at, detail, provenance) };
 }
 
-function differencesOf(volume: string, detail: ImageDetail, provenance: Provenance): readonly string[] {
-  const { metadata, watchers, snapshots, parent } = detail;
+function differencesOf(volume: string, at: ImageSpec, detail: ImageDetail, provenance: Provenance): readonly string[] {
+  const { metadata, watchers, locks, snapshots, parent } = detail;
   const said: string[] = [];
   const holder = parseHolderRecord(metadata.get(HOLDER_KEY), volume)?.holders[0];
   if (holder !== undefined)
@@ -57,6 +59,10 @@ function differencesOf(volume: string, detail: ImageDetail, provenance: Provenan
   if (watchers.length > 0) {
     const who = watchers.map(({ address }) => address).join(', ');
     said.push(`it is open now at ${who}: whoever that is must end first, two of them destroy the filesystem`);
+  }
+  if (locks.length > 0) {
+    const breaking = breakingLocks(imageSpec(at), locks);
+    said.push(`it carries the advisory lock ${describeLocks(locks)}: no writer gets it before ${breaking}`);
   }
   if (provenance.state === 'foreign')
     said.push('Berth did not make it and will never format it: it must hold a filesystem');

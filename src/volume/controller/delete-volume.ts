@@ -3,6 +3,7 @@ import { parseHolderRecord, HOLDER_KEY } from '../../attachment/holder-record.js
 import type { Deadline } from '../../model/deadline.js';
 import { berthError, isBerthError } from '../../model/errors.js';
 import type { Clusters } from '../../rbd/clusters.js';
+import { refuseLocked } from '../../rbd/image-lock.js';
 import type { RbdPort } from '../../rbd/port.js';
 import { parseVolumeRecord } from '../image/volume-record.js';
 import {
@@ -25,7 +26,7 @@ export interface DeleteParts extends ImageLookup {
 
 /**
  * BERTH_VOLUME_IN_USE while a node has it attached or a client has it open, BERTH_VOLUME_HAS_SNAPSHOTS,
- * BERTH_DELETE_REFUSED where Berth did not make it.
+ * BERTH_IMAGE_LOCKED, BERTH_DELETE_REFUSED where Berth did not make it.
  */
 export async function deleteVolume(
   parts: DeleteParts,
@@ -41,6 +42,8 @@ export async function deleteVolume(
       return clearRemains(parts, volume, secrets, deadline);
     }
     refuseAttached(found);
+    // librbd would wait beside it for ever, busily, and no call of it can be ended.
+    refuseLocked(found.at, found.head.locks);
     operation.step('remove image');
     try {
       await parts.rbd.remove(found.at, deadline);

@@ -1,6 +1,7 @@
 /** ControllerExpandVolume: grow the image; never shrink, and what is already large enough is a success. */
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
+import { refuseLocked } from '../../rbd/image-lock.js';
 import type { RbdPort } from '../../rbd/port.js';
 import { parseVolumeRecord } from '../image/volume-record.js';
 import { dataHome, mustFindVolume, type Credentials, type ImageLookup } from '../image/find-volume.js';
@@ -20,7 +21,10 @@ export interface ExpandVolume {
   readonly secrets: Credentials | undefined;
 }
 
-/** The size in bytes after the call. BERTH_VOLUME_NOT_FOUND, BERTH_SIZE_OUT_OF_RANGE, BERTH_SHRINK_REFUSED. */
+/**
+ * The size in bytes after the call. BERTH_VOLUME_NOT_FOUND, BERTH_SIZE_OUT_OF_RANGE, BERTH_SHRINK_REFUSED,
+ * BERTH_IMAGE_LOCKED.
+ */
 export async function expandVolume(parts: ExpandParts, request: ExpandVolume, deadline: Deadline): Promise<bigint> {
   const { volume, range, secrets } = request;
   if (range === undefined) throw berthError('BERTH_FIELD_MISSING', { field: 'capacity_range' });
@@ -33,6 +37,7 @@ export async function expandVolume(parts: ExpandParts, request: ExpandVolume, de
       throw berthError('BERTH_SHRINK_REFUSED', { volume, size: head.sizeBytes, limit: range.limit });
     }
     if (head.sizeBytes >= range.required) return head.sizeBytes;
+    refuseLocked(at, head.locks);
     const size = chooseSize(range, head.sizeBytes);
     const dataPool = parseVolumeRecord(head.metadata, volume)?.shape.dataPool;
     await parts.poolCapacity.check(dataHome(at, dataPool), size, deadline);

@@ -5,6 +5,7 @@
 import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { Clusters } from '../../rbd/clusters.js';
+import { describeLocks } from '../../rbd/image-lock.js';
 import type { RbdPort } from '../../rbd/port.js';
 import { findVolume, refuseUnlisted, type ImageLookup } from './find-volume.js';
 
@@ -18,6 +19,8 @@ export interface HoldersOfVolume {
   readonly mode: string | undefined;
   /** Client instances that have the image open; undefined where that was not asked. */
   readonly watchers: readonly string[] | undefined;
+  /** Advisory locks as a person reads them; undefined where that was not asked. */
+  readonly locks: string | undefined;
 }
 
 /**
@@ -45,5 +48,6 @@ export async function readHolders(
     holders: (record?.holders ?? []).map(({ node, since, by }) => ({ node, since, by })),
     mode: record?.mode,
     watchers: detail?.watchers.map(({ address }) => address),
+    locks: detail && describeLocks(detail.locks),
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Nobody takes a volume for writing while a client has its image open that no record explains: `rbd map` by hand,
- * another driver, another cluster's node.
+ * Nobody takes a volume for writing while a client has its image open that no record explains (`rbd map` by hand,
+ * another driver, another cluster's node), or has locked it: librbd and the kernel wait for such a lock for ever.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HOLDER_KEY, parseHolderRecord, type HolderRecord } from '../../attachment/holder-record.js';
@@ -10,6 +10,7 @@ import { describeWatchers, unexplainedWatchers, type KnownClient } from '../../a
 import { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import type { Clusters, Role } from '../../rbd/clusters.js';
+import { refuseLocked } from '../../rbd/image-lock.js';
 import type { RbdPort, Watcher } from '../../rbd/port.js';
 import type { Credentials, FoundVolume } from './find-volume.js';
 
@@ -44,7 +45,8 @@ export interface StrangerQuestion {
 
 /**
  * The image's watchers, none of whom is a stranger. BERTH_VOLUME_IN_USE names the strangers by address and, where a
- * node has registered such a client, by node. One open of the image; a second and more only before a refusal.
+ * node has registered such a client, by node; BERTH_IMAGE_LOCKED names advisory locks and how to break them. One open
+ * of the image; a second and more only before a refusal.
  */
 export async function refuseStrangers(
   parts: StrangerParts,
@@ -59,6 +61,7 @@ export async function refuseStrangers(
     const { clients, unnamed } = ownOf(watchers, record);
     return unexplainedWatchers({ watchers, record, node, own: clients }, unnamed);
   };
+  let { locks } = found.head;
   let watchers = await rbd.watchers(at, deadline);
   let strangers = strangersAmong(watchers, parseHolderRecord(found.head.metadata.get(HOLDER_KEY), volume));
   while (strangers.length > 0) {
@@ -70,8 +73,11 @@ export async function refuseStrangers(
     // Read after the watchers: whoever of us opened the image had written it into the record before.
     const head = await rbd.head(at, deadline);
     if (head === undefined) throw berthError('BERTH_VOLUME_NOT_FOUND', { volume });
+    locks = head.locks;
     strangers = strangersAmong(watchers, parseHolderRecord(head.metadata.get(HOLDER_KEY), volume));
   }
+  // Whoever has it open comes first: nobody is to be told to break the lock of a client that lives.
+  refuseLocked(at, locks);
   return watchers;
 }
 

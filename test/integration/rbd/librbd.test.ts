@@ -1,7 +1,9 @@
 /** librbd on a real cluster keeps the contract of RbdPort, with Berth's least-privilege user. */
 import { realFixture } from './librbd.js';
 import { describeInterruptedCreate } from './interrupted-create.contract.js';
+import { describeLocks } from './locks.contract.js';
 import { describeRbdPort } from './port.contract.js';
 
 describeRbdPort('librbd', () => realFixture('contract'));
 describeInterruptedCreate('librbd', () => realFixture('halves'));
+describeLocks('librbd', () => realFixture('locks'));

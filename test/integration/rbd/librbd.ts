@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { createLog } from '../../../src/observe/log.js';
+import { imageSpec } from '../../../src/model/volume-id.js';
 import type { ImageRef } from '../../../src/rbd/port.js';
 import { createLibrbd } from '../../../src/rbd/librbd/driver/librbd.js';
 import type { Librbd, LibrbdOptions } from '../../../src/rbd/librbd/driver/librbd.js';
@@ -54,6 +55,18 @@ export async function watch(at: ImageRef): Promise<{ address: string; stop(): Pr
   }
 }
 
+/** `rbd lock add`; the answer breaks that lock. */
+export async function lock(at: ImageRef, id: string): Promise<() => Promise<void>> {
+  const image = imageSpec(at);
+  const rbd = (...args: string[]): Promise<string> => admin().rbd(['lock', ...args], soon());
+  await rbd('add', image, id);
+  const locks = JSON.parse(await rbd('ls', image, '--format', 'json')) as { id: string; locker: string }[];
+  const { locker = '' } = locks.find((one) => one.id === id) ?? {};
+  return async () => {
+    await rbd('rm', image, id, locker);
+  };
+}
+
 async function halve({ pool, namespace, image }: ImageRef, id: string, left: Half): Promise<void> {
   const rados = (...args: string[]): Promise<string> =>
     admin().rados(['--pool', pool, '--namespace', namespace, ...args], soon());
@@ -77,6 +90,7 @@ export async function realFixture(label: string, port = startLibrbd()): Promise<
     write: (at) => rbd('bench', ...where(at), '--io-type', 'write', '--io-size', '4K', '--io-total', '4K'),
     snapshot: (at, name) => rbd('snap', 'create', '--no-progress', ...where(at), '--snap', name),
     removeSnapshot: (at, name) => rbd('snap', 'rm', '--no-progress', ...where(at), '--snap', name),
+    lock,
     halve: ({ id, ...at }, left) => halve(at, id, left),
     watch,
     close: async () => {

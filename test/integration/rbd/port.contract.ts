@@ -14,6 +14,8 @@ export interface PortFixture {
   write(at: ImageRef): Promise<void>;
   snapshot(at: ImageRef, name: string): Promise<void>;
   removeSnapshot(at: ImageRef, name: string): Promise<void>;
+  /** Lay an advisory lock of this name on the image; the answer breaks it. */
+  lock(at: ImageRef, id: string): Promise<() => Promise<void>>;
   /** Leave of the image its name alone, that and its directory entry, or all but its header. */
   halve(at: ImageRef & { readonly id: string }, left: Half): Promise<void>;
   /** Watch the image until `stop`; `address` as `rbd status` shows it. */
@@ -75,6 +77,7 @@ export function describeRbdPort(name: string, prepare: () => Promise<PortFixture
         objectSizeBytes: 1_048_576,
         features: ['layering'],
         metadata: new Map(),
+        locks: [],
       });
     });
 

@@ -6,6 +6,7 @@ import type { ImageRef, PoolRef } from '../../../src/rbd/port.js';
 import { MemoryRbd } from '../../fakes/rbd-memory.js';
 import { describeBlocklist } from '../../integration/rbd/blocklist.contract.js';
 import { describeInterruptedCreate } from '../../integration/rbd/interrupted-create.contract.js';
+import { describeLocks } from '../../integration/rbd/locks.contract.js';
 import { describeRbdPort, refused, soon, spec, type PortFixture } from '../../integration/rbd/port.contract.js';
 
 const access = { cluster: 'fake', monitors: ['192.0.2.1'], user: 'u', key: new Secret('k') };
@@ -21,6 +22,10 @@ const prepare = (): Promise<PortFixture> => {
     write: (one) => Promise.resolve(void (image(one).written = true)),
     snapshot: (one, name) => Promise.resolve(void image(one).snapshots.push(name)),
     removeSnapshot: (one) => Promise.resolve(void (image(one).snapshots = [])),
+    lock: (one, id) => {
+      image(one).locks = [{ id, locker: 'client.8', address: '10.0.0.8:0/1' }];
+      return Promise.resolve(() => Promise.resolve(void (image(one).locks = [])));
+    },
     halve: (one, left) => {
       port.halve(one, left === 'all but the header');
       return Promise.resolve();
@@ -36,6 +41,7 @@ const prepare = (): Promise<PortFixture> => {
 describeRbdPort('the fake', prepare);
 describeBlocklist('the fake', prepare);
 describeInterruptedCreate('the fake', prepare);
+describeLocks('the fake', prepare);
 
 describe('the fake', () => {
   it('fails the next call of an operation as told, once', async () => {

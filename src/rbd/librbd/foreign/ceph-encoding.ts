@@ -41,6 +41,11 @@ export class Encoder {
     return this;
   }
 
+  /** A structure with its version (ENCODE_START): version, oldest reader, length, members. */
+  versioned(members: Encoder, version = 1): this {
+    return this.u8(version).u8(1).bytes(members.end());
+  }
+
   end(): Buffer {
     return Buffer.concat(this.#parts);
   }
@@ -82,6 +87,13 @@ export class Decoder {
     const entries = new Map<string, string>();
     for (let left = this.u32(); left > 0; left--) entries.set(this.text(), this.text());
     return entries;
+  }
+
+  /** The members of such a structure, of whatever version: what a newer one has more stands at the end. */
+  versioned(): Decoder {
+    this.u8();
+    this.u8();
+    return new Decoder(this.bytes());
   }
 
   #skip(bytes: number): number {

@@ -4,6 +4,7 @@
  */
 import type { ImageHead } from '../../port.js';
 import { Decoder, Encoder } from '../foreign/ceph-encoding.js';
+import { LOCKS, locksIn } from '../foreign/class-lock.js';
 import { CephErrno, ENOENT, unlessAbsent } from '../ceph-errors.js';
 import { featureNames } from '../../feature-bits.js';
 import {
@@ -62,10 +63,11 @@ export async function readInterruptedCreate(place: OpenPool, image: string): Pro
 
 async function readHeader({ link, io }: OpenPool, id: string): Promise<ImageHead> {
   const page = (after: string): ClassCall => rbdClass('metadata_list', new Encoder().bytes(after).u64(BigInt(PAGE)));
-  const [size, features, first] = await callClasses(link.ceph, io, header(id), [
+  const [size, features, first, locked] = await callClasses(link.ceph, io, header(id), [
     rbdClass('get_size', new Encoder().u64(NO_SNAPSHOT)),
     rbdClass('get_features', new Encoder().u64(NO_SNAPSHOT).u8(1)),
     page(''),
+    LOCKS,
   ]);
   const sizes = new Decoder(size ?? Buffer.alloc(0));
   const order = sizes.u8();
@@ -79,7 +81,8 @@ async function readHeader({ link, io }: OpenPool, id: string): Promise<ImageHead
     got = entries.size;
   }
   const bits = new Decoder(features ?? Buffer.alloc(0)).u64();
-  return { id, sizeBytes, objectSizeBytes: 2 ** order, features: featureNames(bits), metadata };
+  const locks = locksIn(locked ?? Buffer.alloc(0));
+  return { id, sizeBytes, objectSizeBytes: 2 ** order, features: featureNames(bits), metadata, locks };
 }
 
 /** One operation, and only where none of the keys is there yet: false where one is. @throws CephErrno ENOENT */
@@ -151,10 +154,7 @@ export async function isRemovalInterrupted({ link, io }: OpenPool, image: string
     const count = list.u32();
     for (let n = 0; n < count; n += 1) {
       after = list.text();
-      // Version and compatibility of the structure, then its length and members.
-      list.u8();
-      list.u8();
-      const entry = new Decoder(list.bytes());
+      const entry = list.versioned();
       if (entry.u8() === REMOVING && entry.text() === image) return true;
     }
     if (count < PAGE) return false;

@@ -1,7 +1,18 @@
 /** The operations on whole images: create, inspect, grow, delete. */
 import type { ImageDetail, NewImage, WatcherObservation, Watcher } from '../../port.js';
 import type { Image, ImageOptions } from '../foreign/bindings.js';
-import { CephErrno, check, EBUSY, EEXIST, ENOENT, ENOTEMPTY, refusalError, unlessAbsent } from '../ceph-errors.js';
+import {
+  CephErrno,
+  check,
+  EBUSY,
+  EEXIST,
+  ENOENT,
+  ENOTEMPTY,
+  EROFS,
+  refusalError,
+  unlessAbsent,
+} from '../ceph-errors.js';
+import { breakingLocks, describeLocks } from '../../image-lock.js';
 import { featureBits } from '../../feature-bits.js';
 import { isRemovalInterrupted, readHead, readImageId, writeFirstMetadata } from './image-header.js';
 import { withCells } from '../foreign/c-memory.js';
@@ -113,11 +124,29 @@ function poolName({ link }: OpenPool, id: bigint): Promise<string> {
   });
 }
 
-/** Never shrinks, whoever resized it meanwhile. @throws CephErrno ENOENT; EINVAL for a smaller size */
+/**
+ * Never shrinks, whoever resized it meanwhile.
+ * @throws CephErrno ENOENT; EINVAL for a smaller size; BERTH_IMAGE_LOCKED
+ */
 export function resize(place: OpenPool, name: string, sizeBytes: bigint): Promise<void> {
   const { rbd } = place.link.ceph;
   return withImage(place, name, 'read-write', async (image: Image) => {
-    check(await rbd.resize.later(image, sizeBytes, 0, rbd.ignoreProgress, null), `resize to ${sizeBytes} bytes`);
+    const result = await rbd.resize.later(image, sizeBytes, 0, rbd.ignoreProgress, null);
+    // librbd cannot take its own lock beside somebody's, and calls the image read-only.
+    if (result === -EROFS) await refuseLockedImage(place, name);
+    check(result, `resize to ${sizeBytes} bytes`);
+  });
+}
+
+/** @throws BERTH_IMAGE_LOCKED */
+async function refuseLockedImage(place: OpenPool, name: string): Promise<void> {
+  const locks = (await readHead(place, name))?.locks ?? [];
+  if (locks.length === 0) return;
+  const image = specOf(place.at, name);
+  throw refusalError('BERTH_IMAGE_LOCKED', {
+    image,
+    locks: describeLocks(locks),
+    breaking: breakingLocks(image, locks),
   });
 }
 

@@ -33,6 +33,7 @@ describe('berth trace', () => {
     expect(field(page, 'node')).toEqual(['a: ready, driver registered, its kubelet has the volume in use']);
     expect(field(page, 'holder record')[0]).toMatch(/^a since 2026.* by attach \(SINGLE_NODE_WRITER\)$/);
     expect(field(page, 'image open at')).toEqual(['10.0.0.1:0/5']);
+    expect(field(page, 'advisory lock')).toEqual(['none']);
     expect(field(page, 'journal, this node')).toEqual(['staged at /staging as /dev/rbd0']);
     expect(field(page, 'stuck')).toEqual(['no: API and image agree']);
   });
