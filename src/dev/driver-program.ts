@@ -14,7 +14,12 @@ function endAtChosenStep(log: Logger): ((at: EnteredStep) => void) | undefined {
   return crashAt(step);
 }
 
+/** An operation's own time, in ms: a test outlasts it without waiting for a minute. */
+const OPERATION_MS = 'BERTH_OPERATION_MS';
+const operationMs = Number(process.env[OPERATION_MS]);
+
 await runProgram(process.argv.slice(2), {
   mappers: ({ stateDirectory: stateDir }, log) => [new LoopMapper({ exec: run, stateDir, log })],
   stepObserver: endAtChosenStep,
+  operationMs: operationMs > 0 ? operationMs : undefined,
 });

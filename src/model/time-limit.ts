@@ -2,7 +2,7 @@
  * Waiting that ends, for everybody who waits: a promise by a deadline, a promise for a time, a state until it is there.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Deadline } from './deadline.js';
+import { Deadline } from './deadline.js';
 import { berthError } from './errors.js';
 
 /** Makes the error after a wait of `ms` milliseconds; called in the moment in which the time is over. */
@@ -17,7 +17,7 @@ export type WhenLate = (ms: number) => Error;
 export function withinDeadline<T>(work: Promise<T>, late: string | WhenLate, deadline: Deadline): Promise<T> {
   const ms = Math.ceil(deadline.remaining());
   const whenLate = typeof late === 'string' ? () => berthError('BERTH_DEADLINE', { what: late, ms }) : late;
-  return race(work, ms, (_, reject) => reject(whenLate(ms)));
+  return race(work, deadline, (_, reject) => reject(whenLate(ms)));
 }
 
 /** Does `work` end, whether it succeeds or fails, within `ms` milliseconds? Waits for it as long; never throws. */
@@ -26,9 +26,11 @@ export function settledWithin(work: Promise<unknown>, ms: number): Promise<boole
     () => true,
     () => true,
   );
-  return race(end, ms, (resolve) => resolve(false));
+  return race(end, Deadline.after(ms), (resolve) => resolve(false));
 }
 
+/** Between two looks at a deadline that stands still: its time does not get shorter. */
+const STANDING_PAUSE_MS = 10;
 const FIRST_PAUSE_MS = 2;
 const LONGEST_PAUSE_MS = 50;
 
@@ -46,15 +48,24 @@ export async function pollUntil<T>(read: () => Promise<T | undefined>, what: str
   }
 }
 
-/** The race listens to `work` to its end, so that a failure after the time is no unhandled rejection. */
+/**
+ * The race listens to `work` to its end, so that a failure after the time is no unhandled rejection. A deadline that
+ * stood still meanwhile is waited for again.
+ */
 async function race<T>(
   work: Promise<T>,
-  ms: number,
+  deadline: Deadline,
   whenLate: (resolve: (value: T) => void, reject: (error: Error) => void) => void,
 ): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const end = new Promise<T>((resolve, reject) => {
-    timer = setTimeout(() => whenLate(resolve, reject), ms);
+    const wait = (ms: number): void => {
+      timer = setTimeout(() => {
+        if (deadline.expired) whenLate(resolve, reject);
+        else wait(Math.max(Math.ceil(deadline.remaining()), STANDING_PAUSE_MS));
+      }, ms);
+    };
+    wait(Math.ceil(deadline.remaining()));
   });
   try {
     return await Promise.race([work, end]);

@@ -9,6 +9,8 @@ export interface Additions {
   readonly mappers: (options: Options, log: Logger) => readonly Mapper[];
   /** Who is told of every step of a node's operation before its act begins; undefined for nobody. */
   readonly stepObserver: (log: Logger) => ((at: EnteredStep) => void) | undefined;
+  /** The least time of an operation, in ms, where it is to be another one than usual: for tests that outlast it. */
+  readonly operationMs: number | undefined;
 }
 
-export const NO_ADDITIONS: Additions = { mappers: () => [], stepObserver: () => undefined };
+export const NO_ADDITIONS: Additions = { mappers: () => [], stepObserver: () => undefined, operationMs: undefined };

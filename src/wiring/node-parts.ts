@@ -22,7 +22,7 @@ import { markGuestWritten } from '../volume/image/guest-mark.js';
 import { NodeHolderRecords, type ThisNode } from '../volume/node/node-holder-records.js';
 import { Mappers } from '../volume/node/node-mappers.js';
 import type { PublishParts } from '../volume/node/publish-volume.js';
-import { Operations, type EnteredStep, type Observers } from '../volume/operation/operations.js';
+import { Operations, type EnteredStep, type OperationSettings } from '../volume/operation/operations.js';
 import type { NodeSteps } from '../volume/operation/steps.js';
 import type { Additions } from './additions.js';
 import { now, tellLate, type Dependencies } from './dependencies.js';
@@ -46,13 +46,14 @@ export interface NodeParts extends ThisNode {
   readonly maxVolumes: number | undefined;
 }
 
-function nodeObservers(log: Logger, { stepObserver }: Additions): Observers {
+function operationSettings(log: Logger, { stepObserver, operationMs }: Additions): OperationSettings {
+  const settings = { late: tellLate(log), ...(operationMs === undefined ? {} : { budgetMs: operationMs }) };
   const observer = stepObserver(log);
-  if (observer !== undefined) return { late: tellLate(log), entered: observer };
-  if (!log.isLevelEnabled('debug')) return { late: tellLate(log) };
+  if (observer !== undefined) return { ...settings, entered: observer };
+  if (!log.isLevelEnabled('debug')) return settings;
   // Where the time of a slow stage goes.
   const entered = ({ key, ...at }: EnteredStep): void => log.debug({ volume: key, ...at }, 'step');
-  return { late: tellLate(log), entered };
+  return { ...settings, entered };
 }
 
 const bootId = async (): Promise<string> => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
@@ -82,7 +83,7 @@ export async function makeNodeParts(
     clusters,
     holderRecords: new NodeHolderRecords({ ...thisNode, clusters, rbd, records: holderRecords, log }),
     journal,
-    operations: new Operations(nodeObservers(log, additions)),
+    operations: new Operations(operationSettings(log, additions)),
     exec: run,
     log,
     now,

@@ -2,13 +2,13 @@
 import { readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { Deadline } from '../../model/deadline.js';
-import { berthError } from '../../model/errors.js';
 import { deviceSizeBytes } from '../device/block-device.js';
 import { CAP_SYS_RESOURCE, hasCapability } from '../process/capability-set.js';
 import type { Exec } from '../process/exec.js';
+import { runE2fsck } from './check/e2fsck.js';
 import type { Filesystem, MkfsOption, Superblock } from './filesystem.js';
 import { readSuperblock } from './superblock.js';
-import { complaint, growError, oneLine } from './tool-failures.js';
+import { complaint, growError } from './tool-failures.js';
 
 export const ext4: Filesystem = {
   type: 'ext4',
@@ -25,7 +25,7 @@ export const ext4: Filesystem = {
   countedErrors,
   mountShowsDeviceNumber: true,
   mountOptions: (readOnly) => (readOnly ? ['ro'] : []),
-  check: (exec, device, deadline) => runE2fsck(exec, device, [], deadline),
+  check: (exec, device, deadline) => runE2fsck(exec, device, { force: false }, deadline),
   growProgram: 'resize2fs',
   growUnmounted,
   growMounted,
@@ -80,24 +80,10 @@ async function countedErrors(number: string, sysRoot: string): Promise<string | 
   return `its ext4 filesystem counts ${count} errors${last}; e2fsck is due`;
 }
 
-/** e2fsck(8): bits 1 and 2 mean corrected, everything above means not. */
-const CORRECTED = 3;
-const ANY_CODE = Array.from({ length: 256 }, (_, code) => code);
-
-/** e2fsck replays the journal in user space, and is quick on what is clean. */
-async function runE2fsck(exec: Exec, device: string, flags: readonly string[], deadline: Deadline): Promise<void> {
-  const result = await exec('e2fsck', [...flags, '-p', device], { deadline, okCodes: ANY_CODE });
-  if (result.exitCode <= CORRECTED) return;
-  // e2fsck explains itself on standard output.
-  const said = oneLine(`${result.stdout} ${result.stderr}`);
-  const why = `e2fsck ended with ${result.exitCode}: ${said}`;
-  throw berthError('BERTH_FILESYSTEM_DAMAGED', { fs: 'ext4', volume: device, why });
-}
-
 async function growUnmounted(exec: Exec, device: string, deadline: Deadline): Promise<void> {
   if (await isAsLargeAsDevice(device, deadline)) return;
   // resize2fs insists on a check after the last mount, and the check replays the journal.
-  await runE2fsck(exec, device, ['-f'], deadline);
+  await runE2fsck(exec, device, { force: true }, deadline);
   const result = await exec('resize2fs', [device], { deadline, okCodes: [0, 1] });
   if (result.exitCode !== 0) throw growError('ext4', device, complaint(result));
 }

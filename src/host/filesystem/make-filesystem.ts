@@ -26,8 +26,8 @@ export interface NewFilesystem {
 
 /**
  * Run mkfs. BERTH_FORMAT_REFUSED where the device holds anything, is mounted or too small; BERTH_FIELD_INVALID for
- * options; BERTH_PROBE_FAILED, BERTH_DEVICE_INVALID, BERTH_COMMAND_FAILED, DEADLINE. After DEADLINE the device may hold
- * half a filesystem.
+ * options; BERTH_PROBE_FAILED, BERTH_DEVICE_INVALID, BERTH_COMMAND_FAILED, DEADLINE. The deadline stands still
+ * while mkfs runs. A mkfs that was cut short, with the driver, leaves half a filesystem.
  */
 export async function makeFilesystem(exec: Exec, wanted: NewFilesystem, deadline: Deadline): Promise<void> {
   const { device, type, uuid, force = false, probed = false } = wanted;
@@ -45,5 +45,5 @@ export async function makeFilesystem(exec: Exec, wanted: NewFilesystem, deadline
     if (content.kind !== 'empty')
       throw formatRefusedError(`it holds ${content.kind === 'other' ? content.what : content.type}`);
   }
-  await exec(`mkfs.${type}`, [...mkfsArguments(uuid, options, force), device], { deadline });
+  await exec(`mkfs.${type}`, [...mkfsArguments(uuid, options, force), device], { deadline, work: {} });
 }

@@ -13,6 +13,16 @@ export interface RunningChild {
   readonly since: number;
   /** For whom it runs, see {@link owning}. */
   readonly owner: object | undefined;
+  /** How far it has come, where it tells; for a sentence: `34 % of pass 1`. */
+  progress?: string;
+  /** A shutdown waits for its end, see {@link Work}. */
+  readonly mustEnd: boolean;
+}
+
+/** A child that was noted: what is told of it from there on. */
+export interface NotedChild {
+  readonly ended: () => void;
+  readonly progressed: (progress: string) => void;
 }
 
 export interface EndedChild {
@@ -44,22 +54,28 @@ export const owning = <T>(owner: object, job: () => T): T => owners.run(owner, j
 export const childrenOf = (owner: object): readonly RunningChild[] =>
   runningChildren().filter((child) => child.owner === owner);
 
-/** Note a started child; the returned function notes its end. */
-export function noteChild(pid: number, command: string): () => void {
+/** Note a started child. */
+export function noteChild(pid: number, command: string, mustEnd = false): NotedChild {
   started += 1;
   const since = performance.now();
-  running.set(pid, { pid, command, since, owner: owners.getStore() });
-  return () => {
-    running.delete(pid);
-    watcher({ child: pid, command, ms: Math.round(performance.now() - since) });
+  const child: RunningChild = { pid, command, since, owner: owners.getStore(), mustEnd };
+  running.set(pid, child);
+  return {
+    ended: () => {
+      running.delete(pid);
+      watcher({ child: pid, command, ms: Math.round(performance.now() - since) });
+    },
+    progressed: (progress) => {
+      child.progress = progress;
+    },
   };
 }
 
 /**
- * For an error text: `mkfs.ext4 -q (pid 7, 1200 ms, state D in blkdev_fsync)`. Asks /proc only, which does not wait for
- * the child.
+ * For an error text: `e2fsck -p (pid 7, 1200 ms, state D in blkdev_fsync, 34 % of pass 1)`. Asks /proc only, which does
+ * not wait for the child.
  */
-export function describeChild({ pid, command, since }: RunningChild): string {
+export function describeChild({ pid, command, since, progress }: RunningChild): string {
   const age = Math.round(performance.now() - since);
   // The name in parentheses may hold anything, a parenthesis too (proc(5)).
   const state = ask(pid, 'stat')
@@ -67,7 +83,8 @@ export function describeChild({ pid, command, since }: RunningChild): string {
     .charAt(0);
   const place = state === 'D' ? ask(pid, 'wchan') : '';
   const inside = place === '' || place === '0' ? '' : ` in ${place}`;
-  return `${command} (pid ${pid}, ${age} ms${state === '' ? '' : `, state ${state}${inside}`})`;
+  const far = progress === undefined ? '' : `, ${progress}`;
+  return `${command} (pid ${pid}, ${age} ms${state === '' ? '' : `, state ${state}${inside}`}${far})`;
 }
 
 /** '' where it has ended, or where we may not know. */

@@ -3,12 +3,14 @@
  * with its output or an error of the catalogue.
  */
 import { execa } from 'execa';
+import { once } from 'node:events';
 import path from 'node:path';
-import type { Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { noteChild } from './children.js';
 import { orphanProof, whyNotStarted } from './orphan-proof.js';
+import { readBounded, readProgress } from './work-output.js';
 
 export interface ExecOptions {
   readonly deadline: Deadline;
@@ -18,6 +20,23 @@ export interface ExecOptions {
   readonly okCodes?: readonly number[];
   /** Added to the few variables children get; never secrets, /proc shows them. */
   readonly env?: Readonly<Record<string, string>>;
+  /** The child is given all the time that it needs; default: it is killed at the deadline. */
+  readonly work?: Work;
+}
+
+/**
+ * What a child does that begins from zero when it is cut, or does harm then: a check, a repair, a growth. It runs to
+ * its end, however long, and the deadline, its operation's as a rule, stands still meanwhile. Its callers get DEADLINE
+ * or BUSY with its progress, and join its operation when they come again.
+ */
+export interface Work {
+  /** A kill could harm what it works on: a shutdown waits for its end. Default: it ends with the driver. */
+  readonly mustEnd?: boolean;
+  /**
+   * Reads what the child writes to its descriptor 3, line by line: how far it has come, for a sentence (`34 % of
+   * pass 1`); undefined for a line that says nothing. Without it the child has no such descriptor.
+   */
+  readonly progress?: (line: string) => string | undefined;
 }
 
 /** Output without its final newline. */
@@ -50,10 +69,15 @@ export const run: Exec = async (file, args, options) => {
   const budget = Math.ceil(options.deadline.remaining());
   const late = () => berthError('BERTH_DEADLINE', { what: command, ms: budget });
   if (budget === 0) throw late();
+  const { work } = options;
   const child = start(...orphanProof(file, args), options);
-  if (child.pid !== undefined) child.once('exit', noteChild(child.pid, command));
+  if (child.pid !== undefined) {
+    const noted = noteChild(child.pid, command, work?.mustEnd);
+    child.once('exit', noted.ended);
+    if (work?.progress !== undefined) readProgress(child.stdio[3] as Readable, work.progress, noted.progressed);
+  }
   child.once('exit', () => setTimeout(() => dropPipes(child), PIPE_GRACE_MS).unref());
-  const result = await settleBy(child, budget);
+  const result = work === undefined ? await settleBy(child, budget) : await settleWork(child, options.deadline);
   if (result === undefined) throw late();
   return answer(file, command, result, options.okCodes ?? [0]);
 };
@@ -65,14 +89,31 @@ function start(file: string, args: readonly string[], options: ExecOptions) {
     cwd: '/',
     env: { ...inheritedEnvironment(), ...options.env, LC_ALL: 'C' },
     extendEnv: false,
-    ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }),
+    stdio: [
+      options.input === undefined ? 'ignore' : 'pipe',
+      'pipe',
+      'pipe',
+      ...(options.work?.progress === undefined ? [] : ['pipe' as const]),
+    ],
+    ...(options.input === undefined ? {} : { input: options.input }),
+    // Work is not ended for what it says, however much that is.
+    buffer: options.work === undefined,
     maxBuffer: MAX_OUTPUT_CHARACTERS,
     reject: false,
   });
 }
 
 type Child = ReturnType<typeof start>;
-type Outcome = Awaited<Child>;
+
+/** What is needed of execa's answer. */
+interface Outcome {
+  readonly exitCode?: number | undefined;
+  readonly code?: string | undefined;
+  readonly signal?: NodeJS.Signals | undefined;
+  readonly isMaxBuffer: boolean;
+  readonly stdout: string;
+  readonly stderr: string;
+}
 
 function inheritedEnvironment(): Record<string, string> {
   const environment: Record<string, string> = {};
@@ -91,6 +132,18 @@ async function settleBy(child: Child, budget: number): Promise<Outcome | undefin
   const outcome = await Promise.race([child, afterKill(child, kill.signal)]);
   clearTimeout(timer);
   return kill.signal.aborted ? undefined : outcome;
+}
+
+/** The outcome of a child that nobody hurries. */
+function settleWork(child: Child, deadline: Deadline): Promise<Outcome> {
+  const stdout = readBounded(child.stdout);
+  const stderr = readBounded(child.stderr);
+  const closed = [child.stdout, child.stderr].map((stream) => once(stream, 'close').catch(() => undefined));
+  return deadline.standStill(async () => {
+    const { exitCode, code, signal, isMaxBuffer } = await child;
+    if (child.pid !== undefined) await Promise.all(closed);
+    return { exitCode, code, signal, isMaxBuffer, stdout: stdout(), stderr: stderr() };
+  });
 }
 
 /** Kill the child's group once `signal` says so; resolves when nobody should wait for it any longer. */
@@ -118,14 +171,13 @@ function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
 }
 
 function dropPipes(child: Child): void {
-  child.stdout.destroy();
-  child.stderr.destroy();
+  for (const stream of child.stdio.slice(1)) stream?.destroy();
 }
 
 function abandon(child: Child): void {
   dropPipes(child);
   // Null where the child was started without input, whatever execa's type says.
-  (child.stdin as Writable | null)?.destroy();
+  child.stdin?.destroy();
   child.unref();
 }
 

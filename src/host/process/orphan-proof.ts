@@ -46,7 +46,10 @@ function works(): boolean {
  * The system's code where the wrapper ran and the tool could not be started (POSIX:
  * 127 and 126); undefined where it ran.
  */
-export function whyNotStarted(result: { readonly exitCode?: number; readonly stderr: string }): string | undefined {
+export function whyNotStarted(result: {
+  readonly exitCode?: number | undefined;
+  readonly stderr: string;
+}): string | undefined {
   if (!result.stderr.startsWith(`${NAME}: `)) return undefined;
   if (result.exitCode === 127) return 'ENOENT';
   return result.exitCode === 126 ? 'EACCES' : undefined;

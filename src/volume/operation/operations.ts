@@ -33,8 +33,8 @@ export interface RunningOperation<Table extends StepTable, Op extends keyof Tabl
 }
 
 /**
- * The operation's own deadline, not its first caller's:
- * a patient caller that joins must not fail by a hurried one's clock.
+ * The operation's own deadline, not its first caller's: a patient caller that joins must not fail by a hurried one's
+ * clock. It stands still while its work runs, so that what comes after a check of an hour has its time as well.
  */
 type OperationBody<Table extends StepTable, Op extends keyof Table, T> = (
   operation: RunningOperation<Table, Op>,
@@ -57,13 +57,15 @@ export interface EnteredStep {
   readonly step: string;
 }
 
-export interface Observers {
+export interface OperationSettings {
   /** Told of every end that no caller waited for, so that the log has it. */
   readonly late?: (end: LateEnd) => void;
   /** Told of every step before its act begins; what it does happens there and then. */
   readonly entered?: (at: EnteredStep) => void;
   /** False where no operation runs children: telling whose they are costs a microsecond at every await (Node 20). */
   readonly children?: boolean;
+  /** The least time an operation gets, in ms, without that of its work (exec.ts); default {@link BUDGET_MS}. */
+  readonly budgetMs?: number;
 }
 
 interface Running extends What {
@@ -87,7 +89,7 @@ export interface LateEnd {
   readonly error: unknown;
 }
 
-/** The least time an operation gets, in ms: a caller with little of it left may start what a retry will join. */
+/** A caller with little time left may start what a retry will join. */
 const BUDGET_MS = 60_000;
 /** How long a success that nobody was there to hear is kept for the retry, in ms. */
 const REMEMBER_MS = 120_000;
@@ -100,20 +102,20 @@ export class Operations<Table extends StepTable = StepTable> {
   readonly #ended = new Map<string, Ended>();
   /** Ended, with a child that the kernel does not let die. */
   readonly #stuck = new Map<string, Running>();
-  readonly #observers: Observers;
+  readonly #settings: OperationSettings;
 
-  constructor(observers: Observers = {}) {
-    this.#observers = observers;
+  constructor(settings: OperationSettings = {}) {
+    this.#settings = settings;
   }
 
   /**
    * Run `body` as the only operation of `key`. A caller with the same `op` and `fingerprint` joins it; another gets
    * BUSY, where the first one runs in the background only after {@link OUTWAIT_MS}. A caller whose deadline passes gets
-   * DEADLINE; the operation goes on within its own time, a retry joins it or, where it has succeeded meanwhile, gets
-   * that success at once. Where an operation had to leave a child behind that cannot be killed (D state), nothing new
-   * begins before the kernel has let go of it: BUSY, for the old child would race the new one (but see
-   * `besideStraggler`). The key is taken before
-   * the first await, so that two calls in one tick cannot both pass.
+   * DEADLINE. The operation goes on within its own time, and its work (exec.ts) without a limit; a retry joins it or,
+   * where it has succeeded meanwhile, gets that success at once. Where an operation had to leave a child behind that
+   * cannot be killed (D state), nothing new begins before the kernel has let go of it: BUSY, for the old child would
+   * race the new one (but see `besideStraggler`). The key is taken before the first await, so that two calls in one
+   * tick cannot both pass.
    */
   async run<Op extends keyof Table & string, T>(
     key: string,
@@ -174,17 +176,17 @@ export class Operations<Table extends StepTable = StepTable> {
     const straggler = (): string | undefined => waitsFor(running);
     const enter = (name: string, detail?: string): void => {
       running.step = detail === undefined ? name : `${name} ${detail}`;
-      this.#observers.entered?.({ key, op, step: name });
+      this.#settings.entered?.({ key, op, step: name });
     };
     const within = (act: string): Operation => {
       const step = (name: string, detail?: string): void => {
         running.step = `${act}: ${detail === undefined ? name : `${name} ${detail}`}`;
-        this.#observers.entered?.({ key, op: act, step: name });
+        this.#settings.entered?.({ key, op: act, step: name });
       };
       step(START);
       return { step, straggler };
     };
-    const own = Deadline.after(Math.max(deadline.remaining(), BUDGET_MS));
+    const own = Deadline.after(Math.max(deadline.remaining(), this.#settings.budgetMs ?? BUDGET_MS));
     // An async call, so that a body that throws at once frees the key as well.
     const start = async (): Promise<T> => {
       enter(START);
@@ -192,7 +194,7 @@ export class Operations<Table extends StepTable = StepTable> {
       enter(ANSWER);
       return value;
     };
-    const owned = this.#observers.children === false ? start() : owning(running, start);
+    const owned = this.#settings.children === false ? start() : owning(running, start);
     running.result = owned.finally(() => {
       this.#running.delete(key);
       if (waitsFor(running) !== undefined) this.#stuck.set(key, running);
@@ -212,7 +214,7 @@ export class Operations<Table extends StepTable = StepTable> {
   ): void {
     if (waiting > 0) return;
     const ms = Math.round(performance.now() - startedAt);
-    this.#observers.late?.({ key, op, ms, error: 'error' in outcome ? outcome.error : undefined });
+    this.#settings.late?.({ key, op, ms, error: 'error' in outcome ? outcome.error : undefined });
     if ('error' in outcome) return;
     for (const [old, { until }] of this.#ended) if (until < performance.now()) this.#ended.delete(old);
     this.#ended.set(key, { op, fingerprint, value: outcome.value, until: performance.now() + REMEMBER_MS });

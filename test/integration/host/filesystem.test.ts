@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { deviceSizeBytes } from '../../../src/host/device/block-device.js';
 import { run } from '../../../src/host/process/exec.js';
-import { repairBeforeMount } from '../../../src/host/filesystem/check-filesystem.js';
+import { repairBeforeMount } from '../../../src/host/filesystem/check/check-filesystem.js';
 import { filesystems } from '../../../src/host/filesystem/filesystems.js';
 import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
 import { probeDevice } from '../../../src/host/filesystem/probe-device.js';

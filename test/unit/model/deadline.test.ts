@@ -51,4 +51,28 @@ describe('a deadline', () => {
       }),
     );
   });
+
+  it('stands still during work, with all that were made from it, and goes on with the time left', async () => {
+    const deadline = Deadline.after(100);
+    const step = deadline.within(50);
+    vi.advanceTimersByTime(10);
+    let end: () => void = () => undefined;
+    const work = deadline.standStill(() => new Promise<void>((resolve) => (end = resolve)));
+    const beside = step.standStill(() => Promise.resolve('done'));
+    vi.advanceTimersByTime(100_000);
+    expect(await beside).toBe('done');
+    expect([deadline.remaining(), step.remaining(), deadline.within(20).remaining()]).toEqual([90, 40, 20]);
+    expect(Deadline.after(7).remaining()).toBe(7);
+    end();
+    await work;
+    vi.advanceTimersByTime(40);
+    expect([deadline.remaining(), step.expired]).toEqual([50, true]);
+  });
+
+  it('goes on after work that failed', async () => {
+    const deadline = Deadline.after(100);
+    await expect(deadline.standStill(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    vi.advanceTimersByTime(60);
+    expect(deadline.remaining()).toBe(40);
+  });
 });

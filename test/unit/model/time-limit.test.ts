@@ -51,6 +51,13 @@ describe('withinDeadline', () => {
       process.off('unhandledRejection', unhandled);
     }
   });
+
+  it('promise of work during which the deadline stands still: waits for it', async () => {
+    const deadline = Deadline.after(30);
+    const work = deadline.standStill(() => new Promise((resolve) => setTimeout(() => resolve('done'), 120)));
+    await expect(withinDeadline(work, 'it', deadline)).resolves.toBe('done');
+    await expect(withinDeadline(never, 'it', deadline)).rejects.toMatchObject({ code: 'BERTH_DEADLINE' });
+  });
 });
 
 describe('settledWithin', () => {

@@ -4,7 +4,7 @@
  */
 import type { NodeIdentity } from '../../../attachment/node-identity.js';
 import { randomUUID } from 'node:crypto';
-import { checkForGuest, repairBeforeMount } from '../../../host/filesystem/check-filesystem.js';
+import { checkForGuest, repairBeforeMount } from '../../../host/filesystem/check/check-filesystem.js';
 import { makeFilesystem } from '../../../host/filesystem/make-filesystem.js';
 import type { Exec } from '../../../host/process/exec.js';
 import type { Deadline } from '../../../model/deadline.js';

@@ -3,7 +3,7 @@
  * is allowed. Reaches neither Ceph nor Kubernetes.
  */
 import { isDeviceReadOnly, setDeviceReadOnly } from '../../../host/device/block-device.js';
-import { repairBeforeMount } from '../../../host/filesystem/check-filesystem.js';
+import { repairBeforeMount } from '../../../host/filesystem/check/check-filesystem.js';
 import { ownByGroup } from '../../../host/filesystem/own-by-group.js';
 import type { Exec } from '../../../host/process/exec.js';
 import { filesystemOfEntry, isMountedHere, type JournalEntry } from '../../../journal/entry.js';

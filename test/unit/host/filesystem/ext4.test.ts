@@ -77,7 +77,7 @@ describe('its check', () => {
   it.each([0, 1, 2, 3])('is well with the exit code %d of e2fsck', async (exitCode) => {
     const { exec, calls } = scriptedExec(() => ({ exitCode }));
     await ext4.check?.(exec, '/dev/rbd0', deadline);
-    expect(calls).toEqual(['e2fsck -p /dev/rbd0']);
+    expect(calls).toEqual(['e2fsck -p -C 3 /dev/rbd0']);
   });
 
   it('says what e2fsck wants of a person', async () => {

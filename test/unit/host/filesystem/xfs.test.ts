@@ -1,6 +1,6 @@
 /** xfs: its superblock byte by byte, the arguments of its mkfs, and what xfs_growfs answers. */
 import { describe, expect, it } from 'vitest';
-import { checkForGuest, repairBeforeMount } from '../../../../src/host/filesystem/check-filesystem.js';
+import { checkForGuest, repairBeforeMount } from '../../../../src/host/filesystem/check/check-filesystem.js';
 import { growFilesystem } from '../../../../src/host/filesystem/resize-filesystem.js';
 import { xfs } from '../../../../src/host/filesystem/xfs.js';
 import { Deadline } from '../../../../src/model/deadline.js';

@@ -7,7 +7,7 @@ afterEach(() => watchChildren(() => undefined));
 it('names pid, command and time of a child that ended', () => {
   const seen: EndedChild[] = [];
   watchChildren((child) => seen.push(child));
-  const ended = noteChild(4711, 'mkfs.ext4 -q');
+  const { ended } = noteChild(4711, 'mkfs.ext4 -q');
   expect(runningChildren()).toMatchObject([{ pid: 4711, command: 'mkfs.ext4 -q' }]);
   expect(seen).toEqual([]);
   ended();

@@ -89,7 +89,7 @@ describe('prepareFilesystem', () => {
     const node = nodeWith(true);
     const { preparation } = preparationOf(provenance, { type: 'ext4', forGuest: true });
     expect(await prepare(node, preparation, inspection)).toBe(false);
-    expect([node.calls, node.steps]).toEqual([['e2fsck -p /dev/berth-none'], ['repair']]);
+    expect([node.calls, node.steps]).toEqual([['e2fsck -p -C 3 /dev/berth-none'], ['repair']]);
   });
 
   it('touches nothing of what is mounted read-only', async () => {

@@ -1,9 +1,9 @@
 /** Checks and repairs a filesystem before anybody mounts it, as far as its tools do that. */
-import type { FilesystemType } from '../../model/capability.js';
-import type { Deadline } from '../../model/deadline.js';
-import type { Exec } from '../process/exec.js';
-import { filesystems } from './filesystems.js';
-import { readSuperblock } from './superblock.js';
+import type { FilesystemType } from '../../../model/capability.js';
+import type { Deadline } from '../../../model/deadline.js';
+import type { Exec } from '../../process/exec.js';
+import { filesystems } from '../filesystems.js';
+import { readSuperblock } from '../superblock.js';
 
 /** What was done, for the log. */
 export type Repair = 'not needed' | 'repaired';
