@@ -84,6 +84,11 @@ export interface JournalEntry {
   readonly withPods?: true;
   /** Known once staged; for a person to read, the kernel is asked before anything is done. */
   readonly mapping?: JournalMapping;
+  /**
+   * The kernel gave its filesystem up, or counted errors in it: the staging mount is being taken away, to be checked
+   * and made anew. Absent otherwise.
+   */
+  readonly mending?: true | undefined;
   /** Absent where no virtual machine bears on it: a filesystem is mounted at the staging path then. */
   readonly guest?: JournalGuest;
   /** The node took the holder record itself, so it gives it back at unstage. */

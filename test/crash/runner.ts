@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict';
 import { isOffTheNode } from './scenario.js';
-import type { CrashCase } from './scenarios.js';
+import type { CrashCase } from './planned-cases.js';
 import type { CrashNode, Subject } from './subject.js';
 
 export interface Planned extends CrashCase {

@@ -68,6 +68,13 @@ const lost: Scenario = {
   },
 };
 
+/** The kernel gave the filesystem up while no pod had it: checked and mounted anew. */
+const stopped: Scenario['before'] = async (subject, node, point) => {
+  await staged(subject, node, point);
+  await subject.stopFilesystem();
+};
+const sick: Scenario = { ...stage, before: stopped };
+
 /** A mapping of the other kind that no journal knows of. */
 const otherKind: Scenario = {
   ...stage,
@@ -106,6 +113,7 @@ const publish: Scenario = {
     await isPublished(subject, data);
   },
 };
+const sickPublish: Scenario = { ...publish, before: stopped };
 const publishReadOnly: Scenario = {
   ...publish,
   kind: 'block',
@@ -232,7 +240,14 @@ export const SCENARIOS: { readonly [Op in NodeOperationName]: Readonly<Record<St
     start: stage,
     'read journal': stage,
     'cut off': lost,
-    ...{ 'unmount lost': lost, 'unmap lost': lost, look: stage, watchers: stage },
+    ...{
+      'unmount lost': lost,
+      'unmap lost': lost,
+      'write mending': sick,
+      'unmount sick': sick,
+      look: stage,
+      watchers: stage,
+    },
     'unmount leftover': leftover,
     'unmap leftover': leftover,
     'write intent': unattached,
@@ -260,6 +275,8 @@ export const SCENARIOS: { readonly [Op in NodeOperationName]: Readonly<Record<St
   publish: {
     start: publish,
     look: publish,
+    ...{ 'write mending': sickPublish, 'unmount sick': sickPublish },
+    ...{ 'check sick': sickPublish, 'mount anew': sickPublish },
     'mount on host': undecided,
     'own by group': grouped,
     'write unmounted': handedOver,
@@ -299,35 +316,3 @@ export const SCENARIOS: { readonly [Op in NodeOperationName]: Readonly<Record<St
   },
   expand: { start: expand, look: expand, 'device size': expand, 'grow filesystem': expand, answer: expand },
 };
-
-export interface CrashCase {
-  /** `stage:mkfs`, as BERTH_CRASH_AT has it but for the volume. */
-  readonly at: string;
-  /** Into the step, while its child works. */
-  readonly ms: number | undefined;
-  readonly scenario: Scenario;
-}
-
-/** Milliseconds into steps whose work a child does, so that it is cut in the middle. */
-const WITHIN: readonly (readonly [op: NodeOperationName, step: string, ms: readonly number[]])[] = [
-  ['stage', 'map', [30, 90]],
-  ['stage', 'mkfs', [10, 25]],
-  ['stage', 'mount', [4]],
-  ['publish', 'bind', [4]],
-  ['unstage', 'unmap', [15]],
-  ['expand', 'grow filesystem', [4]],
-];
-
-/** Every case of these operations, one for each step and those in the middle of a step. */
-export function crashCases(...ops: readonly NodeOperationName[]): readonly CrashCase[] {
-  return ops.flatMap((op) => {
-    const steps = Object.entries<Scenario>(SCENARIOS[op]);
-    const atSteps = steps.map(([step, scenario]) => ({ at: `${op}:${step}`, ms: undefined, scenario }));
-    const within = WITHIN.filter((one) => one[0] === op).flatMap(([, step, ms]) => {
-      const scenario = new Map(steps).get(step);
-      if (scenario === undefined) throw new Error(`there is no step ${op}:${step}`);
-      return ms.map((one) => ({ at: `${op}:${step}`, ms: one, scenario }));
-    });
-    return [...atSteps, ...within];
-  });
-}

@@ -37,6 +37,8 @@ export interface Subject {
   write(text: string): Promise<void>;
   /** As the pod: is that what was written? */
   holds(text: string): Promise<boolean>;
+  /** Make the staged filesystem read-only, as the kernel does after an error. */
+  stopFilesystem(): Promise<void>;
   /** What the kernel and the journal have of it now. */
   traces(): Promise<Traces>;
   /** As the image itself has it. */

@@ -1,7 +1,7 @@
 /**
  * kill -9 at the steps of rbd-nbd: its daemon carries the data and must not end with the plugin, nor be started twice.
  */
-import { crashCases } from '../crash/scenarios.js';
+import { crashCases } from '../crash/planned-cases.js';
 import { describeCrashes } from './inside/crash-cases.js';
 
 const STEPS = [

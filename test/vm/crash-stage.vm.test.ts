@@ -1,5 +1,5 @@
 /** kill -9 at every step of a stage by the kernel client. */
-import { crashCases } from '../crash/scenarios.js';
+import { crashCases } from '../crash/planned-cases.js';
 import { describeCrashes } from './inside/crash-cases.js';
 
 describeCrashes(

@@ -23,6 +23,7 @@ export const ext4: Filesystem = {
   mkfsArguments,
   parseSuperblock,
   countedErrors,
+  hidesShutdown: false,
   mountShowsDeviceNumber: true,
   mountOptions: (readOnly) => (readOnly ? ['ro'] : []),
   check: (exec, device, deadline) => runE2fsck(exec, device, { force: false }, deadline),

@@ -54,6 +54,9 @@ export interface Filesystem {
    */
   readonly countedErrors: (number: string, sysRoot: string) => Promise<string | undefined>;
 
+  /** Does one that has shut down look well in mountinfo? Then its root has to be looked at. */
+  readonly hidesShutdown: boolean;
+
   /**
    * Berth recognizes its mounts by the number of their device, which mountinfo shows for these. A filesystem for which
    * the kernel makes up a number (btrfs) does not fit: first staging-mount.ts has to recognize it in another way.

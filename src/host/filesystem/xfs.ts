@@ -17,6 +17,7 @@ export const xfs: Filesystem = {
   mkfsArguments,
   parseSuperblock,
   countedErrors: () => Promise.resolve(undefined),
+  hidesShutdown: true,
   mountShowsDeviceNumber: true,
   // xfs refuses a second filesystem with the same uuid,
   // which every clone of a volume has; two may meet in one guest too.

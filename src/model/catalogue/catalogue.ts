@@ -1,5 +1,6 @@
 /** The catalogue of everything Berth can refuse or fail: a stable code, the gRPC status, a sentence, and what to do. */
 import { entry } from './catalogue-entry.js';
+import { filesystemErrors } from './catalogue-filesystems.js';
 import { sandboxes } from './catalogue-sandboxes.js';
 import { handOvers } from './catalogue-hand-over.js';
 import { kubernetes } from './catalogue-kube.js';
@@ -212,6 +213,7 @@ export const catalogue = {
     'remove what is there if it is not a device, then try again',
   ),
   BERTH_DEVICE_BUSY: entry('FAILED_PRECONDITION', '{device} is busy: {who}', 'end its users, then try again'),
+  ...filesystemErrors,
   ...sandboxes,
   // -- mapping
   BERTH_MAPPER_UNAVAILABLE: entry(

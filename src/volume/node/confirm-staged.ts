@@ -2,29 +2,37 @@
  * Whether a volume that the journal knows is staged as asked already, and still this node's. What is not good for
  * anything any more is cut off, or unmounted, so that the stage can go on.
  */
-import type { Exec } from '../../host/process/exec.js';
 import { isMountedHere, type JournalEntry } from '../../journal/entry.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
+import type { Logger } from '../../observe/log.js';
 import type { NodeOperation } from '../operation/operations.js';
+import { unmountSick, type MendParts } from './filesystem/mend-filesystem.js';
 import { isMountedFrom } from './filesystem/staging-mount.js';
 import type { Mappers } from './node-mappers.js';
 import { cutOffAndUnmap, unmountRevoked, whyRevoked, type RevocationParts } from './recovery/cut-off.js';
+import { liveTargets } from './target/published-targets.js';
 import { meaningOfEntry, type StageVolume } from './stage-decisions.js';
 
-export interface ConfirmStagedParts extends RevocationParts {
+export interface ConfirmStagedParts extends RevocationParts, MendParts {
   readonly mappers: Pick<Mappers, 'mappingOf' | 'named'>;
-  readonly exec: Exec;
+  readonly log: Pick<Logger, 'debug' | 'warn'>;
 }
 
-/** False where the stage has to go on; BERTH_PUBLISHED_OTHERWISE where the volume is staged in another way. */
+/** `sick`: the stage goes on, and its filesystem is checked whatever the superblock says. */
+export type Confirmation = 'staged' | 'unfinished' | 'sick';
+
+/**
+ * BERTH_PUBLISHED_OTHERWISE where the volume is staged in another way, BERTH_FILESYSTEM_STOPPED where a pod stands on a
+ * filesystem that the kernel gave up.
+ */
 export async function confirmStaged(
   parts: ConfirmStagedParts,
   before: JournalEntry,
   request: StageVolume,
   operation: NodeOperation<'stage'>,
   deadline: Deadline,
-): Promise<boolean> {
+): Promise<Confirmation> {
   const { volume, stagingPath: path } = before;
   const mapping = await parts.mappers.mappingOf(before, deadline);
   const isMapped = mapping !== undefined;
@@ -34,10 +42,14 @@ export async function confirmStaged(
     throw berthError('BERTH_PUBLISHED_OTHERWISE', { volume, path, what: meaning.difference });
   if (meaning.is === 'unfinished') {
     await unmountRevoked(parts, before, operation, deadline);
-    return false;
+    return before.mending === true ? 'sick' : 'unfinished';
   }
-  if ((await whyRevoked(parts, before, request.secrets, deadline)) === undefined) return true;
+  if ((await whyRevoked(parts, before, request.secrets, deadline)) === undefined) {
+    if (!isMounted) return 'staged';
+    const staged = { entry: before, mapping, live: await liveTargets(before) };
+    return (await unmountSick(parts, staged, operation, deadline)) ? 'sick' : 'staged';
+  }
   // Fenced while it was away, and granted anew: what is mapped can never be written to again.
   await cutOffAndUnmap(parts, before, operation, deadline);
-  return false;
+  return 'unfinished';
 }

@@ -2,6 +2,7 @@
  * NodePublish: give a staged volume to one pod, on the host or in its virtual machine. It asks Kubernetes for the pod's
  * RuntimeClass, and reaches Ceph only to mark the image of a volume that a guest is about to write to.
  */
+import { mountAt } from '../../host/mount/mountinfo.js';
 import { checkAbsolute, resolveTarget } from '../../host/mount/target-path.js';
 import { podOfPath } from '../../host/users/pod-of-process.js';
 import type { JournalEntry, JournalTarget } from '../../journal/entry.js';
@@ -17,6 +18,7 @@ import { checkPod, type Pod } from '../../sandbox/pod.js';
 import { checkCapabilities } from '../image/capability-rules.js';
 import type { NodeOperation, Operations } from '../operation/operations.js';
 import type { NodeSteps } from '../operation/steps.js';
+import { mendForPublish } from './filesystem/mend-filesystem.js';
 import type { Mappers } from './node-mappers.js';
 import { publishOnHost, type PublishOnHostParts } from './target/publish-on-host.js';
 import { publishToGuest, type PublishToGuestParts } from './guest/publish-to-guest.js';
@@ -48,9 +50,9 @@ export interface PublishParts extends PublishOnHostParts, PublishToGuestParts {
 }
 
 /**
- * BERTH_NOT_STAGED, BERTH_SINGLE_WRITER, BERTH_PUBLISHED_OTHERWISE, BERTH_READONLY_MISMATCH, BERTH_TARGET_OCCUPIED;
- * with virtual machines also BERTH_KATA_ONE_POD, BERTH_KATA_RECORD_FAILED, BERTH_HOST_MOUNT_REFUSED,
- * BERTH_VOLUME_IN_USE, BERTH_POD_CHANGED and BERTH_SANDBOX_UNKNOWN.
+ * BERTH_NOT_STAGED, BERTH_FILESYSTEM_STOPPED, BERTH_SINGLE_WRITER, BERTH_PUBLISHED_OTHERWISE, BERTH_READONLY_MISMATCH,
+ * BERTH_TARGET_OCCUPIED; with virtual machines also BERTH_KATA_ONE_POD, BERTH_KATA_RECORD_FAILED,
+ * BERTH_HOST_MOUNT_REFUSED, BERTH_VOLUME_IN_USE, BERTH_POD_CHANGED and BERTH_SANDBOX_UNKNOWN.
  */
 export async function publishVolume(parts: PublishParts, request: PublishVolume, deadline: Deadline): Promise<void> {
   const checked = await checkPublish(request);
@@ -97,7 +99,9 @@ export async function publishWithin(
   const sandbox = await sandboxFor(parts, entry, live[targetPath], { pod, wish });
   refuseBesideGuest(volume, live, targetPath, sandbox);
   checkSecondTarget(entry, live, { targetPath, capability, readOnly });
-  const publishing = { ...request, entry, mapping, live };
+  const present = { ...request, entry, mapping, live };
+  const well = isMountedHere(entry) ? await mendForPublish(parts, present, operation, deadline) : entry;
+  const publishing = { ...present, entry: well };
   const publish = { host: publishOnHost, kata: publishToGuest } satisfies Record<Sandbox, unknown>;
   await publish[sandbox](parts, publishing, operation, deadline);
 }
@@ -115,7 +119,9 @@ async function mustBeStaged(
     throw berthError('BERTH_NOT_STAGED', { volume, path: stagingPath });
   }
   // A staging path that lost its mount is a directory of the host: bound into a pod it would take the data and lose it.
-  if (isMountedHere(entry) && !(await isMountedFrom(stagingPath, mapping.device))) {
+  // One that was taken away to be mended is mounted anew.
+  const isLost = isMountedHere(entry) && !(await isMountedFrom(stagingPath, mapping.device));
+  if (isLost && !(entry.mending === true && (await mountAt(stagingPath)) === undefined)) {
     throw berthError('BERTH_NOT_STAGED', { volume, path: stagingPath });
   }
   return { entry, mapping };

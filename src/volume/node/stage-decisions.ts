@@ -75,6 +75,8 @@ export interface StageFacts {
   readonly record: VolumeRecord | undefined;
   readonly fsid: string;
   readonly mapper: MapperName;
+  /** Its filesystem was found sick, and is to be checked. */
+  readonly mending?: boolean;
   readonly now: Date;
 }
 
@@ -82,7 +84,7 @@ export interface StageFacts {
 export function intentOf(
   { volume, stagingPath, capability, readOnly, sandbox, withPods }: StageVolume,
   before: JournalEntry | undefined,
-  { found, record, fsid, mapper, now }: StageFacts,
+  { found, record, fsid, mapper, mending = false, now }: StageFacts,
 ): JournalEntry {
   const { access, mode } = capability;
   const fsType = access.kind === 'mount' ? filesystemTypeOf(access.fsType, found) : undefined;
@@ -101,6 +103,7 @@ export function intentOf(
     mapper,
     ...(guest === undefined ? {} : { guest }),
     ...(withPods === undefined ? {} : { withPods }),
+    ...(mending ? { mending } : {}),
     // What the attach granted is not given back at the end,
     // but the record says then that the node has unmapped it (HolderRecords.release).
     holdsRecord: true,
@@ -117,6 +120,7 @@ export function preparationOf(
   device: string,
 ): Preparation {
   const mkfsOptions = words(record?.shape.mkfsOptions ?? '');
-  const { readOnly } = entry;
-  return { found, device, type: filesystemOfEntry(entry), readOnly, mkfsOptions, forGuest: !isMountedHere(entry) };
+  const { readOnly, mending: wasSick = false } = entry;
+  const type = filesystemOfEntry(entry);
+  return { found, device, type, readOnly, mkfsOptions, wasSick, forGuest: !isMountedHere(entry) };
 }

@@ -28,6 +28,7 @@ import {
   type WatchersBefore,
 } from './client-instances.js';
 import { inspectDevice, type DeviceInspection, type Preparation } from './filesystem/inspect-device.js';
+import { mended } from './filesystem/mend-filesystem.js';
 import { mountDevice, type FilesystemStagingParts } from './filesystem/stage-filesystem.js';
 import { isMountedFrom, makeStagingDirectory } from './filesystem/staging-mount.js';
 import { recordRawUse } from './filesystem/write-provenance.js';
@@ -84,7 +85,9 @@ export async function stageWithin(
   const { volume, secrets } = request;
   operation.step('read journal');
   const before = await entryToStage(parts, volume, deadline);
-  if (before !== undefined && (await confirmStaged(parts, before, request, operation, deadline))) return;
+  const confirmed = before && (await confirmStaged(parts, before, request, operation, deadline));
+  if (confirmed === 'staged') return;
+  const mending = confirmed === 'sick';
   operation.step('look');
   const found = await mustFindVolume(parts, volume, 'node', secrets, deadline);
   const record = parseVolumeRecord(found.head.metadata, volume);
@@ -103,7 +106,7 @@ export async function stageWithin(
     await unmountAndUnmap(parts, before, steps, deadline);
   }
   // Before the record is taken: a record that no journal knows of would keep the volume on this node for ever.
-  const entry = intentOf(request, before, { found, record, fsid, mapper: mapper.name, now: parts.now() });
+  const entry = intentOf(request, before, { found, record, fsid, mapper: mapper.name, mending, now: parts.now() });
   // Where it cannot be, nothing is taken or mapped that would have to be given back.
   if (isMountedHere(entry)) await makeStagingDirectory(entry.stagingPath);
   operation.step('write intent');
@@ -173,7 +176,7 @@ async function mapAndMount(
   } else if (!readOnly) await recordRawUse(parts, found, operation, deadline);
   operation.step('write staged');
   const mapped = { mapper: mapping.mapper, device: mapping.device, readOnly, clients };
-  await parts.journal.write({ ...entry, mapping: mapped, state: 'staged' });
+  await parts.journal.write({ ...mended(entry), mapping: mapped, state: 'staged' });
 }
 
 /** All of them before the first act: an earlier try may have left the record, a mapping and a mount already. */

@@ -1,7 +1,8 @@
 /** How a volume is on this node: usage and condition, always within the deadline, and without I/O that could hang. */
 import { deviceSizeBytes, isDeviceReadOnly } from '../../host/device/block-device.js';
 import { IoWatch } from '../../host/device/io-watch.js';
-import { whyFilesystemSick } from '../../host/filesystem/filesystem-health.js';
+import { isErrno } from '../../host/errno.js';
+import { MENDING, whyFilesystemSick } from '../../host/filesystem/filesystem-health.js';
 import type { Mount } from '../../host/mount/mountinfo.js';
 import { UsageReader, type FilesystemUsage } from '../../host/filesystem/filesystem-usage.js';
 import { isMountedHere, type JournalEntry } from '../../journal/entry.js';
@@ -119,7 +120,10 @@ export class VolumeStats {
       this.#last.set(volume, usage);
       return { usage };
     } catch (error) {
-      return { usage: this.#last.get(volume) ?? size, why: `its filesystem does not answer: ${reasonOf(error)}` };
+      // An xfs that has shut down says so in no other way.
+      const todo = isErrno(error, 'EIO') ? `: it has shut down; ${MENDING}` : '';
+      const why = `its filesystem does not answer: ${reasonOf(error)}${todo}`;
+      return { usage: this.#last.get(volume) ?? size, why };
     }
   }
 }

@@ -1,7 +1,7 @@
 /** Crash cases as tests of one driver on the loop-device cluster. */
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { CrashRun, plan } from '../../crash/runner.js';
-import type { CrashCase } from '../../crash/scenarios.js';
+import type { CrashCase } from '../../crash/planned-cases.js';
 import { Site } from '../csi/site.js';
 import { LoopNode } from './loop-node.js';
 

@@ -8,7 +8,9 @@ import { parseHolderRecord, HOLDER_KEY } from '../../../src/attachment/holder-re
 import { grantedAnew } from '../../crash/granted-anew.js';
 import { READ_ONLY } from '../../../src/csi/publish-context.js';
 import { findLoops } from '../../../src/dev/mapper/loop-device.js';
+import { run } from '../../../src/host/process/exec.js';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';
+import { Deadline } from '../../../src/model/deadline.js';
 import { CRASH_AT } from '../../../src/dev/driver/crash-at.js';
 import { damageJournal, journalFiles, journalOf } from '../../crash/journal-files.js';
 import { asGuest, recordAt, recordsOf } from '../../kata/host.js';
@@ -197,6 +199,11 @@ export class LoopSubject implements Subject {
     const { image } = this.#volume;
     const text = grantedAnew((await site.metadata(image))[HOLDER_KEY], this.id);
     await site.rbd('image-meta', 'set', image, HOLDER_KEY, text);
+  }
+
+  async stopFilesystem(): Promise<void> {
+    const stagingPath = await this.#driver.stagingPath(this.id);
+    await run('mount', ['-o', 'remount,ro', stagingPath], { deadline: Deadline.after(30_000) });
   }
 
   #target(): Promise<string> {

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isErrno } from '../../../src/host/errno.js';
 import { connect, type Services } from './calls.js';
 
 const MAIN = path.resolve('dist/dev/driver-program.js');
@@ -150,7 +151,10 @@ export class Driver {
   /** A directory that exists, as the orchestrator makes it before a stage. */
   async stagingPath(volume: string): Promise<string> {
     const directory = path.join(this.#options.directory, this.name, 'staging', volume.replaceAll('/', '~'));
-    await mkdir(directory, { recursive: true });
+    // It is there, and does not answer, where the filesystem at it has shut down.
+    await mkdir(directory, { recursive: true }).catch((error: unknown) => {
+      if (!isErrno(error, 'EIO')) throw error;
+    });
     return directory;
   }
 

@@ -1,7 +1,7 @@
 /** Crash cases as tests of one driver on the real kernel. */
 import { after, before, describe, it } from 'node:test';
 import { CrashRun, plan } from '../../crash/runner.js';
-import type { CrashCase } from '../../crash/scenarios.js';
+import type { CrashCase } from '../../crash/planned-cases.js';
 import { VmNode } from './crash.js';
 import { forget } from './driver.js';
 import { nothingIsLeft } from './expect.js';

@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { grantedAnew } from '../../crash/granted-anew.js';
 import { HOLDER_KEY, parseHolderRecord } from '../../../src/attachment/holder-record.js';
 import { READ_ONLY } from '../../../src/csi/publish-context.js';
+import { run } from '../../../src/host/process/exec.js';
+import { Deadline } from '../../../src/model/deadline.js';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { readKrbdDevices } from '../../../src/rbd/mapping/krbd/krbd-sysfs.js';
 import { readNbdDevices } from '../../../src/rbd/mapping/nbd/nbd-sysfs.js';
@@ -220,6 +222,10 @@ export class VmSubject implements Subject {
 
   async grantAnew(): Promise<void> {
     await host.rbd('image-meta', 'set', this.#image, HOLDER_KEY, grantedAnew(await this.#holderRecord(), this.id));
+  }
+
+  async stopFilesystem(): Promise<void> {
+    await run('mount', ['-o', 'remount,ro', this.#volume.staging], { deadline: Deadline.after(60_000) });
   }
 
   async #holderRecord(): Promise<string | undefined> {

@@ -26,10 +26,10 @@ export async function repairBeforeMount(
 }
 
 /**
- * Check, and repair, what this node's kernel is not to mount, whatever its superblock says. What has no such tool is
- * left to the guest. Errors as {@link repairBeforeMount}.
+ * Check, and repair, whatever its superblock says: what this node's kernel is not to mount, or gave up. What has no
+ * such tool is left to the kernel that mounts it. Errors as {@link repairBeforeMount}.
  */
-export async function checkForGuest(
+export async function checkFilesystem(
   exec: Exec,
   device: string,
   type: FilesystemType,

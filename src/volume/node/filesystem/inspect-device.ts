@@ -21,6 +21,8 @@ export interface Preparation {
   readonly mkfsOptions: readonly string[];
   /** Check it whatever its superblock says: a guest mounts it, and no guest of Kata has a check of its own. */
   readonly forGuest?: boolean;
+  /** Check it whatever its superblock says: the kernel gave it up, and may not have been able to write that down. */
+  readonly wasSick?: boolean;
 }
 
 /** What the record and the device say; nothing was written for it. */

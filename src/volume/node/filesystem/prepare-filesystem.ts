@@ -4,7 +4,7 @@
  */
 import type { NodeIdentity } from '../../../attachment/node-identity.js';
 import { randomUUID } from 'node:crypto';
-import { checkForGuest, repairBeforeMount } from '../../../host/filesystem/check/check-filesystem.js';
+import { checkFilesystem, repairBeforeMount } from '../../../host/filesystem/check/check-filesystem.js';
 import { makeFilesystem } from '../../../host/filesystem/make-filesystem.js';
 import type { Exec } from '../../../host/process/exec.js';
 import type { Deadline } from '../../../model/deadline.js';
@@ -64,12 +64,12 @@ export async function prepareFilesystem(
 
 async function repair(
   { exec }: PreparationParts,
-  { device, type, forGuest = false }: Preparation,
+  { device, type, forGuest = false, wasSick = false }: Preparation,
   operation: Formatting,
   deadline: Deadline,
 ): Promise<void> {
   operation.step('repair');
-  if (forGuest) await checkForGuest(exec, device, type, deadline);
+  if (forGuest || wasSick) await checkFilesystem(exec, device, type, deadline);
   else await repairBeforeMount(exec, device, type, deadline);
 }
 

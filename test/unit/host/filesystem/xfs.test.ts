@@ -1,6 +1,6 @@
 /** xfs: its superblock byte by byte, the arguments of its mkfs, and what xfs_growfs answers. */
 import { describe, expect, it } from 'vitest';
-import { checkForGuest, repairBeforeMount } from '../../../../src/host/filesystem/check/check-filesystem.js';
+import { checkFilesystem, repairBeforeMount } from '../../../../src/host/filesystem/check/check-filesystem.js';
 import { growFilesystem } from '../../../../src/host/filesystem/resize-filesystem.js';
 import { xfs } from '../../../../src/host/filesystem/xfs.js';
 import { Deadline } from '../../../../src/model/deadline.js';
@@ -60,7 +60,7 @@ describe('before a mount', () => {
   it('nothing is read, checked or run', async () => {
     const { exec, calls } = scriptedExec(() => ({}));
     expect(await repairBeforeMount(exec, '/dev/berth-none', 'xfs', deadline)).toBe('not needed');
-    await checkForGuest(exec, '/dev/berth-none', 'xfs', deadline);
+    await checkFilesystem(exec, '/dev/berth-none', 'xfs', deadline);
     expect(calls).toEqual([]);
   });
 });
