@@ -4,6 +4,7 @@
  */
 import { ACCESS_MODES, FILESYSTEMS, type Capability, type MountAccess } from '../model/capability.js';
 import { berthError } from '../model/errors.js';
+import { whyNotKey, whyNotUser } from '../model/cephx.js';
 import { Secret } from '../model/secret.js';
 import type { PublishVolume } from '../volume/node/publish-volume.js';
 import type { Credentials } from '../volume/image/find-volume.js';
@@ -12,6 +13,7 @@ import type { CapacityRange__Output } from './gen/csi/v1/CapacityRange.js';
 import type { VolumeCapability__Output } from './gen/csi/v1/VolumeCapability.js';
 
 const MAX_GID = 0xffff_ffff;
+const STRANGE = 'it has letters in it that are not expected there';
 const POD = 'csi.storage.k8s.io/pod';
 
 /** The pod that kubelet names in the volume context (`podInfoOnMount`); undefined where it names none. */
@@ -33,13 +35,14 @@ export function readSecrets(secrets: Readonly<Record<string, string>>): Credenti
   if (userID === '' || userKey === '') {
     throw berthError('BERTH_SECRETS_INVALID', { why: `${userID === '' ? 'userID' : 'userKey'} is missing or empty` });
   }
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(userID))
-    throw berthError('BERTH_SECRETS_INVALID', { why: 'userID is no cephx user name' });
+  const whyNot = whyNotUser(userID) ?? (/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(userID) ? undefined : STRANGE);
+  if (whyNot !== undefined)
+    throw berthError('BERTH_SECRETS_INVALID', { why: `userID is no cephx user name: ${whyNot}` });
   const key = userKey.trim();
   if (key === '') throw berthError('BERTH_SECRETS_INVALID', { why: 'userKey is missing or empty' });
   // It goes into option lists and key files, one line each; a key is base64 and nothing else.
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(key))
-    throw berthError('BERTH_SECRETS_INVALID', { why: 'userKey is no cephx key' });
+    throw berthError('BERTH_SECRETS_INVALID', { why: `userKey is no cephx key: ${whyNotKey(key) ?? STRANGE}` });
   return { user: userID, key: new Secret(key) };
 }
 

@@ -3,7 +3,9 @@
  * a typo is an error with a place and not a surprise at night.
  */
 import { parse } from 'yaml';
+import { whyNotUser } from '../model/cephx.js';
 import { berthError } from '../model/errors.js';
+import { whyNotMonitor } from './monitor-address.js';
 import { isClusterName, isPlaceName, type PoolSpec } from '../model/volume-id.js';
 
 export interface PoolConfig {
@@ -57,7 +59,9 @@ function cluster(read: FieldReader, value: unknown, at: string): ClusterConfig {
   const one = read.object(value, at, ['id', 'monitors', 'pools', 'users', 'registry']);
   const id = read.text(one['id'], `${at}.id`);
   if (!isClusterName(id)) throw read.configError(`${at}.id`, 'letters, digits, dot, dash, underscore; at most 36');
-  const monitors = read.list(one['monitors'], `${at}.monitors`).map((mon, i) => read.text(mon, `${at}.monitors[${i}]`));
+  const monitors = read
+    .list(one['monitors'], `${at}.monitors`)
+    .map((monitor, i) => monitorOf(read, monitor, `${at}.monitors[${i}]`));
   const pools = read.list(one['pools'], `${at}.pools`).map((pool, i) => poolOf(read, pool, `${at}.pools[${i}]`));
   const users = read.object(one['users'] ?? {}, `${at}.users`, ['controller', 'node', 'hyperd']);
   const [first] = pools;
@@ -82,6 +86,14 @@ function cluster(read: FieldReader, value: unknown, at: string): ClusterConfig {
   };
 }
 
+/** What cannot be an address would only time out, for every client, without a word of it. */
+function monitorOf(read: FieldReader, value: unknown, at: string): string {
+  const text = read.text(value, at);
+  const why = whyNotMonitor(text);
+  if (why !== undefined) throw read.configError(at, why);
+  return text;
+}
+
 function poolOf(read: FieldReader, value: unknown, at: string): PoolConfig {
   const one = read.object(value, at, ['name', 'namespaces']);
   const listed = one['namespaces'] === undefined ? [''] : read.list(one['namespaces'], `${at}.namespaces`);
@@ -93,7 +105,8 @@ function poolOf(read: FieldReader, value: unknown, at: string): PoolConfig {
 function userOf(read: FieldReader, value: unknown, at: string): UserConfig {
   const one = read.object(value, at, ['id', 'keyFile']);
   const id = read.text(one['id'], `${at}.id`);
-  if (id.startsWith('client.')) throw read.configError(`${at}.id`, 'without the client. prefix');
+  const whyNot = whyNotUser(id);
+  if (whyNot !== undefined) throw read.configError(`${at}.id`, whyNot);
   return { id, keyFile: read.text(one['keyFile'], `${at}.keyFile`) };
 }
 

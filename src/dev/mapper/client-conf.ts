@@ -2,6 +2,7 @@
 import { chmod, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ClusterAccess } from '../../rbd/port.js';
+import { byAddress } from '../../rbd/resolve-monitors.js';
 
 /** s until librados stops looking for a monitor; QEMU's whole main loop stands still for that time. */
 const MOUNT_TIMEOUT_S = 10;
@@ -11,10 +12,11 @@ const OSD_TIMEOUT_S = 120;
 /** Write it (0600, in one piece) and return its path; one file for each cluster, monitors as they are today. */
 export async function writeClientConf(directory: string, fsid: string, access: ClusterAccess): Promise<string> {
   const file = path.join(directory, `ceph-${encodeURIComponent(fsid)}.conf`);
+  const { monitors } = await byAddress(access);
   const lines = [
     '[global]',
     `fsid = ${fsid}`,
-    `mon_host = ${access.monitors.join(',')}`,
+    `mon_host = ${monitors.join(',')}`,
     // The key comes through QMP; a keyring of the machine must not be taken in its place.
     'keyring = /dev/null',
     'log_file = /dev/null',

@@ -250,6 +250,11 @@ export const catalogue = {
     'cluster {cluster} refused user {user}',
     'check userID and userKey in the Secret',
   ),
+  BERTH_CREDENTIALS_INVALID: entry(
+    'UNAUTHENTICATED',
+    'user {user} of cluster {cluster} cannot log in: {why}',
+    'correct userID and userKey in the Secret, or id and key file in clusters.yaml',
+  ),
   BERTH_CEPH_DENIED: entry('PERMISSION_DENIED', 'user {user} may not {what}', 'give it the caps of docs/ceph-users.md'),
   BERTH_POOL_NOT_FOUND: entry(
     'NOT_FOUND',

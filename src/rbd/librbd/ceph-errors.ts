@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import { berthError, isErrorCode } from '../../model/errors.js';
+import { newKeyType } from '../../model/cephx.js';
 import type { BerthError, ErrorCode, ErrorParams } from '../../model/errors.js';
 
 const { errno } = constants;
@@ -91,23 +92,21 @@ function describe(number: number): string {
   return known === undefined ? `errno ${number}` : `${known[0]} (${known[1]})`;
 }
 
-/** Why the cluster could not be connected to. */
+/** Why the cluster could not be connected to, by a user and a key that can be such, and by addresses. */
 export function connectRefusal(error: CephErrno, { cluster, user, key }: CallSite & { readonly key: string }): Refusal {
   if (error.is(errno.EACCES, errno.EPERM, errno.EOPNOTSUPP))
     return refusalError('BERTH_CLUSTER_AUTH_FAILED', { cluster, user });
-  if (error.is(errno.EINVAL) && !isCephxKey(key)) return refusalError('BERTH_CLUSTER_AUTH_FAILED', { cluster, user });
+  const type = newKeyType(key);
+  if (error.is(errno.EINVAL) && type !== undefined) {
+    const why = `its key is of ${type}, which the librados of this machine does not know`;
+    return refusalError('BERTH_CREDENTIALS_INVALID', { cluster, user, why });
+  }
   const why = error.is(errno.ETIMEDOUT)
     ? 'no monitor answered in time'
     : error.is(errno.ENOENT, errno.EINVAL)
-      ? `${describe(error.errno)}: the monitor addresses are malformed`
+      ? `${describe(error.errno)}: librados takes none of its monitor addresses, or not the key`
       : describe(error.errno);
   return refusalError('BERTH_CLUSTER_UNREACHABLE', { cluster, why });
-}
-
-/** CryptoKey in base64: u16 type, 8 bytes of time, u16 length, and so many bytes of secret (src/auth/Crypto.cc). */
-export function isCephxKey(key: string): boolean {
-  const bytes = Buffer.from(key, 'base64');
-  return bytes.length > 12 && bytes.readUInt16LE(10) === bytes.length - 12;
 }
 
 /** What a failed operation means where its own code knows no better. */

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
+import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Secret } from '../../../src/model/secret.js';
 import type { ClusterAccess } from '../../../src/rbd/port.js';
@@ -29,7 +30,6 @@ describe('a user the cluster does not take', () => {
   it.each([
     ['with another key', { key: new Secret('AQDdAVxnAAAAABAAqKZyfvbOBMsQ2GvTJm0AnA==') }],
     ['with an empty key', { key: new Secret('') }],
-    ['with a key that is no key', { key: new Secret('not-even-base64') }],
     ['that does not exist', { user: 'nobody-knows-me' }],
   ])('%s is refused as such', async (_, change) => {
     const message = await refused(
@@ -37,7 +37,32 @@ describe('a user the cluster does not take', () => {
       'BERTH_CLUSTER_AUTH_FAILED',
     );
     expect(message).toContain('dev');
-    expect(message).not.toContain('not-even-base64');
+  });
+
+  const ofType = (type: number): string => {
+    const bytes = Buffer.from(cluster().users.controller.key, 'base64');
+    bytes.writeUInt16LE(type, 0);
+    return bytes.toString('base64');
+  };
+  const own = (): string => cluster().users.controller.key;
+  it.each([
+    ['a key that is no key', () => ({ key: 'not-even-base64' }), /letters in it that base64 does not have/],
+    ['a key in quotes', () => ({ key: `"${own()}"` }), /quotes/],
+    ['a blank in the key', () => ({ key: `${own().slice(0, 8)} ${own().slice(8)}` }), /a blank or a line break/],
+    ['a line break in the key', () => ({ key: `${own().slice(0, 8)}\n${own().slice(8)}` }), /a blank or a line break/],
+    ['a key without its padding', () => ({ key: own().replace(/=+$/, '') }), /padding/],
+    ['a key that was cut', () => ({ key: own().slice(0, 24) }), /base64, and not of a cephx key/],
+    ['a key of type 2', () => ({ key: ofType(2) }), /key is of type 2 \(aes256k\), which the librados/],
+    ['a key of a type of the future', () => ({ key: ofType(9) }), /key is of type 9 \(unknown\)/],
+    ['the prefix client.', () => ({ user: 'client.admin' }), /without "client\."/],
+    ['a line break in the user', () => ({ user: 'admin\n' }), /"admin\\n".*a blank or a line break/],
+  ])('with %s is told that, and no monitor is blamed', async (_, change, says) => {
+    const { key, ...rest } = { ...{ key: own() }, ...change() };
+    const access = { ...accessAs('controller'), ...rest, key: new Secret(key) };
+    const message = await refused(start().head(image(access), soon()), 'BERTH_CREDENTIALS_INVALID');
+    expect(message).toMatch(says);
+    expect(message).not.toContain(key);
+    expect(message).not.toContain(own().slice(0, 8));
   });
 
   it('without caps for the pool is told what it may not', async () => {
@@ -92,7 +117,40 @@ describe('a monitor that cannot be reached', () => {
 
   it('that has no address at all is told from one that is silent', async () => {
     const access = { ...accessAs('controller'), monitors: [] };
-    expect(await refused(start().head(image(access), soon()), 'BERTH_CLUSTER_UNREACHABLE')).toContain('malformed');
+    expect(await refused(start().head(image(access), soon()), 'BERTH_CLUSTER_UNREACHABLE')).toContain(
+      'it has no monitors',
+    );
+  });
+});
+
+describe('a monitor whose name nobody knows', () => {
+  const NOWHERE = ['mon-a.invalid', 'mon-b.invalid:6789', '[v2:mon-c.invalid:3300,v1:mon-c.invalid:6789]'] as const;
+
+  it.each(NOWHERE)('%s beside a good one does not take the cluster away, and the log says so', async (bad) => {
+    const lines: string[] = [];
+    const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
+    for (const monitors of [
+      [bad, ...cluster().monitors],
+      [...cluster().monitors, bad],
+    ]) {
+      const port = start({ log });
+      expect(await port.head(image({ ...accessAs('controller'), monitors }), soon())).toBeUndefined();
+      await port.close();
+    }
+    await expect
+      .poll(() => lines.join(''), { timeout: 60_000 })
+      .toMatch(/cluster dev: mon-[abc]\.invalid cannot be resolved \(\w+\); its other monitors are used/);
+  });
+
+  it('is named where there is no other', async () => {
+    const access = { ...accessAs('controller'), monitors: NOWHERE };
+    const message = await refused(start().head(image(access), soon()), 'BERTH_CLUSTER_UNREACHABLE');
+    expect(message).toMatch(/mon-a\.invalid cannot be resolved .*mon-b\.invalid .*mon-c\.invalid /);
+  });
+
+  it('does no harm beside a vector where its name is known: librados itself cannot have both', async () => {
+    const access = { ...accessAs('controller'), monitors: [...cluster().monitors, 'localhost:1'] };
+    expect(await start().head(image(access), soon())).toBeUndefined();
   });
 });
 

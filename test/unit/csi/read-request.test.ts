@@ -45,9 +45,19 @@ describe('secrets', () => {
     ['a blank key', { userID: 'berth', userKey: ' \n' }, 'userKey is missing'],
     ['other things', { password: 'AQBx==' }, 'userID is missing'],
     ['an option as user', { userID: '--id', userKey: 'AQBx==' }, 'userID is no cephx user name'],
-    ['a user with a line feed', { userID: 'a\nb', userKey: 'AQBx==' }, 'userID is no cephx user name'],
+    [
+      'a user with a line feed',
+      { userID: 'a\nb', userKey: 'AQBx==' },
+      'userID is no cephx user name: it has a blank or a line break',
+    ],
     ['a user with a comma', { userID: 'a,b', userKey: 'AQBx==' }, 'userID is no cephx user name'],
     ['a key of two lines', { userID: 'a', userKey: 'AQBx==\ncaps' }, 'userKey is no cephx key'],
+    [
+      'a user with its prefix',
+      { userID: 'client.a', userKey: 'AQBx==' },
+      'userID is no cephx user name: it is written without "client."',
+    ],
+    ['a key in quotes', { userID: 'a', userKey: '"AQBx=="' }, 'userKey is no cephx key: it has quotes in it'],
     ['a key with an option', { userID: 'a', userKey: 'AQBx==,noudev' }, 'userKey is no cephx key'],
   ])('with %s are refused, and the text shows no key', (_what, secrets, why) => {
     const read = (): unknown => readSecrets(secrets);

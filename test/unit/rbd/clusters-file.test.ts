@@ -57,6 +57,16 @@ clusters:
     ['a typo in a cluster', one(`${pools}    monitor: [m]\n`), 'clusters[0]: does not know "monitor"; known: id, '],
     ['no id', 'clusters: [{ monitors: [m], pools: [{ name: p }] }]', 'clusters[0].id: must be a text'],
     ['a number as id', 'clusters: [{ id: 1, monitors: [m], pools: [{ name: p }] }]', 'clusters[0].id: must be a text'],
+    [
+      'a port that is none',
+      'clusters: [{ id: a, monitors: ["1.2.3.4:99999"] }]',
+      'clusters[0].monitors[0]: "99999" is no port',
+    ],
+    [
+      'a comma too many',
+      'clusters: [{ id: a, monitors: [m, "10.0.0.1,"] }]',
+      'clusters[0].monitors[1]: an address is empty',
+    ],
     ['a slash in an id', 'clusters: [{ id: a/b, monitors: [m], pools: [{ name: p }] }]', 'clusters[0].id: letters'],
     ['no monitors', 'clusters: [{ id: a, pools: [{ name: p }] }]', 'clusters[0].monitors: must be a list'],
     ['an empty monitor', `clusters: [{ id: a, monitors: [m, ''] }]`, 'clusters[0].monitors[1]: must be a text'],
@@ -88,7 +98,7 @@ clusters:
     [
       'a prefixed user',
       one(`${pools}    users: { node: { id: client.a, keyFile: /k } }\n`),
-      'without the client. prefix',
+      'it is written without "client."',
     ],
     [
       'an odd registry',

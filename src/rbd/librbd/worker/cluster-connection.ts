@@ -1,5 +1,7 @@
 /** One connection to one cluster as one user, with the pools opened through it. */
-import { CephErrno, check, connectRefusal, ENOENT, isCephxKey, refusalError } from '../ceph-errors.js';
+import { whyNotKey, whyNotUser } from '../../../model/cephx.js';
+import { resolveMonitors } from '../../resolve-monitors.js';
+import { CephErrno, check, connectRefusal, ENOENT, refusalError } from '../ceph-errors.js';
 import type { CephLibraries, Cluster, Ioctx } from '../foreign/bindings.js';
 import { Cells, withCells } from '../foreign/c-memory.js';
 import { PoolCheck } from './pool-check.js';
@@ -17,17 +19,18 @@ const SILENCE = {
 
 export type ConnectOptions = Pick<WorkerOptions, 'connectSeconds' | 'operationSeconds' | 'extraConf'>;
 
-/** @throws BERTH_CLUSTER_AUTH_FAILED, BERTH_CLUSTER_UNREACHABLE after at most `connectSeconds` */
+/**
+ * @throws BERTH_CREDENTIALS_INVALID, BERTH_CLUSTER_AUTH_FAILED, BERTH_CLUSTER_UNREACHABLE after at most
+ *   `connectSeconds` and the time that names take to resolve
+ */
 export async function connect(
   ceph: CephLibraries,
   access: WireAccess,
   options: ConnectOptions,
 ): Promise<ClusterConnection> {
   const { rados } = ceph;
-  // librados aborts the process over a key that is shorter than it says itself.
-  if (access.key !== '' && !isCephxKey(access.key)) {
-    throw refusalError('BERTH_CLUSTER_AUTH_FAILED', { cluster: access.cluster, user: access.user });
-  }
+  refuseCredentials(access);
+  const monitors = await usableMonitors(access);
   const cells = new Cells(1);
   let cluster: Cluster;
   try {
@@ -43,7 +46,7 @@ export async function connect(
       rados_mon_op_timeout: String(options.operationSeconds),
       rados_osd_op_timeout: String(options.operationSeconds),
       ...options.extraConf,
-      mon_host: access.monitors.join(','),
+      mon_host: monitors.join(','),
       key: access.key,
     };
     // An option that this release does not know is no reason to fail.
@@ -54,6 +57,28 @@ export async function connect(
     throw error instanceof CephErrno ? connectRefusal(error, access) : error;
   }
   return new ClusterConnection(ceph, cluster);
+}
+
+/** @throws BERTH_CREDENTIALS_INVALID */
+function refuseCredentials({ cluster, user, key }: WireAccess): void {
+  const whyNotThis = whyNotUser(user);
+  if (whyNotThis !== undefined)
+    throw refusalError('BERTH_CREDENTIALS_INVALID', { cluster, user: JSON.stringify(user), why: whyNotThis });
+  const whyNot = key === '' ? undefined : whyNotKey(key);
+  if (whyNot !== undefined)
+    throw refusalError('BERTH_CREDENTIALS_INVALID', { cluster, user, why: `its key is no cephx key: ${whyNot}` });
+}
+
+/** Those that can be used; the others are named in the log. @throws BERTH_CLUSTER_UNREACHABLE where there is none */
+async function usableMonitors({ cluster, monitors }: WireAccess): Promise<readonly string[]> {
+  const { monitors: usable, unusable } = await resolveMonitors(monitors);
+  if (usable.length === 0) {
+    throw refusalError('BERTH_CLUSTER_UNREACHABLE', { cluster, why: unusable.join(', ') || 'it has no monitors' });
+  }
+  // The parent logs what the worker says on standard error.
+  if (unusable.length > 0)
+    process.stderr.write(`cluster ${cluster}: ${unusable.join(', ')}; its other monitors are used\n`);
+  return usable;
 }
 
 export class ClusterConnection {

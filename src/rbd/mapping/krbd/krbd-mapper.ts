@@ -16,6 +16,7 @@ import { refreshKrbd } from './krbd-refresh.js';
 import { isImage, krbdLimit, readKrbdDevices, type KrbdDevice } from './krbd-sysfs.js';
 import { unmapKrbd } from './krbd-unmap.js';
 import { locationName, requestedLocation, sameLocation } from '../location-name.js';
+import { byAddress } from '../../resolve-monitors.js';
 import type { ImageLocation, MappedBy, Mapper, MapRequest, Mapping } from '../mapper.js';
 import { explainRbd, lastWords, saysEvicted } from '../rbd-messages.js';
 import { KERNEL_ROOTS, type KernelRoots } from '../roots.js';
@@ -141,9 +142,10 @@ export class KrbdMapper implements Mapper {
   }
 
   async #runMap(request: MapRequest, deadline: Deadline): Promise<void> {
-    const { access } = request.image;
+    const access = await byAddress(request.image.access);
+    const asked = { ...request, image: { ...request.image, access } };
     await withKeyFile(this.#keyDir, access.key, async (keyFile) => {
-      const ask = (more: readonly string[]) => this.#askMap(request, keyFile, more, deadline);
+      const ask = (more: readonly string[]) => this.#askMap(asked, keyFile, more, deadline);
       const first = await ask([]);
       // The kernel has one client for all mappings that are alike. Once it is on the blocklist, nothing new can be
       // mapped with it before the last of the old ones has gone; a client of its own is let in.

@@ -1,5 +1,5 @@
 /** The options of `rbd map`: ours, which keep it from hanging, and those of the StorageClass. */
-
+import { endpointsOf } from '../../monitor-address.js';
 import type { MapRequest } from '../mapper.js';
 
 /** The first kernel with messenger v2 (libceph, ms_mode). */
@@ -41,9 +41,6 @@ export function whyNotMonitors(monitors: readonly string[], kernelRelease: strin
 
 /** Port 3300 is v2's; an address without prefix and port means both. */
 function areV2Only(monitors: readonly string[]): boolean {
-  const addresses = monitors.flatMap((monitor) => monitor.replaceAll(/[[\]](?=$|,|v\d)/g, '').split(','));
-  return (
-    addresses.length > 0 &&
-    addresses.every((address) => /^\[?v2:|:3300(\/|$)/.test(address) && !/^\[?v1:/.test(address))
-  );
+  const endpoints = monitors.flatMap(endpointsOf);
+  return endpoints.length > 0 && endpoints.every(({ messenger }) => messenger === 'v2');
 }

@@ -6,6 +6,7 @@ import { berthError, type BerthError } from '../../../model/errors.js';
 import { settleAll } from '../../../model/settle-all.js';
 import { imageSpec, type ImageSpec } from '../../../model/volume-id.js';
 import { cephTimeouts, clientArguments, daemonTimeouts, withKeyFile } from '../ceph-client.js';
+import { byAddress } from '../../resolve-monitors.js';
 import { locationName } from '../location-name.js';
 import type { MapRequest, Mapping } from '../mapper.js';
 import { explainRbd, lastWords, type RbdRefusal } from '../rbd-messages.js';
@@ -88,7 +89,8 @@ export class RbdNbdProgram {
   }
 
   async #runDaemon(request: MapRequest, command: readonly string[], deadline: Deadline): Promise<void> {
-    const { access } = request.image;
+    const access = await byAddress(request.image.access);
+    const asked = { ...request, image: { ...request.image, access } };
     await withKeyFile(this.#keyDirectory, access.key, async (keyFile) => {
       const args = [
         ...clientArguments(access, keyFile),
@@ -100,7 +102,7 @@ export class RbdNbdProgram {
       ];
       const env = daemonTimeouts(deadline, request.ioTimeoutSeconds);
       const result = await runToAnswer(this.#exec, 'rbd-nbd', args, { deadline, env });
-      if (result.exitCode !== 0) throw await this.#explain(result, request, keyFile, deadline);
+      if (result.exitCode !== 0) throw await this.#explain(result, asked, keyFile, deadline);
     });
   }
 

@@ -58,15 +58,14 @@ describe('a connection that fails', () => {
   });
 });
 
-describe('a key that is no cephx key', () => {
-  it.each(['', 'not base64!', 'AQDdAVxnAAAAABAAqKZyfvbOBMsQ2GvTJm0A', 'AQBBBBBB'])(
-    '%j is a wrong key, not a bad address',
-    (key) => {
-      const { wire } = connectRefusal(new CephErrno(-errno.EINVAL, 'connect'), { ...context, key });
-      expect(wire.code).toBe('BERTH_CLUSTER_AUTH_FAILED');
-      if (key !== '') expect(JSON.stringify(wire)).not.toContain(key);
-    },
-  );
+describe('a key of a type that librados does not know', () => {
+  it('is named as such, without a letter of it, and no address is blamed', () => {
+    const key = Buffer.from([2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 7, 7]).toString('base64');
+    const { wire } = connectRefusal(new CephErrno(-errno.EINVAL, 'connect'), { ...context, key });
+    expect(wire.code).toBe('BERTH_CREDENTIALS_INVALID');
+    expect(JSON.stringify(wire)).toContain('type 2 (aes256k)');
+    expect(JSON.stringify(wire)).not.toContain(key);
+  });
 });
 
 describe('the wire', () => {

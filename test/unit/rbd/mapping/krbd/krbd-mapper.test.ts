@@ -121,6 +121,16 @@ describe('map', () => {
     expect((await kernel.calls())[0]).toContain('ms_mode=prefer-crc');
   });
 
+  it('tells rbd and the kernel the monitors that can be used alone, and chooses the messenger by them', async () => {
+    const request = mapRequest();
+    const monitors = ['mon.invalid', '[v2:10.0.0.1:3300]'];
+    const access = { ...request.image.access, monitors };
+    await krbd().map({ ...request, image: { ...request.image, access } }, soon());
+    const [call] = await kernel.calls();
+    expect(call).toContain('-m [v2:10.0.0.1:3300] ');
+    expect(call).toContain('ms_mode=prefer-crc');
+  });
+
   it('reports what rbd refused in the words of the catalogue', async () => {
     kernel.behave('refuse', {
       FAKE_CODE: '2',
