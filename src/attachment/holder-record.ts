@@ -1,7 +1,8 @@
 /** The holder record: which nodes may use a volume, kept in the image itself under one metadata key. */
 import { isAccessMode, type AccessMode } from '../model/capability.js';
 import { berthError } from '../model/errors.js';
-import { isCopied } from '../model/volume-id.js';
+import { isOfAnother, type ImageIdentity, type RecordSubject } from '../model/volume-id.js';
+import type { ImageHead } from '../rbd/port.js';
 import { hasIdentity, isSameNode, type NodeIdentity, type RecordedNode } from './node-identity.js';
 
 /** Readable with `rbd image-meta get <image> berth.dev/holder`. */
@@ -39,21 +40,92 @@ export interface Holder extends RecordedNode {
   readonly clients?: readonly ClientInstance[];
 }
 
-export interface HolderRecord {
+/** What it says of its image is compared with the image: a copy carries the record along and is not meant. */
+export interface HolderRecord extends RecordSubject {
   readonly version: 1;
-  /** The image that it speaks of; a copy of that image carries the record along and is not meant. */
-  readonly image?: string;
   readonly mode: AccessMode;
   readonly access: 'block' | 'mount';
   readonly readOnly: boolean;
   readonly holders: readonly [Holder, ...Holder[]];
 }
 
+/** A delete that may be removing the image. */
+export interface Deletion {
+  /** `addr:port/nonce` of the Ceph client that removes it. */
+  readonly client: string;
+  /** ISO 8601 */
+  readonly since: string;
+}
+
+/**
+ * Stands in the place of a holder record while the image is being removed, so that a delete excludes every holder as
+ * one holder excludes another. To a Berth that knew no claims it is a record that cannot be read, and it leaves the
+ * volume alone.
+ */
+export interface DeleteClaim extends RecordSubject {
+  readonly version: 1;
+  readonly deleting: readonly [Deletion, ...Deletion[]];
+}
+
+/** What stands under {@link HOLDER_KEY}. */
+export type HolderEntry = HolderRecord | DeleteClaim;
+
+export const isClaim = (entry: HolderEntry | undefined): entry is DeleteClaim =>
+  entry !== undefined && 'deleting' in entry;
+
+/** The image whose metadata are read: which one it is says whether they are its own. */
+export type RecordHome = Pick<ImageHead, 'id' | 'fsid' | 'metadata'>;
+
+/**
+ * The holder record for whoever wants to hold or to change the volume. BERTH_VOLUME_DELETING while a delete has claimed
+ * it; else as {@link readHolderRecord}.
+ */
+export function holderRecordToTake(home: RecordHome, volume: string): HolderRecord | undefined {
+  return parseHolderRecord(home.metadata.get(HOLDER_KEY), volume, home);
+}
+
+/**
+ * The holder record for whoever looks, or takes a holder out: undefined where nobody holds the volume, also while a
+ * delete has claimed it. BERTH_RECORD_UNREADABLE.
+ */
+export function readHolderRecord(home: RecordHome, volume: string): HolderRecord | undefined {
+  const entry = readEntry(home, volume);
+  return isClaim(entry) ? undefined : entry;
+}
+
+/** Undefined while no delete has claimed the volume. BERTH_RECORD_UNREADABLE. */
+export function readDeleteClaim(home: RecordHome, volume: string): DeleteClaim | undefined {
+  const entry = readEntry(home, volume);
+  return isClaim(entry) ? entry : undefined;
+}
+
+const readEntry = (home: RecordHome, volume: string): HolderEntry | undefined =>
+  parseHolderEntry(home.metadata.get(HOLDER_KEY), volume, home);
+
+/** As {@link parseHolderEntry}; BERTH_VOLUME_DELETING for a claim. */
+export const parseHolderRecord = (
+  text: string | undefined,
+  volume: string,
+  own?: ImageIdentity,
+): HolderRecord | undefined => unlessClaimed(parseHolderEntry(text, volume, own), volume);
+
+/** BERTH_VOLUME_DELETING for a claim. */
+export function unlessClaimed(entry: HolderEntry | undefined, volume: string): HolderRecord | undefined {
+  if (!isClaim(entry)) return entry;
+  const { client, since } = entry.deleting[0];
+  throw berthError('BERTH_VOLUME_DELETING', { volume, since, client });
+}
+
 /**
  * Read the metadata value; undefined means nobody holds it, or that the record came with a copy.
  * BERTH_RECORD_UNREADABLE for what this version cannot understand.
+ * @param own undefined where only the text is known
  */
-export function parseHolderRecord(text: string | undefined, volume: string): HolderRecord | undefined {
+export function parseHolderEntry(
+  text: string | undefined,
+  volume: string,
+  own?: ImageIdentity,
+): HolderEntry | undefined {
   if (text === undefined || text === '') return undefined;
   const unreadableError = (why: string): Error =>
     berthError('BERTH_RECORD_UNREADABLE', { key: HOLDER_KEY, volume, why });
@@ -64,9 +136,13 @@ export function parseHolderRecord(text: string | undefined, volume: string): Hol
     throw unreadableError('not JSON');
   }
   if (typeof value !== 'object' || value === null) throw unreadableError('not an object');
-  const record = value as Partial<HolderRecord>;
+  const record = value as Partial<HolderRecord & DeleteClaim>;
   if ((record.version as number | undefined) !== 1) throw unreadableError(`version ${String(record.version)}`);
-  if (isCopied(record.image, volume)) return undefined;
+  if (isOfAnother(record, volume, own)) return undefined;
+  if (record.deleting !== undefined) {
+    if (!isDeletions(record.deleting)) throw unreadableError('a delete without client or time');
+    return value as DeleteClaim;
+  }
   if (!isAccessMode(record.mode)) throw unreadableError(`mode ${String(record.mode)}`);
   if (record.access !== 'block' && record.access !== 'mount') throw unreadableError(`access ${String(record.access)}`);
   if (typeof record.readOnly !== 'boolean') throw unreadableError('no readOnly');
@@ -84,10 +160,15 @@ const isHolder = (value: Partial<Holder> | null): boolean =>
   [value.uid, value.at, value.bootId].every((one) => one === undefined || typeof one === 'string') &&
   (value.clients === undefined || (Array.isArray(value.clients) && value.clients.every(isClient)));
 
+const isDeletions = (value: unknown): boolean =>
+  Array.isArray(value) &&
+  value.length > 0 &&
+  value.every((one: Partial<Deletion> | null) => typeof one?.client === 'string' && typeof one.since === 'string');
+
 const isClient = (value: Partial<ClientInstance> | null): boolean =>
   typeof value?.address === 'string' && typeof value.client === 'string';
 
-export const formatHolderRecord = (record: HolderRecord): string => JSON.stringify(record);
+export const formatHolderRecord = (entry: HolderEntry): string => JSON.stringify(entry);
 
 /**
  * Why what a node has staged is not its own any more by the record; undefined while it is. `granted` is a newer attach,

@@ -3,19 +3,17 @@ import type { Deadline } from '../model/deadline.js';
 import { berthError } from '../model/errors.js';
 import type { ImageHead, ImageRef, RbdPort } from '../rbd/port.js';
 import { beyondGrant, decideAttach, withoutHolder, type AttachRequest } from './decide-attach.js';
+import { exchangeRecord } from './exchange-record.js';
 import {
-  formatHolderRecord,
-  HOLDER_KEY,
-  parseHolderRecord,
+  isClaim,
+  unlessClaimed,
   type ClientInstance,
   type Holder,
+  type HolderEntry,
   type HolderRecord,
   type HolderState,
 } from './holder-record.js';
 import { identityOf, isSameNode, recordedNode, type NodeIdentity } from './node-identity.js';
-
-/** Lost races before we tell the caller to come again: each one means that somebody else made progress. */
-const ATTEMPTS = 8;
 
 export interface TakeRequest extends AttachRequest {
   /** Of this boot of the node: /proc/sys/kernel/random/boot_id. */
@@ -45,7 +43,7 @@ export class HolderRecords {
    * in between is seen by both. Answers the head with the record as it is now.
    */
   async takeForNode(at: ImageRef, head: ImageHead, request: TakeRequest, deadline: Deadline): Promise<ImageHead> {
-    return this.#change(at, head, request.volume, deadline, (record) => {
+    return this.#take(at, head, request.volume, deadline, (record) => {
       const mine = record?.holders.find((one) => isSameNode(one, request.node));
       const next = mine?.by === 'controller' ? granted(record, request) : takeAnew(record, request, this.#now());
       return withMine(next, request.node, (holder) => ({
@@ -83,11 +81,11 @@ export class HolderRecords {
   }
 
   /**
-   * Grant the volume to a node; BERTH_VOLUME_HELD or BERTH_PUBLISHED_OTHERWISE where that may not be,
-   * BERTH_RECORD_CONTENDED after too many lost races.
+   * Grant the volume to a node; BERTH_VOLUME_HELD, BERTH_PUBLISHED_OTHERWISE or BERTH_VOLUME_DELETING where that may
+   * not be, BERTH_RECORD_CONTENDED after too many lost races.
    */
   async attach(at: ImageRef, head: ImageHead, request: AttachRequest, deadline: Deadline): Promise<void> {
-    await this.#change(at, head, request.volume, deadline, (record) => {
+    await this.#take(at, head, request.volume, deadline, (record) => {
       const decision = decideAttach(record, request, this.#now().toISOString());
       if (decision.kind === 'refused') throw decision.error;
       return decision.kind === 'held' ? 'keep' : decision.next;
@@ -137,33 +135,20 @@ export class HolderRecords {
     return isSame;
   }
 
-  async #change(
-    at: ImageRef,
-    seen: ImageHead,
-    volume: string,
-    deadline: Deadline,
-    decide: (record: HolderRecord | undefined) => HolderRecord | undefined | 'keep',
-  ): Promise<ImageHead> {
-    let head: ImageHead | undefined = seen;
-    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      const present: string | undefined = head.metadata.get(HOLDER_KEY);
-      const next = decide(parseHolderRecord(present, volume));
-      if (next === 'keep') return head;
-      const text = next === undefined ? undefined : formatHolderRecord(next);
-      if (await this.#rbd.compareAndSet(at, head.id, HOLDER_KEY, present, text, deadline)) return withText(head, text);
-      head = await this.#rbd.head(at, deadline);
-      if (head === undefined) throw berthError('BERTH_VOLUME_NOT_FOUND', { volume });
-    }
-    throw berthError('BERTH_RECORD_CONTENDED', { volume, times: ATTEMPTS });
+  /** While a delete has claimed the volume, `decide` sees no record: there is nobody to take out then. */
+  #change(at: ImageRef, head: ImageHead, volume: string, deadline: Deadline, decide: Decide): Promise<ImageHead> {
+    const present = (entry: HolderEntry | undefined) => decide(isClaim(entry) ? undefined : entry);
+    return exchangeRecord(this.#rbd, { at, head, volume }, present, deadline);
+  }
+
+  /** As #change, for whoever is to hold the volume. BERTH_VOLUME_DELETING. */
+  #take(at: ImageRef, head: ImageHead, volume: string, deadline: Deadline, decide: Decide): Promise<ImageHead> {
+    const present = (entry: HolderEntry | undefined) => decide(unlessClaimed(entry, volume));
+    return exchangeRecord(this.#rbd, { at, head, volume }, present, deadline);
   }
 }
 
-function withText(head: ImageHead, text: string | undefined): ImageHead {
-  const metadata = new Map(head.metadata);
-  if (text === undefined) metadata.delete(HOLDER_KEY);
-  else metadata.set(HOLDER_KEY, text);
-  return { ...head, metadata };
-}
+type Decide = (record: HolderRecord | undefined) => HolderRecord | undefined | 'keep';
 
 /** A record that did not say which installation's node and which machine it means does so from now on. */
 function withoutState(holder: Holder, node: NodeIdentity): Holder {

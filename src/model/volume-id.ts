@@ -79,3 +79,38 @@ export function isCopied(image: unknown, volume: string): boolean {
   const own = imageOf(volume);
   return image !== undefined && own !== undefined && image !== own;
 }
+
+/** Which image it is, whatever its name: ids are Ceph's own and last as long as the image. */
+export interface ImageIdentity {
+  /** `rbd info` shows it; unique in its pool. */
+  readonly id: string;
+  /** Of its cluster. */
+  readonly fsid: string;
+}
+
+/** How a record says whose it is. Records of earlier releases have the name alone, the oldest nothing. */
+export interface RecordSubject {
+  /** `pool[/namespace]/image` when it was written. */
+  readonly image?: string;
+  readonly imageId?: string;
+  readonly fsid?: string;
+}
+
+/**
+ * Did a record come with a copy (`rbd cp`, `rbd clone`, import, mirror), so that it speaks of another image than the
+ * one that it stands in? Ids tell, whatever the names are: a renamed image is the same one, and a copy that was moved
+ * to its origin's name is another one. Without ids the name has to do.
+ * @param own of the image in whose metadata the record stands; undefined where only the text is known
+ */
+export function isOfAnother(record: RecordSubject, volume: string, own: ImageIdentity | undefined): boolean {
+  const { image, imageId, fsid } = record;
+  if (own === undefined || typeof imageId !== 'string') return isCopied(image, volume);
+  return imageId !== own.id || (fsid !== undefined && fsid !== own.fsid);
+}
+
+/** What a record that is written now says of itself. */
+export function subjectOf(volume: string, own: ImageIdentity): RecordSubject {
+  const image = imageOf(volume);
+  const ids = { imageId: own.id, fsid: own.fsid };
+  return image === undefined ? ids : { image, ...ids };
+}

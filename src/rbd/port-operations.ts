@@ -36,6 +36,7 @@ export const PORT_OPERATIONS: PortOperations = {
 
   createImage: { at: 'image', describe: ({ image }) => `create image ${image}` },
   head: { at: 'image', describe: ({ image }) => `look at image ${image}` },
+  headById: { at: 'pool', describe: (_, id) => `look at image id ${id}` },
   inspect: { at: 'image', describe: ({ image }) => `inspect image ${image}` },
   watchers: { at: 'image', describe: ({ image }) => `list watchers of ${image}` },
   observeWatchers: { at: 'image', describe: ({ image }) => `list watchers of ${image}` },

@@ -4,7 +4,7 @@
  */
 import type { Deadline } from '../model/deadline.js';
 import type { Secret } from '../model/secret.js';
-import type { ImageSpec, PoolSpec } from '../model/volume-id.js';
+import type { ImageIdentity, ImageSpec, PoolSpec } from '../model/volume-id.js';
 
 /** How to reach a cluster as somebody. Connections are pooled by all of these fields. */
 export interface ClusterAccess {
@@ -35,13 +35,15 @@ export interface NewImage {
   readonly stripeUnitBytes: number | undefined;
   readonly stripeCount: number | undefined;
   readonly dataPool: string | undefined;
-  /** Set in one operation once the image is there; a crash in between leaves an image without any. */
+  /**
+   * Set in one operation once the image is there; a crash in between leaves an image without any. In its values
+   * NEW_IMAGE (new-image.ts) stands for what the image becomes.
+   */
   readonly metadata: ReadonlyMap<string, string>;
 }
 
 /** What two OSD operations tell of an image: enough for most RPCs, without opening it. */
-export interface ImageHead {
-  readonly id: string;
+export interface ImageHead extends ImageIdentity {
   readonly sizeBytes: bigint;
   readonly objectSizeBytes: number;
   readonly features: readonly string[];
@@ -135,6 +137,8 @@ export interface RbdPort {
   createImage(at: ImageRef, spec: NewImage, deadline: Deadline): Promise<string>;
   /** Two OSD operations; undefined where there is no such image. */
   head(at: ImageRef, deadline: Deadline): Promise<ImageHead | undefined>;
+  /** As {@link head}, of the image with this id, whatever its name is now. One OSD operation. */
+  headById(at: PoolRef, imageId: string, deadline: Deadline): Promise<ImageHead | undefined>;
   /** Open read-only and read everything; BERTH_IMAGE_NOT_FOUND. */
   inspect(at: ImageRef, deadline: Deadline): Promise<ImageDetail>;
   /** Who watches it now; BERTH_IMAGE_NOT_FOUND. */

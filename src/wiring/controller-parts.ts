@@ -1,4 +1,5 @@
 /** All parts of a controller process; each use case names the few of them that it takes. */
+import { DeleteClaims } from '../attachment/delete-claims.js';
 import { FENCES_METRIC } from '../attachment/fence-keeper.js';
 import { Fences } from '../attachment/fences.js';
 import type { HolderRecords } from '../attachment/holder-records.js';
@@ -19,6 +20,7 @@ export interface ControllerParts {
   readonly rbd: RbdPort;
   readonly clusters: Clusters;
   readonly holderRecords: HolderRecords;
+  readonly deleteClaims: DeleteClaims;
   readonly nodes: NodeRegistry;
   readonly poolCapacity: PoolCapacity;
   readonly interruptedCreates: InterruptedCreates;
@@ -42,6 +44,7 @@ export function makeControllerParts(dependencies: Dependencies): ControllerParts
     rbd,
     clusters,
     holderRecords,
+    deleteClaims: new DeleteClaims(rbd),
     nodes,
     poolCapacity: new PoolCapacity(rbd),
     interruptedCreates: new InterruptedCreates(rbd, log),

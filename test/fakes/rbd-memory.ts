@@ -2,17 +2,9 @@
 import type { Deadline } from '../../src/model/deadline.js';
 import { berthError } from '../../src/model/errors.js';
 import { imageSpec, type ImageSpec } from '../../src/model/volume-id.js';
-import type {
-  BlocklistRight,
-  ImageHead,
-  ImageLock,
-  ImageRef,
-  NewImage,
-  PoolRef,
-  PoolStats,
-  RbdPort,
-  Watcher,
-} from '../../src/rbd/port.js';
+import { withIdentity } from '../../src/rbd/new-image.js';
+import type { BlocklistRight, ImageHead, ImageLock, ImageRef, NewImage, PoolRef } from '../../src/rbd/port.js';
+import type { PoolStats, RbdPort, Watcher } from '../../src/rbd/port.js';
 import {
   PORT_OPERATIONS,
   type PortAnswer,
@@ -99,27 +91,26 @@ export class MemoryRbd implements RbdPort {
     if (images.has(at.image) || this.#halves.has(imageSpec(at)))
       throw berthError('BERTH_IMAGE_EXISTS', { image: imageSpec(at) });
     const id = `${(this.#nextId++).toString(16)}0cafe`;
-    const fresh = {
-      metadata: new Map(spec.metadata),
-      written: false,
-      parent: undefined,
-      snapshots: [],
-      watchers: [],
-      locks: [],
-    };
+    const metadata = new Map(withIdentity(spec.metadata, { id, fsid: this.fsid }));
+    const fresh = { metadata, written: false, parent: undefined, snapshots: [], watchers: [], locks: [] };
     images.set(at.image, { id, spec, sizeBytes: spec.sizeBytes, ...fresh });
     return id;
   });
 
   head = this.#operation('head', (at) => {
     const image = this.#namespace(at)?.images.get(at.image);
-    return image === undefined ? undefined : headOf(image);
+    return image === undefined ? undefined : this.#headOf(image);
+  });
+
+  headById = this.#operation('headById', (at, id) => {
+    const image = [...(this.#namespace(at)?.images.values() ?? [])].find((one) => one.id === id);
+    return image === undefined ? undefined : this.#headOf(image);
   });
 
   inspect = this.#operation('inspect', (at) => {
     const image = this.#image(at);
     const { spec, parent, snapshots, watchers } = image;
-    const head = headOf(image);
+    const head = this.#headOf(image);
     const stripeUnitBytes = spec.stripeUnitBytes ?? head.objectSizeBytes;
     const stripes = { stripeUnitBytes, stripeCount: spec.stripeCount ?? 1, dataPool: spec.dataPool };
     return { ...head, ...stripes, parent, snapshots: [...snapshots], watchers: [...watchers] };
@@ -269,6 +260,13 @@ export class MemoryRbd implements RbdPort {
     return method as unknown as RbdPort[Op];
   }
 
+  #headOf({ id, sizeBytes, spec, metadata, locks }: MemoryImage): ImageHead {
+    const sorted = new Map([...metadata].sort(([a], [b]) => byBytes(a, b)));
+    const objectSizeBytes = spec.objectSizeBytes ?? OBJECT_BYTES;
+    const more = { features: [...spec.features], metadata: sorted, locks: [...locks] };
+    return { id, fsid: this.fsid, sizeBytes, objectSizeBytes, ...more };
+  }
+
   #watching(at: ImageRef): readonly Watcher[] {
     return this.#image(at).watchers.filter(({ address }) => !this.blocked.has(address));
   }
@@ -304,9 +302,3 @@ export class MemoryRbd implements RbdPort {
 const emptyNamespace = (): Namespace => ({ images: new Map(), records: new Map() });
 const poolMissing = (at: PoolRef, pool: string): Error =>
   berthError('BERTH_POOL_NOT_FOUND', { pool, cluster: at.access.cluster });
-
-function headOf({ id, sizeBytes, spec, metadata, locks }: MemoryImage): ImageHead {
-  const sorted = new Map([...metadata].sort(([a], [b]) => byBytes(a, b)));
-  const objectSizeBytes = spec.objectSizeBytes ?? OBJECT_BYTES;
-  return { id, sizeBytes, objectSizeBytes, features: [...spec.features], metadata: sorted, locks: [...locks] };
-}

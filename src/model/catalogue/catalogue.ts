@@ -115,6 +115,11 @@ export const catalogue = {
     'image {image} carries the advisory lock {locks}',
     'make sure that its owner does not use the image any more, then {breaking}',
   ),
+  BERTH_VOLUME_DELETING: entry(
+    'FAILED_PRECONDITION',
+    'volume {volume} is being deleted since {since}, by the Ceph client {client}',
+    'let DeleteVolume be called until it is gone; to keep the volume instead, see docs/operations.md',
+  ),
   BERTH_DELETE_REFUSED: entry(
     'FAILED_PRECONDITION',
     'volume {volume} will not be deleted: {why}',

@@ -1,7 +1,7 @@
 /**
  * What an image that is there already would be as a volume, and what differs from one that Berth made; changes nothing.
  */
-import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
+import { readDeleteClaim, readHolderRecord } from '../../attachment/holder-record.js';
 import type { FilesystemType } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
 import { imageSpec, type ImageSpec } from '../../model/volume-id.js';
@@ -9,7 +9,8 @@ import { breakingLocks, describeLocks } from '../../rbd/image-lock.js';
 import type { ImageDetail, RbdPort } from '../../rbd/port.js';
 import { isGuestWritten } from '../image/guest-mark.js';
 import { findHandle, type HandleLookup, type ImageAsked } from '../image/find-handle.js';
-import { parseProvenance, type Provenance } from '../image/provenance.js';
+import { FILESYSTEM_KEY, parseProvenance, type Provenance } from '../image/provenance.js';
+import { conditionOfClaim } from '../image/volume-condition.js';
 import { parseVolumeRecord } from '../image/volume-record.js';
 import { mustFindVolume, type ImageLookup } from '../image/find-volume.js';
 
@@ -42,7 +43,7 @@ export async function inspectForAdoption(
   const role = users.controller === undefined ? 'node' : 'controller';
   const { at } = await mustFindVolume({ clusters, rbd }, volume, role, undefined, deadline);
   const detail = await rbd.inspect(at, deadline);
-  const provenance = parseProvenance(detail.metadata, volume);
+  const provenance = parseProvenance(detail, volume);
   const fsType =
     provenance.state === 'formatted' || provenance.state === 'formatting'
       ? provenance.type
@@ -50,12 +51,22 @@ export async function inspectForAdoption(
   return { volume, sizeBytes: detail.sizeBytes, fsType, differences: differencesOf(volume, at, detail, provenance) };
 }
 
+/** There is a record, and it is another image's. */
+const isUnbelieved = (metadata: ReadonlyMap<string, string>, { state }: Provenance): boolean =>
+  state === 'foreign' && metadata.has(FILESYSTEM_KEY);
+
 function differencesOf(volume: string, at: ImageSpec, detail: ImageDetail, provenance: Provenance): readonly string[] {
   const { metadata, watchers, locks, snapshots, parent } = detail;
   const said: string[] = [];
-  const holder = parseHolderRecord(metadata.get(HOLDER_KEY), volume)?.holders[0];
+  const holder = readHolderRecord(detail, volume)?.holders[0];
   if (holder !== undefined)
     said.push(`node ${holder.node} holds it since ${holder.since}: end its pod before another one starts`);
+  const claim = readDeleteClaim(detail, volume);
+  if (claim !== undefined) said.push(conditionOfClaim(claim).message);
+  if (isUnbelieved(metadata, provenance))
+    said.push(
+      'its records came with a copy of another image: what they say of holders and of its content is not believed',
+    );
   if (watchers.length > 0) {
     const who = watchers.map(({ address }) => address).join(', ');
     said.push(`it is open now at ${who}: whoever that is must end first, two of them destroy the filesystem`);

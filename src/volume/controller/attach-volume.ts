@@ -1,6 +1,6 @@
 /** ControllerPublish: the holder record in the image is the attachment, nothing else is. */
 import { decideAttach, type AttachRequest } from '../../attachment/decide-attach.js';
-import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
+import { holderRecordToTake } from '../../attachment/holder-record.js';
 import type { HolderRecords } from '../../attachment/holder-records.js';
 import { isSameNode } from '../../attachment/node-identity.js';
 import type { NodeRegistry } from '../../attachment/node-registry.js';
@@ -78,7 +78,7 @@ async function refuseOpen(
   deadline: Deadline,
 ): Promise<void> {
   const { node, volume } = asked;
-  const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), volume);
+  const record = holderRecordToTake(found.head, volume);
   const isHolder = record?.holders.some((one) => isSameNode(one, node)) === true;
   if (isHolder || decideAttach(record, asked, '').kind === 'refused') return;
   const { instance } = await parts.rbd.identify(found.at.access, deadline);

@@ -1,5 +1,8 @@
-/** DeleteVolume: remove the image if nobody holds, watches or needs it; a volume that is gone already is a success. */
-import { parseHolderRecord, HOLDER_KEY } from '../../attachment/holder-record.js';
+/**
+ * DeleteVolume: claim the image where nobody holds it, then remove it if nobody watches or needs it; a volume that is
+ * gone already is a success.
+ */
+import type { Claimed, DeleteClaims } from '../../attachment/delete-claims.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError, isBerthError } from '../../model/errors.js';
 import type { Clusters } from '../../rbd/clusters.js';
@@ -19,14 +22,18 @@ import type { InterruptedCreates } from './create/interrupted-create.js';
 
 export interface DeleteParts extends ImageLookup {
   readonly clusters: ImageLookup['clusters'] & Pick<Clusters, 'listed'>;
-  readonly rbd: Pick<RbdPort, 'head' | 'inspect' | 'remove' | 'finishInterruptedRemoval'>;
+  readonly rbd: Pick<RbdPort, 'head' | 'identify' | 'inspect' | 'remove' | 'finishInterruptedRemoval'>;
+  readonly deleteClaims: Pick<DeleteClaims, 'claim' | 'giveBack'>;
   readonly interruptedCreates: Pick<InterruptedCreates, 'clear'>;
   readonly operations: ControllerOperations;
 }
 
 /**
- * BERTH_VOLUME_IN_USE while a node has it attached or a client has it open, BERTH_VOLUME_HAS_SNAPSHOTS,
- * BERTH_IMAGE_LOCKED, BERTH_DELETE_REFUSED where Berth did not make it.
+ * The volume is claimed before anything is removed, so that nobody is let in any more. The claim ends with the image.
+ * It is given back where Ceph refuses to remove it, and not one byte is gone then; after any other end it stays, for
+ * what was begun may still come true, and the repeated delete goes on from it. BERTH_VOLUME_IN_USE while a node has it
+ * attached or a client has it open, BERTH_VOLUME_HAS_SNAPSHOTS, BERTH_IMAGE_LOCKED,
+ * BERTH_DELETE_REFUSED where Berth did not make it.
  */
 export async function deleteVolume(
   parts: DeleteParts,
@@ -41,16 +48,42 @@ export async function deleteVolume(
       operation.step('clear away unfinished');
       return clearRemains(parts, volume, secrets, deadline);
     }
-    refuseAttached(found);
-    // librbd would wait beside it for ever, busily, and no call of it can be ended.
-    refuseLocked(found.at, found.head.locks);
+    refuseForeign(found);
+    operation.step('claim');
+    const { instance } = await parts.rbd.identify(found.at.access, deadline);
+    const claimed = await claim(parts, found, instance, deadline);
+    if (claimed === undefined) {
+      operation.step('clear away unfinished');
+      return clearRemains(parts, volume, secrets, deadline);
+    }
     operation.step('remove image');
+    const { head, isNew } = claimed;
     try {
+      // librbd would wait beside it for ever, busily, and no call of it can be ended.
+      refuseLocked(found.at, head.locks);
       await parts.rbd.remove(found.at, deadline);
     } catch (error) {
-      throw isBerthError(error, 'BERTH_IMAGE_BUSY') ? await explainBusy(parts, found, error, deadline) : error;
+      if (!isBerthError(error, 'BERTH_IMAGE_BUSY', 'BERTH_IMAGE_LOCKED')) throw error;
+      operation.step('give claim back');
+      if (isNew) await parts.deleteClaims.giveBack({ ...found, head }, instance, deadline);
+      throw error.code === 'BERTH_IMAGE_BUSY' ? await explainBusy(parts, found, error, deadline) : error;
     }
   });
+}
+
+/** As {@link DeleteClaims.claim}; undefined where another controller has removed the image meanwhile. */
+async function claim(
+  { deleteClaims }: DeleteParts,
+  found: FoundVolume,
+  client: string,
+  deadline: Deadline,
+): Promise<Claimed | undefined> {
+  try {
+    return await deleteClaims.claim(found, client, deadline);
+  } catch (error) {
+    if (isBerthError(error, 'BERTH_VOLUME_NOT_FOUND', 'BERTH_IMAGE_NOT_FOUND')) return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -70,18 +103,10 @@ async function clearRemains(
   await rbd.finishInterruptedRemoval(place.at, deadline);
 }
 
-/** BERTH_DELETE_REFUSED for an image that Berth did not make, BERTH_VOLUME_IN_USE for one that nodes have attached. */
-function refuseAttached({ head, volume }: FoundVolume): void {
-  if (parseVolumeRecord(head.metadata, volume) === undefined) {
-    throw berthError('BERTH_DELETE_REFUSED', { volume, why: 'Berth did not make this image' });
-  }
-  const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
-  if (record !== undefined) {
-    throw berthError('BERTH_VOLUME_IN_USE', {
-      volume,
-      who: `node ${record.holders.map((one) => one.node).join(', ')} (attached)`,
-    });
-  }
+/** BERTH_DELETE_REFUSED for an image that Berth did not make. */
+function refuseForeign({ head, volume }: FoundVolume): void {
+  if (parseVolumeRecord(head.metadata, volume) !== undefined) return;
+  throw berthError('BERTH_DELETE_REFUSED', { volume, why: 'Berth did not make this image' });
 }
 
 /** Busy says no more than that; the image itself tells whether it is a snapshot or a client, and which. */

@@ -1,4 +1,5 @@
 /** ControllerExpandVolume: grow the image; never shrink, and what is already large enough is a success. */
+import { holderRecordToTake } from '../../attachment/holder-record.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { refuseLocked } from '../../rbd/image-lock.js';
@@ -22,8 +23,8 @@ export interface ExpandVolume {
 }
 
 /**
- * The size in bytes after the call. BERTH_VOLUME_NOT_FOUND, BERTH_SIZE_OUT_OF_RANGE, BERTH_SHRINK_REFUSED,
- * BERTH_IMAGE_LOCKED.
+ * The size in bytes after the call. BERTH_VOLUME_NOT_FOUND, BERTH_VOLUME_DELETING, BERTH_SIZE_OUT_OF_RANGE,
+ * BERTH_SHRINK_REFUSED, BERTH_IMAGE_LOCKED.
  */
 export async function expandVolume(parts: ExpandParts, request: ExpandVolume, deadline: Deadline): Promise<bigint> {
   const { volume, range, secrets } = request;
@@ -33,6 +34,7 @@ export async function expandVolume(parts: ExpandParts, request: ExpandVolume, de
   return parts.operations.run(volume, { op: 'expand', fingerprint }, deadline, async (operation, deadline) => {
     operation.step('look');
     const { at, head } = await mustFindVolume(parts, volume, 'controller', secrets, deadline);
+    holderRecordToTake(head, volume);
     if (range.limit > 0n && head.sizeBytes > range.limit) {
       throw berthError('BERTH_SHRINK_REFUSED', { volume, size: head.sizeBytes, limit: range.limit });
     }

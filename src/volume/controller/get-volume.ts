@@ -1,8 +1,8 @@
 /** ControllerGetVolume: a volume's size, its holders, and whether who has it open fits them. */
-import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
+import { readDeleteClaim, readHolderRecord } from '../../attachment/holder-record.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { RbdPort } from '../../rbd/port.js';
-import { conditionOf, type Condition } from '../image/volume-condition.js';
+import { conditionOf, conditionOfClaim, type Condition } from '../image/volume-condition.js';
 import { mustFindVolume, type ImageLookup } from '../image/find-volume.js';
 
 export interface GetVolumeParts extends ImageLookup {
@@ -19,7 +19,11 @@ export interface SeenVolume {
 /** Also asks who has it open, which opens the image for a moment. BERTH_VOLUME_NOT_FOUND. */
 export async function getVolume(parts: GetVolumeParts, volume: string, deadline: Deadline): Promise<SeenVolume> {
   const { head, at } = await mustFindVolume(parts, volume, 'controller', undefined, deadline);
-  const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
+  const claim = readDeleteClaim(head, volume);
+  if (claim !== undefined) {
+    return { volume, sizeBytes: head.sizeBytes, publishedNodes: [], condition: conditionOfClaim(claim) };
+  }
+  const record = readHolderRecord(head, volume);
   const [{ watchers }, { instance }] = await Promise.all([
     parts.rbd.inspect(at, deadline),
     parts.rbd.identify(at.access, deadline),

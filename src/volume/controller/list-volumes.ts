@@ -7,7 +7,7 @@ import { berthError } from '../../model/errors.js';
 import { formatVolumeId, parseVolumeId } from '../../model/volume-id.js';
 import type { Clusters } from '../../rbd/clusters.js';
 import type { ImageHead, PoolRef, RbdPort } from '../../rbd/port.js';
-import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
+import { readHolderRecord } from '../../attachment/holder-record.js';
 import { conditionOfRecords } from '../image/volume-condition.js';
 import type { SeenVolume } from './get-volume.js';
 import { parseVolumeRecord } from '../image/volume-record.js';
@@ -84,7 +84,7 @@ function readVolume(place: PoolRef, image: string, head: ImageHead): SeenVolume 
   if (volume === undefined || !isOurs(head, volume)) return undefined;
   let publishedNodes: readonly string[] = [];
   try {
-    publishedNodes = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume)?.holders.map((one) => one.node) ?? [];
+    publishedNodes = readHolderRecord(head, volume)?.holders.map((one) => one.node) ?? [];
   } catch {
     // One unreadable record must not hide every other volume; attach and delete will say what is wrong with it.
   }

@@ -43,7 +43,7 @@ export async function whyNotValid(
 }
 
 function whyNotFilesystem(head: ImageHead, volume: string, capabilities: readonly Capability[]): string | undefined {
-  const provenance = parseProvenance(head.metadata, volume);
+  const provenance = parseProvenance(head, volume);
   for (const { access } of capabilities) {
     if (access.kind !== 'mount') continue;
     if ('type' in provenance && access.fsType !== undefined && provenance.type !== access.fsType) {

@@ -2,7 +2,7 @@
  * Attach and detach as FlexVolume asks for them: by the volume's name in Kubernetes, which a detach is told instead of
  * its options.
  */
-import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
+import { readHolderRecord } from '../../attachment/holder-record.js';
 import type { Capability } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
@@ -91,6 +91,6 @@ export const isAttachedTo = async (
 
 async function holdersOf(named: NamedAttachments, volume: string, deadline: Deadline): Promise<readonly string[]> {
   const found = await findVolume(named, volume, 'controller', undefined, deadline);
-  const record = parseHolderRecord(found?.head.metadata.get(HOLDER_KEY), volume);
+  const record = found && readHolderRecord(found.head, volume);
   return record?.holders.map(({ node }) => node) ?? [];
 }

@@ -14,7 +14,7 @@ export function filesystemTypeOf(
   { head, volume }: Pick<FoundVolume, 'head' | 'volume'>,
 ): FilesystemType {
   if (asked !== undefined) return asked;
-  const provenance = parseProvenance(head.metadata, volume);
+  const provenance = parseProvenance(head, volume);
   if (provenance.state === 'formatted' || provenance.state === 'formatting') return provenance.type;
   return parseVolumeRecord(head.metadata, volume)?.shape.fsType ?? DEFAULT_FILESYSTEM;
 }

@@ -3,7 +3,8 @@
  */
 import { UNSIGNED_DATA, type DeviceContent } from '../../host/filesystem/probe-device.js';
 import { berthError } from '../../model/errors.js';
-import { imageOf, isCopied } from '../../model/volume-id.js';
+import { isOfAnother, subjectOf, type ImageIdentity, type RecordSubject } from '../../model/volume-id.js';
+import type { ImageHead } from '../../rbd/port.js';
 import { isFilesystemType, type FilesystemType } from '../../model/capability.js';
 import { parseJson } from '../../model/parse-json.js';
 
@@ -22,12 +23,19 @@ export type Provenance =
   | { readonly state: 'raw' }
   | { readonly state: 'foreign' };
 
-/** @param volume whose image the record speaks of, so that a copy of the image does not inherit it */
-export const formatProvenance = (provenance: Exclude<Provenance, { state: 'foreign' }>, volume = ''): string =>
-  JSON.stringify({ version: 1, image: imageOf(volume), ...provenance });
+/** @param own the image that the record speaks of, so that a copy of it, or of another, does not inherit it */
+export const formatProvenance = (
+  provenance: Exclude<Provenance, { state: 'foreign' }>,
+  volume: string,
+  own: ImageIdentity,
+): string => JSON.stringify({ version: 1, ...subjectOf(volume, own), ...provenance });
 
-/** BERTH_RECORD_UNREADABLE where the value cannot be understood: then nothing is formatted and nothing guessed. */
-export function parseProvenance(metadata: ReadonlyMap<string, string>, volume: string): Provenance {
+/**
+ * A record that came with a copy is not believed, whatever the image is called now: `never` would format somebody's
+ * data. BERTH_RECORD_UNREADABLE where the value cannot be understood: then nothing is formatted and nothing guessed.
+ */
+export function parseProvenance(home: Pick<ImageHead, 'id' | 'fsid' | 'metadata'>, volume: string): Provenance {
+  const { metadata } = home;
   const text = metadata.get(FILESYSTEM_KEY);
   if (text === undefined) return { state: 'foreign' };
   const unreadableError = (why: string): Error =>
@@ -35,9 +43,9 @@ export function parseProvenance(metadata: ReadonlyMap<string, string>, volume: s
   const parsed = parseJson(text);
   if (parsed === undefined) throw unreadableError('not JSON');
   if (typeof parsed !== 'object' || parsed === null) throw unreadableError('not an object');
-  const value: { version?: unknown; image?: unknown; state?: unknown; type?: unknown; uuid?: unknown } = parsed;
+  const value: RecordSubject & { version?: unknown; state?: unknown; type?: unknown; uuid?: unknown } = parsed;
   if (value.version !== 1) throw unreadableError(`version ${String(value.version)}`);
-  if (isCopied(value.image, volume)) return { state: 'foreign' };
+  if (isOfAnother(value, volume, home)) return { state: 'foreign' };
   if (value.state === 'never' || value.state === 'raw') return { state: value.state };
   const isNamed = isFilesystemType(value.type) && typeof value.uuid === 'string';
   if (isNamed && (value.state === 'formatting' || value.state === 'formatted')) return value as unknown as Provenance;

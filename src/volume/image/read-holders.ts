@@ -2,7 +2,7 @@
  * Who holds a volume by its own record, and who has its image open: what attachment reconcile and `berth trace` compare
  * with the API.
  */
-import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
+import { readHolderRecord } from '../../attachment/holder-record.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { Clusters } from '../../rbd/clusters.js';
 import { describeLocks } from '../../rbd/image-lock.js';
@@ -42,7 +42,7 @@ export async function readHolders(
     await refuseUnlisted(clusters, volume);
     return 'absent';
   }
-  const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), volume);
+  const record = readHolderRecord(found.head, volume);
   const detail = watchers ? await rbd.inspect(found.at, deadline) : undefined;
   return {
     holders: (record?.holders ?? []).map(({ node, since, by }) => ({ node, since, by })),

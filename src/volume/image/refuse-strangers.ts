@@ -3,7 +3,7 @@
  * another driver, another cluster's node), or has locked it: librbd and the kernel wait for such a lock for ever.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HOLDER_KEY, parseHolderRecord, type HolderRecord } from '../../attachment/holder-record.js';
+import { holderRecordToTake, type HolderRecord } from '../../attachment/holder-record.js';
 import type { NodeIdentity } from '../../attachment/node-identity.js';
 import { nodesOfClients } from '../../attachment/node-registry.js';
 import { describeWatchers, unexplainedWatchers, type KnownClient } from '../../attachment/unexplained-watchers.js';
@@ -63,7 +63,7 @@ export async function refuseStrangers(
   };
   let { locks } = found.head;
   let watchers = await rbd.watchers(at, deadline);
-  let strangers = strangersAmong(watchers, parseHolderRecord(found.head.metadata.get(HOLDER_KEY), volume));
+  let strangers = strangersAmong(watchers, holderRecordToTake(found.head, volume));
   while (strangers.length > 0) {
     if (patience.expired) {
       throw berthError('BERTH_VOLUME_IN_USE', { volume, who: await describeStrangers(parts, question, strangers) });
@@ -74,7 +74,7 @@ export async function refuseStrangers(
     const head = await rbd.head(at, deadline);
     if (head === undefined) throw berthError('BERTH_VOLUME_NOT_FOUND', { volume });
     locks = head.locks;
-    strangers = strangersAmong(watchers, parseHolderRecord(head.metadata.get(HOLDER_KEY), volume));
+    strangers = strangersAmong(watchers, holderRecordToTake(head, volume));
   }
   // Whoever has it open comes first: nobody is to be told to break the lock of a client that lives.
   refuseLocked(at, locks);

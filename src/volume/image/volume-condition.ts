@@ -1,7 +1,12 @@
 /** What a controller can say of a volume's condition: who has it open, by Ceph's watchers, against who may. */
-import { parseHolderRecord, HOLDER_KEY, type HolderRecord } from '../../attachment/holder-record.js';
+import {
+  readDeleteClaim,
+  type DeleteClaim,
+  type HolderRecord,
+  type RecordHome,
+} from '../../attachment/holder-record.js';
 import { isBerthError } from '../../model/errors.js';
-import type { ImageHead, Watcher } from '../../rbd/port.js';
+import type { Watcher } from '../../rbd/port.js';
 
 /** `message` is for a person in either case. */
 export interface Condition {
@@ -15,15 +20,22 @@ const SHARED = /^MULTI_NODE_/;
 /**
  * From what a list reads anyway: records only. Nobody is asked who has the image open, which would open every image.
  */
-export function conditionOfRecords(head: Pick<ImageHead, 'metadata'>, volume: string): Condition {
+export function conditionOfRecords(head: RecordHome, volume: string): Condition {
   try {
-    parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
+    const claim = readDeleteClaim(head, volume);
+    if (claim !== undefined) return conditionOfClaim(claim);
     return { abnormal: false, message: 'its records are in order; ControllerGetVolume also looks at who has it open' };
   } catch (error) {
     if (!isBerthError(error, 'BERTH_RECORD_UNREADABLE')) throw error;
     return { abnormal: true, message: error.message };
   }
 }
+
+/** A delete that nobody repeats leaves a volume that nobody can use. */
+export const conditionOfClaim = ({ deleting: [{ client, since }] }: DeleteClaim): Condition => ({
+  abnormal: true,
+  message: `it is being deleted since ${since}, by the Ceph client ${client}, and cannot be attached any more`,
+});
 
 /**
  * Watchers against the holder record. A watch lasts about 30 s longer than a client that died, and a missing one proves

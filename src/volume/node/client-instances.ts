@@ -3,7 +3,7 @@
  * it was mapped.
  */
 import type { ClientInstance, HolderRecord } from '../../attachment/holder-record.js';
-import { HOLDER_KEY, parseHolderRecord } from '../../attachment/holder-record.js';
+import { holderRecordToTake } from '../../attachment/holder-record.js';
 import { isSameNode, type NodeIdentity } from '../../attachment/node-identity.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { Mapper, Mapping } from '../../rbd/mapping/mapper.js';
@@ -136,7 +136,7 @@ export async function presentUse(
 }
 
 function recordedClients({ head, volume }: FoundVolume, self: NodeIdentity): readonly ClientInstance[] {
-  const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
+  const record = holderRecordToTake(head, volume);
   return record?.holders.find((one) => isSameNode(one, self))?.clients ?? [];
 }
 
@@ -159,7 +159,7 @@ export async function clientsOf(
   if (mapping.readOnly) return [];
   try {
     const watchers = again ?? (await rbd.watchers(found.at, deadline));
-    const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), found.volume);
+    const record = holderRecordToTake(found.head, found.volume);
     return choose(watchers, before.watchers ?? [], self, record);
   } catch (error) {
     log.warn({ volume: found.volume, err: error }, 'by which client the image is open could not be told');

@@ -3,6 +3,7 @@
  * map, say in the record by which clients, format by provenance, mount, confirm. What fails is undone in reverse; what
  * cannot be undone stays in the journal.
  */
+import { holderRecordToTake } from '../../attachment/holder-record.js';
 import { deviceSizeBytes } from '../../host/device/block-device.js';
 import { checkAbsolute, resolveTarget } from '../../host/mount/target-path.js';
 import { isMountedHere, type JournalEntry } from '../../journal/entry.js';
@@ -53,9 +54,10 @@ export interface StageParts extends FilesystemStagingParts, VolumeLimit, Omit<Im
 
 /**
  * The volume is mapped on this node and, where it is a filesystem for the host, mounted at the staging path. Errors:
- * BERTH_VOLUME_NOT_FOUND, BERTH_VOLUME_HELD, BERTH_VOLUME_IN_USE (somebody whom no record explains has it open),
- * BERTH_PUBLISHED_OTHERWISE (staged in another way), BERTH_NODE_FULL, BERTH_FORMAT_REFUSED, BERTH_FILESYSTEM_MISMATCH,
- * and those of the mapper.
+ * BERTH_VOLUME_NOT_FOUND, BERTH_VOLUME_HELD, BERTH_VOLUME_DELETING, BERTH_VOLUME_IN_USE (somebody whom no record
+ * explains has it open), BERTH_PUBLISHED_OTHERWISE (staged in another way), BERTH_IMAGE_REPLACED (published, and the
+ * name leads to another image by now), BERTH_NODE_FULL, BERTH_FORMAT_REFUSED, BERTH_FILESYSTEM_MISMATCH, and those of
+ * the mapper.
  */
 export async function stageVolume(parts: StageParts, request: StageVolume, deadline: Deadline): Promise<void> {
   const checked = await checkStage(request);
@@ -90,6 +92,7 @@ export async function stageWithin(
   const mending = confirmed === 'sick';
   operation.step('look');
   const found = await mustFindVolume(parts, volume, 'node', secrets, deadline);
+  holderRecordToTake(found.head, volume);
   const record = parseVolumeRecord(found.head.metadata, volume);
   const [{ fsid }, mapper] = await Promise.all([
     rbd.identify(found.at.access, deadline),

@@ -150,7 +150,7 @@ export const FLEXVOLUME_STEPS = {
 
 export const CONTROLLER_STEPS = {
   create: ['pool capacity', 'create image', 'clear away unfinished'],
-  delete: ['look', 'remove image', 'clear away unfinished'],
+  delete: ['look', 'claim', 'remove image', 'give claim back', 'clear away unfinished'],
   attach: ['look', 'watchers', 'holder record'],
   detach: ['look', 'watchers', 'fence', 'holder record'],
   expand: ['look', 'resize image'],

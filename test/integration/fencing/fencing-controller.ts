@@ -9,7 +9,8 @@ import { Fences, FENCES_OBJECT } from '../../../src/attachment/fences.js';
 import { HolderRecords } from '../../../src/attachment/holder-records.js';
 import type { Announcement, NodeState, NodeStateAnswer } from '../../../src/attachment/node-state.js';
 import { NodeRegistry } from '../../../src/attachment/node-registry.js';
-import { HOLDER_KEY, parseHolderRecord, type HolderRecord } from '../../../src/attachment/holder-record.js';
+import { DeleteClaims } from '../../../src/attachment/delete-claims.js';
+import { readHolderRecord, type HolderRecord } from '../../../src/attachment/holder-record.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { createLog } from '../../../src/observe/log.js';
 import { Counters } from '../../../src/observe/metrics.js';
@@ -69,6 +70,7 @@ export class FencingController {
       rbd,
       clusters: new Clusters(site.clustersFile),
       holderRecords: new HolderRecords(rbd),
+      deleteClaims: new DeleteClaims(rbd),
       nodes: new NodeRegistry(rbd),
       poolCapacity: new PoolCapacity(rbd),
       interruptedCreates: new InterruptedCreates(rbd, createLog('silent')),
@@ -93,7 +95,7 @@ export class FencingController {
 
   async record(volume: Volume): Promise<HolderRecord | undefined> {
     const { head } = await mustFindVolume(this.parts, volume.id, 'controller', undefined, soon());
-    return parseHolderRecord(head.metadata.get(HOLDER_KEY), volume.id);
+    return readHolderRecord(head, volume.id);
   }
 
   /** The one client by which a node has the volume open, as its record says. */

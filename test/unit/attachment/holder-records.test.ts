@@ -56,7 +56,8 @@ describe('attach', () => {
     await holders.attach(at, seen, ask('a'), deadline);
     expect(rbd.calls.map((one) => one.operation)).toEqual(['compareAndSet']);
     expect(record()).toEqual({
-      ...{ version: 1, image: 'p/i', mode: 'SINGLE_NODE_WRITER', access: 'mount', readOnly: false },
+      ...{ version: 1, image: 'p/i', imageId: image.id, fsid: rbd.fsid },
+      ...{ mode: 'SINGLE_NODE_WRITER', access: 'mount', readOnly: false },
       holders: [{ node: 'a', since: TIME, by: 'controller', state: 'granted' }],
     });
   });

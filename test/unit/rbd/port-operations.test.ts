@@ -28,6 +28,7 @@ const DESCRIBED: Readonly<Record<PortOperation, readonly [said: string, ...other
   identify: ['connect to cluster c'],
   createImage: ['create image i', {}],
   head: ['look at image i'],
+  headById: ['look at image id 1234', '1234'],
   inspect: ['inspect image i'],
   watchers: ['list watchers of i'],
   observeWatchers: ['list watchers of i'],

@@ -17,6 +17,9 @@ const SILENCE = {
   rbd_cache: 'false',
 };
 
+/** Of the text of a uuid with its NUL, rounded up to whole cells. */
+const FSID_BYTES = 40;
+
 export type ConnectOptions = Pick<WorkerOptions, 'connectSeconds' | 'operationSeconds' | 'extraConf'>;
 
 /**
@@ -87,6 +90,7 @@ export class ClusterConnection {
   readonly poolCheck: PoolCheck;
   readonly #pools = new Map<string, Promise<Ioctx>>();
   readonly #stale: Ioctx[] = [];
+  #fsid: Promise<string> | undefined;
 
   constructor(ceph: CephLibraries, cluster: Cluster) {
     this.ceph = ceph;
@@ -105,6 +109,16 @@ export class ClusterConnection {
     this.#pools.set(name, opening);
     opening.catch(() => this.#pools.delete(name));
     return opening;
+  }
+
+  /** The cluster's own id, from what the connection was told at its begin: no monitor is asked. */
+  fsid(): Promise<string> {
+    this.#fsid ??= withCells(FSID_BYTES / 8, async (cells) => {
+      const length = await this.ceph.rados.fsid.later(this.cluster, cells.at(0), FSID_BYTES);
+      if (length < 0) check(length, 'get fsid');
+      return cells.chars(0);
+    });
+    return this.#fsid;
   }
 
   /**

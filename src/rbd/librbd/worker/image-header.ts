@@ -38,10 +38,17 @@ export async function readImageId({ link, io }: OpenPool, image: string): Promis
 }
 
 /** Two operations, one more for every further 1024 metadata entries; undefined where there is no such image. */
-export async function readHead(place: OpenPool, image: string): Promise<ImageHead | undefined> {
+export const readHead = (place: OpenPool, image: string): Promise<ImageHead | undefined> =>
+  unlessImageAbsent(place, async () => readHeader(place, await readImageId(place, image)));
+
+/** One operation less than {@link readHead}. */
+export const readHeadById = (place: OpenPool, id: string): Promise<ImageHead | undefined> =>
+  unlessImageAbsent(place, () => readHeader(place, id));
+
+/** @throws BERTH_POOL_NOT_FOUND */
+async function unlessImageAbsent<T>(place: OpenPool, work: () => Promise<T>): Promise<T | undefined> {
   try {
-    const id = await readImageId(place, image);
-    return await readHeader(place, id);
+    return await work();
   } catch (error) {
     if (!(error instanceof CephErrno) || !error.is(ENOENT)) throw error;
     await place.link.checkPool(place.at);
@@ -82,7 +89,8 @@ async function readHeader({ link, io }: OpenPool, id: string): Promise<ImageHead
   }
   const bits = new Decoder(features ?? Buffer.alloc(0)).u64();
   const locks = locksIn(locked ?? Buffer.alloc(0));
-  return { id, sizeBytes, objectSizeBytes: 2 ** order, features: featureNames(bits), metadata, locks };
+  const fsid = await link.fsid();
+  return { id, fsid, sizeBytes, objectSizeBytes: 2 ** order, features: featureNames(bits), metadata, locks };
 }
 
 /** One operation, and only where none of the keys is there yet: false where one is. @throws CephErrno ENOENT */

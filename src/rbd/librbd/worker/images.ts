@@ -1,4 +1,5 @@
 /** The operations on whole images: create, inspect, grow, delete. */
+import { withIdentity } from '../../new-image.js';
 import type { ImageDetail, NewImage, WatcherObservation, Watcher } from '../../port.js';
 import type { Image, ImageOptions } from '../foreign/bindings.js';
 import {
@@ -55,7 +56,8 @@ export async function createImage(place: OpenPool, name: string, spec: NewImage)
   check(result, 'create image');
   const id = await readImageId(place, name);
   // Slow as we may have been, somebody else may have found the image bare and completed it: then it is theirs.
-  if (!(await writeFirstMetadata(place, id, spec.metadata)))
+  const metadata = withIdentity(spec.metadata, { id, fsid: await link.fsid() });
+  if (!(await writeFirstMetadata(place, id, metadata)))
     throw refusalError('BERTH_IMAGE_EXISTS', { image: specOf(at, name) });
   return id;
 }

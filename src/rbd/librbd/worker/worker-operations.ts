@@ -10,7 +10,14 @@ import {
 import type { Connections } from './connections.js';
 import { isEmpty } from './emptiness.js';
 import { CephErrno, ENOENT } from '../ceph-errors.js';
-import { exchangeMetadata, listRbdDirectory, readInterruptedCreate, readHead, writeMetadata } from './image-header.js';
+import {
+  exchangeMetadata,
+  listRbdDirectory,
+  readInterruptedCreate,
+  readHead,
+  readHeadById,
+  writeMetadata,
+} from './image-header.js';
 import {
   createImage,
   finishInterruptedRemoval,
@@ -64,6 +71,10 @@ export function createOperations(connections: Connections): WorkerOperations {
         createImage(place, at.image, spec),
       ),
     head: (at, deadline) => onImage(at, deadline, 'look at', (place) => readHead(place, at.image)),
+    headById: (at, id, deadline) =>
+      withPool(connections, at, specOf(at, `id ${id}`), deadline, `look at ${specOf(at, `id ${id}`)}`, (place) =>
+        readHeadById(place, id),
+      ),
     inspect: (at, deadline) => onImage(at, deadline, 'inspect', (place) => inspect(place, at.image)),
     isEmpty: (at, deadline) => onImage(at, deadline, 'look into', (place) => isEmpty(place, at.image)),
     resize: (at, sizeBytes, deadline) => onImage(at, deadline, 'resize', (place) => resize(place, at.image, sizeBytes)),

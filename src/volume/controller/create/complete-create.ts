@@ -9,7 +9,7 @@ import { berthError } from '../../../model/errors.js';
 import type { Logger } from '../../../observe/log.js';
 import type { ImageHead, RbdPort } from '../../../rbd/port.js';
 import { LABELS } from '../../image/parameters.js';
-import { FILESYSTEM_KEY, formatProvenance } from '../../image/provenance.js';
+import { FILESYSTEM_KEY, parseProvenance } from '../../image/provenance.js';
 import { VOLUME_KEY } from '../../image/volume-record.js';
 import { metadataOf, type CreatePlan } from './create-plan.js';
 
@@ -28,7 +28,7 @@ export async function refuseForeignImage(
 ): Promise<void> {
   const { image } = plan.at;
   const foreignError = (why: string): Error => berthError('BERTH_IMAGE_FOREIGN', { image, why });
-  if (![...head.metadata].every(isLeftByUs(plan.volume))) throw foreignError('it has metadata of somebody else');
+  if (![...head.metadata].every(isLeftByUs(plan.volume, head))) throw foreignError('it has metadata of somebody else');
   const have = chosenFeatures(head.features);
   if (chosenFeatures(plan.shape.features) !== have) throw foreignError(`it has the features ${have}`);
   const { parent, snapshots, watchers } = await rbd.inspect(plan.at, deadline);
@@ -39,9 +39,9 @@ export async function refuseForeignImage(
 
 /** What such a create may have left: nothing at all, or the first entries of {@link completeCreate}. */
 const isLeftByUs =
-  (volume: string) =>
-  ([key, value]: readonly [string, string]): boolean =>
-    LABELS.includes(key) || (key === FILESYSTEM_KEY && value === formatProvenance({ state: 'never' }, volume));
+  (volume: string, head: ImageHead) =>
+  ([key]: readonly [string, string]): boolean =>
+    LABELS.includes(key) || (key === FILESYSTEM_KEY && parseProvenance(head, volume).state === 'never');
 
 /** Features that Ceph adds, or leaves out, by itself. */
 const IMPLIED_FEATURES = ['data-pool', 'striping'];
@@ -60,12 +60,13 @@ const chosenFeatures = (features: readonly string[]): string =>
 export async function completeCreate(
   { rbd, log, now }: CompleteCreateParts,
   plan: CreatePlan,
-  { id }: ImageHead,
+  head: ImageHead,
   deadline: Deadline,
 ): Promise<boolean> {
+  const { id } = head;
   const { at, volume, parameters } = plan;
   log.warn({ volume }, 'completing a create that was cut short: the image was empty and had no record');
-  const entries = metadataOf(plan, now());
+  const entries = metadataOf(plan, head, now());
   if (parameters.labels.size > 0) await rbd.setMetadata(at, id, parameters.labels, deadline);
   await rbd.compareAndSet(at, id, FILESYSTEM_KEY, undefined, entries.get(FILESYSTEM_KEY), deadline);
   return rbd.compareAndSet(at, id, VOLUME_KEY, undefined, entries.get(VOLUME_KEY), deadline);

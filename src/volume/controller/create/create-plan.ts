@@ -2,7 +2,7 @@
 import { filesystems } from '../../../host/filesystem/filesystems.js';
 import { parseMkfsOptions } from '../../../host/filesystem/mkfs-options.js';
 import { DEFAULT_FILESYSTEM, type Capability, type FilesystemType } from '../../../model/capability.js';
-import { formatVolumeId, imageSpec } from '../../../model/volume-id.js';
+import { formatVolumeId, imageSpec, type ImageIdentity } from '../../../model/volume-id.js';
 import type { Clusters } from '../../../rbd/clusters.js';
 import type { ImageRef } from '../../../rbd/port.js';
 import type { Credentials } from '../../image/find-volume.js';
@@ -57,9 +57,13 @@ function filesystemsFor(
   );
 }
 
-/** All metadata of a new image: labels, the volume's record, and that it was never formatted. */
+/**
+ * All metadata of a new image: labels, the volume's record, and that it was never formatted.
+ * @param own NEW_IMAGE (new-image.ts) where there is no image yet
+ */
 export function metadataOf(
   { name, volume, at, shape, parameters }: CreatePlan,
+  own: ImageIdentity,
   created: Date,
 ): ReadonlyMap<string, string> {
   const image = imageSpec(at);
@@ -67,7 +71,7 @@ export function metadataOf(
   return new Map([
     ...parameters.labels,
     [VOLUME_KEY, record],
-    [FILESYSTEM_KEY, formatProvenance({ state: 'never' }, volume)],
+    [FILESYSTEM_KEY, formatProvenance({ state: 'never' }, volume, own)],
   ]);
 }
 

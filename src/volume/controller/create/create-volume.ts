@@ -1,7 +1,9 @@
 /** CreateVolume: one image, named from the volume's name, so that Ceph's own "exists" makes it idempotent. */
+import { holderRecordToTake } from '../../../attachment/holder-record.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError } from '../../../model/errors.js';
 import type { Clusters } from '../../../rbd/clusters.js';
+import { NEW_IMAGE } from '../../../rbd/new-image.js';
 import type { RbdPort } from '../../../rbd/port.js';
 import { checkCapabilities } from '../../image/capability-rules.js';
 import { dataHome } from '../../image/find-volume.js';
@@ -71,7 +73,7 @@ async function createImage(
   deadline: Deadline,
 ): Promise<boolean> {
   const { features, objectSizeBytes, stripeUnitBytes, stripeCount, dataPool } = plan.parameters;
-  const metadata = metadataOf(plan, now());
+  const metadata = metadataOf(plan, NEW_IMAGE, now());
   const spec = { sizeBytes, features, objectSizeBytes, stripeUnitBytes, stripeCount, dataPool, metadata };
   try {
     await rbd.createImage(plan.at, spec, deadline);
@@ -96,6 +98,8 @@ async function usePresentImage(
   if (head === undefined) return undefined;
   const { sizeBytes } = head;
   const record = parseVolumeRecord(head.metadata, volume);
+  // The same name asked for anew while its delete goes on: what is answered now would vanish.
+  if (record !== undefined) holderRecordToTake(head, volume);
   if (record === undefined) await refuseForeignImage(parts, plan, head, deadline);
   refuseOtherSize(volume, sizeBytes, range);
   if (record === undefined) {

@@ -3,7 +3,7 @@
  * Where the policy allows, the node is fenced, which proves it.
  */
 import { decideDetachment } from '../../../attachment/decide-detach.js';
-import { HOLDER_KEY, parseHolderRecord } from '../../../attachment/holder-record.js';
+import { readHolderRecord } from '../../../attachment/holder-record.js';
 import type { HolderRecords } from '../../../attachment/holder-records.js';
 import { isSameNode } from '../../../attachment/node-identity.js';
 import type { Announce } from '../../../attachment/node-state.js';
@@ -49,7 +49,7 @@ export async function detachVolume(
       operation.step('look');
       const found = await findVolume(parts, volume, 'controller', secrets, deadline);
       if (found === undefined) return refuseUnlisted(parts.clusters, volume);
-      const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), volume);
+      const record = readHolderRecord(found.head, volume);
       const holders = record?.holders.filter((one) => node === '' || isSameNode(one, named)) ?? [];
       if (record === undefined || holders.length === 0) return;
       const detachment = { found, record, holders, secrets };

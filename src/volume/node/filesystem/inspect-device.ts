@@ -45,7 +45,7 @@ export async function inspectDevice(
   deadline: Deadline,
 ): Promise<DeviceInspection> {
   const { found, device, readOnly } = preparation;
-  const provenance = parseProvenance(found.head.metadata, found.volume);
+  const provenance = parseProvenance(found.head, found.volume);
   const mayFormat = provenance.state === 'never' && !readOnly;
   if (mayFormat && (await isNew(parts, preparation, deadline))) {
     return { provenance, content: { kind: 'empty' }, isUntouched: true };

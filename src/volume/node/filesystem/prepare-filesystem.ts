@@ -82,7 +82,7 @@ async function format(
   const { found, type } = preparation;
   const uuid = randomUUID();
   const expected = found.head.metadata.get(FILESYSTEM_KEY);
-  const intent = formatProvenance({ state: 'formatting', type, uuid, node: parts.self.node }, found.volume);
+  const intent = formatProvenance({ state: 'formatting', type, uuid, node: parts.self.node }, found.volume, found.head);
   operation.step('record format intent');
   await writeProvenance(parts, found, { expected, next: intent }, deadline);
   await makeAndConfirm(parts, preparation, { uuid, recorded: intent, force: false }, operation, deadline);
@@ -111,6 +111,6 @@ async function makeAndConfirm(
   operation.step('mkfs', `of ${type}`);
   await makeFilesystem(parts.exec, { device, type, uuid, options: mkfsOptions, force, probed: true }, deadline);
   operation.step('record format end');
-  const next = formatProvenance({ state: 'formatted', type, uuid }, found.volume);
+  const next = formatProvenance({ state: 'formatted', type, uuid }, found.volume, found.head);
   await writeProvenance(parts, found, { expected: recorded, next }, deadline);
 }

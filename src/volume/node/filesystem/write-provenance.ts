@@ -34,9 +34,9 @@ export async function recordRawUse(
   deadline: Deadline,
 ): Promise<void> {
   const { head, volume } = found;
-  const { state } = parseProvenance(head.metadata, volume);
+  const { state } = parseProvenance(head, volume);
   if (state !== 'never' && state !== 'formatting') return;
   operation.step('record raw use');
-  const next = formatProvenance({ state: 'raw' }, volume);
+  const next = formatProvenance({ state: 'raw' }, volume, head);
   await writeProvenance(parts, found, { expected: head.metadata.get(FILESYSTEM_KEY), next }, deadline);
 }

@@ -3,8 +3,7 @@
  * to know whom it is aimed at.
  */
 import {
-  HOLDER_KEY,
-  parseHolderRecord,
+  readHolderRecord,
   whyNotStaged,
   type ClientInstance,
   type HolderRecord,
@@ -70,7 +69,7 @@ async function recordGuestClient(parts: GuestClientParts, entry: JournalEntry, d
   if (place === undefined || head === undefined) return;
   const { at } = place;
   const [watchers, { instance }] = await Promise.all([rbd.watchers(at, deadline), rbd.identify(at.access, deadline)]);
-  const holders = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
+  const holders = readHolderRecord(head, volume);
   // Whoever has it open then is that node's; its client in our journal would keep the volume here for ever.
   if (whyNotStaged(holders, self) !== undefined) return;
   const client = guestClientOf(watchers, holders, self, instance);

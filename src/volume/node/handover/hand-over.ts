@@ -2,7 +2,7 @@
  * Give an image to a runtime that opens it by itself: the holder record is taken, the filesystem is made ready, the
  * image is left unmapped and marked, and only then named in a file.
  */
-import { HOLDER_KEY, parseHolderRecord } from '../../../attachment/holder-record.js';
+import { readHolderRecord } from '../../../attachment/holder-record.js';
 import { resolveTarget } from '../../../host/mount/target-path.js';
 import type { JournalEntry } from '../../../journal/entry.js';
 import type { Journal } from '../../../journal/journal.js';
@@ -104,7 +104,7 @@ async function gatherFacts(
     const hasFile = (await readHandOverFile(entry.stagingPath)) !== undefined;
     return { entry, device: undefined, hasFile, holder: undefined, bootId };
   }
-  const record = entry.state === 'staged' ? parseHolderRecord(head.metadata.get(HOLDER_KEY), volume) : undefined;
+  const record = entry.state === 'staged' ? readHolderRecord(head, volume) : undefined;
   const holder = record?.holders.find((one) => isSameNode(one, self));
   return { entry, device: undefined, hasFile: false, holder, bootId };
 }

@@ -1,5 +1,5 @@
 /** Who has an image open that this node handed over, as Ceph has it; nothing is changed. */
-import { HOLDER_KEY, parseHolderRecord, whyNotStaged, type HolderRecord } from '../../../attachment/holder-record.js';
+import { readHolderRecord, whyNotStaged, type HolderRecord } from '../../../attachment/holder-record.js';
 import { isSameNode, type NodeIdentity } from '../../../attachment/node-identity.js';
 import { describeWatchers, isOneOf } from '../../../attachment/unexplained-watchers.js';
 import type { JournalEntry } from '../../../journal/entry.js';
@@ -37,7 +37,7 @@ export async function readImageUse(
     const head = await rbd.head(place.at, deadline);
     if (head === undefined) return { is: 'closed' };
     const { watchers } = await rbd.inspect(place.at, deadline);
-    const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
+    const record = readHolderRecord(head, volume);
     // Another node that was given the image since has it open by clients that are none of ours; one of them may have
     // been taken for the guest's before, while it was the only one.
     const theirs = record?.holders.filter((one) => !isSameNode(one, self)).flatMap((one) => one.clients ?? []) ?? [];

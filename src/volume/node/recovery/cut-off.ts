@@ -2,7 +2,7 @@
  * A volume that is not this node's any more: found out from its holder record, then cut off, unmounted and unmapped, so
  * that not one byte more of this node's reaches the image.
  */
-import { HOLDER_KEY, parseHolderRecord, whyNotStaged } from '../../../attachment/holder-record.js';
+import { readHolderRecord, whyNotStaged } from '../../../attachment/holder-record.js';
 import type { NodeIdentity } from '../../../attachment/node-identity.js';
 import { mountAt } from '../../../host/mount/mountinfo.js';
 import { unmount } from '../../../host/mount/mount.js';
@@ -48,7 +48,7 @@ export async function whyRevoked(
     const place = await locate(clusters, volume, 'node', secrets);
     const head = place && (await rbd.head(place.at, deadline.within(READ_MS)));
     if (head === undefined) return undefined;
-    const record = parseHolderRecord(head.metadata.get(HOLDER_KEY), volume);
+    const record = readHolderRecord(head, volume);
     return whyNotStaged(record, self);
   } catch (error) {
     unreadable();

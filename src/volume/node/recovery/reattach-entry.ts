@@ -1,5 +1,5 @@
 /** Give a mapped device whose daemon died a new one, while the volume is still this node's. */
-import { HOLDER_KEY, parseHolderRecord, whyNotStaged } from '../../../attachment/holder-record.js';
+import { readHolderRecord, whyNotStaged } from '../../../attachment/holder-record.js';
 import { isSameNode } from '../../../attachment/node-identity.js';
 import type { JournalEntry } from '../../../journal/entry.js';
 import type { Journal } from '../../../journal/journal.js';
@@ -46,7 +46,7 @@ const reattach =
     const mapper = mappers.named(entry.mapper);
     if (mapping === undefined || (await mapper.whyUnserved?.(mapping)) === undefined) return 'changed';
     const found = await mustFindVolume(parts, volume, 'node', undefined, deadline);
-    const record = parseHolderRecord(found.head.metadata.get(HOLDER_KEY), volume);
+    const record = readHolderRecord(found.head, volume);
     // The next round of reconciliation cuts it off.
     if (whyNotStaged(record, self) !== undefined) return 'changed';
     const before = await watchersBefore(parts, mapper, found, deadline);

@@ -18,6 +18,7 @@ let parts: ReturnType<typeof createParts>;
 beforeEach(() => {
   parts = createParts(cluster);
 });
+const OWN = { id: 'x', fsid: 'y' };
 const labels = { 'csi.storage.k8s.io/pvc/name': 'data' } as never;
 const request = creation('v', { parameters: labels });
 const create = () => createVolume(parts, request, soon());
@@ -33,7 +34,7 @@ const prepare = async (features: readonly string[] = DEFAULT_FEATURES, sizeBytes
 };
 const expectComplete = (): void => {
   expect(parseVolumeRecord(image.metadata, 'v')).toMatchObject({ name: 'v' });
-  expect(parseProvenance(image.metadata, 'v')).toEqual({ state: 'never' });
+  expect(parseProvenance({ ...image, fsid: cluster.rbd.fsid }, 'v')).toEqual({ state: 'never' });
   expect(image.metadata.get('csi.storage.k8s.io/pvc/name')).toBe('data');
 };
 
@@ -86,7 +87,7 @@ describe('a create that was cut short', () => {
   });
 
   it('never takes back a format that happened meanwhile', async () => {
-    const formatted = formatProvenance({ state: 'formatted', type: 'ext4', uuid: 'u' });
+    const formatted = formatProvenance({ state: 'formatted', type: 'ext4', uuid: 'u' }, 'v', OWN);
     const real = cluster.rbd.isEmpty.bind(cluster.rbd);
     vi.spyOn(cluster.rbd, 'isEmpty').mockImplementationOnce(async (...args) => {
       const empty = await real(...args);
@@ -114,7 +115,8 @@ describe('an image that is not ours', () => {
     ['has a holder', (one) => one.metadata.set(HOLDER_KEY, '{}'), /metadata of somebody else/],
     [
       'was formatted',
-      (one) => one.metadata.set(FILESYSTEM_KEY, formatProvenance({ state: 'formatted', type: 'ext4', uuid: 'u' })),
+      (one) =>
+        one.metadata.set(FILESYSTEM_KEY, formatProvenance({ state: 'formatted', type: 'ext4', uuid: 'u' }, 'v', OWN)),
       /metadata of somebody else/,
     ],
   ])('because it %s is refused and left as it is', async (_what, change, why) => {

@@ -26,7 +26,7 @@ describe('creating a volume', () => {
     const image = cluster.image('berth-pvc-1')!;
     expect(image.spec).toMatchObject({ sizeBytes: GiB, features: DEFAULT_FEATURES });
     expect(parseVolumeRecord(image.metadata, 'v')).toMatchObject({ version: 1, name: 'pvc-1', created: NOW });
-    expect(parseProvenance(image.metadata, 'v')).toEqual({ state: 'never' });
+    expect(parseProvenance({ ...image, fsid: cluster.rbd.fsid }, 'v')).toEqual({ state: 'never' });
     expect(image.metadata.get('csi.storage.k8s.io/pvc/name')).toBe('data');
     expect(image.metadata.has(HOLDER_KEY)).toBe(false);
     expect(cluster.rbd.calls.map((one) => one.operation)).toEqual(['poolStats', 'createImage']);
@@ -65,7 +65,7 @@ describe('creating a volume', () => {
     ]);
     expect(answers).toMatchObject([{ status: 'fulfilled' }, { status: 'fulfilled' }]);
     expect(parseVolumeRecord(cluster.image('berth-v')!.metadata, 'v')).toMatchObject({ name: 'v' });
-    expect(parseProvenance(cluster.image('berth-v')!.metadata, 'v')).toEqual({ state: 'never' });
+    expect(parseProvenance({ ...cluster.image('berth-v')!, fsid: cluster.rbd.fsid }, 'v')).toEqual({ state: 'never' });
   });
 
   it.each(['é'.repeat(64), '../../x', ' ', 'a/b@c', '💥', 'x'.repeat(128)])('takes any name: %s', async (name) => {

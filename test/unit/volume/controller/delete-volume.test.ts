@@ -3,18 +3,29 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { HOLDER_KEY } from '../../../../src/attachment/holder-record.js';
 import { berthError } from '../../../../src/model/errors.js';
 import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
+import { attachVolume } from '../../../../src/volume/controller/attach-volume.js';
 import { deleteVolume } from '../../../../src/volume/controller/delete-volume.js';
+import { expandVolume } from '../../../../src/volume/controller/expand-volume.js';
 import { VOLUME_KEY } from '../../../../src/volume/image/volume-record.js';
 import { UNDER_WAY_MS } from '../../../../src/volume/controller/create/interrupted-create.js';
 import type { MemoryImage } from '../../../fakes/rbd-memory.js';
-import { memoryCluster, creation, noSecrets, soon } from './memory-cluster.js';
-import { createParts, deleteParts } from './use-case-parts.js';
+import { memoryCluster, creation, GiB, mounted, noSecrets, soon } from './memory-cluster.js';
+import { attachParts, createParts, deleteParts, expandParts } from './use-case-parts.js';
 
 const cluster = memoryCluster();
 let parts: ReturnType<typeof deleteParts>;
 beforeEach(() => {
   parts = deleteParts(cluster);
 });
+const attach = async (): Promise<void> => {
+  const parts = attachParts(cluster);
+  const request = { volume: 'c1/rbd/berth-v', node: 'a', capability: mounted, readOnly: true, secrets: noSecrets };
+  await attachVolume({ ...parts, nodes: { isKnown: () => Promise.resolve(true) } }, request, soon());
+};
+const expand = () => {
+  const range = { required: 2n * GiB, limit: 0n };
+  return expandVolume(expandParts(cluster), { volume: 'c1/rbd/berth-v', range, secrets: noSecrets }, soon());
+};
 const remove = (volume = 'c1/rbd/berth-v') => deleteVolume(parts, volume, noSecrets, soon());
 let image: MemoryImage;
 
@@ -112,6 +123,45 @@ describe('deleting a volume', () => {
     await expect(remove()).rejects.toMatchObject({ code, status: 'FAILED_PRECONDITION' });
     await expect(remove()).rejects.toThrow(why);
     expect(cluster.image('berth-v')).toBe(image);
+  });
+
+  it('keeps everybody out from before the removal begins, also whom Ceph would not show', async () => {
+    const real = cluster.rbd.remove.bind(cluster.rbd);
+    let late: unknown;
+    vi.spyOn(cluster.rbd, 'remove').mockImplementationOnce(async (...args) => {
+      late = await attach().catch((error: unknown) => error);
+      return real(...args);
+    });
+    await remove();
+    expect(late).toMatchObject({ code: 'BERTH_VOLUME_DELETING' });
+  });
+
+  it('that Ceph refuses gives its claim back: the volume can be used again', async () => {
+    image.snapshots.push('a');
+    await expect(remove()).rejects.toMatchObject({ code: 'BERTH_VOLUME_HAS_SNAPSHOTS' });
+    await attach();
+  });
+
+  it('of which nobody knows how it ended keeps its claim, and the next one goes on from it', async () => {
+    cluster.rbd.failNext('remove', () => berthError('BERTH_DEADLINE', { what: 'remove', ms: 1 }));
+    await expect(remove()).rejects.toMatchObject({ code: 'BERTH_DEADLINE' });
+    await expect(attach()).rejects.toMatchObject({ code: 'BERTH_VOLUME_DELETING' });
+    await expect(expand()).rejects.toMatchObject({ code: 'BERTH_VOLUME_DELETING' });
+    await expect(createVolume(createParts(cluster), creation('v'), soon())).rejects.toMatchObject({
+      code: 'BERTH_VOLUME_DELETING',
+    });
+    image.snapshots.push('a');
+    await expect(remove()).rejects.toMatchObject({ code: 'BERTH_VOLUME_HAS_SNAPSHOTS' });
+    // What the first one began may still come true.
+    await expect(attach()).rejects.toMatchObject({ code: 'BERTH_VOLUME_DELETING' });
+    image.snapshots.length = 0;
+    await remove();
+    expect(cluster.image('berth-v')).toBeUndefined();
+  });
+
+  it('that another controller finished between look and claim is a success', async () => {
+    cluster.rbd.failNext('compareAndSet', () => berthError('BERTH_IMAGE_NOT_FOUND', { image: 'berth-v' }));
+    await remove();
   });
 
   it('that is busy for a reason that has gone says at least that it was busy', async () => {

@@ -54,7 +54,10 @@ describe('validating', () => {
     { state: 'formatted', type: 'xfs', uuid: 'u' },
     { state: 'formatting', type: 'xfs', uuid: 'u', node: 'a' },
   ])('does not confirm a filesystem that the volume does not hold: %o', async (provenance) => {
-    const text = formatProvenance(provenance as Exclude<Provenance, { state: 'foreign' }>);
+    const text = formatProvenance(provenance as Exclude<Provenance, { state: 'foreign' }>, 'c/p/i', {
+      id: cluster.image('berth-v')!.id,
+      fsid: cluster.rbd.fsid,
+    });
     cluster.image('berth-v')!.metadata.set(FILESYSTEM_KEY, text);
     expect(await validate([mounted])).toBe('it holds xfs, not ext4');
     const any: Capability = { mode: 'SINGLE_NODE_WRITER', access: { ...mounted.access, fsType: undefined } as never };

@@ -2,6 +2,7 @@
  * What each use case of a controller takes, over a cluster in memory. Every call is another controller: it shares Ceph
  * with the others and nothing else.
  */
+import { DeleteClaims } from '../../../../src/attachment/delete-claims.js';
 import { FENCES_METRIC } from '../../../../src/attachment/fence-keeper.js';
 import { Fences } from '../../../../src/attachment/fences.js';
 import { HolderRecords } from '../../../../src/attachment/holder-records.js';
@@ -24,6 +25,7 @@ const operations = () => new Operations<ControllerSteps>();
 export const deleteParts = ({ rbd, clusters }: CephInMemory) => ({
   rbd,
   clusters,
+  deleteClaims: new DeleteClaims(rbd, now),
   interruptedCreates: new InterruptedCreates(rbd, log),
   operations: operations(),
 });

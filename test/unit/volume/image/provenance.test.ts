@@ -135,18 +135,21 @@ describe('the decision to format', () => {
   });
 });
 
+const OWN = { id: 'original', fsid: 'here' };
+const homeOf = (text: string) => ({ ...OWN, metadata: new Map([[FILESYSTEM_KEY, text]]) });
+
 describe('the filesystem record', () => {
-  const read = (text: string): Provenance => parseProvenance(new Map([[FILESYSTEM_KEY, text]]), 'c/p/i');
+  const read = (text: string): Provenance => parseProvenance(homeOf(text), 'c/p/i');
 
   it.each([never, formatting, formatted, raw] as Exclude<Provenance, { state: 'foreign' }>[])(
     '%o is read as written',
     (one) => {
-      expect(read(formatProvenance(one))).toMatchObject(one);
+      expect(read(formatProvenance(one, 'c/p/i', OWN))).toMatchObject(one);
     },
   );
 
   it('that is absent makes the image a foreign one', () => {
-    expect(parseProvenance(new Map([['other', 'x']]), 'v')).toEqual(foreign);
+    expect(parseProvenance({ ...OWN, metadata: new Map([['other', 'x']]) }, 'v')).toEqual(foreign);
   });
 
   it.each([
@@ -164,9 +167,24 @@ describe('the filesystem record', () => {
 });
 
 describe('a record that came with a clone or a copy', () => {
-  it('says nothing of the copy, which Berth did not make', () => {
-    const metadata = new Map([[FILESYSTEM_KEY, formatProvenance({ state: 'never' }, 'c/pool/original')]]);
-    expect(parseProvenance(metadata, 'c/pool/original')).toEqual({ state: 'never' });
-    expect(parseProvenance(metadata, 'c/pool/copy')).toEqual({ state: 'foreign' });
+  const text = formatProvenance({ state: 'never' }, 'c/pool/original', OWN);
+
+  it.each([
+    ['another id, under its own name', { ...OWN, id: 'copy' }, 'c/pool/copy'],
+    ['another id, moved to the name of its origin', { ...OWN, id: 'copy' }, 'c/pool/original'],
+    ['the same id and name in another cluster', { ...OWN, fsid: 'mirror' }, 'c/pool/original'],
+  ])('says nothing of an image with %s', (_what, own, volume) => {
+    expect(parseProvenance({ ...homeOf(text), ...own }, volume)).toEqual({ state: 'foreign' });
+  });
+
+  it('is believed of the same image, also where that was renamed', () => {
+    expect(parseProvenance(homeOf(text), 'c/pool/original')).toEqual({ state: 'never' });
+    expect(parseProvenance(homeOf(text), 'c/pool/renamed')).toEqual({ state: 'never' });
+  });
+
+  it('of a release that wrote no ids goes by the name', () => {
+    const old = homeOf('{"version":1,"image":"pool/original","state":"never"}');
+    expect(parseProvenance(old, 'c/pool/original')).toEqual({ state: 'never' });
+    expect(parseProvenance(old, 'c/pool/copy')).toEqual({ state: 'foreign' });
   });
 });

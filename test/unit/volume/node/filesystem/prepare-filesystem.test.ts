@@ -26,9 +26,10 @@ function nodeWith(isRecordOurs: boolean) {
 }
 
 function preparationOf(provenance: Exclude<Provenance, { state: 'foreign' }>, more: Partial<Preparation> = {}) {
-  const recorded = formatProvenance(provenance, VOLUME);
+  const own = { id: 'id', fsid: 'fsid' };
+  const recorded = formatProvenance(provenance, VOLUME, own);
   const head = {
-    id: 'id',
+    ...own,
     sizeBytes: 0n,
     objectSizeBytes: 0,
     features: [],
