@@ -99,6 +99,10 @@ export function readDeleteClaim(home: RecordHome, volume: string): DeleteClaim |
   return isClaim(entry) ? entry : undefined;
 }
 
+/** Is there a record, and is it another image's? BERTH_RECORD_UNREADABLE. */
+export const hasRecordOfAnother = (home: RecordHome, volume: string): boolean =>
+  (home.metadata.get(HOLDER_KEY) ?? '') !== '' && readEntry(home, volume) === undefined;
+
 const readEntry = (home: RecordHome, volume: string): HolderEntry | undefined =>
   parseHolderEntry(home.metadata.get(HOLDER_KEY), volume, home);
 

@@ -60,6 +60,10 @@ export interface JournalEntry {
   readonly volume: string;
   /** The cluster's own id: what the kernel knows a mapping by. */
   readonly fsid: string;
+  /**
+   * Ceph's id of the image, for its name may lead to another one later; absent in entries of an earlier Berth.
+   */
+  readonly imageId?: string;
   readonly stagingPath: string;
   readonly state: StageState;
   readonly mode: AccessMode;
@@ -135,6 +139,7 @@ export function whyNotEntry(value: unknown): string | undefined {
 }
 
 function whyNotParts(entry: Partial<Record<keyof JournalEntry, unknown>>): string | undefined {
+  if (entry.imageId !== undefined && typeof entry.imageId !== 'string') return 'imageId is malformed';
   if (entry.guest !== undefined && !isGuest(entry.guest)) return 'guest is malformed';
   if (entry.guestClients !== undefined && !isTexts(entry.guestClients)) return 'guestClients is malformed';
   if (typeof entry.targets !== 'object' || entry.targets === null || Array.isArray(entry.targets))

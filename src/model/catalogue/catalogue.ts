@@ -145,6 +145,11 @@ export const catalogue = {
     'volume {volume} still has {count} snapshot(s)',
     'delete its snapshots first',
   ),
+  BERTH_IMAGE_REPLACED: entry(
+    'ABORTED',
+    'volume {volume} is image {named} now, and this node still has image {mapped} mapped, which had that name before',
+    'end its pods on this node; the next stage lets go of the old image and takes the new one',
+  ),
   BERTH_NOT_STAGED: entry('FAILED_PRECONDITION', 'volume {volume} is not staged at {path}', 'stage it first'),
   BERTH_STAGING_PATH_MISSING: entry(
     'FAILED_PRECONDITION',

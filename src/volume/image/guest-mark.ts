@@ -22,17 +22,24 @@ interface Marker extends ImageLookup {
 
 export interface GuestMark {
   readonly volume: string;
+  /** Of the image that the guest gets; undefined where that is not known. */
+  readonly imageId: string | undefined;
   readonly secrets: Credentials | undefined;
   readonly sandbox: 'kata' | 'hyperd';
 }
 
-/** Before a guest can write for the first time. BERTH_VOLUME_NOT_FOUND, BERTH_RECORD_CONTENDED. */
+/**
+ * Before a guest can write for the first time. BERTH_VOLUME_NOT_FOUND, BERTH_RECORD_CONTENDED, BERTH_IMAGE_REPLACED
+ * where the volume's name leads to another image.
+ */
 export async function markGuestWritten(
   marker: Marker,
-  { volume, secrets, sandbox }: GuestMark,
+  { volume, imageId, secrets, sandbox }: GuestMark,
   deadline: Deadline,
 ): Promise<void> {
   const { at, head } = await mustFindVolume(marker, volume, 'node', secrets, deadline);
+  if (imageId !== undefined && imageId !== head.id)
+    throw berthError('BERTH_IMAGE_REPLACED', { volume, mapped: imageId, named: head.id });
   if (isGuestWritten(head.metadata)) return;
   const mark = JSON.stringify({ version: 1, sandbox, node: marker.node, since: marker.now().toISOString() });
   if (await marker.rbd.compareAndSet(at, head.id, GUEST_KEY, undefined, mark, deadline)) return;

@@ -10,7 +10,7 @@ import type { NodeOperation } from '../operation/operations.js';
 import { unmountSick, type MendParts } from './filesystem/mend-filesystem.js';
 import { isMountedFrom } from './filesystem/staging-mount.js';
 import type { Mappers } from './node-mappers.js';
-import { cutOffAndUnmap, unmountRevoked, whyRevoked, type RevocationParts } from './recovery/cut-off.js';
+import { cutOffAndUnmap, standingOf, unmountRevoked, type RevocationParts } from './recovery/cut-off.js';
 import { liveTargets } from './target/published-targets.js';
 import { meaningOfEntry, type StageVolume } from './stage-decisions.js';
 
@@ -44,7 +44,9 @@ export async function confirmStaged(
     await unmountRevoked(parts, before, operation, deadline);
     return before.mending === true ? 'sick' : 'unfinished';
   }
-  if ((await whyRevoked(parts, before, request.secrets, deadline)) === undefined) {
+  const { revoked, isReplaced } = await standingOf(parts, before, request.secrets, deadline);
+  if (revoked === undefined) {
+    if (isReplaced) return 'unfinished';
     if (!isMounted) return 'staged';
     const staged = { entry: before, mapping, live: await liveTargets(before) };
     return (await unmountSick(parts, staged, operation, deadline)) ? 'sick' : 'staged';

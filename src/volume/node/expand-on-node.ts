@@ -7,6 +7,7 @@ import { growFilesystem, isSmallerThanDevice } from '../../host/filesystem/resiz
 import { filesystemOfEntry, isMountedHere } from '../../journal/entry.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
+import { refuseReplaced } from './recovery/entry-image.js';
 import { growForGuest, type GrowForGuestParts } from './guest/grow-for-guest.js';
 import type { Mappers } from './node-mappers.js';
 import type { Operations } from '../operation/operations.js';
@@ -28,8 +29,9 @@ export interface ExpandOnNode {
 }
 
 /**
- * The size of the device in bytes after the call. BERTH_VOLUME_NOT_AT_PATH, BERTH_FILESYSTEM_GROW_FAILED,
- * BERTH_SIZE_OUT_OF_RANGE where the image itself is smaller than asked; of a guest's as {@link growForGuest}.
+ * The size of the device in bytes after the call. BERTH_VOLUME_NOT_AT_PATH, BERTH_IMAGE_REPLACED,
+ * BERTH_FILESYSTEM_GROW_FAILED, BERTH_SIZE_OUT_OF_RANGE where the image itself is smaller than asked; of a guest's as
+ * {@link growForGuest}.
  */
 export async function expandOnNode(
   parts: ExpandOnNodeParts,
@@ -46,6 +48,7 @@ export async function expandOnNode(
     if (at?.mapping === undefined) throw berthError('BERTH_VOLUME_NOT_AT_PATH', { volume, path });
     const { entry, mapping } = at;
     const { head } = await mustFindVolume(parts, volume, 'node', secrets, deadline);
+    refuseReplaced(entry, head);
     if (range !== undefined && head.sizeBytes < range.required) {
       throw berthError('BERTH_SIZE_OUT_OF_RANGE', {
         size: range.required,

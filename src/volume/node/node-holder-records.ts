@@ -5,6 +5,7 @@
 import type { ClientInstance } from '../../attachment/holder-record.js';
 import type { HolderRecords } from '../../attachment/holder-records.js';
 import type { NodeIdentity } from '../../attachment/node-identity.js';
+import type { JournalEntry } from '../../journal/entry.js';
 import type { AccessMode } from '../../model/capability.js';
 import { Deadline } from '../../model/deadline.js';
 import { parseVolumeId } from '../../model/volume-id.js';
@@ -24,9 +25,13 @@ export interface ThisNode {
   readonly bootId: string;
 }
 
+interface Unmapped extends Pick<FoundVolume, 'at' | 'volume'> {
+  readonly imageId: string | undefined;
+}
+
 export interface NodeHolderRecordsParts extends ThisNode {
   readonly clusters: Clusters;
-  readonly rbd: Pick<RbdPort, 'head'>;
+  readonly rbd: Pick<RbdPort, 'head' | 'headById'>;
   readonly records: Pick<HolderRecords, 'takeForNode' | 'recordStaged' | 'release'>;
   readonly log: Logger;
 }
@@ -67,10 +72,15 @@ export class NodeHolderRecords {
     return records.recordStaged(at, head, { volume, node, bootId, clients }, deadline);
   }
 
-  /** The volume is unmapped. Reads the record again: what was found is from before it was taken. Errors of Ceph. */
-  async release({ at, volume }: Pick<FoundVolume, 'at' | 'volume'>, deadline: Deadline): Promise<void> {
+  /**
+   * The volume is unmapped. Reads the record again: what was found is from before it was taken. Errors of Ceph.
+   * @param unmapped `imageId` is of the image that was mapped, whatever its name leads to now; undefined where only the
+   *   name is known
+   */
+  async release(unmapped: Unmapped, deadline: Deadline): Promise<void> {
     const { self, rbd, records } = this.#parts;
-    const head = await rbd.head(at, deadline);
+    const { at, volume, imageId } = unmapped;
+    const head = imageId === undefined ? await rbd.head(at, deadline) : await rbd.headById(at, imageId, deadline);
     if (head !== undefined) await records.release(at, head, volume, self, deadline);
   }
 
@@ -79,13 +89,13 @@ export class NodeHolderRecords {
    * where the cluster could not be asked, or clusters.yaml does not list the volume's place now: an edit may have left
    * it out by mistake, and nobody would give the record back after it is mended. A volume that is gone has no record.
    */
-  async giveBack(volume: string): Promise<boolean> {
+  async giveBack({ volume, imageId }: Pick<JournalEntry, 'volume' | 'imageId'>): Promise<boolean> {
     const { clusters, log } = this.#parts;
     const deadline = Deadline.after(GIVE_BACK_MS);
     try {
       const place = await locate(clusters, volume, 'node', undefined);
       if (place !== undefined) {
-        await this.release({ at: place.at, volume }, deadline);
+        await this.release({ at: place.at, volume, imageId }, deadline);
         return true;
       }
       if (parseVolumeId(volume) === undefined) return true;

@@ -93,6 +93,7 @@ export function intentOf(
     version: 1,
     volume,
     fsid,
+    imageId: found.head.id,
     stagingPath,
     state: 'staging',
     mode,

@@ -34,6 +34,7 @@ import { mountDevice, type FilesystemStagingParts } from './filesystem/stage-fil
 import { isMountedFrom, makeStagingDirectory } from './filesystem/staging-mount.js';
 import { recordRawUse } from './filesystem/write-provenance.js';
 import { confirmStaged } from './confirm-staged.js';
+import { isOtherImage, leaveReplaced, refuseUnderOtherName } from './recovery/entry-image.js';
 import { entryToStage } from './journal-faults.js';
 import { mapAsAsked, recordClients, unmountAndUnmap } from './map-image.js';
 import type { NodeHolderRecords } from './node-holder-records.js';
@@ -44,10 +45,13 @@ import { refuseFullNode, type VolumeLimit } from './volume-limit.js';
 export interface StageParts extends FilesystemStagingParts, VolumeLimit, Omit<ImageLookup, 'rbd'> {
   readonly clusters: ImageLookup['clusters'] & StrangerParts['clusters'];
   readonly operations: Pick<Operations<NodeSteps>, 'run'>;
-  readonly journal: Pick<Journal, 'read' | 'write' | 'remove'>;
+  readonly journal: Pick<Journal, 'all' | 'read' | 'write' | 'remove'>;
   readonly holderRecords: Pick<NodeHolderRecords, 'take' | 'recordStaged' | 'release'>;
   readonly mappers: Pick<Mappers, 'forChoice' | 'named' | 'mappingOf' | 'findUnrecorded'>;
-  readonly rbd: Pick<RbdPort, 'head' | 'identify' | 'watchers' | 'listRecords' | 'isEmpty' | 'compareAndSet'>;
+  readonly rbd: Pick<
+    RbdPort,
+    'head' | 'headById' | 'identify' | 'watchers' | 'listRecords' | 'isEmpty' | 'compareAndSet'
+  >;
   readonly log: Logger;
   readonly now: () => Date;
 }
@@ -86,12 +90,13 @@ export async function stageWithin(
   const { rbd, mappers, journal, log } = parts;
   const { volume, secrets } = request;
   operation.step('read journal');
-  const before = await entryToStage(parts, volume, deadline);
-  const confirmed = before && (await confirmStaged(parts, before, request, operation, deadline));
+  const known = await entryToStage(parts, volume, deadline);
+  const confirmed = known && (await confirmStaged(parts, known, request, operation, deadline));
   if (confirmed === 'staged') return;
-  const mending = confirmed === 'sick';
   operation.step('look');
   const found = await mustFindVolume(parts, volume, 'node', secrets, deadline);
+  const before = await entryOfImage(parts, known, found, operation, deadline);
+  const mending = confirmed === 'sick' && before !== undefined;
   holderRecordToTake(found.head, volume);
   const record = parseVolumeRecord(found.head.metadata, volume);
   const [{ fsid }, mapper] = await Promise.all([
@@ -121,6 +126,20 @@ export async function stageWithin(
     const { access } = request.capability;
     await mapAndMount(parts, { entry, found: taken, record, mapper, access, watchers }, operation, deadline);
   });
+}
+
+/** What the journal knows of this very image; what it knows of the one before it goes. BERTH_IMAGE_REPLACED. */
+async function entryOfImage(
+  parts: Pick<StageParts, 'mappers' | 'exec' | 'holderRecords' | 'journal' | 'self'>,
+  known: JournalEntry | undefined,
+  found: FoundVolume,
+  operation: NodeOperation<'stage'>,
+  deadline: Deadline,
+): Promise<JournalEntry | undefined> {
+  if (known === undefined) await refuseUnderOtherName(parts, found);
+  if (known === undefined || !isOtherImage(known, found.head)) return known;
+  await leaveReplaced(parts, known, found, operation, deadline);
+  return undefined;
 }
 
 interface Staging {
@@ -196,7 +215,7 @@ function pushUndos(
   });
   undo.push(async ({ step, deadline }) => {
     step('undo holder record');
-    await holderRecords.release(found, deadline);
+    await holderRecords.release({ ...found, imageId: found.head.id }, deadline);
   });
   undo.push(({ step, deadline }) =>
     unmountAndUnmap(parts, entry, { step, unmount: 'undo mount', unmap: 'undo map' }, deadline),

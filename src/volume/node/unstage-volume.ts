@@ -5,6 +5,7 @@
 import { deviceNumber } from '../../host/device/block-device.js';
 import { mountAt, readMounts } from '../../host/mount/mountinfo.js';
 import { checkAbsolute, resolveTarget } from '../../host/mount/target-path.js';
+import type { JournalEntry } from '../../journal/entry.js';
 import type { Journal } from '../../journal/journal.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
@@ -55,7 +56,7 @@ export async function unstageWithin(
   if (entry === undefined || entry === 'damaged') {
     await unstageUnrecorded(parts, volume, path, operation, deadline);
     // The journal was lost, and the record may still say that the volume is staged here.
-    await giveBack(parts, volume, operation);
+    await giveBack(parts, { volume }, operation);
     if (entry === undefined) return;
     // Only when the node is clean, so that a failure before finds it again.
     operation.step('set journal aside');
@@ -64,18 +65,18 @@ export async function unstageWithin(
   if (entry.stagingPath !== path) throw berthError('BERTH_VOLUME_NOT_AT_PATH', { volume, path });
   await takeDownRecorded(parts, entry, operation, deadline);
   // Kept as `unstaging` where the record stays ours: reconciliation gives it back when the cluster answers again.
-  if (entry.holdsRecord && !(await giveBack(parts, volume, operation))) return;
+  if (entry.holdsRecord && !(await giveBack(parts, entry, operation))) return;
   operation.step('remove journal');
   await writeIfPossible(parts, volume, () => journal.remove(volume));
 }
 
 function giveBack(
   { holderRecords }: Pick<UnstageParts, 'holderRecords'>,
-  volume: string,
+  entry: Pick<JournalEntry, 'volume' | 'imageId'>,
   operation: NodeOperation<'unstage'>,
 ): Promise<boolean> {
   operation.step('give holder record back');
-  return holderRecords.giveBack(volume);
+  return holderRecords.giveBack(entry);
 }
 
 /** The journal knows nothing, the kernel may: a lost state directory must not leave a mapping for ever. */

@@ -2,6 +2,7 @@
  * Records that came with a copy speak of another image: whoever held that one does not hold the copy, and what was
  * never formatted there may hold data here. A renamed image is the same one.
  */
+import { readdir } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { HOLDER_KEY } from '../../../src/attachment/holder-record.js';
 import { FILESYSTEM_KEY } from '../../../src/volume/image/provenance.js';
@@ -88,6 +89,59 @@ describe('the holder record', () => {
     await refused(volume.attach(two), 'FAILED_PRECONDITION', /BERTH_VOLUME_HELD/);
     await volume.stage(one);
     expect(await recordOf(volume.image)).toMatchObject({ imageId, fsid });
+  });
+});
+
+describe('an image that is replaced by a copy under its stage', () => {
+  it('is let go of by the unstage, which writes nothing into the new image', async () => {
+    const volume = await site.create(one, ext4(), small);
+    await put(await volume.bring(one), 'before');
+    const old = await replaceByCopy(volume);
+    const copied = (await site.metadata(volume.image))[HOLDER_KEY];
+    expect(copied).toContain('"staged"');
+    await volume.unpublish(one);
+    await volume.unstage(one);
+    expect((await site.metadata(volume.image))[HOLDER_KEY]).toBe(copied);
+    expect(await recordOf(old)).toMatchObject({ holders: [{ node: one.nodeId, state: 'released' }] });
+  });
+
+  it('keeps its pods, which the next stage is told; the stage after them takes the new image', async () => {
+    const volume = await site.create(one, ext4(), small);
+    const target = await volume.bring(one);
+    await put(target, 'before');
+    const old = await replaceByCopy(volume);
+    await volume.attach(one);
+    await put(target, 'only in the old one', 'later');
+    await refused(volume.stage(one), 'ABORTED', /BERTH_IMAGE_REPLACED/);
+    await refused(volume.expandOn(one, SMALL_BYTES, target), 'ABORTED', /BERTH_IMAGE_REPLACED/);
+    expect(await get(target, 'later')).toBe('only in the old one');
+    await volume.unpublish(one);
+    await volume.stage(one);
+    expect(await readdir(await volume.publish(one))).not.toContain('later');
+    expect(await recordOf(volume.image)).toMatchObject({
+      imageId: await idOf(volume.image),
+      holders: [{ state: 'staged' }],
+    });
+    expect(await recordOf(old)).toMatchObject({ imageId: await idOf(old), holders: [{ state: 'released' }] });
+  });
+});
+
+describe('an image that is renamed under its stage', () => {
+  it('stays with its node under the new name, and leaves it by the old one', async () => {
+    const volume = await site.create(one, ext4(), small);
+    await put(await volume.bring(one), 'renamed');
+    const renamed = `${volume.image}-renamed`;
+    await site.rbd('mv', volume.image, renamed);
+    const moved = site.adopt(`dev/${renamed}`, ext4(), one);
+    await refused(moved.attach(two), 'FAILED_PRECONDITION', /BERTH_VOLUME_HELD/);
+    await moved.attach(one);
+    await refused(moved.stage(one), 'FAILED_PRECONDITION', new RegExp(`the same image as ${volume.id}`));
+    await volume.unpublish(one);
+    await volume.unstage(one);
+    await moved.detach(one);
+    expect(await get(await moved.bring(two))).toBe('renamed');
+    await moved.leave(two);
+    await site.rbd('mv', renamed, volume.image);
   });
 });
 

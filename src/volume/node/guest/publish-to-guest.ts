@@ -90,6 +90,7 @@ async function marked(
   const guest = guestOf(entry);
   if (readOnly || guest.written) return entry;
   operation.step('mark as written by guest');
-  await markGuestWritten({ volume: entry.volume, secrets, sandbox: 'kata' }, deadline);
+  const { volume, imageId } = entry;
+  await markGuestWritten({ volume, imageId, secrets, sandbox: 'kata' }, deadline);
   return { ...entry, guest: { ...guest, written: true } };
 }

@@ -15,6 +15,7 @@ import { isBerthError } from '../../../model/errors.js';
 import type { RbdPort, Watcher } from '../../../rbd/port.js';
 import type { Journal } from '../../../journal/journal.js';
 import type { Logger } from '../../../observe/log.js';
+import { isOtherImage } from '../recovery/entry-image.js';
 import type { NodeHolderRecords } from '../node-holder-records.js';
 import { ifUnchanged, type UnchangedParts } from '../recovery/as-only-operation.js';
 import { locate, type ImageLookup } from '../../image/find-volume.js';
@@ -66,7 +67,8 @@ async function recordGuestClient(parts: GuestClientParts, entry: JournalEntry, d
   const { volume } = entry;
   const place = await locate(clusters, volume, 'node', undefined);
   const head = place && (await rbd.head(place.at, deadline));
-  if (place === undefined || head === undefined) return;
+  // The guest has the image open that was handed over, not the one that has its name now.
+  if (place === undefined || head === undefined || isOtherImage(entry, head)) return;
   const { at } = place;
   const [watchers, { instance }] = await Promise.all([rbd.watchers(at, deadline), rbd.identify(at.access, deadline)]);
   const holders = readHolderRecord(head, volume);

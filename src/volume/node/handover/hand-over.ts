@@ -25,6 +25,7 @@ import type { NodeOperation, Operations } from '../../operation/operations.js';
 import type { NodeSteps } from '../../operation/steps.js';
 import { withUndo, type UndoStack } from '../../operation/undo-stack.js';
 import { refuseStrangersBefore } from '../client-instances.js';
+import { refuseReplaced } from '../recovery/entry-image.js';
 import type { NodeHolderRecords, ThisNode } from '../node-holder-records.js';
 import type { Mappers } from '../node-mappers.js';
 import { refuseFullNode, type VolumeLimit } from '../volume-limit.js';
@@ -84,7 +85,7 @@ export async function handOver(parts: HandOverParts, request: HandOver, deadline
   });
 }
 
-/** BERTH_JOURNAL_UNREADABLE, and BERTH_VOLUME_IN_USE where a mapping may be one of several. */
+/** BERTH_JOURNAL_UNREADABLE, BERTH_IMAGE_REPLACED, and BERTH_VOLUME_IN_USE where a mapping may be one of several. */
 async function gatherFacts(
   { journal, mappers, self, bootId }: HandOverParts,
   { volume, directory }: HandOverAsked,
@@ -92,6 +93,8 @@ async function gatherFacts(
   deadline: Deadline,
 ): Promise<HandOverFacts> {
   const entry = await journal.read(volume);
+  // It has to be reclaimed first, and its record given back.
+  if (entry !== undefined) refuseReplaced(entry, head);
   if (entry === undefined) {
     const device = (await mappers.findUnrecorded(volume, deadline))?.device;
     return { entry, device, hasFile: false, holder: undefined, bootId };
@@ -152,6 +155,7 @@ async function prepareImage(
     version: 1,
     volume,
     fsid,
+    imageId: found.head.id,
     stagingPath: directory,
     state: 'staging',
     handedTo: 'hyperd',
@@ -179,7 +183,7 @@ async function prepareImage(
     await holderRecords.recordStaged(taken, [], deadline);
     if (!isGuestWritten(found.head.metadata)) {
       operation.step('mark as written by guest');
-      await parts.markGuestWritten({ volume, secrets, sandbox: 'hyperd' }, deadline);
+      await parts.markGuestWritten({ volume, imageId: found.head.id, secrets, sandbox: 'hyperd' }, deadline);
     }
     operation.step('write file');
     await writeHandOverFile(directory, file);
@@ -204,7 +208,7 @@ function pushUndos(
   });
   undo.push(async ({ step, deadline }) => {
     step('undo holder record');
-    await holderRecords.release(found, deadline);
+    await holderRecords.release({ ...found, imageId: found.head.id }, deadline);
   });
   undo.push(async ({ step, deadline }) => {
     const mapping = await mappers.mappingOf(entry, deadline);

@@ -66,7 +66,7 @@ export async function reclaimImage(
     if (use.is === 'unknown') return;
     if (entry?.holdsRecord !== false) {
       operation.step('give holder record back');
-      if (!(await holderRecords.giveBack(volume))) return;
+      if (!(await holderRecords.giveBack(entry ?? { volume }))) return;
     }
     operation.step('remove journal');
     const isDamaged = read === 'damaged';

@@ -2,24 +2,27 @@
  * A volume that is not this node's any more: found out from its holder record, then cut off, unmounted and unmapped, so
  * that not one byte more of this node's reaches the image.
  */
-import { readHolderRecord, whyNotStaged } from '../../../attachment/holder-record.js';
+import { hasRecordOfAnother, readHolderRecord, whyNotStaged } from '../../../attachment/holder-record.js';
 import type { NodeIdentity } from '../../../attachment/node-identity.js';
 import { mountAt } from '../../../host/mount/mountinfo.js';
 import { unmount } from '../../../host/mount/mount.js';
 import type { Exec } from '../../../host/process/exec.js';
 import type { JournalEntry } from '../../../journal/entry.js';
 import type { Deadline } from '../../../model/deadline.js';
+import type { RbdPort } from '../../../rbd/port.js';
 import type { Logger } from '../../../observe/log.js';
 import { unmountDead } from '../filesystem/dead-mount.js';
 import type { Mappers } from '../node-mappers.js';
 import type { Operation } from '../../operation/operations.js';
-import { locate, type Credentials, type ImageLookup } from '../../image/find-volume.js';
+import type { Credentials, ImageLookup } from '../../image/find-volume.js';
+import { imageOfEntry } from './entry-image.js';
 
 /** What reading one record may take, in ms. */
 const READ_MS = 5_000;
 
 /** What reading a volume's holder record takes. */
 export interface RevocationParts extends ImageLookup {
+  readonly rbd: Pick<RbdPort, 'head' | 'headById'>;
   readonly self: NodeIdentity;
   readonly mappers: Pick<Mappers, 'mappingOf'>;
   readonly log: Pick<Logger, 'debug'>;
@@ -31,29 +34,42 @@ export interface CutOffParts {
   readonly exec: Exec;
 }
 
-/**
- * Why a volume that is staged here is not this node's any more; undefined while it is, and where the record cannot be
- * read: then nothing is touched.
- */
-export async function whyRevoked(
+/** How a volume that is staged here stands in the cluster. */
+export interface Standing {
+  /** Why it is not this node's any more; undefined while it is, and where that cannot be told. */
+  readonly revoked: string | undefined;
+  /** Its name leads to another image than the one that is mapped. */
+  readonly isReplaced: boolean;
+}
+
+const OURS: Standing = { revoked: undefined, isReplaced: false };
+
+/** As {@link standingOf}: why it is not this node's any more. */
+export const whyRevoked = async (...asked: Parameters<typeof standingOf>): Promise<string | undefined> =>
+  (await standingOf(...asked)).revoked;
+
+/** Where the record cannot be read it stands as it did: then nothing is touched. */
+export async function standingOf(
   { self, clusters, rbd, mappers, log }: RevocationParts,
   entry: JournalEntry,
   secrets: Credentials | undefined,
   deadline: Deadline,
   unreadable: () => void = () => undefined,
-): Promise<string | undefined> {
+): Promise<Standing> {
   const { volume } = entry;
   try {
-    if ((await mappers.mappingOf(entry, deadline)) === undefined) return undefined;
-    const place = await locate(clusters, volume, 'node', secrets);
-    const head = place && (await rbd.head(place.at, deadline.within(READ_MS)));
-    if (head === undefined) return undefined;
-    const record = readHolderRecord(head, volume);
-    return whyNotStaged(record, self);
+    if ((await mappers.mappingOf(entry, deadline)) === undefined) return OURS;
+    const image = await imageOfEntry({ clusters, rbd }, entry, secrets, deadline.within(READ_MS));
+    if (image === undefined) return OURS;
+    const { head, isReplaced } = image;
+    // An entry of an earlier release does not say which image it means, and this one has another's record: it may be
+    // the one that was moved to the name.
+    if (entry.imageId === undefined && hasRecordOfAnother(head, volume)) return OURS;
+    return { revoked: whyNotStaged(readHolderRecord(head, volume), self), isReplaced };
   } catch (error) {
     unreadable();
     log.debug({ volume, err: error }, 'whether the volume is still this node’s cannot be told');
-    return undefined;
+    return OURS;
   }
 }
 

@@ -11,6 +11,7 @@ import { mustFindVolume, type FoundVolume, type ImageLookup } from '../../image/
 import { mapSettingsOf, parseVolumeRecord } from '../../image/volume-record.js';
 import type { NodeOperation } from '../../operation/operations.js';
 import { watchersBefore, type ClientParts, type WatchersBefore } from '../client-instances.js';
+import { refuseReplaced } from './entry-image.js';
 import { recordClients } from '../map-image.js';
 import type { NodeHolderRecords } from '../node-holder-records.js';
 import type { Mappers } from '../node-mappers.js';
@@ -46,6 +47,8 @@ const reattach =
     const mapper = mappers.named(entry.mapper);
     if (mapping === undefined || (await mapper.whyUnserved?.(mapping)) === undefined) return 'changed';
     const found = await mustFindVolume(parts, volume, 'node', undefined, deadline);
+    // A daemon opens the image by its name: what the kernel kept back would be written into another one.
+    refuseReplaced(entry, found.head);
     const record = readHolderRecord(found.head, volume);
     // The next round of reconciliation cuts it off.
     if (whyNotStaged(record, self) !== undefined) return 'changed';

@@ -40,7 +40,7 @@ export const returnRecord = (
     const use = entry.handedTo === undefined ? 'closed' : await imageUseNow(parts, entry, deadline);
     if (use !== 'closed') return use === 'open' ? 'in use' : 'later';
     operation.step('give holder record back');
-    if (!(await holderRecords.giveBack(entry.volume))) return 'later';
+    if (!(await holderRecords.giveBack(entry))) return 'later';
     operation.step('remove journal');
     await journal.remove(entry.volume);
     return 'done';

@@ -38,7 +38,7 @@ const mappers = {
   findUnrecorded: vi.fn<() => Promise<Mapping | undefined>>(),
   named: () => mapper as unknown as Mapper,
 };
-const giveBack = vi.fn<(volume: string) => Promise<boolean>>();
+const giveBack = vi.fn<(entry: { readonly volume: string }) => Promise<boolean>>();
 const parts = () => ({
   operations: new Operations(),
   journal,
@@ -101,7 +101,7 @@ describe('NodeUnstage', () => {
     await unstage();
     expect(mapper.unmap).toHaveBeenCalledWith(mapping, expect.anything());
     expect(written).toEqual([{ ...entry, state: 'unstaging' }]);
-    expect(giveBack).toHaveBeenCalledExactlyOnceWith(VOLUME);
+    expect(giveBack).toHaveBeenCalledExactlyOnceWith(entry);
     expect(journal.remove).toHaveBeenCalledExactlyOnceWith(VOLUME);
   });
 
@@ -132,7 +132,7 @@ describe('NodeUnstage', () => {
   it('a damaged journal, nothing mapped: the record given back, the entry set aside', async () => {
     journal.read.mockRejectedValue(berthError('BERTH_JOURNAL_UNREADABLE', { file: 'f', why: 'not JSON' }));
     await unstage();
-    expect(giveBack).toHaveBeenCalledExactlyOnceWith(VOLUME);
+    expect(giveBack).toHaveBeenCalledExactlyOnceWith({ volume: VOLUME });
     expect(journal.setAside).toHaveBeenCalledExactlyOnceWith(VOLUME);
   });
 });
