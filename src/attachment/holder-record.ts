@@ -140,19 +140,23 @@ export function parseHolderEntry(
     throw unreadableError('not JSON');
   }
   if (typeof value !== 'object' || value === null) throw unreadableError('not an object');
-  const record = value as Partial<HolderRecord & DeleteClaim>;
-  if ((record.version as number | undefined) !== 1) throw unreadableError(`version ${String(record.version)}`);
-  if (isOfAnother(record, volume, own)) return undefined;
-  if (record.deleting !== undefined) {
-    if (!isDeletions(record.deleting)) throw unreadableError('a delete without client or time');
-    return value as DeleteClaim;
-  }
-  if (!isAccessMode(record.mode)) throw unreadableError(`mode ${String(record.mode)}`);
-  if (record.access !== 'block' && record.access !== 'mount') throw unreadableError(`access ${String(record.access)}`);
-  if (typeof record.readOnly !== 'boolean') throw unreadableError('no readOnly');
-  if (!Array.isArray(record.holders) || record.holders.length === 0) throw unreadableError('no holders');
-  if (!record.holders.every(isHolder)) throw unreadableError('a holder without node or time');
-  return value as HolderRecord;
+  const entry = value as Partial<HolderRecord & DeleteClaim>;
+  if ((entry.version as number | undefined) !== 1) throw unreadableError(`version ${String(entry.version)}`);
+  if (isOfAnother(entry, volume, own)) return undefined;
+  const why = entry.deleting === undefined ? whyNotRecord(entry) : whyNotClaim(entry);
+  if (why !== undefined) throw unreadableError(why);
+  return value as HolderEntry;
+}
+
+const whyNotClaim = ({ deleting }: Partial<DeleteClaim>): string | undefined =>
+  isDeletions(deleting) ? undefined : 'a delete without client or time';
+
+function whyNotRecord(record: Partial<HolderRecord>): string | undefined {
+  if (!isAccessMode(record.mode)) return `mode ${String(record.mode)}`;
+  if (record.access !== 'block' && record.access !== 'mount') return `access ${String(record.access)}`;
+  if (typeof record.readOnly !== 'boolean') return 'no readOnly';
+  if (!Array.isArray(record.holders) || record.holders.length === 0) return 'no holders';
+  return record.holders.every(isHolder) ? undefined : 'a holder without node or time';
 }
 
 /** A state of a later Berth makes the record unreadable: what it means for safety nobody here knows. */

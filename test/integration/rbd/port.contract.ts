@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Deadline } from '../../../src/model/deadline.js';
 import { isBerthError } from '../../../src/model/errors.js';
 import type { ErrorCode } from '../../../src/model/errors.js';
-import { NEW_IMAGE } from '../../../src/rbd/new-image.js';
 import type { ImageRef, NewImage, PoolRef, RbdPort } from '../../../src/rbd/port.js';
 
 export type Half = 'name' | 'entry' | 'all but the header';
@@ -68,20 +67,6 @@ export function describeRbdPort(name: string, prepare: () => Promise<PortFixture
       expect(identity.fsid).toMatch(/^[0-9a-f-]{36}$/);
       expect(identity.instance).toMatch(/^.+:\d+\/\d+$/);
       expect(await port.identify(fixture.at.access, soon())).toEqual(identity);
-    });
-
-    it('finds an image by its id, also under another name, and none by an id that is gone', async () => {
-      const at = await made({ metadata: new Map([['k', 'v']]) });
-      expect(await port.headById(fixture.at, at.id, soon())).toEqual(await port.head(at, soon()));
-      await port.remove(at, soon());
-      expect(await port.headById(fixture.at, at.id, soon())).toBeUndefined();
-    });
-
-    it('writes into the first metadata which image they are of', async () => {
-      const text = JSON.stringify({ a: NEW_IMAGE.id, b: NEW_IMAGE.fsid });
-      const at = await made({ metadata: new Map([['own', text]]) });
-      const { id, fsid, metadata } = (await port.head(at, soon()))!;
-      expect(JSON.parse(metadata.get('own')!)).toEqual({ a: id, b: fsid });
     });
 
     it('creates an image that looks as it was asked for', async () => {

@@ -6,6 +6,7 @@ import type { ImageRef, PoolRef } from '../../../src/rbd/port.js';
 import { MemoryRbd } from '../../fakes/rbd-memory.js';
 import { describeBlocklist } from '../../integration/rbd/blocklist.contract.js';
 import { describeInterruptedCreate } from '../../integration/rbd/interrupted-create.contract.js';
+import { describeImageIdentity } from '../../integration/rbd/image-identity.contract.js';
 import { describeLocks } from '../../integration/rbd/locks.contract.js';
 import { describeRbdPort, refused, soon, spec, type PortFixture } from '../../integration/rbd/port.contract.js';
 
@@ -41,6 +42,7 @@ const prepare = (): Promise<PortFixture> => {
 describeRbdPort('the fake', prepare);
 describeBlocklist('the fake', prepare);
 describeInterruptedCreate('the fake', prepare);
+describeImageIdentity('the fake', prepare);
 describeLocks('the fake', prepare);
 
 describe('the fake', () => {
