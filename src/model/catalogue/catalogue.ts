@@ -116,7 +116,7 @@ export const catalogue = {
     'make sure that its owner does not use the image any more, then {breaking}',
   ),
   BERTH_VOLUME_DELETING: entry(
-    'FAILED_PRECONDITION',
+    'ABORTED',
     'volume {volume} is being deleted since {since}, by the Ceph client {client}',
     'let DeleteVolume be called until it is gone; to keep the volume instead, see docs/operations.md',
   ),

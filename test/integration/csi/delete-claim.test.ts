@@ -40,11 +40,11 @@ const remove = (volume: Volume, parts: ControllerParts): Promise<void> =>
 
 /** Nobody gets the volume, writer or reader, and each is told why. */
 async function isShut(volume: Volume): Promise<void> {
-  await refused(volume.attach(two), 'FAILED_PRECONDITION', DELETING);
-  await refused(volume.attach(two, { volumeCapability: ext4(ROX), readonly: true }), 'FAILED_PRECONDITION', DELETING);
-  await refused(volume.stage(two), 'FAILED_PRECONDITION', DELETING);
-  await refused(volume.stage(two, { volumeCapability: ext4(ROX) }), 'FAILED_PRECONDITION', DELETING);
-  await refused(volume.expand(2 * SMALL_BYTES), 'FAILED_PRECONDITION', DELETING);
+  await refused(volume.attach(two), 'ABORTED', DELETING);
+  await refused(volume.attach(two, { volumeCapability: ext4(ROX), readonly: true }), 'ABORTED', DELETING);
+  await refused(volume.stage(two), 'ABORTED', DELETING);
+  await refused(volume.stage(two, { volumeCapability: ext4(ROX) }), 'ABORTED', DELETING);
+  await refused(volume.expand(2 * SMALL_BYTES), 'ABORTED', DELETING);
 }
 
 it('DeleteVolume, readers and writers come while it removes the image: each is refused', async () => {
@@ -71,7 +71,7 @@ it('DeleteVolume, its controller ends before it removes: nobody is let in, anoth
   await expect(remove(volume, dying)).rejects.toMatchObject({ code: 'BERTH_WORKER_DIED' });
   await isShut(volume);
   const name = volume.image.split('/').at(-1)!.replace('berth-', '');
-  await refused(one.controller.CreateVolume(site.request(ext4(), { ...small, name })), 'FAILED_PRECONDITION', DELETING);
+  await refused(one.controller.CreateVolume(site.request(ext4(), { ...small, name })), 'ABORTED', DELETING);
   const { status } = await one.controller.ControllerGetVolume({ volumeId: volume.id });
   expect(status!.volumeCondition).toMatchObject({ abnormal: true });
   expect(status!.volumeCondition!.message).toMatch(/being deleted/);

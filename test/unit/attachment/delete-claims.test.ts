@@ -58,7 +58,7 @@ describe('a claim', () => {
 
   it('keeps everybody out: no attach and no stage, which say by whom it is deleted', async () => {
     await claim('10.0.0.1:0/7');
-    const refusal = { code: 'BERTH_VOLUME_DELETING', status: 'FAILED_PRECONDITION' };
+    const refusal = { code: 'BERTH_VOLUME_DELETING', status: 'ABORTED' };
     await expect(attach()).rejects.toMatchObject(refusal);
     await expect(take()).rejects.toThrow(/is being deleted since 2026-01-01.*by the Ceph client 10\.0\.0\.1:0\/7/);
   });
