@@ -72,8 +72,8 @@ function lifecycle(parts: LifecycleParts): ControllerService {
     async ControllerExpandVolume(request, { deadline }) {
       require({ volume_id: request.volumeId });
       const { volumeId: volume, capacityRange, secrets, volumeCapability } = request;
-      if (volumeCapability !== null) readCapability(volumeCapability);
-      const asked = { volume, range: readRange(capacityRange), secrets: readSecrets(secrets) };
+      const isBlock = volumeCapability !== null && readCapability(volumeCapability).access.kind === 'block';
+      const asked = { volume, range: readRange(capacityRange), secrets: readSecrets(secrets), isBlock };
       const size = await expandVolume(parts, asked, deadline);
       // Also for a raw block volume: not every mapper's device follows the image by itself.
       return { capacityBytes: String(size), nodeExpansionRequired: true };

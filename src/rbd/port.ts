@@ -147,6 +147,17 @@ export interface RbdPort {
   observeWatchers(at: ImageRef, deadline: Deadline): Promise<WatcherObservation>;
   /** Has nothing ever been written to it (no allocated extent, no snapshot, no parent)? BERTH_IMAGE_NOT_FOUND. */
   isEmpty(at: ImageRef, deadline: Deadline): Promise<boolean>;
+  /** The first `bytes` of its data, fewer where it is smaller; not written is zero. BERTH_IMAGE_NOT_FOUND. */
+  readStart(at: ImageRef, bytes: number, deadline: Deadline): Promise<Uint8Array>;
+  /** Take a snapshot; one of that name is a success. BERTH_IMAGE_NOT_FOUND. */
+  createSnapshot(at: ImageRef, snapshot: string, deadline: Deadline): Promise<void>;
+  /**
+   * Make the image what it was at the snapshot, its size included; may be repeated. False where there is no such
+   * snapshot. BERTH_CEPH_ERROR (EROFS) while another client has the image's exclusive lock. BERTH_IMAGE_NOT_FOUND.
+   */
+  rollBack(at: ImageRef, snapshot: string, deadline: Deadline): Promise<boolean>;
+  /** Remove a snapshot; true if it was there. BERTH_IMAGE_NOT_FOUND. */
+  removeSnapshot(at: ImageRef, snapshot: string, deadline: Deadline): Promise<boolean>;
   /**
    * Grow to `sizeBytes`; a smaller size is BERTH_CEPH_ERROR and changes nothing. BERTH_IMAGE_NOT_FOUND,
    * BERTH_IMAGE_LOCKED.

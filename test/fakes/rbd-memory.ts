@@ -21,6 +21,8 @@ export interface MemoryImage {
   sizeBytes: bigint;
   readonly metadata: Map<string, string>;
   written: boolean;
+  /** What its data begins with. */
+  start: Buffer;
   parent: string | undefined;
   snapshots: string[];
   watchers: Watcher[];
@@ -92,7 +94,8 @@ export class MemoryRbd implements RbdPort {
       throw berthError('BERTH_IMAGE_EXISTS', { image: imageSpec(at) });
     const id = `${(this.#nextId++).toString(16)}0cafe`;
     const metadata = new Map(withIdentity(spec.metadata, { id, fsid: this.fsid }));
-    const fresh = { metadata, written: false, parent: undefined, snapshots: [], watchers: [], locks: [] };
+    const nobody = { parent: undefined, snapshots: [], watchers: [], locks: [] };
+    const fresh = { metadata, written: false, start: Buffer.alloc(0), ...nobody };
     images.set(at.image, { id, spec, sizeBytes: spec.sizeBytes, ...fresh });
     return id;
   });
@@ -119,6 +122,27 @@ export class MemoryRbd implements RbdPort {
   isEmpty = this.#operation('isEmpty', (at) => {
     const { written, parent, snapshots } = this.#image(at);
     return !written && parent === undefined && snapshots.length === 0;
+  });
+
+  readStart = this.#operation('readStart', (at, bytes) => {
+    const { sizeBytes, start } = this.#image(at);
+    const read = Buffer.alloc(Number(sizeBytes < BigInt(bytes) ? sizeBytes : BigInt(bytes)));
+    start.copy(read);
+    return read;
+  });
+
+  createSnapshot = this.#operation('createSnapshot', (at, snapshot) => {
+    const { snapshots } = this.#image(at);
+    if (!snapshots.includes(snapshot)) snapshots.push(snapshot);
+  });
+
+  rollBack = this.#operation('rollBack', (at, snapshot) => this.#image(at).snapshots.includes(snapshot));
+
+  removeSnapshot = this.#operation('removeSnapshot', (at, snapshot) => {
+    const { snapshots } = this.#image(at);
+    const index = snapshots.indexOf(snapshot);
+    if (index >= 0) snapshots.splice(index, 1);
+    return index >= 0;
   });
 
   resize = this.#operation('resize', (at, sizeBytes) => {

@@ -13,12 +13,27 @@ export interface MkfsOption {
   readonly value: string;
 }
 
+/** A filesystem that is to be made. */
+export interface MkfsRequest {
+  readonly uuid: string;
+  /** The user's. */
+  readonly options: readonly MkfsOption[];
+  /** Overwrite what is there. */
+  readonly force: boolean;
+  /** Of the device. */
+  readonly sizeBytes: bigint;
+}
+
 /** What a superblock says of its filesystem. */
 export interface Superblock {
   /** As last written; a mounted xfs writes its new size some time after it grew. */
   readonly sizeBytes: bigint;
   /** The kernel found errors. A filesystem that records none says false. */
   readonly errors: boolean;
+  /** The largest size in bytes that its tools grow it to; undefined where there is none that a device would reach. */
+  readonly growsTo: bigint | undefined;
+  /** Changes with every writable mount, and by no growth; empty where nobody asks. */
+  readonly mounts: string;
 }
 
 /** The programs that it needs on the node. */
@@ -37,14 +52,16 @@ export interface Filesystem {
   readonly needs: FilesystemPrograms;
   /** The smallest device, in bytes, that it can be made on. */
   readonly minimumBytes: bigint;
+  /** The smallest new volume, in bytes, that is made for it. */
+  readonly smallestVolume: bigint;
 
   /**
    * Letters of the mkfs flags that a user may give, each of which takes a value. Force, dry runs, sizes, uuids and
    * types are Berth's to decide.
    */
   readonly mkfsFlags: string;
-  /** All arguments of its mkfs but the device. `force` overwrites what is there. */
-  readonly mkfsArguments: (uuid: string, options: readonly MkfsOption[], force: boolean) => readonly string[];
+  /** All arguments of its mkfs but the device. */
+  readonly mkfsArguments: (request: MkfsRequest) => readonly string[];
 
   /** What the first 4 KiB of a device say; undefined where they hold no superblock of this filesystem. */
   readonly parseSuperblock: (page: Buffer) => Superblock | undefined;

@@ -34,9 +34,9 @@ export async function makeFilesystem(exec: Exec, wanted: NewFilesystem, deadline
   const { minimumBytes, mkfsArguments } = filesystems[type];
   const options = parseMkfsOptions('mkfs options', type, wanted.options);
   const formatRefusedError = (why: string) => berthError('BERTH_FORMAT_REFUSED', { volume: device, why });
-  const size = await deviceSizeBytes(device);
-  if (size < minimumBytes)
-    throw formatRefusedError(`${size} bytes are too few for ${type}, ${minimumBytes} are needed`);
+  const sizeBytes = await deviceSizeBytes(device);
+  if (sizeBytes < minimumBytes)
+    throw formatRefusedError(`${sizeBytes} bytes are too few for ${type}, ${minimumBytes} are needed`);
   const number = await deviceNumber(device);
   const mount = (await readMounts()).find((one) => one.device === number);
   if (mount !== undefined) throw formatRefusedError(`it is mounted at ${mount.target}`);
@@ -45,5 +45,5 @@ export async function makeFilesystem(exec: Exec, wanted: NewFilesystem, deadline
     if (content.kind !== 'empty')
       throw formatRefusedError(`it holds ${content.kind === 'other' ? content.what : content.type}`);
   }
-  await exec(`mkfs.${type}`, [...mkfsArguments(uuid, options, force), device], { deadline, work: {} });
+  await exec(`mkfs.${type}`, [...mkfsArguments({ uuid, options, force, sizeBytes }), device], { deadline, work: {} });
 }

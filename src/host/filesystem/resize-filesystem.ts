@@ -28,6 +28,7 @@ export async function isSmallerThanDevice({ device, type }: Pick<Growth, 'device
 
 /**
  * Grow it to its device. BERTH_FILESYSTEM_GROW_FAILED, always for one that is not mounted and grows only while it is;
+ * BERTH_GROWTH_IMPOSSIBLE where it can never become as large as its device, before anything is tried;
  * BERTH_FILESYSTEM_DAMAGED, BERTH_PROBE_FAILED, BERTH_COMMAND_MISSING, DEADLINE.
  */
 export async function growFilesystem(

@@ -1,8 +1,11 @@
 /** xfs: it grows only while it is mounted, replays its log at a mount, and has no tool that checks it before one. */
 import type { Deadline } from '../../model/deadline.js';
 import type { Exec } from '../process/exec.js';
-import type { Filesystem, MkfsOption, Superblock } from './filesystem.js';
+import type { Filesystem, MkfsRequest, Superblock } from './filesystem.js';
 import { complaint, growError } from './tool-failures.js';
+
+/** xfsprogs refuses less since 5.19 (measured). */
+const SMALLEST_BYTES = 300n * 1024n * 1024n;
 
 export const xfs: Filesystem = {
   type: 'xfs',
@@ -11,8 +14,8 @@ export const xfs: Filesystem = {
     packages: 'xfsprogs diffutils',
     without: 'xfs volumes cannot be made or grown',
   },
-  // xfsprogs refuses less since 5.19 (measured).
-  minimumBytes: 300n * 1024n * 1024n,
+  minimumBytes: SMALLEST_BYTES,
+  smallestVolume: SMALLEST_BYTES,
   mkfsFlags: 'bdilLmnrs',
   mkfsArguments,
   parseSuperblock,
@@ -29,7 +32,7 @@ export const xfs: Filesystem = {
   growMounted,
 };
 
-function mkfsArguments(uuid: string, options: readonly MkfsOption[], force: boolean): readonly string[] {
+function mkfsArguments({ uuid, options, force }: MkfsRequest): readonly string[] {
   const theirs = options.flatMap(({ flag, value }) => [flag, value]);
   // -K: a new thin image is zero, there is nothing to discard.
   return ['-q', '-K', '-m', `uuid=${uuid}`, ...(force ? ['-f'] : []), ...theirs];
@@ -41,7 +44,8 @@ const SUPERBLOCK_BYTES = 264;
 
 function parseSuperblock(page: Buffer): Superblock | undefined {
   if (page.length < SUPERBLOCK_BYTES || page.toString('latin1', 0, 4) !== MAGIC) return undefined;
-  return { sizeBytes: page.readBigUInt64BE(8) * BigInt(page.readUInt32BE(4)), errors: false };
+  const sizeBytes = page.readBigUInt64BE(8) * BigInt(page.readUInt32BE(4));
+  return { sizeBytes, errors: false, growsTo: undefined, mounts: '' };
 }
 
 async function growMounted(exec: Exec, _device: string, mountPoint: string, deadline: Deadline): Promise<void> {

@@ -2,6 +2,7 @@
 import { entry } from './catalogue-entry.js';
 import { filesystemErrors } from './catalogue-filesystems.js';
 import { sandboxes } from './catalogue-sandboxes.js';
+import { growth } from './catalogue-growth.js';
 import { handOvers } from './catalogue-hand-over.js';
 import { kubernetes } from './catalogue-kube.js';
 import { machine } from './catalogue-machine.js';
@@ -197,11 +198,6 @@ export const catalogue = {
     'the {fs} filesystem of {volume} is damaged: {why}',
     'repair it by hand with the tools of that filesystem, then try again',
   ),
-  BERTH_FILESYSTEM_GROW_FAILED: entry(
-    'FAILED_PRECONDITION',
-    'the {fs} filesystem at {path} could not grow: {why}',
-    'unstage and stage the volume again, it grows offline then',
-  ),
   BERTH_PROBE_FAILED: entry(
     'INTERNAL',
     'what {device} holds could not be determined: {why}',
@@ -224,6 +220,7 @@ export const catalogue = {
   ),
   BERTH_DEVICE_BUSY: entry('FAILED_PRECONDITION', '{device} is busy: {who}', 'end its users, then try again'),
   ...filesystemErrors,
+  ...growth,
   ...sandboxes,
   // -- mapping
   BERTH_MAPPER_UNAVAILABLE: entry(

@@ -9,9 +9,10 @@ import { dataHome, mustFindVolume, type Credentials, type ImageLookup } from '..
 import { checkRange, chooseSize, type SizeRange } from '../image/volume-size.js';
 import type { ControllerOperations } from './controller-operations.js';
 import type { PoolCapacity } from './pool-capacity.js';
+import { refuseImpossibleGrowth } from './refuse-growth.js';
 
 export interface ExpandParts extends ImageLookup {
-  readonly rbd: Pick<RbdPort, 'head' | 'resize'>;
+  readonly rbd: Pick<RbdPort, 'head' | 'readStart' | 'resize'>;
   readonly poolCapacity: Pick<PoolCapacity, 'check'>;
   readonly operations: ControllerOperations;
 }
@@ -20,20 +21,23 @@ export interface ExpandVolume {
   readonly volume: string;
   readonly range: SizeRange | undefined;
   readonly secrets: Credentials | undefined;
+  /** The caller says that it is a raw block device: whatever it holds is nothing of ours. */
+  readonly isBlock?: boolean;
 }
 
 /**
  * The size in bytes after the call. BERTH_VOLUME_NOT_FOUND, BERTH_VOLUME_DELETING, BERTH_SIZE_OUT_OF_RANGE,
- * BERTH_SHRINK_REFUSED, BERTH_IMAGE_LOCKED.
+ * BERTH_SHRINK_REFUSED, BERTH_IMAGE_LOCKED, BERTH_GROWTH_IMPOSSIBLE where its filesystem could not follow.
  */
 export async function expandVolume(parts: ExpandParts, request: ExpandVolume, deadline: Deadline): Promise<bigint> {
-  const { volume, range, secrets } = request;
+  const { volume, range, secrets, isBlock = false } = request;
   if (range === undefined) throw berthError('BERTH_FIELD_MISSING', { field: 'capacity_range' });
   checkRange(range);
   const fingerprint = `${range.required}-${range.limit}`;
   return parts.operations.run(volume, { op: 'expand', fingerprint }, deadline, async (operation, deadline) => {
     operation.step('look');
-    const { at, head } = await mustFindVolume(parts, volume, 'controller', secrets, deadline);
+    const found = await mustFindVolume(parts, volume, 'controller', secrets, deadline);
+    const { at, head } = found;
     holderRecordToTake(head, volume);
     if (range.limit > 0n && head.sizeBytes > range.limit) {
       throw berthError('BERTH_SHRINK_REFUSED', { volume, size: head.sizeBytes, limit: range.limit });
@@ -41,6 +45,7 @@ export async function expandVolume(parts: ExpandParts, request: ExpandVolume, de
     if (head.sizeBytes >= range.required) return head.sizeBytes;
     refuseLocked(at, head.locks);
     const size = chooseSize(range, head.sizeBytes);
+    if (!isBlock) await refuseImpossibleGrowth(parts, found, size, deadline);
     const dataPool = parseVolumeRecord(head.metadata, volume)?.shape.dataPool;
     await parts.poolCapacity.check(dataHome(at, dataPool), size, deadline);
     operation.step('resize image');

@@ -3,9 +3,11 @@ import { realFixture } from './librbd.js';
 import { describeInterruptedCreate } from './interrupted-create.contract.js';
 import { describeImageIdentity } from './image-identity.contract.js';
 import { describeLocks } from './locks.contract.js';
+import { describeSnapshots } from './snapshots.contract.js';
 import { describeRbdPort } from './port.contract.js';
 
 describeRbdPort('librbd', () => realFixture('contract'));
 describeInterruptedCreate('librbd', () => realFixture('halves'));
 describeImageIdentity('librbd', () => realFixture('identity'));
 describeLocks('librbd', () => realFixture('locks'));
+describeSnapshots('librbd', () => realFixture('snapshots'));

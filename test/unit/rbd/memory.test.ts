@@ -8,6 +8,7 @@ import { describeBlocklist } from '../../integration/rbd/blocklist.contract.js';
 import { describeInterruptedCreate } from '../../integration/rbd/interrupted-create.contract.js';
 import { describeImageIdentity } from '../../integration/rbd/image-identity.contract.js';
 import { describeLocks } from '../../integration/rbd/locks.contract.js';
+import { describeSnapshots } from '../../integration/rbd/snapshots.contract.js';
 import { describeRbdPort, refused, soon, spec, type PortFixture } from '../../integration/rbd/port.contract.js';
 
 const access = { cluster: 'fake', monitors: ['192.0.2.1'], user: 'u', key: new Secret('k') };
@@ -44,6 +45,7 @@ describeBlocklist('the fake', prepare);
 describeInterruptedCreate('the fake', prepare);
 describeImageIdentity('the fake', prepare);
 describeLocks('the fake', prepare);
+describeSnapshots('the fake', prepare);
 
 describe('the fake', () => {
   it('fails the next call of an operation as told, once', async () => {

@@ -59,6 +59,13 @@ const bindImage = (lib: Library) => ({
   freeSnapshotSpec: bind<[Address], undefined>(lib, 'void rbd_snap_spec_cleanup(void *)'),
   snapshots: bind<[ImageHandle, out: Address, room: Address], number>(lib, 'int rbd_snap_list(void *, void *, void *)'),
   freeSnapshots: bind<[Address], undefined>(lib, 'void rbd_snap_list_end(void *)'),
+  createSnapshot: bind<[ImageHandle, name: string], number>(lib, 'int rbd_snap_create(void *, const char *)'),
+  removeSnapshot: bind<[ImageHandle, name: string], number>(lib, 'int rbd_snap_remove(void *, const char *)'),
+  rollBack: bind<[ImageHandle, snapshot: string], number>(lib, 'int rbd_snap_rollback(void *, const char *)'),
+  read: bind<[ImageHandle, offset: bigint, bytes: bigint, out: Address], number | bigint>(
+    lib,
+    'int64_t rbd_read(void *, uint64_t, size_t, void *)',
+  ),
   watchers: bind<[ImageHandle, out: Address, room: Address], number>(
     lib,
     'int rbd_watchers_list(void *, void *, void *)',

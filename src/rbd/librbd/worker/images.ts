@@ -16,7 +16,7 @@ import {
 import { breakingLocks, describeLocks } from '../../image-lock.js';
 import { featureBits } from '../../feature-bits.js';
 import { isRemovalInterrupted, readHead, readImageId, writeFirstMetadata } from './image-header.js';
-import { withCells } from '../foreign/c-memory.js';
+import { bytesAt, withCells } from '../foreign/c-memory.js';
 import type { ClusterConnection } from './cluster-connection.js';
 import { field, monCommand } from './mon-command.js';
 import { numberOf, parentOf, snapshotsOf, watchersOf, withImage } from './open-image.js';
@@ -149,6 +149,37 @@ async function refuseLockedImage(place: OpenPool, name: string): Promise<void> {
     image,
     locks: describeLocks(locks),
     breaking: breakingLocks(image, locks),
+  });
+}
+
+/** @throws CephErrno ENOENT */
+export function readStart(place: OpenPool, name: string, bytes: number): Promise<Uint8Array> {
+  return withImage(place, name, 'read-only', (image) =>
+    withCells(Math.ceil(bytes / 8), async (cells) => {
+      const read = await place.link.ceph.rbd.read.later(image, 0n, BigInt(bytes), cells.at(0));
+      return bytesAt(cells.at(0), check(Number(read), 'read'));
+    }),
+  );
+}
+
+/** @throws CephErrno ENOENT where there is no such image */
+export function createSnapshot(place: OpenPool, name: string, snapshot: string): Promise<void> {
+  return withImage(place, name, 'read-write', async (image) => {
+    const result = await place.link.ceph.rbd.createSnapshot.later(image, snapshot);
+    if (result !== -EEXIST) check(result, `take snapshot ${snapshot}`);
+  });
+}
+
+/** Remove or go back to a snapshot; false where there is none. @throws CephErrno, ENOENT where there is no image */
+export function atSnapshot(
+  place: OpenPool,
+  name: string,
+  act: 'removeSnapshot' | 'rollBack',
+  snapshot: string,
+): Promise<boolean> {
+  return withImage(place, name, 'read-write', async (image) => {
+    const result = await place.link.ceph.rbd[act].later(image, snapshot);
+    return result !== -ENOENT && check(result, `${act} ${snapshot}`) >= 0;
   });
 }
 

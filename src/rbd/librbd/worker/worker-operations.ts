@@ -19,9 +19,12 @@ import {
   writeMetadata,
 } from './image-header.js';
 import {
+  atSnapshot,
   createImage,
+  createSnapshot,
   finishInterruptedRemoval,
   inspect,
+  readStart,
   removeImage,
   resize,
   listWatchers,
@@ -77,6 +80,7 @@ export function createOperations(connections: Connections): WorkerOperations {
       ),
     inspect: (at, deadline) => onImage(at, deadline, 'inspect', (place) => inspect(place, at.image)),
     isEmpty: (at, deadline) => onImage(at, deadline, 'look into', (place) => isEmpty(place, at.image)),
+    readStart: (at, bytes, deadline) => onImage(at, deadline, 'read', (place) => readStart(place, at.image, bytes)),
     resize: (at, sizeBytes, deadline) => onImage(at, deadline, 'resize', (place) => resize(place, at.image, sizeBytes)),
     remove: (at, deadline) => onImage(at, deadline, 'remove', (place) => removeImage(place, at.image)),
     finishInterruptedRemoval: (at, deadline) =>
@@ -112,9 +116,28 @@ export function createOperations(connections: Connections): WorkerOperations {
     watchers: (at, deadline) => onImage(at, deadline, 'list watchers of', (place) => listWatchers(place, at.image)),
     observeWatchers: (at, deadline) =>
       onImage(at, deadline, 'list watchers of', (place) => observeWatchers(place, at.image)),
+    ...snapshotOperations(onImage),
     ...blocklistOperations(connections),
   };
 }
+
+type OnImage = <T>(
+  at: WireImage,
+  deadline: Deadline,
+  what: string,
+  work: (place: OpenPool) => Promise<T>,
+) => Promise<T>;
+
+const snapshotOperations = (
+  onImage: OnImage,
+): Pick<WorkerOperations, 'createSnapshot' | 'rollBack' | 'removeSnapshot'> => ({
+  createSnapshot: (at, name, deadline) =>
+    onImage(at, deadline, 'take a snapshot of', (place) => createSnapshot(place, at.image, name)),
+  rollBack: (at, name, deadline) =>
+    onImage(at, deadline, 'roll back', (place) => atSnapshot(place, at.image, 'rollBack', name)),
+  removeSnapshot: (at, name, deadline) =>
+    onImage(at, deadline, 'remove a snapshot of', (place) => atSnapshot(place, at.image, 'removeSnapshot', name)),
+});
 
 /** A pool that never had an image has no directory; a namespace has one from its creation. */
 async function list(place: OpenPool, after: string, max: number): Promise<{ name: string; id: string }[]> {

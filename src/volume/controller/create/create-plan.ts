@@ -41,7 +41,7 @@ export async function planCreate(clusters: Pick<Clusters, 'pool'>, request: Crea
   const volume = formatVolumeId({ ...parameters, image });
   const pool = await clusters.pool(parameters, 'controller', request.secrets);
   const types = filesystemsFor(capabilities, parameters.fsType);
-  const minimum = types.map((type) => filesystems[type].minimumBytes).reduce((a, b) => (a > b ? a : b), 0n);
+  const minimum = types.map((type) => filesystems[type].smallestVolume).reduce((a, b) => (a > b ? a : b), 0n);
   // Found now rather than at the first stage, when the PVC is long bound.
   for (const type of types) parseMkfsOptions('parameter mkfsOptions', type, words(parameters.mkfsOptions));
   return { name, volume, at: { ...pool, image }, minimum, range, shape: shapeOf(parameters), parameters };

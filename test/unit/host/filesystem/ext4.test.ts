@@ -1,10 +1,13 @@
 /** ext4: its superblock byte by byte, the arguments of its mkfs, what its tools say, and when they run at all. */
 import { describe, expect, it } from 'vitest';
+import type { MkfsOption } from '../../../../src/host/filesystem/filesystem.js';
 import { ext4, saysNotPermitted } from '../../../../src/host/filesystem/ext4.js';
 import { Deadline } from '../../../../src/model/deadline.js';
 import { scriptedExec } from '../../../fakes/scripted-exec.js';
 
 const UUID = '0b2b9a3e-95b1-4c7e-8f27-1d9d6f7c6c04';
+const REQUEST = { uuid: UUID, options: [], force: false, sizeBytes: 1n << 30n };
+const LAYOUT = 'meta_bg,^resize_inode,64bit';
 const deadline = Deadline.after(5_000);
 
 interface Fields {
@@ -12,10 +15,18 @@ interface Fields {
   readonly logBlockSize: number;
   readonly state: number;
   readonly incompat: number;
+  readonly firstBlock?: number;
+  readonly groupBlocks?: number;
+  readonly groupInodes?: number;
+  readonly descriptor?: number;
 }
 
-function pageOf({ blocks, logBlockSize, state, incompat }: Fields): Buffer {
+function pageOf({ blocks, logBlockSize, state, incompat, ...groups }: Fields): Buffer {
   const page = Buffer.alloc(4096);
+  page.writeUInt32LE(groups.firstBlock ?? 0, 1024 + 0x14);
+  page.writeUInt32LE(groups.groupBlocks ?? 32768, 1024 + 0x20);
+  page.writeUInt32LE(groups.groupInodes ?? 8192, 1024 + 0x28);
+  page.writeUInt16LE(groups.descriptor ?? 64, 1024 + 0xfe);
   page.writeUInt32LE(Number(blocks & 0xffffffffn), 1024 + 0x4);
   page.writeUInt32LE(logBlockSize, 1024 + 0x18);
   page.writeUInt16LE(0xef53, 1080);
@@ -55,6 +66,32 @@ describe('its superblock', () => {
   });
 });
 
+describe('how large it can become', () => {
+  const GiB = 1n << 30n;
+  const one = { logBlockSize: 0, firstBlock: 1, groupBlocks: 8192, groupInodes: 2048, descriptor: 64, incompat: 0x80 };
+  it.each([
+    // Both numbers are what resize2fs 1.47 says for filesystems of 500 MiB.
+    ['just below 1 TiB with blocks of 1 KiB', one, 1024n * GiB - 1n, 1023n * GiB],
+    ['twice that with small descriptors', { ...one, incompat: 0 }, 2048n * GiB - 1n, 2047n * GiB],
+  ])('is %s', (_, fields, below, atLeast) => {
+    const { growsTo = 0n } = parse(fields)!;
+    expect(growsTo).toBeLessThanOrEqual(below);
+    expect(growsTo).toBeGreaterThanOrEqual(atLeast);
+  });
+
+  it('is 16 TiB and more as Berth makes it, and less where inodes cannot be counted', () => {
+    const ours = { logBlockSize: 2, groupBlocks: 32768, groupInodes: 32720, descriptor: 64, incompat: 0x80 };
+    expect(parse(ours)!.growsTo).toBeGreaterThanOrEqual(16n << 40n);
+    expect(parse({ ...ours, groupInodes: 32768 })!.growsTo).toBe((16n << 40n) - (128n << 20n));
+    expect(parse({ ...ours, incompat: 0, descriptor: 0 })!.growsTo).toBe((16n << 40n) - 4096n);
+  });
+
+  it('is not known of numbers that cannot be', () => {
+    expect(parse({ ...one, groupInodes: 0 })!.growsTo).toBeUndefined();
+    expect(parse({ ...one, logBlockSize: 60 })!.growsTo).toBeUndefined();
+  });
+});
+
 describe('mkfs arguments', () => {
   it("join a user's -E to Berth's, of which mke2fs takes the last only", () => {
     const options = [
@@ -62,14 +99,33 @@ describe('mkfs arguments', () => {
       { flag: '-b', value: '4096' },
     ];
     const extended = 'nodiscard,lazy_itable_init=1,lazy_journal_init=1,stride=16';
-    expect(ext4.mkfsArguments(UUID, options, false)).toEqual(
-      ['-q', '-U', UUID, '-m', '0', '-E', extended].concat('-b', '4096'),
+    expect(ext4.mkfsArguments({ ...REQUEST, options })).toEqual(
+      ['-q', '-U', UUID, '-m', '0', '-E', extended, '-O', LAYOUT, '-b', '4096'].concat('-b', '4096'),
     );
   });
 
+  it("join a user's -O to the layout that lets it grow, which gives way to a layout of his own", () => {
+    const features = (...options: readonly MkfsOption[]) => {
+      const given = ext4.mkfsArguments({ ...REQUEST, options });
+      return given[given.indexOf('-O') + 1];
+    };
+    expect(features()).toBe(LAYOUT);
+    expect(features({ flag: '-O', value: 'project' })).toBe(`${LAYOUT},project`);
+    expect(features({ flag: '-O', value: 'resize_inode' })).toBe('resize_inode');
+    expect(ext4.mkfsArguments({ ...REQUEST, options: [{ flag: '-E', value: 'resize=99' }] })).not.toContain('-O');
+  });
+
+  it('leave tiny ones their small blocks, and small ones as many inodes as can be counted at 16 TiB', () => {
+    const sized = (mebibytes: bigint) => ext4.mkfsArguments({ ...REQUEST, sizeBytes: mebibytes << 20n });
+    expect(sized(7n)).not.toContain('-b');
+    expect(sized(8n)).toContain('-b');
+    expect(sized(511n).slice(-2)).toEqual(['-i', '4104']);
+    expect(sized(512n)).not.toContain('-i');
+  });
+
   it('overwrite only where that is asked', () => {
-    expect(ext4.mkfsArguments(UUID, [], false)).not.toContain('-F');
-    expect(ext4.mkfsArguments(UUID, [], true)).toContain('-F');
+    expect(ext4.mkfsArguments(REQUEST)).not.toContain('-F');
+    expect(ext4.mkfsArguments({ ...REQUEST, force: true })).toContain('-F');
   });
 });
 

@@ -19,7 +19,12 @@ function pageOf(blockSize: number, blocks: bigint): Buffer {
 
 describe('its superblock', () => {
   it('has its size from block count and block size, and no errors', () => {
-    expect(xfs.parseSuperblock(pageOf(4096, 1n << 40n))).toEqual({ sizeBytes: 1n << 52n, errors: false });
+    expect(xfs.parseSuperblock(pageOf(4096, 1n << 40n))).toEqual({
+      sizeBytes: 1n << 52n,
+      errors: false,
+      growsTo: undefined,
+      mounts: '',
+    });
   });
 
   it.each([
@@ -37,15 +42,17 @@ describe('its superblock', () => {
   });
 });
 
+const REQUEST = { uuid: UUID, options: [], force: false, sizeBytes: 1n << 30n };
+
 describe('mkfs arguments', () => {
   it("have the uuid, no discard, and a user's options behind", () => {
     const options = [{ flag: '-i', value: 'size=1024' }];
-    expect(xfs.mkfsArguments(UUID, options, false)).toEqual(['-q', '-K', '-m', `uuid=${UUID}`, '-i', 'size=1024']);
+    expect(xfs.mkfsArguments({ ...REQUEST, options })).toEqual(['-q', '-K', '-m', `uuid=${UUID}`, '-i', 'size=1024']);
   });
 
   it('overwrite only where that is asked', () => {
-    expect(xfs.mkfsArguments(UUID, [], false)).not.toContain('-f');
-    expect(xfs.mkfsArguments(UUID, [], true)).toContain('-f');
+    expect(xfs.mkfsArguments(REQUEST)).not.toContain('-f');
+    expect(xfs.mkfsArguments({ ...REQUEST, force: true })).toContain('-f');
   });
 });
 
