@@ -12,6 +12,8 @@ export interface AttachRequest {
   readonly access: 'block' | 'mount';
   readonly readOnly: boolean;
   readonly by: Holder['by'];
+  /** What this attach is called where it is granted; none for what a node takes itself. */
+  readonly grant?: string;
 }
 
 export type AttachDecision =
@@ -25,11 +27,13 @@ const differs = (record: HolderRecord, request: AttachRequest): string | undefin
   return record.readOnly === request.readOnly ? undefined : 'readonly flag';
 };
 
-/** May `request.node` hold the volume, and what must the record say then? `now` is an ISO 8601 time. */
+/**
+ * May `request.node` hold the volume, and what must the record say then? A grant that is repeated keeps its name, also
+ * where an earlier Berth gave it none. `now` is an ISO 8601 time.
+ */
 export function decideAttach(record: HolderRecord | undefined, request: AttachRequest, now: string): AttachDecision {
-  const { node, mode, access, readOnly, by, volume } = request;
-  const granted = by === 'controller' ? ({ state: 'granted' } as const) : {};
-  const holder: Holder = { ...recordedNode(node), since: now, by, ...granted };
+  const { node, mode, access, readOnly, volume } = request;
+  const holder = holderOf(request, now);
   if (record === undefined) {
     const image = imageOf(volume);
     const about = image === undefined ? {} : { image };
@@ -39,7 +43,7 @@ export function decideAttach(record: HolderRecord | undefined, request: AttachRe
   const mine = record.holders.find((one) => isSameNode(one, node));
   if (mine !== undefined) {
     if (difference === undefined)
-      return mine.by === 'node' && by === 'controller' ? adoptGrant(record, node) : { kind: 'held' };
+      return mine.by === 'node' && request.by === 'controller' ? adoptGrant(record, request) : { kind: 'held' };
     return {
       kind: 'refused',
       error: berthError('BERTH_PUBLISHED_OTHERWISE', { volume, path: `node ${node.node}`, what: difference }),
@@ -56,10 +60,19 @@ export function decideAttach(record: HolderRecord | undefined, request: AttachRe
   };
 }
 
-/** What the node took itself becomes the attach's: the node must not give that back any more when it unstages. */
-function adoptGrant(record: HolderRecord, node: NodeIdentity): AttachDecision {
+function holderOf({ node, by, grant }: AttachRequest, now: string): Holder {
+  const named = grant === undefined ? {} : { grant };
+  return { ...recordedNode(node), since: now, by, ...named, ...(by === 'controller' ? { state: 'granted' } : {}) };
+}
+
+/**
+ * What the node took itself becomes the attach's: the node must not give that back any more when it unstages. What it
+ * has staged goes on, and is staged again by the name of this attach only.
+ */
+function adoptGrant(record: HolderRecord, { node, grant }: AttachRequest): AttachDecision {
   const [first, ...rest] = record.holders;
-  const mine = (one: Holder): Holder => ({ ...one, ...recordedNode(node, one), by: 'controller' });
+  const named = grant === undefined ? {} : { grant };
+  const mine = (one: Holder): Holder => ({ ...one, ...recordedNode(node, one), by: 'controller', ...named });
   const granted = (one: Holder): Holder => (isSameNode(one, node) ? mine(one) : one);
   return { kind: 'write', next: { ...record, holders: [granted(first), ...rest.map(granted)] } };
 }

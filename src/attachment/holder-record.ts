@@ -28,6 +28,11 @@ export interface Holder extends RecordedNode {
   readonly since: string;
   /** Who asked: the attach RPC, or the node itself where nobody attaches (FlexVolume without attach). */
   readonly by: 'controller' | 'node';
+  /**
+   * Names the one attach that granted it: new with each, and shown by the node when it stages. Absent where the node
+   * took it itself, and where an earlier Berth granted it or wrote its state.
+   */
+  readonly grant?: string;
   /** Uid of the Node object at the attach, in records of an earlier Berth; nothing depends on it. */
   readonly uid?: string;
   /** Absent in records of a Berth that knew no states: then nothing but watchers tells whether it is in use. */
@@ -165,7 +170,7 @@ const isHolder = (value: Partial<Holder> | null): boolean =>
   hasIdentity(value) &&
   typeof value.since === 'string' &&
   (value.state === undefined || HOLDER_STATES.includes(value.state)) &&
-  [value.uid, value.at, value.bootId].every((one) => one === undefined || typeof one === 'string') &&
+  [value.uid, value.at, value.bootId, value.grant].every((one) => one === undefined || typeof one === 'string') &&
   (value.clients === undefined || (Array.isArray(value.clients) && value.clients.every(isClient)));
 
 const isDeletions = (value: unknown): boolean =>
@@ -181,10 +186,16 @@ export const formatHolderRecord = (entry: HolderEntry): string => JSON.stringify
 /**
  * Why what a node has staged is not its own any more by the record; undefined while it is. `granted` is a newer attach,
  * not staged yet.
+ * @param grant the attach by which it was staged, where that is known
  */
-export function whyNotStaged(record: HolderRecord | undefined, node: NodeIdentity): string | undefined {
+export function whyNotStaged(record: HolderRecord | undefined, node: NodeIdentity, grant?: string): string | undefined {
   const mine = record?.holders.find((one) => isSameNode(one, node));
   if (mine === undefined) return 'the holder record does not name this node any more';
-  if (mine.state === 'granted') return 'it was detached and attached anew since it was staged';
+  if (mine.state === 'granted' || isOtherGrant(mine.grant, grant))
+    return 'it was detached and attached anew since it was staged';
   return mine.state === 'released' ? 'the holder record says that it was released' : undefined;
 }
+
+/** Both are known, and are two attaches. What is not known proves nothing: an earlier Berth knew no grants. */
+export const isOtherGrant = (one: string | undefined, other: string | undefined): boolean =>
+  one !== undefined && other !== undefined && one !== other;

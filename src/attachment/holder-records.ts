@@ -2,10 +2,12 @@
 import type { Deadline } from '../model/deadline.js';
 import { berthError } from '../model/errors.js';
 import type { ImageHead, ImageRef, RbdPort } from '../rbd/port.js';
-import { beyondGrant, decideAttach, withoutHolder, type AttachRequest } from './decide-attach.js';
+import { decideAttach, withoutHolder, type AttachRequest } from './decide-attach.js';
+import { decideTake, type TakeRequest } from './decide-take.js';
 import { exchangeRecord } from './exchange-record.js';
 import {
   isClaim,
+  readHolderRecord,
   unlessClaimed,
   type ClientInstance,
   type Holder,
@@ -14,11 +16,6 @@ import {
   type HolderState,
 } from './holder-record.js';
 import { identityOf, isSameNode, recordedNode, type NodeIdentity } from './node-identity.js';
-
-export interface TakeRequest extends AttachRequest {
-  /** Of this boot of the node: /proc/sys/kernel/random/boot_id. */
-  readonly bootId: string;
-}
 
 export interface StagedBy {
   readonly volume: string;
@@ -39,14 +36,16 @@ export class HolderRecords {
 
   /**
    * As {@link attach}, for a node that sets out to map: what the attach granted this node is enough, and no more than
-   * that may be used (BERTH_BEYOND_ATTACH). The record says `staging` then, whatever it said before: a detach that came
-   * in between is seen by both. Answers the head with the record as it is now.
+   * that may be used (BERTH_BEYOND_ATTACH). Where an attacher rules, nothing else will do (BERTH_GRANT_OUTDATED). The
+   * record says `staging` then, whatever it said before: a detach that came in between is seen by both. Answers the
+   * head with the record as it is now.
    */
   async takeForNode(at: ImageRef, head: ImageHead, request: TakeRequest, deadline: Deadline): Promise<ImageHead> {
     return this.#take(at, head, request.volume, deadline, (record) => {
-      const mine = record?.holders.find((one) => isSameNode(one, request.node));
-      const next = mine?.by === 'controller' ? granted(record, request) : takeAnew(record, request, this.#now());
-      return withMine(next, request.node, (holder) => ({
+      const mine = holderIn(record, request.node);
+      const decision = decideTake(record, request, this.#now().toISOString());
+      if (decision.kind === 'refused') throw decision.error;
+      return withMine(decision.next, request.node, (holder) => ({
         ...withoutState(holder, request.node),
         // A mapping of this boot may still be there, and be found by the map.
         ...(mine?.state !== 'released' && mine?.bootId === request.bootId && mine.clients !== undefined
@@ -59,13 +58,15 @@ export class HolderRecords {
 
   /**
    * Mapped, by these clients, and not written to yet: what a fence will be aimed at. BERTH_RECORD_LOST where the record
-   * is not this boot's any more.
+   * is not this boot's any more, or not of the attach that `head` has.
    */
   async recordStaged(at: ImageRef, head: ImageHead, staged: StagedBy, deadline: Deadline): Promise<ImageHead> {
     const { volume, node, bootId, clients } = staged;
+    const taken = holderIn(readHolderRecord(head, volume), node);
     return this.#change(at, head, volume, deadline, (record) => {
-      const mine = record?.holders.find((one) => isSameNode(one, node));
-      const isOurs = (mine?.state === 'staging' || mine?.state === 'staged') && mine.bootId === bootId;
+      const mine = holderIn(record, node);
+      const isBegun = mine?.state === 'staging' || mine?.state === 'staged';
+      const isOurs = isBegun && mine.bootId === bootId && mine.grant === taken?.grant;
       if (record === undefined || !isOurs) throw berthError('BERTH_RECORD_LOST', { volume, node: node.node });
       const known = clients.length === 0 ? {} : { clients };
       return withMine(record, node, (holder) => ({
@@ -81,15 +82,18 @@ export class HolderRecords {
   }
 
   /**
-   * Grant the volume to a node; BERTH_VOLUME_HELD, BERTH_PUBLISHED_OTHERWISE or BERTH_VOLUME_DELETING where that may
-   * not be, BERTH_RECORD_CONTENDED after too many lost races.
+   * Grant the volume to a node, and answer by which grant it has it: an earlier one where it has it already, undefined
+   * where that is an earlier Berth's. BERTH_VOLUME_HELD, BERTH_PUBLISHED_OTHERWISE or BERTH_VOLUME_DELETING where that
+   * may not be, BERTH_RECORD_CONTENDED after too many lost races.
    */
-  async attach(at: ImageRef, head: ImageHead, request: AttachRequest, deadline: Deadline): Promise<void> {
-    await this.#take(at, head, request.volume, deadline, (record) => {
+  async attach(at: ImageRef, head: ImageHead, request: AttachRequest, deadline: Deadline): Promise<string | undefined> {
+    const { volume, node } = request;
+    const granted = await this.#take(at, head, volume, deadline, (record) => {
       const decision = decideAttach(record, request, this.#now().toISOString());
       if (decision.kind === 'refused') throw decision.error;
       return decision.kind === 'held' ? 'keep' : decision.next;
     });
+    return holderIn(readHolderRecord(granted, volume), node)?.grant;
   }
 
   /**
@@ -152,30 +156,16 @@ type Decide = (record: HolderRecord | undefined) => HolderRecord | undefined | '
 
 /** A record that did not say which installation's node and which machine it means does so from now on. */
 function withoutState(holder: Holder, node: NodeIdentity): Holder {
-  const { since, by, uid } = holder;
-  return { ...recordedNode(node, holder), since, by, ...(uid === undefined ? {} : { uid }) };
+  const { since, by, grant, uid } = holder;
+  const named = grant === undefined ? {} : { grant };
+  return { ...recordedNode(node, holder), since, by, ...named, ...(uid === undefined ? {} : { uid }) };
 }
+
+const holderIn = (record: HolderRecord | undefined, node: NodeIdentity): Holder | undefined =>
+  record?.holders.find((one) => isSameNode(one, node));
 
 function withMine(record: HolderRecord, node: NodeIdentity, change: (mine: Holder) => Holder): HolderRecord {
   const [first, ...rest] = record.holders;
   const one = (holder: Holder): Holder => (isSameNode(holder, node) ? change(holder) : holder);
   return { ...record, holders: [one(first), ...rest.map(one)] };
-}
-
-/** BERTH_BEYOND_ATTACH */
-function granted(record: HolderRecord | undefined, request: AttachRequest): HolderRecord {
-  if (record === undefined) throw new Error('granted by a record that is not there');
-  const why = beyondGrant(record, request);
-  if (why !== undefined) throw berthError('BERTH_BEYOND_ATTACH', { volume: request.volume, why });
-  return record;
-}
-
-/** What this node took itself it may take in another mode as well, as if it had given it back in between. */
-function takeAnew(record: HolderRecord | undefined, request: AttachRequest, now: Date): HolderRecord {
-  const others = withoutHolder(record, request.node);
-  const since = record?.holders.find((one) => isSameNode(one, request.node))?.since ?? now.toISOString();
-  const decision = decideAttach(others === 'keep' ? record : others, request, since);
-  if (decision.kind === 'refused') throw decision.error;
-  if (decision.kind === 'write') return decision.next;
-  throw new Error('held by what was left out');
 }

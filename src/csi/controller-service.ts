@@ -15,7 +15,7 @@ import type { ImageLookup } from '../volume/image/find-volume.js';
 import type { CreateVolumeRequest__Output } from './gen/csi/v1/CreateVolumeRequest.js';
 import type { _csi_v1_ControllerServiceCapability_RPC_Type } from './gen/csi/v1/ControllerServiceCapability.js';
 import type { ValidateVolumeCapabilitiesRequest__Output } from './gen/csi/v1/ValidateVolumeCapabilitiesRequest.js';
-import { READ_ONLY } from './publish-context.js';
+import { publishContextOf } from './publish-context.js';
 import { readCapabilities, readCapability, readRange, readSecrets, require } from './read-request.js';
 import type { ControllerService } from './grpc-server.js';
 
@@ -87,12 +87,8 @@ function attachment(parts: AttachDetachParts): ControllerService {
       require({ volume_id: request.volumeId, node_id: request.nodeId });
       const { volumeId: volume, nodeId: node, readonly: readOnly } = request;
       const capability = readCapability(request.volumeCapability);
-      await attachVolume(
-        parts,
-        { volume, node, capability, readOnly, secrets: readSecrets(request.secrets) },
-        deadline,
-      );
-      return { publishContext: readOnly ? { [READ_ONLY]: 'true' } : {} };
+      const asked = { volume, node, capability, readOnly, secrets: readSecrets(request.secrets) };
+      return { publishContext: publishContextOf({ readOnly, grant: await attachVolume(parts, asked, deadline) }) };
     },
 
     async ControllerUnpublishVolume(request, { deadline }) {

@@ -11,7 +11,7 @@ import { unpublishVolume, type UnpublishParts } from '../volume/node/unpublish-v
 import { unstageVolume, type UnstageParts } from '../volume/node/unstage-volume.js';
 import type { _csi_v1_NodeServiceCapability_RPC_Type } from './gen/csi/v1/NodeServiceCapability.js';
 import type { VolumeUsage as WireUsage } from './gen/csi/v1/VolumeUsage.js';
-import { READ_ONLY } from './publish-context.js';
+import { grantOf, READ_ONLY, rightOf } from './publish-context.js';
 import { readCapability, readPod, readRange, readSecrets, require } from './read-request.js';
 import type { NodeService } from './grpc-server.js';
 
@@ -25,7 +25,12 @@ const CAPABILITIES: readonly _csi_v1_NodeServiceCapability_RPC_Type[] = [
   'SINGLE_NODE_MULTI_WRITER',
 ];
 
-type StagingParts = StageParts & UnstageParts;
+interface AttacherPart {
+  /** Whether the orchestrator attaches every volume before it is staged, as Kubernetes does. */
+  readonly attaches: boolean;
+}
+
+type StagingParts = StageParts & UnstageParts & AttacherPart;
 type PublishingParts = PublishParts & UnpublishParts;
 type QueryParts = VolumeStatsParts & ExpandOnNodeParts & NodeLimitParts & Pick<ThisNode, 'self'>;
 
@@ -44,11 +49,9 @@ function staging(parts: StagingParts): NodeService {
       const capability = readCapability(request.volumeCapability);
       const readOnly = publishContext[READ_ONLY] === 'true';
       const sandbox = readSandbox(request.volumeContext);
-      await stageVolume(
-        parts,
-        { volume, stagingPath, capability, readOnly, secrets: readSecrets(request.secrets), sandbox },
-        deadline,
-      );
+      const right = rightOf(publishContext, parts.attaches);
+      const secrets = readSecrets(request.secrets);
+      await stageVolume(parts, { volume, stagingPath, capability, readOnly, right, secrets, sandbox }, deadline);
       return {};
     },
 
@@ -69,7 +72,8 @@ function publishing(parts: PublishingParts): NodeService {
       if (stagingPath === '') throw berthError('BERTH_STAGING_PATH_MISSING', { volume });
       const { volumeContext: context } = request;
       const who = { pod: readPod(context), sandbox: readSandbox(context), secrets: readSecrets(request.secrets) };
-      await publishVolume(parts, { volume, stagingPath, targetPath, capability, readOnly, ...who }, deadline);
+      const grant = grantOf(request.publishContext);
+      await publishVolume(parts, { volume, stagingPath, targetPath, capability, readOnly, grant, ...who }, deadline);
       return {};
     },
 

@@ -4,14 +4,17 @@ import { run } from '../host/process/exec.js';
 import type { Logger } from '../observe/log.js';
 import type { EnteredStep } from '../volume/operation/operations.js';
 import { runProgram } from '../wiring/run-program.js';
-import { CRASH_AT, crashAt } from './driver/crash-at.js';
+import { CRASH_AT, crashAt, FREEZE_AT, freezeAt } from './driver/crash-at.js';
 import { LoopMapper } from './mapper/loop-mapper.js';
 
-function endAtChosenStep(log: Logger): ((at: EnteredStep) => void) | undefined {
-  const step = process.env[CRASH_AT];
-  if (step === undefined) return undefined;
-  log.warn({ step }, `${CRASH_AT} is set: this process will end itself`);
-  return crashAt(step);
+type Observer = (at: EnteredStep) => void;
+
+function endAtChosenStep(log: Logger): Observer | undefined {
+  const { [CRASH_AT]: crash, [FREEZE_AT]: freeze } = process.env;
+  if (crash !== undefined) log.warn({ step: crash }, `${CRASH_AT} is set: this process will end itself`);
+  if (freeze !== undefined) log.warn({ step: freeze }, `${FREEZE_AT} is set: this process will freeze itself`);
+  if (crash !== undefined) return crashAt(crash);
+  return freeze === undefined ? undefined : freezeAt(freeze);
 }
 
 /** An operation's own time, in ms: a test outlasts it without waiting for a minute. */

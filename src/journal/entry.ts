@@ -95,6 +95,8 @@ export interface JournalEntry {
   readonly mending?: true | undefined;
   /** Absent where no virtual machine bears on it: a filesystem is mounted at the staging path then. */
   readonly guest?: JournalGuest;
+  /** The attach by which it was staged, as the holder record names it; absent where nobody attached or named it. */
+  readonly grant?: string;
   /** The node took the holder record itself, so it gives it back at unstage. */
   readonly holdsRecord: boolean;
   readonly targets: Readonly<Record<string, JournalTarget>>;
@@ -134,6 +136,7 @@ export function whyNotEntry(value: unknown): string | undefined {
   for (const [key, known] of Object.entries(WORDS) as [keyof typeof WORDS, readonly unknown[]][]) {
     if (!known.includes(entry[key])) return `${key} ${String(entry[key])} is not known to this Berth`;
   }
+  if (entry.grant !== undefined && typeof entry.grant !== 'string') return 'grant is malformed';
   if (!isAccessMode(entry.mode)) return `mode ${String(entry.mode)} is not known to this Berth`;
   return whyNotParts(entry);
 }

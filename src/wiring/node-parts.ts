@@ -42,6 +42,8 @@ export interface NodeParts extends ThisNode {
   readonly shimRoots: readonly string[];
   readonly markGuestWritten: PublishParts['markGuestWritten'];
   readonly chooseSandbox: PublishParts['chooseSandbox'];
+  /** Kubernetes attaches before it stages: deploy's CSIDriver says attachRequired. */
+  readonly attaches: boolean;
   /** An operator's own limit of volumes on this node; undefined takes what the mapper can. */
   readonly maxVolumes: number | undefined;
 }
@@ -93,6 +95,7 @@ export async function makeNodeParts(
     markGuestWritten: (mark, deadline) =>
       markGuestWritten({ node: options.nodeId, clusters, rbd, now }, mark, deadline),
     chooseSandbox: sandboxChooser(options, kube),
+    attaches: kube !== undefined,
     maxVolumes: options.maxVolumes,
   };
 }

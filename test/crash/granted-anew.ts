@@ -5,6 +5,8 @@ import { formatHolderRecord, parseHolderRecord } from '../../src/attachment/hold
 export function grantedAnew(text: string | undefined, volume: string): string {
   const record = parseHolderRecord(text, volume);
   if (record === undefined) throw new Error(`${volume} has no holder record`);
-  const [{ node, since, by }] = record.holders;
-  return formatHolderRecord({ ...record, holders: [{ node, since, by, state: 'granted' }] });
+  const [{ node, since, by, grant }] = record.holders;
+  // By the name that the test's publish context has, so that the stage which follows is not too late.
+  const named = grant === undefined ? {} : { grant };
+  return formatHolderRecord({ ...record, holders: [{ node, since, by, ...named, state: 'granted' }] });
 }

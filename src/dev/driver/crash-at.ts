@@ -1,4 +1,4 @@
-/** For tests of crashes: ends this process as kill -9 does when an operation of the node enters a chosen step. */
+/** For tests: ends this process as kill -9 does, or freezes it, when an operation of the node enters a chosen step. */
 import { berthError } from '../../model/errors.js';
 import type { EnteredStep } from '../../volume/operation/operations.js';
 import {
@@ -10,11 +10,14 @@ import {
   type StepTable,
 } from '../../volume/operation/steps.js';
 
-/** The environment variable; nobody sets it where data matters. */
+/** The environment variables; nobody sets them where data matters. */
 export const CRASH_AT = 'BERTH_CRASH_AT';
+export const FREEZE_AT = 'BERTH_FREEZE_AT';
 const FORM = '<operation>:<step>[@<end of a volume handle>][+<ms>]';
 
 const STEPS = { ...NODE_STEPS, ...HAND_OVER_STEPS, ...FLEXVOLUME_STEPS } as const satisfies StepTable;
+
+const signalSelf = (signal: 'SIGKILL' | 'SIGSTOP') => () => void process.kill(process.pid, signal);
 
 /** Every step at which an operation of the node can be ended, in the table's order. */
 export const crashSteps = (op: keyof typeof STEPS): readonly string[] => [START, ...STEPS[op], ANSWER];
@@ -25,14 +28,15 @@ export const crashSteps = (op: keyof typeof STEPS): readonly string[] => [START,
  */
 export function crashAt(
   text: string,
-  die: () => void = () => process.kill(process.pid, 'SIGKILL'),
+  die: () => void = signalSelf('SIGKILL'),
+  variable: typeof CRASH_AT | typeof FREEZE_AT = CRASH_AT,
 ): (at: EnteredStep) => void {
   const [, op = '', step = '', volume = '', ms] = /^(\w+):([^@+]+)(?:@([^+]+))?(?:\+(\d+))?$/.exec(text) ?? [];
   const known = Object.hasOwn(STEPS, op) && crashSteps(op as keyof typeof STEPS).includes(step);
   if (!known) {
     const operations = Object.keys(STEPS).join(', ');
     throw berthError('BERTH_CONFIG_INVALID', {
-      file: CRASH_AT,
+      file: variable,
       why: `"${text}" is not ${FORM}; operations: ${operations}`,
     });
   }
@@ -42,3 +46,6 @@ export function crashAt(
     else setTimeout(die, Number(ms));
   };
 }
+
+/** As {@link crashAt}, and the process is stopped before the step begins, until somebody sends it SIGCONT. */
+export const freezeAt = (text: string): ((at: EnteredStep) => void) => crashAt(text, signalSelf('SIGSTOP'), FREEZE_AT);

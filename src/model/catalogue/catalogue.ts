@@ -106,6 +106,11 @@ export const catalogue = {
     'volume {volume} may not be staged like that: {why}',
     'detach it and attach it as it is to be used',
   ),
+  BERTH_GRANT_OUTDATED: entry(
+    'FAILED_PRECONDITION',
+    'volume {volume} may not be used on node {node} by a call that comes too late: {why}',
+    'nothing was written to it; the orchestrator attaches it and calls again, and if it does not, see berth trace',
+  ),
   BERTH_VOLUME_IN_USE: entry(
     'FAILED_PRECONDITION',
     'volume {volume} is in use by {who}',

@@ -1,4 +1,5 @@
 /** ControllerPublish: the holder record in the image is the attachment, nothing else is. */
+import { randomUUID } from 'node:crypto';
 import { decideAttach, type AttachRequest } from '../../attachment/decide-attach.js';
 import { holderRecordToTake } from '../../attachment/holder-record.js';
 import type { HolderRecords } from '../../attachment/holder-records.js';
@@ -35,14 +36,19 @@ export interface AttachVolume {
 /**
  * Four OSD operations and, for a new writer, one open of the image at the same time. BERTH_VOLUME_NOT_FOUND,
  * BERTH_NODE_NOT_FOUND, BERTH_VOLUME_HELD (names the holder), BERTH_PUBLISHED_OTHERWISE, BERTH_VOLUME_IN_USE where a
- * client has the image open that no record explains.
+ * client has the image open that no record explains. Answers by which grant the node has it, which it shows when it
+ * stages; undefined where an earlier Berth granted it.
  */
-export async function attachVolume(parts: AttachParts, request: AttachVolume, deadline: Deadline): Promise<void> {
+export async function attachVolume(
+  parts: AttachParts,
+  request: AttachVolume,
+  deadline: Deadline,
+): Promise<string | undefined> {
   const { clusters, nodes, holderRecords, operations } = parts;
   const { volume, node, capability, readOnly, secrets } = request;
   checkCapabilities([capability]);
   const what = { op: 'attach', fingerprint: JSON.stringify([node, capability, readOnly]) } as const;
-  await operations.run(volume, what, deadline, async (operation, deadline) => {
+  return operations.run(volume, what, deadline, async (operation, deadline) => {
     operation.step('look');
     const found = await mustFindVolume(parts, volume, 'controller', secrets, deadline);
     const { at, head, id } = found;
@@ -63,7 +69,7 @@ export async function attachVolume(parts: AttachParts, request: AttachVolume, de
     );
     if (!isKnown) throw berthError('BERTH_NODE_NOT_FOUND', { node, cluster: id.cluster });
     operation.step('holder record');
-    await holderRecords.attach(at, head, asked, deadline);
+    return holderRecords.attach(at, head, { ...asked, grant: randomUUID() }, deadline);
   });
 }
 

@@ -21,7 +21,8 @@ export const NAMES_OBJECT = 'berth.flexvolume';
 export interface NamedAttachments extends ImageLookup {
   readonly clusters: ImageLookup['clusters'] & Pick<Clusters, 'registry'>;
   readonly rbd: Pick<RbdPort, 'head' | 'getRecords' | 'setRecords'>;
-  readonly attach: (asked: Omit<AttachByName, 'name'>, deadline: Deadline) => Promise<void>;
+  /** What it answers is for a node that can be told of it. */
+  readonly attach: (asked: Omit<AttachByName, 'name'>, deadline: Deadline) => Promise<unknown>;
   readonly detach: (asked: { readonly volume: string; readonly node: string }, deadline: Deadline) => Promise<void>;
 }
 

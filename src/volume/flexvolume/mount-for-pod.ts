@@ -35,6 +35,9 @@ export interface MountParts {
   readonly log: Pick<Logger, 'warn'>;
 }
 
+/** A mount is told nothing of the attach, where there was one: the node takes the record, or what it was granted. */
+const NOBODY_ATTACHES = { by: 'node' } as const;
+
 /** FlexVolume says neither mode nor nodes: one node writes, with several pods; any node reads. */
 export const capabilityOf = ({ fsType, readOnly }: Pick<MountForPod, 'fsType' | 'readOnly'>): Capability => ({
   access: { kind: 'mount', fsType, mountFlags: [], group: '' },
@@ -61,7 +64,7 @@ export async function mountForPod(
     const stagingPath = isStaged ? entry.stagingPath : ownStagingPath(stagingRoot, volume);
     const withPods = isStaged ? entry.withPods : true;
     await withUndo({ what: 'mount', volume, operation, log }, async (undo) => {
-      const staging = { volume, stagingPath, capability, readOnly, sandbox, secrets };
+      const staging = { volume, stagingPath, capability, readOnly, right: NOBODY_ATTACHES, sandbox, secrets };
       await acts.stage(
         withPods === undefined ? staging : { ...staging, withPods },
         operation.within('stage'),
@@ -85,10 +88,11 @@ export async function stageForHost(
   deadline: Deadline,
 ): Promise<void> {
   const { volume, directory: stagingPath, readOnly, sandbox, secrets } = request;
+  const capability = capabilityOf(request);
   const what = { op: 'mount', fingerprint: fingerprintOf('stage', request) } as const;
   await operations.run(volume, what, deadline, async (operation, deadline) => {
     await withUndo({ what: 'mount', volume, operation, log }, async (undo) => {
-      const staging = { volume, stagingPath, capability: capabilityOf(request), readOnly, sandbox, secrets };
+      const staging = { volume, stagingPath, capability, readOnly, right: NOBODY_ATTACHES, sandbox, secrets };
       await acts.stage(staging, operation.within('stage'), deadline);
       const entry = await journal.read(volume);
       if (entry?.guest?.mounted !== false) return;

@@ -2,6 +2,7 @@
  * Whether a volume that the journal knows is staged as asked already, and still this node's. What is not good for
  * anything any more is cut off, or unmounted, so that the stage can go on.
  */
+import { refuseOtherGrant } from '../../attachment/decide-take.js';
 import { isMountedHere, type JournalEntry } from '../../journal/entry.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
@@ -12,7 +13,7 @@ import { isMountedFrom } from './filesystem/staging-mount.js';
 import type { Mappers } from './node-mappers.js';
 import { cutOffAndUnmap, standingOf, unmountRevoked, type RevocationParts } from './recovery/cut-off.js';
 import { liveTargets } from './target/published-targets.js';
-import { meaningOfEntry, type StageVolume } from './stage-decisions.js';
+import { grantShown, meaningOfEntry, type StageVolume } from './stage-decisions.js';
 
 export interface ConfirmStagedParts extends RevocationParts, MendParts {
   readonly mappers: Pick<Mappers, 'mappingOf' | 'named'>;
@@ -23,8 +24,9 @@ export interface ConfirmStagedParts extends RevocationParts, MendParts {
 export type Confirmation = 'staged' | 'unfinished' | 'sick';
 
 /**
- * BERTH_PUBLISHED_OTHERWISE where the volume is staged in another way, BERTH_FILESYSTEM_STOPPED where a pod stands on a
- * filesystem that the kernel gave up.
+ * BERTH_PUBLISHED_OTHERWISE where the volume is staged in another way, BERTH_GRANT_OUTDATED where it is staged by
+ * another attach than the call shows, BERTH_FILESYSTEM_STOPPED where a pod stands on a filesystem that the kernel gave
+ * up.
  */
 export async function confirmStaged(
   parts: ConfirmStagedParts,
@@ -46,6 +48,7 @@ export async function confirmStaged(
   }
   const { revoked, isReplaced } = await standingOf(parts, before, request.secrets, deadline);
   if (revoked === undefined) {
+    refuseOtherGrant(parts.self.node, before, grantShown(request.right));
     if (isReplaced) return 'unfinished';
     if (!isMounted) return 'staged';
     const staged = { entry: before, mapping, live: await liveTargets(before) };

@@ -2,6 +2,7 @@
  * This node's part in the holder records of volumes: it takes a record before it maps, says in it by which clients it
  * mapped, and gives it back when it has unmapped. Every change is a compare-and-set in Ceph.
  */
+import type { Right } from '../../attachment/decide-take.js';
 import type { ClientInstance } from '../../attachment/holder-record.js';
 import type { HolderRecords } from '../../attachment/holder-records.js';
 import type { NodeIdentity } from '../../attachment/node-identity.js';
@@ -47,16 +48,19 @@ export class NodeHolderRecords {
    * The attach normally granted the volume, and the record says from now on that this node is at it; where nobody
    * attaches, the node takes it, under the same compare-and-set. To be called before the map: a detach that comes later
    * sees it, one that came first is seen. Answers the head with the record as it is now. BERTH_VOLUME_HELD,
-   * BERTH_PUBLISHED_OTHERWISE, BERTH_BEYOND_ATTACH, BERTH_RECORD_CONTENDED.
+   * BERTH_PUBLISHED_OTHERWISE, BERTH_BEYOND_ATTACH, BERTH_RECORD_CONTENDED, and BERTH_GRANT_OUTDATED where an attacher
+   * rules and the record is not this attach's.
    */
   take(
     { at, head, volume }: Pick<FoundVolume, 'at' | 'head' | 'volume'>,
     asked: { readonly mode: AccessMode; readonly access: 'block' | 'mount'; readonly readOnly: boolean },
+    right: Right,
     deadline: Deadline,
   ): Promise<ImageHead> {
     const { self: node, bootId, records } = this.#parts;
     const { mode, access, readOnly } = asked;
-    return records.takeForNode(at, head, { volume, node, bootId, mode, access, readOnly, by: 'node' }, deadline);
+    const request = { volume, node, bootId, mode, access, readOnly, by: 'node', right } as const;
+    return records.takeForNode(at, head, request, deadline);
   }
 
   /**

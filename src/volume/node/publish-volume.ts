@@ -3,6 +3,8 @@
  * RuntimeClass, and reaches Ceph only to mark the image of a volume that a guest is about to write to.
  */
 import { mountAt } from '../../host/mount/mountinfo.js';
+import { refuseOtherGrant } from '../../attachment/decide-take.js';
+import type { NodeIdentity } from '../../attachment/node-identity.js';
 import { checkAbsolute, resolveTarget } from '../../host/mount/target-path.js';
 import { podOfPath } from '../../host/users/pod-of-process.js';
 import type { JournalEntry, JournalTarget } from '../../journal/entry.js';
@@ -38,6 +40,8 @@ export interface PublishVolume {
   /** Undefined where the orchestrator does not say. */
   readonly pod?: Pod | undefined;
   readonly secrets?: Credentials | undefined;
+  /** The attach that the orchestrator speaks of; undefined where it does not say. */
+  readonly grant?: string | undefined;
 }
 
 export interface PublishParts extends PublishOnHostParts, PublishToGuestParts {
@@ -45,19 +49,22 @@ export interface PublishParts extends PublishOnHostParts, PublishToGuestParts {
   readonly journal: Pick<Journal, 'read' | 'write'>;
   readonly mappers: Pick<Mappers, 'mappingOf' | 'named'>;
   readonly log: Pick<Logger, 'warn' | 'debug'>;
+  /** Which node this is. */
+  readonly self: Pick<NodeIdentity, 'node'>;
   /** Asks for the pod's RuntimeClass where there is a Kubernetes; BERTH_POD_CHANGED, BERTH_SANDBOX_UNKNOWN. */
   readonly chooseSandbox: (pod: Pod | undefined, wish: SandboxWish | undefined) => Promise<Choice>;
 }
 
 /**
- * BERTH_NOT_STAGED, BERTH_FILESYSTEM_STOPPED, BERTH_SINGLE_WRITER, BERTH_PUBLISHED_OTHERWISE, BERTH_READONLY_MISMATCH,
- * BERTH_TARGET_OCCUPIED; with virtual machines also BERTH_KATA_ONE_POD, BERTH_KATA_RECORD_FAILED,
- * BERTH_HOST_MOUNT_REFUSED, BERTH_VOLUME_IN_USE, BERTH_POD_CHANGED and BERTH_SANDBOX_UNKNOWN.
+ * BERTH_NOT_STAGED, BERTH_GRANT_OUTDATED (staged by another attach), BERTH_FILESYSTEM_STOPPED, BERTH_SINGLE_WRITER,
+ * BERTH_PUBLISHED_OTHERWISE, BERTH_READONLY_MISMATCH, BERTH_TARGET_OCCUPIED; with virtual machines also
+ * BERTH_KATA_ONE_POD, BERTH_KATA_RECORD_FAILED, BERTH_HOST_MOUNT_REFUSED, BERTH_VOLUME_IN_USE, BERTH_POD_CHANGED and
+ * BERTH_SANDBOX_UNKNOWN.
  */
 export async function publishVolume(parts: PublishParts, request: PublishVolume, deadline: Deadline): Promise<void> {
   const checked = await checkPublish(request);
   const { volume, stagingPath, targetPath, askedPath, capability, readOnly, pod } = checked;
-  const asked = [stagingPath, targetPath, askedPath, capability, readOnly, pod];
+  const asked = [stagingPath, targetPath, askedPath, capability, readOnly, pod, checked.grant];
   const what = { op: 'publish', fingerprint: JSON.stringify(asked) } as const;
   await parts.operations.run(volume, what, deadline, (operation, deadline) =>
     publishWithin(parts, checked, operation, deadline),
@@ -94,6 +101,8 @@ export async function publishWithin(
   const { volume, stagingPath, targetPath, capability, readOnly, pod } = request;
   operation.step('look');
   const { entry, mapping } = await mustBeStaged(parts, volume, stagingPath, deadline);
+  // Also a repeated one: what its pod has is not to be trusted any more, or another call has overtaken this one.
+  refuseOtherGrant(parts.self.node, entry, request.grant);
   const live = await liveTargets(entry);
   const wish = request.sandbox?.sandbox ?? entry.guest?.wish;
   const sandbox = await sandboxFor(parts, entry, live[targetPath], { pod, wish });

@@ -2,6 +2,7 @@
  * What a stage decides, as pure functions of facts that were gathered before: what an entry of the journal means for
  * the request, whether what an earlier try left is of use, and what the journal is told. Nothing here reads or writes.
  */
+import type { Right } from '../../attachment/decide-take.js';
 import { filesystemOfEntry, isMountedHere, type JournalEntry } from '../../journal/entry.js';
 import { flagsDigest } from '../../journal/flags-digest.js';
 import type { Capability } from '../../model/capability.js';
@@ -19,6 +20,7 @@ export interface StageVolume {
   readonly capability: Capability;
   /** The attach said so, or the capability's mode does. */
   readonly readOnly: boolean;
+  readonly right: Right;
   readonly secrets: Credentials | undefined;
   /** As the PersistentVolume says; undefined where it says nothing. */
   readonly sandbox?: SandboxParameters | undefined;
@@ -82,12 +84,13 @@ export interface StageFacts {
 
 /** The entry that announces the stage, with its filesystem and its guests decided. BERTH_RECORD_UNREADABLE. */
 export function intentOf(
-  { volume, stagingPath, capability, readOnly, sandbox, withPods }: StageVolume,
+  { volume, stagingPath, capability, readOnly, right, sandbox, withPods }: StageVolume,
   before: JournalEntry | undefined,
   { found, record, fsid, mapper, mending = false, now }: StageFacts,
 ): JournalEntry {
   const { access, mode } = capability;
   const fsType = access.kind === 'mount' ? filesystemTypeOf(access.fsType, found) : undefined;
+  const grant = grantShown(right);
   const guest = fsType === undefined ? undefined : guestAtStage(found.head.metadata, record?.shape, sandbox);
   return {
     version: 1,
@@ -105,6 +108,7 @@ export function intentOf(
     ...(guest === undefined ? {} : { guest }),
     ...(withPods === undefined ? {} : { withPods }),
     ...(mending ? { mending } : {}),
+    ...(grant === undefined ? {} : { grant }),
     // What the attach granted is not given back at the end,
     // but the record says then that the node has unmapped it (HolderRecords.release).
     holdsRecord: true,
@@ -113,6 +117,9 @@ export function intentOf(
     since: now.toISOString(),
   };
 }
+
+/** By which attach a node wants the volume; undefined where it is not told, or takes it itself. */
+export const grantShown = (right: Right): string | undefined => (right.by === 'attach' ? right.grant : undefined);
 
 /** The filesystem that the mapped device is to have, and how. */
 export function preparationOf(

@@ -58,15 +58,15 @@ export interface StageParts extends FilesystemStagingParts, VolumeLimit, Omit<Im
 
 /**
  * The volume is mapped on this node and, where it is a filesystem for the host, mounted at the staging path. Errors:
- * BERTH_VOLUME_NOT_FOUND, BERTH_VOLUME_HELD, BERTH_VOLUME_DELETING, BERTH_VOLUME_IN_USE (somebody whom no record
- * explains has it open), BERTH_PUBLISHED_OTHERWISE (staged in another way), BERTH_IMAGE_REPLACED (published, and the
- * name leads to another image by now), BERTH_NODE_FULL, BERTH_FORMAT_REFUSED, BERTH_FILESYSTEM_MISMATCH, and those of
- * the mapper.
+ * BERTH_VOLUME_NOT_FOUND, BERTH_VOLUME_HELD, BERTH_VOLUME_DELETING, BERTH_GRANT_OUTDATED (detached since),
+ * BERTH_VOLUME_IN_USE (somebody whom no record explains has it open), BERTH_PUBLISHED_OTHERWISE (staged in another
+ * way), BERTH_IMAGE_REPLACED (published, and the name leads to another image by now), BERTH_NODE_FULL,
+ * BERTH_FORMAT_REFUSED, BERTH_FILESYSTEM_MISMATCH, and those of the mapper.
  */
 export async function stageVolume(parts: StageParts, request: StageVolume, deadline: Deadline): Promise<void> {
   const checked = await checkStage(request);
-  const { volume, stagingPath, capability, readOnly } = checked;
-  const what = { op: 'stage', fingerprint: JSON.stringify([stagingPath, capability, readOnly]) } as const;
+  const { volume, stagingPath, capability, readOnly, right } = checked;
+  const what = { op: 'stage', fingerprint: JSON.stringify([stagingPath, capability, readOnly, right]) } as const;
   await parts.operations.run(volume, what, deadline, (operation, deadline) =>
     stageWithin(parts, checked, operation, deadline),
   );
@@ -122,7 +122,7 @@ export async function stageWithin(
   await withUndo({ what: 'stage', volume, operation, log }, async (undo) => {
     pushUndos(undo, parts, entry, found);
     operation.step('take holder record');
-    const taken = { ...found, head: await parts.holderRecords.take(found, entry, deadline) };
+    const taken = { ...found, head: await parts.holderRecords.take(found, entry, request.right, deadline) };
     const { access } = request.capability;
     await mapAndMount(parts, { entry, found: taken, record, mapper, access, watchers }, operation, deadline);
   });

@@ -60,15 +60,18 @@ export class Volume {
     this.#context.set(on, publishContext);
   }
 
-  async stage(on: Driver, other: Partial<NodeStageVolumeRequest> = {}): Promise<string> {
+  /** What the last attach to a node passed on. */
+  context(on: Driver): Readonly<Record<string, string>> {
+    return this.#context.get(on) ?? {};
+  }
+
+  async stage(on: Driver, other: Partial<NodeStageVolumeRequest> = {}, ms?: number): Promise<string> {
     this.#targets(on);
     const { id: volumeId, capability: volumeCapability, secrets } = this;
     const stagingTargetPath = await on.stagingPath(this.id);
     const publishContext = this.#context.get(on) ?? {};
-    await on.node.NodeStageVolume({
-      ...{ volumeId, stagingTargetPath, volumeCapability, publishContext, secrets },
-      ...other,
-    });
+    const request = { volumeId, stagingTargetPath, volumeCapability, publishContext, secrets, ...other };
+    await on.node.NodeStageVolume(request, ms);
     return stagingTargetPath;
   }
 
@@ -104,6 +107,7 @@ export class Volume {
   async detach(on: Driver): Promise<void> {
     const { id: volumeId, secrets } = this;
     await this.#home.controller.ControllerUnpublishVolume({ volumeId, nodeId: on.nodeId, secrets });
+    this.#context.delete(on);
   }
 
   /**

@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process';
 import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { HOLDER_KEY, parseHolderRecord } from '../../../src/attachment/holder-record.js';
 import { ApiServer } from '../../kube/api-server.js';
 import { EVENTS, PODS, PVCS, PVS, RUNTIME_CLASSES, VAS } from '../../kube/api-fixture.js';
 import { DRIVER, FINALIZER, OLD } from '../../kube/attachment-fixture.js';
@@ -110,6 +111,31 @@ describe('VolumeAttachment to be deleted, its node gone from the API:', () => {
     expect(await site.metadata(volume.image)).toHaveProperty('berth.dev/holder');
     server.put(VAS, { ...server.find(VAS, 'va-open')!, metadata: { name: 'va-open', finalizers: [] } });
     server.remove(VAS, 'va-open');
+  });
+});
+
+describe('NodeStage beside Kubernetes, which attaches:', () => {
+  it('never takes a volume that nobody attached, and leaves its record as it was', async () => {
+    const volume = await site.create(controller, ext4(), { sizeBytes: SMALL_BYTES });
+    const late = /BERTH_GRANT_OUTDATED: .*it is attached to no node/;
+    await refused(volume.stage(node), 'FAILED_PRECONDITION', late);
+    expect(await site.metadata(volume.image)).not.toHaveProperty(HOLDER_KEY);
+    await volume.bring(node);
+  });
+
+  it('goes on with what the release before attached, and with what its late stage took by itself', async () => {
+    const volume = await site.create(controller, ext4(), { sizeBytes: SMALL_BYTES });
+    for (const by of ['controller', 'node'] as const) {
+      await volume.attach(node);
+      const record = parseHolderRecord((await site.metadata(volume.image))[HOLDER_KEY], volume.id)!;
+      const before = JSON.stringify({ ...record, holders: [{ ...record.holders[0], by, grant: undefined }] });
+      await site.rbd('image-meta', 'set', volume.image, HOLDER_KEY, before);
+      await volume.stage(node, { publishContext: {} });
+      await volume.publish(node, 'pod', { publishContext: {} });
+      expect(await site.metadata(volume.image)).toHaveProperty(HOLDER_KEY, expect.stringContaining(`"by":"${by}"`));
+      await volume.leave(node);
+      expect(await site.metadata(volume.image)).not.toHaveProperty(HOLDER_KEY);
+    }
   });
 });
 

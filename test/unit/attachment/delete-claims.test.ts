@@ -40,8 +40,9 @@ const claim = async (client = 'one') => claims.claim(await seen(), client, deadl
 const giveBack = async (client = 'one') => claims.giveBack(await seen(), client, deadline);
 const attach = async (node = 'a') =>
   holders.attach(at, await head(), { ...asked, node: nodeNamed(node), by: 'controller' }, deadline);
+const own = { by: 'node', bootId: 'boot', right: { by: 'node' } } as const;
 const take = async (node = 'a') =>
-  holders.takeForNode(at, await head(), { ...asked, node: nodeNamed(node), by: 'node', bootId: 'boot' }, deadline);
+  holders.takeForNode(at, await head(), { ...asked, ...own, node: nodeNamed(node) }, deadline);
 const claimants = () =>
   (parseHolderEntry(image.metadata.get(HOLDER_KEY), volume) as DeleteClaim | undefined)?.deleting.map(
     ({ client }) => client,

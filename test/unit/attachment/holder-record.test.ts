@@ -3,7 +3,14 @@
  * "nobody".
  */
 import { describe, expect, it } from 'vitest';
-import { formatHolderRecord, parseHolderRecord, type HolderRecord } from '../../../src/attachment/holder-record.js';
+import {
+  formatHolderRecord,
+  parseHolderRecord,
+  whyNotStaged,
+  type Holder,
+  type HolderRecord,
+} from '../../../src/attachment/holder-record.js';
+import { nodeNamed } from '../../fakes/node-named.js';
 
 const record: HolderRecord = {
   version: 1,
@@ -53,5 +60,32 @@ describe('a record that came with a copy of another image', () => {
     expect(parseHolderRecord(text, 'c/pool/original')).toMatchObject({ image: 'pool/original' });
     expect(parseHolderRecord(text, 'c/pool/copy')).toBeUndefined();
     expect(parseHolderRecord(text, 'c/pool/ns/original')).toBeUndefined();
+  });
+});
+
+describe('what a node has staged by an attach', () => {
+  const me = nodeNamed('a');
+  const recordOf = (more: Partial<Holder>): HolderRecord => ({
+    ...record,
+    holders: [{ ...record.holders[0], ...more }],
+  });
+
+  it.each<[string, Partial<Holder>, string | undefined]>([
+    ['that the record names', { state: 'staged', grant: 'g' }, 'g'],
+    ['that the record does not name, written by an earlier Berth', { state: 'staged' }, 'g'],
+    ['that it does not know, staged by an earlier Berth', { state: 'staged', grant: 'g' }, undefined],
+    ['where nobody knows of grants', { state: 'staging' }, undefined],
+  ])('%s is its own', (_what, holder, grant) => {
+    expect(whyNotStaged(recordOf(holder), me, grant)).toBeUndefined();
+  });
+
+  it.each<[string, Partial<Holder>, string | undefined, string]>([
+    ['another than the record’s', { state: 'staged', grant: 'h' }, 'g', 'attached anew'],
+    ['another than the record’s, which has not begun', { state: 'granted', grant: 'h' }, 'g', 'attached anew'],
+    ['before there were grants, attached anew', { state: 'granted' }, undefined, 'attached anew'],
+    ['that it has given back', { state: 'released', grant: 'g' }, 'g', 'released'],
+    ['that is another node’s', { state: 'staged', grant: 'g', node: 'b' }, 'g', 'does not name this node'],
+  ])('%s is not its own any more', (_what, holder, grant, why) => {
+    expect(whyNotStaged(recordOf(holder), me, grant)).toContain(why);
   });
 });

@@ -35,7 +35,7 @@ beforeEach(async () => {
 
 const BOOT = 'boot-1';
 const hold = (seen: ImageHead, request: AttachRequest, bootId = BOOT): Promise<ImageHead> =>
-  holders.takeForNode(at, seen, { ...request, bootId }, deadline);
+  holders.takeForNode(at, seen, { ...request, bootId, right: { by: 'node' } }, deadline);
 const CLIENT = { address: '10.0.0.1:0/42', client: 'client.42' };
 const staged = (seen: ImageHead, node: string, bootId = BOOT, clients = [CLIENT]): Promise<ImageHead> =>
   holders.recordStaged(at, seen, { volume: 'v', node: nodeNamed(node), bootId, clients }, deadline);

@@ -1,6 +1,6 @@
 /** The seam of the crash tests: which step ends the process, and which words are refused. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { crashAt, crashSteps } from '../../../src/dev/driver/crash-at.js';
+import { crashAt, crashSteps, freezeAt } from '../../../src/dev/driver/crash-at.js';
 import { CONTROLLER_STEPS, NODE_STEPS } from '../../../src/volume/operation/steps.js';
 
 const die = vi.fn();
@@ -42,6 +42,10 @@ it.each(['', 'stage', 'stage:', 'stage:no such step', 'attach:look', 'toString:s
     expect(() => crashAt(text, die)).toThrow(/BERTH_CONFIG_INVALID: .*BERTH_CRASH_AT.*stage, publish/);
   },
 );
+
+it('names the variable of a freeze that there is not', () => {
+  expect(() => freezeAt('stage:no such step')).toThrow(/BERTH_CONFIG_INVALID: .*BERTH_FREEZE_AT/);
+});
 
 it('knows every step once, with start and answer around them', () => {
   for (const op of Object.keys(NODE_STEPS) as (keyof typeof NODE_STEPS)[]) {

@@ -160,6 +160,7 @@ export class Volume {
   async detach(): Promise<void> {
     const request = { volumeId: this.id, nodeId: this.#node.name, secrets: secretsOf('controller') };
     await ask((done) => this.#node.client.controller.ControllerUnpublishVolume(request, inTime(), done));
+    this.#published = {};
   }
 
   /** As the attacher, which repeats a detach: Ceph forgets a client that said nothing after some 30 s. */

@@ -176,7 +176,9 @@ async function prepareImage(
     operation.step('take holder record');
     // Writable whatever was asked: a guest's disk has no other way, and one that was attached for reading only must not
     // get it.
-    const head = await holderRecords.take(found, { mode: entry.mode, access: 'mount', readOnly: false }, deadline);
+    const wanted = { mode: entry.mode, access: 'mount', readOnly: false } as const;
+    // FlexVolume passes nothing on from its attach, where there is one.
+    const head = await holderRecords.take(found, wanted, { by: 'node' }, deadline);
     const taken = { ...found, head };
     await formatForGuest(parts, { found: taken, record, entry, mapper, fsType, watchers }, operation, deadline);
     // Not open here any more; the guest's client comes later, and is not known here.

@@ -51,7 +51,7 @@ const reattach =
     refuseReplaced(entry, found.head);
     const record = readHolderRecord(found.head, volume);
     // The next round of reconciliation cuts it off.
-    if (whyNotStaged(record, self) !== undefined) return 'changed';
+    if (whyNotStaged(record, self, entry.grant) !== undefined) return 'changed';
     const before = await watchersBefore(parts, mapper, found, deadline);
     const clients = record?.holders.find((one) => isSameNode(one, self))?.clients ?? [];
     operation.step('record clients');

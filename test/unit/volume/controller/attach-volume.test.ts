@@ -210,7 +210,12 @@ describe('detaching', () => {
     const way = { mode: shared.mode, access: 'mount', readOnly: true, by: 'node' } as const;
     const asked = { volume, node: nodeNamed('b'), ...way };
     const head = (await cluster.rbd.head(at, soon()))!;
-    const held = await parts.holderRecords.takeForNode(at, head, { ...asked, bootId: 'b' }, soon());
+    const held = await parts.holderRecords.takeForNode(
+      at,
+      head,
+      { ...asked, bootId: 'b', right: { by: 'node' } },
+      soon(),
+    );
     const clients = [{ address: '10.0.0.1:0/5', client: 'client.5' }];
     await parts.holderRecords.recordStaged(at, held, { volume, node: nodeNamed('b'), bootId: 'b', clients }, soon());
   };
