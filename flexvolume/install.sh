@@ -1,17 +1,20 @@
 #!/bin/sh
 # Installs the FlexVolume driver on a node: the settings first, then the binary under a dot-name, and a rename. For the
 # kubelet at once runs whatever else appears in its plugin directory, even half a file.
-#   install.sh [--plugins DIR] [--driver hyper~cephrbd] [--socket PATH] [--attach] [--remove] BINARY
+#   install.sh [--plugins DIR] [--driver hyper~cephrbd] [--kubelet-dir DIR] [--socket PATH] [--attach] [--remove] BINARY
 set -eu
 plugins=/usr/libexec/kubernetes/kubelet-plugins/volume/exec
 driver=hyper~cephrbd
-socket=/var/lib/kubelet/plugins/rbd.csi.berth.dev/flexvolume.sock
+# The kubelet's root; the agent's socket lies below it.
+kubelet=/var/lib/kubelet
+socket=
 attach=false
 remove=false
 while [ $# -gt 0 ]; do
   case "$1" in
     --plugins) plugins=$2; shift 2 ;;
     --driver) driver=$2; shift 2 ;;
+    --kubelet-dir) kubelet=$2; shift 2 ;;
     --socket) socket=$2; shift 2 ;;
     --attach) attach=true; shift ;;
     --remove) remove=true; shift ;;
@@ -25,6 +28,7 @@ case "$driver" in
   *) echo "install.sh: $driver is not VENDOR~DRIVER" >&2; exit 2 ;;
 esac
 name=${driver#*~}
+: "${socket:=$kubelet/plugins/rbd.csi.berth.dev/flexvolume.sock}"
 directory=$plugins/$driver
 if [ "$remove" = true ]; then
   rm -f "$directory/$name" "$directory/.$name.json" "$directory/.$name.new"

@@ -16,10 +16,11 @@ import { checkFencingRights } from './ceph/fencing-rights.js';
 import { checkMappers } from './ceph/mappers.js';
 import { checkMonitors } from './ceph/monitors.js';
 import { checkClock } from './machine/clock.js';
-import { checkDev, checkPropagation, checkSys } from './machine/mounts.js';
+import { checkDev, checkSys } from './machine/mounts.js';
 import { checkNetwork, checkProcesses } from './machine/namespaces.js';
 import { checkPrivileges } from './machine/privileges.js';
 import { checkPrograms } from './machine/programs.js';
+import { checkPropagation } from './machine/propagation.js';
 import { checkStateDirectory } from './machine/state-directory.js';
 import { checkUdev } from './machine/udev.js';
 
@@ -31,7 +32,10 @@ export interface Examined {
   /** What this process serves: a controller needs no more than clusters. */
   readonly roles: readonly Role[];
   readonly stateDirectory: string;
-  readonly kubeletDirectory: string;
+  /** Undefined where this machine has no kubelet. */
+  readonly kubeletDirectory: string | undefined;
+  /** The driver's name, as CSI has it. */
+  readonly driver: string;
   readonly mounter: MounterChoice;
   /** Those that this program was built with beside krbd and rbd-nbd. */
   readonly moreMappers: readonly Pick<Mapper, 'name' | 'whyNot'>[];
@@ -72,7 +76,8 @@ export const CHECKS: readonly DoctorCheck[] = [
   {
     name: 'mount-propagation',
     when: onNode,
-    find: ({ procRoot, kubeletDirectory }) => checkPropagation(procRoot, kubeletDirectory),
+    stopsEveryVolume: true,
+    find: ({ procRoot, kubeletDirectory: kubelet, driver }) => checkPropagation({ procRoot, kubelet, driver }),
   },
   { name: 'dev', when: onNode, find: ({ procRoot }) => checkDev(procRoot) },
   { name: 'sysfs', when: onNode, find: ({ procRoot }) => checkSys(procRoot) },

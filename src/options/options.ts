@@ -109,14 +109,15 @@ export const OPTIONS = {
     help: 'volumes that this node takes, where that is less than the kernel can hold',
     read: wholeNumber(1),
   }),
-  /** kubelet's root directory, as the node plugin sees it. */
+  /** The kubelet's root, by the same path for the kubelet and the node plugin; undefined where there is no kubelet. */
   kubeletDirectory: option({
     flag: 'kubelet-dir',
     variable: 'BERTH_KUBELET_DIR',
     fallback: '/var/lib/kubelet',
-    value: 'DIRECTORY',
-    help: 'where the kubelet keeps pods and plugins',
-    read: absolutePath,
+    value: 'DIRECTORY|none',
+    choices: ['none'],
+    help: "the kubelet's root directory, below which its pods and plugins are; none where there is no kubelet",
+    read: (text, where) => (text === 'none' ? undefined : absolutePath(text, where)),
   }),
   /** In s; 0 for none at all. */
   reconcileInterval: option({
@@ -239,6 +240,8 @@ export function readOptions(given: Given, env: Environment): Options {
   const names = Object.keys(OPTIONS) as OptionName[];
   const options = Object.fromEntries(names.map((name) => [name, readOption(name, given, env)])) as unknown as Options;
   if (options.services.includes('node')) checkNodeId(options.nodeId);
+  if (options.flexvolumeEndpoint !== undefined && options.kubeletDirectory === undefined)
+    throw usageError('--flexvolume-endpoint', 'it needs a kubelet; give its root as --kubelet-dir');
   return options;
 }
 

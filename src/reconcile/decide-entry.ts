@@ -152,7 +152,8 @@ function undo(
 ): void {
   const { volume } = entry;
   const { root, incomplete } = view.facts.kubelet;
-  const unknown = entry.stagingPath.startsWith(`${root}/`) ? incomplete : `it was staged outside of ${root}`;
+  const outside = root === undefined ? 'there is no kubelet here' : `it was staged outside of ${root}`;
+  const unknown = root !== undefined && entry.stagingPath.startsWith(`${root}/`) ? incomplete : outside;
   if (claims.length > 0) {
     const what = `${how}; ${device} stays mapped while the kubelet has ${claims.join(', ')}`;
     decided.report(volume, 'ours', what, 'the kubelet stages or unstages it; if it never does, remove that directory');

@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { withinDeadline } from '../model/time-limit.js';
-import { readMounts } from '../host/mount/mountinfo.js';
+import { readMounts, type Mount } from '../host/mount/mountinfo.js';
 import type { JournalEntry } from '../journal/entry.js';
 import type { Deadline } from '../model/deadline.js';
 import type { Logger } from '../observe/log.js';
@@ -17,11 +17,12 @@ import { locationName } from '../rbd/mapping/location-name.js';
 import type { Mapper, Mapping } from '../rbd/mapping/mapper.js';
 import type { MapperName } from '../model/mapper-name.js';
 import { KERNEL_ROOTS, type KernelRoots } from '../rbd/mapping/roots.js';
-import type { NodeFacts, OurPlace, SeenMapping } from './node-facts.js';
+import type { KubeletFacts, NodeFacts, OurPlace, SeenMapping } from './node-facts.js';
 import { readKubelet } from './kubelet.js';
 
 export interface GatherOptions {
-  readonly kubeletDirectory: string;
+  /** Undefined where this machine has no kubelet. */
+  readonly kubeletDirectory: string | undefined;
   /** Our name in the kubelet's data files. */
   readonly driver: string;
   readonly ageMs: number;
@@ -56,7 +57,7 @@ export class NodeGatherer {
   /** DEADLINE where one of the reads hangs; errors of the journal's directory. */
   async gather(deadline: Deadline): Promise<NodeFacts> {
     const { journal, operations } = this.#sources;
-    const { kubeletDirectory, driver, ageMs } = this.#options;
+    const { kubeletDirectory, ageMs } = this.#options;
     const now = this.#sources.now().getTime();
     const { mappings: listed, blind } = await this.#mappings(now, deadline);
     const { entries, unreadable } = await withinDeadline(journal.all(), 'reading the journal', deadline);
@@ -66,11 +67,7 @@ export class NodeGatherer {
       'reading the mount table',
       deadline,
     );
-    const scan = readKubelet(kubeletDirectory, driver, mounts);
-    const kubelet = await withinDeadline(scan, `reading ${kubeletDirectory}`, deadline).catch((error: unknown) => {
-      const incomplete = error instanceof Error ? error.message : 'unreadable';
-      return { root: kubeletDirectory, volumes: [], unclear: [], incomplete };
-    });
+    const kubelet = await this.#kubelet(kubeletDirectory, mounts, deadline);
     const [uptime, places] = await Promise.all([uptimeMs(this.#roots.proc), this.#places()]);
     return {
       now,
@@ -85,6 +82,15 @@ export class NodeGatherer {
       places,
       isRunning: (volume) => operations.isRunning(volume),
     };
+  }
+
+  async #kubelet(root: string | undefined, mounts: readonly Mount[], deadline: Deadline): Promise<KubeletFacts> {
+    if (root === undefined) return { root, volumes: [], unclear: [], incomplete: undefined };
+    const scan = readKubelet(root, this.#options.driver, mounts);
+    return withinDeadline(scan, `reading ${root}`, deadline).catch((error: unknown) => {
+      const incomplete = error instanceof Error ? error.message : 'unreadable';
+      return { root, volumes: [], unclear: [], incomplete };
+    });
   }
 
   /**

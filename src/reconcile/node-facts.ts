@@ -41,8 +41,8 @@ export interface KubeletVolume {
 }
 
 export interface KubeletFacts {
-  /** Resolved; what lies outside of it is not the kubelet's, or not this one's. */
-  readonly root: string;
+  /** Resolved; what lies outside of it is not the kubelet's, or not this one's. Undefined where there is none. */
+  readonly root: string | undefined;
   readonly volumes: readonly KubeletVolume[];
   /** Volume directories of which nobody can tell whose they are, with the reason. */
   readonly unclear: readonly { readonly directory: string; readonly why: string }[];

@@ -1,4 +1,5 @@
 /** What the checks of this machine and its clusters examine, from the options. */
+import { DRIVER_NAME } from '../csi/identity-service.js';
 import { run } from '../host/process/exec.js';
 import type { Examined } from '../diagnosis/checks.js';
 import type { Additions } from './additions.js';
@@ -20,6 +21,7 @@ export function examinedBy(
     roles,
     stateDirectory,
     kubeletDirectory,
+    driver: DRIVER_NAME,
     mounter,
     moreMappers,
     fencing,

@@ -1,7 +1,7 @@
 /** What the call-outs of FlexVolume call, from the services that this process has. */
-import { join } from 'node:path';
 import { DRIVER_NAME } from '../csi/identity-service.js';
 import { berthError } from '../model/errors.js';
+import { flexStagingRoot } from '../volume/flexvolume/kubelet-directories.js';
 import type { Options } from '../options/options.js';
 import { readKeyring } from '../rbd/keyring.js';
 import type { FlexController, FlexNode, FlexUseCases } from '../flexvolume/call-outs.js';
@@ -34,10 +34,9 @@ export function flexUseCases(
   controller: ControllerParts | undefined,
 ): FlexUseCases {
   const clusters = (node ?? controller)?.clusters;
-  // Below the kubelet's plugins, so that what is mounted there outlives the driver's container.
-  const stagingRoot = join(kubeletDirectory, 'plugins', DRIVER_NAME, 'flexvolume');
+  const hasNode = node !== undefined && kubeletDirectory !== undefined;
   return {
-    node: node === undefined ? undefined : flexNode(node, stagingRoot),
+    node: hasNode ? flexNode(node, flexStagingRoot(kubeletDirectory, DRIVER_NAME)) : undefined,
     controller: controller === undefined ? undefined : flexController(controller),
     findHandle: async (asked) => {
       if (clusters === undefined) throw berthError('BERTH_SERVICE_NOT_HERE', { call: 'FlexVolume', service: 'node' });

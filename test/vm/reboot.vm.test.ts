@@ -27,6 +27,7 @@ const note = path.join(session.state, 'reboot-volume');
 const journal = path.join(session.state, NAME, 'driver/journal');
 const targetOf = (pod: string): string => path.join(kubelet.volumeDirectory(pod, 'pv'), 'mount');
 
+for (const one of ['pods', 'plugins']) await mkdir(path.join(kubelet.root, one), { recursive: true });
 /** Rounds follow each other closely, and what rests for five seconds is a leftover. */
 Object.assign(process.env, {
   BERTH_KUBELET_DIR: kubelet.root,

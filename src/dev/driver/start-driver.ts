@@ -99,7 +99,9 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
   const log = await open(options.logFile, 'a', 0o600);
   const [program = process.execPath, ...args] = [...(options.within ?? []), process.execPath, ...argumentsOf(options)];
   // A process group of its own: Ctrl-C reaches us alone, and we pass it on as the SIGTERM that drains.
-  const child = spawn(program, args, { detached: true, stdio: ['ignore', log.fd, log.fd] });
+  // No kubelet, unless somebody names one: a driver that misses its kubelet is not ready.
+  const env = { BERTH_KUBELET_DIR: 'none', ...process.env };
+  const child = spawn(program, args, { env, detached: true, stdio: ['ignore', log.fd, log.fd] });
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
     child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code ?? 0}`));

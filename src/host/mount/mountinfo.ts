@@ -109,6 +109,7 @@ function isReachable(mounts: readonly Mount[], mount: Mount): boolean {
 /** The first mount of all, an initramfs, is its own parent in the table. */
 const isChild = (mount: Mount, parentId: number): boolean => mount.parentId === parentId && mount.id !== parentId;
 
-function isWithin(path: string, directory: string): boolean {
+/** Is `path` this directory, or below it, by its name? */
+export function isWithin(path: string, directory: string): boolean {
   return path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`);
 }

@@ -2,8 +2,9 @@
  * Unmounts whatever of ours is at a directory, for orchestrators that name nothing but the directory. The volume is
  * found by the journal or, where the journal was lost, by what lies there. Unpublish and unstage are one operation.
  */
+import path from 'node:path';
 import { deviceNumber } from '../../host/device/block-device.js';
-import { mountAt } from '../../host/mount/mountinfo.js';
+import { isWithin, mountAt, readMounts } from '../../host/mount/mountinfo.js';
 import { resolveTarget } from '../../host/mount/target-path.js';
 import type { Journal } from '../../journal/journal.js';
 import type { Deadline } from '../../model/deadline.js';
@@ -89,8 +90,18 @@ async function takeDownUnrecorded(
   deadline: Deadline,
 ): Promise<void> {
   await acts.unpublish({ volume, targetPath: directory }, operation.within('unpublish'), deadline);
-  const stagingPath = await resolveTarget('directory', ownStagingPath(stagingRoot, volume));
+  const stagingPath = await resolveTarget('directory', await ownStagingMount(stagingRoot, volume));
   await unstageIfUnused(acts, { volume, stagingPath }, operation, deadline);
+}
+
+/** Where it is mounted below the kubelet's plugins: earlier versions of Berth staged in another directory there. */
+async function ownStagingMount(stagingRoot: string, volume: string): Promise<string> {
+  const own = ownStagingPath(stagingRoot, volume);
+  const plugins = path.dirname(stagingRoot);
+  const mounted = (await readMounts()).find(
+    ({ target }) => path.basename(target) === path.basename(own) && isWithin(target, plugins),
+  );
+  return mounted?.target ?? own;
 }
 
 /** The volume that is mapped as the device; undefined where none is, or where it may be one of several. */

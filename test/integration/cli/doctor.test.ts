@@ -25,15 +25,9 @@ const soon = () => Deadline.after(60_000);
 beforeAll(async () => {
   site = await Site.open('doctor');
   driver = await site.driver('live').start();
-  kubelet = path.join(site.directory, 'kubelet');
-  await mkdir(path.join(kubelet, 'pods'), { recursive: true });
-  await run('mount', ['--bind', kubelet, kubelet], { deadline: soon() });
-  await run('mount', ['--make-shared', kubelet], { deadline: soon() });
+  kubelet = await site.kubelet();
 });
-afterAll(async () => {
-  await run('umount', [kubelet], { deadline: soon(), okCodes: [0, 1, 32] });
-  await site.close();
-});
+afterAll(() => site.close());
 
 interface Answer {
   readonly code: number;
@@ -110,7 +104,7 @@ describe('berth doctor', () => {
 
   it('kubelet directory without mount propagation: ends with 1', async () => {
     const lonely = path.join(site.directory, 'lonely');
-    await mkdir(path.join(lonely, 'pods'), { recursive: true });
+    for (const one of ['pods', 'plugins']) await mkdir(path.join(lonely, one), { recursive: true });
     await run('mount', ['--bind', lonely, lonely], { deadline: soon() });
     try {
       await run('mount', ['--make-private', lonely], { deadline: soon() });
@@ -146,8 +140,8 @@ describe('berth doctor', () => {
 });
 
 describe('a driver', () => {
-  it('at its start, something wrong on the machine: logs a line for each and goes on', async () => {
-    const started = await site.driver('told', { arguments: ['--kubelet-dir', '/nowhere'] }).start();
+  it('at its start, something wrong on the machine: logs a line for each, goes on, and is not ready', async () => {
+    const started = await site.driver('told', { arguments: ['--kubelet-dir', '/nowhere'] }).start('listening');
     const lines = async () =>
       (await started.log())
         .split('\n')
@@ -161,5 +155,6 @@ describe('a driver', () => {
     const told = (await lines()).filter(({ check }) => check === 'mount-propagation');
     expect(told).toHaveLength(1);
     expect(told[0]!['msg']).toMatch(/^preflight: there is no kubelet at \/nowhere/);
+    expect((await started.identity.Probe({}, 3_000)).ready?.value).toBe(false);
   });
 });

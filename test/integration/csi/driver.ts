@@ -97,7 +97,7 @@ export class Driver {
       MAIN,
       ...['--endpoint', `unix://${this.socket}`, '--clusters', clustersFile, '--node-id', nodeId],
       ...['--state-dir', this.stateDir, '--services', services, '--log-level', 'trace'],
-      ...['--kata-records', this.kataRecords],
+      ...['--kata-records', this.kataRecords, '--kubelet-dir', 'none'],
       ...(this.#options.arguments ?? []),
     ];
   }

@@ -36,6 +36,7 @@ export class Site {
   readonly #place: Place;
   readonly #drivers: Driver[] = [];
   readonly #volumes: Volume[] = [];
+  readonly #kubelets: string[] = [];
   #serial = 0;
 
   private constructor(directory: string, place: Place) {
@@ -98,6 +99,16 @@ export class Site {
     return driver;
   }
 
+  /** The root of a kubelet, a shared mount with its directories, as a node has it; for the option --kubelet-dir. */
+  async kubelet(name = 'kubelet'): Promise<string> {
+    const root = path.join(this.directory, name);
+    for (const one of ['pods', 'plugins']) await mkdir(path.join(root, one), { recursive: true });
+    await run('mount', ['--bind', root, root], { deadline: soon() });
+    this.#kubelets.push(root);
+    await run('mount', ['--make-shared', root], { deadline: soon() });
+    return root;
+  }
+
   unique(label = 'vol'): string {
     this.#serial += 1;
     return `${label}-${this.#serial}-${randomBytes(3).toString('hex')}`;
@@ -158,6 +169,7 @@ export class Site {
   async close(): Promise<void> {
     try {
       await this.endVolumes();
+      for (const root of this.#kubelets.splice(0)) await run('umount', [root], { deadline: soon() });
       expect(await this.#leftOnNode(), 'mounts and loop devices of this suite').toEqual([]);
       for (const driver of this.#drivers) expect(await driver.stop(), `how ${driver.name} ended`).toBe('exit code 0');
       expect(await this.#processes(), 'processes of this suite').toEqual([]);

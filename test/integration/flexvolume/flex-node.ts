@@ -78,6 +78,7 @@ export class FlexNode {
     const guest = await makeGuest(site);
     const flex = new FlexNode(site, guest, more);
     await flex.showGuest();
+    await site.kubelet(path.basename(flex.root));
     await flex.driver.start();
     return flex;
   }

@@ -1,5 +1,11 @@
 /** What FlexVolume stages by itself goes with its last pod, also with one that never came. */
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, it, onTestFinished } from 'vitest';
+import { findLoops } from '../../../src/dev/mapper/loop-device.js';
+import { LET_GO_OF_OTHERS } from '../host/scratch.js';
 import { rounds } from '../reconcile/power.js';
 import { FlexNode } from './flex-node.js';
 
@@ -43,5 +49,31 @@ it('FlexVolume mount, a pod that lives: keeps its volume through rounds of recon
   expect(await flex.mount(pod)).toEqual(SUCCESS);
   expect(await flex.journal()).toHaveLength(1);
   expect(await flex.unmount(pod)).toEqual(SUCCESS);
+  expect(await flex.journal()).toEqual([]);
+});
+
+/** A container that is shown a directory without propagation: it has what is mounted below it when it starts. */
+async function sidecar(shown: string): Promise<void> {
+  const script = `mount --rbind '${shown}' /mnt && ${LET_GO_OF_OTHERS}; echo started; exec sleep 600`;
+  const child = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(async () => {
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+  });
+  await once(child.stdout, 'data');
+}
+
+it('FlexVolume unmount, a sidecar has started that sees the sockets’ directory: the device goes', async () => {
+  const volume = await flex.create();
+  const pod = flex.pod(volume.image, HOST);
+  const sockets = path.join(flex.root, 'plugins/rbd.csi.berth.dev');
+  await mkdir(sockets, { recursive: true });
+  expect(await flex.mount(pod)).toEqual(SUCCESS);
+  await sidecar(sockets);
+  expect(await flex.unmount(pod)).toEqual(SUCCESS);
+  expect((await findLoops()).filter(({ file }) => file.endsWith(`:${path.basename(volume.image)}`))).toEqual([]);
   expect(await flex.journal()).toEqual([]);
 });

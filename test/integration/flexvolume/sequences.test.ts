@@ -38,7 +38,7 @@ async function leavesNothing(volumes: readonly Volume[]): Promise<void> {
   expect(await flex.journal()).toEqual([]);
   const names = volumes.map(({ image }) => path.basename(image));
   expect((await findLoops()).filter(({ file }) => names.some((name) => file.endsWith(`:${name}`)))).toEqual([]);
-  expect((await readMounts()).filter(({ target }) => target.startsWith(flex.root))).toEqual([]);
+  expect((await readMounts()).filter(({ target }) => target.startsWith(`${flex.root}/`))).toEqual([]);
   const left = await readdir(flex.root, { recursive: true, withFileTypes: true });
   expect(left.filter((one) => !one.isDirectory()).map(({ name }) => name)).toEqual([]);
   for (const volume of volumes) expect(await flex.holder(volume), volume.id).toBeUndefined();
@@ -115,7 +115,7 @@ describe('FlexVolume mount and unmount, a pod on the host', () => {
     await rm(path.join(flex.driver.stateDir, 'journal'), { recursive: true });
     await mkdir(path.join(flex.driver.stateDir, 'journal'));
     expect(await flex.unmount(pod)).toEqual(SUCCESS);
-    expect((await readMounts()).filter(({ target }) => target.startsWith(flex.root))).toEqual([]);
+    expect((await readMounts()).filter(({ target }) => target.startsWith(`${flex.root}/`))).toEqual([]);
     // The record itself says that this node took it.
     expect(await flex.holder(volume)).toBeUndefined();
     await flex.site.endVolumes();

@@ -31,7 +31,7 @@ const often = (root: string, ageSeconds = 1): readonly string[] => [
 
 beforeAll(async () => {
   site = await Site.open('left');
-  kubelet = new Kubelet(path.join(site.directory, 'kubelet'));
+  kubelet = new Kubelet(await site.kubelet());
   driver = await site.driver('node-one', { arguments: often(kubelet.root) }).start();
 });
 afterAll(() => site.close());
@@ -152,7 +152,7 @@ describe('reconciliation, driver killed', () => {
 
   it('in the middle of a NodeStage: left to the kubelet’s retry as long as that may come', async () => {
     // A kubelet of its own: the other driver, which is quick to clear, may not look into its directories.
-    const own = new Kubelet(path.join(site.directory, 'kubelet-of-patient'));
+    const own = new Kubelet(await site.kubelet('kubelet-of-patient'));
     const patient = site.driver('patient', { arguments: often(own.root, 600) });
     await patient.start();
     await volume.attach(patient);

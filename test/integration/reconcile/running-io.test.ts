@@ -53,7 +53,7 @@ let kubelet: Kubelet;
 
 beforeAll(async () => {
   site = await Site.open('beat');
-  kubelet = new Kubelet(path.join(site.directory, 'kubelet'));
+  kubelet = new Kubelet(await site.kubelet());
   const often = ['--kubelet-dir', kubelet.root, '--reconcile-interval', '1', '--leftover-age', '1'];
   driver = await site.driver('node-one', { arguments: often }).start();
 });

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DRIVER_NAME } from '../../../src/csi/identity-service.js';
+import { flexStagingRoot, mountPlaces, sharedDirectories } from '../../../src/volume/flexvolume/kubelet-directories.js';
 import { packageVersion } from '../../../src/model/package-root.js';
 import { parseCommandLine } from '../../../src/cli/command-line.js';
 import type { Options } from '../../../src/options/options.js';
@@ -19,8 +20,10 @@ import {
   objects,
   ofKind,
   pods,
+  replaceIn,
   text,
   type PodSpec,
+  type Replacement,
 } from './objects.js';
 
 const KUBELET = '/var/lib/kubelet';
@@ -29,11 +32,11 @@ const NODE_NAME = 'node-1.example';
 /** What the container would be started with, read by the program's own parser. */
 function optionsOf(pod: PodSpec): Options {
   const { args, env = [] } = container(pod, 'berth');
-  const paths = env.map(({ name, valueFrom }) => [
+  const values = env.map(({ name, valueFrom: { fieldRef, configMapKeyRef: from } }) => [
     name,
-    valueFrom.fieldRef.fieldPath === 'spec.nodeName' ? NODE_NAME : '',
+    fieldRef?.fieldPath === 'spec.nodeName' ? NODE_NAME : object('ConfigMap', from!.name).data[from!.key],
   ]);
-  const request = parseCommandLine(args, Object.fromEntries(paths) as Record<string, string>);
+  const request = parseCommandLine(args, Object.fromEntries(values) as Record<string, string>);
   if (request.kind !== 'serve') throw new Error(request.kind);
   return request.options;
 }
@@ -238,7 +241,10 @@ describe('the driver’s containers', () => {
 describe('the node plugin', () => {
   it('is registered under the path at which the kubelet finds its socket', () => {
     const registrar = container(node, 'node-driver-registrar');
-    expect(argument(registrar, 'kubelet-registration-path')).toBe(path.join(hostPath('socket')!, 'csi.sock'));
+    const [root] = registrar.env ?? [];
+    expect(root).toMatchObject({ name: 'KUBELET_ROOT', valueFrom: { configMapKeyRef: { name: 'berth-kubelet' } } });
+    const socket = argument(registrar, 'kubelet-registration-path')!.replace('$(KUBELET_ROOT)', KUBELET);
+    expect(socket).toBe(path.join(hostPath('socket')!, 'csi.sock'));
     expect(hostPath('socket')).toBe(`${KUBELET}/plugins/${DRIVER_NAME}`);
     expect(hostPath(sourceAt(node, 'node-driver-registrar', '/registration')!)).toBe(`${KUBELET}/plugins_registry`);
   });
@@ -247,6 +253,36 @@ describe('the node plugin', () => {
     const shared = container(node, 'berth').volumeMounts.filter((mount) => mount.mountPropagation === 'Bidirectional');
     expect(shared.map((mount) => mount.mountPath)).toEqual([`${KUBELET}/plugins`, `${KUBELET}/pods`]);
     for (const mount of shared) expect(hostPath(mount.name)).toBe(mount.mountPath);
+  });
+
+  it('shows no container, without propagation, a directory below which volumes are mounted', () => {
+    const places = [...mountPlaces(KUBELET, DRIVER_NAME), ...sharedDirectories(KUBELET)];
+    const below = (one: string, other: string) => `${one}/`.startsWith(`${other}/`);
+    const deaf = node.containers.flatMap(({ name, volumeMounts }) =>
+      volumeMounts
+        .filter(({ mountPropagation = 'None' }) => mountPropagation === 'None')
+        .map((mount) => ({ container: name, path: hostPath(mount.name) }))
+        .filter(({ path: shown }) => places.some((place) => shown && (below(shown, place) || below(place, shown)))),
+    );
+    expect(deaf).toEqual([]);
+    // FlexVolume's stages are not below what the sidecars are shown at all.
+    expect(below(flexStagingRoot(KUBELET, DRIVER_NAME), hostPath('socket')!)).toBe(false);
+  });
+
+  it('takes the kubelet’s root from one place, and everything below it follows', () => {
+    expect(optionsOf(node).kubeletDirectory).toBe(KUBELET);
+    expect(object('ConfigMap', 'berth-kubelet').data).toEqual({ root: KUBELET });
+    expect(kustomization('deploy/site').components).toEqual(['../kubernetes/kubelet-root']);
+    const [{ source, targets }] = kustomization('deploy/kubernetes/kubelet-root').replacements as [Replacement];
+    expect(source).toEqual({ kind: 'ConfigMap', name: 'berth-kubelet', fieldPath: 'data.root' });
+    const elsewhere = structuredClone(object('DaemonSet', 'berth-node'));
+    for (const { select, fieldPaths, options } of targets) {
+      expect(select).toEqual({ kind: 'DaemonSet', name: 'berth-node' });
+      for (const field of fieldPaths) replaceIn(elsewhere, field, options, '/elsewhere');
+    }
+    expect(JSON.stringify(elsewhere)).not.toContain(KUBELET);
+    const moved = JSON.stringify(object('DaemonSet', 'berth-node')).replaceAll(KUBELET, '/elsewhere');
+    expect(elsewhere).toEqual(JSON.parse(moved));
   });
 
   it('has the host’s devices, sysfs, modules and network', () => {

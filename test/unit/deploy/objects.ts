@@ -28,7 +28,13 @@ export interface Container {
   readonly name: string;
   readonly image: string;
   readonly args: string[];
-  readonly env?: { readonly name: string; readonly valueFrom: { readonly fieldRef: { readonly fieldPath: string } } }[];
+  readonly env?: {
+    readonly name: string;
+    readonly valueFrom: {
+      readonly fieldRef?: { readonly fieldPath: string };
+      readonly configMapKeyRef?: { readonly name: string; readonly key: string };
+    };
+  }[];
   readonly livenessProbe?: Probe;
   readonly readinessProbe?: Probe;
   readonly startupProbe?: Probe;
@@ -88,7 +94,19 @@ export const kustomization = (directory: string) =>
   parse(text(`${directory}/kustomization.yaml`)) as {
     readonly resources: string[];
     readonly images?: { readonly name: string }[];
+    readonly components?: string[];
+    readonly replacements?: Replacement[];
   };
+
+/** What a kustomization puts into other objects, in place of one part of a field that is split by `delimiter`. */
+export interface Replacement {
+  readonly source: { readonly kind: string; readonly name: string; readonly fieldPath: string };
+  readonly targets: {
+    readonly select: { readonly kind: string; readonly name: string };
+    readonly fieldPaths: string[];
+    readonly options: { readonly delimiter: string; readonly index: number };
+  }[];
+}
 
 /** Every document of every manifest. Throws where one is not YAML. */
 export const objects: readonly KubeObject[] = directories.flatMap((directory) =>
@@ -122,3 +140,23 @@ export function container(pod: PodSpec, name: string): Container {
 /** The value of `--name=value` among a container's arguments. */
 export const argument = ({ args }: Container, name: string): string | undefined =>
   args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
+
+/** As kustomize does it: `a.[name=x].b` names an element of a list; the part of that index becomes `value`. */
+export function replaceIn(
+  tree: object,
+  field: string,
+  { delimiter, index }: { readonly delimiter: string; readonly index: number },
+  value: string,
+): void {
+  const names = field.split('.');
+  const last = names.pop()!;
+  let at = tree as Record<string, unknown>;
+  for (const name of names) {
+    const wanted = /^\[name=(.+)\]$/.exec(name)?.[1];
+    const next = wanted === undefined ? at[name] : Object.values(at).find((one) => (one as Volume).name === wanted);
+    at = next as Record<string, unknown>;
+  }
+  const parts = (at[last] as string).split(delimiter);
+  parts[index] = value;
+  at[last] = parts.join(delimiter);
+}

@@ -10,7 +10,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readSettings } from '../../../flexvolume/settings.js';
+import { DEFAULT_SOCKET, readSettings } from '../../../flexvolume/settings.js';
 
 const run = promisify(execFile);
 let directory: string;
@@ -36,6 +36,14 @@ describe('the installer', () => {
     expect(readSettings(path.join(home(), 'cephrbd'))).toEqual({
       ...{ driver: 'hyper/cephrbd', socket: '/run/agent.sock', attach: false, limitMs: 110_000 },
     });
+  });
+
+  it('finds the agent’s socket below the kubelet’s root', async () => {
+    await install('--kubelet-dir', '/data/kubelet', binary);
+    const { socket } = readSettings(path.join(home(), 'cephrbd'));
+    expect(socket).toBe('/data/kubelet/plugins/rbd.csi.berth.dev/flexvolume.sock');
+    await install(binary);
+    expect(readSettings(path.join(home(), 'cephrbd')).socket).toBe(DEFAULT_SOCKET);
   });
 
   it('shows the kubelet one name only, and that one complete', async () => {

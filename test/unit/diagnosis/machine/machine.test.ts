@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { run } from '../../../../src/host/process/exec.js';
 import { judgeClock } from '../../../../src/diagnosis/machine/clock.js';
-import { checkDev, checkPropagation, checkSys } from '../../../../src/diagnosis/machine/mounts.js';
+import { checkDev, checkSys } from '../../../../src/diagnosis/machine/mounts.js';
 import { checkNetwork, checkProcesses } from '../../../../src/diagnosis/machine/namespaces.js';
 import { checkPrivileges } from '../../../../src/diagnosis/machine/privileges.js';
 import { checkPrograms } from '../../../../src/diagnosis/machine/programs.js';
@@ -76,41 +76,6 @@ describe('udev', () => {
     expect(await checkUdev(proc)).toMatchObject({ level: 'ok' });
     await symlink('pid:[4026531836]', path.join(proc, 'self/ns/pid'));
     expect(await checkUdev(proc)).toMatchObject({ level: 'warning' });
-  });
-});
-
-describe('mount propagation', () => {
-  const kubelet = (): string => path.join(root, 'kubelet');
-  const line = (id: number, parent: number, target: string, optional: string) =>
-    `${id} ${parent} 8:1 / ${target} rw,relatime${optional} - ext4 /dev/sda1 rw`;
-
-  it.each<[string, string, string]>([
-    ['shared', ' shared:7', 'ok'],
-    ['shared and received', ' shared:9 master:7', 'ok'],
-    ['only received (HostToContainer)', ' master:7', 'failed'],
-    ['private', '', 'failed'],
-  ])('of a directory that is %s', async (_, optional, level) => {
-    await mkdir(path.join(kubelet(), 'pods'), { recursive: true });
-    await mounts(line(20, 1, '/', ''), line(30, 20, path.join(kubelet(), 'pods'), optional));
-    expect(await checkPropagation(proc, kubelet())).toMatchObject({ level });
-  });
-
-  it('is that of the nearest mount above, and one that is not shared is named', async () => {
-    for (const one of ['pods', 'plugins']) await mkdir(path.join(kubelet(), one), { recursive: true });
-    await mounts(line(20, 1, '/', ' shared:1'));
-    expect(await checkPropagation(proc, kubelet())).toMatchObject({ level: 'ok' });
-    await mounts(line(20, 1, '/', ' shared:1'), line(30, 20, path.join(kubelet(), 'plugins'), ''));
-    const { level, says } = await checkPropagation(proc, kubelet());
-    expect(level).toBe('failed');
-    expect(says).toMatch(new RegExp(`^${kubelet()}/plugins: not a shared mount.*Bidirectional`));
-  });
-
-  it('is not an error where there is no kubelet', async () => {
-    await mounts(line(20, 1, '/', ''));
-    expect(await checkPropagation(proc, kubelet())).toMatchObject({
-      level: 'warning',
-      says: expect.stringMatching(/--kubelet-dir/) as string,
-    });
   });
 });
 
