@@ -3,7 +3,7 @@ import { isMultiNode, isReaderMode, type AccessMode } from '../model/capability.
 import { berthError, type BerthError } from '../model/errors.js';
 import { imageOf } from '../model/volume-id.js';
 import type { Holder, HolderRecord } from './holder-record.js';
-import { isSameNode, recordedNode, type NodeIdentity } from './node-identity.js';
+import { isSameNode, nameHolder, recordedNode, type NodeIdentity } from './node-identity.js';
 
 export interface AttachRequest {
   readonly volume: string;
@@ -49,14 +49,16 @@ export function decideAttach(record: HolderRecord | undefined, request: AttachRe
       error: berthError('BERTH_PUBLISHED_OTHERWISE', { volume, path: `node ${node.node}`, what: difference }),
     };
   }
+  // A machine that was replaced may be frozen: its successor waits for the detach that proves that it cannot write.
+  const former = record.holders.find((one) => isSameNode(one, { ...node, machine: undefined }));
   // Two nodes only where both were promised company, and in the same way: a reader beside a writer sees torn blocks.
-  if (isMultiNode(record.mode) && isMultiNode(mode) && difference === undefined) {
+  if (former === undefined && isMultiNode(record.mode) && isMultiNode(mode) && difference === undefined) {
     return { kind: 'write', next: { ...record, holders: [...record.holders, holder] } };
   }
-  const [first] = record.holders;
+  const first = former ?? record.holders[0];
   return {
     kind: 'refused',
-    error: berthError('BERTH_VOLUME_HELD', { volume, holder: first.node, since: first.since }),
+    error: berthError('BERTH_VOLUME_HELD', { volume, holder: nameHolder(first, node), since: first.since }),
   };
 }
 

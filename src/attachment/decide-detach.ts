@@ -97,7 +97,7 @@ function unstaged(seen: SeenHolder): Verdict {
  */
 function begun(seen: SeenHolder): Verdict {
   const { health } = seen;
-  const isOver = health === 'rebooted' || health === 'out-of-service' || health === 'absent';
+  const isOver = health === 'replaced' || health === 'rebooted' || health === 'out-of-service' || health === 'absent';
   if (isOver || (health === 'lost' && seen.policy === 'node-lost'))
     return gone(`its node set out to stage it and has written nothing; ${describeNode(seen)}`);
   return health === 'alive' ? aliveWait(seen) : unclearWait(seen);
@@ -116,6 +116,7 @@ function writer(seen: SeenHolder): Verdict {
   switch (health) {
     case 'alive':
       return aliveWait(seen);
+    case 'replaced':
     case 'rebooted':
       return rebooted(seen);
     case 'out-of-service':
@@ -136,7 +137,8 @@ function rebooted(seen: SeenHolder): Verdict {
   if (seen.own.length > 0) return watchedWait(seen);
   if (seen.strangers.length > 0) return strangersWait(seen);
   const { bootId = '' } = seen.holder;
-  const because = `its node was booted anew since (then ${bootId}), and its client has left the image`;
+  const what = seen.health === 'replaced' ? 'replaced by another machine' : 'booted anew';
+  const because = `its node was ${what} since (then ${bootId}), and its client has left the image`;
   // The name may have gone to another machine while the old one is frozen, with a client that would go on writing.
   if (seen.policy !== 'never') return fence(seen, because);
   return gone(`${because}; nothing was fenced, for fencing is off`);
@@ -215,5 +217,5 @@ const unclearWait = (seen: SeenHolder): Verdict =>
   wait(
     `it cannot be told whether its node still writes (${describeNode(seen)}); ${clientText(seen)}`,
     'bring the node back, or make sure that it is powered off and taint it node.kubernetes.io/out-of-service; ' +
-      'without Kubernetes, remove its key from the omap berth.nodes',
+      'without Kubernetes, remove its keys from the omap berth.nodes',
   );

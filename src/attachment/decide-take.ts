@@ -5,7 +5,7 @@
 import { berthError, type BerthError } from '../model/errors.js';
 import { beyondGrant, decideAttach, withoutHolder, type AttachDecision, type AttachRequest } from './decide-attach.js';
 import { isOtherGrant, type Holder, type HolderRecord } from './holder-record.js';
-import { isSameNode } from './node-identity.js';
+import { isSameNode, nameHolder, type NodeIdentity } from './node-identity.js';
 
 /**
  * What a node shows for its right to a volume. `attach`: an attacher rules, and this is the grant that it passed on;
@@ -29,7 +29,7 @@ export type TakeDecision = Exclude<AttachDecision, { readonly kind: 'held' }>;
 export function decideTake(record: HolderRecord | undefined, request: TakeRequest, now: string): TakeDecision {
   const { volume, node, right } = request;
   const mine = record?.holders.find((one) => isSameNode(one, node));
-  const why = right.by === 'attach' ? whyOutdated(record, mine, right.grant) : undefined;
+  const why = right.by === 'attach' ? whyOutdated(record, { mine, node }, right.grant) : undefined;
   if (why !== undefined) return { kind: 'refused', error: outdatedError(volume, node.node, why) };
   return record !== undefined && mine?.by === 'controller' ? asGranted(record, request) : anew(record, request, now);
 }
@@ -37,11 +37,11 @@ export function decideTake(record: HolderRecord | undefined, request: TakeReques
 /** Why the grant that a node shows is not the one that the record has for it; undefined where it is. */
 function whyOutdated(
   record: HolderRecord | undefined,
-  mine: Holder | undefined,
+  { mine, node }: { readonly mine: Holder | undefined; readonly node: NodeIdentity },
   grant: string | undefined,
 ): string | undefined {
   if (mine === undefined) {
-    const nodes = record?.holders.map((one) => one.node).join(', ');
+    const nodes = record?.holders.map((one) => nameHolder(one, node)).join(', ');
     return nodes === undefined ? 'it is attached to no node' : `it is attached to ${nodes}`;
   }
   if (mine.grant === grant) return undefined;

@@ -11,6 +11,7 @@ import type { PoolRef } from '../rbd/port.js';
 import { whyDone, type Fence } from './fence-record.js';
 import { RENEW_MS, type Fences } from './fences.js';
 import type { Announce } from './node-state.js';
+import { identityOf, type Installation } from './node-identity.js';
 import type { NodeRegistration, NodeRegistry } from './node-registry.js';
 
 /** Between two rounds, ms. */
@@ -25,7 +26,8 @@ export const FENCES_METRIC = 'berth_fences_total';
 
 export interface FenceKeeperParts {
   readonly fences: Pick<Fences, 'all' | 'blocked' | 'renew' | 'leaveToLapse' | 'forget'>;
-  readonly nodes: Pick<NodeRegistry, 'read'>;
+  readonly nodes: Pick<NodeRegistry, 'find'>;
+  readonly installation: Pick<Installation, 'id'>;
   readonly clusters: Pick<Clusters, 'all' | 'registry'>;
   readonly log: Pick<Logger, 'info' | 'warn'>;
   readonly counters: Pick<Counters, 'count'>;
@@ -64,15 +66,13 @@ export class FenceKeeper {
   }
 
   async #settle(registry: PoolRef, deadline: Deadline): Promise<void> {
-    const { fences, nodes, log } = this.#parts;
+    const { fences, log } = this.#parts;
     const all = await fences.all(registry, deadline);
     if (all.length === 0) return;
-    const registrations = await nodes.read(registry, [...new Set(all.map(({ node }) => node))], deadline);
     const blocked = await fences.blocked(registry, deadline);
     for (const fence of all) {
-      const { instance, node } = fence;
       try {
-        await this.#settleOne(registry, fence, registrations.get(node), blocked.get(instance), deadline);
+        await this.#settleOne(registry, fence, blocked.get(fence.instance), deadline);
       } catch (error) {
         // One that cannot be renewed (a cap is missing) is no reason to leave the others.
         if (deadline.expired) throw error;
@@ -82,20 +82,24 @@ export class FenceKeeper {
   }
 
   /** @param until when it lapses in the cluster, ms; undefined where it is not on the blocklist */
-  async #settleOne(
-    registry: PoolRef,
-    fence: Fence,
-    registration: NodeRegistration | undefined,
-    until: number | undefined,
-    deadline: Deadline,
-  ): Promise<void> {
+  async #settleOne(registry: PoolRef, fence: Fence, until: number | undefined, deadline: Deadline): Promise<void> {
     if (fence.done !== undefined) {
       if (until === undefined) await this.#forget(registry, fence, deadline);
       return;
     }
-    const why = whyDone(fence, registration);
+    const why = whyDone(fence, await this.#lastWord(registry, fence, deadline));
     if (why === undefined) await this.#keep(registry, fence, until, deadline);
     else await this.#leave(registry, fence, until, why, deadline);
+  }
+
+  /**
+   * Of the very node that was fenced, whichever installation's it is: any controller keeps any fence up, for whoever
+   * has the volume next needs it. A record of an earlier Berth is taken for this installation's.
+   */
+  async #lastWord(registry: PoolRef, fence: Fence, deadline: Deadline): Promise<NodeRegistration | undefined> {
+    const { nodes, installation } = this.#parts;
+    const node = { ...identityOf(fence), installation: fence.installation ?? installation.id };
+    return (await nodes.find(registry, node, deadline)).registration;
   }
 
   async #keep(registry: PoolRef, fence: Fence, until: number | undefined, deadline: Deadline): Promise<void> {
@@ -113,11 +117,13 @@ export class FenceKeeper {
     why: string,
     deadline: Deadline,
   ): Promise<void> {
-    const { fences, log, counters, announce } = this.#parts;
+    const { fences, log, counters, announce, installation } = this.#parts;
     if (!(await fences.leaveToLapse(registry, fence, why, deadline))) return;
     log.info({ ...fence, until, why }, 'a fence has done its work and is left to lapse');
     if (!fence.made) return;
     counters.count(FENCES_METRIC, { what: 'done' });
+    // Another installation's orchestrator has a node of that name, and it is not this one.
+    if ((fence.installation ?? installation.id) !== installation.id) return;
     const { node, instance, client } = fence;
     const lapses = until === undefined ? 'is not blocked any more' : `stays out until ${new Date(until).toISOString()}`;
     const message = `the node may use the cluster by new clients; ${client} at ${instance} ${lapses}: ${why}`;

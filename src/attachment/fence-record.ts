@@ -2,6 +2,7 @@
  * The record of a fence: which client instance may not write any more, for which volumes that was decided, and whether
  * it is still needed. Pure functions; what it says in the cluster is {@link Fences}' affair.
  */
+import { hasIdentity, type RecordedNode } from './node-identity.js';
 import type { NodeRegistration } from './node-registry.js';
 
 /** A volume for which its client was fenced, and what was known then. */
@@ -21,11 +22,10 @@ export interface FencedVolume {
  * `volume`, `since` and `evidence` are of the volume for which it was made last. `heard` is the latest of all its
  * volumes.
  */
-export interface Fence extends FencedVolume {
+export interface Fence extends FencedVolume, RecordedNode {
   readonly version: 1;
   readonly instance: string;
   readonly client: string;
-  readonly node: string;
   readonly bootId?: string;
   /** The other volumes for which it was made, the latest first: one client may have many images open. */
   readonly also?: readonly FencedVolume[];
@@ -69,8 +69,8 @@ export function latest(...times: readonly (string | undefined)[]): string | unde
 /**
  * Why a fence has done its work; undefined while it has not. The node must have spoken since: with another boot the
  * fenced client has died with its kernel, and with a list of its clients that lacks it nothing is left that it could
- * write from. A name may have gone to another machine, so this is reason enough to look after the fence no longer, and
- * none to let the client in.
+ * write from. Another machine's word is not heard here, where machines are known. By name alone it may be, so this is
+ * reason enough to look after the fence no longer, and none to let the client in.
  */
 export function whyDone(fence: Fence, registration: NodeRegistration | undefined): string | undefined {
   // Two times of the node's own clock where there are two: it may be wrong, but not against itself.
@@ -87,8 +87,8 @@ export function whyDone(fence: Fence, registration: NodeRegistration | undefined
 export function parseFence(instance: string, text: string): Fence | undefined {
   try {
     const fence = JSON.parse(text) as Partial<Fence> | null;
-    const texts = [fence?.instance, fence?.node, fence?.volume, fence?.since];
-    const isOurs = fence?.version === 1 && texts.every((one) => typeof one === 'string');
+    const texts = [fence?.instance, fence?.volume, fence?.since];
+    const isOurs = fence?.version === 1 && hasIdentity(fence) && texts.every((one) => typeof one === 'string');
     return isOurs && fence.instance === instance ? (fence as Fence) : undefined;
   } catch {
     return undefined;

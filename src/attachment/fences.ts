@@ -6,6 +6,7 @@ import { berthError } from '../model/errors.js';
 import type { Blocked, PoolRef, RbdPort } from '../rbd/port.js';
 import { addVolume, latest, parseFence, type Fence } from './fence-record.js';
 import type { ClientInstance, Holder } from './holder-record.js';
+import { identityOf, recordedNode } from './node-identity.js';
 
 /** An omap beside `berth.nodes`: instance -> JSON. `rados listomapvals berth.fences` shows it. */
 export const FENCES_OBJECT = 'berth.fences';
@@ -158,13 +159,14 @@ export class Fences {
   }
 
   #intentOf({ volume, holder, evidence, heard }: FenceRequest, { address, client }: ClientInstance): Fence {
-    const { node, bootId, at } = holder;
+    const { bootId, at } = holder;
+    const node = recordedNode(identityOf(holder));
     const since = this.#now().toISOString();
     const boot = bootId === undefined ? {} : { bootId };
     // A registration that was looked up before the stage, and is written only now, knows nothing of the fenced client.
     const last = latest(heard, at);
     const said = last === undefined ? {} : { heard: last };
-    return { version: 1, instance: address, client, node, ...boot, volume, since, ...said, evidence, made: false };
+    return { version: 1, instance: address, client, ...node, ...boot, volume, since, ...said, evidence, made: false };
   }
 }
 

@@ -45,9 +45,16 @@ export interface Holder extends RecordedNode {
   readonly clients?: readonly ClientInstance[];
 }
 
+/**
+ * The version of a record that names nodes of one name, of two installations that share the volume. An earlier Berth
+ * knows a node by its name alone, and must not touch such a record.
+ */
+export const EQUAL_NAMES = 1.1;
+
 /** What it says of its image is compared with the image: a copy carries the record along and is not meant. */
 export interface HolderRecord extends RecordSubject {
-  readonly version: 1;
+  /** {@link EQUAL_NAMES} where it names two nodes of one name. */
+  readonly version: 1 | typeof EQUAL_NAMES;
   readonly mode: AccessMode;
   readonly access: 'block' | 'mount';
   readonly readOnly: boolean;
@@ -146,7 +153,8 @@ export function parseHolderEntry(
   }
   if (typeof value !== 'object' || value === null) throw unreadableError('not an object');
   const entry = value as Partial<HolderRecord & DeleteClaim>;
-  if ((entry.version as number | undefined) !== 1) throw unreadableError(`version ${String(entry.version)}`);
+  const version = entry.version as number | undefined;
+  if (version !== 1 && version !== EQUAL_NAMES) throw unreadableError(`version ${String(version)}`);
   if (isOfAnother(entry, volume, own)) return undefined;
   const why = entry.deleting === undefined ? whyNotRecord(entry) : whyNotClaim(entry);
   if (why !== undefined) throw unreadableError(why);
@@ -181,15 +189,29 @@ const isDeletions = (value: unknown): boolean =>
 const isClient = (value: Partial<ClientInstance> | null): boolean =>
   typeof value?.address === 'string' && typeof value.client === 'string';
 
-export const formatHolderRecord = (entry: HolderEntry): string => JSON.stringify(entry);
+export function formatHolderRecord(entry: HolderEntry): string {
+  if (isClaim(entry)) return JSON.stringify(entry);
+  const names = new Set(entry.holders.map(({ node }) => node));
+  return JSON.stringify({ ...entry, version: names.size === entry.holders.length ? 1 : EQUAL_NAMES });
+}
 
 /**
  * Why what a node has staged is not its own any more by the record; undefined while it is. `granted` is a newer attach,
  * not staged yet.
  * @param grant the attach by which it was staged, where that is known
+ * @param clients addresses by which the node has it open: a record that names one of them speaks of this very node,
+ *   whatever it calls itself by now
  */
-export function whyNotStaged(record: HolderRecord | undefined, node: NodeIdentity, grant?: string): string | undefined {
-  const mine = record?.holders.find((one) => isSameNode(one, node));
+export function whyNotStaged(
+  record: HolderRecord | undefined,
+  node: NodeIdentity,
+  grant?: string,
+  clients: readonly string[] = [],
+): string | undefined {
+  const isClient = ({ address }: ClientInstance): boolean => clients.includes(address);
+  const mine =
+    record?.holders.find((one) => isSameNode(one, node)) ??
+    record?.holders.find((one) => one.clients?.some(isClient) === true);
   if (mine === undefined) return 'the holder record does not name this node any more';
   if (mine.state === 'granted' || isOtherGrant(mine.grant, grant))
     return 'it was detached and attached anew since it was staged';

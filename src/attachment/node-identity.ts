@@ -1,4 +1,10 @@
-/** Which node somebody is, and when two records mean the same one: a node is not its name. */
+/**
+ * Which node somebody is, whose it is, and when two records mean the same one: a node is not its name. Several
+ * installations may share a pool, and their nodes may have equal names.
+ */
+import { Deadline } from '../model/deadline.js';
+import { berthError } from '../model/errors.js';
+import { withinDeadline } from '../model/time-limit.js';
 
 /** A node as a record names it. What an earlier Berth wrote has a name and nothing else. */
 export interface RecordedNode {
@@ -52,5 +58,71 @@ export function recordedNode(known: NodeIdentity, before?: RecordedNode): Record
 export const hasIdentity = ({ node, installation, machine }: Partial<RecordedNode>): boolean =>
   typeof node === 'string' && [installation, machine].every((one) => one === undefined || typeof one === 'string');
 
+/** For a person: `worker-1 of installation 0f3c…`; just the name where the installation has none or is not known. */
+export const nameNode = ({ node, installation = '' }: RecordedNode): string =>
+  installation === '' ? node : `${node} of installation ${installation}`;
+
+/** Is this a node of that installation? A record that does not say is taken for one, as an earlier Berth would. */
+export const isOfInstallation = (one: RecordedNode, installation: string): boolean =>
+  !differ(one.installation, installation);
+
+/** As {@link nameNode}, for a person of an installation, to whom its own nodes are just names. */
+export const nameWithin = (one: RecordedNode, installation: string): string =>
+  isOfInstallation(one, installation) ? one.node : nameNode(one);
+
+/** As {@link nameNode}, for whoever is told that another node has what `asking` wants: how the two differ. */
+export function nameHolder(holder: RecordedNode, asking: RecordedNode): string {
+  if (holder.node !== asking.node)
+    return differ(holder.installation, asking.installation) ? nameNode(holder) : holder.node;
+  if (differ(holder.installation, asking.installation))
+    return holder.installation === '' ? `${holder.node} of no installation` : nameNode(holder);
+  const there = holder.machine ?? 'not known';
+  return `${holder.node} on another machine (${there})`;
+}
+
 const differ = (one: string | undefined, other: string | undefined): boolean =>
   one !== undefined && other !== undefined && one !== other;
+
+/** Asks the orchestrator for its own lasting identity. */
+export type AskInstallation = (deadline: Deadline) => Promise<string>;
+
+/** What one question may take, in ms, whoever waits for it. */
+const ASK_MS = 5_000;
+
+/** To which installation this driver belongs: asked of the orchestrator once, or named by an option. */
+export class Installation {
+  readonly #ask: AskInstallation | undefined;
+  #id: string | undefined;
+  #asking: Promise<string> | undefined;
+
+  /**
+   * @param configured the option's word, which goes before the orchestrator's
+   * @param ask undefined without an orchestrator: without either the installation has no name, ''
+   */
+  constructor(configured?: string, ask?: AskInstallation) {
+    this.#ask = ask;
+    this.#id = configured ?? (ask === undefined ? '' : undefined);
+  }
+
+  /** '' for one without a name; undefined while the orchestrator has not said. It never changes once it is known. */
+  get id(): string | undefined {
+    return this.#id;
+  }
+
+  /** Asks where it is not known yet; callers share one question. BERTH_INSTALLATION_UNKNOWN. */
+  async known(deadline: Deadline): Promise<string> {
+    if (this.#id !== undefined) return this.#id;
+    const asked = this.#ask;
+    if (asked === undefined) return '';
+    this.#asking ??= asked(Deadline.after(ASK_MS)).finally(() => {
+      this.#asking = undefined;
+    });
+    try {
+      this.#id = await withinDeadline(this.#asking, 'asking for the installation', deadline);
+      return this.#id;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : 'no answer';
+      throw berthError('BERTH_INSTALLATION_UNKNOWN', { why }, error);
+    }
+  }
+}

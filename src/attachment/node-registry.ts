@@ -4,9 +4,12 @@
  */
 import type { Deadline } from '../model/deadline.js';
 import type { PoolRef, RbdPort } from '../rbd/port.js';
-import { hasIdentity, type RecordedNode } from './node-identity.js';
+import { hasIdentity, isSameNode, nameNode, type NodeIdentity, type RecordedNode } from './node-identity.js';
 
-/** An omap in the cluster's registry pool: node id -> JSON. `rados listomapvals berth.nodes` shows it. */
+/**
+ * An omap in the cluster's registry pool: `installation/node` and `installation/node/machine` -> JSON, and the bare
+ * node for controllers of an earlier Berth. `rados listomapvals berth.nodes` shows it.
+ */
 export const NODES_OBJECT = 'berth.nodes';
 
 export interface NodeRegistration extends RecordedNode {
@@ -26,6 +29,16 @@ export interface NodeRegistration extends RecordedNode {
   readonly clients?: readonly string[];
 }
 
+/** What the registry says of a node. */
+export interface RegisteredNode {
+  /** The last word of the node itself; undefined where it has none in the cluster. */
+  readonly registration: NodeRegistration | undefined;
+  /** The last word of another machine that has registered under its name since, in its installation. */
+  readonly successor: NodeRegistration | undefined;
+  /** A node of that name in another installation, where this one has none: the last such that spoke. */
+  readonly elsewhere: NodeRegistration | undefined;
+}
+
 export class NodeRegistry {
   readonly #rbd: RbdPort;
 
@@ -33,33 +46,47 @@ export class NodeRegistry {
     this.#rbd = rbd;
   }
 
+  /**
+   * A node writes its line three times: as the machine that it is, as the one that bears the name now, and for
+   * controllers of an earlier Berth, which know nothing but names. Only there do nodes of equal names overwrite each
+   * other's.
+   */
   async register(registry: PoolRef, node: NodeRegistration, deadline: Deadline): Promise<void> {
-    await this.#rbd.setRecords(registry, NODES_OBJECT, new Map([[node.node, JSON.stringify(node)]]), deadline);
+    const text = JSON.stringify(node);
+    await this.#rbd.setRecords(registry, NODES_OBJECT, new Map(keysOf(node).map((key) => [key, text])), deadline);
   }
 
-  /** Has a node of this id ever registered in the cluster? */
-  async isKnown(registry: PoolRef, node: string, deadline: Deadline): Promise<boolean> {
-    return (await this.#rbd.getRecords(registry, NODES_OBJECT, [node], deadline)).has(node);
+  /** What is known of a node; what cannot be understood is left out, as if nobody had said it. */
+  async find(registry: PoolRef, node: NodeIdentity, deadline: Deadline): Promise<RegisteredNode> {
+    const texts = await this.#rbd.getRecords(registry, NODES_OBJECT, keysOf(node), deadline);
+    const byName = parseRegistration(texts.get(node.node) ?? '');
+    const own = keysOf(node).flatMap((key) =>
+      key === node.node ? [] : (parseRegistration(texts.get(key) ?? '') ?? []),
+    );
+    // Under the bare name it may be any installation's: it counts where it does not say whose, or nobody asks for that.
+    const isOld = byName !== undefined && (byName.installation === undefined || node.installation === undefined);
+    const all = own.length === 0 && isOld ? [byName] : own;
+    return {
+      registration: all.find((one) => isSameNode(one, node)),
+      successor: all.find((one) => !isSameNode(one, node)),
+      elsewhere: all.length === 0 && byName?.installation !== node.installation ? byName : undefined,
+    };
   }
+}
 
-  /** What these nodes last said of themselves; what cannot be understood is left out, as if they had said nothing. */
-  async read(
-    registry: PoolRef,
-    nodes: readonly string[],
-    deadline: Deadline,
-  ): Promise<ReadonlyMap<string, NodeRegistration>> {
-    const records = await this.#rbd.getRecords(registry, NODES_OBJECT, nodes, deadline);
-    const read = [...records].map(([node, text]) => [node, parseRegistration(text)] as const);
-    return new Map(read.flatMap(([node, one]) => (one === undefined ? [] : [[node, one]])));
-  }
+/** The machine that bears the name first, then this very machine, then the bare name. */
+function keysOf({ node, installation, machine }: RecordedNode): readonly string[] {
+  if (installation === undefined) return [node];
+  const name = `${encodeURIComponent(installation)}/${encodeURIComponent(node)}`;
+  return [name, ...(machine === undefined ? [] : [`${name}/${encodeURIComponent(machine)}`]), node];
 }
 
 /** How many registrations one call reads. */
 const PAGE = 1_000;
 
 /**
- * Which node last said that it has an image open by which of these client instances: address -> node. Reads the whole
- * registry, so it is for a message that refuses something.
+ * Which node last said that it has an image open by which of these client instances: address -> node, for a person.
+ * Reads the whole registry, so it is for a message that refuses something.
  */
 export async function nodesOfClients(
   rbd: Pick<RbdPort, 'listRecords'>,
@@ -68,14 +95,36 @@ export async function nodesOfClients(
   deadline: Deadline,
 ): Promise<ReadonlyMap<string, string>> {
   const nodes = new Map<string, string>();
+  for await (const one of allRegistrations(rbd, registry, deadline)) {
+    for (const address of addresses) if (one.clients?.includes(address) === true) nodes.set(address, nameNode(one));
+  }
+  return nodes;
+}
+
+/** Whose nodes are registered in a cluster; undefined for those that did not say. Reads the whole registry. */
+export async function listInstallations(
+  rbd: Pick<RbdPort, 'listRecords'>,
+  registry: PoolRef,
+  deadline: Deadline,
+): Promise<ReadonlySet<string | undefined>> {
+  const found = new Set<string | undefined>();
+  for await (const { installation } of allRegistrations(rbd, registry, deadline)) found.add(installation);
+  return found;
+}
+
+async function* allRegistrations(
+  rbd: Pick<RbdPort, 'listRecords'>,
+  registry: PoolRef,
+  deadline: Deadline,
+): AsyncGenerator<NodeRegistration> {
   for (let after = ''; ; ) {
     const page = await rbd.listRecords(registry, NODES_OBJECT, after, PAGE, deadline);
-    for (const [node, text] of page) {
-      const clients = parseRegistration(text)?.clients ?? [];
-      for (const address of addresses) if (clients.includes(address)) nodes.set(address, node);
-      after = node;
+    for (const [key, text] of page) {
+      const one = parseRegistration(text);
+      if (one !== undefined) yield one;
+      after = key;
     }
-    if (page.size < PAGE) return nodes;
+    if (page.size < PAGE) return;
   }
 }
 

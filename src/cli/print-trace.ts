@@ -71,8 +71,8 @@ function viewLine(view: Node['view']): string {
 function imageLines(image: Image): readonly Line[] {
   if (image === 'absent') return [['image', 'Ceph does not have it']];
   if ('error' in image) return [['image', `not known: ${image.error}`]];
-  const { holders, mode, watchers = [], locks = '' } = image;
-  const who = holders.map(
+  const { holders, elsewhere, mode, watchers = [], locks = '' } = image;
+  const who = [...holders, ...elsewhere].map(
     ({ node, since, by }) => `${node} since ${since} by ${by === 'controller' ? 'attach' : 'the node'}`,
   );
   return [

@@ -3,6 +3,7 @@
  * line here; docs/operations.md shows the names.
  */
 import type { FencingPolicy } from '../attachment/decide-detach.js';
+import type { Installation } from '../attachment/node-identity.js';
 import type { Exec } from '../host/process/exec.js';
 import { Deadline } from '../model/deadline.js';
 import type { Finding } from '../model/finding.js';
@@ -13,6 +14,7 @@ import type { RbdPort } from '../rbd/port.js';
 import { checkAccess } from './ceph/cluster-access.js';
 import { checkClustersFile } from './ceph/configured-clusters.js';
 import { checkFencingRights } from './ceph/fencing-rights.js';
+import { checkInstallation } from './ceph/installation-nodes.js';
 import { checkMappers } from './ceph/mappers.js';
 import { checkMonitors } from './ceph/monitors.js';
 import { checkClock } from './machine/clock.js';
@@ -27,8 +29,9 @@ import { checkUdev } from './machine/udev.js';
 /** What is examined, and with what. */
 export interface Examined {
   readonly exec: Exec;
-  readonly rbd: Pick<RbdPort, 'identify' | 'blocklistRightsMissing'>;
-  readonly clusters: Pick<Clusters, 'all' | 'access'>;
+  readonly rbd: Pick<RbdPort, 'identify' | 'blocklistRightsMissing' | 'listRecords'>;
+  readonly clusters: Pick<Clusters, 'all' | 'access' | 'registry'>;
+  readonly installation: Pick<Installation, 'known'>;
   /** What this process serves: a controller needs no more than clusters. */
   readonly roles: readonly Role[];
   readonly stateDirectory: string;
@@ -95,5 +98,6 @@ export const CHECKS: readonly DoctorCheck[] = [
   { name: 'clusters-file', when: always, find: ({ clusters }) => checkClustersFile(clusters) },
   { name: 'monitor', when: always, find: ({ clusters }) => checkMonitors(clusters, soon()) },
   { name: 'cluster', when: always, find: (examined) => checkAccess(examined, soon()) },
+  { name: 'installation', when: always, find: (examined) => checkInstallation(examined, soon()) },
   { name: 'fencing', when: mayFence, find: (examined) => checkFencingRights(examined, soon()) },
 ];

@@ -1,4 +1,5 @@
 /** The checks behind Probe: the clusters answer, the machine lets us mount, and a mapper works. */
+import type { Installation } from '../attachment/node-identity.js';
 import type { Examined } from './checks.js';
 import { whyNoVolumeWorks } from './preflight.js';
 import { whyAllFailed } from '../model/settle-all.js';
@@ -21,6 +22,14 @@ export function clustersAnswer(
     );
   };
 }
+
+/** Until it is, nothing is attached or detached. */
+export const installationKnown =
+  (installation: Pick<Installation, 'known'>): Check =>
+  async (deadline) => {
+    await installation.known(deadline);
+    return undefined;
+  };
 
 /**
  * Only what would make every volume fail; the rest of what the checks find is for the log and the doctor.

@@ -15,6 +15,7 @@ const storage = (plural: string): Resource => ({ group: 'storage.k8s.io', versio
 
 export const NODES = core('nodes');
 export const PODS = core('pods');
+export const NAMESPACES = core('namespaces');
 export const PERSISTENT_VOLUMES = core('persistentvolumes');
 export const CLAIMS = core('persistentvolumeclaims');
 export const VOLUME_ATTACHMENTS = storage('volumeattachments');

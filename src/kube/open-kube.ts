@@ -4,6 +4,7 @@
  */
 import type { Announce, NodeStates } from '../attachment/node-state.js';
 import type { Deadline } from '../model/deadline.js';
+import { berthError } from '../model/errors.js';
 import type { Logger } from '../observe/log.js';
 import type { RuntimeClassOf } from '../sandbox/pod.js';
 import { accessFor, type KubernetesChoice } from './access.js';
@@ -11,7 +12,7 @@ import { KubeApi } from './api.js';
 import { Attachments } from './volume-attachments.js';
 import { Events, type Note, type Reference } from './events.js';
 import { nodeStates } from './node-states.js';
-import { NODES, type KubeNode } from './objects.js';
+import { NAMESPACES, NODES, type KubeNode } from './objects.js';
 import { runtimeClassOf } from './runtime-class.js';
 import { HttpWire } from './http.js';
 
@@ -19,6 +20,8 @@ export interface Kubernetes {
   readonly api: KubeApi;
   readonly nodes: NodeStates;
   readonly runtimeClassOf: RuntimeClassOf;
+  /** The cluster's own uid. Errors of the API. */
+  readonly clusterUid: (deadline: Deadline) => Promise<string>;
   /** Also takes an attachment of the API for what a note is about. */
   readonly announce: Announce & ((note: Note) => void);
   /** Ours, with all that bears on them; watched only after `attachments.start()`. */
@@ -42,6 +45,7 @@ export async function openKube(choice: KubernetesChoice, driver: string, log: Lo
     attachments,
     nodes: nodeStates(api, log),
     runtimeClassOf: runtimeClassOf(api),
+    clusterUid: (deadline) => clusterUid(api, deadline),
     announce: events.announce,
     close: () => {
       events.stop();
@@ -49,6 +53,15 @@ export async function openKube(choice: KubernetesChoice, driver: string, log: Lo
       api.close();
     },
   };
+}
+
+/** The namespace that every cluster is made with, and that lives as long as it: its uid is the cluster's. */
+const OLDEST_NAMESPACE = 'kube-system';
+
+async function clusterUid(api: KubeApi, deadline: Deadline): Promise<string> {
+  const found = await api.get(NAMESPACES, OLDEST_NAMESPACE, deadline);
+  if (found === undefined) throw berthError('BERTH_KUBE_NOT_FOUND', { resource: 'namespace', name: OLDEST_NAMESPACE });
+  return found.metadata.uid;
 }
 
 /** The PersistentVolume first, for that is where people look; then the attachment, then the node. */

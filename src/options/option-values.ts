@@ -9,6 +9,12 @@ export const asText: Reader<string> = (text) => text;
 /** An empty text stands for nothing. */
 export const textOrNone: Reader<string | undefined> = (text) => (text === '' ? undefined : text);
 
+/** What stands in keys and sentences; an empty text stands for nothing. */
+export const identifier: Reader<string | undefined> = (text, where) => {
+  if (text === '' || /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)) return text === '' ? undefined : text;
+  throw usageError(where, `"${text}" is not 1 to 64 of A-Z a-z 0-9 . _ - with a letter or digit first`);
+};
+
 export const absolutePath: Reader<string> = (text, where) => {
   if (!text.startsWith('/')) throw usageError(where, `"${text}" is not an absolute path`);
   return text;

@@ -4,7 +4,16 @@
  */
 import { FENCING_POLICIES } from '../attachment/decide-detach.js';
 import { MOUNTER_CHOICES } from '../model/mapper-name.js';
-import { absolutePath, asText, listOf, oneOf, textOrNone, wholeNumber, type Reader } from './option-values.js';
+import {
+  absolutePath,
+  asText,
+  identifier,
+  listOf,
+  oneOf,
+  textOrNone,
+  wholeNumber,
+  type Reader,
+} from './option-values.js';
 import { usageError } from './usage-error.js';
 
 export type ServiceName = 'identity' | 'controller' | 'node';
@@ -72,6 +81,21 @@ export const OPTIONS = {
     value: 'NAME',
     help: 'this node; the node service needs it',
     read: asText,
+  }),
+  /** Undefined: the orchestrator is asked. */
+  installation: optional({
+    flag: 'installation',
+    variable: 'BERTH_INSTALLATION',
+    value: 'NAME',
+    help: "whose nodes these are, where several share a pool; else the Kubernetes cluster's own uid",
+    read: identifier,
+  }),
+  machineId: optional({
+    flag: 'machine-id',
+    variable: 'BERTH_MACHINE_ID',
+    value: 'ID',
+    help: "what tells this machine from another of its name; else the hardware's uuid, or one of the state directory",
+    read: identifier,
   }),
   stateDirectory: option({
     flag: 'state-dir',

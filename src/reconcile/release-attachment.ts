@@ -105,7 +105,7 @@ async function prove(
   const open = image.watchers ?? [];
   if (!isNamed) {
     // Somebody has it open whom no record names: it may be this very node.
-    if (open.length > 0 && image.holders.length === 0)
+    if (open.length > 0 && image.holders.length + image.elsewhere.length === 0)
       throw unproven(wish, `${volume} is open at ${open.join(', ')}, and nobody holds it`);
     return `the record of ${volume} does not name ${nodeId}: a detach was proved before`;
   }

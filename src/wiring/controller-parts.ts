@@ -3,6 +3,7 @@ import { DeleteClaims } from '../attachment/delete-claims.js';
 import { FENCES_METRIC } from '../attachment/fence-keeper.js';
 import { Fences } from '../attachment/fences.js';
 import type { HolderRecords } from '../attachment/holder-records.js';
+import type { Installation } from '../attachment/node-identity.js';
 import type { NodeRegistry } from '../attachment/node-registry.js';
 import type { Announce, NodeStates } from '../attachment/node-state.js';
 import type { Logger } from '../observe/log.js';
@@ -28,6 +29,7 @@ export interface ControllerParts {
   readonly fencingRules: FencingRules;
   readonly nodeStates: NodeStates;
   readonly announce: Announce;
+  readonly installation: Installation;
   readonly counters: Counters;
   readonly operations: Operations<ControllerSteps>;
   readonly log: Logger;
@@ -36,6 +38,7 @@ export interface ControllerParts {
 
 export function makeControllerParts(dependencies: Dependencies): ControllerParts {
   const { options, log, rbd, clusters, holderRecords, nodes, nodeStates, announce, counters } = dependencies;
+  const { installation } = dependencies;
   counters.declare(
     FENCES_METRIC,
     'Ceph clients fenced by this controller, fences that it renewed, was done with, saw lapse, or could not make.',
@@ -52,6 +55,7 @@ export function makeControllerParts(dependencies: Dependencies): ControllerParts
     fencingRules: { policy: options.fencing, lostAfterMs: options.nodeLostAfter * 1000 },
     nodeStates,
     announce,
+    installation,
     counters,
     operations: new Operations({ late: tellLate(log), children: false }),
     log,

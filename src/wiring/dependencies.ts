@@ -1,6 +1,7 @@
 /** What a process is built from, by its options: a server's, and a person's at a terminal. */
 import { HolderRecords } from '../attachment/holder-records.js';
 import { NO_NODE_STATES, type Announce, type NodeStates } from '../attachment/node-state.js';
+import { Installation } from '../attachment/node-identity.js';
 import { NodeRegistry } from '../attachment/node-registry.js';
 import { DRIVER_NAME } from '../csi/identity-service.js';
 import type { Kubernetes } from '../kube/open-kube.js';
@@ -22,6 +23,7 @@ export interface Dependencies {
   /** What an orchestrator knows of nodes, and where it is told; without one nothing and nowhere. */
   readonly nodeStates: NodeStates;
   readonly announce: Announce;
+  readonly installation: Installation;
   readonly counters: Counters;
   /** Undefined without Kubernetes. */
   readonly kube: Kubernetes | undefined;
@@ -49,5 +51,6 @@ export async function makeDependencies(options: Options, log: Logger): Promise<D
   const clusters = new Clusters(options.clusters);
   const orchestrator = { nodeStates: kube?.nodes ?? NO_NODE_STATES, announce: kube?.announce ?? (() => undefined) };
   const own = { holderRecords: new HolderRecords(rbd), nodes: new NodeRegistry(rbd), counters: new Counters() };
-  return { options, log, rbd, clusters, ...own, ...orchestrator, kube };
+  const installation = new Installation(options.installation, kube?.clusterUid);
+  return { options, log, rbd, clusters, installation, ...own, ...orchestrator, kube };
 }

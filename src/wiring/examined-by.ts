@@ -5,8 +5,10 @@ import type { Examined } from '../diagnosis/checks.js';
 import type { Additions } from './additions.js';
 import type { Dependencies } from './dependencies.js';
 
+type Examinable = Pick<Dependencies, 'options' | 'rbd' | 'clusters' | 'installation' | 'log'>;
+
 export function examinedBy(
-  { options, rbd, clusters, log }: Pick<Dependencies, 'options' | 'rbd' | 'clusters' | 'log'>,
+  { options, rbd, clusters, installation, log }: Examinable,
   additions: Additions,
   { versions }: { readonly versions: boolean },
 ): Examined {
@@ -18,6 +20,7 @@ export function examinedBy(
     exec: run,
     rbd,
     clusters,
+    installation,
     roles,
     stateDirectory,
     kubeletDirectory,

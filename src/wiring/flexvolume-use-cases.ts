@@ -76,10 +76,11 @@ function flexNode(node: NodeParts, stagingRoot: string): FlexNode {
 }
 
 function flexController(controller: ControllerParts): FlexController {
-  const { rbd, clusters } = controller;
+  const { rbd, clusters, installation } = controller;
   const named: NamedAttachments = {
     rbd,
     clusters,
+    installation,
     attach: (asked, deadline) => attachVolume(controller, { ...asked, readOnly: false, secrets: undefined }, deadline),
     detach: (asked, deadline) => detachVolume(controller, { ...asked, secrets: undefined }, deadline),
   };

@@ -8,10 +8,15 @@ import type { Dependencies } from './dependencies.js';
  * Not started yet.
  * @param driver version of Berth
  */
-export function makeRegistration(node: NodeParts, { nodes }: Dependencies, driver: string): RegistrationLoop {
+export function makeRegistration(
+  node: NodeParts,
+  { nodes, installation }: Dependencies,
+  driver: string,
+): RegistrationLoop {
   const { self, bootId, mappers, clusters, rbd, log, now } = node;
   return new RegistrationLoop({
     self,
+    installation,
     bootId,
     driver,
     mappers: mappers.all,

@@ -1,5 +1,5 @@
 /** All parts of a node process; each use case names the few of them that it takes. */
-import { chmod, readFile } from 'node:fs/promises';
+import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectories } from '../host/make-directories.js';
 import { run, type Exec } from '../host/process/exec.js';
@@ -26,6 +26,7 @@ import { Operations, type EnteredStep, type OperationSettings } from '../volume/
 import type { NodeSteps } from '../volume/operation/steps.js';
 import type { Additions } from './additions.js';
 import { now, tellLate, type Dependencies } from './dependencies.js';
+import { findThisNode } from './this-node.js';
 
 export interface NodeParts extends ThisNode {
   readonly rbd: RbdPort;
@@ -58,12 +59,8 @@ function operationSettings(log: Logger, { stepObserver, operationMs }: Additions
   return { ...settings, entered };
 }
 
-const bootId = async (): Promise<string> => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
-
-export async function makeNodeParts(
-  { options, log, rbd, clusters, holderRecords, kube }: Dependencies,
-  additions: Additions,
-): Promise<NodeParts> {
+export async function makeNodeParts(dependencies: Dependencies, additions: Additions): Promise<NodeParts> {
+  const { options, log, rbd, clusters, holderRecords, installation, kube } = dependencies;
   const { stateDirectory: stateDir } = options;
   await makeDirectories(stateDir, 0o700);
   await chmod(stateDir, 0o700).catch((error: unknown) => {
@@ -75,15 +72,14 @@ export async function makeNodeParts(
   const all = [new KrbdMapper({ exec: run }), new NbdMapper({ exec: run }), ...additions.mappers(options, log)];
   const choose = (choice: MounterChoice): Promise<Mapper> =>
     chooseMapper(choice === 'auto' ? options.mounter : choice, all);
-  const self = { node: options.nodeId, installation: undefined, machine: undefined };
-  const thisNode = { self, bootId: await bootId() };
+  const thisNode = await findThisNode(dependencies);
   const kataRecords = new KataRecords(options.kataRecords);
   await kataRecords.sweep();
   return {
     ...thisNode,
     rbd,
     clusters,
-    holderRecords: new NodeHolderRecords({ ...thisNode, clusters, rbd, records: holderRecords, log }),
+    holderRecords: new NodeHolderRecords({ ...thisNode, installation, clusters, rbd, records: holderRecords, log }),
     journal,
     operations: new Operations(operationSettings(log, additions)),
     exec: run,

@@ -32,17 +32,12 @@ const ADOPT_MS = 30_000;
 
 const print = (text: string): void => void process.stdout.write(text);
 
-export async function doctor(options: Options, json: boolean, additions: Additions): Promise<ExitCode> {
-  const log = createLog('silent');
-  const rbd = createLibrbd({ log });
-  try {
-    const asked = { options, rbd, log, clusters: new Clusters(options.clusters) };
-    const findings = await preflight(examinedBy(asked, additions, { versions: true }));
+export function doctor(options: Options, json: boolean, additions: Additions): Promise<ExitCode> {
+  return withDependencies(options, async (dependencies) => {
+    const findings = await preflight(examinedBy(dependencies, additions, { versions: true }));
     print(json ? printJson(findings) : printTable(findings));
     return EXIT_CODE_OF_LEVEL[worst(findings)];
-  } finally {
-    await rbd.close();
-  }
+  });
 }
 
 export async function adopt(asked: AdoptArguments): Promise<ExitCode> {

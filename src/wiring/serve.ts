@@ -11,7 +11,7 @@ import { startAgent } from '../flexvolume/agent-server.js';
 import { watchChildren } from '../host/process/children.js';
 import { createLog, type Logger } from '../observe/log.js';
 import { type Options } from '../options/options.js';
-import { clustersAnswer, machineWorks, mapperWorks } from '../diagnosis/readiness-checks.js';
+import { clustersAnswer, installationKnown, machineWorks, mapperWorks } from '../diagnosis/readiness-checks.js';
 import { preflight } from '../diagnosis/preflight.js';
 import { Readiness, type Check } from '../diagnosis/readiness.js';
 import type { Additions } from './additions.js';
@@ -47,6 +47,8 @@ export async function serve(options: Options, additions: Additions): Promise<voi
     checks['machine'] = machineWorks(examinedBy(dependencies, additions, { versions: false }));
     checks['mapper'] = mapperWorks(() => node.mappers.forChoice('auto'));
   }
+  // A node without it is not registered, and says so by that.
+  if (controller !== undefined) checks['installation'] = installationKnown(dependencies.installation);
   if (registration !== undefined) checks['registration'] = () => registration.whyNot();
   const readiness = new Readiness(checks, log);
   const server = await startServer({

@@ -64,6 +64,8 @@ export interface Generated {
   readonly make: (index: number) => Thing;
 }
 
+const NAMESPACES = '/api/v1/namespaces';
+
 export class ApiServer {
   readonly asked: Asked[] = [];
   /** Collections of which lists and gets show these instead of what was put. */
@@ -89,6 +91,8 @@ export class ApiServer {
 
   constructor(tls?: https.ServerOptions) {
     this.#tls = tls;
+    // As every cluster has it, and with it an identity.
+    this.put(NAMESPACES, { metadata: { name: 'kube-system' } });
   }
 
   get url(): string {

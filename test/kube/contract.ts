@@ -108,7 +108,7 @@ export function kubeContract(access: () => Promise<KubeAccess>): void {
     );
   /** Nobody holds it, and nobody may be asked to detach. */
   const ceph: ImageStates = {
-    readHolders: () => Promise.resolve({ holders: [], mode: undefined, watchers: [], locks: '' }),
+    readHolders: () => Promise.resolve({ holders: [], elsewhere: [], mode: undefined, watchers: [], locks: '' }),
     listHolders: () => Promise.resolve([]),
   };
   const detach = () => Promise.reject(new Error('nothing was to be detached'));

@@ -35,7 +35,7 @@ function alive(facts: AttachmentFacts): AttachmentFinding | undefined {
   if (facts.volume === undefined) return volumeUnknown(facts, name);
   if (image === 'absent') return found(facts, 'ImageGone', `${name} is for ${facts.volume}, which Ceph does not have`);
   if (state === undefined) return found(facts, 'CephSilent', silence(facts, name));
-  const others = state.holders.map((one) => one.node);
+  const others = [...state.holders, ...state.elsewhere].map((one) => one.node);
   if (attachment.attached) {
     const says = `${name} says that ${nodeName} has it, and the image's record names ${others.join(', ') || 'nobody'}`;
     const then = 'the attacher writes it again within minutes, until then no other node is kept away';
@@ -60,7 +60,7 @@ function notComing(facts: AttachmentFacts, name: string, others: readonly string
   const { attachment, nodeName } = facts;
   const state = stateOf(facts);
   if (others.length > 0 && !(isAccessMode(state?.mode) && isMultiNode(state.mode))) {
-    const since = state?.holders[0]?.since ?? '';
+    const since = (state?.holders[0] ?? state?.elsewhere[0])?.since ?? '';
     const open = openAt(state);
     return found(
       facts,

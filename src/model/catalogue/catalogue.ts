@@ -1,5 +1,6 @@
 /** The catalogue of everything Berth can refuse or fail: a stable code, the gRPC status, a sentence, and what to do. */
 import { entry } from './catalogue-entry.js';
+import { existence } from './catalogue-existence.js';
 import { filesystemErrors } from './catalogue-filesystems.js';
 import { sandboxes } from './catalogue-sandboxes.js';
 import { growth } from './catalogue-growth.js';
@@ -64,37 +65,7 @@ export const catalogue = {
     'name the Secret in the StorageClass or add users.{role} to clusters.yaml',
   ),
   // -- what does or does not exist
-  BERTH_VOLUME_NOT_FOUND: entry('NOT_FOUND', 'volume {volume} does not exist', 'check the volume handle'),
-  BERTH_NODE_NOT_FOUND: entry(
-    'NOT_FOUND',
-    'node {node} is not registered in cluster {cluster}',
-    'check that the node plugin runs there and reaches the cluster',
-  ),
-  BERTH_VOLUME_NOT_AT_PATH: entry(
-    'NOT_FOUND',
-    'volume {volume} is not at {path}',
-    'use the path that stage or publish was given',
-  ),
-  BERTH_VOLUME_INCOMPATIBLE: entry(
-    'ALREADY_EXISTS',
-    'volume {volume} exists with another {what}: {have}, asked for {want}',
-    'delete it first or ask for the same',
-  ),
-  BERTH_IMAGE_FOREIGN: entry(
-    'ALREADY_EXISTS',
-    'image {image} exists and was not made by Berth: {why}',
-    'move it away or choose another volumeNamePrefix',
-  ),
-  BERTH_IMAGE_UNFINISHED: entry(
-    'ABORTED',
-    'image {image} has a name and no header since {age} s: another client is making it, or was cut short doing so',
-    'the call is repeated; what nobody finishes is cleared away',
-  ),
-  BERTH_PUBLISHED_OTHERWISE: entry(
-    'ALREADY_EXISTS',
-    'volume {volume} is at {path} with another {what}',
-    'unpublish it there first',
-  ),
+  ...existence,
   // -- who holds a volume
   BERTH_VOLUME_HELD: entry(
     'FAILED_PRECONDITION',

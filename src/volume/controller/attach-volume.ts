@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { decideAttach, type AttachRequest } from '../../attachment/decide-attach.js';
 import { holderRecordToTake } from '../../attachment/holder-record.js';
 import type { HolderRecords } from '../../attachment/holder-records.js';
-import { isSameNode } from '../../attachment/node-identity.js';
+import { isSameNode, nameNode, type NodeIdentity, type Installation } from '../../attachment/node-identity.js';
 import type { NodeRegistry } from '../../attachment/node-registry.js';
 import { asksReadOnly, type Capability } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
@@ -11,16 +11,18 @@ import { berthError } from '../../model/errors.js';
 import { settleAll } from '../../model/settle-all.js';
 import type { Clusters } from '../../rbd/clusters.js';
 import { checkCapabilities } from '../image/capability-rules.js';
-import type { RbdPort } from '../../rbd/port.js';
+import type { PoolRef, RbdPort } from '../../rbd/port.js';
 import { mustFindVolume, type Credentials, type FoundVolume, type ImageLookup } from '../image/find-volume.js';
 import { refuseStrangers, type StrangerParts } from '../image/refuse-strangers.js';
 import type { ControllerOperations } from './controller-operations.js';
+import { nodeNamed } from './own-holders.js';
 
 /** What an attach reaches: the image, the registered nodes and the holder record; never the orchestrator. */
 export interface AttachParts extends ImageLookup {
   readonly clusters: ImageLookup['clusters'] & Pick<Clusters, 'registry'>;
   readonly rbd: StrangerParts['rbd'] & Pick<RbdPort, 'identify'>;
-  readonly nodes: Pick<NodeRegistry, 'isKnown'>;
+  readonly nodes: Pick<NodeRegistry, 'find'>;
+  readonly installation: Pick<Installation, 'known'>;
   readonly holderRecords: Pick<HolderRecords, 'attach'>;
   readonly operations: ControllerOperations;
 }
@@ -35,16 +37,16 @@ export interface AttachVolume {
 
 /**
  * Four OSD operations and, for a new writer, one open of the image at the same time. BERTH_VOLUME_NOT_FOUND,
- * BERTH_NODE_NOT_FOUND, BERTH_VOLUME_HELD (names the holder), BERTH_PUBLISHED_OTHERWISE, BERTH_VOLUME_IN_USE where a
- * client has the image open that no record explains. Answers by which grant the node has it, which it shows when it
- * stages; undefined where an earlier Berth granted it.
+ * BERTH_NODE_NOT_FOUND, BERTH_NODE_ELSEWHERE, BERTH_INSTALLATION_UNKNOWN, BERTH_VOLUME_HELD (names the holder),
+ * BERTH_PUBLISHED_OTHERWISE, BERTH_VOLUME_IN_USE where a client has the image open that no record explains.
+ * Answers by which grant the node has it, which it shows when it stages; undefined where an earlier Berth granted it.
  */
 export async function attachVolume(
   parts: AttachParts,
   request: AttachVolume,
   deadline: Deadline,
 ): Promise<string | undefined> {
-  const { clusters, nodes, holderRecords, operations } = parts;
+  const { clusters, installation, holderRecords, operations } = parts;
   const { volume, node, capability, readOnly, secrets } = request;
   checkCapabilities([capability]);
   const what = { op: 'attach', fingerprint: JSON.stringify([node, capability, readOnly]) } as const;
@@ -54,23 +56,34 @@ export async function attachVolume(
     const { at, head, id } = found;
     const registry = await clusters.registry(id.cluster, 'controller', secrets);
     const { mode, access } = capability;
-    const asked = {
-      volume,
-      node: { node, installation: undefined, machine: undefined },
-      mode,
-      access: access.kind,
-      readOnly,
-      by: 'controller',
-    } as const;
+    const named = await nodeNamed(installation, node, deadline);
+    const asked = { volume, node: named, mode, access: access.kind, readOnly, by: 'controller' } as const;
     operation.step('watchers');
-    const [isKnown] = await settleAll(
-      nodes.isKnown(registry, node, deadline),
+    await settleAll(
+      refuseUnknown(parts, registry, named, deadline),
       asksReadOnly(capability, readOnly) ? Promise.resolve() : refuseOpen(parts, found, { asked, secrets }, deadline),
     );
-    if (!isKnown) throw berthError('BERTH_NODE_NOT_FOUND', { node, cluster: id.cluster });
     operation.step('holder record');
     return holderRecords.attach(at, head, { ...asked, grant: randomUUID() }, deadline);
   });
+}
+
+/**
+ * BERTH_NODE_NOT_FOUND. The grant does not name a machine, for the orchestrator does not: whichever bears the node's
+ * name and stages the volume first writes itself down.
+ */
+async function refuseUnknown(
+  { nodes }: Pick<AttachParts, 'nodes'>,
+  registry: PoolRef,
+  named: NodeIdentity,
+  deadline: Deadline,
+): Promise<void> {
+  const { registration, successor, elsewhere } = await nodes.find(registry, named, deadline);
+  if (registration !== undefined || successor !== undefined) return;
+  const { cluster } = registry.access;
+  if (elsewhere === undefined) throw berthError('BERTH_NODE_NOT_FOUND', { node: named.node, cluster });
+  const [node, there] = [nameNode(named), elsewhere.installation ?? ''];
+  throw berthError('BERTH_NODE_ELSEWHERE', { node, cluster, there: there === '' ? 'none' : there });
 }
 
 /**

@@ -1,5 +1,6 @@
 /** ControllerGetVolume: a volume's size, its holders, and whether who has it open fits them. */
 import { readDeleteClaim, readHolderRecord } from '../../attachment/holder-record.js';
+import { isOfInstallation, type Installation } from '../../attachment/node-identity.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { RbdPort } from '../../rbd/port.js';
 import { conditionOf, conditionOfClaim, type Condition } from '../image/volume-condition.js';
@@ -7,16 +8,21 @@ import { mustFindVolume, type ImageLookup } from '../image/find-volume.js';
 
 export interface GetVolumeParts extends ImageLookup {
   readonly rbd: Pick<RbdPort, 'head' | 'inspect' | 'identify'>;
+  readonly installation: Pick<Installation, 'known'>;
 }
 
 export interface SeenVolume {
   readonly volume: string;
   readonly sizeBytes: bigint;
+  /** Of this installation: the orchestrator takes each name for its own node's. */
   readonly publishedNodes: readonly string[];
   readonly condition: Condition;
 }
 
-/** Also asks who has it open, which opens the image for a moment. BERTH_VOLUME_NOT_FOUND. */
+/**
+ * Also asks who has it open, which opens the image for a moment.
+ * BERTH_VOLUME_NOT_FOUND, BERTH_INSTALLATION_UNKNOWN.
+ */
 export async function getVolume(parts: GetVolumeParts, volume: string, deadline: Deadline): Promise<SeenVolume> {
   const { head, at } = await mustFindVolume(parts, volume, 'controller', undefined, deadline);
   const claim = readDeleteClaim(head, volume);
@@ -24,6 +30,7 @@ export async function getVolume(parts: GetVolumeParts, volume: string, deadline:
     return { volume, sizeBytes: head.sizeBytes, publishedNodes: [], condition: conditionOfClaim(claim) };
   }
   const record = readHolderRecord(head, volume);
+  const own = await parts.installation.known(deadline);
   const [{ watchers }, { instance }] = await Promise.all([
     parts.rbd.inspect(at, deadline),
     parts.rbd.identify(at.access, deadline),
@@ -31,7 +38,7 @@ export async function getVolume(parts: GetVolumeParts, volume: string, deadline:
   return {
     volume,
     sizeBytes: head.sizeBytes,
-    publishedNodes: record?.holders.map((one) => one.node) ?? [],
-    condition: conditionOf(record, watchers, instance),
+    publishedNodes: record?.holders.filter((one) => isOfInstallation(one, own)).map(({ node }) => node) ?? [],
+    condition: conditionOf(record, watchers, { instance, installation: own }),
   };
 }

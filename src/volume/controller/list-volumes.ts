@@ -8,6 +8,7 @@ import { formatVolumeId, parseVolumeId } from '../../model/volume-id.js';
 import type { Clusters } from '../../rbd/clusters.js';
 import type { ImageHead, PoolRef, RbdPort } from '../../rbd/port.js';
 import { readHolderRecord } from '../../attachment/holder-record.js';
+import { isOfInstallation, type Installation } from '../../attachment/node-identity.js';
 import { conditionOfRecords } from '../image/volume-condition.js';
 import type { SeenVolume } from './get-volume.js';
 import { parseVolumeRecord } from '../image/volume-record.js';
@@ -15,6 +16,7 @@ import { parseVolumeRecord } from '../image/volume-record.js';
 export interface ListVolumesParts {
   readonly clusters: Pick<Clusters, 'pools'>;
   readonly rbd: Pick<RbdPort, 'list' | 'head'>;
+  readonly installation: Pick<Installation, 'known'>;
 }
 
 /** A page where the caller names no size; a reply must stay below gRPC's 4 MiB at the Go clients. */
@@ -28,14 +30,18 @@ export interface VolumePage {
   readonly nextToken: string;
 }
 
-/** BERTH_FIELD_INVALID for a negative size, BERTH_TOKEN_INVALID for a token that is none of ours. */
+/**
+ * BERTH_FIELD_INVALID for a negative size, BERTH_TOKEN_INVALID for a token that is none of ours,
+ * BERTH_INSTALLATION_UNKNOWN.
+ */
 export async function listVolumes(
-  { clusters, rbd }: ListVolumesParts,
+  { clusters, rbd, installation }: ListVolumesParts,
   request: { readonly maxEntries: number; readonly startingToken: string },
   deadline: Deadline,
 ): Promise<VolumePage> {
   if (request.maxEntries < 0) throw berthError('BERTH_FIELD_INVALID', { field: 'max_entries', why: 'below zero' });
   const max = request.maxEntries === 0 ? PAGE : Math.min(request.maxEntries, PAGE);
+  const own = await installation.known(deadline);
   const places = [...(await clusters.pools('controller'))];
   const start = decodeToken(request.startingToken, places);
   const volumes: SeenVolume[] = [];
@@ -43,7 +49,7 @@ export async function listVolumes(
     const place = places[index];
     if (place === undefined) break;
     const after = index === start.index ? start.after : '';
-    await collectVolumes(rbd, place, after, max + 1 - volumes.length, volumes, deadline);
+    await collectVolumes({ rbd, own }, place, after, max + 1 - volumes.length, volumes, deadline);
     if (volumes.length > max) break;
   }
   // One more than asked was read, so that a full last page does not promise another.
@@ -53,7 +59,7 @@ export async function listVolumes(
 }
 
 async function collectVolumes(
-  rbd: ListVolumesParts['rbd'],
+  { rbd, own }: { readonly rbd: ListVolumesParts['rbd']; readonly own: string },
   place: PoolRef,
   after: string,
   want: number,
@@ -68,7 +74,7 @@ async function collectVolumes(
       const batch = names.slice(i, i + WIDTH);
       const heads = await Promise.all(batch.map(({ name }) => rbd.head({ ...place, image: name }, deadline)));
       heads.forEach((head, k) => {
-        const volume = head === undefined ? undefined : readVolume(place, batch[k]?.name ?? '', head);
+        const volume = head === undefined ? undefined : readVolume(place, batch[k]?.name ?? '', head, own);
         if (volume !== undefined && into.length < stop) into.push(volume);
       });
     }
@@ -79,12 +85,13 @@ async function collectVolumes(
 }
 
 /** Undefined for an image that Berth did not make. */
-function readVolume(place: PoolRef, image: string, head: ImageHead): SeenVolume | undefined {
+function readVolume(place: PoolRef, image: string, head: ImageHead, own: string): SeenVolume | undefined {
   const volume = handleOf(place, image);
   if (volume === undefined || !isOurs(head, volume)) return undefined;
   let publishedNodes: readonly string[] = [];
   try {
-    publishedNodes = readHolderRecord(head, volume)?.holders.map((one) => one.node) ?? [];
+    const holders = readHolderRecord(head, volume)?.holders ?? [];
+    publishedNodes = holders.filter((one) => isOfInstallation(one, own)).map(({ node }) => node);
   } catch {
     // One unreadable record must not hide every other volume; attach and delete will say what is wrong with it.
   }

@@ -3,6 +3,7 @@
  * its options.
  */
 import { readHolderRecord } from '../../attachment/holder-record.js';
+import { isOfInstallation, type Installation } from '../../attachment/node-identity.js';
 import type { Capability } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
@@ -12,7 +13,7 @@ import type { RbdPort } from '../../rbd/port.js';
 import { findVolume, type ImageLookup } from '../image/find-volume.js';
 
 /**
- * An omap in each cluster's registry place: name in Kubernetes -> handle.
+ * An omap in each cluster's registry place: name in Kubernetes -> handle, of an installation `installation/name`.
  * `rados listomapvals berth.flexvolume` shows it.
  */
 export const NAMES_OBJECT = 'berth.flexvolume';
@@ -21,6 +22,7 @@ export const NAMES_OBJECT = 'berth.flexvolume';
 export interface NamedAttachments extends ImageLookup {
   readonly clusters: ImageLookup['clusters'] & Pick<Clusters, 'registry'>;
   readonly rbd: Pick<RbdPort, 'head' | 'getRecords' | 'setRecords'>;
+  readonly installation: Pick<Installation, 'known'>;
   /** What it answers is for a node that can be told of it. */
   readonly attach: (asked: Omit<AttachByName, 'name'>, deadline: Deadline) => Promise<unknown>;
   readonly detach: (asked: { readonly volume: string; readonly node: string }, deadline: Deadline) => Promise<void>;
@@ -44,15 +46,14 @@ export async function attachByName(named: NamedAttachments, request: AttachByNam
   const id = parseVolumeId(volume);
   if (id === undefined) throw berthError('BERTH_VOLUME_NOT_FOUND', { volume });
   const registry = await named.clusters.registry(id.cluster, 'controller');
-  const other = (await named.rbd.getRecords(registry, NAMES_OBJECT, [name], deadline)).get(name);
-  if (other !== volume) {
-    if (other !== undefined && (await holdersOf(named, other, deadline)).length > 0) {
-      const why = `${name} is ${other}, which is attached; volumes of one name in several pods need PersistentVolumes`;
-      throw berthError('BERTH_FIELD_INVALID', { field: 'options.kubernetes.io/pvOrVolumeName', why });
-    }
-    // Before the attach: what cannot be found again could not be detached.
-    await named.rbd.setRecords(registry, NAMES_OBJECT, new Map([[name, volume]]), deadline);
+  for (const other of await volumesNamed(named, id.cluster, name, deadline)) {
+    if (other === volume || (await holdersOf(named, other, deadline)).length === 0) continue;
+    const why = `${name} is ${other}, which is attached; volumes of one name in several pods need PersistentVolumes`;
+    throw berthError('BERTH_FIELD_INVALID', { field: 'options.kubernetes.io/pvOrVolumeName', why });
   }
+  // Before the attach: what cannot be found again could not be detached.
+  const key = keyOf(await named.installation.known(deadline), name);
+  await named.rbd.setRecords(registry, NAMES_OBJECT, new Map([[key, volume]]), deadline);
   await named.attach({ volume, node, capability }, deadline);
 }
 
@@ -71,17 +72,31 @@ export async function detachByName(
   // Without a controller's user nothing was attached there.
   const clusters = (await named.clusters.all()).filter(({ users }) => users.controller !== undefined);
   const asked = await Promise.allSettled(
-    clusters.map(({ id }) => volumeNamed(named, id, name, deadline.within(ASK_MS))),
+    clusters.map(({ id }) => volumesNamed(named, id, name, deadline.within(ASK_MS))),
   );
-  const volumes = asked.flatMap((one) => (one.status === 'fulfilled' && one.value !== undefined ? [one.value] : []));
+  const volumes = asked.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
   const silent = asked.find((one) => one.status === 'rejected');
   if (volumes.length === 0 && silent !== undefined) throw silent.reason;
   for (const volume of volumes) await named.detach({ volume, node }, deadline);
 }
 
-async function volumeNamed(named: NamedAttachments, cluster: string, name: string, deadline: Deadline) {
+/** Another installation's volume may have the same name. */
+const keyOf = (installation: string, name: string): string =>
+  installation === '' ? name : `${encodeURIComponent(installation)}/${name}`;
+
+/**
+ * An earlier Berth wrote down the bare name, which may have been another installation's: its volume has no holder of
+ * this one then, and so nothing is done to it.
+ */
+async function volumesNamed(
+  named: NamedAttachments,
+  cluster: string,
+  name: string,
+  deadline: Deadline,
+): Promise<readonly string[]> {
   const registry = await named.clusters.registry(cluster, 'controller');
-  return (await named.rbd.getRecords(registry, NAMES_OBJECT, [name], deadline)).get(name);
+  const keys = [keyOf(await named.installation.known(deadline), name), name];
+  return [...new Set((await named.rbd.getRecords(registry, NAMES_OBJECT, keys, deadline)).values())];
 }
 
 export const isAttachedTo = async (
@@ -93,5 +108,6 @@ export const isAttachedTo = async (
 async function holdersOf(named: NamedAttachments, volume: string, deadline: Deadline): Promise<readonly string[]> {
   const found = await findVolume(named, volume, 'controller', undefined, deadline);
   const record = found && readHolderRecord(found.head, volume);
-  return record?.holders.map(({ node }) => node) ?? [];
+  const own = await named.installation.known(deadline);
+  return record?.holders.filter((one) => isOfInstallation(one, own)).map(({ node }) => node) ?? [];
 }

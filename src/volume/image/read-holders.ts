@@ -3,6 +3,7 @@
  * with the API.
  */
 import { readHolderRecord } from '../../attachment/holder-record.js';
+import { isOfInstallation, nameNode, type Installation } from '../../attachment/node-identity.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { Clusters } from '../../rbd/clusters.js';
 import { describeLocks } from '../../rbd/image-lock.js';
@@ -12,10 +13,20 @@ import { findVolume, refuseUnlisted, type ImageLookup } from './find-volume.js';
 export interface ReadHoldersParts extends ImageLookup {
   readonly clusters: ImageLookup['clusters'] & Pick<Clusters, 'listed'>;
   readonly rbd: Pick<RbdPort, 'head' | 'inspect'>;
+  readonly installation: Pick<Installation, 'known'>;
+}
+
+export interface ReadHolder {
+  readonly node: string;
+  readonly since: string;
+  readonly by: 'controller' | 'node';
 }
 
 export interface HoldersOfVolume {
-  readonly holders: readonly { readonly node: string; readonly since: string; readonly by: 'controller' | 'node' }[];
+  /** Of this installation: those of whom its API knows. */
+  readonly holders: readonly ReadHolder[];
+  /** Of others, named for a person: their nodes may have the same names. */
+  readonly elsewhere: readonly ReadHolder[];
   readonly mode: string | undefined;
   /** Client instances that have the image open; undefined where that was not asked. */
   readonly watchers: readonly string[] | undefined;
@@ -26,10 +37,10 @@ export interface HoldersOfVolume {
 /**
  * Two OSD operations, and an open for `watchers`. 'absent' where Ceph has no such image; a handle whose place the
  * clusters file does not list is an error (BERTH_CLUSTER_UNKNOWN, BERTH_POOL_NOT_OURS), as is a record that cannot be
- * read (BERTH_RECORD_UNREADABLE).
+ * read (BERTH_RECORD_UNREADABLE) and an installation that is not known (BERTH_INSTALLATION_UNKNOWN).
  */
 export async function readHolders(
-  { clusters, rbd }: ReadHoldersParts,
+  { clusters, rbd, installation }: ReadHoldersParts,
   {
     volume,
     role,
@@ -43,9 +54,12 @@ export async function readHolders(
     return 'absent';
   }
   const record = readHolderRecord(found.head, volume);
+  const own = await installation.known(deadline);
+  const all = record?.holders ?? [];
   const detail = watchers ? await rbd.inspect(found.at, deadline) : undefined;
   return {
-    holders: (record?.holders ?? []).map(({ node, since, by }) => ({ node, since, by })),
+    holders: all.filter((one) => isOfInstallation(one, own)).map(({ node, since, by }) => ({ node, since, by })),
+    elsewhere: all.filter((one) => !isOfInstallation(one, own)).map((one) => ({ ...one, node: nameNode(one) })),
     mode: record?.mode,
     watchers: detail?.watchers.map(({ address }) => address),
     locks: detail && describeLocks(detail.locks),

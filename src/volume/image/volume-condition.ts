@@ -5,6 +5,7 @@ import {
   type HolderRecord,
   type RecordHome,
 } from '../../attachment/holder-record.js';
+import { nameWithin } from '../../attachment/node-identity.js';
 import { isBerthError } from '../../model/errors.js';
 import type { Watcher } from '../../rbd/port.js';
 
@@ -12,6 +13,11 @@ import type { Watcher } from '../../rbd/port.js';
 export interface Condition {
   readonly abnormal: boolean;
   readonly message: string;
+}
+
+interface Own {
+  readonly instance: string;
+  readonly installation: string;
 }
 
 /** Modes in which several clients are as it should be. */
@@ -40,16 +46,16 @@ export const conditionOfClaim = ({ deleting: [{ client, since }] }: DeleteClaim)
 /**
  * Watchers against the holder record. A watch lasts about 30 s longer than a client that died, and a missing one proves
  * nothing (a reader has none): only what cannot be right is abnormal.
- * @param own our own client instance, which may be at work on the image for another call
+ * @param own our own client instance, which may be at work on the image for another call, and our installation
  */
-export function conditionOf(record: HolderRecord | undefined, watchers: readonly Watcher[], own: string): Condition {
-  const open = [...new Set(watchers.map(({ address }) => address))].filter((address) => address !== own);
+export function conditionOf(record: HolderRecord | undefined, watchers: readonly Watcher[], own: Own): Condition {
+  const open = [...new Set(watchers.map(({ address }) => address))].filter((address) => address !== own.instance);
   const at = `open at ${open.join(', ')}`;
   if (record === undefined) {
     if (open.length === 0) return { abnormal: false, message: 'attached to no node, open nowhere' };
     return { abnormal: true, message: `attached to no node, yet ${at}; find that client with rbd status` };
   }
-  const attached = `attached to ${record.holders.map(({ node }) => node).join(', ')}`;
+  const attached = `attached to ${record.holders.map((one) => nameWithin(one, own.installation)).join(', ')}`;
   if (open.length > 1 && !SHARED.test(record.mode)) {
     return { abnormal: true, message: `${attached} for a single node, yet ${at}; two writers destroy its content` };
   }

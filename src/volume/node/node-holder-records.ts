@@ -5,7 +5,7 @@
 import type { Right } from '../../attachment/decide-take.js';
 import type { ClientInstance } from '../../attachment/holder-record.js';
 import type { HolderRecords } from '../../attachment/holder-records.js';
-import type { NodeIdentity } from '../../attachment/node-identity.js';
+import type { Installation, NodeIdentity } from '../../attachment/node-identity.js';
 import type { JournalEntry } from '../../journal/entry.js';
 import type { AccessMode } from '../../model/capability.js';
 import { Deadline } from '../../model/deadline.js';
@@ -34,6 +34,7 @@ export interface NodeHolderRecordsParts extends ThisNode {
   readonly clusters: Clusters;
   readonly rbd: Pick<RbdPort, 'head' | 'headById'>;
   readonly records: Pick<HolderRecords, 'takeForNode' | 'recordStaged' | 'release'>;
+  readonly installation: Pick<Installation, 'known'>;
   readonly log: Logger;
 }
 
@@ -48,16 +49,18 @@ export class NodeHolderRecords {
    * The attach normally granted the volume, and the record says from now on that this node is at it; where nobody
    * attaches, the node takes it, under the same compare-and-set. To be called before the map: a detach that comes later
    * sees it, one that came first is seen. Answers the head with the record as it is now. BERTH_VOLUME_HELD,
-   * BERTH_PUBLISHED_OTHERWISE, BERTH_BEYOND_ATTACH, BERTH_RECORD_CONTENDED, and BERTH_GRANT_OUTDATED where an attacher
-   * rules and the record is not this attach's.
+   * BERTH_PUBLISHED_OTHERWISE, BERTH_BEYOND_ATTACH, BERTH_RECORD_CONTENDED, BERTH_INSTALLATION_UNKNOWN, and
+   * BERTH_GRANT_OUTDATED where an attacher rules and the record is not this attach's.
    */
-  take(
+  async take(
     { at, head, volume }: Pick<FoundVolume, 'at' | 'head' | 'volume'>,
     asked: { readonly mode: AccessMode; readonly access: 'block' | 'mount'; readonly readOnly: boolean },
     right: Right,
     deadline: Deadline,
   ): Promise<ImageHead> {
-    const { self: node, bootId, records } = this.#parts;
+    const { self: node, bootId, records, installation } = this.#parts;
+    // A record that does not say whose node it means would be taken for any installation's.
+    await installation.known(deadline);
     const { mode, access, readOnly } = asked;
     const request = { volume, node, bootId, mode, access, readOnly, by: 'node', right } as const;
     return records.takeForNode(at, head, request, deadline);

@@ -8,7 +8,8 @@ import type { FencingPolicy } from '../../../src/attachment/decide-detach.js';
 import { Fences, FENCES_OBJECT } from '../../../src/attachment/fences.js';
 import { HolderRecords } from '../../../src/attachment/holder-records.js';
 import type { Announcement, NodeState, NodeStateAnswer } from '../../../src/attachment/node-state.js';
-import { NodeRegistry } from '../../../src/attachment/node-registry.js';
+import { Installation } from '../../../src/attachment/node-identity.js';
+import { NODES_OBJECT, NodeRegistry, type NodeRegistration } from '../../../src/attachment/node-registry.js';
 import { DeleteClaims } from '../../../src/attachment/delete-claims.js';
 import { readHolderRecord, type HolderRecord } from '../../../src/attachment/holder-record.js';
 import { Deadline } from '../../../src/model/deadline.js';
@@ -49,8 +50,11 @@ export class FencingController {
   readonly keeper: FenceKeeper;
 
   readonly #namespace: string;
+  readonly #installation: Installation;
 
-  constructor(site: Site, policy: FencingPolicy = 'out-of-service') {
+  /** @param installation undefined: of none, as a driver that is not told */
+  constructor(site: Site, policy: FencingPolicy = 'out-of-service', installation?: string) {
+    this.#installation = new Installation(installation);
     this.#namespace = site.namespace;
     this.counters.declare(FENCES_METRIC, 'fences');
     this.parts = this.#over(site, this.rbd, policy);
@@ -72,6 +76,7 @@ export class FencingController {
       holderRecords: new HolderRecords(rbd),
       deleteClaims: new DeleteClaims(rbd),
       nodes: new NodeRegistry(rbd),
+      installation: this.#installation,
       poolCapacity: new PoolCapacity(rbd),
       interruptedCreates: new InterruptedCreates(rbd, createLog('silent')),
       fences: new Fences(rbd),
@@ -127,16 +132,38 @@ export class FencingController {
     await this.rbd.unblocklist(registry.access, instance, soon());
   }
 
-  /** The node's word, newer than all that it said before: as if another machine had its name now. */
+  /** What the registry has of a node. */
+  async registered(node: string): Promise<NodeRegistration | undefined> {
+    const named = { node, installation: this.#installation.id, machine: undefined };
+    return (await this.parts.nodes.find(await this.registry(), named, soon())).registration;
+  }
+
+  /** Its machine has said nothing for an hour. */
+  async silence(node: string, machine: string): Promise<void> {
+    const key = `${this.#installation.id}/${node}/${machine}`;
+    const registry = await this.registry();
+    const text = (await this.rbd.getRecords(registry, NODES_OBJECT, [key], soon())).get(key)!;
+    const seen = new Date(Date.now() - 3_600_000).toISOString();
+    const line = JSON.stringify({ ...(JSON.parse(text) as NodeRegistration), seen });
+    await this.rbd.setRecords(registry, NODES_OBJECT, new Map([[key, line]]), soon());
+  }
+
+  /** As a person does with a node that will not come back: all its lines. */
+  async forget(node: string): Promise<void> {
+    const registry = await this.registry();
+    const all = await this.rbd.listRecords(registry, NODES_OBJECT, '', 1_000, soon());
+    const its = [...all].filter(([, text]) => (JSON.parse(text) as NodeRegistration).node === node);
+    await this.rbd.removeRecords(
+      registry,
+      NODES_OBJECT,
+      its.map(([key]) => key),
+      soon(),
+    );
+  }
+
+  /** The node's word, newer than all that it said before: as if it had been booted anew. */
   async registerBoot(node: string, bootId: string): Promise<void> {
-    const registration = {
-      version: 1,
-      node,
-      driver: '0',
-      mappers: [],
-      bootId,
-      seen: new Date().toISOString(),
-    } as const;
+    const registration = { ...(await this.registered(node))!, bootId, seen: new Date().toISOString() };
     await this.parts.nodes.register(await this.registry(), registration, soon());
   }
 

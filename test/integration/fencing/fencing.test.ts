@@ -172,8 +172,7 @@ describe('ControllerUnpublish', () => {
     await controller.detach(volume, 'never-was');
     controller.views.set(one.nodeId, 'absent');
     await expect(controller.detach(volume, one.nodeId)).rejects.toMatchObject(waits(/alive .*no such Node object/));
-    const registry = await controller.registry();
-    await controller.rbd.removeRecords(registry, 'berth.nodes', [one.nodeId], soon());
+    await controller.forget(one.nodeId);
     await expect(controller.detach(volume, one.nodeId)).rejects.toMatchObject(waits(/its node has gone.*watches it/));
     await one.stop('SIGKILL');
     const gone = controller.seeing({ observeWatchers: () => Promise.resolve({ watchers: [], settled: true }) });

@@ -147,5 +147,5 @@ it(
 /** The clients that the node said it has, when it last registered itself. */
 async function heardOf(controller: FencingController): Promise<readonly string[] | undefined> {
   const { nodeId } = flex.driver;
-  return (await controller.parts.nodes.read(await controller.registry(), [nodeId], soon())).get(nodeId)?.clients;
+  return (await controller.registered(nodeId))?.clients;
 }

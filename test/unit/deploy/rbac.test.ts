@@ -13,6 +13,7 @@ const NEEDED: Readonly<Record<string, Readonly<Record<string, readonly string[]>
     '/nodes': ['get'],
     'storage.k8s.io/csinodes': ['get'],
     '/persistentvolumeclaims': ['get'],
+    '/namespaces': ['get'],
     'events.k8s.io/events': ['create', 'patch'],
   },
   'ClusterRole berth-provisioner': {
@@ -40,7 +41,7 @@ const NEEDED: Readonly<Record<string, Readonly<Record<string, readonly string[]>
   },
   'Role berth-leader-election': { 'coordination.k8s.io/leases': [...READ, 'create', 'update', 'delete'] },
   'Role berth-secrets': { '/secrets': ['get', 'list'] },
-  'ClusterRole berth-node': { '/pods': ['get'], 'node.k8s.io/runtimeclasses': ['get'] },
+  'ClusterRole berth-node': { '/pods': ['get'], '/namespaces': ['get'], 'node.k8s.io/runtimeclasses': ['get'] },
 };
 
 const roles = [...ofKind('ClusterRole'), ...ofKind('Role')];
@@ -61,6 +62,14 @@ describe('the rights of the accounts', () => {
     const [kind = '', name = ''] = key.split(' ');
     const wanted = Object.entries(NEEDED[key]!).flatMap(([what, verbs]) => verbs.map((verb) => `${verb} ${what}`));
     expect(granted(object(kind, name).rules)).toEqual(wanted.toSorted());
+  });
+
+  it('show of namespaces the one by whose uid a cluster is known, to controller and node alike', () => {
+    for (const name of ['berth-driver', 'berth-node']) {
+      const rules = object('ClusterRole', name).rules.filter((one) => one.resources.includes('namespaces'));
+      const only = { apiGroups: [''], resources: ['namespaces'], resourceNames: ['kube-system'], verbs: ['get'] };
+      expect(rules).toEqual([only]);
+    }
   });
 
   it('hold no wildcard', () => {

@@ -19,6 +19,7 @@ const examined = (more: Partial<Examined> = {}): Examined => ({
   exec: run,
   rbd: cluster.rbd,
   clusters: cluster.clusters,
+  installation: cluster.installation,
   roles: ['node'],
   stateDirectory: root,
   kubeletDirectory: undefined,
@@ -58,6 +59,7 @@ describe('preflight', () => {
     const clusters = {
       all: () => Promise.reject(new Error('no such file')),
       access: () => Promise.reject(new Error()),
+      registry: () => Promise.reject(new Error()),
     };
     const findings = await preflight(examined({ roles: ['controller'], clusters }));
     expect(findings.filter(({ name }) => name !== 'clock')).toEqual([

@@ -52,6 +52,8 @@ export async function startNode(name: string, how: NodeStart = {}): Promise<Node
   const driver = await startDriver({
     ...{ socket: at('csi.sock'), clustersFile: clusters, nodeId: name, stateDir: at('driver'), logFile: at('log') },
     ...{ services, program, within },
+    // Of the two guests of a test only one has the stand-in of Kubernetes.
+    options: ['--installation', 'guests'],
   });
   const client = csiClient(`unix://${at('csi.sock')}`);
   const stop = async (): Promise<void> => {

@@ -2,8 +2,9 @@
 import { hasReleased, type DetachFacts, type FencingPolicy } from '../../../attachment/decide-detach.js';
 import type { Fences } from '../../../attachment/fences.js';
 import type { Holder, HolderRecord } from '../../../attachment/holder-record.js';
-import type { NodeRegistry } from '../../../attachment/node-registry.js';
-import type { NodeStates } from '../../../attachment/node-state.js';
+import { identityOf, type NodeIdentity } from '../../../attachment/node-identity.js';
+import type { NodeRegistration, NodeRegistry, RegisteredNode } from '../../../attachment/node-registry.js';
+import type { NodeStateAnswer, NodeStates } from '../../../attachment/node-state.js';
 import type { Deadline } from '../../../model/deadline.js';
 import type { Logger } from '../../../observe/log.js';
 import type { Clusters } from '../../../rbd/clusters.js';
@@ -22,7 +23,7 @@ export interface FencingRules {
 export interface DetachFactsParts {
   readonly rbd: Pick<RbdPort, 'observeWatchers'>;
   readonly clusters: Pick<Clusters, 'registry'>;
-  readonly nodes: Pick<NodeRegistry, 'read'>;
+  readonly nodes: Pick<NodeRegistry, 'find'>;
   readonly nodeStates: NodeStates;
   readonly fences: Pick<Fences, 'standing'>;
   readonly fencingRules: FencingRules;
@@ -33,6 +34,8 @@ export interface DetachFactsParts {
 export interface Detachment {
   readonly found: FoundVolume;
   readonly record: HolderRecord;
+  /** This installation: another one's nodes are none of its orchestrator's. */
+  readonly installation: string | undefined;
   /** Those of the record that are to go. */
   readonly holders: readonly Holder[];
   readonly secrets: Credentials | undefined;
@@ -48,17 +51,16 @@ export async function gatherDetachFacts(
   operation: Operation<'watchers'>,
   deadline: Deadline,
 ): Promise<readonly DetachFacts[]> {
-  const { nodeStates, fencingRules, now } = parts;
+  const { fencingRules, now } = parts;
   const { record, holders } = detachment;
   const asked = holders.every(hasReleased) ? undefined : await askCluster(parts, detachment, operation, deadline);
   return Promise.all(
-    holders.map(async (holder) => ({
+    holders.map(async (holder, index) => ({
       record,
       holder,
-      view: hasReleased(holder)
-        ? 'unknown'
-        : await nodeStates.of(holder.node, deadline.within(NODE_STATE_MS)).catch(() => 'unknown' as const),
-      registration: asked?.registrations.get(holder.node),
+      view: await viewOf(parts, holder, asked?.registered[index], deadline),
+      registration: registrationOf(holder, asked?.registered[index]),
+      successor: asked?.registered[index]?.successor,
       sighting: asked?.watchers,
       blocked: asked?.blocked,
       policy: fencingRules.policy,
@@ -68,9 +70,29 @@ export async function gatherDetachFacts(
   );
 }
 
+/**
+ * A record that does not say whose node it means may mean another installation's, of which this one's orchestrator
+ * knows nothing: that node's own word counts then.
+ */
+const isElsewhere = (holder: Holder, registered: RegisteredNode | undefined): boolean =>
+  holder.installation === undefined && registered?.elsewhere !== undefined;
+
+const registrationOf = (holder: Holder, registered: RegisteredNode | undefined): NodeRegistration | undefined =>
+  isElsewhere(holder, registered) ? registered?.elsewhere : registered?.registration;
+
+async function viewOf(
+  { nodeStates }: Pick<DetachFactsParts, 'nodeStates'>,
+  holder: Holder,
+  registered: RegisteredNode | undefined,
+  deadline: Deadline,
+): Promise<NodeStateAnswer> {
+  if (hasReleased(holder) || isElsewhere(holder, registered)) return 'unknown';
+  return nodeStates.of(holder.node, deadline.within(NODE_STATE_MS)).catch(() => 'unknown' as const);
+}
+
 async function askCluster(
   { rbd, clusters, nodes, fences, log }: DetachFactsParts,
-  { found: { at, id }, holders, secrets }: Detachment,
+  { found: { at, id }, installation, holders, secrets }: Detachment,
   operation: Operation<'watchers'>,
   deadline: Deadline,
 ) {
@@ -81,14 +103,11 @@ async function askCluster(
     log.warn({ volume: at.image, err: error }, `${what} could not be had; the volume stays attached`);
     return undefined;
   };
-  const [watchers, blocked, registrations] = await Promise.all([
+  const named = (holder: Holder): NodeIdentity => ({ ...identityOf(holder), installation });
+  const [watchers, blocked, registered] = await Promise.all([
     rbd.observeWatchers(at, deadline).catch(tell('the watchers')),
     fences.standing(registry, instances, deadline).catch(tell('the fences')),
-    nodes.read(
-      registry,
-      holders.map(({ node }) => node),
-      deadline,
-    ),
+    Promise.all(holders.map((holder) => nodes.find(registry, named(holder), deadline))),
   ]);
-  return { watchers, blocked, registrations };
+  return { watchers, blocked, registered };
 }

@@ -5,7 +5,7 @@
 import { decideDetachment } from '../../../attachment/decide-detach.js';
 import { readHolderRecord } from '../../../attachment/holder-record.js';
 import type { HolderRecords } from '../../../attachment/holder-records.js';
-import { isSameNode } from '../../../attachment/node-identity.js';
+import type { Installation } from '../../../attachment/node-identity.js';
 import type { Announce } from '../../../attachment/node-state.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError } from '../../../model/errors.js';
@@ -14,6 +14,7 @@ import type { Clusters } from '../../../rbd/clusters.js';
 import { findVolume, refuseUnlisted, type Credentials, type ImageLookup } from '../../image/find-volume.js';
 import type { Operation } from '../../operation/operations.js';
 import type { ControllerOperations } from '../controller-operations.js';
+import { nodeNamed, ownHolders } from '../own-holders.js';
 import { gatherDetachFacts, type Detachment, type DetachFactsParts } from './detach-facts.js';
 import { fenceHolders, type FenceHoldersParts, type HolderVerdict } from './fence-holders.js';
 
@@ -22,6 +23,7 @@ export type DetachParts = ImageLookup &
   FenceHoldersParts & {
     readonly clusters: Pick<Clusters, 'listed'>;
     readonly holderRecords: Pick<HolderRecords, 'detach'>;
+    readonly installation: Pick<Installation, 'known'>;
     readonly operations: ControllerOperations;
     readonly announce: Announce;
     readonly log: Pick<Logger, 'info'>;
@@ -43,30 +45,37 @@ export async function detachVolume(
   deadline: Deadline,
 ): Promise<void> {
   const { volume, node, secrets } = request;
-  const named = { node, installation: undefined, machine: undefined };
   await parts.operations.run(volume, { op: 'detach', fingerprint: node }, deadline, async (operation, deadline) => {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       operation.step('look');
       const found = await findVolume(parts, volume, 'controller', secrets, deadline);
       if (found === undefined) return refuseUnlisted(parts.clusters, volume);
       const record = readHolderRecord(found.head, volume);
-      const holders = record?.holders.filter((one) => node === '' || isSameNode(one, named)) ?? [];
-      if (record === undefined || holders.length === 0) return;
-      const detachment = { found, record, holders, secrets };
-      const isDone = () => tryDetach(parts, detachment, operation, deadline);
-      if (await nonFinal(volume, holders[0]?.node ?? node, isDone)) return;
+      if (record === undefined) return;
+      const isDone = () => tryDetach(parts, { found, record, node, secrets }, operation, deadline);
+      if (await nonFinal(volume, node === '' ? record.holders[0].node : node, isDone)) return;
     }
     throw berthError('BERTH_RECORD_CONTENDED', { volume, times: ATTEMPTS });
   });
 }
 
+interface DetachTry extends Pick<Detachment, 'found' | 'record' | 'secrets'> {
+  readonly node: string;
+}
+
 /** True when it is done; false where the image has to be read again. BERTH_DETACH_UNPROVEN. */
 async function tryDetach(
   parts: DetachParts,
-  detachment: Detachment,
+  { node, ...asked }: DetachTry,
   operation: DetachOperation,
   deadline: Deadline,
 ): Promise<boolean> {
+  const { found, record, secrets } = asked;
+  const registry = () => parts.clusters.registry(found.id.cluster, 'controller', secrets);
+  const named = await nodeNamed(parts.installation, node, deadline);
+  const holders = await ownHolders({ nodes: parts.nodes, registry }, record, named, deadline);
+  if (holders.length === 0) return true;
+  const detachment = { ...asked, holders, installation: named.installation };
   const facts = await gatherDetachFacts(parts, detachment, operation, deadline);
   const verdicts = facts.map((one) => ({ holder: one.holder, verdict: decideDetachment(one) }));
   if (await fenceHolders(parts, detachment, verdicts, operation, deadline)) return false;

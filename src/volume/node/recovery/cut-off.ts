@@ -65,7 +65,9 @@ export async function standingOf(
     // An entry of an earlier release does not say which image it means, and this one has another's record: it may be
     // the one that was moved to the name.
     if (entry.imageId === undefined && hasRecordOfAnother(head, volume)) return OURS;
-    return { revoked: whyNotStaged(readHolderRecord(head, volume), self, entry.grant), isReplaced };
+    const clients = [...(entry.mapping?.clients ?? []), ...(entry.guestClients ?? [])];
+    const record = readHolderRecord(head, volume);
+    return { revoked: whyNotStaged(record, self, entry.grant, clients), isReplaced };
   } catch (error) {
     unreadable();
     log.debug({ volume, err: error }, 'whether the volume is still this node’s cannot be told');

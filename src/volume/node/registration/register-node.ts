@@ -1,5 +1,5 @@
 /** Writes this node into the registry of one cluster; without that no volume can be attached to it. */
-import { recordedNode, type NodeIdentity } from '../../../attachment/node-identity.js';
+import { recordedNode, type NodeIdentity, type Installation } from '../../../attachment/node-identity.js';
 import type { NodeRegistry } from '../../../attachment/node-registry.js';
 import type { Deadline } from '../../../model/deadline.js';
 import type { Logger } from '../../../observe/log.js';
@@ -9,6 +9,7 @@ import type { RbdPort } from '../../../rbd/port.js';
 
 export interface RegistrationParts {
   readonly self: NodeIdentity;
+  readonly installation: Pick<Installation, 'known'>;
   readonly bootId: string;
   /** Version of Berth. */
   readonly driver: string;
@@ -24,9 +25,13 @@ export interface RegistrationParts {
   readonly now: () => Date;
 }
 
-/** Errors of the cluster; a mapper or a journal that cannot be read only leaves the clients out. */
+/**
+ * BERTH_INSTALLATION_UNKNOWN, errors of the cluster; a mapper or a journal that cannot be read only leaves the clients
+ * out.
+ */
 export async function registerNode(parts: RegistrationParts, cluster: string, deadline: Deadline): Promise<void> {
   const { self, bootId, driver, mappers, clusters, rbd, nodes, clientsInUse, log, now } = parts;
+  await parts.installation.known(deadline);
   // Taken before anything is asked, so that what is said is at least as new as this.
   const seen = now().toISOString();
   const registry = await clusters.registry(cluster, 'node');

@@ -24,10 +24,11 @@ const well: ApiNode = {
 };
 const held = (...watchers: string[]): HoldersOfVolume => ({
   holders: [{ node: 'a', since: old, by: 'controller' }],
+  elsewhere: [],
   ...{ mode: 'SINGLE_NODE_WRITER', watchers, locks: '' },
 });
 const by = (node: string): HoldersOfVolume => ({ ...held(), holders: [{ node, since: old, by: 'controller' }] });
-const free: HoldersOfVolume = { holders: [], mode: undefined, watchers: [], locks: '' };
+const free: HoldersOfVolume = { holders: [], elsewhere: [], mode: undefined, watchers: [], locks: '' };
 const attachment = (more: Partial<ApiAttachment> = {}): ApiAttachment => ({
   ...{ name: 'csi-1', uid: 'u1', resourceVersion: '5', node: 'a', nodeId: 'a', pv: 'pv-1', inlineHandle: undefined },
   ...{ attached: true, since: old, deletingSince: undefined, error: undefined },

@@ -9,7 +9,7 @@ import { expandVolume } from '../../../../src/volume/controller/expand-volume.js
 import { VOLUME_KEY } from '../../../../src/volume/image/volume-record.js';
 import { UNDER_WAY_MS } from '../../../../src/volume/controller/create/interrupted-create.js';
 import type { MemoryImage } from '../../../fakes/rbd-memory.js';
-import { memoryCluster, creation, GiB, mounted, noSecrets, soon } from './memory-cluster.js';
+import { memoryCluster, creation, GiB, mounted, noSecrets, soon, place } from './memory-cluster.js';
 import { attachParts, createParts, deleteParts, expandParts } from './use-case-parts.js';
 
 const cluster = memoryCluster();
@@ -20,7 +20,9 @@ beforeEach(() => {
 const attach = async (): Promise<void> => {
   const parts = attachParts(cluster);
   const request = { volume: 'c1/rbd/berth-v', node: 'a', capability: mounted, readOnly: true, secrets: noSecrets };
-  await attachVolume({ ...parts, nodes: { isKnown: () => Promise.resolve(true) } }, request, soon());
+  const registered = { version: 1, node: 'a', bootId: 'b', driver: '0', mappers: [], seen: '' } as const;
+  await parts.nodes.register(place(), registered, soon());
+  await attachVolume(parts, request, soon());
 };
 const expand = () => {
   const range = { required: 2n * GiB, limit: 0n };

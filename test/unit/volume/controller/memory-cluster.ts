@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
+import { Installation } from '../../../../src/attachment/node-identity.js';
 import type { Capability } from '../../../../src/model/capability.js';
 import { Deadline } from '../../../../src/model/deadline.js';
 import { Secret } from '../../../../src/model/secret.js';
@@ -32,6 +33,8 @@ clusters:
 export interface MemoryCluster {
   rbd: MemoryRbd;
   clusters: Clusters;
+  /** Of none, as whoever has no orchestrator. */
+  installation: Installation;
   clustersFile: string;
   /** An image behind everybody's back. */
   image(name: string, pool?: string, namespace?: string): MemoryImage | undefined;
@@ -51,6 +54,7 @@ export function memoryCluster(): MemoryCluster {
     const fresh: MemoryCluster = {
       rbd,
       clusters: new Clusters(clustersFile),
+      installation: new Installation(),
       clustersFile,
       image: (name, pool = 'rbd', namespace = '') => rbd.image({ pool, namespace, image: name }),
       at: (name, pool = 'rbd', namespace = '') => ({ ...place(pool, namespace), image: name }),

@@ -6,6 +6,7 @@ import { DeleteClaims } from '../../../../src/attachment/delete-claims.js';
 import { FENCES_METRIC } from '../../../../src/attachment/fence-keeper.js';
 import { Fences } from '../../../../src/attachment/fences.js';
 import { HolderRecords } from '../../../../src/attachment/holder-records.js';
+import { Installation } from '../../../../src/attachment/node-identity.js';
 import { NodeRegistry } from '../../../../src/attachment/node-registry.js';
 import { NO_NODE_STATES, type Announcement } from '../../../../src/attachment/node-state.js';
 import { createLog } from '../../../../src/observe/log.js';
@@ -16,7 +17,7 @@ import { Operations } from '../../../../src/volume/operation/operations.js';
 import type { ControllerSteps } from '../../../../src/volume/operation/steps.js';
 import { NOW, type MemoryCluster } from './memory-cluster.js';
 
-type CephInMemory = Pick<MemoryCluster, 'rbd' | 'clusters'>;
+type CephInMemory = Pick<MemoryCluster, 'rbd' | 'clusters'> & Partial<Pick<MemoryCluster, 'installation'>>;
 
 export const log = createLog('silent');
 export const now = (): Date => new Date(NOW);
@@ -46,9 +47,10 @@ export const expandParts = ({ rbd, clusters }: CephInMemory) => ({
   operations: operations(),
 });
 
-export const attachParts = ({ rbd, clusters }: CephInMemory) => ({
+export const attachParts = ({ rbd, clusters, installation = new Installation() }: CephInMemory) => ({
   rbd,
   clusters,
+  installation,
   nodes: new NodeRegistry(rbd),
   holderRecords: new HolderRecords(rbd, now),
   operations: operations(),

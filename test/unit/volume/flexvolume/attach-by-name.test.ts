@@ -20,6 +20,7 @@ beforeEach(() => {
 const named = (): NamedAttachments => ({
   rbd: cluster.rbd,
   clusters: cluster.clusters,
+  installation: parts.installation,
   attach: (asked, deadline) => attachVolume(parts, { ...asked, readOnly: false, secrets: undefined }, deadline),
   detach: (asked, deadline) => detachVolume(parts, { ...asked, secrets: undefined }, deadline),
 });

@@ -46,6 +46,9 @@ describe('the condition of a volume', () => {
       `attached to n1, open at ${ONE}, ${TWO}`,
     ],
   ])('that %s', (_, record, addresses, abnormal, message) => {
-    expect(conditionOf(record, watchers(...addresses), OWN)).toEqual({ abnormal, message });
+    expect(conditionOf(record, watchers(...addresses), { instance: OWN, installation: '' })).toEqual({
+      abnormal,
+      message,
+    });
   });
 });

@@ -23,6 +23,7 @@ import { KataRecords } from '../../../../../src/sandbox/kata/kata-records.js';
 import type { NodeSteps } from '../../../../../src/volume/operation/steps.js';
 import { Operations } from '../../../../../src/volume/operation/operations.js';
 import { nodeNamed } from '../../../../fakes/node-named.js';
+import { Installation } from '../../../../../src/attachment/node-identity.js';
 
 type Recovery = TakeDownEntryParts & ForgetParts & DropParts & PendingRecordsParts & OrphanedDirectoryParts;
 
@@ -62,7 +63,14 @@ export async function recoveryNode(): Promise<RecoveryNode> {
     rbd: cluster.rbd,
     kataRecords: new KataRecords(path.join(directory, 'kata')),
     mappers: new Mappers({ all: [mapper], choose, journal }),
-    holderRecords: new NodeHolderRecords({ self: nodeNamed('n1'), bootId: 'b1', clusters, log, ...cluster }),
+    holderRecords: new NodeHolderRecords({
+      self: nodeNamed('n1'),
+      installation: new Installation(),
+      bootId: 'b1',
+      clusters,
+      log,
+      ...cluster,
+    }),
     exec: () => Promise.reject(new Error('no program is needed')),
   };
   return { directory, parts, mappings };

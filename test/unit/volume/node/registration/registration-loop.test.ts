@@ -8,6 +8,7 @@ import { RegistrationLoop } from '../../../../../src/volume/node/registration/re
 import { memoryCluster, place, soon } from '../../controller/memory-cluster.js';
 import { now } from '../../controller/use-case-parts.js';
 import { nodeNamed } from '../../../../fakes/node-named.js';
+import { Installation } from '../../../../../src/attachment/node-identity.js';
 
 const cluster = memoryCluster();
 const unreachable = (): Error => berthError('BERTH_CLUSTER_UNREACHABLE', { cluster: 'c1', why: 'no monitor answers' });
@@ -16,6 +17,7 @@ afterEach(() => vi.restoreAllMocks());
 /** The controller's user stands in for the node's, which the clusters file of these tests does not have. */
 const parts = (more: Partial<RegistrationParts> = {}): RegistrationParts => ({
   self: nodeNamed('n1'),
+  installation: new Installation(),
   bootId: 'boot-1',
   driver: '0.1.0',
   mappers: [
