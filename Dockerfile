@@ -59,8 +59,8 @@ RUN ln -s /opt/berth/dist/src/main.js /usr/local/bin/berth
 
 # In each architecture: every program that the driver starts is there, and the foreign functions can be called. An image that was put
 # together wrongly (another architecture's binary in it) does not get built.
-RUN for program in blkid blockdev chgrp chmod cmp e2fsck find flock losetup mkfs.ext4 mkfs.xfs modprobe mount rbd rbd-nbd \
-      resize2fs setpriv stat tee umount xfs_growfs; do \
+RUN for program in blkid blockdev chgrp chmod cmp dmesg e2fsck find flock losetup mkfs.ext4 mkfs.xfs modprobe mount rbd rbd-nbd \
+      resize2fs setpriv stat tee umount unshare xfs_growfs; do \
       command -v "$program" >/dev/null || { echo "$program is missing"; exit 1; }; \
     done \
  && node --version && rbd --version && rbd-nbd --version \

@@ -2,7 +2,7 @@
 import type { Deadline } from '../model/deadline.js';
 import { berthError, isBerthError } from '../model/errors.js';
 import { attachVolume, type AttachParts } from '../volume/controller/attach-volume.js';
-import { whyNotCapability } from '../volume/image/capability-rules.js';
+import { whyNotUse } from '../volume/image/capability-rules.js';
 import { createVolume, type CreateParts } from '../volume/controller/create/create-volume.js';
 import { deleteVolume, type DeleteParts } from '../volume/controller/delete-volume.js';
 import { detachVolume, type DetachParts } from '../volume/controller/detach/detach-volume.js';
@@ -124,7 +124,7 @@ function queries(parts: QueryParts): ControllerService {
 
     async GetCapacity(request, { deadline }) {
       const capabilities = readCapabilities(request.volumeCapabilities);
-      if (capabilities.some((one) => whyNotCapability(one) !== undefined)) return { availableCapacity: '0' };
+      if (capabilities.some((one) => whyNotUse(one) !== undefined)) return { availableCapacity: '0' };
       const { available, largest } = await availableCapacity(parts, request.parameters, deadline);
       return {
         availableCapacity: String(available),

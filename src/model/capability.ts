@@ -2,6 +2,7 @@
  * How a volume is to be used, in Berth's own words:
  * what the edges make of CSI's VolumeCapability and FlexVolume's options.
  */
+import { saysReadOnly } from './mount/mount-flags.js';
 
 export const ACCESS_MODES = [
   'SINGLE_NODE_WRITER',
@@ -57,7 +58,7 @@ export const isReaderMode = (mode: AccessMode): boolean =>
  * flag `ro`? The device is mapped, or the mount made, accordingly.
  */
 export const asksReadOnly = ({ access, mode }: Capability, readOnlyFlag: boolean): boolean =>
-  readOnlyFlag || isReaderMode(mode) || (access.kind === 'mount' && access.mountFlags.includes('ro'));
+  readOnlyFlag || isReaderMode(mode) || (access.kind === 'mount' && saysReadOnly(access.mountFlags));
 
 /** May more than one node have a volume in this mode? */
 export const isMultiNode = (mode: AccessMode): boolean => mode.startsWith('MULTI_NODE');

@@ -6,6 +6,7 @@ const SUPERBLOCK_AT = 1024;
 const SUPERBLOCK_BYTES = 1024;
 const MAGIC = 0xef53;
 const ERROR_FS = 0x2;
+const INCOMPAT_RECOVER = 0x4;
 const INCOMPAT_64BIT = 0x80;
 /** Bytes of a group's descriptor without the 64bit feature. */
 const SMALL_DESCRIPTOR = 32;
@@ -24,6 +25,7 @@ export function parseExt4(page: Buffer): Superblock | undefined {
   return {
     sizeBytes: blocks << blockShift(block),
     errors: (block.readUInt16LE(0x3a) & ERROR_FS) !== 0,
+    needsReplay: (block.readUInt32LE(0x60) & INCOMPAT_RECOVER) !== 0,
     growsTo: growthLimit(block, has64Bit),
     // Time of the last writable mount, and how many there were since the last check: resize2fs leaves both alone.
     mounts: `${block.readUInt32LE(0x2c)}/${block.readUInt16LE(0x34)}`,

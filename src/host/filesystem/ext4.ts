@@ -26,6 +26,11 @@ export const ext4: Filesystem = {
   minimumBytes: 2n * 1024n * 1024n,
   smallestVolume: SMALLEST_VOLUME,
   mkfsFlags: 'bCEgGiIJLmNOr',
+  mkfsTrial: {
+    dryRun: '-n',
+    makes: 'itself',
+    sparse: [{ flag: '-E', value: 'nodiscard,lazy_itable_init=1,lazy_journal_init=1' }],
+  },
   mkfsArguments,
   parseSuperblock: parseExt4,
   countedErrors,

@@ -34,6 +34,8 @@ export interface Superblock {
   readonly growsTo: bigint | undefined;
   /** Changes with every writable mount, and by no growth; empty where nobody asks. */
   readonly mounts: string;
+  /** Its journal holds what has to be applied first; not there where the superblock does not tell. */
+  readonly needsReplay?: boolean;
 }
 
 /** The programs that it needs on the node. */
@@ -44,6 +46,18 @@ export interface FilesystemPrograms {
   readonly packages: string;
   /** What cannot be done without all of them. */
   readonly without: string;
+}
+
+/** How its mkfs is tried on a file. */
+export interface MkfsTrialRun {
+  /** The flag by which it only says what it would do, and refuses what it would refuse. */
+  readonly dryRun: string;
+  /** `nothing`: the dry run tells all. `itself`: only what was really made shows what it is. */
+  readonly makes: 'nothing' | 'itself';
+  /** Options that go last and keep it from writing most of a sparse file. */
+  readonly sparse: readonly MkfsOption[];
+  /** What the dry run's output says against a mount, where pages have this many bytes. */
+  readonly whyNotMountable?: (stdout: string, pageBytes: number) => string | undefined;
 }
 
 export interface Filesystem {
@@ -60,6 +74,7 @@ export interface Filesystem {
    * types are Berth's to decide.
    */
   readonly mkfsFlags: string;
+  readonly mkfsTrial: MkfsTrialRun;
   /** All arguments of its mkfs but the device. */
   readonly mkfsArguments: (request: MkfsRequest) => readonly string[];
 

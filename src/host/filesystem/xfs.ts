@@ -17,6 +17,7 @@ export const xfs: Filesystem = {
   minimumBytes: SMALLEST_BYTES,
   smallestVolume: SMALLEST_BYTES,
   mkfsFlags: 'bdilLmnrs',
+  mkfsTrial: { dryRun: '-N', makes: 'nothing', sparse: [], whyNotMountable },
   mkfsArguments,
   parseSuperblock,
   countedErrors: () => Promise.resolve(undefined),
@@ -36,6 +37,13 @@ function mkfsArguments({ uuid, options, force }: MkfsRequest): readonly string[]
   const theirs = options.flatMap(({ flag, value }) => [flag, value]);
   // -K: a new thin image is zero, there is nothing to discard.
   return ['-q', '-K', '-m', `uuid=${uuid}`, ...(force ? ['-f'] : []), ...theirs];
+}
+
+/** mkfs.xfs -N: `data     =                       bsize=65536  blocks=...`. */
+function whyNotMountable(stdout: string, pageBytes: number): string | undefined {
+  const blockBytes = Number(/^data\s.*\bbsize=(\d+)/m.exec(stdout)?.[1] ?? 0);
+  if (blockBytes <= pageBytes) return undefined;
+  return `Linux before 6.12 mounts no xfs with blocks of ${blockBytes} bytes where pages have ${pageBytes}`;
 }
 
 /** Of struct xfs_dsb (fs/xfs/libxfs/xfs_format.h), the first thing on the device; it is big endian. */

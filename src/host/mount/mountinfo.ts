@@ -1,6 +1,7 @@
 /** The kernel's table of mounts in this mount namespace: /proc/self/mountinfo as values (proc_pid_mountinfo(5)). */
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { splitOptions } from '../../model/mount/mount-flags.js';
 
 export interface Mount {
   readonly id: number;
@@ -76,7 +77,7 @@ function parseLine(line: string): Mount | undefined {
     options: options.split(','),
     fsType: unescape(fsType),
     source: unescape(source),
-    superOptions: superOptions.split(','),
+    superOptions: splitOptions(unescape(superOptions)),
     propagation: rest.slice(0, Math.max(end, 0)),
   };
 }

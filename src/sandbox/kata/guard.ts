@@ -3,7 +3,7 @@
  * so that a runtime that misses the record shares nothing writable.
  */
 import type { Exec } from '../../host/process/exec.js';
-import { mountFilesystem } from '../../host/mount/mount.js';
+import { mountFilesystem } from '../../host/mount/mount-filesystem.js';
 import { mountAt, type Mount } from '../../host/mount/mountinfo.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
@@ -33,7 +33,7 @@ export async function mountGuard(exec: Exec, target: string, volume: string, dea
   if (present !== undefined)
     throw berthError('BERTH_TARGET_OCCUPIED', { path: target, what: `a mount of ${present.source}` });
   const device = `${SOURCE}${volume}`;
-  await mountFilesystem(exec, { device, target, fsType: 'tmpfs', options: OPTIONS }, deadline);
+  await mountFilesystem(exec, { device, target, fsType: 'tmpfs', options: [], always: OPTIONS }, deadline);
   if (isGuard(await mountAt(target), volume)) return;
   throw berthError('BERTH_COMMAND_FAILED', {
     command: 'mount',

@@ -3,9 +3,10 @@
  * reading it back.
  */
 import { filesystems } from '../../host/filesystem/filesystems.js';
-import { checkMountFlags } from '../../host/mount/mount-flags.js';
+
 import type { FilesystemType } from '../../model/capability.js';
 import { berthError } from '../../model/errors.js';
+import { checkMountFlags, isSelinuxFlag, readMountFlags } from '../../model/mount/mount-flags.js';
 import { parseJson } from '../../model/parse-json.js';
 
 /** What a guest is to mount, and how. */
@@ -70,7 +71,9 @@ export function recordNameOrNone(path: string): string | undefined {
 /** BERTH_FIELD_INVALID for flags that are not about how a filesystem is mounted, and for a group that is no gid. */
 export function mountInfoOf({ volume, device, fsType, readOnly, flags, group }: DirectVolume): MountInfo {
   checkMountFlags('mount flags', flags);
-  const asked = flags.flatMap((flag) => flag.split(',')).filter((flag) => !USER_SPACE_ONLY.has(flag.trim()));
+  const asked = readMountFlags(flags)
+    .filter((flag) => !USER_SPACE_ONLY.has(flag.name) && !isSelinuxFlag(flag))
+    .map(({ text }) => text);
   return {
     'volume-type': 'directvol',
     device,

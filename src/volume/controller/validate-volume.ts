@@ -4,7 +4,7 @@ import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { formatVolumeId } from '../../model/volume-id.js';
 import type { ImageHead } from '../../rbd/port.js';
-import { checkCapabilities, whyNotCapability } from '../image/capability-rules.js';
+import { checkCapabilities, whyNotUse } from '../image/capability-rules.js';
 import { parseParameters } from '../image/parameters.js';
 import { parseProvenance } from '../image/provenance.js';
 import { differsFrom, parseVolumeRecord, shapeOf } from '../image/volume-record.js';
@@ -27,7 +27,7 @@ export async function whyNotValid(
   const { volume, capabilities, parameters, secrets } = request;
   if (capabilities.length === 0) throw berthError('BERTH_FIELD_MISSING', { field: 'volume_capabilities' });
   const { head, id } = await mustFindVolume(lookup, volume, 'controller', secrets, deadline);
-  const unsupported = capabilities.map(whyNotCapability).find((why) => why !== undefined);
+  const unsupported = capabilities.map(whyNotUse).find((why) => why !== undefined);
   if (unsupported !== undefined) return unsupported;
   checkCapabilities(capabilities);
   const record = parseVolumeRecord(head.metadata, volume);

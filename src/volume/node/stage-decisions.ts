@@ -125,10 +125,10 @@ export const grantShown = (right: Right): string | undefined => (right.by === 'a
 export function preparationOf(
   entry: JournalEntry,
   { found, record }: Pick<StageFacts, 'found' | 'record'>,
-  device: string,
+  { device, isTypeAsked }: Pick<Preparation, 'device' | 'isTypeAsked'>,
 ): Preparation {
   const mkfsOptions = words(record?.shape.mkfsOptions ?? '');
   const { readOnly, mending: wasSick = false } = entry;
   const type = filesystemOfEntry(entry);
-  return { found, device, type, readOnly, mkfsOptions, wasSick, forGuest: !isMountedHere(entry) };
+  return { found, device, type, isTypeAsked, readOnly, mkfsOptions, wasSick, forGuest: !isMountedHere(entry) };
 }

@@ -179,7 +179,8 @@ async function mapAndMount(
   const { features } = found.head;
   const asked = { image: found.at, fsid: entry.fsid, readOnly, features, ...mapSettingsOf(record) };
   const mapping = await mapAsAsked(mapper, asked, operation, deadline);
-  const preparation = preparationOf(entry, { found, record }, mapping.device);
+  const isTypeAsked = access.kind === 'mount' && access.fsType !== undefined;
+  const preparation = preparationOf(entry, { found, record }, { device: mapping.device, isTypeAsked });
   // What runs beside it belongs to its name: a caller that waits is told.
   operation.step('record clients', 'and read size and content');
   const [clients, inspection, size] = await settleAll(
@@ -191,14 +192,15 @@ async function mapAndMount(
   const { sizeBytes } = found.head;
   // An image that grew while it was mapped (by an earlier try) is news to the device; a fresh mapping has its size.
   if (size !== sizeBytes) await mapper.resized(mapping, sizeBytes, deadline);
+  let filesystem: Pick<JournalEntry, 'fsType'> = {};
   if (access.kind === 'mount') {
     const { stagingPath, guest } = entry;
     const staging = { preparation, inspection, stagingPath, guest, flags: access.mountFlags };
-    await mountDevice(parts, staging, mapping, operation, deadline);
+    filesystem = { fsType: await mountDevice(parts, staging, mapping, operation, deadline) };
   } else if (!readOnly) await recordRawUse(parts, found, operation, deadline);
   operation.step('write staged');
   const mapped = { mapper: mapping.mapper, device: mapping.device, readOnly, clients };
-  await parts.journal.write({ ...mended(entry), mapping: mapped, state: 'staged' });
+  await parts.journal.write({ ...mended(entry), ...filesystem, mapping: mapped, state: 'staged' });
 }
 
 /** All of them before the first act: an earlier try may have left the record, a mapping and a mount already. */

@@ -39,16 +39,24 @@ export async function allocated(site: Site, image: string): Promise<number> {
   return extents.filter((one) => one.exists === 'true').reduce((sum, one) => sum + one.length, 0);
 }
 
-/** An image with a filesystem that Berth never saw, with one file in it. */
-export async function importFilesystem(site: Site, image: string, bytes: number): Promise<void> {
+/** An image with a filesystem that Berth never saw; an ext4 has one file in it. */
+export async function importFilesystem(
+  site: Site,
+  image: string,
+  bytes: number,
+  type: 'ext4' | 'xfs' = 'ext4',
+): Promise<void> {
   const file = path.join(site.directory, 'foreign.img');
   const content = path.join(site.directory, 'foreign.txt');
   await writeFile(file, '');
   await truncate(file, bytes);
   await writeFile(content, 'from elsewhere');
   const deadline = Deadline.after(30_000);
-  await run('mkfs.ext4', ['-q', '-F', file], { deadline });
-  await run('debugfs', ['-w', '-R', `write ${content} file`, file], { deadline });
+  if (type === 'xfs') await run('mkfs.xfs', ['-q', file], { deadline });
+  else {
+    await run('mkfs.ext4', ['-q', '-F', file], { deadline });
+    await run('debugfs', ['-w', '-R', `write ${content} file`, file], { deadline });
+  }
   await site.rbd('import', '--no-progress', file, image);
   await rm(file);
 }

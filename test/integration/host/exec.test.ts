@@ -4,7 +4,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { runningChildren } from '../../../src/host/process/children.js';
 import { run } from '../../../src/host/process/exec.js';
 import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
-import { mountFilesystem } from '../../../src/host/mount/mount.js';
+import { mountFilesystem } from '../../../src/host/mount/mount-filesystem.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { MIB, scratchDevice, soon } from './scratch.js';
 

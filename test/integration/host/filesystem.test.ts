@@ -11,7 +11,8 @@ import { probeDevice } from '../../../src/host/filesystem/probe-device.js';
 import { growFilesystem } from '../../../src/host/filesystem/resize-filesystem.js';
 import { readSuperblock } from '../../../src/host/filesystem/superblock.js';
 import { refreshLoop } from '../../../src/dev/mapper/loop-device.js';
-import { mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
+import { mountFilesystem } from '../../../src/host/mount/mount-filesystem.js';
+import { unmount } from '../../../src/host/mount/mount.js';
 import { UsageReader } from '../../../src/host/filesystem/filesystem-usage.js';
 import { mayResizeOnline, MIB, scratchDevice, soon, writeAt, type Scratch } from './scratch.js';
 

@@ -13,7 +13,8 @@ import {
 import { run } from '../../../src/host/process/exec.js';
 import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
 import { attachLoop, detachLoop, findLoops, refreshLoop } from '../../../src/dev/mapper/loop-device.js';
-import { mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
+import { mountFilesystem } from '../../../src/host/mount/mount-filesystem.js';
+import { unmount } from '../../../src/host/mount/mount.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { MIB, scratchDevice, scratchDirectory, soon, sparseFile } from './scratch.js';
 

@@ -4,7 +4,8 @@ import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { run } from '../../../src/host/process/exec.js';
 import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
-import { bindMount, mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
+import { mountFilesystem } from '../../../src/host/mount/mount-filesystem.js';
+import { bindMount, unmount } from '../../../src/host/mount/mount.js';
 import { mountAt, readMounts } from '../../../src/host/mount/mountinfo.js';
 import { UsageReader } from '../../../src/host/filesystem/filesystem-usage.js';
 import { MIB, scratchDevice, scratchDirectory, soon } from './scratch.js';
@@ -59,7 +60,7 @@ describe('mountFilesystem', () => {
     const { device, target } = await scratchDevice(16 * MIB);
     const failure = mountFilesystem(run, { device, target, fsType: 'ext4', options: [] }, soon());
     await expect(failure).rejects.toThrow(
-      /BERTH_COMMAND_FAILED: mount failed \(exit code 32\): mount: .*wrong fs type/,
+      /BERTH_MOUNT_REFUSED: the ext4 filesystem of .* cannot be mounted: there is no ext4 superblock on it/,
     );
     expect(await mountAt(target)).toBeUndefined();
   });

@@ -290,6 +290,11 @@ describe('the node plugin', () => {
     expect(mountPaths(node, 'berth')).not.toContain('/run/udev');
   });
 
+  it('shows mount(8) both places where it looks for SELinux', () => {
+    // /sys/fs/selinux comes with /sys, whose mounts below are bound as well.
+    for (const place of ['/sys', '/etc/selinux']) expect(hostPath(sourceAt(node, 'berth', place)!)).toBe(place);
+  });
+
   it('keeps its journal on the host, and key files in memory', () => {
     const { stateDirectory } = optionsOf(node);
     expect(hostPath(sourceAt(node, 'berth', stateDirectory)!)).toBe(stateDirectory);

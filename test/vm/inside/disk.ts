@@ -2,7 +2,8 @@
 import { mkdtemp, readFile, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from '../../../src/host/process/exec.js';
-import { mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
+import { mountFilesystem } from '../../../src/host/mount/mount-filesystem.js';
+import { unmount } from '../../../src/host/mount/mount.js';
 import { Deadline } from '../../../src/model/deadline.js';
 
 /** Ten times what the slowest thing takes in a guest that has the machine for itself. */

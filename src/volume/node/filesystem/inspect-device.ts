@@ -6,7 +6,7 @@ import {
   type DeviceContent,
 } from '../../../host/filesystem/probe-device.js';
 import type { Exec } from '../../../host/process/exec.js';
-import type { FilesystemType } from '../../../model/capability.js';
+import { isFilesystemType, type FilesystemType } from '../../../model/capability.js';
 import type { Deadline } from '../../../model/deadline.js';
 import type { RbdPort } from '../../../rbd/port.js';
 import type { FoundVolume } from '../../image/find-volume.js';
@@ -17,6 +17,8 @@ export interface Preparation {
   readonly found: FoundVolume;
   readonly device: string;
   readonly type: FilesystemType;
+  /** Somebody asks for just this type; else what is on the device decides. */
+  readonly isTypeAsked: boolean;
   readonly readOnly: boolean;
   readonly mkfsOptions: readonly string[];
   /** Check it whatever its superblock says: a guest mounts it, and no guest of Kata has a check of its own. */
@@ -24,6 +26,18 @@ export interface Preparation {
   /** Check it whatever its superblock says: the kernel gave it up, and may not have been able to write that down. */
   readonly wasSick?: boolean;
 }
+
+/**
+ * The filesystem to mount: what is on the device, where nobody asks for another one. An mkfs that was begun is ended as
+ * it was begun.
+ */
+export const typeToMount = (
+  { type, isTypeAsked }: Pick<Preparation, 'type' | 'isTypeAsked'>,
+  { provenance, content }: Pick<DeviceInspection, 'provenance' | 'content'>,
+): FilesystemType => {
+  const isTheirs = isTypeAsked || provenance.state === 'formatting' || content.kind !== 'filesystem';
+  return !isTheirs && isFilesystemType(content.type) ? content.type : type;
+};
 
 /** What the record and the device say; nothing was written for it. */
 export interface DeviceInspection {

@@ -5,16 +5,26 @@
 import { filesystems } from '../../../host/filesystem/filesystems.js';
 import { isSmallerThanDevice } from '../../../host/filesystem/resize-filesystem.js';
 import type { JournalGuest } from '../../../journal/entry.js';
+import { mountAt } from '../../../host/mount/mountinfo.js';
+import { isFilesystemType, type FilesystemType } from '../../../model/capability.js';
 import type { Deadline } from '../../../model/deadline.js';
+import { berthError } from '../../../model/errors.js';
+import { leavesJournal } from '../../../model/mount/mount-flags.js';
 import type { Mapping } from '../../../rbd/mapping/mapper.js';
 import type { NodeOperation } from '../../operation/operations.js';
 import type { Mappers } from '../node-mappers.js';
 import { refuseStillStopped, whyStoppedAt } from './mend-filesystem.js';
 import { growAtStage } from './grow-filesystem.js';
-import { inspectDevice, type DeviceInspection, type InspectionParts, type Preparation } from './inspect-device.js';
+import {
+  inspectDevice,
+  typeToMount,
+  type DeviceInspection,
+  type InspectionParts,
+  type Preparation,
+} from './inspect-device.js';
 import { prepareFilesystem, type PreparationParts } from './prepare-filesystem.js';
 import { refuseOpenDevice } from './refuse-open-device.js';
-import { isMountedFrom, mountStaged, unmountStaged } from './staging-mount.js';
+import { isMountedFrom, mountStaged, refuseReplay, unmountStaged } from './staging-mount.js';
 
 /** A mapped device, and how it is to be staged: decided before, from what journal, image and request say. */
 export interface FilesystemStaging {
@@ -33,40 +43,64 @@ export interface FilesystemStagingParts extends PreparationParts {
   readonly mappers: Pick<Mappers, 'named'>;
 }
 
-/** Errors of format, growth and mount. BERTH_VOLUME_IN_USE where an earlier virtual machine still has the device. */
+/**
+ * The filesystem that it has. Errors of format, growth and mount; BERTH_VOLUME_IN_USE where an earlier virtual machine
+ * still has the device.
+ */
 export async function mountDevice(
   parts: FilesystemStagingParts,
   staging: FilesystemStaging,
   mapping: Mapping,
   operation: NodeOperation<'stage'>,
   deadline: Deadline,
-): Promise<void> {
-  const { preparation, stagingPath, flags, guest } = staging;
-  const { found, device, type, readOnly, forGuest = false, wasSick = false } = preparation;
+): Promise<FilesystemType> {
+  const { stagingPath, flags, guest } = staging;
+  const { found, device, readOnly, forGuest = false } = staging.preparation;
   const staged = { volume: found.volume, stagingPath, readOnly };
+  const mounted = await mountedAsAsked(staging);
   const present = await takeMountAway(parts, staging, mapping, operation, deadline);
-  if (present === 'mounted as asked') return;
+  if (present === 'mounted as asked' && mounted !== undefined) return mounted;
   // The mapping may be an old one whose journal is gone, and a virtual machine still be at work on it.
   if (guest !== undefined) await refuseOpenDevice(parts, found.volume, mapping, deadline);
-  operation.step('probe');
-  const inspection = staging.inspection ?? (await inspectDevice(parts, preparation, deadline));
-  const isNew = await prepareFilesystem(
-    parts,
-    { ...preparation, wasSick: wasSick || present === 'was sick' },
-    inspection,
-    operation,
-    deadline,
-  );
+  const { preparation, isNew } = await prepare(parts, staging, present === 'was sick', operation, deadline);
+  const { type } = preparation;
+  if (forGuest && readOnly && !leavesJournal(flags)) await refuseReplay(device, type, deadline);
   const mayGrow = !readOnly && !isNew;
   if (mayGrow) await growAtStage(parts, { device, type, mountedAt: undefined }, operation, deadline);
-  if (forGuest && !(mayGrow && (await mustMountToGrow(preparation, guest)))) return;
+  if (forGuest && !(mayGrow && (await mustMountToGrow(preparation, guest)))) return type;
   operation.step('mount');
   await mountStaged(parts, { device, stagingPath, type, flags, readOnly }, deadline);
   await refuseStillStopped(parts, staged, deadline);
   if (mayGrow) await growAtStage(parts, { device, type, mountedAt: stagingPath }, operation, deadline);
-  if (!forGuest) return;
+  if (!forGuest) return type;
   operation.step('unmount for guest');
   await unmountStaged(parts, stagingPath, device, deadline);
+  return type;
+}
+
+/** The device with a filesystem on it, of the type that it has from now on. */
+async function prepare(
+  parts: FilesystemStagingParts,
+  { preparation, inspection }: FilesystemStaging,
+  isSick: boolean,
+  operation: NodeOperation<'stage'>,
+  deadline: Deadline,
+): Promise<{ readonly preparation: Preparation; readonly isNew: boolean }> {
+  operation.step('probe');
+  const inspected = inspection ?? (await inspectDevice(parts, preparation, deadline));
+  const wasSick = isSick || preparation.wasSick === true;
+  const known = { ...preparation, type: typeToMount(preparation, inspected), wasSick };
+  return { preparation: known, isNew: await prepareFilesystem(parts, known, inspected, operation, deadline) };
+}
+
+/** What is mounted from the device already; BERTH_FILESYSTEM_MISMATCH where another filesystem is asked for. */
+async function mountedAsAsked({ preparation, stagingPath }: FilesystemStaging): Promise<FilesystemType | undefined> {
+  const { found, device, type, isTypeAsked } = preparation;
+  const have = (await isMountedFrom(stagingPath, device)) ? (await mountAt(stagingPath))?.fsType : undefined;
+  if (!isFilesystemType(have)) return undefined;
+  if (isTypeAsked && have !== type)
+    throw berthError('BERTH_FILESYSTEM_MISMATCH', { volume: found.volume, have, want: type });
+  return have;
 }
 
 /** What an earlier try, or one whose journal is lost, left at the staging path; BERTH_VOLUME_IN_USE. */

@@ -3,12 +3,15 @@ import { deviceNumber } from '../../../host/device/block-device.js';
 import { isErrno } from '../../../host/errno.js';
 import { makeDirectories } from '../../../host/make-directories.js';
 import { filesystems } from '../../../host/filesystem/filesystems.js';
-import { mountFilesystem, unmount } from '../../../host/mount/mount.js';
+import { readSuperblock } from '../../../host/filesystem/superblock.js';
+import { mountFilesystem } from '../../../host/mount/mount-filesystem.js';
+import { unmount } from '../../../host/mount/mount.js';
 import { mountAt } from '../../../host/mount/mountinfo.js';
 import type { Exec } from '../../../host/process/exec.js';
 import type { FilesystemType } from '../../../model/capability.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
+import { leavesJournal, readMountFlags } from '../../../model/mount/mount-flags.js';
 
 /**
  * Is the topmost mount at `path` one of this device? mountinfo shows the number of a filesystem's own block device
@@ -27,7 +30,10 @@ export interface StagingMount {
   readonly readOnly: boolean;
 }
 
-/** BERTH_TARGET_OCCUPIED where something else is mounted there. */
+/**
+ * BERTH_TARGET_OCCUPIED where something else is mounted there, BERTH_REPLAY_NEEDED for a reader of a filesystem that
+ * was not left cleanly: what its journal holds would have to be written first.
+ */
 export async function mountStaged(
   { exec }: { readonly exec: Exec },
   staging: StagingMount,
@@ -38,9 +44,21 @@ export async function mountStaged(
   if (present !== undefined)
     throw berthError('BERTH_TARGET_OCCUPIED', { path: stagingPath, what: `a mount of ${present.source}` });
   await makeStagingDirectory(stagingPath);
+  if (readOnly && !leavesJournal(flags)) await refuseReplay(device, type, deadline);
   const always = filesystems[type].mountOptions(readOnly);
-  const mount = { device, target: stagingPath, fsType: type, options: flags, always };
+  // How it is mounted follows from the device, which was mapped as it was asked for, and from nothing else.
+  const options = readMountFlags(flags).flatMap(({ name, text }) => (name === 'ro' || name === 'rw' ? [] : [text]));
+  const mount = { device, target: stagingPath, fsType: type, options, always };
   await mountFilesystem(exec, mount, deadline);
+}
+
+/**
+ * BERTH_REPLAY_NEEDED where the superblock says that the journal has to be applied. Of xfs only the log tells, which
+ * the kernel reads at the mount; it refuses then, and nothing is written either.
+ */
+export async function refuseReplay(device: string, type: FilesystemType, deadline: Deadline): Promise<void> {
+  const { needsReplay = false } = await readSuperblock(device, filesystems[type], deadline);
+  if (needsReplay) throw berthError('BERTH_REPLAY_NEEDED', { fs: type, device });
 }
 
 /**

@@ -12,6 +12,8 @@ export interface HandOverAsked {
   /** Resolved. */
   readonly directory: string;
   readonly fsType: FilesystemType;
+  /** False where the caller leaves it to what is on the image. */
+  readonly isTypeAsked: boolean;
   readonly readOnly: boolean;
 }
 
@@ -50,8 +52,8 @@ export function decideHandOver(asked: HandOverAsked, facts: HandOverFacts): 'ren
   return isOursSinceBoot(facts) ? 'renew file' : 'prepare';
 }
 
-function differenceOf(entry: JournalEntry, { fsType, readOnly }: HandOverAsked): string | undefined {
-  if (entry.fsType !== fsType) return 'filesystem';
+function differenceOf(entry: JournalEntry, { fsType, isTypeAsked, readOnly }: HandOverAsked): string | undefined {
+  if (isTypeAsked && entry.fsType !== fsType) return 'filesystem';
   return entry.readOnly === readOnly ? undefined : 'readonly flag';
 }
 

@@ -3,7 +3,7 @@
  * be called only where nobody has it open: two kernels on one filesystem destroy it.
  */
 import { filesystems } from '../../../host/filesystem/filesystems.js';
-import type { JournalEntry } from '../../../journal/entry.js';
+import { filesystemOfEntry, type JournalEntry } from '../../../journal/entry.js';
 import type { FilesystemType } from '../../../model/capability.js';
 import type { Deadline } from '../../../model/deadline.js';
 import type { Mapper } from '../../../rbd/mapping/mapper.js';
@@ -14,7 +14,7 @@ import { mapSettingsOf, type VolumeRecord } from '../../image/volume-record.js';
 import type { NodeOperation } from '../../operation/operations.js';
 import type { ClientParts, WatchersBefore } from '../client-instances.js';
 import { growIfSmaller } from '../filesystem/grow-filesystem.js';
-import { inspectDevice, type InspectionParts } from '../filesystem/inspect-device.js';
+import { inspectDevice, typeToMount, type InspectionParts } from '../filesystem/inspect-device.js';
 import { prepareFilesystem, type PreparationParts } from '../filesystem/prepare-filesystem.js';
 import { recordClients } from '../map-image.js';
 import type { NodeHolderRecords } from '../node-holder-records.js';
@@ -30,20 +30,22 @@ export interface ImageToFormat {
   readonly record: VolumeRecord | undefined;
   readonly entry: JournalEntry;
   readonly mapper: Pick<Mapper, 'name' | 'map' | 'unmap'>;
-  readonly fsType: FilesystemType;
+  /** False where what is on the image decides about the entry's filesystem. */
+  readonly isTypeAsked: boolean;
   /** Nobody had the image open then. */
   readonly watchers: WatchersBefore;
 }
 
 /**
- * Unmapped again when it returns. Errors of the mapper, of format and check, BERTH_RECORD_LOST, BERTH_VOLUME_IN_USE.
+ * The filesystem that it has by then; the image is unmapped again when it returns. Errors of the mapper, of format and
+ * check, BERTH_RECORD_LOST, BERTH_VOLUME_IN_USE.
  */
 export async function formatForGuest(
   parts: FormatParts,
-  { found, record, entry, mapper, fsType, watchers }: ImageToFormat,
+  { found, record, entry, mapper, isTypeAsked, watchers }: ImageToFormat,
   operation: NodeOperation<'handover'>,
   deadline: Deadline,
-): Promise<void> {
+): Promise<FilesystemType> {
   const { fsid, readOnly } = entry;
   operation.step('map', `by ${mapper.name}`);
   const { features } = found.head;
@@ -55,10 +57,12 @@ export async function formatForGuest(
   await recordClients(parts, mapping, { found, before: watchers }, deadline);
   const { device } = mapping;
   const mkfsOptions = words(record?.shape.mkfsOptions ?? '');
-  const preparation = { found, device, type: fsType, readOnly, mkfsOptions, forGuest: true } as const;
+  const expected = { type: filesystemOfEntry(entry), isTypeAsked };
+  const preparation = { found, device, ...expected, readOnly, mkfsOptions, forGuest: true } as const;
   operation.step('probe');
   const inspection = await inspectDevice(parts, preparation, deadline);
-  const isNew = await prepareFilesystem(parts, preparation, inspection, operation, deadline);
+  const fsType = typeToMount(preparation, inspection);
+  const isNew = await prepareFilesystem(parts, { ...preparation, type: fsType }, inspection, operation, deadline);
   // What grows only where it is mounted (xfs) does not grow here.
   const mayGrow = !isNew && !readOnly && filesystems[fsType].growUnmounted !== undefined;
   if (mayGrow) {
@@ -68,4 +72,5 @@ export async function formatForGuest(
   }
   operation.step('unmap', device);
   await mapper.unmap(mapping, deadline);
+  return fsType;
 }

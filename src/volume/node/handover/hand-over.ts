@@ -70,12 +70,14 @@ export async function handOver(parts: HandOverParts, request: HandOver, deadline
   await parts.operations.run(volume, what, deadline, async (operation, deadline) => {
     operation.step('look');
     const found = await mustFindVolume(parts, volume, 'node', secrets, deadline);
-    const asked = { volume, directory, readOnly, fsType: filesystemTypeOf(request.fsType, found) };
+    const isTypeAsked = request.fsType !== undefined;
+    const asked = { volume, directory, readOnly, isTypeAsked, fsType: filesystemTypeOf(request.fsType, found) };
     operation.step('read journal');
     const facts = await gatherFacts(parts, asked, found, deadline);
     const decision = decideHandOver(asked, facts);
     operation.step('guest user');
-    const file = await handOverFileOf(parts.clusters, found, asked.fsType, secrets);
+    const fsType = (decision === 'renew file' ? facts.entry?.fsType : undefined) ?? asked.fsType;
+    const file = await handOverFileOf(parts.clusters, found, fsType, secrets);
     if (decision === 'prepare') {
       return prepareImage(parts, { asked, found, file, secrets, before: facts.entry }, operation, deadline);
     }
@@ -139,7 +141,7 @@ async function prepareImage(
   deadline: Deadline,
 ): Promise<void> {
   const { rbd, mappers, journal, holderRecords, log } = parts;
-  const { volume, directory, readOnly, fsType } = asked;
+  const { volume, directory, readOnly, fsType: expected, isTypeAsked } = asked;
   const record = parseVolumeRecord(found.head.metadata, volume);
   const { fsid } = await rbd.identify(found.at.access, deadline);
   const mapper = await mappers.forChoice(record?.shape.mounter ?? 'auto');
@@ -162,7 +164,7 @@ async function prepareImage(
     mode: 'SINGLE_NODE_SINGLE_WRITER',
     access: 'mount',
     readOnly,
-    fsType,
+    fsType: expected,
     flagsDigest: '',
     mapper: mapper.name,
     holdsRecord: true,
@@ -180,7 +182,8 @@ async function prepareImage(
     // FlexVolume passes nothing on from its attach, where there is one.
     const head = await holderRecords.take(found, wanted, { by: 'node' }, deadline);
     const taken = { ...found, head };
-    await formatForGuest(parts, { found: taken, record, entry, mapper, fsType, watchers }, operation, deadline);
+    const image = { found: taken, record, entry, mapper, isTypeAsked, watchers };
+    const fsType = await formatForGuest(parts, image, operation, deadline);
     // Not open here any more; the guest's client comes later, and is not known here.
     await holderRecords.recordStaged(taken, [], deadline);
     if (!isGuestWritten(found.head.metadata)) {
@@ -188,9 +191,9 @@ async function prepareImage(
       await parts.markGuestWritten({ volume, imageId: found.head.id, secrets, sandbox: 'hyperd' }, deadline);
     }
     operation.step('write file');
-    await writeHandOverFile(directory, file);
+    await writeHandOverFile(directory, { ...file, fsType });
     operation.step('write staged');
-    await journal.write({ ...entry, state: 'staged' });
+    await journal.write({ ...entry, fsType, state: 'staged' });
   });
 }
 

@@ -1,6 +1,7 @@
 /** What reaches mount(8) and umount(8), and what never does. */
 import { describe, expect, it } from 'vitest';
-import { mountFilesystem, unmount } from '../../../../src/host/mount/mount.js';
+import { mountFilesystem } from '../../../../src/host/mount/mount-filesystem.js';
+import { unmount } from '../../../../src/host/mount/mount.js';
 import { Deadline } from '../../../../src/model/deadline.js';
 import { scriptedExec } from '../../../fakes/scripted-exec.js';
 
@@ -38,15 +39,44 @@ describe('mountFilesystem', () => {
     );
   });
 
-  it('blames the flags that were asked for, by name only, where the kernel refuses them', async () => {
-    const { exec } = scriptedExec(() => ({
-      exitCode: 32,
-      stderr: 'mount: /t: wrong fs type, bad option, bad superblock',
-    }));
-    const asked = mountFilesystem(exec, { ...mount, options: ['ro', 'fast=secret,noatime'] }, deadline);
+  const EINVAL = { exitCode: 32, stderr: 'mount: /t: wrong fs type, bad option, bad superblock on /dev/rbd0' };
+
+  it('blames the flags that were asked for, by name only, where the mount works without them', async () => {
+    const { exec, calls } = scriptedExec((command) => (command.startsWith('mount ') ? EINVAL : {}));
+    const asked = mountFilesystem(exec, { ...mount, options: ['fast=secret,noatime'], always: ['ro'] }, deadline);
     await expect(asked).rejects.toThrow(/BERTH_FIELD_INVALID: .*refuses ext4 with fast, noatime;/);
-    const unasked = mountFilesystem(exec, { ...mount, options: ['ro'] }, deadline);
-    await expect(unasked).rejects.toMatchObject({ code: 'BERTH_COMMAND_FAILED' });
+    expect(calls.at(-1)).toBe('unshare --mount -- mount -t ext4 -o ro -- /dev/rbd0 /t');
+  });
+
+  it('says what mount and kernel said where it does not work without the flags either', async () => {
+    const { exec } = scriptedExec((command) =>
+      command.startsWith('dmesg') ? { stdout: '[9999999999.0] EXT4-fs (rbd0): no journal found' } : EINVAL,
+    );
+    const asked = mountFilesystem(exec, { ...mount, options: ['noatime'] }, deadline);
+    await expect(asked).rejects.toThrow(/BERTH_MOUNT_REFUSED: .*bad superblock.*\(kernel: no journal found\)/);
+  });
+
+  it('tries nothing where no flags were given, or where they leave a journal as it is', async () => {
+    for (const options of [[], ['noload,noatime']]) {
+      const { exec, calls } = scriptedExec(() => EINVAL);
+      await expect(mountFilesystem(exec, { ...mount, options, always: ['ro'] }, deadline)).rejects.toThrow(
+        /BERTH_MOUNT_REFUSED/,
+      );
+      expect(calls.filter((one) => one.startsWith('unshare'))).toEqual([]);
+    }
+  });
+
+  it('asks a reader to have the journal applied where the device takes no writes', async () => {
+    const stderr = 'mount: /t: cannot mount /dev/rbd0 read-only.';
+    const { exec } = scriptedExec(() => ({ exitCode: 32, stderr }));
+    const asked = mountFilesystem(exec, { ...mount, fsType: 'xfs', always: ['ro', 'nouuid'] }, deadline);
+    await expect(asked).rejects.toThrow(/BERTH_REPLAY_NEEDED: the xfs filesystem of \/dev\/rbd0 .*ReadWriteOnce/);
+  });
+
+  it('names who has the device where it is busy', async () => {
+    const stderr = 'mount: /t: /dev/rbd0 already mounted or mount point busy.';
+    const { exec } = scriptedExec(() => ({ exitCode: 32, stderr }));
+    await expect(mountFilesystem(exec, mount, deadline)).rejects.toThrow(/BERTH_DEVICE_BUSY: \/dev\/rbd0 is busy: /);
   });
 });
 

@@ -32,6 +32,11 @@ describe('a record says', () => {
     ['no group where it is root’s', { group: '0' }, plain],
     ['nouuid for an xfs', { fsType: 'xfs' }, { ...plain, fstype: 'xfs', options: ['nouuid'] }],
     ['flags one by one', { flags: ['noatime,discard', 'noatime'] }, { ...plain, options: ['noatime', 'discard'] }],
+    [
+      'no SELinux label, which is for the host’s kernel, whole or cut',
+      { flags: ['noatime,context="system_u:object_r:c:s0:c1,c2"', 'fscontext=a', 'seclabel'] },
+      { ...plain, options: ['noatime'] },
+    ],
     ['no flag that only mount(8) knows', { flags: ['defaults', '_netdev', 'nofail', 'rw'] }, plain],
   ];
   it.each(golden)('%s', (_, other, expected) => {

@@ -2,7 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { Deadline } from '../../../../../src/model/deadline.js';
 import { FILESYSTEM_KEY, formatProvenance, type Provenance } from '../../../../../src/volume/image/provenance.js';
-import type { DeviceInspection, Preparation } from '../../../../../src/volume/node/filesystem/inspect-device.js';
+import {
+  typeToMount,
+  type DeviceInspection,
+  type Preparation,
+} from '../../../../../src/volume/node/filesystem/inspect-device.js';
 import { prepareFilesystem } from '../../../../../src/volume/node/filesystem/prepare-filesystem.js';
 import { scriptedExec } from '../../../../fakes/scripted-exec.js';
 import { nodeNamed } from '../../../../fakes/node-named.js';
@@ -37,7 +41,7 @@ function preparationOf(provenance: Exclude<Provenance, { state: 'foreign' }>, mo
   };
   const found = { volume: VOLUME, head } as unknown as Preparation['found'];
   const preparation: Preparation = {
-    ...{ found, device: '/dev/berth-none', type: 'xfs', readOnly: false, mkfsOptions: [] },
+    ...{ found, device: '/dev/berth-none', type: 'xfs', isTypeAsked: true, readOnly: false, mkfsOptions: [] },
     ...more,
   };
   return { recorded, preparation };
@@ -99,5 +103,22 @@ describe('prepareFilesystem', () => {
     const inspection: DeviceInspection = { provenance: formatted, content: xfs, isUntouched: false };
     expect(await prepare(node, preparation, inspection)).toBe(false);
     expect([node.calls, node.written, node.steps]).toEqual([[], [], []]);
+  });
+});
+
+describe('typeToMount', () => {
+  const never: Provenance = { state: 'never' };
+  const begun: Provenance = { state: 'formatting', type: 'ext4', uuid: UUID, node: 'n' };
+  const holds = (type: string): DeviceInspection['content'] => ({ kind: 'filesystem', type, uuid: UUID });
+
+  it.each<[string, boolean, Provenance, DeviceInspection['content'], string]>([
+    ['what is on the device where nobody asks', false, { state: 'foreign' }, holds('xfs'), 'xfs'],
+    ['what is on the device, whatever its class said', false, { state: 'raw' }, holds('xfs'), 'xfs'],
+    ['what is asked for', true, { state: 'foreign' }, holds('xfs'), 'ext4'],
+    ['what an mkfs of ours began', false, begun, holds('xfs'), 'ext4'],
+    ['what is expected of an empty device', false, never, { kind: 'empty' }, 'ext4'],
+    ['what is expected where nobody knows the other', false, { state: 'foreign' }, holds('btrfs'), 'ext4'],
+  ])('is %s', (_, isTypeAsked, provenance, content, type) => {
+    expect(typeToMount({ type: 'ext4', isTypeAsked }, { provenance, content })).toBe(type);
   });
 });

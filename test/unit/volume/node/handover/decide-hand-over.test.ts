@@ -1,22 +1,29 @@
 /** Whether a volume may be handed over: every state in which this node can have it, from facts alone. */
 import { describe, expect, it } from 'vitest';
 import type { JournalEntry } from '../../../../../src/journal/entry.js';
-import { decideHandOver, type HandOverFacts } from '../../../../../src/volume/node/handover/decide-hand-over.js';
+import {
+  decideHandOver,
+  type HandOverAsked,
+  type HandOverFacts,
+} from '../../../../../src/volume/node/handover/decide-hand-over.js';
 import { entry, VOLUME } from '../../../reconcile/node-facts-fixture.js';
 
 const HERE = '/pods/a/volumes/v';
 const THERE = '/var/lib/kubelet/pods/9fbb4e4d-7d1b-4c3c-9a52-55a3e7b1f3c1/volumes/v';
-const asked = { volume: VOLUME, directory: HERE, fsType: 'ext4', readOnly: false } as const;
+const asked = { volume: VOLUME, directory: HERE, fsType: 'ext4', isTypeAsked: true, readOnly: false } as const;
 
-const decide = (facts: Partial<HandOverFacts>) =>
-  decideHandOver(asked, {
-    entry: undefined,
-    device: undefined,
-    hasFile: false,
-    holder: undefined,
-    bootId: 'b1',
-    ...facts,
-  });
+const decide = (facts: Partial<HandOverFacts>, more: Partial<HandOverAsked> = {}) =>
+  decideHandOver(
+    { ...asked, ...more },
+    {
+      entry: undefined,
+      device: undefined,
+      hasFile: false,
+      holder: undefined,
+      bootId: 'b1',
+      ...facts,
+    },
+  );
 const handed = (other: Partial<JournalEntry> = {}): JournalEntry =>
   entry({ handedTo: 'hyperd', stagingPath: HERE, ...other });
 const ours = { state: 'staged', bootId: 'b1' } as const;
@@ -42,6 +49,11 @@ describe('a hand-over is prepared', () => {
 
 it('only its file is written where it is handed over here in this boot, for a guest may have it open', () => {
   expect(decide({ entry: handed(), holder: ours })).toBe('renew file');
+});
+
+it('only its file is written where nobody asks for a filesystem, whatever it has', () => {
+  const facts = { entry: handed({ fsType: 'xfs' }), holder: ours };
+  expect(decide(facts, { isTypeAsked: false })).toBe('renew file');
 });
 
 describe('a hand-over is refused', () => {
