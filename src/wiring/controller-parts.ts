@@ -6,6 +6,8 @@ import type { HolderRecords } from '../attachment/holder-records.js';
 import type { Installation } from '../attachment/node-identity.js';
 import type { NodeRegistry } from '../attachment/node-registry.js';
 import type { Announce, NodeStates } from '../attachment/node-state.js';
+import { MkfsTrial } from '../host/filesystem/try-mkfs.js';
+import { run } from '../host/process/exec.js';
 import type { Logger } from '../observe/log.js';
 import type { Counters } from '../observe/metrics.js';
 import type { Clusters } from '../rbd/clusters.js';
@@ -24,6 +26,7 @@ export interface ControllerParts {
   readonly deleteClaims: DeleteClaims;
   readonly nodes: NodeRegistry;
   readonly poolCapacity: PoolCapacity;
+  readonly mkfsTrial: Pick<MkfsTrial, 'check'>;
   readonly interruptedCreates: InterruptedCreates;
   readonly fences: Fences;
   readonly fencingRules: FencingRules;
@@ -50,6 +53,9 @@ export function makeControllerParts(dependencies: Dependencies): ControllerParts
     deleteClaims: new DeleteClaims(rbd),
     nodes,
     poolCapacity: new PoolCapacity(rbd),
+    mkfsTrial: new MkfsTrial(run, (why) =>
+      log.warn({ why }, 'options for mkfs could not be tried and are taken as they are'),
+    ),
     interruptedCreates: new InterruptedCreates(rbd, log),
     fences: new Fences(rbd),
     fencingRules: { policy: options.fencing, lostAfterMs: options.nodeLostAfter * 1000 },

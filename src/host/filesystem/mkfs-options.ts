@@ -39,5 +39,8 @@ function checkValue(field: string, flag: string, value: string | undefined): str
   if (flag !== '-L' && value.split(',').some((part) => REFUSED_SUBOPTION.test(part))) {
     throw berthError('BERTH_FIELD_INVALID', { field, why: `${flag} ${value} is not allowed` });
   }
+  // The device's size is the volume's: another one would be grown to it, or not fit.
+  if (flag === '-d' && value.split(',').some((part) => /^size\b/.test(part)))
+    throw berthError('BERTH_FIELD_INVALID', { field, why: `${flag} ${value} is not allowed` });
   return value;
 }

@@ -58,6 +58,10 @@ export async function findSignature(
   return askBlkid(exec, device, isLarger ? ['--size', String(HEAD_BYTES)] : [], deadline);
 }
 
+/** What blkid finds in a file that bears what a device would; undefined for nothing. */
+export const signatureOfFile = (exec: Exec, file: string, deadline: Deadline): Promise<DeviceContent | undefined> =>
+  askBlkid(exec, file, [], deadline);
+
 /**
  * Is this very filesystem there? Some reads where {@link probeDevice} takes dozens, each of which may go to the
  * cluster; false says only that a probe has to tell. Errors as there.

@@ -149,7 +149,7 @@ export const FLEXVOLUME_STEPS = {
 } as const;
 
 export const CONTROLLER_STEPS = {
-  create: ['pool capacity', 'create image', 'clear away unfinished'],
+  create: ['pool capacity', 'try mkfs', 'create image', 'clear away unfinished'],
   delete: ['look', 'claim', 'remove image', 'give claim back', 'clear away unfinished'],
   attach: ['look', 'watchers', 'holder record'],
   detach: ['look', 'watchers', 'fence', 'holder record'],

@@ -4,7 +4,7 @@ import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { admin } from '../ceph.js';
 import { refused } from './calls.js';
-import { block, ext4, MiB, mount, RWO, RWX, SMALL_BYTES, xfs, XFS_BYTES } from './capabilities.js';
+import { block, bytes, ext4, MiB, mount, RWO, RWX, SMALL_BYTES, xfs, XFS_BYTES } from './capabilities.js';
 import type { Driver } from './driver.js';
 import { Site } from './site.js';
 
@@ -128,6 +128,24 @@ describe('CreateVolume, capabilities', () => {
 });
 
 describe('CreateVolume, parameters', () => {
+  it('mkfsOptions that make no such filesystem are refused, and no image is made; a raw volume has none', async () => {
+    const capacityRange = bytes(400 * MiB);
+    const cases = [
+      [ext4(), '-r 0', /revision 0/],
+      [ext4(), '-O journal_dev', /makes jbd/],
+      [xfs(), '-L thirteenbytes', /mkfs\.xfs refuses them/],
+      [xfs(), '-d size=310m', /not allowed/],
+    ] as const;
+    const before = await site.images();
+    for (const [capability, mkfsOptions, words] of cases) {
+      const refusedNow = create({ volumeCapabilities: [capability], capacityRange }, { mkfsOptions });
+      await refused(refusedNow, 'INVALID_ARGUMENT', words);
+    }
+    expect(await site.images()).toEqual(before);
+    const raw = await site.create(driver, block(), { sizeBytes: 16 * MiB, parameters: { mkfsOptions: '-r 0' } });
+    await raw.delete();
+  });
+
   it('that are not known are named, with those that are', async () => {
     await refused(create({}, { radosNamspace: 'x' }), 'INVALID_ARGUMENT', /radosNamspace.*radosNamespace/);
     await refused(create({}, { 'csi.storage.k8s.io/pvc/nmae': 'x' }), 'INVALID_ARGUMENT', /nmae/);

@@ -78,6 +78,7 @@ export class FencingController {
       nodes: new NodeRegistry(rbd),
       installation: this.#installation,
       poolCapacity: new PoolCapacity(rbd),
+      mkfsTrial: { check: () => Promise.resolve() },
       interruptedCreates: new InterruptedCreates(rbd, createLog('silent')),
       fences: new Fences(rbd),
       fencingRules: { policy, lostAfterMs: 300_000 },

@@ -26,6 +26,8 @@ export interface CreatePlan {
   /** The handle. */
   readonly volume: string;
   readonly at: ImageRef;
+  /** That the capabilities may put on it; none for a raw device. */
+  readonly types: readonly FilesystemType[];
   /** What the filesystems need at least, in bytes; 0 for a raw device. */
   readonly minimum: bigint;
   readonly range: SizeRange | undefined;
@@ -44,7 +46,7 @@ export async function planCreate(clusters: Pick<Clusters, 'pool'>, request: Crea
   const minimum = types.map((type) => filesystems[type].smallestVolume).reduce((a, b) => (a > b ? a : b), 0n);
   // Found now rather than at the first stage, when the PVC is long bound.
   for (const type of types) parseMkfsOptions('parameter mkfsOptions', type, words(parameters.mkfsOptions));
-  return { name, volume, at: { ...pool, image }, minimum, range, shape: shapeOf(parameters), parameters };
+  return { name, volume, at: { ...pool, image }, types, minimum, range, shape: shapeOf(parameters), parameters };
 }
 
 /** The filesystems that the capabilities may put on the volume. */
@@ -52,9 +54,10 @@ function filesystemsFor(
   capabilities: readonly Capability[],
   fallback: FilesystemType | undefined,
 ): readonly FilesystemType[] {
-  return capabilities.flatMap(({ access }) =>
+  const types = capabilities.flatMap(({ access }) =>
     access.kind === 'mount' ? [access.fsType ?? fallback ?? DEFAULT_FILESYSTEM] : [],
   );
+  return [...new Set(types)];
 }
 
 /**

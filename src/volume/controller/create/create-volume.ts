@@ -2,11 +2,14 @@
 import { holderRecordToTake } from '../../../attachment/holder-record.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError } from '../../../model/errors.js';
+import type { MkfsTrial } from '../../../host/filesystem/try-mkfs.js';
 import type { Clusters } from '../../../rbd/clusters.js';
 import { NEW_IMAGE } from '../../../rbd/new-image.js';
 import type { RbdPort } from '../../../rbd/port.js';
 import { checkCapabilities } from '../../image/capability-rules.js';
 import { dataHome } from '../../image/find-volume.js';
+import { words } from '../../image/parameters.js';
+import type { Operation } from '../../operation/operations.js';
 import { differsFrom, parseVolumeRecord } from '../../image/volume-record.js';
 import { checkRange, chooseSize, satisfies, type SizeRange } from '../../image/volume-size.js';
 import { completeCreate, refuseForeignImage, type CompleteCreateParts } from './complete-create.js';
@@ -19,6 +22,7 @@ export interface CreateParts extends CompleteCreateParts {
   readonly clusters: Pick<Clusters, 'pool'>;
   readonly rbd: CompleteCreateParts['rbd'] & Pick<RbdPort, 'createImage' | 'head'>;
   readonly poolCapacity: Pick<PoolCapacity, 'check'>;
+  readonly mkfsTrial: Pick<MkfsTrial, 'check'>;
   readonly interruptedCreates: Pick<InterruptedCreates, 'clear'>;
   readonly operations: ControllerOperations;
 }
@@ -53,6 +57,7 @@ export async function createVolume(
     operation.step('pool capacity');
     const sizeBytes = chooseSize(request.range, plan.minimum);
     await poolCapacity.check(dataHome(at, plan.shape.dataPool), sizeBytes, deadline);
+    await tryMkfs(parts, plan, sizeBytes, operation, deadline);
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       operation.step('create image');
       if (await createImage(parts, plan, sizeBytes, deadline)) return { volume, sizeBytes };
@@ -63,6 +68,23 @@ export async function createVolume(
     }
     throw berthError('BERTH_BUSY', { key: volume, op: 'delete', age: 0, step: 'remove', detail: '' });
   });
+}
+
+/**
+ * Options for mkfs that cannot work are found before there is an image, and not at the first stage, when the claim is
+ * long bound. None cost nothing. BERTH_FIELD_INVALID.
+ */
+async function tryMkfs(
+  { mkfsTrial }: Pick<CreateParts, 'mkfsTrial'>,
+  { types, parameters }: CreatePlan,
+  sizeBytes: bigint,
+  operation: Operation<'try mkfs'>,
+  deadline: Deadline,
+): Promise<void> {
+  const options = words(parameters.mkfsOptions);
+  if (options.length === 0 || types.length === 0) return;
+  operation.step('try mkfs');
+  for (const type of types) await mkfsTrial.check('parameter mkfsOptions', type, options, sizeBytes, deadline);
 }
 
 /** False where the name is taken. */

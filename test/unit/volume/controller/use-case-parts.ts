@@ -34,6 +34,7 @@ export const deleteParts = ({ rbd, clusters }: CephInMemory) => ({
 export const createParts = ({ rbd, clusters }: CephInMemory) => ({
   ...deleteParts({ rbd, clusters }),
   poolCapacity: new PoolCapacity(rbd),
+  mkfsTrial: { check: () => Promise.resolve() },
   log,
   now,
 });
