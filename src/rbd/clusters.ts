@@ -2,7 +2,7 @@
  * The clusters file: which clusters, pools and users are ours;
  * read again when it changes, so nothing else remembers monitors.
  */
-import { berthError } from '../model/errors.js';
+import { berthError, isBerthError, type BerthError } from '../model/errors.js';
 import { Secret } from '../model/secret.js';
 import type { VolumeId } from '../model/volume-id.js';
 import { parseClusters, type ClusterConfig } from './clusters-file.js';
@@ -24,27 +24,63 @@ export interface Credentials {
 /** Where the images of a class are. */
 type PoolOfCluster = Omit<VolumeId, 'image'>;
 
+/**
+ * Told of a fault of the file while the last good one is in use, when it comes and every {@link REPEAT_MS} while it
+ * stays; of undefined when it has gone.
+ */
+export type FaultListener = (fault: BerthError | undefined) => void;
+
+/** How often a fault that stays is told, ms. */
+const REPEAT_MS = 300_000;
+
 export class Clusters {
   readonly #file: string;
   readonly #files: FreshFiles;
+  readonly #tell: FaultListener;
   #read: { readonly text: string; readonly clusters: readonly ClusterConfig[] } | undefined;
+  /** Of the file as it is now; with its text, which is not parsed again. */
+  #fault: { readonly text: string | undefined; readonly error: BerthError; readonly toldAt: number } | undefined;
 
-  /** @param files decides how soon a change of the file or of a key is seen */
-  constructor(file: string, files: FreshFiles = new FreshFiles()) {
+  /**
+   * @param files decides how soon a change of the file or of a key is seen
+   * @param tell of a file that cannot be used any more
+   */
+  constructor(file: string, files: FreshFiles = new FreshFiles(), tell: FaultListener = () => undefined) {
     this.#file = file;
     this.#files = files;
+    this.#tell = tell;
   }
 
-  /** Every configured cluster; BERTH_CONFIG_INVALID where the file cannot be used. */
+  /**
+   * Every configured cluster. A file that cannot be used any more leaves the last good one in use: a slip of an editor
+   * must not take every volume of every cluster away. BERTH_CONFIG_INVALID where there has been none.
+   */
   async all(): Promise<readonly ClusterConfig[]> {
     const text = await this.#files.read(this.#file).catch((error: unknown) => {
-      throw berthError(
-        'BERTH_CONFIG_INVALID',
-        { file: this.#file, why: error instanceof Error ? error.message : 'unreadable' },
-        error,
-      );
+      const why = error instanceof Error ? error.message : 'unreadable';
+      return berthError('BERTH_CONFIG_INVALID', { file: this.#file, why }, error);
     });
-    if (this.#read?.text !== text) this.#read = { text, clusters: parseClusters(text, this.#file) };
+    if (typeof text !== 'string') return this.#lastGood(undefined, text);
+    if (this.#fault?.text === text) return this.#lastGood(text, this.#fault.error);
+    if (this.#read?.text !== text) {
+      try {
+        this.#read = { text, clusters: parseClusters(text, this.#file) };
+      } catch (error) {
+        if (!isBerthError(error)) throw error;
+        return this.#lastGood(text, error);
+      }
+    }
+    if (this.#fault !== undefined) this.#tell(undefined);
+    this.#fault = undefined;
+    return this.#read.clusters;
+  }
+
+  #lastGood(text: string | undefined, error: BerthError): readonly ClusterConfig[] {
+    if (this.#read === undefined) throw error;
+    const before = this.#fault;
+    const isTold = before?.error.message === error.message && performance.now() - before.toldAt < REPEAT_MS;
+    if (!isTold) this.#tell(error);
+    this.#fault = { text, error, toldAt: isTold ? before.toldAt : performance.now() };
     return this.#read.clusters;
   }
 
@@ -75,15 +111,24 @@ export class Clusters {
     return { access, pool: at.pool, namespace: at.namespace };
   }
 
-  /** Every pool and namespace that is ours in every cluster, reached as `role`. */
+  /**
+   * Every pool and namespace that is ours in every cluster, reached as `role`; without those of a cluster that has no
+   * such user, or none with a key that can be read, unless that is all of them: then its error.
+   */
   async pools(role: Role): Promise<readonly PoolRef[]> {
     const places: PoolRef[] = [];
+    const failures: unknown[] = [];
     for (const config of await this.all()) {
-      const access = await this.access(config, role);
-      for (const pool of config.pools) {
-        for (const namespace of pool.namespaces) places.push({ access, pool: pool.name, namespace });
+      try {
+        const access = await this.access(config, role);
+        for (const pool of config.pools) {
+          for (const namespace of pool.namespaces) places.push({ access, pool: pool.name, namespace });
+        }
+      } catch (error) {
+        failures.push(error);
       }
     }
+    if (places.length === 0 && failures.length > 0) throw failures[0];
     return places;
   }
 

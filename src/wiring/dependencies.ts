@@ -8,7 +8,8 @@ import type { Kubernetes } from '../kube/open-kube.js';
 import { type Logger } from '../observe/log.js';
 import { Counters } from '../observe/metrics.js';
 import { type Options } from '../options/options.js';
-import { Clusters } from '../rbd/clusters.js';
+import { Clusters, type FaultListener } from '../rbd/clusters.js';
+import { FreshFiles } from '../rbd/fresh-file.js';
 import { createLibrbd } from '../rbd/librbd/driver/librbd.js';
 import type { RbdPort } from '../rbd/port.js';
 import { type LateEnd } from '../volume/operation/operations.js';
@@ -38,6 +39,19 @@ export const tellLate =
     else log.warn({ ...end, err: error }, 'an operation failed after its caller had gone');
   };
 
+const FAULTS_METRIC = 'berth_clusters_file_faults_total';
+
+const tellFault =
+  (log: Logger, counters: Counters): FaultListener =>
+  (fault) => {
+    if (fault === undefined) {
+      log.info('the clusters file can be used again');
+      return;
+    }
+    counters.count(FAULTS_METRIC);
+    log.error({ err: fault }, `the last good clusters file stays in use: ${fault.message}`);
+  };
+
 /** The client is loaded only where there is somebody to talk to. */
 async function kubernetes(choice: string, log: Logger): Promise<Kubernetes | undefined> {
   if (choice === 'off') return undefined;
@@ -48,9 +62,11 @@ async function kubernetes(choice: string, log: Logger): Promise<Kubernetes | und
 export async function makeDependencies(options: Options, log: Logger): Promise<Dependencies> {
   const kube = await kubernetes(options.kubernetes, log);
   const rbd = createLibrbd({ log });
-  const clusters = new Clusters(options.clusters);
+  const counters = new Counters();
+  counters.declare(FAULTS_METRIC, 'Faults of the clusters file that were told while the last good one was in use.');
+  const clusters = new Clusters(options.clusters, new FreshFiles(), tellFault(log, counters));
   const orchestrator = { nodeStates: kube?.nodes ?? NO_NODE_STATES, announce: kube?.announce ?? (() => undefined) };
-  const own = { holderRecords: new HolderRecords(rbd), nodes: new NodeRegistry(rbd), counters: new Counters() };
+  const own = { holderRecords: new HolderRecords(rbd), nodes: new NodeRegistry(rbd), counters };
   const installation = new Installation(options.installation, kube?.clusterUid);
   return { options, log, rbd, clusters, installation, ...own, ...orchestrator, kube };
 }

@@ -3,8 +3,10 @@
  * the token says where to go on, nothing is remembered.
  */
 import type { Deadline } from '../../model/deadline.js';
-import { berthError } from '../../model/errors.js';
+import { berthError, isBerthError } from '../../model/errors.js';
 import { formatVolumeId, parseVolumeId } from '../../model/volume-id.js';
+import type { Logger } from '../../observe/log.js';
+import { isClusterSilent } from '../../rbd/cluster-silence.js';
 import type { Clusters } from '../../rbd/clusters.js';
 import type { ImageHead, PoolRef, RbdPort } from '../../rbd/port.js';
 import { readHolderRecord } from '../../attachment/holder-record.js';
@@ -17,6 +19,7 @@ export interface ListVolumesParts {
   readonly clusters: Pick<Clusters, 'pools'>;
   readonly rbd: Pick<RbdPort, 'list' | 'head'>;
   readonly installation: Pick<Installation, 'known'>;
+  readonly log: Pick<Logger, 'warn'>;
 }
 
 /** A page where the caller names no size; a reply must stay below gRPC's 4 MiB at the Go clients. */
@@ -31,11 +34,12 @@ export interface VolumePage {
 }
 
 /**
- * BERTH_FIELD_INVALID for a negative size, BERTH_TOKEN_INVALID for a token that is none of ours,
- * BERTH_INSTALLATION_UNKNOWN.
+ * A pool, namespace or cluster that cannot be listed (gone, no caps, silent) is left out and named in the log; its
+ * error is the call's where nothing else is found. BERTH_FIELD_INVALID for a negative size, BERTH_TOKEN_INVALID for a token
+ * that is none of ours, BERTH_INSTALLATION_UNKNOWN.
  */
 export async function listVolumes(
-  { clusters, rbd, installation }: ListVolumesParts,
+  { clusters, rbd, log, installation }: ListVolumesParts,
   request: { readonly maxEntries: number; readonly startingToken: string },
   deadline: Deadline,
 ): Promise<VolumePage> {
@@ -45,13 +49,24 @@ export async function listVolumes(
   const places = [...(await clusters.pools('controller'))];
   const start = decodeToken(request.startingToken, places);
   const volumes: SeenVolume[] = [];
+  const failures = new Map<PoolRef, unknown>();
   for (let index = start.index; index < places.length; index += 1) {
     const place = places[index];
     if (place === undefined) break;
+    if ([...failures].some(([other, error]) => isSameCluster(other, place) && isClusterSilent(error))) continue;
     const after = index === start.index ? start.after : '';
-    await collectVolumes({ rbd, own }, place, after, max + 1 - volumes.length, volumes, deadline);
+    try {
+      await collectVolumes({ rbd, log, own }, place, after, max + 1 - volumes.length, volumes, deadline);
+    } catch (error) {
+      if (deadline.expired) throw error;
+      failures.set(place, error);
+      log.warn({ ...whereIs(place), err: error }, 'volumes of this place are missing in a list: it cannot be listed');
+    }
     if (volumes.length > max) break;
   }
+  // Nobody must take a list of nothing for the proof that there is nothing.
+  const [failure] = failures.values();
+  if (failure !== undefined && volumes.length === 0 && request.startingToken === '') throw failure;
   // One more than asked was read, so that a full last page does not promise another.
   const page = volumes.slice(0, max);
   const last = page.at(-1);
@@ -59,7 +74,7 @@ export async function listVolumes(
 }
 
 async function collectVolumes(
-  { rbd, own }: { readonly rbd: ListVolumesParts['rbd']; readonly own: string },
+  { rbd, log, own }: Pick<ListVolumesParts, 'rbd' | 'log'> & { readonly own: string },
   place: PoolRef,
   after: string,
   want: number,
@@ -72,7 +87,7 @@ async function collectVolumes(
     const names = await rbd.list(place, from, Math.max(WIDTH, Math.min(want, PAGE)), deadline);
     for (let i = 0; i < names.length && into.length < stop; i += WIDTH) {
       const batch = names.slice(i, i + WIDTH);
-      const heads = await Promise.all(batch.map(({ name }) => rbd.head({ ...place, image: name }, deadline)));
+      const heads = await Promise.all(batch.map(({ name }) => readableHead({ rbd, log }, place, name, deadline)));
       heads.forEach((head, k) => {
         const volume = head === undefined ? undefined : readVolume(place, batch[k]?.name ?? '', head, own);
         if (volume !== undefined && into.length < stop) into.push(volume);
@@ -83,6 +98,26 @@ async function collectVolumes(
     from = last.name;
   }
 }
+
+/** Undefined for an image that is gone, and for one that cannot be read: it hides no other one. */
+async function readableHead(
+  { rbd, log }: Pick<ListVolumesParts, 'rbd' | 'log'>,
+  place: PoolRef,
+  image: string,
+  deadline: Deadline,
+): Promise<ImageHead | undefined> {
+  try {
+    return await rbd.head({ ...place, image }, deadline);
+  } catch (error) {
+    if (!isBerthError(error, 'BERTH_CEPH_ERROR', 'BERTH_INTERNAL', 'BERTH_CEPH_DENIED')) throw error;
+    log.warn({ ...whereIs(place), image, err: error }, 'an image is missing in a list: it cannot be read');
+    return undefined;
+  }
+}
+
+const isSameCluster = (a: PoolRef, b: PoolRef): boolean => a.access.cluster === b.access.cluster;
+
+const whereIs = ({ access: { cluster }, pool, namespace }: PoolRef) => ({ cluster, pool, namespace });
 
 /** Undefined for an image that Berth did not make. */
 function readVolume(place: PoolRef, image: string, head: ImageHead, own: string): SeenVolume | undefined {

@@ -3,6 +3,7 @@
  * mapped, and gives it back when it has unmapped. Every change is a compare-and-set in Ceph.
  */
 import type { Right } from '../../attachment/decide-take.js';
+import { isClusterSilent } from '../../rbd/cluster-silence.js';
 import type { ClientInstance } from '../../attachment/holder-record.js';
 import type { HolderRecords } from '../../attachment/holder-records.js';
 import type { Installation, NodeIdentity } from '../../attachment/node-identity.js';
@@ -95,8 +96,12 @@ export class NodeHolderRecords {
    * As {@link release}, for a caller that goes on without it: within {@link GIVE_BACK_MS}, and never an error. False
    * where the cluster could not be asked, or clusters.yaml does not list the volume's place now: an edit may have left
    * it out by mistake, and nobody would give the record back after it is mended. A volume that is gone has no record.
+   * @param silent called where it is the cluster that does not answer
    */
-  async giveBack({ volume, imageId }: Pick<JournalEntry, 'volume' | 'imageId'>): Promise<boolean> {
+  async giveBack(
+    { volume, imageId }: Pick<JournalEntry, 'volume' | 'imageId'>,
+    silent: () => void = () => undefined,
+  ): Promise<boolean> {
     const { clusters, log } = this.#parts;
     const deadline = Deadline.after(GIVE_BACK_MS);
     try {
@@ -112,6 +117,7 @@ export class NodeHolderRecords {
       );
       return false;
     } catch (error) {
+      if (isClusterSilent(error)) silent();
       log.warn({ volume, err: error }, 'the holder record could not be given back yet; it will be tried again');
       return false;
     }

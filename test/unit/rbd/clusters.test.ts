@@ -62,8 +62,42 @@ describe('the clusters', () => {
     expect(await monitors()).toEqual(['m2']);
   });
 
-  it('that are broken or gone are an error as long as they are, and no longer', async () => {
+  it('that are broken or gone leave the last good ones in use, are told once each, and mend', async () => {
+    const told: string[] = [];
+    clusters = new Clusters(file, new FreshFiles(0), (fault) => void told.push(fault?.message ?? 'mended'));
+    expect(await monitors()).toEqual(['m1']);
+    await writeFile(file, 'clusters: nonsense');
+    for (let time = 0; time < 3; time += 1) expect(await monitors()).toEqual(['m1']);
+    expect(told).toEqual([expect.stringMatching(/^BERTH_CONFIG_INVALID: .*clusters: must be a list/)]);
+    await writeFile(file, '{');
+    expect(await monitors()).toEqual(['m1']);
+    await unlink(file);
+    for (let time = 0; time < 3; time += 1) expect(await monitors()).toEqual(['m1']);
+    expect(told.slice(2)).toEqual([expect.stringMatching(/ENOENT/)]);
+    await writeFile(file, text('m1'));
+    expect(await monitors()).toEqual(['m1']);
+    expect(told.slice(3)).toEqual(['mended']);
+    await writeFile(file, text('m9'));
+    expect(await monitors()).toEqual(['m9']);
+    expect(told).toHaveLength(4);
+  });
+
+  it('that stay broken are told again every five minutes', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const told = vi.fn();
+    clusters = new Clusters(file, new FreshFiles(0), told);
     await monitors();
+    await writeFile(file, 'clusters: nonsense');
+    await monitors();
+    vi.advanceTimersByTime(299_999);
+    await monitors();
+    expect(told).toHaveBeenCalledTimes(1);
+    vi.advanceTimersByTime(1);
+    await monitors();
+    expect(told).toHaveBeenCalledTimes(2);
+  });
+
+  it('that have never been good are an error as long as they are not, and no longer', async () => {
     await writeFile(file, 'clusters: nonsense');
     await expect(clusters.all()).rejects.toMatchObject({ code: 'BERTH_CONFIG_INVALID' });
     await expect(clusters.all()).rejects.toThrow(/clusters: must be a list/);
@@ -85,7 +119,7 @@ describe('the clusters', () => {
     expect(await first()).toBe('m2');
     await unlink(file);
     vi.advanceTimersByTime(1000);
-    await expect(first()).rejects.toMatchObject({ code: 'BERTH_CONFIG_INVALID' });
+    expect(await first()).toBe('m2');
     await writeFile(file, text('m3'));
     expect(await first()).toBe('m3');
   });
@@ -119,6 +153,14 @@ describe('a place', () => {
   it('of every kind is listed once', async () => {
     const places = (await clusters.pools('controller')).map(({ pool, namespace }) => `${pool}/${namespace}`);
     expect(places).toEqual(['rbd/', 'rbd/team', 'fast/']);
+  });
+
+  it('of a cluster without such a user is left out of the list, and an error where there is no other', async () => {
+    const userless = '  - { id: c2, monitors: [m1], pools: [{ name: rbd }] }\n';
+    await writeFile(file, `${text('m1')}${userless}`);
+    expect((await clusters.pools('controller')).map(({ access }) => access.cluster)).toEqual(['c1', 'c1', 'c1']);
+    await writeFile(file, `clusters:\n${userless}`);
+    await expect(clusters.pools('controller')).rejects.toMatchObject({ code: 'BERTH_CREDENTIALS_MISSING' });
   });
 
   it('of the registry is where the file says', async () => {

@@ -10,6 +10,7 @@ import type { Exec } from '../../../host/process/exec.js';
 import type { JournalEntry } from '../../../journal/entry.js';
 import type { Deadline } from '../../../model/deadline.js';
 import type { RbdPort } from '../../../rbd/port.js';
+import { isClusterSilent } from '../../../rbd/cluster-silence.js';
 import type { Logger } from '../../../observe/log.js';
 import { unmountDead } from '../filesystem/dead-mount.js';
 import type { Mappers } from '../node-mappers.js';
@@ -48,13 +49,16 @@ const OURS: Standing = { revoked: undefined, isReplaced: false };
 export const whyRevoked = async (...asked: Parameters<typeof standingOf>): Promise<string | undefined> =>
   (await standingOf(...asked)).revoked;
 
-/** Where the record cannot be read it stands as it did: then nothing is touched. */
+/**
+ * Where the record cannot be read it stands as it did: then nothing is touched.
+ * @param silent called where it is the cluster that does not answer: no other volume of it need be asked about
+ */
 export async function standingOf(
   { self, clusters, rbd, mappers, log }: RevocationParts,
   entry: JournalEntry,
   secrets: Credentials | undefined,
   deadline: Deadline,
-  unreadable: () => void = () => undefined,
+  silent: () => void = () => undefined,
 ): Promise<Standing> {
   const { volume } = entry;
   try {
@@ -69,7 +73,7 @@ export async function standingOf(
     const record = readHolderRecord(head, volume);
     return { revoked: whyNotStaged(record, self, entry.grant, clients), isReplaced };
   } catch (error) {
-    unreadable();
+    if (isClusterSilent(error)) silent();
     log.debug({ volume, err: error }, 'whether the volume is still this node’s cannot be told');
     return OURS;
   }

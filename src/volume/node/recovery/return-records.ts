@@ -27,20 +27,26 @@ export interface ReturnRecordParts extends UnchangedParts, ImageUseParts {
 /**
  * Give back the holder record of an entry with which nothing else is left to do, then forget the entry; `later` while
  * the cluster does not answer.
+ * @param silent called where it is the cluster that does not answer
  */
 export const returnRecord = (
   parts: ReturnRecordParts,
   entry: JournalEntry,
   deadline: Deadline,
+  silent: () => void = () => undefined,
 ): Promise<RecoveryOutcome> =>
   ifUnchanged(parts, entry, 'give back', deadline, async (operation, deadline) => {
     const { journal, mappers, holderRecords } = parts;
     // Where the kernel shows no mapping, the mapper has also closed what a killed attempt left open.
     if (entry.state !== 'unstaging' || (await mappers.mappingOf(entry, deadline)) !== undefined) return 'changed';
     const use = entry.handedTo === undefined ? 'closed' : await imageUseNow(parts, entry, deadline);
-    if (use !== 'closed') return use === 'open' ? 'in use' : 'later';
+    if (use !== 'closed') {
+      if (use === 'open') return 'in use';
+      silent();
+      return 'later';
+    }
     operation.step('give holder record back');
-    if (!(await holderRecords.giveBack(entry))) return 'later';
+    if (!(await holderRecords.giveBack(entry, silent))) return 'later';
     operation.step('remove journal');
     await journal.remove(entry.volume);
     return 'done';
@@ -68,8 +74,8 @@ export async function returnPendingRecords(
     if (state !== 'unstaging' || !holdsRecord || silent.has(fsid) || operations.isRunning(volume)) continue;
     try {
       if (await isMounted(entry)) continue;
-      const outcome = await returnRecord(parts, entry, Deadline.after(RETURN_MS));
-      if (outcome === 'later') silent.add(fsid);
+      // A record that cannot be read keeps nobody else's waiting.
+      const outcome = await returnRecord(parts, entry, Deadline.after(RETURN_MS), () => silent.add(fsid));
       if (outcome === 'done') log.info({ volume }, 'the holder record is given back');
     } catch (error) {
       if (!isBerthError(error, 'BERTH_BUSY'))

@@ -1,7 +1,8 @@
 /** ListVolumes: pages of any size, put together, give each volume once and nothing else. */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { HOLDER_KEY } from '../../../../src/attachment/holder-record.js';
+import { berthError } from '../../../../src/model/errors.js';
 import { DEFAULT_FEATURES } from '../../../../src/volume/image/image-features.js';
 import { listVolumes } from '../../../../src/volume/controller/list-volumes.js';
 import { VOLUME_KEY } from '../../../../src/volume/image/volume-record.js';
@@ -23,7 +24,9 @@ const put = async (name: string, isOurs: boolean, pool = 'rbd', namespace = ''):
   await cluster.rbd.createImage(cluster.at(name, pool, namespace), spec, soon());
   if (isOurs) cluster.image(name, pool, namespace)!.metadata.set(VOLUME_KEY, '{}');
 };
-const list = (maxEntries: number, startingToken = '') => listVolumes(cluster, { maxEntries, startingToken }, soon());
+const warn = vi.fn();
+const list = (maxEntries: number, startingToken = '') =>
+  listVolumes({ ...cluster, log: { warn } }, { maxEntries, startingToken }, soon());
 
 /** Every page until the end; an endless list fails. */
 async function pages(maxEntries: number, between: (page: number) => void = () => undefined): Promise<string[][]> {
@@ -102,6 +105,43 @@ describe('listing', () => {
       condition: { abnormal: false },
     });
     expect(b).toMatchObject({ volume: 'c1/rbd/b', sizeBytes: GiB, publishedNodes: [], condition: { abnormal: true } });
+  });
+
+  it.each([
+    ['is gone', () => berthError('BERTH_POOL_NOT_FOUND', { pool: 'rbd', cluster: 'c1' })],
+    ['may not be read', () => berthError('BERTH_CEPH_DENIED', { user: 'u', what: 'read' })],
+  ])('shows the volumes of the others where one place %s, and says so', async (_what, make) => {
+    await put('a', true, 'rbd');
+    await put('b', true, 'fast');
+    warn.mockClear();
+    cluster.rbd.failNext('list', make);
+    expect((await list(0)).volumes.map(({ volume }) => volume)).toEqual(['c1/fast/b']);
+    expect(warn).toHaveBeenCalledExactlyOnceWith(
+      expect.objectContaining({ cluster: 'c1', pool: 'rbd', namespace: '' }),
+      expect.stringContaining('volumes of this place are missing'),
+    );
+  });
+
+  it('fails where nothing can be listed: an empty list would be taken for the truth', async () => {
+    const denied = () => berthError('BERTH_CEPH_DENIED', { user: 'u', what: 'read' });
+    for (let place = 0; place < 3; place += 1) cluster.rbd.failNext('list', denied);
+    await expect(list(0)).rejects.toMatchObject({ code: 'BERTH_CEPH_DENIED' });
+  });
+
+  it('asks no other place of a cluster that is silent', async () => {
+    const silent = () => berthError('BERTH_CLUSTER_UNREACHABLE', { cluster: 'c1', why: 'no monitor' });
+    cluster.rbd.calls.length = 0;
+    cluster.rbd.failNext('list', silent);
+    await expect(list(0)).rejects.toMatchObject({ code: 'BERTH_CLUSTER_UNREACHABLE' });
+    expect(cluster.rbd.calls.map(({ operation }) => operation)).toEqual(['list']);
+  });
+
+  it('leaves out one image that cannot be read, and shows the others', async () => {
+    for (const name of ['a', 'b', 'c']) await put(name, true);
+    const real = cluster.rbd.head.bind(cluster.rbd);
+    const broken = berthError('BERTH_CEPH_ERROR', { what: 'get_size', why: 'EIO' });
+    cluster.rbd.head = (at, deadline) => (at.image === 'b' ? Promise.reject(broken) : real(at, deadline));
+    expect((await list(0)).volumes.map(({ volume }) => volume)).toEqual(['c1/rbd/a', 'c1/rbd/c']);
   });
 
   it('leaves out a copy under a name that no handle can carry, and does not fail for it', async () => {

@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { HOLDER_KEY } from '../../../../../src/attachment/holder-record.js';
 import type { JournalEntry } from '../../../../../src/journal/entry.js';
 import { Journal } from '../../../../../src/journal/journal.js';
 import { berthError } from '../../../../../src/model/errors.js';
@@ -88,6 +89,16 @@ it('asks a cluster that does not answer once a round, and gives all back when it
   // One answer is missing: had any of the others been asked, it would be gone.
   expect([...(await round())].sort()).toEqual(pending);
   expect(await round()).toEqual([]);
+});
+
+it('gives back every other record although one cannot be read, or its pool does not let us', async () => {
+  const pending = [await addPending('a'), await addPending('b')];
+  await addPending('c');
+  cluster.image('berth-a')!.metadata.set(HOLDER_KEY, '{"version":2}');
+  const real = cluster.rbd.head.bind(cluster.rbd);
+  const denied = berthError('BERTH_CEPH_DENIED', { user: 'u', what: 'look' });
+  cluster.rbd.head = (at, deadline) => (at.image === 'berth-b' ? Promise.reject(denied) : real(at, deadline));
+  expect([...(await round())].sort()).toEqual(pending);
 });
 
 it('leaves alone what is staged, and what another node holds', async () => {
