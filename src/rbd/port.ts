@@ -59,6 +59,8 @@ export interface ImageDetail extends ImageHead {
   /** `pool/namespace/image@snap` of a clone's parent. */
   readonly parent: string | undefined;
   readonly snapshots: readonly string[];
+  /** `pool[/namespace]/image` of what was cloned from any of them; they stay until the last clone has gone. */
+  readonly clones: readonly string[];
   readonly watchers: readonly Watcher[];
   /** Data pool name where it is not the image's own pool. */
   readonly dataPool: string | undefined;
@@ -132,7 +134,8 @@ export interface RbdPort {
 
   /**
    * Create an image with its metadata and say its id; BERTH_IMAGE_EXISTS where the name is taken. Nine OSD operations,
-   * in a pool that was checked before.
+   * in a pool that was checked before. BERTH_POOL_UNFIT for an erasure coded pool, and for a data pool without
+   * overwrites; BERTH_CEPH_DENIED also for a data pool that the user may not write to, asked once a connection.
    */
   createImage(at: ImageRef, spec: NewImage, deadline: Deadline): Promise<string>;
   /** Two OSD operations; undefined where there is no such image. */
@@ -164,8 +167,9 @@ export interface RbdPort {
    */
   resize(at: ImageRef, sizeBytes: bigint, deadline: Deadline): Promise<void>;
   /**
-   * Delete image and data; true if it was there. BERTH_IMAGE_BUSY with watchers or snapshots. librbd turns round for
-   * ever beside somebody's advisory lock: whoever calls has seen that there is none ({@link head}).
+   * Delete image and data; true if it was there. BERTH_IMAGE_BUSY with watchers or snapshots, BERTH_IMAGE_IN_GROUP.
+   * librbd turns round for ever beside somebody's advisory lock: whoever calls has seen that there is none
+   * ({@link head}).
    */
   remove(at: ImageRef, deadline: Deadline): Promise<boolean>;
   /**

@@ -27,6 +27,8 @@ export interface MemoryImage {
   snapshots: string[];
   watchers: Watcher[];
   locks: ImageLock[];
+  clones: string[];
+  group: string | undefined;
 }
 
 interface Namespace {
@@ -94,7 +96,7 @@ export class MemoryRbd implements RbdPort {
       throw berthError('BERTH_IMAGE_EXISTS', { image: imageSpec(at) });
     const id = `${(this.#nextId++).toString(16)}0cafe`;
     const metadata = new Map(withIdentity(spec.metadata, { id, fsid: this.fsid }));
-    const nobody = { parent: undefined, snapshots: [], watchers: [], locks: [] };
+    const nobody = { parent: undefined, snapshots: [], watchers: [], locks: [], clones: [], group: undefined };
     const fresh = { metadata, written: false, start: Buffer.alloc(0), ...nobody };
     images.set(at.image, { id, spec, sizeBytes: spec.sizeBytes, ...fresh });
     return id;
@@ -116,7 +118,14 @@ export class MemoryRbd implements RbdPort {
     const head = this.#headOf(image);
     const stripeUnitBytes = spec.stripeUnitBytes ?? head.objectSizeBytes;
     const stripes = { stripeUnitBytes, stripeCount: spec.stripeCount ?? 1, dataPool: spec.dataPool };
-    return { ...head, ...stripes, parent, snapshots: [...snapshots], watchers: [...watchers] };
+    return {
+      ...head,
+      ...stripes,
+      parent,
+      clones: [...image.clones],
+      snapshots: [...snapshots],
+      watchers: [...watchers],
+    };
   });
 
   isEmpty = this.#operation('isEmpty', (at) => {
@@ -164,6 +173,11 @@ export class MemoryRbd implements RbdPort {
     if (this.#halves.delete(imageSpec(at))) return true;
     const image = images?.get(at.image);
     if (image === undefined) return false;
+    if (image.group !== undefined)
+      throw berthError('BERTH_IMAGE_IN_GROUP', {
+        image: imageSpec(at),
+        group: imageSpec({ ...at, image: image.group }),
+      });
     const why = [
       ...image.watchers.map(({ address }) => `watched by ${address}`),
       ...(image.snapshots.length > 0 ? [`snapshots ${image.snapshots.join(', ')}`] : []),

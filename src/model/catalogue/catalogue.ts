@@ -1,6 +1,7 @@
 /** The catalogue of everything Berth can refuse or fail: a stable code, the gRPC status, a sentence, and what to do. */
 import { entry } from './catalogue-entry.js';
 import { existence } from './catalogue-existence.js';
+import { causes } from './catalogue-causes.js';
 import { filesystemErrors } from './catalogue-filesystems.js';
 import { sandboxes } from './catalogue-sandboxes.js';
 import { growth } from './catalogue-growth.js';
@@ -86,11 +87,6 @@ export const catalogue = {
     'FAILED_PRECONDITION',
     'volume {volume} is in use by {who}',
     'stop its users, then try again',
-  ),
-  BERTH_IMAGE_LOCKED: entry(
-    'FAILED_PRECONDITION',
-    'image {image} carries the advisory lock {locks}',
-    'make sure that its owner does not use the image any more, then {breaking}',
   ),
   BERTH_VOLUME_DELETING: entry(
     'ABORTED',
@@ -223,6 +219,7 @@ export const catalogue = {
   BERTH_UNMAP_FAILED: entry('INTERNAL', '{device} of {image} could not be unmapped: {why}', 'see the node plugin log'),
   ...handOvers,
   // -- Ceph
+  ...causes,
   BERTH_CLUSTER_UNREACHABLE: entry(
     'UNAVAILABLE',
     'cluster {cluster} cannot be reached: {why}',
@@ -232,11 +229,6 @@ export const catalogue = {
     'UNAUTHENTICATED',
     'cluster {cluster} refused user {user}',
     'check userID and userKey in the Secret',
-  ),
-  BERTH_CREDENTIALS_INVALID: entry(
-    'UNAUTHENTICATED',
-    'user {user} of cluster {cluster} cannot log in: {why}',
-    'correct userID and userKey in the Secret, or id and key file in clusters.yaml',
   ),
   BERTH_CEPH_DENIED: entry('PERMISSION_DENIED', 'user {user} may not {what}', 'give it the caps of docs/ceph-users.md'),
   BERTH_POOL_NOT_FOUND: entry(

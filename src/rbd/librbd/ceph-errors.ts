@@ -66,6 +66,10 @@ export const EEXIST = errno.EEXIST;
 export const ERANGE = errno.ERANGE;
 export const EBUSY = errno.EBUSY;
 export const EROFS = errno.EROFS;
+export const EMLINK = errno.EMLINK;
+export const EOPNOTSUPP = errno.EOPNOTSUPP;
+export const EPERM = errno.EPERM;
+export const EACCES = errno.EACCES;
 export const ENOTEMPTY = errno.ENOTEMPTY;
 export const ECANCELED = errno.ECANCELED;
 /** Ceph's EBLOCKLISTED: the cluster does not want this client instance any more. */

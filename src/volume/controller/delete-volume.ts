@@ -5,7 +5,9 @@
 import type { Claimed, DeleteClaims } from '../../attachment/delete-claims.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError, isBerthError } from '../../model/errors.js';
+import type { Logger } from '../../observe/log.js';
 import type { Clusters } from '../../rbd/clusters.js';
+import { imageSpec } from '../../model/volume-id.js';
 import { refuseLocked } from '../../rbd/image-lock.js';
 import type { RbdPort } from '../../rbd/port.js';
 import { parseVolumeRecord } from '../image/volume-record.js';
@@ -26,14 +28,16 @@ export interface DeleteParts extends ImageLookup {
   readonly deleteClaims: Pick<DeleteClaims, 'claim' | 'giveBack'>;
   readonly interruptedCreates: Pick<InterruptedCreates, 'clear'>;
   readonly operations: ControllerOperations;
+  readonly log: Pick<Logger, 'warn'>;
 }
 
 /**
  * The volume is claimed before anything is removed, so that nobody is let in any more. The claim ends with the image.
  * It is given back where Ceph refuses to remove it, and not one byte is gone then; after any other end it stays, for
  * what was begun may still come true, and the repeated delete goes on from it. BERTH_VOLUME_IN_USE while a node has it
- * attached or a client has it open, BERTH_VOLUME_HAS_SNAPSHOTS, BERTH_IMAGE_LOCKED,
- * BERTH_DELETE_REFUSED where Berth did not make it.
+ * attached or a client has it open, BERTH_VOLUME_HAS_SNAPSHOTS, BERTH_IMAGE_HAS_CLONES,
+ * BERTH_IMAGE_IN_GROUP, BERTH_IMAGE_LOCKED, BERTH_DELETE_REFUSED where Berth did not make it. A volume whose pool is
+ * gone is gone with it: the cluster itself says so, and no call would ever end otherwise.
  */
 export async function deleteVolume(
   parts: DeleteParts,
@@ -43,7 +47,8 @@ export async function deleteVolume(
 ): Promise<void> {
   await parts.operations.run(volume, { op: 'delete', fingerprint: '' }, deadline, async (operation, deadline) => {
     operation.step('look');
-    const found = await findVolume(parts, volume, 'controller', secrets, deadline);
+    const found = await findUnlessPoolGone(parts, volume, secrets, deadline);
+    if (found === 'pool gone') return;
     if (found === undefined) {
       operation.step('clear away unfinished');
       return clearRemains(parts, volume, secrets, deadline);
@@ -63,7 +68,7 @@ export async function deleteVolume(
       refuseLocked(found.at, head.locks);
       await parts.rbd.remove(found.at, deadline);
     } catch (error) {
-      if (!isBerthError(error, 'BERTH_IMAGE_BUSY', 'BERTH_IMAGE_LOCKED')) throw error;
+      if (!isBerthError(error, 'BERTH_IMAGE_BUSY', 'BERTH_IMAGE_LOCKED', 'BERTH_IMAGE_IN_GROUP')) throw error;
       operation.step('give claim back');
       if (isNew) await parts.deleteClaims.giveBack({ ...found, head }, instance, deadline);
       throw error.code === 'BERTH_IMAGE_BUSY' ? await explainBusy(parts, found, error, deadline) : error;
@@ -83,6 +88,21 @@ async function claim(
   } catch (error) {
     if (isBerthError(error, 'BERTH_VOLUME_NOT_FOUND', 'BERTH_IMAGE_NOT_FOUND')) return undefined;
     throw error;
+  }
+}
+
+async function findUnlessPoolGone(
+  parts: DeleteParts,
+  volume: string,
+  secrets: Credentials | undefined,
+  deadline: Deadline,
+): Promise<FoundVolume | 'pool gone' | undefined> {
+  try {
+    return await findVolume(parts, volume, 'controller', secrets, deadline);
+  } catch (error) {
+    if (!isBerthError(error, 'BERTH_POOL_NOT_FOUND')) throw error;
+    parts.log.warn({ volume, err: error }, 'the pool of a volume that is to be deleted is gone, and so is the volume');
+    return 'pool gone';
   }
 }
 
@@ -116,7 +136,10 @@ async function explainBusy(
   cause: Error,
   deadline: Deadline,
 ): Promise<Error> {
-  const { snapshots, watchers } = await rbd.inspect(at, deadline);
+  const { snapshots, watchers, clones } = await rbd.inspect(at, deadline);
+  if (clones.length > 0) {
+    return berthError('BERTH_IMAGE_HAS_CLONES', { image: imageSpec(at), clones: clones.join(', ') }, cause);
+  }
   if (snapshots.length > 0) return berthError('BERTH_VOLUME_HAS_SNAPSHOTS', { volume, count: snapshots.length }, cause);
   if (watchers.length === 0) return cause;
   return berthError(

@@ -35,8 +35,8 @@ export interface VolumePage {
 
 /**
  * A pool, namespace or cluster that cannot be listed (gone, no caps, silent) is left out and named in the log; its
- * error is the call's where nothing else is found. BERTH_FIELD_INVALID for a negative size, BERTH_TOKEN_INVALID for a token
- * that is none of ours, BERTH_INSTALLATION_UNKNOWN.
+ * error is the call's where nothing else is found. BERTH_FIELD_INVALID for a negative size, BERTH_TOKEN_INVALID for a
+ * token that is none of ours, BERTH_INSTALLATION_UNKNOWN.
  */
 export async function listVolumes(
   { clusters, rbd, log, installation }: ListVolumesParts,
@@ -49,7 +49,7 @@ export async function listVolumes(
   const places = [...(await clusters.pools('controller'))];
   const start = decodeToken(request.startingToken, places);
   const volumes: SeenVolume[] = [];
-  const failures = new Map<PoolRef, unknown>();
+  const failures = new Map<PoolRef, Error>();
   for (let index = start.index; index < places.length; index += 1) {
     const place = places[index];
     if (place === undefined) break;
@@ -58,7 +58,7 @@ export async function listVolumes(
     try {
       await collectVolumes({ rbd, log, own }, place, after, max + 1 - volumes.length, volumes, deadline);
     } catch (error) {
-      if (deadline.expired) throw error;
+      if (deadline.expired || !(error instanceof Error)) throw error;
       failures.set(place, error);
       log.warn({ ...whereIs(place), err: error }, 'volumes of this place are missing in a list: it cannot be listed');
     }

@@ -59,6 +59,8 @@ const MIN_OBJECT = 4096;
 const MAX_OBJECT = 32 * 2 ** 20;
 /** Who would wait longer than a day means for ever; the kernel itself takes 24 days (net/ceph/ceph_common.c). */
 const MAX_IO_TIMEOUT_SECONDS = 86_400;
+/** Bytes (librbd: validate_striping). */
+const LEAST_STRIPE_UNIT = 512;
 /** The prefix leaves room for a 36 byte uuid and more in RBD's image name. */
 const PREFIX = /^[A-Za-z0-9][A-Za-z0-9._-]{0,23}$/;
 export const DEFAULT_PREFIX = 'berth-';
@@ -227,6 +229,9 @@ class Values {
     }
     if (stripeUnitBytes !== undefined && (objectSizeBytes ?? 4 * 2 ** 20) % stripeUnitBytes !== 0) {
       throw this.parameterError('stripeUnit', 'must divide the object size');
+    }
+    if (stripeUnitBytes !== undefined && stripeUnitBytes < LEAST_STRIPE_UNIT) {
+      throw this.parameterError('stripeUnit', `at least ${LEAST_STRIPE_UNIT} bytes, for librbd refuses less`);
     }
     return { stripeUnitBytes, stripeCount };
   }

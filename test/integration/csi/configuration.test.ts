@@ -64,4 +64,20 @@ describe('a clusters file', () => {
       .toEqual([true, true]);
     expect(await listed()).toContain(volume.id);
   });
+
+  it('with a pool that Ceph has no more lets its volumes be deleted: the cluster says that they are gone', async () => {
+    const keys = (role: string): string => `${site.directory}/keys/${role}`;
+    const { controller, node } = cluster().users;
+    const users = {
+      controller: { id: controller.id, keyFile: keys('controller') },
+      node: { id: node.id, keyFile: keys('node') },
+    };
+    const gone = { id: 'other', monitors: cluster().monitors, pools: [{ name: 'never-made' }], users };
+    await site.writeClusters({}, { after: [gone] });
+    const asked = { volumeId: 'other/never-made/berth-x', secrets: site.secrets() };
+    // The file is read again within a second; until then the cluster is not in it.
+    await expect
+      .poll(() => one.controller.DeleteVolume(asked).then(() => 'deleted', String), { timeout: 60_000 })
+      .toBe('deleted');
+  });
 });

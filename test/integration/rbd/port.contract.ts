@@ -85,7 +85,7 @@ export function describeRbdPort(name: string, prepare: () => Promise<PortFixture
     it('inspects an image nobody uses', async () => {
       const at = await made();
       const head = await port.head(at, soon());
-      const alone = { parent: undefined, snapshots: [], watchers: [], dataPool: undefined };
+      const alone = { parent: undefined, snapshots: [], clones: [], watchers: [], dataPool: undefined };
       expect(await port.inspect(at, soon())).toEqual({
         ...head,
         ...alone,

@@ -63,6 +63,11 @@ const bindPool = (lib: Library) => ({
   failWhenFull:
     bindOptional<[Ioctx], undefined>(lib, 'void rados_set_pool_full_try(void *)') ??
     bindOptional<[Ioctx], undefined>(lib, 'void rados_set_osdmap_full_try(void *)'),
+  // True for an erasure coded pool without overwrites; from our own map of the cluster, nobody is asked.
+  needsWholeWrites: bind<[Ioctx, out: Address], number>(
+    lib,
+    'int rados_ioctx_pool_requires_alignment2(void *, void *)',
+  ),
   poolIdOf: bind<[Ioctx], number | bigint>(lib, 'int64_t rados_ioctx_get_id(void *)'),
   closePool: bind<[Ioctx], undefined>(lib, 'void rados_ioctx_destroy(void *)'),
 });

@@ -95,9 +95,23 @@ const bindImage = (lib: Library) => ({
   ignoreProgress: permanentCallback(() => 0, 'int berth_progress_cb(uint64_t done, uint64_t total, void *arg)'),
 });
 
+/** What stands on an open image, and what it belongs to. */
+const bindKin = (lib: Library) => ({
+  children: bind<[ImageHandle, out: Address, room: Address], number>(
+    lib,
+    'int rbd_list_children3(void *, void *, void *)',
+  ),
+  freeChildren: bind<[Address, count: bigint], undefined>(
+    lib,
+    'void rbd_linked_image_spec_list_cleanup(void *, size_t)',
+  ),
+  group: bind<[ImageHandle, out: Address, bytes: number], number>(lib, 'int rbd_get_group(void *, void *, size_t)'),
+  freeGroup: bind<[Address, bytes: number], number>(lib, 'int rbd_group_info_cleanup(void *, size_t)'),
+});
+
 /** @throws BERTH_LIBRARY_MISSING */
 export function bindRbd() {
   const lib = openLibrary('librbd.so.1');
   callbackType('int berth_extent_cb(uint64_t offset, size_t length, int exists, void *arg)');
-  return { ...bindPool(lib), ...bindImage(lib) };
+  return { ...bindPool(lib), ...bindImage(lib), ...bindKin(lib) };
 }

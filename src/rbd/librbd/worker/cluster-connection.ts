@@ -88,6 +88,10 @@ export class ClusterConnection {
   readonly ceph: CephLibraries;
   readonly cluster: Cluster;
   readonly poolCheck: PoolCheck;
+  /** Pools, by their ids, that are fit for images; none becomes erasure coded later. */
+  readonly fit = new Set<string>();
+  /** Pools and namespaces to which the user may write: asked once. */
+  readonly writable = new Set<string>();
   readonly #pools = new Map<string, Promise<Ioctx>>();
   readonly #stale: Ioctx[] = [];
   #fsid: Promise<string> | undefined;

@@ -7,8 +7,10 @@ import {
   check,
   EBUSY,
   EEXIST,
+  EMLINK,
   ENOENT,
   ENOTEMPTY,
+  EOPNOTSUPP,
   EROFS,
   refusalError,
   unlessAbsent,
@@ -19,9 +21,10 @@ import { isRemovalInterrupted, readHead, readImageId, writeFirstMetadata } from 
 import { bytesAt, withCells } from '../foreign/c-memory.js';
 import type { ClusterConnection } from './cluster-connection.js';
 import { field, monCommand } from './mon-command.js';
-import { numberOf, parentOf, snapshotsOf, watchersOf, withImage } from './open-image.js';
+import { clonesOf, groupOf, numberOf, parentOf, snapshotsOf, watchersOf, withImage } from './open-image.js';
 import { checkOtherPool, specOf } from './open-pool.js';
 import type { OpenPool } from './open-pool.js';
+import { refuseDataPool, refuseErasureCoded } from './pool-stats.js';
 
 /** rbd_image_options_t, enum of librbd.h. */
 const FORMAT = 0;
@@ -37,6 +40,8 @@ export async function createImage(place: OpenPool, name: string, spec: NewImage)
   const features = featureBits(spec.features);
   if (features === undefined)
     throw refusalError('BERTH_FIELD_INVALID', { field: 'imageFeatures', why: spec.features.join(',') });
+  await refuseErasureCoded(place);
+  if (spec.dataPool !== undefined) await refuseDataPool(place, spec.dataPool);
   const result = await withOptions(place, async (options) => {
     const { rbd } = link.ceph;
     const set = (option: number, value: bigint | number | undefined): void => {
@@ -53,6 +58,7 @@ export async function createImage(place: OpenPool, name: string, spec: NewImage)
   });
   if (result === -EEXIST) throw refusalError('BERTH_IMAGE_EXISTS', { image: specOf(at, name) });
   if (result === -ENOENT && spec.dataPool !== undefined) await checkOtherPool(place, spec.dataPool);
+  if (result === -EOPNOTSUPP) await refuseErasureCoded(place, result);
   check(result, 'create image');
   const id = await readImageId(place, name);
   // Slow as we may have been, somebody else may have found the image bare and completed it: then it is theirs.
@@ -82,13 +88,16 @@ export async function inspect(place: OpenPool, name: string): Promise<ImageDetai
   if (head === undefined) throw refusalError('BERTH_IMAGE_NOT_FOUND', { image: specOf(place.at, name) });
   return withImage(place, name, 'read-only', async (image) => {
     const dataPool = BigInt(rbd.dataPool.now(image));
+    const snapshots = await snapshotsOf(place, image);
     return {
       ...head,
       sizeBytes: await numberOf(rbd.size, image, 'get size'),
       stripeUnitBytes: Number(await numberOf(rbd.stripeUnit, image, 'get stripe unit')),
       stripeCount: Number(await numberOf(rbd.stripeCount, image, 'get stripe count')),
       parent: await parentOf(place, image),
-      snapshots: await snapshotsOf(place, image),
+      snapshots,
+      // A snapshot that only clones keep has no name that anybody gave.
+      clones: snapshots.length === 0 ? [] : await clonesOf(place, image),
       watchers: await watchersOf(place, image),
       dataPool: dataPool === BigInt(rados.poolIdOf.now(place.io)) ? undefined : await poolName(place, dataPool),
     };
@@ -193,6 +202,7 @@ export async function removeImage(place: OpenPool, name: string): Promise<boolea
     await confirmAbsence(place, name);
     return false;
   }
+  if (result === -EMLINK) await refuseGrouped(place, name);
   if (result !== -EBUSY && result !== -ENOTEMPTY) {
     check(result, 'remove image');
     return true;
@@ -222,6 +232,14 @@ async function confirmAbsence(place: OpenPool, name: string): Promise<void> {
     });
   }
   await place.link.checkPool(place.at);
+}
+
+/** @throws BERTH_IMAGE_IN_GROUP */
+async function refuseGrouped(place: OpenPool, name: string): Promise<void> {
+  const group = await withImage(place, name, 'read-only', (image) => groupOf(place, image));
+  if (group === undefined) return;
+  const image = specOf(place.at, name);
+  throw refusalError('BERTH_IMAGE_IN_GROUP', { image, group: specOf(place.at, group) });
 }
 
 async function whoUses(place: OpenPool, name: string, result: number): Promise<string> {

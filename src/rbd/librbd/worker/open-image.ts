@@ -111,6 +111,34 @@ export function snapshotsOf({ link: { ceph } }: OpenPool, image: Image): Promise
   );
 }
 
+/** `pool[/namespace]/image` of every clone of any of its snapshots, those in the trash as well. */
+export function clonesOf({ link: { ceph } }: OpenPool, image: Image): Promise<string[]> {
+  // rbd_linked_image_spec_t: int64_t pool_id; char *pool, *namespace, *id, *name; bool trash
+  return listOf(
+    6,
+    (out, room) => ceph.rbd.children.later(image, out, room),
+    (cells, at) => {
+      const name = [cells.text(at + 1), cells.text(at + 2), cells.text(at + 4)].filter((part) => part !== '').join('/');
+      return cells.u8(at + 5) === 0 ? name : `${name} (in the trash)`;
+    },
+    (out, count) => ceph.rbd.freeChildren.now(out, count),
+    (_, room) => Number(room.u64(0)),
+  );
+}
+
+/** The RBD group that it is in; undefined where it is in none. */
+export function groupOf({ link: { ceph } }: OpenPool, image: Image): Promise<string | undefined> {
+  // rbd_group_info_t: char *name; int64_t pool
+  return withCells(2, async (cells) => {
+    check(await ceph.rbd.group.later(image, cells.at(0), GROUP_BYTES), 'get group');
+    const name = cells.text(0);
+    ceph.rbd.freeGroup.now(cells.at(0), GROUP_BYTES);
+    return name === '' ? undefined : name;
+  });
+}
+
+const GROUP_BYTES = 16;
+
 /** `pool[/namespace]/image@snapshot` of a clone's parent. */
 export function parentOf({ link: { ceph } }: OpenPool, image: Image): Promise<string | undefined> {
   const { rbd } = ceph;

@@ -61,6 +61,12 @@ describe('deleting a volume', () => {
     await expect(remove(volume)).rejects.toMatchObject({ code });
   });
 
+  it('whose pool is gone is a success: the cluster itself says so, and it would never end', async () => {
+    cluster.rbd.failNext('head', () => berthError('BERTH_POOL_NOT_FOUND', { pool: 'rbd', cluster: 'c1' }));
+    await remove();
+    expect(cluster.rbd.calls.some((one) => one.operation === 'remove')).toBe(false);
+  });
+
   it('finishes what an earlier delete left, of which no image tells any more', async () => {
     await remove();
     cluster.rbd.interruptedRemovals.add('rbd/berth-v');
@@ -111,6 +117,24 @@ describe('deleting a volume', () => {
       (one) => one.watchers.push({ address: '10.1.1.1:0/9', client: 9n }),
       'BERTH_VOLUME_IN_USE',
       /10\.1\.1\.1:0\/9/,
+    ],
+    [
+      'cloned',
+      (one) => void (one.snapshots.push('a-name-of-the-trash'), one.clones.push('rbd/child')),
+      'BERTH_IMAGE_HAS_CLONES',
+      /clones that stand on it: rbd\/child/,
+    ],
+    [
+      'in a group',
+      (one) => void (one.group = 'grp'),
+      'BERTH_IMAGE_IN_GROUP',
+      /rbd group image rm rbd\/grp rbd\/berth-v/,
+    ],
+    [
+      'locked',
+      (one) => one.locks.push({ id: 'mine', locker: 'client.8', address: '10.1.1.1:0/9' }),
+      'BERTH_IMAGE_LOCKED',
+      /rbd lock rm rbd\/berth-v 'mine' client\.8/,
     ],
     ['snapshotted', (one) => one.snapshots.push('a', 'b'), 'BERTH_VOLUME_HAS_SNAPSHOTS', /still has 2 snapshot/],
     ['not ours', (one) => one.metadata.delete(VOLUME_KEY), 'BERTH_DELETE_REFUSED', /Berth did not make this image/],

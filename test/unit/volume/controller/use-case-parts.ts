@@ -29,13 +29,13 @@ export const deleteParts = ({ rbd, clusters }: CephInMemory) => ({
   deleteClaims: new DeleteClaims(rbd, now),
   interruptedCreates: new InterruptedCreates(rbd, log),
   operations: operations(),
+  log,
 });
 
 export const createParts = ({ rbd, clusters }: CephInMemory) => ({
   ...deleteParts({ rbd, clusters }),
   poolCapacity: new PoolCapacity(rbd),
   mkfsTrial: { check: () => Promise.resolve() },
-  log,
   now,
 });
 

@@ -129,6 +129,7 @@ describe('parameters', () => {
     ['8Mi', '2', '4Mi'],
     ['8Mi', '2', undefined],
     ['0', '2', '4Mi'],
+    ['256', '2', '4Mi'],
   ])('refuse a stripe unit of %s, %s of them, in objects of %s', (stripeUnit, stripeCount, objectSize) => {
     const stripes = { stripeUnit, stripeCount, ...(objectSize === undefined ? {} : { objectSize }) };
     expect(() => parse(stripes)).toThrow(/BERTH_PARAMETER_INVALID: parameter stripe(Unit|Count)=/);

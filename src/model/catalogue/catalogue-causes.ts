@@ -1,0 +1,30 @@
+/** The part of the catalogue that names what Ceph itself hides behind EINVAL, EBUSY, EMLINK or silence. */
+import { entry } from './catalogue-entry.js';
+
+export const causes = {
+  BERTH_CREDENTIALS_INVALID: entry(
+    'UNAUTHENTICATED',
+    'user {user} of cluster {cluster} cannot log in: {why}',
+    'correct userID and userKey in the Secret, or id and key file in clusters.yaml',
+  ),
+  BERTH_IMAGE_LOCKED: entry(
+    'FAILED_PRECONDITION',
+    'image {image} carries the advisory lock {locks}',
+    'make sure that its owner does not use the image any more, then {breaking}',
+  ),
+  BERTH_IMAGE_IN_GROUP: entry(
+    'FAILED_PRECONDITION',
+    'image {image} is in the RBD group {group}',
+    'rbd group image rm {group} {image}, then try again',
+  ),
+  BERTH_IMAGE_HAS_CLONES: entry(
+    'FAILED_PRECONDITION',
+    'image {image} has clones that stand on it: {clones}',
+    'delete them or flatten them (rbd flatten), then try again',
+  ),
+  BERTH_POOL_UNFIT: entry(
+    'INVALID_ARGUMENT',
+    'pool {pool} cannot hold {what}: {why}',
+    'correct pool and dataPool in the StorageClass',
+  ),
+} as const;
