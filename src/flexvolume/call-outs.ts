@@ -104,9 +104,10 @@ const mount: CallOut = async (useCases, request, tell, deadline) => {
 };
 
 async function mountAsked(useCases: FlexUseCases, options: VolumeAsked, directory: string): Promise<MountForPod> {
-  const { volume, fsType, readOnly, sandbox, allowHostMount } = options;
+  const { volume, fsType, readOnly, group, sandbox, allowHostMount } = options;
   const wish = { sandbox: sandbox === 'kata' ? sandbox : 'host', allowHostMount } as const;
-  return { volume, directory, fsType, readOnly, sandbox: wish, secrets: await credentialsOf(useCases, options) };
+  const secrets = await credentialsOf(useCases, options);
+  return { volume, directory, fsType, readOnly, group, sandbox: wish, secrets };
 }
 
 /** The directory is all that it is told, whatever was mounted there. */

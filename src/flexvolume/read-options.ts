@@ -24,6 +24,8 @@ export interface VolumeOptions {
   readonly sandbox: FlexSandbox;
   /** Undefined leaves it to what the image says. */
   readonly allowHostMount: boolean | undefined;
+  /** The pod's fsGroup, a gid as a decimal number; empty for none. */
+  readonly group: string;
   /** In calls about a pod's directory. */
   readonly pod: MountForPod['pod'];
   /** From the pod's secret. */
@@ -79,6 +81,8 @@ export function readVolumeOptions(text: string, driver: string): VolumeOptions {
     readOnly: known(`${KUBERNETES}readwrite`, get(`${KUBERNETES}readwrite`), ['ro', 'rw']) === 'ro',
     sandbox: known('sandbox', get('sandbox'), SANDBOXES) ?? (driver === HYPERD_DRIVER ? 'hyperd' : 'host'),
     allowHostMount: readFlag('allowHostMount', get('allowHostMount')),
+    // As the kubelet names it since 1.15, and before.
+    group: get(`${KUBERNETES}mounterArgs.FsGroup`) ?? get(`${KUBERNETES}fsGroup`) ?? '',
     pod: readPod(get),
     secrets: readSecrets(all, get('user')),
     keyring: get('keyring'),

@@ -4,7 +4,8 @@
  */
 import { isDeviceReadOnly, setDeviceReadOnly } from '../../host/device/block-device.js';
 import type { Exec } from '../../host/process/exec.js';
-import { mountAt } from '../../host/mount/mountinfo.js';
+import { mountAt, readMounts } from '../../host/mount/mountinfo.js';
+import { pathOnHost } from '../../host/mount/path-on-host.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { makeDirectory, unbindAt } from '../bind-mount.js';
@@ -17,10 +18,7 @@ export interface KataHost {
   readonly records: KataRecords;
 }
 
-/**
- * A target by every name that a runtime may look it up under:
- * as kubelet wrote it, and with its symbolic links resolved.
- */
+/** A target as the kubelet wrote it, and with its symbolic links resolved as this process sees them. */
 export interface KataTarget {
   readonly resolved: string;
   readonly asked: string;
@@ -28,8 +26,13 @@ export interface KataTarget {
 
 type DirectVolumeStep<Name extends string> = (name: Name) => void;
 
-/** Without repetition. */
-const keysOf = ({ resolved, asked }: KataTarget): readonly string[] => [...new Set([resolved, asked])];
+/**
+ * Without repetition. The runtime asks by the path as the host resolves it: in a container the kubelet's root may be a
+ * directory where the host has a link.
+ */
+const keysOf = async ({ resolved, asked }: KataTarget): Promise<readonly string[]> => [
+  ...new Set([resolved, asked, await pathOnHost(asked)]),
+];
 
 /**
  * Hand the volume to the virtual machine of the pod at `target`; there already is a success. The guard comes first and
@@ -45,7 +48,8 @@ export async function addDirectVolume(
 ): Promise<void> {
   const info = mountInfoOf(volume);
   // Refused before anything is made.
-  for (const key of keysOf(target)) recordName(key);
+  const keys = await keysOf(target);
+  for (const key of keys) recordName(key);
   const isLive = isGuard(await mountAt(target.resolved), volume.volume);
   await refuseOtherPods(records, volume.volume, target);
   // Neither runtime makes a guest's device read-only by itself. The switch of the host's device decides, whatever the
@@ -61,7 +65,7 @@ export async function addDirectVolume(
     await mountGuard(exec, target.resolved, volume.volume, deadline);
   }
   step('write kata record');
-  for (const key of keysOf(target)) {
+  for (const key of keys) {
     // Nothing was mounted here until now, so whatever lies under
     // this name is of a pod that is dead, with its sandbox' id.
     if (!isLive) await records.remove(key);
@@ -95,7 +99,7 @@ export async function removeRecords(
   target: KataTarget,
   step: DirectVolumeStep<'remove kata record'>,
 ): Promise<void> {
-  for (const key of keysOf(target)) {
+  for (const key of await keysOf(target)) {
     if (volumeOf((await records.read(key))?.info) !== volume) continue;
     step('remove kata record');
     await records.remove(key);
@@ -107,9 +111,10 @@ export async function removeRecords(
  * counts while its guard stands, and is swept where it does not.
  */
 async function refuseOtherPods(records: KataRecords, volume: string, target: KataTarget): Promise<void> {
+  const own = await keysOf(target);
   for (const { path, info } of await records.all()) {
-    if (volumeOf(info) !== volume || keysOf(target).includes(path)) continue;
-    if (await isDirectVolumeAt(volume, path)) throw berthError('BERTH_KATA_ONE_POD', { volume, path });
+    if (volumeOf(info) !== volume || own.includes(path)) continue;
+    if (await isGuardedAt(volume, path)) throw berthError('BERTH_KATA_ONE_POD', { volume, path });
     await records.remove(path);
   }
 }
@@ -117,5 +122,13 @@ async function refuseOtherPods(records: KataRecords, volume: string, target: Kat
 /** At unstage: records of the volume at targets that are no more; the device's name will soon be another volume's. */
 export async function sweepRecords(records: KataRecords, volume: string): Promise<void> {
   for (const { path, info } of await records.all())
-    if (volumeOf(info) === volume && !(await isDirectVolumeAt(volume, path))) await records.remove(path);
+    if (volumeOf(info) === volume && !(await isGuardedAt(volume, path))) await records.remove(path);
+}
+
+/** Does a guard of the volume stand where this name of a record leads on the host, whatever it is called here? */
+async function isGuardedAt(volume: string, name: string): Promise<boolean> {
+  const place = await pathOnHost(name);
+  for (const mount of await readMounts())
+    if (isGuard(mount, volume) && (await pathOnHost(mount.target)) === place) return true;
+  return false;
 }

@@ -20,6 +20,8 @@ export interface MountForPod {
   readonly directory: string;
   readonly fsType: FilesystemType | undefined;
   readonly readOnly: boolean;
+  /** The pod's fsGroup, a gid as a decimal number; empty for none. */
+  readonly group: string;
   readonly secrets: Credentials | undefined;
   readonly sandbox: SandboxParameters;
   /** Undefined where the orchestrator does not say. */
@@ -39,14 +41,20 @@ export interface MountParts {
 const NOBODY_ATTACHES = { by: 'node' } as const;
 
 /** FlexVolume says neither mode nor nodes: one node writes, with several pods; any node reads. */
-export const capabilityOf = ({ fsType, readOnly }: Pick<MountForPod, 'fsType' | 'readOnly'>): Capability => ({
-  access: { kind: 'mount', fsType, mountFlags: [], group: '' },
+export const capabilityOf = ({
+  fsType,
+  readOnly,
+  group,
+}: Pick<MountForPod, 'fsType' | 'readOnly' | 'group'>): Capability => ({
+  access: { kind: 'mount', fsType, mountFlags: [], group },
   mode: readOnly ? 'MULTI_NODE_READER_ONLY' : 'SINGLE_NODE_MULTI_WRITER',
 });
 
 /** The secrets are left out: whoever asks again with others gets what the first ones opened. */
-const fingerprintOf = (act: 'stage' | 'publish', { directory, fsType, readOnly, sandbox, pod }: MountForPod): string =>
-  JSON.stringify([act, directory, fsType, readOnly, sandbox, pod]);
+const fingerprintOf = (act: 'stage' | 'publish', request: MountForPod): string => {
+  const { directory, fsType, readOnly, group, sandbox, pod } = request;
+  return JSON.stringify([act, directory, fsType, readOnly, group, sandbox, pod]);
+};
 
 /** Stage, at the path where it is staged already or at our own, and publish. Errors of both. */
 export async function mountForPod(
@@ -55,7 +63,8 @@ export async function mountForPod(
   deadline: Deadline,
 ): Promise<void> {
   const { volume, directory: targetPath, readOnly, sandbox, pod, secrets } = request;
-  const capability = capabilityOf(request);
+  // The group is a pod's; the stage is for all of them.
+  const capability = capabilityOf({ ...request, group: '' });
   const what = { op: 'mount', fingerprint: fingerprintOf('publish', request) } as const;
   await operations.run(volume, what, deadline, async (operation, deadline) => {
     operation.step('read journal');
@@ -72,7 +81,8 @@ export async function mountForPod(
       );
       // Nobody may ever ask again, and an unmount is told a directory that the journal does not know.
       undo.pushUnlessStraggler(({ deadline }) => unstageWithoutPods({ journal, acts }, volume, operation, deadline));
-      await acts.publish({ ...staging, targetPath, pod }, operation.within('publish'), deadline);
+      const wanted = capabilityOf(request);
+      await acts.publish({ ...staging, capability: wanted, targetPath, pod }, operation.within('publish'), deadline);
     });
   });
 }

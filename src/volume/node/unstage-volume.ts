@@ -31,8 +31,8 @@ export interface UnstageVolume {
 }
 
 /**
- * BERTH_VOLUME_NOT_AT_PATH, BERTH_VOLUME_IN_USE while a target is still published, BERTH_UNMAP_BUSY while something
- * else has the device open.
+ * BERTH_VOLUME_NOT_AT_PATH where the volume is mounted at that path and staged elsewhere, BERTH_VOLUME_IN_USE while a
+ * target is still published, BERTH_UNMAP_BUSY while something else has the device open.
  */
 export async function unstageVolume(parts: UnstageParts, request: UnstageVolume, deadline: Deadline): Promise<void> {
   const { volume } = request;
@@ -62,12 +62,24 @@ export async function unstageWithin(
     operation.step('set journal aside');
     return writeIfPossible(parts, volume, () => journal.setAside(volume));
   }
-  if (entry.stagingPath !== path) throw berthError('BERTH_VOLUME_NOT_AT_PATH', { volume, path });
+  if (entry.stagingPath !== path) return refuseMountedAt(parts, entry, path, deadline);
   await takeDownRecorded(parts, entry, operation, deadline);
   // Kept as `unstaging` where the record stays ours: reconciliation gives it back when the cluster answers again.
   if (entry.holdsRecord && !(await giveBack(parts, entry, operation))) return;
   operation.step('remove journal');
   await writeIfPossible(parts, volume, () => journal.remove(volume));
+}
+
+/** Where nothing of the volume is, nothing is to be undone: it is staged elsewhere, and stays so. */
+async function refuseMountedAt(
+  { mappers }: Pick<UnstageParts, 'mappers'>,
+  entry: JournalEntry,
+  path: string,
+  deadline: Deadline,
+): Promise<void> {
+  const mapping = await mappers.mappingOf(entry, deadline);
+  const isThere = mapping !== undefined && (await isMountedFrom(path, mapping.device));
+  if (isThere || path in entry.targets) throw berthError('BERTH_VOLUME_NOT_AT_PATH', { volume: entry.volume, path });
 }
 
 function giveBack(

@@ -51,6 +51,8 @@ export interface PodOptions {
   readonly fsType?: string;
   readonly readOnly?: boolean;
   readonly secret?: Readonly<Record<string, string>>;
+  /** `securityContext.fsGroup`. */
+  readonly group?: string;
 }
 
 export class FlexNode {

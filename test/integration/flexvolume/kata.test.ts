@@ -1,5 +1,5 @@
 /** The option `sandbox: kata`: a FlexVolume pod takes its volume as CSI's pods of Kata do, by a record and a guard. */
-import { access, mkdir, readFile, rm } from 'node:fs/promises';
+import { access, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { mountAt } from '../../../src/host/mount/mountinfo.js';
@@ -93,6 +93,23 @@ it('FlexVolume unmount for Kata, journal lost: guard, record and device go', asy
   expect(await flex.unmount(pod)).toEqual(SUCCESS);
   await isGone(volume, pod);
 });
+
+it.each<KubeletVersion>(['1.11', '1.20'])(
+  'FlexVolume mount, kubelet %s, fsGroup: of guest and host',
+  async (version) => {
+    const volume = await flex.create();
+    const onHost = flex.pod(volume.image, { driver: 'berth~rbd', group: '4242' });
+    expect(await flex.mount(onHost, version)).toEqual(SUCCESS);
+    const { gid, mode } = await stat(podDirectory(onHost));
+    expect({ gid, mode: mode & 0o2070 }).toEqual({ gid: 4242, mode: 0o2070 });
+    expect(await flex.unmount(onHost)).toEqual(SUCCESS);
+    const guest = flex.pod(volume.image, { options: KATA, group: '4243' });
+    expect(await flex.mount(guest, version)).toEqual(SUCCESS);
+    const { metadata } = await recordAt(flex.driver.kataRecords, podDirectory(guest));
+    expect(metadata).toMatchObject({ fsGroup: '4243', fsGroupChangePolicy: 'OnRootMismatch' });
+    expect(await flex.unmount(guest)).toEqual(SUCCESS);
+  },
+);
 
 it('FlexVolume mount for Kata: no key in the record', async () => {
   const volume = await flex.create();

@@ -148,6 +148,9 @@ describe('NodePublish for Kata, paths', () => {
     await volume.publish(driver, 'pod', { targetPath });
     const names = (await recordsOf(driver.kataRecords)).map((one) => one.path).sort();
     expect(names).toEqual([targetPath, path.join(real, 'pod/mount')].sort());
+    // A second pod is refused, and takes none of them away.
+    await refused(volume.publish(driver, 'second'), 'FAILED_PRECONDITION', /KATA_ONE_POD/);
+    expect((await recordsOf(driver.kataRecords)).map((one) => one.path).sort()).toEqual(names);
     await driver.node.NodeUnpublishVolume({ volumeId: volume.id, targetPath });
     expect(await recordsOf(driver.kataRecords)).toEqual([]);
     expect(await mountAt(path.join(real, 'pod/mount'))).toBeUndefined();

@@ -12,7 +12,15 @@ describe('options', () => {
   it('of the ancestor mean what they meant: an image, the pool hyper, hyperd', () => {
     expect(read({ volumeID: 'vol1', 'kubernetes.io/fsType': 'ext4', 'kubernetes.io/readwrite': 'rw' })).toEqual({
       ...{ image: 'vol1', pool: 'hyper', namespace: '', cluster: undefined, monitors: [], fsType: 'ext4' },
-      ...{ readOnly: false, sandbox: 'hyperd', secrets: undefined, keyring: undefined, user: undefined, name: '' },
+      ...{
+        readOnly: false,
+        group: '',
+        sandbox: 'hyperd',
+        secrets: undefined,
+        keyring: undefined,
+        user: undefined,
+        name: '',
+      },
     });
   });
 

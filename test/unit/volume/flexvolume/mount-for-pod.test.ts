@@ -21,6 +21,7 @@ const request: MountForPod = {
   directory: '/pods/a',
   fsType: undefined,
   readOnly: false,
+  group: '',
   secrets: undefined,
   sandbox: { sandbox: 'host', allowHostMount: undefined },
 };

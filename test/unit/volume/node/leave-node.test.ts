@@ -122,7 +122,17 @@ describe('NodeUnstage', () => {
     expect(journal.remove).not.toHaveBeenCalled();
   });
 
-  it('another path: refused, nothing is touched', async () => {
+  it('another path, where nothing of it is: done, and nothing is touched', async () => {
+    mappers.mappingOf.mockResolvedValue(mapping);
+    await unstage(path.join(directory, 'other'));
+    expect(written).toEqual([]);
+    expect(giveBack).not.toHaveBeenCalled();
+    expect(mapper.unmap).not.toHaveBeenCalled();
+  });
+
+  it('another path, where it is mounted: refused, nothing is touched', async () => {
+    mappers.mappingOf.mockResolvedValue(mapping);
+    vi.mocked(isMountedFrom).mockResolvedValueOnce(true);
     const other = unstage(path.join(directory, 'other'));
     await expect(other).rejects.toMatchObject({ code: 'BERTH_VOLUME_NOT_AT_PATH' });
     expect(written).toEqual([]);
