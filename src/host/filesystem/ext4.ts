@@ -37,7 +37,7 @@ export const ext4: Filesystem = {
   hidesShutdown: false,
   mountShowsDeviceNumber: true,
   mountOptions: (readOnly) => (readOnly ? ['ro'] : []),
-  check: (exec, device, deadline) => runE2fsck(exec, device, { force: false }, deadline),
+  check: (exec, device, deadline) => runE2fsck(exec, { device, force: false }, deadline),
   growProgram: 'resize2fs',
   growUnmounted,
   growMounted,
@@ -97,7 +97,7 @@ async function countedErrors(number: string, sysRoot: string): Promise<string | 
 async function growUnmounted(exec: Exec, device: string, deadline: Deadline): Promise<void> {
   if (!(await hasRoomToGrow(device, deadline))) return;
   // resize2fs insists on a check after the last mount, and the check replays the journal.
-  await runE2fsck(exec, device, { force: true }, deadline);
+  await runE2fsck(exec, { device, force: true }, deadline);
   const result = await exec('resize2fs', [device], { deadline, okCodes: [0, 1] });
   if (result.exitCode !== 0) throw growError('ext4', device, complaint(result));
 }

@@ -9,6 +9,7 @@ import type { Readable } from 'node:stream';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { noteChild } from './children.js';
+import { confined, saysNotConfined, type Confinement } from './confine.js';
 import { orphanProof, whyNotStarted } from './orphan-proof.js';
 import { readBounded, readProgress } from './work-output.js';
 
@@ -22,6 +23,8 @@ export interface ExecOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The child is given all the time that it needs; default: it is killed at the deadline. */
   readonly work?: Work;
+  /** For a tool that parses what a guest may have written: it runs as nobody and sees this device only. */
+  readonly confine?: Confinement;
 }
 
 /**
@@ -69,8 +72,11 @@ export const run: Exec = async (file, args, options) => {
   const budget = Math.ceil(options.deadline.remaining());
   const late = () => berthError('BERTH_DEADLINE', { what: command, ms: budget });
   if (budget === 0) throw late();
-  const { work } = options;
-  const child = start(...orphanProof(file, args), options);
+  const { work, confine } = options;
+  const child = start(
+    ...(confine === undefined ? orphanProof(file, args) : await confined(file, args, confine)),
+    options,
+  );
   if (child.pid !== undefined) {
     const noted = noteChild(child.pid, command, work?.mustEnd);
     child.once('exit', noted.ended);
@@ -183,7 +189,8 @@ function abandon(child: Child): void {
 
 function answer(file: string, command: string, result: Outcome, okCodes: readonly number[]): ExecResult {
   const { exitCode, stdout, stderr } = result;
-  const notStarted = whyNotStarted(result) ?? (exitCode === undefined ? result.code : undefined);
+  const confinement = exitCode === undefined || !saysNotConfined(stderr) ? undefined : `exit code ${exitCode}`;
+  const notStarted = confinement ?? whyNotStarted(result) ?? (exitCode === undefined ? result.code : undefined);
   if (notStarted === 'ENOENT') throw berthError('BERTH_COMMAND_MISSING', { command: file });
   if (notStarted === undefined && exitCode !== undefined && okCodes.includes(exitCode) && !result.isMaxBuffer) {
     return { stdout, stderr, exitCode };

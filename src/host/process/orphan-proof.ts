@@ -25,9 +25,12 @@ export function orphanProof(file: string, args: readonly string[]): [string, rea
   return isPossible ? wrap([file, ...args]) : [file, args];
 }
 
-const wrap = (command: readonly string[]): [string, readonly string[]] => [
-  'setpriv',
-  ['--pdeathsig', 'KILL', '--', SHELL, '-c', SCRIPT, NAME, String(process.pid), ...command],
+const wrap = (command: readonly string[]): [string, readonly string[]] => ['setpriv', bindToParent(command)];
+
+/** The last words of a setpriv that runs `command` bound to this process, after what else it is to set. */
+export const bindToParent = (command: readonly string[]): readonly string[] => [
+  ...['--pdeathsig', 'KILL', '--', SHELL, '-c', SCRIPT, NAME, String(process.pid)],
+  ...command,
 ];
 
 /** Once, for a child that says something else than a shell or setpriv would. */

@@ -170,6 +170,16 @@ export const catalogue = {
     'the {fs} filesystem of {volume} is damaged: {why}',
     'repair it by hand with the tools of that filesystem, then try again',
   ),
+  BERTH_CHECK_FAILED: entry(
+    'UNAVAILABLE',
+    'the check of the {fs} filesystem of {volume} did not come to its end: {why}',
+    'this says nothing of the filesystem; the call may be repeated; see the reason, the node plugin log and ceph -s',
+  ),
+  BERTH_CHECK_OUT_OF_MEMORY: entry(
+    'RESOURCE_EXHAUSTED',
+    'the check of the {fs} filesystem of {volume} needs more than the {mib} MiB of memory that it may have',
+    'raise the memory limit of the node plugin, or check the image by hand on a larger machine, then repeat the call',
+  ),
   BERTH_PROBE_FAILED: entry(
     'INTERNAL',
     'what {device} holds could not be determined: {why}',
