@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 
 const programs = [
   ...['main', 'rbd/librbd/worker/worker', 'rbd/mapping/nbd/nbd-device'],
-  ...['host/clock/kernel-clock', 'host/device/first-page-program'],
+  ...['host/clock/kernel-clock', 'host/device/first-page-program', 'host/filesystem/group/give-to-group-program'],
 ];
 const common = {
   platform: 'node',

@@ -3,6 +3,7 @@ import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectories } from '../host/make-directories.js';
 import { run, type Exec } from '../host/process/exec.js';
+import { toolNamespace } from '../host/process/tool-namespace.js';
 import { Journal } from '../journal/journal.js';
 import type { Kubernetes } from '../kube/open-kube.js';
 import type { Logger } from '../observe/log.js';
@@ -72,6 +73,8 @@ export async function makeNodeParts(dependencies: Dependencies, additions: Addit
   const all = [new KrbdMapper({ exec: run }), new NbdMapper({ exec: run }), ...additions.mappers(options, log)];
   const choose = (choice: MounterChoice): Promise<Mapper> =>
     chooseMapper(choice === 'auto' ? options.mounter : choice, all);
+  // It is born as a copy of all mounts, which is gone before the first volume could miss its device.
+  await toolNamespace();
   const thisNode = await findThisNode(dependencies);
   const kataRecords = new KataRecords(options.kataRecords);
   await kataRecords.sweep();

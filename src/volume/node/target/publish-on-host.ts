@@ -4,11 +4,12 @@
  */
 import { isDeviceReadOnly, setDeviceReadOnly } from '../../../host/device/block-device.js';
 import { repairBeforeMount } from '../../../host/filesystem/check/check-filesystem.js';
-import { ownByGroup } from '../../../host/filesystem/own-by-group.js';
+import { ownByGroup } from '../../../host/filesystem/group/own-by-group.js';
 import type { Exec } from '../../../host/process/exec.js';
 import { filesystemOfEntry, isMountedHere, type JournalEntry } from '../../../journal/entry.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
+import type { Logger } from '../../../observe/log.js';
 import { isBoundAt, bindAt, unbindAt } from '../../../sandbox/bind-mount.js';
 import type { NodeOperation } from '../../operation/operations.js';
 import { refuseOpenDevice } from '../filesystem/refuse-open-device.js';
@@ -19,6 +20,7 @@ import { hostVolume } from './published-targets.js';
 
 export interface PublishOnHostParts extends TargetParts {
   readonly exec: Exec;
+  readonly log: Pick<Logger, 'warn'>;
   /** To tell the process that serves a device from those that use it. */
   readonly mappers: Pick<Mappers, 'named'>;
 }
@@ -75,10 +77,11 @@ async function mountedHere(
 
 /**
  * Gives the files to the group of fsGroup, which kubelet leaves to a driver that declares VOLUME_MOUNT_GROUP. Not done
- * under pods that are there already.
+ * under pods that are there already. What cannot be changed (immutable, append-only) stays as it is, as with the
+ * kubelet: the pod has its other files.
  */
 async function own(
-  { exec }: { readonly exec: Exec },
+  { exec, log }: Pick<PublishOnHostParts, 'exec' | 'log'>,
   { entry, live, capability: { access }, readOnly }: Publishing,
   operation: NodeOperation<'publish'>,
   deadline: Deadline,
@@ -86,5 +89,8 @@ async function own(
   if (access.kind === 'block' || access.group === '' || readOnly || entry.readOnly) return;
   if (Object.keys(live).length > 0) return;
   operation.step('own by group');
-  await ownByGroup(exec, entry.stagingPath, access.group, deadline);
+  const { group } = access;
+  const given = await ownByGroup(exec, entry.stagingPath, group, deadline);
+  if (given === undefined || given.refused === 0) return;
+  log.warn({ volume: entry.volume, group, ...given }, 'some files could not be given to the group of the pod');
 }
