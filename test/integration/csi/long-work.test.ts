@@ -38,7 +38,7 @@ afterAll(async () => {
   await rm(wrappers, { recursive: true });
 });
 
-it('NodeStage, mkfs longer than caller and operation: DEADLINE and ABORTED tell, a retry joins and succeeds', async () => {
+it('NodeStage, mkfs longer than caller and operation: DEADLINE tells, a retry joins and succeeds', async () => {
   const volume = await site.create(driver, ext4(), { sizeBytes: SMALL_BYTES });
   await volume.attach(driver);
   const request = {
