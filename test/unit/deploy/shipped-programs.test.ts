@@ -51,7 +51,7 @@ describe('the programs that ship', () => {
   it('are main, with the librbd worker and what else it starts, and share no file with the development driver', () => {
     expect(shipped.flatMap(({ input }) => Object.keys(input))).toEqual([
       ...['main', 'rbd/librbd/worker/worker', 'rbd/mapping/nbd/nbd-device', 'host/clock/kernel-clock'],
-      'host/device/first-page-program',
+      ...['host/device/first-page-program', 'host/filesystem/group/give-to-group-program'],
     ]);
     expect(text('Dockerfile')).toMatch(/^ENTRYPOINT .*main\.js/m);
     const development = bundles.filter((one) => !shipped.includes(one));
