@@ -7,7 +7,8 @@ import { toolNamespace } from '../../../src/host/process/tool-namespace.js';
 import { run } from '../../../src/host/process/exec.js';
 import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
 import { probeDevice } from '../../../src/host/filesystem/probe-device.js';
-import { mountFilesystem, unmount } from '../../../src/host/mount/mount.js';
+import { unmount } from '../../../src/host/mount/mount.js';
+import { mountFilesystem } from '../../../src/host/mount/mount-filesystem.js';
 import { packageRoot } from '../../../src/model/package-root.js';
 import { MIB, scratchDevice, soon } from './scratch.js';
 

@@ -5,7 +5,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { giveToGroup } from '../../../src/host/filesystem/group/give-to-group.js';
 import { ownByGroup } from '../../../src/host/filesystem/group/own-by-group.js';
 import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
-import { mountFilesystem } from '../../../src/host/mount/mount.js';
+import { mountFilesystem } from '../../../src/host/mount/mount-filesystem.js';
 import { run } from '../../../src/host/process/exec.js';
 import { MIB, scratchDevice, soon } from './scratch.js';
 
