@@ -42,8 +42,11 @@ export function decideAttach(record: HolderRecord | undefined, request: AttachRe
   const difference = differs(record, request);
   const mine = record.holders.find((one) => isSameNode(one, node));
   if (mine !== undefined) {
-    if (difference === undefined)
-      return mine.by === 'node' && request.by === 'controller' ? adoptGrant(record, request) : { kind: 'held' };
+    if (difference === undefined) {
+      if (request.by !== 'controller') return { kind: 'held' };
+      if (mine.by === 'node') return adoptGrant(record, request);
+      return mine.detachWanted === undefined ? { kind: 'held' } : wantNoDetach(record, node);
+    }
     return {
       kind: 'refused',
       error: berthError('BERTH_PUBLISHED_OTHERWISE', { volume, path: `node ${node.node}`, what: difference }),
@@ -67,6 +70,16 @@ function holderOf({ node, by, grant }: AttachRequest, now: string): Holder {
   return { ...recordedNode(node), since: now, by, ...named, ...(by === 'controller' ? { state: 'granted' } : {}) };
 }
 
+/** Attached again: what was to leave the node stays, and the node must not take it down. */
+function wantNoDetach(record: HolderRecord, node: NodeIdentity): AttachDecision {
+  const [first, ...rest] = record.holders;
+  const stays = (one: Holder): Holder => (isSameNode(one, node) ? withoutWish(one) : one);
+  return { kind: 'write', next: { ...record, holders: [stays(first), ...rest.map(stays)] } };
+}
+
+const withoutWish = (holder: Holder): Holder =>
+  Object.fromEntries(Object.entries(holder).filter(([key]) => key !== 'detachWanted')) as unknown as Holder;
+
 /**
  * What the node took itself becomes the attach's: the node must not give that back any more when it unstages. What it
  * has staged goes on, and is staged again by the name of this attach only.
@@ -74,7 +87,12 @@ function holderOf({ node, by, grant }: AttachRequest, now: string): Holder {
 function adoptGrant(record: HolderRecord, { node, grant }: AttachRequest): AttachDecision {
   const [first, ...rest] = record.holders;
   const named = grant === undefined ? {} : { grant };
-  const mine = (one: Holder): Holder => ({ ...one, ...recordedNode(node, one), by: 'controller', ...named });
+  const mine = (one: Holder): Holder => ({
+    ...withoutWish(one),
+    ...recordedNode(node, one),
+    by: 'controller',
+    ...named,
+  });
   const granted = (one: Holder): Holder => (isSameNode(one, node) ? mine(one) : one);
   return { kind: 'write', next: { ...record, holders: [granted(first), ...rest.map(granted)] } };
 }

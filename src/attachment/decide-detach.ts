@@ -197,7 +197,8 @@ function strangersWait(seen: SeenHolder): Verdict {
 const aliveWait = (seen: SeenHolder): Verdict =>
   wait(
     `it is ${seen.holder.state ?? 'held'} there and the node is alive (${describeNode(seen)}); ${clientText(seen)}`,
-    'unstage it there; a node that is powered off has to be shut down for its orchestrator, too, ' +
+    'the node unstages it within seconds where no pod uses it (berth unstage does it at once); ' +
+      'a node that is powered off has to be shut down for its orchestrator, too, ' +
       'or tainted out-of-service',
   );
 

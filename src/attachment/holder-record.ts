@@ -41,6 +41,11 @@ export interface Holder extends RecordedNode {
   readonly at?: string;
   /** The boot in which the node wrote `state`; whatever it had mapped ends with it. */
   readonly bootId?: string;
+  /**
+   * ISO 8601, by the controller's clock: since when somebody wants the volume from this node, while nothing proves that
+   * it has let go. The node takes down what no pod of its uses then (forgotten-stages.ts).
+   */
+  readonly detachWanted?: string;
   /** Through which the node has it open, or had when it released it; absent where it could not be told. */
   readonly clients?: readonly ClientInstance[];
 }
@@ -178,7 +183,9 @@ const isHolder = (value: Partial<Holder> | null): boolean =>
   hasIdentity(value) &&
   typeof value.since === 'string' &&
   (value.state === undefined || HOLDER_STATES.includes(value.state)) &&
-  [value.uid, value.at, value.bootId, value.grant].every((one) => one === undefined || typeof one === 'string') &&
+  [value.uid, value.at, value.bootId, value.grant, value.detachWanted].every(
+    (one) => one === undefined || typeof one === 'string',
+  ) &&
   (value.clients === undefined || (Array.isArray(value.clients) && value.clients.every(isClient)));
 
 const isDeletions = (value: unknown): boolean =>

@@ -139,6 +139,20 @@ export class HolderRecords {
     return isSame;
   }
 
+  /**
+   * Write down that somebody wants the volume from this holder, which has not let go: its node sees it there. Nothing
+   * where the holder is not as it was decided, or has it written down already.
+   */
+  async wantDetach(at: ImageRef, head: ImageHead, volume: string, decided: Holder, deadline: Deadline): Promise<void> {
+    const text = JSON.stringify(decided);
+    await this.#change(at, head, volume, deadline, (record) => {
+      const present = record?.holders.find((one) => JSON.stringify(one) === text);
+      if (record === undefined || present === undefined || present.detachWanted !== undefined) return 'keep';
+      const detachWanted = this.#now().toISOString();
+      return withMine(record, identityOf(present), (holder) => ({ ...holder, detachWanted }));
+    });
+  }
+
   /** While a delete has claimed the volume, `decide` sees no record: there is nobody to take out then. */
   #change(at: ImageRef, head: ImageHead, volume: string, deadline: Deadline, decide: Decide): Promise<ImageHead> {
     const present = (entry: HolderEntry | undefined) => decide(isClaim(entry) ? undefined : entry);

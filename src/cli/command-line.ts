@@ -28,6 +28,7 @@ export type Request =
   | { readonly kind: 'adopt'; readonly adopt: AdoptArguments }
   | { readonly kind: 'trace'; readonly volume: string; readonly options: Options }
   | { readonly kind: 'attachments'; readonly release: ReleaseArguments | undefined; readonly options: Options }
+  | { readonly kind: 'unstage'; readonly volume: string; readonly options: Options }
   /** Help, version or completion: to be printed as it is. */
   | { readonly kind: 'print'; readonly text: string };
 
@@ -57,6 +58,8 @@ function requestOf({ entry: { name }, argument, values, flags }: Parsed, env: En
       return { kind: 'adopt', adopt: readAdopt(argument, values, env) };
     case 'trace':
       return { kind: 'trace', volume: argument, options: readOptions(values, here) };
+    case 'unstage':
+      return { kind: 'unstage', volume: argument, options: readOptions(values, here) };
     case 'attachments':
       return { kind: 'attachments', release: releaseOf(values, flags), options: readOptions(values, here) };
     case 'completion':

@@ -102,6 +102,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     },
   },
   {
+    name: 'unstage',
+    does: 'has the driver of this node unstage a volume that no pod uses and its kubelet has forgotten',
+    more:
+      'Refused while a pod uses it, and the sentence says which. Run it in the node’s pod: it reads that journal, ' +
+      'and asks the driver that runs there. A kubelet that knows of the volume still does not stage it again.',
+    argument: { name: 'HANDLE', help: 'the volume handle' },
+    options: [],
+    driverOptions: ['endpoint', 'stateDirectory'],
+    exits: {
+      well: 'unstaged, and the holder record is given back',
+      failed: NOT_POSSIBLE,
+      attention: 'unstaged; the holder record is given back when the cluster answers',
+    },
+  },
+  {
     name: 'completion',
     does: 'prints a script that completes `berth` in a shell',
     more: 'For bash: source <(berth completion bash). For zsh: the same with zsh, after compinit.',

@@ -21,8 +21,13 @@ function endAtChosenStep(log: Logger): Observer | undefined {
 const OPERATION_MS = 'BERTH_OPERATION_MS';
 const operationMs = Number(process.env[OPERATION_MS]);
 
+/** Where the virtual machines of this driver's tests keep their files: those of others on this machine do not count. */
+const GUESTS_IN = 'BERTH_GUESTS_IN';
+const guestsIn = process.env[GUESTS_IN];
+
 await runProgram(process.argv.slice(2), {
   mappers: ({ stateDirectory: stateDir }, log) => [new LoopMapper({ exec: run, stateDir, log })],
   stepObserver: endAtChosenStep,
   operationMs: operationMs > 0 ? operationMs : undefined,
+  isGuest: (argv) => guestsIn === undefined || argv.some((one) => one.includes(`${guestsIn}/`)),
 });

@@ -100,6 +100,8 @@ export interface JournalEntry {
   /** The node took the holder record itself, so it gives it back at unstage. */
   readonly holdsRecord: boolean;
   readonly targets: Readonly<Record<string, JournalTarget>>;
+  /** ISO 8601, when a target was last taken away; absent before, and in entries of an earlier Berth. */
+  readonly unpublished?: string;
   /** ISO 8601, when the stage was begun. */
   readonly since: string;
 }
@@ -142,6 +144,7 @@ export function whyNotEntry(value: unknown): string | undefined {
 }
 
 function whyNotParts(entry: Partial<Record<keyof JournalEntry, unknown>>): string | undefined {
+  if (entry.unpublished !== undefined && typeof entry.unpublished !== 'string') return 'unpublished is malformed';
   if (entry.imageId !== undefined && typeof entry.imageId !== 'string') return 'imageId is malformed';
   if (entry.guest !== undefined && !isGuest(entry.guest)) return 'guest is malformed';
   if (entry.guestClients !== undefined && !isTexts(entry.guestClients)) return 'guestClients is malformed';

@@ -17,6 +17,8 @@ interface Case {
   /** Kubelet's directories that claim the volume. */
   readonly claims: readonly string[];
   readonly fresh: boolean;
+  /** Its last pod has left it, or it was staged, long ago. */
+  readonly rested: boolean;
 }
 
 export function decideEntry(view: NodeView, entry: JournalEntry, decided: Decided): void {
@@ -46,6 +48,7 @@ function caseOf(view: NodeView, entry: JournalEntry): Case {
     elsewhere: mounts.filter((at) => at !== entry.stagingPath && !targets.includes(at)),
     claims: view.claimsOf(entry.volume).map(({ directory }) => directory),
     fresh: view.isFresh(Date.parse(entry.since)),
+    rested: !view.isFresh(Math.max(Date.parse(entry.since), Date.parse(entry.unpublished ?? entry.since))),
   };
 }
 
@@ -114,7 +117,7 @@ function decideHalfWay(view: NodeView, found: Case, seen: SeenMapping, decided: 
 }
 
 function decideStaged(view: NodeView, found: Case, seen: SeenMapping, decided: Decided): void {
-  const { entry, live, elsewhere, claims, fresh } = found;
+  const { entry, live, elsewhere, claims, fresh, rested } = found;
   const { volume, stagingPath } = entry;
   const { device } = seen.mapping;
   if (seen.unserved !== undefined) {
@@ -126,7 +129,13 @@ function decideStaged(view: NodeView, found: Case, seen: SeenMapping, decided: D
     return;
   }
   // What is left to guests has no mount; one that a crash left there goes with the next publish or unstage.
-  if (!isMountedHere(entry) || view.mountsOf(seen).includes(stagingPath)) return;
+  if (!isMountedHere(entry) || view.mountsOf(seen).includes(stagingPath)) {
+    // Only of what the kubelet stages by CSI it is known who claims it, and that no pod comes without asking us.
+    const isOfKubelet = stagingPath.startsWith(`${view.facts.kubelet.root}/plugins/kubernetes.io/csi/`);
+    if (isOfKubelet && rested && live.length + elsewhere.length === 0)
+      undo(view, found, device, 'no pod has used it for long, and the kubelet has not unstaged it', decided, claims);
+    return;
+  }
   const users = [...live, ...elsewhere];
   if (users.length > 0) {
     const what = `${device} is not mounted at ${stagingPath} any more, but at ${users.join(', ')}`;

@@ -11,6 +11,13 @@ export interface Additions {
   readonly stepObserver: (log: Logger) => ((at: EnteredStep) => void) | undefined;
   /** The least time of an operation, in ms, where it is to be another one than usual: for tests that outlast it. */
   readonly operationMs: number | undefined;
+  /** Of virtual machines on this machine, told their arguments: may it be a guest of this driver's? */
+  readonly isGuest: (argv: readonly string[]) => boolean;
 }
 
-export const NO_ADDITIONS: Additions = { mappers: () => [], stepObserver: () => undefined, operationMs: undefined };
+export const NO_ADDITIONS: Additions = {
+  mappers: () => [],
+  stepObserver: () => undefined,
+  operationMs: undefined,
+  isGuest: () => true,
+};

@@ -2,11 +2,13 @@
 import { FenceKeeper } from '../attachment/fence-keeper.js';
 import { imageStates } from '../diagnosis/attachment/image-state.js';
 import type { Readiness } from '../diagnosis/readiness.js';
+import type { JournalEntry } from '../journal/entry.js';
 import { Rounds } from '../model/rounds.js';
 import { serveMetrics, type MetricsServer } from '../observe/metrics-server.js';
 import { AttachmentReconciler } from '../reconcile/attachment-reconciler.js';
 import { GuestClients } from '../volume/node/handover/guest-clients.js';
 import type { NodeParts } from './node-parts.js';
+import { FORGOTTEN_METRIC, takeDownWanted } from '../volume/node/recovery/forgotten-stages.js';
 import { returnPendingRecords } from '../volume/node/recovery/return-records.js';
 import type { RegistrationLoop } from '../volume/node/registration/registration-loop.js';
 import type { ControllerParts } from './controller-parts.js';
@@ -91,7 +93,9 @@ export const LOOPS: readonly LoopEntry[] = [
   },
   {
     name: 'guest clients and holder records',
-    does: 'records by which client a guest has its image open; gives back records that an unstage could not',
+    does:
+      'records by which client a guest has its image open; takes down what no pod uses and is wanted elsewhere; ' +
+      'gives back records that an unstage could not',
     every: '15 s, or `--reconcile-interval` where that is shorter; 20 % more or less',
     owner: 'node',
     option: '`--reconcile-interval`, never off',
@@ -156,19 +160,25 @@ function nodeReconcilerOf({ dependencies: { options }, node }: LoopParts): Loop 
   return node === undefined || options.reconcileInterval === 0 ? undefined : makeNodeReconciler(node, options);
 }
 
+/** None where the journal is unreadable as a whole: the machine's check says so. */
+const entriesOf = ({ journal }: Pick<NodeParts, 'journal'>): Promise<readonly JournalEntry[]> =>
+  journal.all().then(
+    ({ entries }) => entries,
+    () => [],
+  );
+
 /** What cannot wait for reconciliation: others wait for it, or a fence may be needed before. */
-function promptRoundsOf({ dependencies: { options }, node }: LoopParts): Loop | undefined {
+function promptRoundsOf({ dependencies: { options, counters }, node }: LoopParts): Loop | undefined {
   if (node === undefined) return undefined;
+  counters.declare(FORGOTTEN_METRIC, 'Volumes that no pod used and that were wanted elsewhere, by what came of it.');
+  const count = (what: string): void => counters.count(FORGOTTEN_METRIC, { what });
   const guests = new GuestClients(node);
   const round = async (): Promise<void> => {
     const stopped = (): boolean => rounds.stopped;
-    // Unreadable as a whole: the machine's check says so.
-    const entries = await node.journal.all().then(
-      (all) => all.entries,
-      () => [],
-    );
+    const entries = await entriesOf(node);
     await guests.round(entries, stopped);
-    await returnPendingRecords(node, entries, stopped);
+    const taken = await takeDownWanted(node, entries, count, stopped);
+    await returnPendingRecords(node, taken > 0 ? await entriesOf(node) : entries, stopped);
   };
   const intervalMs = options.reconcileInterval * 1000;
   const everyMs = intervalMs === 0 ? PROMPT_MS : Math.min(PROMPT_MS, intervalMs);

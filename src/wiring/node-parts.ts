@@ -20,6 +20,7 @@ import { KataRecords } from '../sandbox/kata/kata-records.js';
 import { SHIM_ROOTS } from '../sandbox/kata/shim.js';
 import { NO_RUNTIME_CLASSES } from '../sandbox/pod.js';
 import { markGuestWritten } from '../volume/image/guest-mark.js';
+import { stillGuests, type StillGuests } from '../volume/node/handover/still-guests.js';
 import { NodeHolderRecords, type ThisNode } from '../volume/node/node-holder-records.js';
 import { Mappers } from '../volume/node/node-mappers.js';
 import type { PublishParts } from '../volume/node/publish-volume.js';
@@ -48,6 +49,7 @@ export interface NodeParts extends ThisNode {
   readonly attaches: boolean;
   /** An operator's own limit of volumes on this node; undefined takes what the mapper can. */
   readonly maxVolumes: number | undefined;
+  readonly stillGuests: StillGuests;
 }
 
 function operationSettings(log: Logger, { stepObserver, operationMs }: Additions): OperationSettings {
@@ -96,6 +98,7 @@ export async function makeNodeParts(dependencies: Dependencies, additions: Addit
     chooseSandbox: sandboxChooser(options, kube),
     attaches: kube !== undefined,
     maxVolumes: options.maxVolumes,
+    stillGuests: stillGuests(additions.isGuest),
   };
 }
 

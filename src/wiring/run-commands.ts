@@ -1,4 +1,11 @@
 /** The commands of a person at a terminal: each makes what it needs, prints, and answers an exit code. */
+import { join } from 'node:path';
+import { askToUnstage } from '../csi/ask-node.js';
+import { deviceNumber } from '../host/device/block-device.js';
+import { mountAt, readMounts, type Mount } from '../host/mount/mountinfo.js';
+import { podOfPath } from '../host/users/pod-of-process.js';
+import type { JournalEntry } from '../journal/entry.js';
+import { Journal } from '../journal/journal.js';
 import type { ReleaseArguments } from '../cli/command-line.js';
 import { EXIT_CODE_OF_LEVEL, EXIT_CODES, type ExitCode } from '../cli/exit-codes.js';
 import { printAdoption } from '../cli/print-adoption.js';
@@ -61,6 +68,12 @@ export function trace(options: Options, volume: string): Promise<ExitCode> {
   });
 }
 
+export async function unstage(options: Options, volume: string): Promise<ExitCode> {
+  const { text, code } = await unstageByHand(options, volume);
+  print(text);
+  return code;
+}
+
 /** BERTH_KUBE_OFF without Kubernetes. */
 export function attachments(options: Options, release: ReleaseArguments | undefined): Promise<ExitCode> {
   return withDependencies(options, async (dependencies) => {
@@ -97,4 +110,43 @@ async function withDependencies(
     dependencies.kube?.close();
     await dependencies.rbd.close();
   }
+}
+
+/**
+ * Answers what to print. BERTH_VOLUME_NOT_AT_PATH where the journal of this node does not know the volume,
+ * BERTH_VOLUME_IN_USE names pods or mounts, and the driver's own errors.
+ */
+async function unstageByHand(
+  { stateDirectory, endpoint }: Pick<Options, 'stateDirectory' | 'endpoint'>,
+  volume: string,
+): Promise<{ readonly text: string; readonly code: ExitCode }> {
+  const directory = join(stateDirectory, 'journal');
+  const journal = new Journal(directory);
+  const entry = await journal.read(volume);
+  if (entry === undefined)
+    throw berthError('BERTH_VOLUME_NOT_AT_PATH', { volume, path: `any path that the journal in ${directory} knows` });
+  await refuseUsed(entry);
+  await askToUnstage(endpoint, { volumeId: volume, stagingTargetPath: entry.stagingPath });
+  const isPending = (await journal.read(volume)) !== undefined;
+  const done = `${volume} is unstaged from ${entry.stagingPath}`;
+  return isPending
+    ? { text: `${done}; its holder record is given back when the cluster answers\n`, code: EXIT_CODES.attention }
+    : { text: `${done}, and its holder record is given back\n`, code: EXIT_CODES.well };
+}
+
+/** The driver refuses the targets that it knows; a mount that somebody else made of it is seen here. */
+async function refuseUsed({ volume, stagingPath, targets, mapping, handedTo }: JournalEntry): Promise<void> {
+  if (handedTo !== undefined)
+    throw berthError('BERTH_VOLUME_IN_USE', { volume, who: `${handedTo}, by ${stagingPath}: end its pod` });
+  const mounts = await readMounts();
+  const number = (await mountAt(stagingPath))?.device ?? (mapping && (await deviceNumber(mapping.device)));
+  const name = mapping?.device.slice(mapping.device.lastIndexOf('/'));
+  const isOfDevice = ({ device, fsType, root }: Mount): boolean =>
+    device === number || (fsType === 'devtmpfs' && root === name);
+  const users = mounts.filter((one) => one.target in targets || isOfDevice(one)).map(({ target }) => target);
+  const [user] = users.filter((target) => target !== stagingPath);
+  if (user === undefined) return;
+  const pod = podOfPath(user);
+  const who = pod === undefined ? `whoever mounted it at ${user}` : `pod ${pod} (at ${user})`;
+  throw berthError('BERTH_VOLUME_IN_USE', { volume, who });
 }

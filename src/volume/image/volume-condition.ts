@@ -1,6 +1,7 @@
 /** What a controller can say of a volume's condition: who has it open, by Ceph's watchers, against who may. */
 import {
   readDeleteClaim,
+  readHolderRecord,
   type DeleteClaim,
   type HolderRecord,
   type RecordHome,
@@ -20,6 +21,15 @@ interface Own {
   readonly installation: string;
 }
 
+/** Somebody wants it from a node that has not let go: stuck, unless that node is about to. */
+function wantedElsewhere({ holders }: HolderRecord): Condition | undefined {
+  const holder = holders.find(({ detachWanted }) => detachWanted !== undefined);
+  if (holder === undefined) return undefined;
+  const { node, detachWanted = '' } = holder;
+  const what = `wanted elsewhere since ${detachWanted}, and node ${node} has it staged`;
+  return { abnormal: true, message: `${what}: end its pods there; without any, berth unstage on that node` };
+}
+
 /** Modes in which several clients are as it should be. */
 const SHARED = /^MULTI_NODE_/;
 
@@ -30,6 +40,9 @@ export function conditionOfRecords(head: RecordHome, volume: string): Condition 
   try {
     const claim = readDeleteClaim(head, volume);
     if (claim !== undefined) return conditionOfClaim(claim);
+    const record = readHolderRecord(head, volume);
+    const stuck = record && wantedElsewhere(record);
+    if (stuck !== undefined) return stuck;
     return { abnormal: false, message: 'its records are in order; ControllerGetVolume also looks at who has it open' };
   } catch (error) {
     if (!isBerthError(error, 'BERTH_RECORD_UNREADABLE')) throw error;
@@ -55,6 +68,8 @@ export function conditionOf(record: HolderRecord | undefined, watchers: readonly
     if (open.length === 0) return { abnormal: false, message: 'attached to no node, open nowhere' };
     return { abnormal: true, message: `attached to no node, yet ${at}; find that client with rbd status` };
   }
+  const stuck = wantedElsewhere(record);
+  if (stuck !== undefined) return stuck;
   const attached = `attached to ${record.holders.map((one) => nameWithin(one, own.installation)).join(', ')}`;
   if (open.length > 1 && !SHARED.test(record.mode)) {
     return { abnormal: true, message: `${attached} for a single node, yet ${at}; two writers destroy its content` };

@@ -34,7 +34,8 @@ import { mountDevice, type FilesystemStagingParts } from './filesystem/stage-fil
 import { isMountedFrom, makeStagingDirectory } from './filesystem/staging-mount.js';
 import { recordRawUse } from './filesystem/write-provenance.js';
 import { confirmStaged } from './confirm-staged.js';
-import { isOtherImage, leaveReplaced, refuseUnderOtherName } from './recovery/entry-image.js';
+import { isOtherImage } from './recovery/entry-image.js';
+import { leaveReplaced, refuseUnderOtherName } from './recovery/replaced-image.js';
 import { entryToStage } from './journal-faults.js';
 import { mapAsAsked, recordClients, unmountAndUnmap } from './map-image.js';
 import type { NodeHolderRecords } from './node-holder-records.js';

@@ -21,6 +21,7 @@ import type { Mappers } from './node-mappers.js';
 import { hostVolume } from './target/published-targets.js';
 
 export interface UnpublishParts {
+  readonly now: () => Date;
   readonly operations: Pick<Operations<NodeSteps>, 'run'>;
   readonly journal: Pick<Journal, 'read' | 'write'>;
   readonly mappers: Pick<Mappers, 'mappingOf' | 'findUnrecorded'>;
@@ -54,7 +55,7 @@ export async function unpublishWithin(
   operation: NodeOperation<'unpublish'>,
   deadline: Deadline,
 ): Promise<void> {
-  const { journal, mappers, kataRecords, exec } = parts;
+  const { journal, mappers, kataRecords, exec, now } = parts;
   operation.step('look');
   const read = await entryToUndo(parts, volume);
   const entry = read === 'damaged' ? undefined : read;
@@ -69,7 +70,7 @@ export async function unpublishWithin(
   if (entry === undefined || target === undefined) return;
   operation.step('write target');
   const targets = Object.fromEntries(Object.entries(entry.targets).filter(([other]) => other !== path));
-  await writeIfPossible(parts, volume, () => journal.write({ ...entry, targets }));
+  await writeIfPossible(parts, volume, () => journal.write({ ...entry, targets, unpublished: now().toISOString() }));
 }
 
 /** The mount at the target has to be this volume, by the journal's mapping or by the kernel's. */

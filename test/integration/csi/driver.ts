@@ -77,7 +77,7 @@ export class Driver {
     await mkdir(this.#options.directory, { recursive: true });
     const log = await open(this.logFile, 'a', 0o600);
     const child = spawn(process.execPath, this.#arguments(), {
-      env: { ...process.env, ...env },
+      env: { ...process.env, BERTH_GUESTS_IN: this.#options.directory, ...env },
       stdio: ['ignore', log.fd, log.fd],
     });
     await log.close();

@@ -96,6 +96,27 @@ it(
 );
 
 it(
+  'FlexVolume unmount, guest frozen: Ceph has forgotten it, and nobody else gets the volume before it is gone (30 s)',
+  async () => {
+    const volume = await flex.create();
+    const pod = flex.pod(volume.image);
+    expect(await flex.mount(pod)).toEqual(SUCCESS);
+    const guest = await start(pod);
+    await guest.sh('echo before > /volume/_data/file && sync');
+    process.kill(guest.pid, 'SIGSTOP');
+    const isWatched = async () => (await flex.site.rbd('status', volume.image)).includes('watcher=');
+    await expect.poll(isWatched, { timeout: 120_000, interval: 1_000 }).toBe(false);
+    const frozen = await flex.unmount(pod);
+    expect(frozen.message).toMatch(new RegExp(`^BERTH_VOLUME_IN_USE: .*pid ${guest.pid}, stopped.*stands still`));
+    expect((await flex.mount(flex.pod(volume.image))).status).toBe('Failure');
+    await guest.kill();
+    await expect.poll(() => flex.unmount(pod), { timeout: 90_000, interval: 1_000 }).toEqual(SUCCESS);
+    await flex.isGivenBack(volume);
+  },
+  MINUTES,
+);
+
+it(
   'ControllerUnpublish, guest of hyperd on a node out of service: fenced, never writes again',
   async () => {
     const controller = new FencingController(flex.site);

@@ -44,8 +44,9 @@ beforeEach(async () => {
 async function bring(pod: string): Promise<{ staging: string; target: string }> {
   await volume.attach(driver);
   const staging = await kubelet.stage(volume.id);
-  await volume.stage(driver, { stagingTargetPath: staging });
+  // Before the stage: what no pod's directory names counts as forgotten here after a second.
   const target = await kubelet.publish(pod, 'pv', volume.id);
+  await volume.stage(driver, { stagingTargetPath: staging });
   await volume.publish(driver, pod, { stagingTargetPath: staging, targetPath: target });
   return { staging, target };
 }

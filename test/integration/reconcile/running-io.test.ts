@@ -64,8 +64,9 @@ describe('reconciliation, a pod that writes', () => {
     const volume = await site.create(driver, xfs(), { sizeBytes: XFS_BYTES });
     await volume.attach(driver);
     const stagingTargetPath = await kubelet.stage(volume.id);
-    await volume.stage(driver, { stagingTargetPath });
+    // Before the stage: what no pod's directory names counts as forgotten here after a second.
     const targetPath = await kubelet.publish('pod', 'pv', volume.id);
+    await volume.stage(driver, { stagingTargetPath });
     await volume.publish(driver, 'pod', { stagingTargetPath, targetPath });
     const mounts = async () =>
       (await readMounts()).filter(({ target }) => target.startsWith(`${kubelet.root}/`)).map(({ id }) => id);

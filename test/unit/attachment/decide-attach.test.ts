@@ -48,6 +48,14 @@ describe('an attach', () => {
     expect(decideAttach(undefined, ask(way, 'a'), NOW)).toEqual({ kind: 'write', next });
   });
 
+  it('by the node that holds it ends the wish that it be detached, and changes nothing else', () => {
+    for (const way of ways) {
+      const record = recordOf(way, 'a');
+      const wanted = { ...record, holders: [{ ...record.holders[0], detachWanted: BEFORE }] } as const;
+      expect(decideAttach(wanted, ask(way, 'a'), NOW)).toEqual({ kind: 'write', next: record });
+    }
+  });
+
   it('by the node that holds it is a success in the same way and refused in any other', () => {
     for (const had of ways) {
       for (const way of ways) {

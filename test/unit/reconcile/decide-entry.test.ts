@@ -116,7 +116,46 @@ describe('a staged volume', () => {
       facts({ ...staged, ...mapped, mounts: whole }, [kubelet({ state: 'mount' })]),
       [],
     ],
-    ['that is raw needs no mount', facts({ entries: [entry({ access: 'block' })], ...mapped }), []],
+    [
+      'that is raw needs no mount',
+      facts({ entries: [entry({ access: 'block', targets: target })], ...mapped, mounts: [mount(TARGET)] }),
+      [],
+    ],
+    [
+      'that no pod has used for long, and that no directory names, is undone: the kubelet has forgotten it',
+      facts({ entries: [entry()], ...mapped, mounts: [mount(STAGING)] }, [kubelet({ kind: 'stage' })]),
+      ['undo'],
+    ],
+    [
+      'that is raw and that no pod has used for long is undone, too',
+      facts({ entries: [entry({ access: 'block' })], ...mapped }),
+      ['undo'],
+    ],
+    [
+      'that its last pod has left just now is left to the kubelet',
+      facts({ entries: [entry({ unpublished: iso(FRESH) })], ...mapped, mounts: [mount(STAGING)] }),
+      [],
+    ],
+    [
+      'that was staged just now waits for its pod',
+      facts({ entries: [entry({ since: iso(FRESH) })], ...mapped, mounts: [mount(STAGING)] }),
+      [],
+    ],
+    [
+      'that no pod uses and one names is told',
+      facts({ entries: [entry()], ...mapped, mounts: [mount(STAGING)] }, [kubelet()]),
+      [],
+      /no pod has used it for long.*stays mapped while the kubelet has/,
+    ],
+    [
+      'that FlexVolume staged is left: the kubelet mounts it for a pod without asking us',
+      facts({
+        entries: [entry({ stagingPath: '/var/lib/kubelet/plugins/kubernetes.io/flexvolume/hyper/cephrbd/mounts/a' })],
+        ...mapped,
+        mounts: [mount('/var/lib/kubelet/plugins/kubernetes.io/flexvolume/hyper/cephrbd/mounts/a')],
+      }),
+      [],
+    ],
     ['is forgotten after a reboot', facts(staged), ['forget']],
     [
       'is forgotten after a reboot with the directory that the kubelet left',

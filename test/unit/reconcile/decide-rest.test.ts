@@ -94,6 +94,7 @@ describe('a directory that the kubelet left', () => {
       'is left while its volume is mapped',
       facts({ ...mapped, entries: [entry({ access: 'block' })] }, [kubelet()]),
       [],
+      /stays mapped while the kubelet has/,
     ],
     [
       'is left while its volume may be mapped in another cluster',

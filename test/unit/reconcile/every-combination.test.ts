@@ -110,8 +110,9 @@ function allowedMapped(combination: Combination): readonly string[] {
   return isHealthy(combination) || combination.age !== 'old' || isClaimed || combination.incomplete ? [] : ['undo'];
 }
 
-const isHealthy = ({ state, mapped, block, staging }: Combination): boolean =>
-  state === 'staged' && mapped === 'served' && (block || staging === 'ours');
+/** One that no pod has used for long was forgotten by the kubelet. */
+const isHealthy = ({ state, mapped, block, staging, users, age }: Combination): boolean =>
+  state === 'staged' && mapped === 'served' && (block || staging === 'ours') && (users !== 'none' || age !== 'old');
 
 /** What is as it should be, somebody's work right now, or too young to tell, is not spoken of. */
 const mayBeSilent = (combination: Combination): boolean =>

@@ -22,11 +22,11 @@ export type DetachParts = ImageLookup &
   DetachFactsParts &
   FenceHoldersParts & {
     readonly clusters: Pick<Clusters, 'listed'>;
-    readonly holderRecords: Pick<HolderRecords, 'detach'>;
+    readonly holderRecords: Pick<HolderRecords, 'detach' | 'wantDetach'>;
     readonly installation: Pick<Installation, 'known'>;
     readonly operations: ControllerOperations;
     readonly announce: Announce;
-    readonly log: Pick<Logger, 'info'>;
+    readonly log: Pick<Logger, 'info' | 'warn'>;
   };
 
 /** After a fence everything is asked again, and so it is where a holder changed meanwhile. */
@@ -81,6 +81,7 @@ async function tryDetach(
   if (await fenceHolders(parts, detachment, verdicts, operation, deadline)) return false;
   operation.step('holder record');
   if (!(await removeGone(parts, detachment, verdicts, deadline))) return false;
+  await noteWish(parts, detachment, verdicts, deadline);
   refuseUnproven(parts.announce, detachment.found.volume, verdicts);
   return true;
 }
@@ -99,6 +100,26 @@ async function removeGone(
   if (holders.length > 0 && !(await holderRecords.detach(at, head, volume, holders, deadline))) return false;
   for (const { holder, evidence } of gone) log.info({ volume, node: holder.node, evidence }, 'detached');
   return true;
+}
+
+/**
+ * A node that lives and has the volume staged may have been forgotten by its kubelet, which unstages nothing then: it
+ * finds the wish in its record. For the first of them, as the refusal is; the call comes again.
+ */
+async function noteWish(
+  { holderRecords, log }: Pick<DetachParts, 'holderRecords' | 'log'>,
+  { found }: Detachment,
+  verdicts: readonly HolderVerdict[],
+  deadline: Deadline,
+): Promise<void> {
+  const { at, head, volume } = found;
+  const waits = verdicts.find(({ verdict }) => verdict.kind === 'wait')?.holder;
+  if (waits?.state !== 'staged' && waits?.state !== 'staging') return;
+  try {
+    await holderRecords.wantDetach(at, head, volume, waits, deadline);
+  } catch (error) {
+    log.warn({ volume, err: error }, 'that a detach is wanted could not be written down');
+  }
 }
 
 function refuseUnproven(announce: Announce, volume: string, verdicts: readonly HolderVerdict[]): void {

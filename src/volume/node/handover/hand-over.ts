@@ -9,6 +9,7 @@ import type { Journal } from '../../../journal/journal.js';
 import type { FilesystemType } from '../../../model/capability.js';
 import { isSameNode } from '../../../attachment/node-identity.js';
 import type { Deadline } from '../../../model/deadline.js';
+import { berthError } from '../../../model/errors.js';
 import type { Clusters } from '../../../rbd/clusters.js';
 import type { RbdPort } from '../../../rbd/port.js';
 import {
@@ -32,6 +33,7 @@ import { refuseFullNode, type VolumeLimit } from '../volume-limit.js';
 import { decideHandOver, type HandOverAsked, type HandOverFacts } from './decide-hand-over.js';
 import { formatForGuest, type FormatParts } from './format-for-guest.js';
 import { guestAccess } from './guest-user.js';
+import type { StillGuests } from './still-guests.js';
 
 export interface HandOverParts extends FormatParts, ThisNode, VolumeLimit {
   readonly operations: Pick<Operations<NodeSteps>, 'run'>;
@@ -41,6 +43,7 @@ export interface HandOverParts extends FormatParts, ThisNode, VolumeLimit {
   readonly rbd: FormatParts['rbd'] & Pick<RbdPort, 'head' | 'identify' | 'listRecords'>;
   readonly holderRecords: Pick<NodeHolderRecords, 'take' | 'recordStaged' | 'release'>;
   readonly markGuestWritten: (mark: GuestMark, deadline: Deadline) => Promise<void>;
+  readonly stillGuests: StillGuests;
   readonly now: () => Date;
 }
 
@@ -125,6 +128,14 @@ async function handOverFileOf(
   return { pool, image: namespace === '' ? image : `${namespace}/${image}`, fsType, ...access };
 }
 
+/** Ceph does not show the guest of before while that stands still. BERTH_VOLUME_IN_USE. */
+async function refuseStillGuests({ stillGuests }: Pick<HandOverParts, 'stillGuests'>, volume: string): Promise<void> {
+  const still = await stillGuests();
+  if (still.length === 0) return;
+  const who = `${still.join(', ')}, which stands still and may have it open`;
+  throw berthError('BERTH_VOLUME_IN_USE', { volume, who });
+}
+
 interface ImageToHandOver {
   readonly asked: HandOverAsked;
   readonly found: FoundVolume;
@@ -146,6 +157,7 @@ async function prepareImage(
   const { fsid } = await rbd.identify(found.at.access, deadline);
   const mapper = await mappers.forChoice(record?.shape.mounter ?? 'auto');
   await refuseFullNode(parts, mapper, { volume, fsid }, deadline);
+  if (before?.handedTo !== undefined) await refuseStillGuests(parts, volume);
   if (before !== undefined) await removeLeftover(mappers, before, directory, operation, deadline);
   operation.step('watchers');
   // Before anything is written: a refusal has nothing to undo, and must not give back what protects the guest that

@@ -8,7 +8,9 @@ import { parseVolumeId } from '../../../model/volume-id.js';
 import type { Logger } from '../../../observe/log.js';
 import type { RbdPort } from '../../../rbd/port.js';
 import { removeHandOverFile } from '../../../sandbox/hyperd/hand-over-file.js';
+import { isOtherImage } from '../recovery/entry-image.js';
 import { locate, type ImageLookup } from '../../image/find-volume.js';
+import type { StillGuests } from './still-guests.js';
 
 /** Who has an image open for writing; `unknown` where Ceph does not say. */
 export type ImageUse = { readonly is: 'closed' | 'unknown' } | { readonly is: 'open'; readonly who: string };
@@ -16,6 +18,7 @@ export type ImageUse = { readonly is: 'closed' | 'unknown' } | { readonly is: 'o
 export interface ImageUseParts extends ImageLookup {
   readonly rbd: Pick<RbdPort, 'head' | 'inspect'>;
   readonly self: NodeIdentity;
+  readonly stillGuests: StillGuests;
   readonly log: Pick<Logger, 'warn'>;
 }
 
@@ -25,7 +28,7 @@ export interface ImageUseParts extends ImageLookup {
  * @param entry undefined where the journal was lost
  */
 export async function readImageUse(
-  { clusters, rbd, self, log }: ImageUseParts,
+  { clusters, rbd, self, stillGuests, log }: ImageUseParts,
   volume: string,
   entry: JournalEntry | undefined,
   deadline: Deadline,
@@ -41,10 +44,15 @@ export async function readImageUse(
     // Another node that was given the image since has it open by clients that are none of ours; one of them may have
     // been taken for the guest's before, while it was the only one.
     const theirs = record?.holders.filter((one) => !isSameNode(one, self)).flatMap((one) => one.clients ?? []) ?? [];
-    const ours = mayBeOpenHere(record, self)
-      ? watchers
-      : watchers.filter((one) => clients.includes(one.address) && !isOneOf(theirs, one));
-    return ours.length === 0 ? { is: 'closed' } : { is: 'open', who: describeWatchers(ours) };
+    const isHere = mayBeOpenHere(record, self);
+    // The name may lead to another image by now: who has ours open cannot be asked by it.
+    const seen = entry !== undefined && isOtherImage(entry, head) ? [] : watchers;
+    const ours = isHere ? seen : seen.filter((one) => clients.includes(one.address) && !isOneOf(theirs, one));
+    if (ours.length > 0) return { is: 'open', who: describeWatchers(ours) };
+    // Where the record is not this node's any more its guest was fenced, or never had the image.
+    const still = isHere ? await stillGuests() : [];
+    if (still.length === 0) return { is: 'closed' };
+    return { is: 'open', who: `${still.join(', ')}, which stands still, may have it open, and writes when it goes on` };
   } catch (error) {
     log.warn({ volume, err: error }, 'who has the image open could not be told; the holder record stays for now');
     return { is: 'unknown' };

@@ -8,15 +8,9 @@ import { Deadline } from '../../../../src/model/deadline.js';
 import { berthError } from '../../../../src/model/errors.js';
 import type { Mapper, Mapping } from '../../../../src/rbd/mapping/mapper.js';
 import { KataRecords } from '../../../../src/sandbox/kata/kata-records.js';
-import { isMountedFrom } from '../../../../src/volume/node/filesystem/staging-mount.js';
 import { unpublishVolume } from '../../../../src/volume/node/unpublish-volume.js';
 import { unstageVolume } from '../../../../src/volume/node/unstage-volume.js';
 import { Operations } from '../../../../src/volume/operation/operations.js';
-
-vi.mock(import('../../../../src/volume/node/filesystem/staging-mount.js'), async (original) => {
-  const real = await original();
-  return { ...real, isMountedFrom: vi.fn(real.isMountedFrom) };
-});
 
 const VOLUME = 'c1/rbd/v';
 const soon = () => Deadline.after(5_000);
@@ -47,6 +41,7 @@ const parts = () => ({
   holderRecords: { giveBack },
   exec: () => Promise.reject(new Error('no program is needed')),
   log: { warn: vi.fn() },
+  now: () => new Date('2026-01-01T00:00:00Z'),
 });
 
 beforeEach(async () => {
@@ -74,7 +69,7 @@ describe('NodeUnpublish', () => {
     await mkdir(path.join(directory, 'target'));
     await unpublish();
     await expect(stat(path.join(directory, 'target'))).rejects.toThrow(/ENOENT/);
-    expect(written).toEqual([{ ...entry, targets: {} }]);
+    expect(written).toEqual([{ ...entry, targets: {}, unpublished: '2026-01-01T00:00:00.000Z' }]);
   });
 
   it('the staging path: refused, for every pod stands on it', async () => {
@@ -90,7 +85,23 @@ describe('NodeUnpublish', () => {
 });
 
 describe('NodeUnstage', () => {
-  const unstage = (stagingPath = entry.stagingPath) => unstageVolume(parts(), { volume: VOLUME, stagingPath }, soon());
+  const unstage = (stagingPath = entry.stagingPath, by = unstageVolume) =>
+    by(parts(), { volume: VOLUME, stagingPath }, soon());
+
+  /** Modules of their own: those of the worker, which other files may have loaded, know nothing of the mock. */
+  async function withMount(): Promise<typeof unstageVolume> {
+    const staging = '../../../../src/volume/node/filesystem/staging-mount.js';
+    vi.resetModules();
+    vi.doMock(staging, async (original) => ({
+      ...(await original<object>()),
+      isMountedFrom: () => Promise.resolve(true),
+    }));
+    onTestFinished(() => {
+      vi.doUnmock(staging);
+      vi.resetModules();
+    });
+    return (await import('../../../../src/volume/node/unstage-volume.js')).unstageVolume;
+  }
   const mapping: Mapping = {
     ...{ mapper: 'krbd', device: '/dev/rbd7', readOnly: false },
     location: { fsid: 'f', pool: 'rbd', namespace: '', image: 'v' },
@@ -108,9 +119,9 @@ describe('NodeUnstage', () => {
   it('mounted, and its daemon has died: refused, for an unmount would wait where nobody can end it', async () => {
     journal.read.mockResolvedValue({ ...entry, access: 'mount', mapper: 'nbd', targets: {} });
     mappers.mappingOf.mockResolvedValue(mapping);
-    vi.mocked(isMountedFrom).mockResolvedValueOnce(true);
     mapper.whyAwaitsServer.mockResolvedValueOnce('its rbd-nbd has died');
-    await expect(unstage()).rejects.toMatchObject({ code: 'BERTH_DEVICE_UNSERVED' });
+    const byMount = unstage(undefined, await withMount());
+    await expect(byMount).rejects.toMatchObject({ code: 'BERTH_DEVICE_UNSERVED' });
     expect(written).toEqual([]);
     expect(mapper.unmap).not.toHaveBeenCalled();
   });
@@ -132,8 +143,7 @@ describe('NodeUnstage', () => {
 
   it('another path, where it is mounted: refused, nothing is touched', async () => {
     mappers.mappingOf.mockResolvedValue(mapping);
-    vi.mocked(isMountedFrom).mockResolvedValueOnce(true);
-    const other = unstage(path.join(directory, 'other'));
+    const other = unstage(path.join(directory, 'other'), await withMount());
     await expect(other).rejects.toMatchObject({ code: 'BERTH_VOLUME_NOT_AT_PATH' });
     expect(written).toEqual([]);
     expect(giveBack).not.toHaveBeenCalled();

@@ -14,6 +14,7 @@ import { nodeNamed } from '../../../../fakes/node-named.js';
 const GUEST = { address: '127.0.0.1:0/77', client: 77n };
 const recorded = { address: GUEST.address, client: 'client.77' };
 const cluster = memoryCluster();
+let still: readonly string[] = [];
 let image: MemoryImage;
 let volume: string;
 
@@ -21,6 +22,7 @@ beforeEach(async () => {
   ({ volume } = await createVolume(createParts(cluster), creation('v'), soon()));
   image = cluster.image('berth-v')!;
   image.watchers = [GUEST];
+  still = [];
 });
 
 function record(holder: Partial<Holder>): void {
@@ -41,11 +43,43 @@ const entryOf = (guestClients?: readonly string[]): JournalEntry =>
   }) as JournalEntry;
 const use = (guestClients?: readonly string[]) =>
   readImageUse(
-    { rbd: cluster.rbd, clusters: clusters(), self: nodeNamed('node-a'), log },
+    {
+      rbd: cluster.rbd,
+      clusters: clusters(),
+      self: nodeNamed('node-a'),
+      stillGuests: () => Promise.resolve(still),
+      log,
+    },
     volume,
     entryOf(guestClients),
     soon(),
   );
+
+describe('an image that was handed over and that nobody watches', () => {
+  beforeEach(() => {
+    image.watchers = [];
+  });
+
+  it('is closed where every virtual machine of the node runs, for Ceph would show it', async () => {
+    record({});
+    expect(await use([GUEST.address])).toEqual({ is: 'closed' });
+  });
+
+  it('may be open in a virtual machine that stands still, and writes when it goes on', async () => {
+    record({});
+    still = ['qemu-system-x86_64 (pid 4711, stopped)'];
+    expect(await use()).toMatchObject({
+      is: 'open',
+      who: expect.stringMatching(/pid 4711, stopped.*stands still/) as string,
+    });
+  });
+
+  it('is closed where the record is not this node’s any more: its guest was fenced', async () => {
+    record({ node: 'node-b', state: 'staged' });
+    still = ['qemu-system-x86_64 (pid 4711, stopped)'];
+    expect(await use([GUEST.address])).toEqual({ is: 'closed' });
+  });
+});
 
 describe('an image that was handed over is open', () => {
   it('at this node’s guest while the record names this node, known or not', async () => {

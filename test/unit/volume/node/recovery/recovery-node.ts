@@ -72,6 +72,7 @@ export async function recoveryNode(): Promise<RecoveryNode> {
       ...cluster,
     }),
     exec: () => Promise.reject(new Error('no program is needed')),
+    stillGuests: () => Promise.resolve([]),
   };
   return { directory, parts, mappings };
 }

@@ -50,7 +50,8 @@ beforeEach(async () => {
   const choose = () => Promise.reject(new Error('nothing is chosen'));
   const thisNode = { self: nodeNamed('node-a'), bootId: 'b1' };
   const holderRecords = new NodeHolderRecords({ ...parts, ...thisNode, records: parts.holderRecords });
-  const own = { ...thisNode, journal, mappers: new Mappers({ all, choose, journal }), holderRecords };
+  const stillGuests = () => Promise.resolve([]);
+  const own = { ...thisNode, journal, mappers: new Mappers({ all, choose, journal }), holderRecords, stillGuests };
   node = { ...parts, ...own } as unknown as PendingRecordsParts & { readonly journal: Journal };
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
