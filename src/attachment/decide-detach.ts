@@ -25,6 +25,8 @@ export interface DetachFacts extends NodeHealthFacts {
   /** Instance -> until, ms, of the fences that we keep up; undefined where they could not be had. */
   readonly blocked: ReadonlyMap<string, number> | undefined;
   readonly policy: FencingPolicy;
+  /** Nobody asks for the volume on that node any more, so a stage that still runs there may be made to fail. */
+  readonly unasked: boolean;
 }
 
 export type Verdict =
@@ -93,15 +95,21 @@ function unstaged(seen: SeenHolder): Verdict {
 
 /**
  * `staging` without clients: whatever the node mapped, it writes nothing before it has written the next state, and that
- * will fail.
+ * will fail. A living node is left in peace while somebody asks for it there.
  */
 function begun(seen: SeenHolder): Verdict {
   const { health } = seen;
   const isOver = health === 'replaced' || health === 'rebooted' || health === 'out-of-service' || health === 'absent';
   if (isOver || (health === 'lost' && seen.policy === 'node-lost'))
     return gone(`its node set out to stage it and has written nothing; ${describeNode(seen)}`);
-  return health === 'alive' ? aliveWait(seen) : unclearWait(seen);
+  if (health !== 'alive') return unclearWait(seen);
+  if (!seen.unasked) return aliveWait(seen);
+  if (seen.strangers.length > 0) return strangersWait(seen);
+  return gone(`its node set out to stage it and has written nothing, nobody asks for it there, ${TOO_LATE}`);
 }
+
+/** What becomes of a stage whose record is gone: BERTH_RECORD_LOST. */
+const TOO_LATE = 'and a stage that still runs fails before it writes';
 
 /** It cannot write, and need not watch: the kernel's client does not for what it maps read-only. */
 function reader(seen: SeenHolder): Verdict {

@@ -22,12 +22,25 @@ export interface ReleaseArguments {
   readonly yes: boolean;
 }
 
+/** What `berth attachments --holder` is asked for. */
+export interface HolderArguments {
+  readonly node: string;
+  readonly volume: string;
+  /** Without it the proof is shown and nothing is changed. */
+  readonly yes: boolean;
+}
+
 export type Request =
   | { readonly kind: 'serve'; readonly options: Options }
   | { readonly kind: 'doctor'; readonly json: boolean; readonly options: Options }
   | { readonly kind: 'adopt'; readonly adopt: AdoptArguments }
   | { readonly kind: 'trace'; readonly volume: string; readonly options: Options }
-  | { readonly kind: 'attachments'; readonly release: ReleaseArguments | undefined; readonly options: Options }
+  | {
+      readonly kind: 'attachments';
+      readonly release: ReleaseArguments | undefined;
+      readonly holder: HolderArguments | undefined;
+      readonly options: Options;
+    }
   | { readonly kind: 'unstage'; readonly volume: string; readonly options: Options }
   /** Help, version or completion: to be printed as it is. */
   | { readonly kind: 'print'; readonly text: string };
@@ -61,12 +74,22 @@ function requestOf({ entry: { name }, argument, values, flags }: Parsed, env: En
     case 'unstage':
       return { kind: 'unstage', volume: argument, options: readOptions(values, here) };
     case 'attachments':
-      return { kind: 'attachments', release: releaseOf(values, flags), options: readOptions(values, here) };
+      return attachmentsOf(values, flags, readOptions(values, here));
     case 'completion':
       return { kind: 'print', text: completionScript(argument) };
     default:
       return { kind: 'serve', options: readOptions(values, env) };
   }
+}
+
+function attachmentsOf(values: Given, flags: ReadonlySet<string>, options: Options): Request {
+  const { holder: node, volume, release, finalizer } = values;
+  if (node === undefined) return { kind: 'attachments', release: releaseOf(values, flags), holder: undefined, options };
+  const help = 'berth attachments --help';
+  if (release !== undefined || finalizer !== undefined)
+    throw usageError('--holder', 'it is for what no VolumeAttachment asks for, so --release is another thing', help);
+  if (volume === undefined) throw usageError('--volume', 'it is missing: which volume’s record?', help);
+  return { kind: 'attachments', release: undefined, holder: { node, volume, yes: flags.has('yes') }, options };
 }
 
 function releaseOf(values: Given, flags: ReadonlySet<string>): ReleaseArguments | undefined {

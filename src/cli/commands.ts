@@ -86,17 +86,20 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'attachments',
-    does: 'lists VolumeAttachments that are stuck; with --release, proves that a detach is safe and completes it',
-    more: 'Without --yes it shows the proof and changes nothing; with it the finalizer is lifted.',
+    does: 'lists attachments and holders that are stuck; --release and --holder prove a detach and make it',
+    more:
+      'Without --yes it shows the proof and changes nothing. With it --release lifts the finalizer, and --holder ' +
+      'takes a node out of the record of a volume for which no VolumeAttachment asks, also without Kubernetes.',
     options: [
       { flag: 'release', value: 'NAME', help: 'the VolumeAttachment that is to go' },
-      { flag: 'volume', value: 'HANDLE', help: 'its volume, where the PersistentVolume is gone' },
+      { flag: 'holder', value: 'NODE', help: 'the node that is to go from the record of --volume' },
+      { flag: 'volume', value: 'HANDLE', help: 'for --holder; for --release where the PersistentVolume is gone' },
       { flag: 'finalizer', value: 'NAME', help: 'the finalizer to lift, where it is not csi-attacher’s' },
       { flag: 'yes', help: 'do it' },
     ],
     driverOptions: ALL_OPTIONS,
     exits: {
-      well: 'none is stuck; the finalizer was lifted',
+      well: 'none is stuck; it was released',
       failed: NOT_POSSIBLE,
       attention: 'some are stuck; the proof was only shown',
     },

@@ -72,9 +72,10 @@ function imageLines(image: Image): readonly Line[] {
   if (image === 'absent') return [['image', 'Ceph does not have it']];
   if ('error' in image) return [['image', `not known: ${image.error}`]];
   const { holders, elsewhere, mode, watchers = [], locks = '' } = image;
-  const who = [...holders, ...elsewhere].map(
-    ({ node, since, by }) => `${node} since ${since} by ${by === 'controller' ? 'attach' : 'the node'}`,
-  );
+  const who = [...holders, ...elsewhere].map(({ node, since, by, state }) => {
+    const taken = `${node} since ${since} by ${by === 'controller' ? 'attach' : 'the node'}`;
+    return state === undefined ? taken : `${taken}, ${state}`;
+  });
   return [
     ['holder record', who.length === 0 ? 'nobody' : `${who.join('; ')} (${mode ?? '?'})`],
     ['image open at', watchers.length === 0 ? 'nowhere' : watchers.join(', ')],

@@ -96,6 +96,7 @@ export interface KubeVolumeAttachment extends KubeObject {
   };
   readonly status?: {
     readonly attached?: boolean;
+    readonly attachmentMetadata?: Readonly<Record<string, string>>;
     readonly attachError?: AttachmentError;
     readonly detachError?: AttachmentError;
   };

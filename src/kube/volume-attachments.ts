@@ -26,6 +26,9 @@ import {
 /** What csi-attacher writes down of the node's CSI id, for when its CSINode has gone. */
 const NODE_ID = 'csi.alpha.kubernetes.io/node-id';
 
+/** Its key in the publish context, which the attacher keeps as the attachment's metadata. */
+const GRANT = 'berth.dev/grant';
+
 export interface ApiAttachment {
   readonly name: string;
   readonly uid: string;
@@ -38,6 +41,8 @@ export interface ApiAttachment {
   /** Only of an attachment that carries its volume along (a migrated one). */
   readonly inlineHandle: string | undefined;
   readonly attached: boolean;
+  /** The grant that the attacher was given with the attach, and that the kubelet shows; see csi/publish-context.ts. */
+  readonly grant: string | undefined;
   /** ISO 8601. */
   readonly since: string | undefined;
   /** ISO 8601; undefined while nobody wants it gone. */
@@ -195,7 +200,7 @@ export class Attachments {
 function attachmentOf(raw: KubeObject, driver: string): ApiAttachment | undefined {
   const { metadata, spec, status } = raw as KubeVolumeAttachment;
   if (spec?.attacher !== driver) return undefined;
-  const { detachError, attachError, attached } = status ?? {};
+  const { detachError, attachError, attached, attachmentMetadata } = status ?? {};
   return {
     name: metadata.name,
     uid: metadata.uid,
@@ -205,6 +210,7 @@ function attachmentOf(raw: KubeObject, driver: string): ApiAttachment | undefine
     pv: spec.source?.persistentVolumeName,
     inlineHandle: spec.source?.inlineVolumeSpec?.csi?.volumeHandle,
     attached: attached === true,
+    grant: attachmentMetadata?.[GRANT],
     since: metadata.creationTimestamp,
     deletingSince: metadata.deletionTimestamp,
     finalizers: metadata.finalizers ?? [],

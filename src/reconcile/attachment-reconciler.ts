@@ -11,6 +11,7 @@ import type { Logger } from '../observe/log.js';
 import { judge, type Measure } from '../diagnosis/attachment/decide-attachment.js';
 import type { AttachmentFinding } from '../diagnosis/attachment/attachment-facts.js';
 import { factsOf, factsOfHolder, type ImageStates } from '../diagnosis/attachment/gather-attachment.js';
+import { findUnattached } from '../diagnosis/attachment/unattached-holders.js';
 import { changesBetween } from './changes.js';
 
 export interface AttachmentTimes {
@@ -27,7 +28,7 @@ export interface AttachmentParts {
   >;
   readonly ceph: ImageStates;
   /** What ControllerUnpublish does: it succeeds only where the node provably cannot write any more. */
-  readonly detach: (volume: string, node: string, deadline: Deadline) => Promise<void>;
+  readonly detach: (volume: string, node: string, deadline: Deadline, unasked: boolean) => Promise<void>;
   readonly announce: (note: Note) => void;
   /** Told each finding when it comes, and each detach that was completed, by its reason: for a counter. */
   readonly count?: (reason: string) => void;
@@ -150,22 +151,8 @@ export class AttachmentReconciler {
     const { api, ceph, log } = this.#parts;
     const deadline = Deadline.after(READ_MS * 4);
     try {
-      const recorded = await ceph.listHolders(deadline);
-      // Read after the records: an attachment exists before its record, so one that is being made cannot be missed.
-      const known = await api.list(deadline);
-      const hasOne = (volume: string, nodeId: string): boolean =>
-        known.some(({ pv, inlineHandle, node, nodeId: id }) => {
-          const handle = inlineHandle ?? (pv === undefined ? undefined : api.volumeNamed(pv)?.handle);
-          // Without its PersistentVolume an attachment may be for any volume.
-          return (handle === undefined || handle === volume) && (node === nodeId || id === nodeId);
-        });
-      const found: AttachmentFinding[] = [];
-      for (const { volume, nodes } of recorded) {
-        for (const nodeId of nodes.filter((one) => !hasOne(volume, one))) {
-          const finding = judge(await factsOfHolder(api, ceph, { volume, nodeId }, deadline), this.#measure());
-          if (finding !== undefined) found.push(finding);
-        }
-      }
+      const unattached = await findUnattached(api, ceph, deadline);
+      const found = unattached.flatMap((one) => judge(one, this.#measure()) ?? []);
       const before = new Set(this.#inCephOnly.map(keyOf));
       this.#inCephOnly = found;
       return found.map((one): AttachmentFinding => (before.has(keyOf(one)) ? one : { ...one, act: 'none' }));
@@ -184,7 +171,7 @@ export class AttachmentReconciler {
     const about = { volume, node: nodeName };
     try {
       if (!(await this.#isStillSo(finding, volume))) return false;
-      await detach(volume, nodeId, Deadline.after(DETACH_MS));
+      await detach(volume, nodeId, Deadline.after(DETACH_MS), attachment === undefined);
     } catch (error) {
       const isRefused = isBerthError(error, 'BERTH_DETACH_UNPROVEN', 'BERTH_BUSY');
       log[isRefused ? 'info' : 'warn']({ ...about, err: error }, 'a stuck detach could not be completed');

@@ -12,7 +12,7 @@ export interface ReleaseParts {
   readonly api: AttachmentApi & Pick<Attachments, 'driver' | 'read' | 'liftFinalizer'>;
   readonly images: Pick<ImageStates, 'readHolders'>;
   /** What ControllerUnpublish does: it succeeds only where the node provably cannot write any more. */
-  readonly detach: (volume: string, node: string, deadline: Deadline) => Promise<void>;
+  readonly detach: (volume: string, node: string, deadline: Deadline, unasked: boolean) => Promise<void>;
 }
 
 export interface ReleaseWish {
@@ -112,7 +112,8 @@ async function prove(
   const where = open.length === 0 ? 'open nowhere' : `open at ${open.join(', ')}`;
   if (!wish.yes)
     return `none yet: ${volume} names ${nodeId} and is ${where}; --yes detaches it first, if that can be proved`;
-  await detach(volume, nodeId, deadline);
+  // The attachment is to go, and the kubelet does not have it mounted: a stage that still runs comes too late.
+  await detach(volume, nodeId, deadline, true);
   const after = await images.readHolders(volume, true, deadline);
   if (after !== 'absent' && after.holders.some(({ node }) => node === nodeId))
     throw unproven(wish, `${volume} still names ${nodeId}`);

@@ -6,10 +6,10 @@ import { mountAt, readMounts, type Mount } from '../host/mount/mountinfo.js';
 import { podOfPath } from '../host/users/pod-of-process.js';
 import type { JournalEntry } from '../journal/entry.js';
 import { Journal } from '../journal/journal.js';
-import type { ReleaseArguments } from '../cli/command-line.js';
+import type { HolderArguments, ReleaseArguments } from '../cli/command-line.js';
 import { EXIT_CODE_OF_LEVEL, EXIT_CODES, type ExitCode } from '../cli/exit-codes.js';
 import { printAdoption } from '../cli/print-adoption.js';
-import { printRelease, printStuck } from '../cli/print-attachments.js';
+import { printHolder, printRelease, printStuck } from '../cli/print-attachments.js';
 import { printJson, printTable } from '../cli/print-findings.js';
 import { printTrace } from '../cli/print-trace.js';
 import type { AdoptArguments } from '../cli/read-adopt.js';
@@ -27,7 +27,9 @@ import type { Options } from '../options/options.js';
 import { Clusters } from '../rbd/clusters.js';
 import { createLibrbd } from '../rbd/librbd/driver/librbd.js';
 import { releaseAttachment } from '../reconcile/release-attachment.js';
+import { releaseHolder } from '../reconcile/release-holder.js';
 import { inspectForAdoption } from '../volume/controller/adopt-image.js';
+import { proveDetach } from '../volume/controller/detach/prove-detach.js';
 import type { Additions } from './additions.js';
 import { makeControllerParts } from './controller-parts.js';
 import { makeDependencies, now, type Dependencies } from './dependencies.js';
@@ -74,10 +76,14 @@ export async function unstage(options: Options, volume: string): Promise<ExitCod
   return code;
 }
 
-/** BERTH_KUBE_OFF without Kubernetes. */
-export function attachments(options: Options, release: ReleaseArguments | undefined): Promise<ExitCode> {
+/** BERTH_KUBE_OFF without Kubernetes, but for a holder. */
+export function attachments(
+  options: Options,
+  { release, holder }: { readonly release: ReleaseArguments | undefined; readonly holder: HolderArguments | undefined },
+): Promise<ExitCode> {
   return withDependencies(options, async (dependencies) => {
     const api = dependencies.kube?.attachments;
+    if (holder !== undefined) return releaseFrom(dependencies, holder);
     if (api === undefined) throw berthError('BERTH_KUBE_OFF', { what: 'berth attachments' });
     const images = imagesOf(dependencies);
     if (release === undefined) {
@@ -90,6 +96,22 @@ export function attachments(options: Options, release: ReleaseArguments | undefi
     print(printRelease(released));
     return released.outcome === 'shown' ? EXIT_CODES.attention : EXIT_CODES.well;
   });
+}
+
+async function releaseFrom(dependencies: Dependencies, holder: HolderArguments): Promise<ExitCode> {
+  const parts = makeControllerParts(dependencies);
+  const detach = detachBy(parts);
+  const released = await releaseHolder(
+    {
+      api: dependencies.kube?.attachments,
+      prove: (volume, node, deadline) =>
+        proveDetach(parts, { volume, node, secrets: undefined, unasked: true }, deadline),
+      detach: (volume, node, deadline) => detach(volume, node, deadline, true),
+    },
+    holder,
+  );
+  print(printHolder(released));
+  return released.outcome === 'shown' ? EXIT_CODES.attention : EXIT_CODES.well;
 }
 
 /** By the user of what this process would serve: in a node's pod there is no other. */

@@ -35,7 +35,7 @@ async function dispatch(args: readonly string[], additions: Additions): Promise<
     case 'unstage':
       return unstage(request.options, request.volume);
     case 'attachments':
-      return attachments(request.options, request.release);
+      return attachments(request.options, request);
     case 'print':
       process.stdout.write(request.text);
       return EXIT_CODES.well;

@@ -64,9 +64,9 @@ export function attachmentFixture(): AttachmentFixture {
     }
     const ceph = imageStates(parts);
     const detaches: string[] = [];
-    const detach: Detach = (volume, node, deadline) => {
+    const detach: Detach = (volume, node, deadline, unasked) => {
       detaches.push(`${volume} ${node}`);
-      return detachBy(parts)(volume, node, deadline);
+      return detachBy(parts)(volume, node, deadline, unasked);
     };
     const attachments = new Attachments(at.api, DRIVER, createLog('silent'));
     Object.assign(at, { cluster, attachments, detaches, ceph, detach, ...cephActs(cluster, parts), ...apiActs(at) });

@@ -30,7 +30,7 @@ const OF_A_DETACH = [
 const OF_ITS_NODE = ['NodeGone', 'CsiNodeGone', 'DriverGone', 'NodeOutOfService', 'NodeNotReady'] as const;
 const OF_TWO_WORDS = [
   ...(['ImageGone', 'AttachedInApiOnly', 'HeldInCephOnly'] as const),
-  ...(['AttachUnconfirmed', 'HeldElsewhere', 'AttachFails'] as const),
+  ...(['AttachUnconfirmed', 'GrantOutdated', 'HeldElsewhere', 'AttachFails'] as const),
 ];
 /**
  * Stable, for Events, alerts and runbooks: what keeps an attachment from going, what its node lacks, where API and

@@ -2,6 +2,7 @@
  * Why an attachment is stuck, decided from facts alone, so that every cause can be a test; it never decides that a
  * detach is safe.
  */
+import { isOtherGrant } from '../../attachment/holder-record.js';
 import type { ApiNode } from '../../kube/volume-attachments.js';
 import { isMultiNode, isAccessMode } from '../../model/capability.js';
 import type { HoldersOfVolume } from '../../volume/image/read-holders.js';
@@ -21,17 +22,17 @@ export function judge(facts: AttachmentFacts, measure: Measure): AttachmentFindi
   if (attachment === undefined) return namedInCephOnly(facts, measure);
   const { deletingSince } = attachment;
   if (!isOlder(deletingSince ?? attachment.since, measure)) return undefined;
-  return deletingSince === undefined ? alive(facts) : leaving(facts, deletingSince, measure);
+  return deletingSince === undefined ? alive(facts, measure) : leaving(facts, deletingSince, measure);
 }
 
 /** An attachment that is wanted. */
-function alive(facts: AttachmentFacts): AttachmentFinding | undefined {
+function alive(facts: AttachmentFacts, measure: Measure): AttachmentFinding | undefined {
   const { attachment, nodeName, image } = facts;
   if (attachment === undefined) return undefined;
   const name = `VolumeAttachment ${attachment.name}`;
   const state = stateOf(facts);
   const isNamed = state !== undefined && isNamedIn(state, facts.nodeId);
-  if (attachment.attached && isNamed) return undefined;
+  if (attachment.attached && isNamed) return otherGrant(facts, measure);
   if (facts.volume === undefined) return volumeUnknown(facts, name);
   if (image === 'absent') return found(facts, 'ImageGone', `${name} is for ${facts.volume}, which Ceph does not have`);
   if (state === undefined) return found(facts, 'CephSilent', silence(facts, name));
@@ -46,6 +47,17 @@ function alive(facts: AttachmentFacts): AttachmentFinding | undefined {
     return found(facts, 'AttachUnconfirmed', `${says}; is csi-attacher running?`);
   }
   return notComing(facts, name, others);
+}
+
+/** The stage shows what the attachment says, and the record wants another: it would be refused for ever. */
+function otherGrant(facts: AttachmentFacts, measure: Measure): AttachmentFinding | undefined {
+  const { attachment, nodeName, nodeId } = facts;
+  const holder = holderIn(stateOf(facts), nodeId);
+  if (!isOtherGrant(attachment?.grant, holder?.grant) || !isOlder(holder?.since, measure)) return undefined;
+  const name = attachment?.name ?? '';
+  const says = `VolumeAttachment ${name} carries another grant than the image’s record has for ${nodeName}`;
+  const todo = `its stages are refused; kubectl delete volumeattachment ${name}, and it is attached anew`;
+  return found(facts, 'GrantOutdated', `${says}, and ${todo}`);
 }
 
 function volumeUnknown(facts: AttachmentFacts, name: string): AttachmentFinding {
@@ -118,14 +130,19 @@ function leavingReleased(facts: AttachmentFacts, says: string, driver: string): 
   return found(facts, 'AttacherSilent', `${says}, and ${told}; ${how}`);
 }
 
-/** The image says that a node holds it, by an attach, and the API has no such attachment. */
+/** The image says that a node holds it, and the API has no such attachment. */
 function namedInCephOnly(facts: AttachmentFacts, measure: Measure): AttachmentFinding | undefined {
   const { nodeName, nodeId, volume = '', node, pv } = facts;
   const state = stateOf(facts);
-  const holder = state?.holders.find((one) => one.node === nodeId);
-  if (state === undefined || holder?.by !== 'controller' || !isOlder(holder.since, measure)) return undefined;
-  const named = `the image of ${volume} names ${nodeName} since ${holder.since} (${openAt(state)})`;
-  const says = `${named}, and the API has no VolumeAttachment for it`;
+  const holder = holderIn(state, nodeId);
+  if (state === undefined || holder === undefined || !isOlder(holder.since, measure)) return undefined;
+  // FlexVolume's node takes a record without any attachment. Of a PersistentVolume of ours that is no way to get it.
+  if (holder.by === 'node' && pv !== 'present') return undefined;
+  const how = holder.by === 'node' ? ', which took it by itself' : '';
+  const since = `since ${holder.since}, ${holder.state ?? 'in a state that was not recorded'}`;
+  const named = `the image of ${volume} names ${nodeName}${how} ${since} (${openAt(state)})`;
+  const todo = `berth attachments --holder ${nodeId} --volume ${volume} shows whether it can be released`;
+  const says = `${named}, and the API has no VolumeAttachment for it; ${todo}`;
   // Without a PersistentVolume of ours it may belong to another cluster, to FlexVolume, or to somebody's hands.
   const isOurs = pv === 'present' && node.view !== 'unknown' && !node.inUse.includes(volume);
   const isFree = state.watchers?.length === 0;
@@ -160,7 +177,10 @@ function nodeCause({ view, csiNode }: ApiNode, name: string): Cause | undefined 
 const isOlder = (time: string | undefined, { now, ageMs }: Measure): boolean =>
   time !== undefined && Date.parse(now) - Date.parse(time) >= ageMs;
 
-const isNamedIn = ({ holders }: HoldersOfVolume, node: string): boolean => holders.some((one) => one.node === node);
+const isNamedIn = (state: HoldersOfVolume, node: string): boolean => holderIn(state, node) !== undefined;
+
+const holderIn = (state: HoldersOfVolume | undefined, node: string): HoldersOfVolume['holders'][number] | undefined =>
+  state?.holders.find((one) => one.node === node);
 
 const stateOf = ({ image }: AttachmentFacts): HoldersOfVolume | undefined =>
   typeof image === 'object' && 'holders' in image ? image : undefined;

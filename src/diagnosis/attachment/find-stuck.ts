@@ -1,13 +1,15 @@
-/** The VolumeAttachments that are stuck now, whatever their age, each with its reason. */
+/** The VolumeAttachments, and the holders without one, that are stuck now, whatever their age, with the reasons. */
 import type { Attachments } from '../../kube/volume-attachments.js';
 import { Deadline } from '../../model/deadline.js';
+import { isBerthError } from '../../model/errors.js';
 import type { AttachmentFinding } from './attachment-facts.js';
 import { judge } from './decide-attachment.js';
 import { factsOf, type AttachmentApi, type ImageStates } from './gather-attachment.js';
+import { asOfNow, findUnattached } from './unattached-holders.js';
 
 export interface StuckParts {
-  readonly api: AttachmentApi & Pick<Attachments, 'driver' | 'list'>;
-  readonly images: Pick<ImageStates, 'readHolders'>;
+  readonly api: AttachmentApi & Pick<Attachments, 'driver' | 'list' | 'listVolumes'>;
+  readonly images: Pick<ImageStates, 'readHolders' | 'listHolders'>;
   readonly now: () => Date;
 }
 
@@ -15,6 +17,8 @@ export interface StuckAttachments {
   /** How many there are, stuck or not. */
   readonly all: number;
   readonly stuck: readonly AttachmentFinding[];
+  /** Why holders without an attachment could not be looked for; undefined where they were. */
+  readonly whyNoHolders: string | undefined;
 }
 
 /** What all readings may take, in ms. */
@@ -32,5 +36,12 @@ export async function findStuckAttachments({ api, images, now }: StuckParts): Pr
     const facts = await Promise.all(all.slice(i, i + WIDTH).map((one) => factsOf(api, images, one, deadline)));
     stuck.push(...facts.flatMap((one) => judge(one, measure) ?? []));
   }
-  return { all: all.length, stuck };
+  let whyNoHolders: string | undefined;
+  try {
+    const unattached = await findUnattached(await asOfNow(api, deadline), images, deadline);
+    stuck.push(...unattached.flatMap((one) => judge(one, measure) ?? []));
+  } catch (error) {
+    whyNoHolders = isBerthError(error) ? error.message : String(error);
+  }
+  return { all: all.length, stuck, whyNoHolders };
 }

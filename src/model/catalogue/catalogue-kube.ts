@@ -34,4 +34,14 @@ export const kubernetes = {
     'VolumeAttachment {name} is not released: {why}',
     'nothing was changed; see berth trace',
   ),
+  BERTH_HOLDER_WANTED: entry(
+    'FAILED_PRECONDITION',
+    'node {node} is not taken out of the record of volume {volume}: {why}',
+    'nothing was changed; whoever asks for the volume there has to give it up first',
+  ),
+  BERTH_HOLDER_UNPROVEN: entry(
+    'FAILED_PRECONDITION',
+    'node {node} is not taken out of the record of volume {volume}: {why} ({facts})',
+    'nothing was changed; {todo}',
+  ),
 } as const;

@@ -2,7 +2,7 @@
  * Who holds a volume by its own record, and who has its image open: what attachment reconcile and `berth trace` compare
  * with the API.
  */
-import { readHolderRecord } from '../../attachment/holder-record.js';
+import { readHolderRecord, type Holder } from '../../attachment/holder-record.js';
 import { isOfInstallation, nameNode, type Installation } from '../../attachment/node-identity.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { Clusters } from '../../rbd/clusters.js';
@@ -16,11 +16,7 @@ export interface ReadHoldersParts extends ImageLookup {
   readonly installation: Pick<Installation, 'known'>;
 }
 
-export interface ReadHolder {
-  readonly node: string;
-  readonly since: string;
-  readonly by: 'controller' | 'node';
-}
+export type ReadHolder = Pick<Holder, 'node' | 'since' | 'by' | 'state' | 'grant'>;
 
 export interface HoldersOfVolume {
   /** Of this installation: those of whom its API knows. */
@@ -58,7 +54,7 @@ export async function readHolders(
   const all = record?.holders ?? [];
   const detail = watchers ? await rbd.inspect(found.at, deadline) : undefined;
   return {
-    holders: all.filter((one) => isOfInstallation(one, own)).map(({ node, since, by }) => ({ node, since, by })),
+    holders: all.filter((one) => isOfInstallation(one, own)),
     elsewhere: all.filter((one) => !isOfInstallation(one, own)).map((one) => ({ ...one, node: nameNode(one) })),
     mode: record?.mode,
     watchers: detail?.watchers.map(({ address }) => address),

@@ -3,7 +3,7 @@
  * `berth trace`.
  */
 import { execFile } from 'node:child_process';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { HOLDER_KEY, parseHolderRecord } from '../../../src/attachment/holder-record.js';
@@ -136,6 +136,42 @@ describe('NodeStage beside Kubernetes, which attaches:', () => {
       await volume.leave(node);
       expect(await site.metadata(volume.image)).not.toHaveProperty(HOLDER_KEY);
     }
+  });
+});
+
+describe('a holder for which no VolumeAttachment asks', () => {
+  const present = (volume: Volume, name: string) =>
+    server.put(PVS, { metadata: { name: `pv-${name}` }, spec: { csi: { driver: DRIVER, volumeHandle: volume.id } } });
+
+  it('left by a late stage of the release before is listed, and released by hand with its proof', async () => {
+    const volume = await site.create(controller, ext4(), { sizeBytes: SMALL_BYTES });
+    await volume.attach(node);
+    present(volume, 'late');
+    const record = parseHolderRecord((await site.metadata(volume.image))[HOLDER_KEY], volume.id)!;
+    const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+    // Of this moment, so that the controller's own comparison leaves it alone for a minute.
+    const now = new Date().toISOString();
+    const taken = { node: node.nodeId, since: now, by: 'node', state: 'staging', at: now, bootId };
+    await site.rbd('image-meta', 'set', volume.image, HOLDER_KEY, JSON.stringify({ ...record, holders: [taken] }));
+    expect(await berth('attachments')).toContain(`HeldInCephOnly: the image of ${volume.id} names ${node.nodeId}`);
+    const wish = ['attachments', '--holder', node.nodeId, '--volume', volume.id];
+    const shown = await berth(...wish);
+    expect(shown).toMatch(/^record: .* by the node itself .* staging since .*\n(.*\n)*watchers: nobody\n/);
+    expect(shown).toMatch(/^proof: its node set out to stage it and has written nothing/m);
+    expect(shown).toContain('nothing was changed, --yes does it');
+    expect(await site.metadata(volume.image)).toHaveProperty(HOLDER_KEY);
+    expect(await berth(...wish, '--yes')).toContain(`taken out of the record of ${volume.id}`);
+    expect(await site.metadata(volume.image)).not.toHaveProperty(HOLDER_KEY);
+    server.remove(PVS, 'pv-late');
+  });
+
+  it('is kept while its node has it staged and lives, with the reason, and its pod goes on', async () => {
+    const volume = await site.create(controller, ext4(), { sizeBytes: SMALL_BYTES });
+    const target = await volume.bring(node);
+    const wish = ['attachments', '--holder', node.nodeId, '--volume', volume.id, '--yes'];
+    expect(await berth(...wish)).toMatch(/BERTH_HOLDER_UNPROVEN: .*it is staged there and the node is alive/);
+    await writeFile(path.join(target, 'goes-on'), 'yes');
+    expect(await site.metadata(volume.image)).toHaveProperty(HOLDER_KEY);
   });
 });
 

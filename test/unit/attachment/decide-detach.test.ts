@@ -78,7 +78,7 @@ function factsOf(one: Case, more: Partial<DetachFacts> = {}): DetachFacts {
   const watchers = one.watchers === 'own' ? [OWN] : one.watchers === 'stranger' ? [STRANGER] : [];
   const left = one.blocked === 'yes' ? 86_400_000 : 30_000;
   return {
-    ...{ record, holder, policy: one.policy, lostAfterMs: LOST_AFTER_S * 1000, now: NOW },
+    ...{ record, holder, unasked: false, policy: one.policy, lostAfterMs: LOST_AFTER_S * 1000, now: NOW },
     ...{ view: viewOf(one.view), registration: registrationOf(one.heard) },
     sighting: one.watchers === 'failed' ? undefined : { watchers, settled: one.watchers !== 'unsettled' },
     blocked: new Map(one.blocked === 'no' ? [] : [[CLIENT.address, NOW + left]]),

@@ -51,6 +51,9 @@ describe('attachments', () => {
     const args = ['attachments', '--services=node', '--release', 'va', '--yes', '--volume=c/p/i'];
     const release = { name: 'va', finalizer: undefined, volume: 'c/p/i', yes: true };
     expect(parse(...args)).toMatchObject({ release, options: { services: ['identity', 'node'] } });
+    const holder = ['attachments', '--holder', 'n1', '--volume', 'c/p/i'];
+    expect(parse(...holder)).toMatchObject({ release: undefined, holder: { node: 'n1', volume: 'c/p/i', yes: false } });
+    expect(parse(...holder, '--yes')).toMatchObject({ holder: { yes: true } });
   });
 });
 
@@ -115,6 +118,12 @@ describe('a command line that is wrong', () => {
     ['says which value is missing', [...node, '--endpoint'], 'argument missing'],
     ['does not take an option for a value', ['attachments', '--release', '--yes'], '--release: its value is missing'],
     ['does not take an empty value', ['attachments', '--release='], '--release: its value is missing'],
+    ['asks whose record a holder is to go from', ['attachments', '--holder', 'n'], '--volume: it is missing'],
+    [
+      'takes a holder or an attachment, not both',
+      ['attachments', '--holder', 'n', '--volume', 'c/p/i', '--release', 'va'],
+      '--holder: it is for what no VolumeAttachment asks for',
+    ],
     ['says what a flag without its option lacks', ['attachments', '--yes'], '--release: it is missing'],
     ['takes no option of another command', ['trace', 'a/b', '--json'], "unknown option '--json'"],
     ['takes one argument', ['trace', 'a/b', 'c/d'], 'too many arguments'],

@@ -3,11 +3,12 @@
  * ever changed.
  */
 import { afterEach, describe, expect, it } from 'vitest';
+import { HOLDER_KEY, type HolderRecord } from '../../../src/attachment/holder-record.js';
 import { Events } from '../../../src/kube/events.js';
 import { createLog } from '../../../src/observe/log.js';
 import { AttachmentReconciler } from '../../../src/reconcile/attachment-reconciler.js';
 import { EVENTS, NODES, PVS, VAS, CSI_NODES, until } from '../../kube/api-fixture.js';
-import { attachmentFixture, VOLUME } from '../../kube/attachment-fixture.js';
+import { attachmentFixture, OLD, VOLUME } from '../../kube/attachment-fixture.js';
 
 const at = attachmentFixture();
 const ended: (() => void)[] = [];
@@ -126,6 +127,20 @@ describe('a round finds', () => {
     expect(at.detaches).toEqual([]);
     await one.round();
     expect(at.detaches).toEqual([`${VOLUME} a`]);
+    expect(at.holders()).toEqual([]);
+  });
+
+  it('a holder that a late stage took by itself, and releases it when it finds it twice', async () => {
+    await at.attach('a');
+    const { metadata } = at.cluster.image('berth-v')!;
+    const record = JSON.parse(metadata.get(HOLDER_KEY)!) as HolderRecord;
+    const taken = { node: 'a', since: OLD, by: 'node', state: 'staging', at: OLD, bootId: 'b' } as const;
+    metadata.set(HOLDER_KEY, JSON.stringify({ ...record, holders: [taken] }));
+    const { one, reasons } = await round();
+    expect(reasons).toEqual(['HeldInCephOnly']);
+    for (let i = 0; i < 5; i += 1) await one.round();
+    expect(at.holders()).toEqual(['a']);
+    await one.round();
     expect(at.holders()).toEqual([]);
   });
 

@@ -39,6 +39,8 @@ export interface Detachment {
   /** Those of the record that are to go. */
   readonly holders: readonly Holder[];
   readonly secrets: Credentials | undefined;
+  /** See {@link DetachFacts}. */
+  readonly unasked: boolean;
 }
 
 /** What an orchestrator may take to answer, ms: its silence must not keep a volume from moving that was released. */
@@ -48,11 +50,11 @@ const NODE_STATE_MS = 3_000;
 export async function gatherDetachFacts(
   parts: DetachFactsParts,
   detachment: Detachment,
-  operation: Operation<'watchers'>,
+  operation: Pick<Operation<'watchers'>, 'step'>,
   deadline: Deadline,
 ): Promise<readonly DetachFacts[]> {
   const { fencingRules, now } = parts;
-  const { record, holders } = detachment;
+  const { record, holders, unasked } = detachment;
   const asked = holders.every(hasReleased) ? undefined : await askCluster(parts, detachment, operation, deadline);
   return Promise.all(
     holders.map(async (holder, index) => ({
@@ -64,6 +66,7 @@ export async function gatherDetachFacts(
       sighting: asked?.watchers,
       blocked: asked?.blocked,
       policy: fencingRules.policy,
+      unasked,
       lostAfterMs: fencingRules.lostAfterMs,
       now: now().getTime(),
     })),
@@ -93,7 +96,7 @@ async function viewOf(
 async function askCluster(
   { rbd, clusters, nodes, fences, log }: DetachFactsParts,
   { found: { at, id }, installation, holders, secrets }: Detachment,
-  operation: Operation<'watchers'>,
+  operation: Pick<Operation<'watchers'>, 'step'>,
   deadline: Deadline,
 ) {
   operation.step('watchers');

@@ -34,48 +34,51 @@ const ATTEMPTS = 4;
 
 type DetachOperation = Operation<'watchers' | 'fence' | 'holder record'>;
 
+export interface DetachVolume {
+  readonly volume: string;
+  /** '' for every node. */
+  readonly node: string;
+  readonly secrets: Credentials | undefined;
+  /** It was made sure that nobody asks for the volume there: a stage that still runs may be made to fail. */
+  readonly unasked?: boolean;
+}
+
 /**
  * Take the volume from a node, '' for every node. A volume or holder that is gone is a success. BERTH_DETACH_UNPROVEN,
  * which is not final for the orchestrator, keeps the attachment: the other node must not get it before the first
  * provably cannot write.
  */
-export async function detachVolume(
-  parts: DetachParts,
-  request: { readonly volume: string; readonly node: string; readonly secrets: Credentials | undefined },
-  deadline: Deadline,
-): Promise<void> {
-  const { volume, node, secrets } = request;
-  await parts.operations.run(volume, { op: 'detach', fingerprint: node }, deadline, async (operation, deadline) => {
+export async function detachVolume(parts: DetachParts, request: DetachVolume, deadline: Deadline): Promise<void> {
+  const { volume, node, secrets, unasked = false } = request;
+  const what = { op: 'detach', fingerprint: JSON.stringify([node, unasked]) } as const;
+  await parts.operations.run(volume, what, deadline, async (operation, deadline) => {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       operation.step('look');
       const found = await findVolume(parts, volume, 'controller', secrets, deadline);
       if (found === undefined) return refuseUnlisted(parts.clusters, volume);
       const record = readHolderRecord(found.head, volume);
       if (record === undefined) return;
-      const isDone = () => tryDetach(parts, { found, record, node, secrets }, operation, deadline);
+      const isDone = () => tryDetach(parts, { found, record, node, secrets, unasked }, operation, deadline);
       if (await nonFinal(volume, node === '' ? record.holders[0].node : node, isDone)) return;
     }
     throw berthError('BERTH_RECORD_CONTENDED', { volume, times: ATTEMPTS });
   });
 }
 
-interface DetachTry extends Pick<Detachment, 'found' | 'record' | 'secrets'> {
+/** What is to be taken from a node ('' for every one), by the record as it was read. */
+export interface DetachTry extends Pick<Detachment, 'found' | 'record' | 'secrets' | 'unasked'> {
   readonly node: string;
 }
 
 /** True when it is done; false where the image has to be read again. BERTH_DETACH_UNPROVEN. */
 async function tryDetach(
   parts: DetachParts,
-  { node, ...asked }: DetachTry,
+  asked: DetachTry,
   operation: DetachOperation,
   deadline: Deadline,
 ): Promise<boolean> {
-  const { found, record, secrets } = asked;
-  const registry = () => parts.clusters.registry(found.id.cluster, 'controller', secrets);
-  const named = await nodeNamed(parts.installation, node, deadline);
-  const holders = await ownHolders({ nodes: parts.nodes, registry }, record, named, deadline);
-  if (holders.length === 0) return true;
-  const detachment = { ...asked, holders, installation: named.installation };
+  const detachment = await detachmentOf(parts, asked, deadline);
+  if (detachment.holders.length === 0) return true;
   const facts = await gatherDetachFacts(parts, detachment, operation, deadline);
   const verdicts = facts.map((one) => ({ holder: one.holder, verdict: decideDetachment(one) }));
   if (await fenceHolders(parts, detachment, verdicts, operation, deadline)) return false;
@@ -84,6 +87,19 @@ async function tryDetach(
   await noteWish(parts, detachment, verdicts, deadline);
   refuseUnproven(parts.announce, detachment.found.volume, verdicts);
   return true;
+}
+
+/** Those of the record that are to go: of this installation, by this name. */
+export async function detachmentOf(
+  parts: Pick<DetachParts, 'clusters' | 'nodes' | 'installation'>,
+  { node, ...asked }: DetachTry,
+  deadline: Deadline,
+): Promise<Detachment> {
+  const { found, record, secrets } = asked;
+  const registry = () => parts.clusters.registry(found.id.cluster, 'controller', secrets);
+  const named = await nodeNamed(parts.installation, node, deadline);
+  const holders = await ownHolders({ nodes: parts.nodes, registry }, record, named, deadline);
+  return { ...asked, holders, installation: named.installation };
 }
 
 /** False where one of them has changed since it was decided. */

@@ -31,7 +31,7 @@ const by = (node: string): HoldersOfVolume => ({ ...held(), holders: [{ node, si
 const free: HoldersOfVolume = { holders: [], elsewhere: [], mode: undefined, watchers: [], locks: '' };
 const attachment = (more: Partial<ApiAttachment> = {}): ApiAttachment => ({
   ...{ name: 'csi-1', uid: 'u1', resourceVersion: '5', node: 'a', nodeId: 'a', pv: 'pv-1', inlineHandle: undefined },
-  ...{ attached: true, since: old, deletingSince: undefined, error: undefined },
+  ...{ attached: true, grant: undefined, since: old, deletingSince: undefined, error: undefined },
   finalizers: [attacherFinalizer(driver)],
   ...more,
 });
@@ -43,6 +43,18 @@ const going = (more: Partial<AttachmentFacts> = {}, of: Partial<ApiAttachment> =
   facts({ attachment: attachment({ deletingSince: old, ...of }), ...more });
 const coming = (more: Partial<AttachmentFacts> = {}, of: Partial<ApiAttachment> = {}): AttachmentFacts =>
   facts({ attachment: attachment({ attached: false, ...of }), image: free, ...more });
+/** As a stage of an earlier Berth that came late left it. */
+const taken = (...watchers: string[]): HoldersOfVolume => ({
+  ...held(...watchers),
+  holders: [{ node: 'a', since: old, by: 'node', state: 'staged' }],
+});
+const grants = (said: string | undefined, recorded: string | undefined, since = old): Partial<AttachmentFacts> => {
+  const named = recorded === undefined ? {} : { grant: recorded };
+  return {
+    attachment: attachment({ grant: said }),
+    image: { ...held(), holders: [{ node: 'a', since, by: 'controller', state: 'granted', ...named }] },
+  };
+};
 const gone: ApiNode = { ...well, view: 'absent', csiNode: 'absent' };
 const outOfService: ApiNode = { ...well, view: { ...(well.view as object), outOfService: true } as ApiNode['view'] };
 const notReady: ApiNode = {
@@ -200,6 +212,27 @@ const rows: readonly Row[] = [
     /no VolumeAttachment/,
   ],
   [
+    'taken by its node alone and free, of a PersistentVolume of ours',
+    facts({ attachment: undefined, image: taken() }),
+    'HeldInCephOnly',
+    'detach',
+    /names a, which took it by itself since .*, staged .*berth attachments --holder a --volume c1\/rbd\/berth-v/,
+  ],
+  [
+    'taken by its node alone, and open',
+    facts({ attachment: undefined, image: taken('x') }),
+    'HeldInCephOnly',
+    'none',
+    /open at x/,
+  ],
+  [
+    'attached by another grant than the record has',
+    facts(grants('one', 'two')),
+    'GrantOutdated',
+    'none',
+    /another grant .*kubectl delete volumeattachment csi-1/,
+  ],
+  [
     'the same while a client has it open',
     facts({ attachment: undefined, image: held('x') }),
     'HeldInCephOnly',
@@ -247,10 +280,11 @@ describe('an attachment is not stuck', () => {
     ['attached and held on a node that is lost: that is for Kubernetes to end', facts({ node: gone })],
     ['young', facts({ attachment: attachment({ since: young }), image: free })],
     ['old, and its deletion young', going({}, { deletingSince: young })],
-    [
-      'held by one that took it itself',
-      facts({ attachment: undefined, image: { ...held(), holders: [{ node: 'a', since: old, by: 'node' }] } }),
-    ],
+    ['held by FlexVolume, which takes it itself', facts({ attachment: undefined, pv: 'absent', image: taken() })],
+    ['attached by another grant a moment ago', facts(grants('one', 'two', young))],
+    ['attached by the grant of the record', facts(grants('one', 'one'))],
+    ['attached by an earlier Berth', facts(grants(undefined, 'one'))],
+    ['staged by a node of an earlier Berth', facts(grants('one', undefined))],
     [
       'held since a moment ago',
       facts({ attachment: undefined, image: { ...held(), holders: [{ node: 'a', since: young, by: 'controller' }] } }),

@@ -31,7 +31,7 @@ describe('berth trace', () => {
     expect(field(page, 'volume')).toEqual([VOLUME]);
     expect(field(page, 'volume attachment')[0]).toMatch(/^va-a: a, attached, made 2026/);
     expect(field(page, 'node')).toEqual(['a: ready, driver registered, its kubelet has the volume in use']);
-    expect(field(page, 'holder record')[0]).toMatch(/^a since 2026.* by attach \(SINGLE_NODE_WRITER\)$/);
+    expect(field(page, 'holder record')[0]).toMatch(/^a since 2026.* by attach, granted \(SINGLE_NODE_WRITER\)$/);
     expect(field(page, 'image open at')).toEqual(['10.0.0.1:0/5']);
     expect(field(page, 'advisory lock')).toEqual(['none']);
     expect(field(page, 'journal, this node')).toEqual(['staged at /staging as /dev/rbd0']);

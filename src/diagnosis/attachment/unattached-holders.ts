@@ -1,0 +1,60 @@
+/** Holders that images name and for which the API has no VolumeAttachment, in any state and whoever took them. */
+import type { ApiAttachment, Attachments } from '../../kube/volume-attachments.js';
+import type { Deadline } from '../../model/deadline.js';
+import type { AttachmentFacts } from './attachment-facts.js';
+import { factsOfHolder, type AttachmentApi, type ImageStates } from './gather-attachment.js';
+
+/** The API of holders: what asks for them, and their nodes. */
+export type UnattachedApi = AttachmentApi & Pick<Attachments, 'list'>;
+
+/** For a process that watches nothing: the PersistentVolumes as they are now. Errors of the API. */
+export async function asOfNow(
+  api: UnattachedApi & Pick<Attachments, 'listVolumes'>,
+  deadline: Deadline,
+): Promise<UnattachedApi> {
+  const volumes = await api.listVolumes(deadline);
+  return {
+    list: (deadline) => api.list(deadline),
+    nodeOf: (name, deadline) => api.nodeOf(name, deadline),
+    readVolume: (name, deadline) => api.readVolume(name, deadline),
+    volumeNamed: (name) => volumes.find((one) => one.name === name),
+    volumeOf: (handle) => volumes.find((one) => one.handle === handle),
+  };
+}
+
+/** A node in a volume's record. */
+export interface NamedHolder {
+  readonly volume: string;
+  /** As the record calls it. */
+  readonly nodeId: string;
+}
+
+/** The facts of each. Errors of the cluster and of the API: nothing can be said then. */
+export async function findUnattached(
+  api: UnattachedApi,
+  ceph: Pick<ImageStates, 'readHolders' | 'listHolders'>,
+  deadline: Deadline,
+): Promise<readonly AttachmentFacts[]> {
+  const recorded = await ceph.listHolders(deadline);
+  // Read after the records: an attachment exists before its record, so one that is being made cannot be missed.
+  const known = await api.list(deadline);
+  const facts: AttachmentFacts[] = [];
+  for (const { volume, nodes } of recorded) {
+    for (const nodeId of nodes) {
+      if (attachmentOf(api, known, { volume, nodeId }) !== undefined) continue;
+      facts.push(await factsOfHolder(api, ceph, { volume, nodeId }, deadline));
+    }
+  }
+  return facts;
+}
+
+/** The attachment that asks for a holder. Without its PersistentVolume an attachment may be for any volume. */
+export const attachmentOf = (
+  api: Pick<AttachmentApi, 'volumeNamed'>,
+  known: readonly ApiAttachment[],
+  { volume, nodeId }: NamedHolder,
+): ApiAttachment | undefined =>
+  known.find(({ pv, inlineHandle, node, nodeId: id }) => {
+    const handle = inlineHandle ?? (pv === undefined ? undefined : api.volumeNamed(pv)?.handle);
+    return (handle === undefined || handle === volume) && (node === nodeId || id === nodeId);
+  });
