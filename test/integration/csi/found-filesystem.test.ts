@@ -116,7 +116,7 @@ describe('a PersistentVolume without fsType', () => {
       await driver.start();
       // Grown as what it is. A mounted ext4 grows only with a capability that this machine may lack.
       const larger = sizeBytes + (type === 'xfs' ? 32 * MiB : 0);
-      await site.rbd('resize', '--no-progress', '--size', `${larger}B`, image);
+      if (larger > sizeBytes) await site.rbd('resize', '--no-progress', '--size', `${larger}B`, image);
       expect(await volume.expandOn(driver, larger, target)).toBe(String(larger));
       await volume.leave(driver);
       const other = type === 'xfs' ? ext4() : xfs();
