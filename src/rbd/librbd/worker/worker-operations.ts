@@ -94,6 +94,27 @@ export function createOperations(connections: Connections): WorkerOperations {
     compareAndSet: (at, id, key, expected, next, deadline) =>
       onHeader(at, id, deadline, (place) => exchangeMetadata(place, id, key, expected, next)),
 
+    watchers: (at, deadline) => onImage(at, deadline, 'list watchers of', (place) => listWatchers(place, at.image)),
+    observeWatchers: (at, deadline) =>
+      onImage(at, deadline, 'list watchers of', (place) => observeWatchers(place, at.image)),
+    ...recordOperations(onObject),
+    ...snapshotOperations(onImage),
+    ...blocklistOperations(connections),
+  };
+}
+
+type OnObject = <T>(
+  at: WirePool,
+  object: string,
+  deadline: Deadline,
+  work: (place: OpenPool) => Promise<T>,
+) => Promise<T>;
+
+type RecordOperation = 'setRecords' | 'compareAndSetRecord' | 'getRecords' | 'listRecords' | 'removeRecords';
+
+/** Those on objects of our own beside the images. */
+function recordOperations(onObject: OnObject): Pick<WorkerOperations, RecordOperation> {
+  return {
     setRecords: (at, object, entries, deadline) =>
       onObject(at, object, deadline, async (place) => {
         const { ceph } = place.link;
@@ -113,11 +134,6 @@ export function createOperations(connections: Connections): WorkerOperations {
       ),
     removeRecords: (at, object, keys, deadline) =>
       onObject(at, object, deadline, (place) => forget(place, object, keys)),
-    watchers: (at, deadline) => onImage(at, deadline, 'list watchers of', (place) => listWatchers(place, at.image)),
-    observeWatchers: (at, deadline) =>
-      onImage(at, deadline, 'list watchers of', (place) => observeWatchers(place, at.image)),
-    ...snapshotOperations(onImage),
-    ...blocklistOperations(connections),
   };
 }
 
