@@ -29,7 +29,8 @@ export function toolNamespace(): Promise<string | undefined> {
 }
 
 async function make(): Promise<string | undefined> {
-  const args = ['--mount', '--propagation', 'private', '--', '/bin/sh', '-c', SETUP, 'berth-namespace'];
+  // What is unmounted on the host meanwhile is unmounted in the copy as well.
+  const args = ['--mount', '--propagation', 'slave', '--', '/bin/sh', '-c', SETUP, 'berth-namespace'];
   const child = spawn('unshare', [...args, ...(await separateMounts())], { stdio: ['pipe', 'pipe', 'ignore'] });
   const late = setTimeout(() => child.kill('SIGKILL'), MAKE_MS);
   try {

@@ -8,7 +8,10 @@ import type { KernelRoots } from './roots.js';
 export { describeUsers };
 export type DeviceUsers = Users;
 
-/** udev and blkid open every new or closed device for some milliseconds: they are waited out, not reported. */
+/**
+ * udev and blkid open every new or closed device for some milliseconds. Whoever starts a container copies all mounts
+ * into a namespace of its own, and lets go of them there. Such users are waited out, not reported.
+ */
 const PASSING_MS = 2_000;
 /** The same for udev itself, which leaves by itself and reads slowly where the machine or the cluster is slow. */
 const UDEV_MS = 10_000;
@@ -36,7 +39,7 @@ const readsOnly = ({ name }: DeviceUsers['processes'][number]): boolean => READS
 
 /** How long these users are waited for, in ms: 0 where one of them will not pass by itself. */
 export function passingMs({ mounts, devicesOnTop, processes }: DeviceUsers): number {
-  if (mounts.length > 0 || devicesOnTop.length > 0) return 0;
+  if (mounts.some(({ within }) => within === undefined) || devicesOnTop.length > 0) return 0;
   return processes.length > 0 && processes.every(readsOnly) ? UDEV_MS : PASSING_MS;
 }
 
@@ -63,7 +66,8 @@ export async function lastingUsers(
     const users = await deviceUsers(device, roots, server, deadline);
     const who: string | undefined = describeUsers(users) ?? (users.cut ? before : undefined);
     before = who;
-    const left = users.cut || users.processes.length === 0 ? 0 : begun + passingMs(users) - performance.now();
+    const isFree = users.processes.length === 0 && users.mounts.length === 0;
+    const left = users.cut || isFree ? 0 : begun + passingMs(users) - performance.now();
     if (left <= 0 || deadline.expired) return who;
     await sleep(Math.min(PAUSE_MS, left, deadline.remaining()));
   }

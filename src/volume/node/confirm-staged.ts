@@ -48,8 +48,9 @@ export async function confirmStaged(
   }
   const { revoked, isReplaced } = await standingOf(parts, before, request.secrets, deadline);
   if (revoked === undefined) {
-    refuseOtherGrant(parts.self.node, before, grantShown(request.right));
+    // The attach is of the image that has the name now, and says nothing of the one that is mapped.
     if (isReplaced) return 'unfinished';
+    refuseOtherGrant(parts.self.node, before, grantShown(request.right));
     if (!isMounted) return 'staged';
     const staged = { entry: before, mapping, live: await liveTargets(before) };
     return (await unmountSick(parts, staged, operation, deadline)) ? 'sick' : 'staged';

@@ -30,7 +30,7 @@ let kubelet: Kubelet;
 
 beforeAll(async () => {
   site = await Site.open('forgot');
-  kubelet = new Kubelet(path.join(site.directory, 'kubelet'));
+  kubelet = new Kubelet(await site.kubelet());
   const often = ['--reconcile-interval', '1', '--kubelet-dir', kubelet.root];
   [one, two, tidy] = await Promise.all([
     site.driver('node-one', { arguments: often }).start(),

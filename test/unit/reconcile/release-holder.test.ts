@@ -83,7 +83,7 @@ describe('a holder without a VolumeAttachment', () => {
     [
       'that is staged on a node that lives',
       { state: 'staged', bootId: 'boot', clients: [CLIENT] },
-      /HOLDER_UNPROVEN: .*it is staged there and the node is alive .*watchers: nobody.*; the node unstages it within seconds/,
+      /HOLDER_UNPROVEN: .*it is staged there and the node is alive .*watchers: nobody.*; the node unstages it/,
     ],
     [
       'whose image somebody has open',

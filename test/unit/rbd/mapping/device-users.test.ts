@@ -103,6 +103,13 @@ describe('lastingUsers', () => {
     expect(await lastingUsers('/dev/rbd1', kernel.roots, Deadline.after(60_000))).toBeUndefined();
   });
 
+  it('waits for a mount in another namespace: a container that starts has copies of all for a moment', async () => {
+    await runs(61, 'runc', 'mnt:[2]', []);
+    await kernel.write('proc/61/mountinfo', '36 25 252:16 / /old/mnt rw - ext4 /dev/rbd1 rw\n');
+    setTimeout(() => void remove(61), 150);
+    expect(await lastingUsers('/dev/rbd1', kernel.roots, Deadline.after(60_000))).toBeUndefined();
+  });
+
   it('reports a mount at once, and a process that stays by the deadline', async () => {
     await runs(60, 'qemu', 'mnt:[1]', ['/dev/rbd1']);
     expect(await lastingUsers('/dev/rbd1', kernel.roots, Deadline.after(1_000))).toBe('open in qemu (pid 60)');
