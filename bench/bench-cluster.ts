@@ -40,6 +40,8 @@ export interface BenchCluster {
   readonly clustersFile: string;
   startDriver(name: string, more?: Partial<DriverOptions>): Promise<Running>;
   bare(job: Omit<BareJob, 'access' | 'pool' | 'sizeBytes'>): Promise<Pace>;
+  /** The rbd program as admin. */
+  rbd(args: readonly string[]): Promise<string>;
   down(): Promise<void>;
 }
 
@@ -59,7 +61,7 @@ export async function startBenchCluster(): Promise<BenchCluster> {
   const config = {
     id: 'dev',
     monitors: cluster.monitors,
-    pools: [{ name: pool, namespaces: ['', ...NAMESPACES] }],
+    pools: [{ name: pool, namespaces: ['', ...NAMESPACES], flexVolume: { images: 'any' } }],
     users,
   };
   await writeFile(clustersFile, stringify({ clusters: [config] }));
@@ -73,6 +75,7 @@ export async function startBenchCluster(): Promise<BenchCluster> {
     directory,
     cluster,
     clustersFile,
+    rbd: (args) => admin.rbd(args, Deadline.after(30_000)),
     bare: (job) => bare({ ...job, access, pool, sizeBytes: 1024 * MiB }),
     startDriver: async (name, more) => {
       const socket = join(directory, `${name}.sock`);

@@ -2,7 +2,7 @@
  * The FlexVolume driver: the binary's size and cold start, and what a mount and an unmount cost the kubelet through it.
  */
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -10,8 +10,9 @@ import { ensurePackages, thisMachine } from '../src/dev/packages.js';
 import { run } from '../src/host/process/exec.js';
 import { Deadline } from '../src/model/deadline.js';
 import { packageRoot } from '../src/model/package-root.js';
+import { FILESYSTEM_KEY } from '../src/volume/image/provenance.js';
 import { figure, median, ms, print, quantile } from './figures.js';
-import { create, type BenchCluster } from './bench-cluster.js';
+import type { BenchCluster } from './bench-cluster.js';
 
 const STARTS = 30;
 const ARCHITECTURES = ['amd64', 'arm64'] as const;
@@ -100,17 +101,18 @@ const encoded = (text: string): string => Buffer.from(text).toString('base64');
 /** hyperd's way, where nothing is mounted: what is measured is the core, the mapper and Ceph. */
 export async function mountCost(site: BenchCluster, times: number): Promise<void> {
   print('\nA FlexVolume mount for hyperd (hold, map, check, unmap, hand off) and its unmount, asked over the socket');
-  const socket = path.join(site.directory, 'flexvolume.sock');
+  const socket = path.join(site.directory, 'flexvolume-agent.sock');
+  const kubelet = await startKubelet(path.join(site.directory, 'kubelet'));
   const { driver, client } = await site.startDriver('flexvolume', {
     services: ['identity', 'controller', 'node'],
-    within: ['env', `BERTH_FLEXVOLUME_ENDPOINT=unix://${socket}`],
+    options: ['--flexvolume-endpoint', `unix://${socket}`, '--kubelet-dir', kubelet.root],
   });
   const directory = await mkdtemp(path.join(os.tmpdir(), 'berth-bench-pod-'));
   const { id, key } = site.cluster.users.node;
   try {
-    await create(client, 'node', 'flexvolume');
+    await createByHand(site, 'hyper/node/flexvolume');
     const options = JSON.stringify({
-      volumeID: 'berth-flexvolume',
+      volumeID: 'flexvolume',
       pool: 'hyper',
       radosNamespace: 'node',
       'kubernetes.io/fsType': 'ext4',
@@ -135,8 +137,30 @@ export async function mountCost(site: BenchCluster, times: number): Promise<void
   } finally {
     client.close();
     await driver.stop();
+    await kubelet.stop();
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** A kubelet's root as a node has it: a shared mount, with its directories. */
+async function startKubelet(root: string): Promise<{ readonly root: string; stop(): Promise<void> }> {
+  for (const one of ['pods', 'plugins']) await mkdir(path.join(root, one), { recursive: true });
+  const soon = { deadline: Deadline.after(30_000) };
+  await run('mount', ['--bind', root, root], soon);
+  const stop = async (): Promise<void> => {
+    await run('umount', [root], { deadline: Deadline.after(30_000) });
+  };
+  await run('mount', ['--make-shared', root], soon).catch(async (error: unknown) => {
+    await stop();
+    throw error;
+  });
+  return { root, stop };
+}
+
+/** Of no claim, as FlexVolume's images are, and surely empty. */
+async function createByHand(site: BenchCluster, image: string): Promise<void> {
+  await site.rbd(['create', '--size', '1G', image]);
+  await site.rbd(['image-meta', 'set', image, FILESYSTEM_KEY, '{"version":1,"state":"never"}']);
 }
 
 async function timed(socket: string, call: string, args: readonly string[]): Promise<number> {

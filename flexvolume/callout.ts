@@ -49,15 +49,21 @@ export async function answerTo(args: readonly string[], settings: Settings): Pro
   return askAgent(call, rest, settings);
 }
 
+/** Its pods get a file with a key, where those of every other driver get a filesystem unless they ask otherwise. */
+const HAND_OFF_DRIVER = 'hyper/cephrbd';
+
 /**
  * fsGroup and selinuxRelabel would have the kubelet change the owner and the label of the hand-off file, and so make
- * the key in it readable for the pod's group. Metrics would be those of the node's own disk. A filesystem grows when it
- * is mounted next.
+ * the key in it readable for the pod's group. A filesystem on the host needs the label of its pod: the container
+ * runtime gives it, and the fsGroup is the node agent's. Metrics would be those of the node's own disk. A filesystem
+ * grows when it is mounted next.
  */
-const init = ({ attach }: Settings): Answer =>
-  success({
-    capabilities: { attach, fsGroup: false, selinuxRelabel: false, supportsMetrics: false, requiresFSResize: false },
+const init = ({ attach, driver }: Settings): Answer => {
+  const selinuxRelabel = driver !== HAND_OFF_DRIVER;
+  return success({
+    capabilities: { attach, fsGroup: false, selinuxRelabel, supportsMetrics: false, requiresFSResize: false },
   });
+};
 
 async function askAgent(call: string, args: readonly string[], settings: Settings): Promise<Answer> {
   const { driver, attach, socket, limitMs } = settings;

@@ -5,6 +5,7 @@ import { imageSpec, parseVolumeId } from '../model/volume-id.js';
 import { capabilityOf, type MountForPod } from '../volume/flexvolume/mount-for-pod.js';
 import type { ExpandVolume } from '../volume/controller/expand-volume.js';
 import type { ImageAsked } from '../volume/image/find-handle.js';
+import type { ImageNamed } from '../volume/flexvolume/admit-image.js';
 import type { AttachByName } from '../volume/flexvolume/attach-by-name.js';
 import type { HandOver } from '../volume/node/handover/hand-over.js';
 import type { ExpandOnNode } from '../volume/node/expand-on-node.js';
@@ -18,6 +19,11 @@ export interface FlexUseCases {
   readonly controller: FlexController | undefined;
   /** The volume's handle. BERTH_SERVICE_NOT_HERE in a process that is neither node nor controller. */
   readonly findHandle: (asked: ImageAsked) => Promise<string>;
+  /**
+   * Refuses what no pod may have. Asked before a call gives or changes anything. Calls that only tell or take away do
+   * without it: a pod that has its volume must be able to end after the administrator changed his mind.
+   */
+  readonly admit: (asked: ImageNamed, deadline: Deadline) => Promise<void>;
   /** From the only directory whose keyrings a pod may name. */
   readonly readKeyring: (file: string, user: string | undefined) => Promise<Credentials>;
 }
@@ -97,16 +103,23 @@ const mount: CallOut = async (useCases, request, tell, deadline) => {
   const [directory = '', text = ''] = request.args;
   const node = nodeOf(useCases, request);
   const options = await volumeAsked(useCases, text, request, tell);
-  const asked = await mountAsked(useCases, options, directory);
+  const asked = await mountAsked(useCases, options, directory, deadline);
   if (options.sandbox === 'hyperd') await node.handOver(asked, deadline);
   else await node.mountForPod({ ...asked, pod: options.pod }, deadline);
   return {};
 };
 
-async function mountAsked(useCases: FlexUseCases, options: VolumeAsked, directory: string): Promise<MountForPod> {
+/** What is mounted for a pod that may have it. */
+async function mountAsked(
+  useCases: FlexUseCases,
+  options: VolumeAsked,
+  directory: string,
+  deadline: Deadline,
+): Promise<MountForPod> {
   const { volume, fsType, readOnly, group, sandbox, allowHostMount } = options;
   const wish = { sandbox: sandbox === 'kata' ? sandbox : 'host', allowHostMount } as const;
   const secrets = await credentialsOf(useCases, options);
+  await useCases.admit({ volume, allowHostMount, secrets, role: 'node' }, deadline);
   return { volume, directory, fsType, readOnly, group, sandbox: wish, secrets };
 }
 
@@ -124,7 +137,7 @@ const mountDevice: CallOut = async (useCases, request, tell, deadline) => {
   // A guest mounts its own device, so nothing would be mounted here:
   // and of what is no mount the kubelet asks for no unmountdevice.
   if (options.sandbox !== 'host') return {};
-  await node.stageForHost(await mountAsked(useCases, options, directory), deadline);
+  await node.stageForHost(await mountAsked(useCases, options, directory, deadline), deadline);
   return {};
 };
 
@@ -132,7 +145,8 @@ const attach: CallOut = async (useCases, request, tell, deadline) => {
   const [text = '', node = ''] = request.args;
   const controller = controllerOf(useCases, request);
   const options = await volumeAsked(useCases, text, request, tell);
-  const { volume, name, sandbox } = options;
+  const { volume, name, sandbox, allowHostMount } = options;
+  await useCases.admit({ volume, allowHostMount, secrets: undefined, role: 'controller' }, deadline);
   const shared = capabilityOf(options);
   // Its disk is writable whatever is asked.
   const capability = sandbox === 'hyperd' ? { ...shared, mode: 'SINGLE_NODE_SINGLE_WRITER' as const } : shared;
@@ -168,8 +182,9 @@ const waitForAttach: CallOut = async (useCases, request, tell) => {
 const expand: CallOut = async (useCases, request, tell, deadline) => {
   const [text = '', , bytes = ''] = request.args;
   const controller = controllerOf(useCases, request);
-  const { volume } = await volumeAsked(useCases, text, request, tell);
+  const { volume, allowHostMount } = await volumeAsked(useCases, text, request, tell);
   const range = { required: bytesOf(bytes), limit: 0n };
+  await useCases.admit({ volume, allowHostMount, secrets: undefined, role: 'controller' }, deadline);
   return { volumeNewSize: Number(await controller.expand({ volume, range, secrets: undefined }, deadline)) };
 };
 
@@ -177,11 +192,13 @@ const expandFilesystem: CallOut = async (useCases, request, tell, deadline) => {
   const [text = '', , path = '', bytes = ''] = request.args;
   const node = nodeOf(useCases, request);
   const options = await volumeAsked(useCases, text, request, tell);
-  const { volume } = options;
+  const { volume, allowHostMount } = options;
   // A guest's filesystem grows when it is handed over next.
   if (options.sandbox === 'hyperd') return {};
   const range = { required: bytesOf(bytes), limit: 0n };
-  await node.expand({ volume, path, range, secrets: await credentialsOf(useCases, options) }, deadline);
+  const secrets = await credentialsOf(useCases, options);
+  await useCases.admit({ volume, allowHostMount, secrets, role: 'node' }, deadline);
+  await node.expand({ volume, path, range, secrets }, deadline);
   return {};
 };
 

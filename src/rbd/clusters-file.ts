@@ -12,6 +12,15 @@ export interface PoolConfig {
   readonly name: string;
   /** Rados namespaces that are ours; `''` is the pool's default namespace. */
   readonly namespaces: readonly string[];
+  /** What pods may ask of the pool by FlexVolume; undefined is nothing at all. */
+  readonly flexVolume?: FlexVolumeConfig | undefined;
+}
+
+export interface FlexVolumeConfig {
+  /** Names of images that a pod may give; a star at the end stands for anything. */
+  readonly images: 'any' | readonly string[];
+  /** May a pod ask that a node's kernel mounts what a guest has written? */
+  readonly allowHostMount: boolean;
 }
 
 export interface UserConfig {
@@ -95,11 +104,27 @@ function monitorOf(read: FieldReader, value: unknown, at: string): string {
 }
 
 function poolOf(read: FieldReader, value: unknown, at: string): PoolConfig {
-  const one = read.object(value, at, ['name', 'namespaces']);
+  const one = read.object(value, at, ['name', 'namespaces', 'flexVolume']);
   const listed = one['namespaces'] === undefined ? [''] : read.list(one['namespaces'], `${at}.namespaces`);
   const namespaces = listed.map((ns, i) => (ns === '' || ns === null ? '' : read.place(ns, `${at}.namespaces[${i}]`)));
   read.distinct(namespaces, `${at}.namespaces`);
-  return { name: read.place(one['name'], `${at}.name`), namespaces };
+  const flexVolume = flexVolumeOf(read, one['flexVolume'], `${at}.flexVolume`);
+  return { name: read.place(one['name'], `${at}.name`), namespaces, flexVolume };
+}
+
+function flexVolumeOf(read: FieldReader, value: unknown, at: string): FlexVolumeConfig | undefined {
+  if (value === undefined) return undefined;
+  const one = read.object(value, at, ['images', 'allowHostMount']);
+  const allowHostMount = one['allowHostMount'] ?? false;
+  if (typeof allowHostMount !== 'boolean') throw read.configError(`${at}.allowHostMount`, 'must be true or false');
+  if (one['images'] === 'any') return { images: 'any', allowHostMount };
+  const images = read.list(one['images'], `${at}.images`).map((image, i) => {
+    const text = read.text(image, `${at}.images[${i}]`);
+    if (isPlaceName(text.replace(/[*]$/, ''))) return text;
+    const form = 'an image name, or its beginning and a star; every image is images: any';
+    throw read.configError(`${at}.images[${i}]`, `"${text}" is not ${form}`);
+  });
+  return { images, allowHostMount };
 }
 
 function userOf(read: FieldReader, value: unknown, at: string): UserConfig {

@@ -8,6 +8,7 @@ import type { FlexController, FlexNode, FlexUseCases } from '../flexvolume/call-
 import { attachVolume } from '../volume/controller/attach-volume.js';
 import { detachVolume } from '../volume/controller/detach/detach-volume.js';
 import { expandVolume } from '../volume/controller/expand-volume.js';
+import { admitImage } from '../volume/flexvolume/admit-image.js';
 import {
   attachByName,
   detachByName,
@@ -33,15 +34,17 @@ export function flexUseCases(
   node: NodeParts | undefined,
   controller: ControllerParts | undefined,
 ): FlexUseCases {
-  const clusters = (node ?? controller)?.clusters;
+  const parts = node ?? controller;
+  const partsHere = (): NodeParts | ControllerParts => {
+    if (parts === undefined) throw berthError('BERTH_SERVICE_NOT_HERE', { call: 'FlexVolume', service: 'node' });
+    return parts;
+  };
   const hasNode = node !== undefined && kubeletDirectory !== undefined;
   return {
     node: hasNode ? flexNode(node, flexStagingRoot(kubeletDirectory, DRIVER_NAME)) : undefined,
     controller: controller === undefined ? undefined : flexController(controller),
-    findHandle: async (asked) => {
-      if (clusters === undefined) throw berthError('BERTH_SERVICE_NOT_HERE', { call: 'FlexVolume', service: 'node' });
-      return findHandle(clusters, asked);
-    },
+    findHandle: async (asked) => findHandle(partsHere().clusters, asked),
+    admit: async (asked, deadline) => admitImage(partsHere(), asked, deadline),
     readKeyring: (file, user) => readKeyring(keyringDirectory, file, user),
   };
 }

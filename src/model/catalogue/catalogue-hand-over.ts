@@ -17,6 +17,22 @@ export const handOvers = {
     'the hand-over file in {directory} could not be written or removed: {why}',
     'nothing was handed over; make room on that disk and check that it is writable, then try again',
   ),
+  BERTH_FLEXVOLUME_IMAGE_REFUSED: entry(
+    'INVALID_ARGUMENT',
+    'no pod may name image {image} of pool {pool} of cluster {cluster} by FlexVolume: {why}',
+    'the administrator writes, in clusters.yaml, {todo}; nothing has to be restarted',
+  ),
+  BERTH_FLEXVOLUME_HOST_MOUNT_REFUSED: entry(
+    'INVALID_ARGUMENT',
+    'no pod may ask for allowHostMount of {volume} by FlexVolume: its pool does not allow it',
+    'leave the option out, or the administrator writes, in clusters.yaml, ' +
+      'allowHostMount: true into flexVolume of pool {pool} of cluster {cluster}',
+  ),
+  BERTH_FLEXVOLUME_CSI_VOLUME: entry(
+    'FAILED_PRECONDITION',
+    'volume {volume} was made by CSI as {name}, and no pod may name it by FlexVolume',
+    'use its PersistentVolume: give the pod the PersistentVolumeClaim that is bound to {name}',
+  ),
   BERTH_SERVICE_NOT_HERE: entry(
     'FAILED_PRECONDITION',
     '{call} needs the {service} service, which this process does not serve',

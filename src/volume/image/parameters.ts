@@ -30,10 +30,12 @@ export interface VolumeParameters {
   readonly labels: ReadonlyMap<string, string>;
 }
 
+/** The PersistentVolume's name, on images of a provisioner with --extra-create-metadata. */
+export const PV_NAME_KEY = 'csi.storage.k8s.io/pv/name';
 export const LABELS: readonly string[] = [
   'csi.storage.k8s.io/pvc/name',
   'csi.storage.k8s.io/pvc/namespace',
-  'csi.storage.k8s.io/pv/name',
+  PV_NAME_KEY,
 ];
 const KNOWN = [
   'clusterID',

@@ -83,7 +83,7 @@ export class Site {
       await writeFile(keyFile, cluster().users[role].key, { mode: 0o600 });
       users[role] = { id: cluster().users[role].id, keyFile };
     }
-    const pools = [{ name: this.pool, namespaces }];
+    const pools = [{ name: this.pool, namespaces, flexVolume: { images: 'any', allowHostMount: true } }];
     // Nodes register outside of our namespace, so that it can be removed.
     const registry = { pool: this.pool, namespace: '' };
     const ours = { id: CLUSTER, monitors, pools, users, registry };

@@ -30,6 +30,8 @@ export class Volume {
   readonly id: string;
   readonly capability: VolumeCapability;
   readonly secrets: Secrets;
+  /** What comes before the driver is asked to delete it. */
+  beforeDelete: () => Promise<unknown> = () => Promise.resolve();
   readonly #home: Driver;
   readonly #nodes = new Map<Driver, Set<string>>();
   readonly #context = new Map<Driver, Record<string, string>>();
@@ -125,6 +127,7 @@ export class Volume {
   }
 
   async delete(): Promise<void> {
+    await this.beforeDelete();
     await this.#home.controller.DeleteVolume({ volumeId: this.id, secrets: this.secrets });
   }
 

@@ -10,6 +10,8 @@ import { CRASH_AT } from '../../../src/dev/driver/crash-at.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { install, isOneLine, type Installed, type Ran } from '../../flexvolume/binary.js';
 import { mountJson, podDirectory, type KubeletPod, type KubeletVersion } from '../../flexvolume/kubelet.js';
+import type { FlexVolumeConfig } from '../../../src/rbd/clusters-file.js';
+import { VOLUME_KEY } from '../../../src/volume/image/volume-record.js';
 import { admin } from '../ceph.js';
 import { ext4, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
@@ -24,6 +26,12 @@ const FRESH_MS = 1_100;
 export interface Guest {
   readonly id: string;
   readonly key: string;
+}
+
+/** What of the clusters file is rewritten. */
+interface ClusterSettings {
+  readonly users: Record<string, object>;
+  readonly pools: Record<string, unknown>[];
 }
 
 /** A user that guests may be shown: this namespace and no more. */
@@ -92,14 +100,10 @@ export class FlexNode {
     const user = who === 'nobody' ? undefined : who;
     const keyFile = path.join(this.site.directory, 'keys', 'guest');
     await writeFile(keyFile, user?.key ?? '', { mode: 0o600 });
-    const file = this.site.clustersFile;
-    const settings = parse(await readFile(file, 'utf8')) as { clusters: { users: Record<string, object> }[] };
-    for (const { users } of settings.clusters) {
+    await this.#rewriteClusters(({ users }) => {
       if (user === undefined) delete users['hyperd'];
       else users['hyperd'] = { id: user.id, keyFile };
-    }
-    await writeFile(file, stringify(settings, { aliasDuplicateObjects: false }));
-    await sleep(FRESH_MS);
+    });
   }
 
   socketOf = (name: string): string => path.join(this.site.directory, `${name}-flex.sock`);
@@ -131,9 +135,39 @@ export class FlexNode {
     }
   }
 
-  /** An image that Berth made, by CSI: nothing of it is FlexVolume's. */
-  create(name?: string): Promise<Volume> {
+  /** A volume of CSI, which no FlexVolume pod may have. */
+  createByCsi(name?: string): Promise<Volume> {
     return this.site.create(this.driver, ext4(), { sizeBytes: SMALL_BYTES, ...(name === undefined ? {} : { name }) });
+  }
+
+  /**
+   * An image that is no volume of CSI and may be formatted, for FlexVolume's pods. It gets its record back at its end,
+   * so that the driver, which looks who has it, deletes it.
+   */
+  async create(name?: string): Promise<Volume> {
+    const volume = await this.createByCsi(name);
+    const record = (await this.site.metadata(volume.image))[VOLUME_KEY] ?? '';
+    await this.site.rbd('image-meta', 'remove', volume.image, VOLUME_KEY);
+    volume.beforeDelete = () => this.site.rbd('image-meta', 'set', volume.image, VOLUME_KEY, record);
+    return volume;
+  }
+
+  /** What the administrator allows pods in our pool; the driver knows of it when this is done. */
+  async allow(flexVolume: FlexVolumeConfig | undefined): Promise<void> {
+    await this.#rewriteClusters(({ pools }) => {
+      for (const pool of pools) {
+        if (flexVolume === undefined) delete pool['flexVolume'];
+        else pool['flexVolume'] = flexVolume;
+      }
+    });
+  }
+
+  async #rewriteClusters(change: (cluster: ClusterSettings) => void): Promise<void> {
+    const file = this.site.clustersFile;
+    const settings = parse(await readFile(file, 'utf8')) as { clusters: ClusterSettings[] };
+    settings.clusters.forEach(change);
+    await writeFile(file, stringify(settings, { aliasDuplicateObjects: false }));
+    await sleep(FRESH_MS);
   }
 
   pod(image: string, more: PodOptions = {}): KubeletPod {

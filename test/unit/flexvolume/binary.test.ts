@@ -56,6 +56,17 @@ describe('init', () => {
     });
   });
 
+  it('lets the runtime label what a driver mounts, and the hand-off file of hyperd’s driver never', async () => {
+    for (const [name, selinuxRelabel] of [
+      ['berth~rbd', true],
+      ['hyper~cephrbd', false],
+    ] as const) {
+      const plugins = path.join((await driver()).directory, 'more');
+      const { answer } = await (await install(plugins, name, { socket })).run(['init']);
+      expect(answer.capabilities?.selinuxRelabel, name).toBe(selinuxRelabel);
+    }
+  });
+
   it('says that it attaches where it is configured so', async () => {
     const { answer } = await (await driver({ attach: true })).run(['init']);
     expect(answer.capabilities?.attach).toBe(true);

@@ -5,6 +5,7 @@ import { parseClusters } from '../../../src/rbd/clusters-file.js';
 const parse = (text: string) => parseClusters(text, '/etc/berth/clusters.yaml');
 const one = (rest: string): string => `clusters:\n  - id: c1\n    monitors: [m1]\n${rest}`;
 const pools = '    pools: [{ name: rbd }]\n';
+const flexVolume = (said: string): string => one(`    pools: [{ name: rbd, flexVolume: ${said} }]\n`);
 
 describe('the clusters file', () => {
   it('needs little: an id, monitors and a pool', () => {
@@ -22,8 +23,9 @@ clusters:
   - id: c1
     monitors: ['[v2:10.0.0.1:3300,v1:10.0.0.1:6789]', '10.0.0.2']
     pools:
-      - { name: rbd, namespaces: [team, '', null-team] }
+      - { name: rbd, namespaces: [team, '', null-team], flexVolume: { images: any, allowHostMount: true } }
       - name: .mgr
+        flexVolume: { images: [vm-1, 'db-*'] }
     users:
       controller: { id: berth-controller, keyFile: /k/controller }
       node: { id: berth-node, keyFile: /k/node }
@@ -33,8 +35,11 @@ clusters:
     const [first, second] = parse(text);
     expect(first).toMatchObject({
       pools: [
-        { name: 'rbd', namespaces: ['team', '', 'null-team'] },
-        { name: '.mgr', namespaces: [''] },
+        {
+          ...{ name: 'rbd', namespaces: ['team', '', 'null-team'] },
+          flexVolume: { images: 'any', allowHostMount: true },
+        },
+        { name: '.mgr', namespaces: [''], flexVolume: { images: ['vm-1', 'db-*'], allowHostMount: false } },
       ],
       users: { controller: { id: 'berth-controller', keyFile: '/k/controller' }, node: { id: 'berth-node' } },
       registry: { pool: 'meta', namespace: 'nodes' },
@@ -91,6 +96,13 @@ clusters:
     ],
     ['a namespace twice', one(`    pools: [{ name: a, namespaces: ['', ~] }]\n`), 'namespaces: names "" twice'],
     ['an odd namespace', one(`    pools: [{ name: a, namespaces: [x, '../y'] }]\n`), 'namespaces[1]: "../y" is not'],
+    ['an empty section for FlexVolume', flexVolume('{}'), 'pools[0].flexVolume.images: must be a list'],
+    ['nothing for FlexVolume', flexVolume('~'), 'pools[0].flexVolume: must be a map'],
+    ['a typo for FlexVolume', flexVolume('{ image: any }'), 'flexVolume: does not know "image"; known: images, '],
+    ['every image in another word', flexVolume('{ images: ["*"] }'), 'images[0]: "*" is not an image name, or its'],
+    ['a star within', flexVolume('{ images: [a, "a*b"] }'), 'flexVolume.images[1]: "a*b" is not an image name'],
+    ['a number as image', flexVolume('{ images: [42] }'), 'flexVolume.images[0]: must be a text'],
+    ['a text as flag', flexVolume('{ images: any, allowHostMount: "no" }'), 'allowHostMount: must be true or false'],
     ['a typo in users', one(`${pools}    users: { nodes: {} }\n`), 'clusters[0].users: does not know "nodes"'],
     ['an empty user', one(`${pools}    users: { node: }\n`), 'clusters[0].users.node: must be a map'],
     ['a key in the file', one(`${pools}    users: { node: { id: a, key: s } }\n`), 'users.node: does not know "key"'],
