@@ -58,7 +58,8 @@ export class FenceKeeper {
     for (const { id } of await clusters.all()) {
       if (this.#rounds.stopped) return;
       try {
-        await this.#settle(await clusters.registry(id, 'controller'), Deadline.after(CLUSTER_MS));
+        const deadline = Deadline.after(CLUSTER_MS);
+        await this.#settle(await clusters.registry(id, 'controller', deadline), deadline);
       } catch (error) {
         log.warn({ cluster: id, err: error }, 'fences could not be looked after; it will be tried again');
       }

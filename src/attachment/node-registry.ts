@@ -112,6 +112,17 @@ export async function listInstallations(
   return found;
 }
 
+/** When a node last spoke there, ms since the epoch; 0 where none did. Reads the whole registry. */
+export async function lastSeen(
+  rbd: Pick<RbdPort, 'listRecords'>,
+  registry: PoolRef,
+  deadline: Deadline,
+): Promise<number> {
+  let last = 0;
+  for await (const { seen } of allRegistrations(rbd, registry, deadline)) last = Math.max(last, Date.parse(seen) || 0);
+  return last;
+}
+
 async function* allRegistrations(
   rbd: Pick<RbdPort, 'listRecords'>,
   registry: PoolRef,

@@ -35,8 +35,8 @@ export interface ClusterConfig {
   readonly monitors: readonly string[];
   readonly pools: readonly PoolConfig[];
   readonly users: { readonly controller?: UserConfig; readonly node?: UserConfig; readonly hyperd?: UserConfig };
-  /** Where nodes register; the first pool's first namespace unless said otherwise. */
-  readonly registry: PoolSpec;
+  /** Where nodes register, if the file says so; else the cluster itself is asked. */
+  readonly registry: PoolSpec | undefined;
 }
 
 /** Parse and check the file's text; BERTH_CONFIG_INVALID names the field. */
@@ -73,8 +73,6 @@ function cluster(read: FieldReader, value: unknown, at: string): ClusterConfig {
     .map((monitor, i) => monitorOf(read, monitor, `${at}.monitors[${i}]`));
   const pools = read.list(one['pools'], `${at}.pools`).map((pool, i) => poolOf(read, pool, `${at}.pools[${i}]`));
   const users = read.object(one['users'] ?? {}, `${at}.users`, ['controller', 'node', 'hyperd']);
-  const [first] = pools;
-  if (first === undefined) throw read.configError(`${at}.pools`, 'at least one pool');
   // Listed twice, its volumes would be listed twice, and only the first entry's namespaces would count.
   read.distinct(
     pools.map((pool) => pool.name),
@@ -91,7 +89,7 @@ function cluster(read: FieldReader, value: unknown, at: string): ClusterConfig {
       ...(users['node'] === undefined ? {} : { node: userOf(read, users['node'], `${at}.users.node`) }),
       ...(users['hyperd'] === undefined ? {} : { hyperd: userOf(read, users['hyperd'], `${at}.users.hyperd`) }),
     },
-    registry: registryOf(read, one['registry'], `${at}.registry`, first),
+    registry: registryOf(read, one['registry'], `${at}.registry`),
   };
 }
 
@@ -135,8 +133,8 @@ function userOf(read: FieldReader, value: unknown, at: string): UserConfig {
   return { id, keyFile: read.text(one['keyFile'], `${at}.keyFile`) };
 }
 
-function registryOf(read: FieldReader, value: unknown, at: string, first: PoolConfig): ClusterConfig['registry'] {
-  if (value === undefined) return { pool: first.name, namespace: first.namespaces[0] ?? '' };
+function registryOf(read: FieldReader, value: unknown, at: string): ClusterConfig['registry'] {
+  if (value === undefined) return undefined;
   const one = read.object(value, at, ['pool', 'namespace']);
   const namespace = one['namespace'] ?? '';
   return {

@@ -4,7 +4,8 @@
  */
 import { berthError, isBerthError, type BerthError } from '../model/errors.js';
 import { Secret } from '../model/secret.js';
-import type { VolumeId } from '../model/volume-id.js';
+import type { Deadline } from '../model/deadline.js';
+import type { PoolSpec, VolumeId } from '../model/volume-id.js';
 import { parseClusters, type ClusterConfig } from './clusters-file.js';
 import { FreshFiles } from './fresh-file.js';
 import type { ClusterAccess, PoolRef } from './port.js';
@@ -30,6 +31,11 @@ type PoolOfCluster = Omit<VolumeId, 'image'>;
  */
 export type FaultListener = (fault: BerthError | undefined) => void;
 
+/** Asks a cluster whose file does not say it where its nodes register; what it does not know, it throws. */
+export interface RegistrySource {
+  find(config: ClusterConfig, access: ClusterAccess, deadline: Deadline): Promise<PoolSpec>;
+}
+
 /** How often a fault that stays is told, ms. */
 const REPEAT_MS = 300_000;
 
@@ -37,6 +43,7 @@ export class Clusters {
   readonly #file: string;
   readonly #files: FreshFiles;
   readonly #tell: FaultListener;
+  readonly #registries: RegistrySource | undefined;
   #read: { readonly text: string; readonly clusters: readonly ClusterConfig[] } | undefined;
   /** Of the file as it is now; with its text, which is not parsed again. */
   #fault: { readonly text: string | undefined; readonly error: BerthError; readonly toldAt: number } | undefined;
@@ -44,11 +51,18 @@ export class Clusters {
   /**
    * @param files decides how soon a change of the file or of a key is seen
    * @param tell of a file that cannot be used any more
+   * @param registries undefined for a program that never asks for a registry
    */
-  constructor(file: string, files: FreshFiles = new FreshFiles(), tell: FaultListener = () => undefined) {
+  constructor(
+    file: string,
+    files: FreshFiles = new FreshFiles(),
+    tell: FaultListener = () => undefined,
+    registries?: RegistrySource,
+  ) {
     this.#file = file;
     this.#files = files;
     this.#tell = tell;
+    this.#registries = registries;
   }
 
   /**
@@ -133,12 +147,16 @@ export class Clusters {
   }
 
   /**
-   * Where the cluster's nodes are registered: one place for each cluster,
-   * reached with the same credentials as the volume.
+   * Where the cluster's nodes are registered: one place for each cluster, reached with the same credentials as the
+   * volume. The file's word wins; without it the cluster is asked, once for each list of places. Errors of
+   * {@link RegistrySource}.
    */
-  async registry(cluster: string, role: Role, secrets?: Credentials): Promise<PoolRef> {
+  async registry(cluster: string, role: Role, deadline: Deadline, secrets?: Credentials): Promise<PoolRef> {
     const config = await this.get(cluster);
-    return { access: await this.access(config, role, secrets), ...config.registry };
+    const access = await this.access(config, role, secrets);
+    const place = config.registry ?? (await this.#registries?.find(config, access, deadline));
+    if (place === undefined) throw new Error('nobody was given who could ask for the registry');
+    return { access, ...place };
   }
 
   /**

@@ -2,7 +2,9 @@
 import { HolderRecords } from '../attachment/holder-records.js';
 import { NO_NODE_STATES, type Announce, type NodeStates } from '../attachment/node-state.js';
 import { Installation } from '../attachment/node-identity.js';
-import { NodeRegistry } from '../attachment/node-registry.js';
+import { FENCES_OBJECT } from '../attachment/fences.js';
+import { NODES_OBJECT, NodeRegistry } from '../attachment/node-registry.js';
+import { RegistryFinder } from '../attachment/registry/find-registry.js';
 import { DRIVER_NAME } from '../csi/identity-service.js';
 import type { Kubernetes } from '../kube/open-kube.js';
 import { type Logger } from '../observe/log.js';
@@ -12,6 +14,7 @@ import { Clusters, type FaultListener } from '../rbd/clusters.js';
 import { FreshFiles } from '../rbd/fresh-file.js';
 import { createLibrbd } from '../rbd/librbd/driver/librbd.js';
 import type { RbdPort } from '../rbd/port.js';
+import { NAMES_OBJECT } from '../volume/flexvolume/attach-by-name.js';
 import { type LateEnd } from '../volume/operation/operations.js';
 
 export interface Dependencies {
@@ -59,12 +62,19 @@ async function kubernetes(choice: string, log: Logger): Promise<Kubernetes | und
   return openKube(choice, DRIVER_NAME, log);
 }
 
-export async function makeDependencies(options: Options, log: Logger): Promise<Dependencies> {
+/** @param records false for who changes nothing in a cluster, not even where its registry is not recorded yet */
+export async function makeDependencies(
+  options: Options,
+  log: Logger,
+  { records = true }: { readonly records?: boolean } = {},
+): Promise<Dependencies> {
   const kube = await kubernetes(options.kubernetes, log);
   const rbd = createLibrbd({ log });
   const counters = new Counters();
   counters.declare(FAULTS_METRIC, 'Faults of the clusters file that were told while the last good one was in use.');
-  const clusters = new Clusters(options.clusters, new FreshFiles(), tellFault(log, counters));
+  const objects = [NODES_OBJECT, FENCES_OBJECT, NAMES_OBJECT];
+  const registries = new RegistryFinder({ rbd, objects, records, log, now });
+  const clusters = new Clusters(options.clusters, new FreshFiles(), tellFault(log, counters), registries);
   const orchestrator = { nodeStates: kube?.nodes ?? NO_NODE_STATES, announce: kube?.announce ?? (() => undefined) };
   const own = { holderRecords: new HolderRecords(rbd), nodes: new NodeRegistry(rbd), counters };
   const installation = new Installation(options.installation, kube?.clusterUid);

@@ -42,11 +42,12 @@ const ADOPT_MS = 30_000;
 const print = (text: string): void => void process.stdout.write(text);
 
 export function doctor(options: Options, json: boolean, additions: Additions): Promise<ExitCode> {
-  return withDependencies(options, async (dependencies) => {
+  const examine = async (dependencies: Dependencies): Promise<ExitCode> => {
     const findings = await preflight(examinedBy(dependencies, additions, { versions: true }));
     print(json ? printJson(findings) : printTable(findings));
     return EXIT_CODE_OF_LEVEL[worst(findings)];
-  });
+  };
+  return withDependencies(options, examine, { records: false });
 }
 
 export async function adopt(asked: AdoptArguments): Promise<ExitCode> {
@@ -124,8 +125,9 @@ const imagesOf = (dependencies: Dependencies) =>
 async function withDependencies(
   options: Options,
   command: (dependencies: Dependencies) => Promise<ExitCode>,
+  effects: { readonly records?: boolean } = {},
 ): Promise<ExitCode> {
-  const dependencies = await makeDependencies(options, createLog('silent'));
+  const dependencies = await makeDependencies(options, createLog('silent'), effects);
   try {
     return await command(dependencies);
   } finally {

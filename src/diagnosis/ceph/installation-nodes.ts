@@ -41,7 +41,8 @@ async function compare(
   deadline: Deadline,
 ): Promise<readonly Finding[]> {
   try {
-    const installations = await listInstallations(rbd, await clusters.registry(id, 'controller'), deadline);
+    const registry = await clusters.registry(id, 'controller', deadline);
+    const installations = await listInstallations(rbd, registry, deadline);
     // One that did not say is of an earlier Berth, and known by its name.
     if (installations.size === 0 || installations.has(own) || installations.has(undefined)) return [];
     const there = [...installations].map((one) => (one === '' ? 'none' : one)).join(', ');

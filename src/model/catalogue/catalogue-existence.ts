@@ -13,6 +13,11 @@ export const existence = {
     'node {node} is not registered in cluster {cluster}, and the node of that name there is of installation {there}',
     'if it is the same node, controller and node plugin disagree: give both the same --installation, or the same API',
   ),
+  BERTH_REGISTRY_UNKNOWN: entry(
+    'UNAVAILABLE',
+    'where the nodes of cluster {cluster} are registered cannot be told: {place} cannot be asked: {why}',
+    'let the pool answer, take it from the list in clusters.yaml if it is gone, or set registry there',
+  ),
   BERTH_INSTALLATION_UNKNOWN: entry(
     'UNAVAILABLE',
     'to which installation this driver belongs is not known: {why}',

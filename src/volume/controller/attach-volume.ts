@@ -54,7 +54,7 @@ export async function attachVolume(
     operation.step('look');
     const found = await mustFindVolume(parts, volume, 'controller', secrets, deadline);
     const { at, head, id } = found;
-    const registry = await clusters.registry(id.cluster, 'controller', secrets);
+    const registry = await clusters.registry(id.cluster, 'controller', deadline, secrets);
     const { mode, access } = capability;
     const named = await nodeNamed(installation, node, deadline);
     const asked = { volume, node: named, mode, access: access.kind, readOnly, by: 'controller' } as const;

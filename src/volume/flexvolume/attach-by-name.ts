@@ -45,7 +45,7 @@ export async function attachByName(named: NamedAttachments, request: AttachByNam
   if (name === '') throw berthError('BERTH_FIELD_MISSING', { field: 'options.kubernetes.io/pvOrVolumeName' });
   const id = parseVolumeId(volume);
   if (id === undefined) throw berthError('BERTH_VOLUME_NOT_FOUND', { volume });
-  const registry = await named.clusters.registry(id.cluster, 'controller');
+  const registry = await named.clusters.registry(id.cluster, 'controller', deadline);
   for (const other of await volumesNamed(named, id.cluster, name, deadline)) {
     if (other === volume || (await holdersOf(named, other, deadline)).length === 0) continue;
     const why = `${name} is ${other}, which is attached; volumes of one name in several pods need PersistentVolumes`;
@@ -94,7 +94,7 @@ async function volumesNamed(
   name: string,
   deadline: Deadline,
 ): Promise<readonly string[]> {
-  const registry = await named.clusters.registry(cluster, 'controller');
+  const registry = await named.clusters.registry(cluster, 'controller', deadline);
   const keys = [keyOf(await named.installation.known(deadline), name), name];
   return [...new Set((await named.rbd.getRecords(registry, NAMES_OBJECT, keys, deadline)).values())];
 }

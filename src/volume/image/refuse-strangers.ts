@@ -88,9 +88,10 @@ async function describeStrangers(
   strangers: readonly Watcher[],
 ): Promise<string> {
   const addresses = strangers.map(({ address }) => address);
+  const deadline = Deadline.after(NAME_MS);
   const nodes = await clusters
-    .registry(found.id.cluster, role, secrets)
-    .then((registry) => nodesOfClients(rbd, registry, addresses, Deadline.after(NAME_MS)))
+    .registry(found.id.cluster, role, deadline, secrets)
+    .then((registry) => nodesOfClients(rbd, registry, addresses, deadline))
     .catch(() => new Map<string, string>());
   const names = strangers.map((one) => {
     const known = nodes.get(one.address);

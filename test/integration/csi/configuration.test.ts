@@ -1,9 +1,12 @@
 /**
  * A clusters file with a slip in it, and places that are not there: what is wrong stays with itself, and is said.
  */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { cluster } from '../ceph.js';
+import { parse, stringify } from 'yaml';
+import { Deadline } from '../../../src/model/deadline.js';
+import { admin, cluster } from '../ceph.js';
 import { ext4, SMALL_BYTES } from './capabilities.js';
 import type { Driver } from './driver.js';
 import { get, put } from './files.js';
@@ -27,6 +30,14 @@ afterAll(() => site.close());
 
 const logged = (driver: Driver, words: RegExp): Promise<void> =>
   expect.poll(() => driver.log(), { timeout: 60_000 }).toMatch(words);
+
+/** The file as most have it: where nodes register is for the cluster to say. */
+async function leaveRegistryUnsaid(namespaces: readonly string[]): Promise<void> {
+  const said = await site.writeClusters({ namespaces }, {}, path.join(site.directory, 'said.yaml'));
+  const { clusters } = parse(await readFile(said, 'utf8')) as { clusters: Record<string, unknown>[] };
+  const unsaid = clusters.map((one) => ({ ...one, registry: undefined }));
+  await writeFile(site.clustersFile, stringify({ clusters: unsaid }, { aliasDuplicateObjects: false }));
+}
 
 describe('a clusters file', () => {
   it('that does not parse leaves the last good one in use, and the log says so until it is mended', async () => {
@@ -63,6 +74,25 @@ describe('a clusters file', () => {
       .poll(async () => [(await listed()).includes(volume.id), MISSING.test(await one.log())], { timeout: 60_000 })
       .toEqual([true, true]);
     expect(await listed()).toContain(volume.id);
+  });
+
+  it('with a place inserted before the registry leaves every node registered where it is', async () => {
+    await leaveRegistryUnsaid([site.namespace]);
+    const three = await site.driver('node-three').start();
+    const volume = await site.create(three, ext4(), small);
+    await put(await volume.bring(three), 'before');
+    await volume.leave(three);
+    const inserted = `${site.namespace}-inserted`;
+    await leaveRegistryUnsaid([inserted, site.namespace]);
+    const four = await site.driver('node-four').start();
+    // A controller that began with the new file, and a node that began with the old one.
+    await volume.attach(three, {}, four);
+    expect(await get(await volume.bring(three))).toBe('before');
+    await volume.leave(three);
+    // A node that began with the new file.
+    expect(await get(await volume.bring(four))).toBe('before');
+    await volume.leave(four);
+    expect(await admin().rados(['-p', site.pool, '-N', inserted, 'ls'], Deadline.after(60_000))).toBe('');
   });
 
   it('with a pool that Ceph has no more lets its volumes be deleted: the cluster says that they are gone', async () => {

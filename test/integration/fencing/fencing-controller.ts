@@ -96,7 +96,7 @@ export class FencingController {
   }
 
   registry(): Promise<PoolRef> {
-    return this.parts.clusters.registry('dev', 'controller');
+    return this.parts.clusters.registry('dev', 'controller', soon());
   }
 
   async record(volume: Volume): Promise<HolderRecord | undefined> {

@@ -12,7 +12,7 @@ describe('the clusters file', () => {
     expect(parse(one(pools))).toEqual([
       {
         ...{ id: 'c1', monitors: ['m1'], pools: [{ name: 'rbd', namespaces: [''] }], users: {} },
-        registry: { pool: 'rbd', namespace: '' },
+        registry: undefined,
       },
     ]);
   });
@@ -44,7 +44,7 @@ clusters:
       users: { controller: { id: 'berth-controller', keyFile: '/k/controller' }, node: { id: 'berth-node' } },
       registry: { pool: 'meta', namespace: 'nodes' },
     });
-    expect(second?.registry).toEqual({ pool: 'p', namespace: 'ns' });
+    expect(second?.registry).toBeUndefined();
   });
 
   it('takes an empty entry in namespaces for the default one', () => {

@@ -5,6 +5,7 @@ import { mkdtemp, rename, rm, symlink, unlink, utimes, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Deadline } from '../../../src/model/deadline.js';
 import { Secret } from '../../../src/model/secret.js';
 import { Clusters } from '../../../src/rbd/clusters.js';
 import { FreshFiles } from '../../../src/rbd/fresh-file.js';
@@ -38,6 +39,7 @@ afterEach(async () => {
 });
 
 const at = (pool: string, namespace = '', cluster = 'c1') => ({ cluster, pool, namespace });
+const soon = (): Deadline => Deadline.after(10_000);
 const monitors = async (): Promise<readonly string[]> => (await clusters.get('c1')).monitors;
 
 describe('the clusters', () => {
@@ -126,7 +128,9 @@ describe('the clusters', () => {
 
   it('that are not in the file are unknown', async () => {
     await expect(clusters.get('c2')).rejects.toMatchObject({ code: 'BERTH_CLUSTER_UNKNOWN' });
-    await expect(clusters.registry('c2', 'controller')).rejects.toMatchObject({ code: 'BERTH_CLUSTER_UNKNOWN' });
+    await expect(clusters.registry('c2', 'controller', soon())).rejects.toMatchObject({
+      code: 'BERTH_CLUSTER_UNKNOWN',
+    });
   });
 });
 
@@ -164,7 +168,7 @@ describe('a place', () => {
   });
 
   it('of the registry is where the file says', async () => {
-    expect(await clusters.registry('c1', 'controller')).toMatchObject({ pool: 'fast', namespace: '' });
+    expect(await clusters.registry('c1', 'controller', soon())).toMatchObject({ pool: 'fast', namespace: '' });
   });
 });
 

@@ -100,7 +100,7 @@ async function askCluster(
   deadline: Deadline,
 ) {
   operation.step('watchers');
-  const registry = await clusters.registry(id.cluster, 'controller', secrets);
+  const registry = await clusters.registry(id.cluster, 'controller', deadline, secrets);
   const instances = holders.flatMap(({ clients }) => clients?.map(({ address }) => address) ?? []);
   const tell = (what: string) => (error: unknown) => {
     log.warn({ volume: at.image, err: error }, `${what} could not be had; the volume stays attached`);

@@ -96,7 +96,7 @@ export async function detachmentOf(
   deadline: Deadline,
 ): Promise<Detachment> {
   const { found, record, secrets } = asked;
-  const registry = () => parts.clusters.registry(found.id.cluster, 'controller', secrets);
+  const registry = () => parts.clusters.registry(found.id.cluster, 'controller', deadline, secrets);
   const named = await nodeNamed(parts.installation, node, deadline);
   const holders = await ownHolders({ nodes: parts.nodes, registry }, record, named, deadline);
   return { ...asked, holders, installation: named.installation };

@@ -43,7 +43,7 @@ export async function fenceHolders(
     if (verdict.kind !== 'fence') continue;
     const { clients, evidence, heard } = verdict;
     operation.step('fence', holder.node);
-    const registry = await clusters.registry(id.cluster, 'controller', secrets);
+    const registry = await clusters.registry(id.cluster, 'controller', deadline, secrets);
     const about = { volume, node: holder.node, clients, evidence };
     try {
       await fences.fence(registry, { volume, holder, clients, evidence, heard }, deadline);

@@ -34,7 +34,7 @@ export async function registerNode(parts: RegistrationParts, cluster: string, de
   await parts.installation.known(deadline);
   // Taken before anything is asked, so that what is said is at least as new as this.
   const seen = now().toISOString();
-  const registry = await clusters.registry(cluster, 'node');
+  const registry = await clusters.registry(cluster, 'node', deadline);
   const working = await Promise.all(mappers.map(async (one) => ((await one.whyNot()) === undefined ? [one] : [])));
   const { fsid } = await rbd.identify(registry.access, deadline);
   const clients = await clientsInUse(fsid, deadline).catch((error: unknown) => {

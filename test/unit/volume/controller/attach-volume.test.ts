@@ -87,12 +87,14 @@ describe('attaching', () => {
   });
 
   const calls = async (node: string, capability = mounted): Promise<readonly string[]> => {
+    // Where that is, is asked once in the life of a process.
+    await cluster.clusters.registry('c1', 'controller', soon());
     cluster.rbd.calls.length = 0;
     await attach(node, capability);
     return cluster.rbd.calls.map((one) => one.operation);
   };
 
-  it('takes three small calls, and one open of the image at the same time for a new writer', async () => {
+  it('takes three small calls and, for a new writer, one open of the image beside them', async () => {
     expect(await calls('a')).toEqual(['head', 'getRecords', 'identify', 'watchers', 'compareAndSet']);
     expect(await calls('a')).toEqual(['head', 'getRecords']);
   });

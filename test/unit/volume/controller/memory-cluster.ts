@@ -4,10 +4,15 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 import { Installation } from '../../../../src/attachment/node-identity.js';
+import { FENCES_OBJECT } from '../../../../src/attachment/fences.js';
+import { NODES_OBJECT } from '../../../../src/attachment/node-registry.js';
+import { RegistryFinder } from '../../../../src/attachment/registry/find-registry.js';
 import type { Capability } from '../../../../src/model/capability.js';
 import { Deadline } from '../../../../src/model/deadline.js';
 import { Secret } from '../../../../src/model/secret.js';
+import { createLog } from '../../../../src/observe/log.js';
 import { Clusters } from '../../../../src/rbd/clusters.js';
+import { FreshFiles } from '../../../../src/rbd/fresh-file.js';
 import type { ImageRef, PoolRef } from '../../../../src/rbd/port.js';
 import type { CreateRequest } from '../../../../src/volume/controller/create/create-plan.js';
 import type { Credentials } from '../../../../src/volume/image/find-volume.js';
@@ -51,9 +56,17 @@ export function memoryCluster(): MemoryCluster {
     await writeFile(path.join(directory, 'key'), 'AQBkey==\n');
     await writeFile(clustersFile, CLUSTERS.replace('KEYFILE', path.join(directory, 'key')));
     const rbd = new MemoryRbd('rbd', 'rbd/team', 'fast', 'ec', 'foreign');
+    const objects = [NODES_OBJECT, FENCES_OBJECT];
+    const registries = new RegistryFinder({
+      rbd,
+      objects,
+      records: true,
+      log: createLog('silent'),
+      now: () => new Date(),
+    });
     const fresh: MemoryCluster = {
       rbd,
-      clusters: new Clusters(clustersFile),
+      clusters: new Clusters(clustersFile, new FreshFiles(), undefined, registries),
       installation: new Installation(),
       clustersFile,
       image: (name, pool = 'rbd', namespace = '') => rbd.image({ pool, namespace, image: name }),

@@ -26,7 +26,7 @@ const parts = (more: Partial<RegistrationParts> = {}): RegistrationParts => ({
   ],
   clusters: {
     all: () => cluster.clusters.all(),
-    registry: (id) => cluster.clusters.registry(id, 'controller'),
+    registry: (id, _role, deadline) => cluster.clusters.registry(id, 'controller', deadline),
   },
   rbd: cluster.rbd,
   nodes: new NodeRegistry(cluster.rbd),
