@@ -58,6 +58,6 @@ function parseSuperblock(page: Buffer): Superblock | undefined {
 
 async function growMounted(exec: Exec, _device: string, mountPoint: string, deadline: Deadline): Promise<void> {
   // Always run: it knows the true size, and does nothing where there is nothing to do.
-  const result = await exec('xfs_growfs', ['-d', mountPoint], { deadline, okCodes: [0, 1] });
+  const result = await exec('xfs_growfs', ['-d', mountPoint], { deadline, okCodes: [0, 1], work: {} });
   if (result.exitCode !== 0) throw growError('xfs', mountPoint, complaint(result));
 }
