@@ -13,12 +13,14 @@ export async function asOfNow(
   deadline: Deadline,
 ): Promise<UnattachedApi> {
   const volumes = await api.listVolumes(deadline);
+  const byName = new Map(volumes.map((one) => [one.name, one]));
+  const byHandle = new Map(volumes.map((one) => [one.handle, one]));
   return {
     list: (deadline) => api.list(deadline),
     nodeOf: (name, deadline) => api.nodeOf(name, deadline),
     readVolume: (name, deadline) => api.readVolume(name, deadline),
-    volumeNamed: (name) => volumes.find((one) => one.name === name),
-    volumeOf: (handle) => volumes.find((one) => one.handle === handle),
+    volumeNamed: (name) => byName.get(name),
+    volumeOf: (handle) => byHandle.get(handle),
   };
 }
 
@@ -37,15 +39,28 @@ export async function findUnattached(
 ): Promise<readonly AttachmentFacts[]> {
   const recorded = await ceph.listHolders(deadline);
   // Read after the records: an attachment exists before its record, so one that is being made cannot be missed.
-  const known = await api.list(deadline);
+  const known = byNode(await api.list(deadline));
   const facts: AttachmentFacts[] = [];
   for (const { volume, nodes } of recorded) {
     for (const nodeId of nodes) {
-      if (attachmentOf(api, known, { volume, nodeId }) !== undefined) continue;
+      if (attachmentOf(api, known.get(nodeId) ?? [], { volume, nodeId }) !== undefined) continue;
       facts.push(await factsOfHolder(api, ceph, { volume, nodeId }, deadline));
     }
   }
   return facts;
+}
+
+/** By each name of the node that they are for: of 50,000 a node has some ten, and only those are walked through. */
+function byNode(known: readonly ApiAttachment[]): ReadonlyMap<string, readonly ApiAttachment[]> {
+  const found = new Map<string, ApiAttachment[]>();
+  for (const one of known) {
+    for (const name of new Set([one.node, one.nodeId ?? one.node])) {
+      const present = found.get(name);
+      if (present === undefined) found.set(name, [one]);
+      else present.push(one);
+    }
+  }
+  return found;
 }
 
 /** The attachment that asks for a holder. Without its PersistentVolume an attachment may be for any volume. */

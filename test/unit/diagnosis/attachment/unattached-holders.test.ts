@@ -1,0 +1,32 @@
+import { expect, it } from 'vitest';
+import { findUnattached, type UnattachedApi } from '../../../../src/diagnosis/attachment/unattached-holders.js';
+import type { ApiAttachment } from '../../../../src/kube/volume-attachments.js';
+import { Deadline } from '../../../../src/model/deadline.js';
+
+const NODES = 200;
+const VOLUMES = 2_000;
+
+const attachmentOf = (index: number): ApiAttachment => ({
+  ...{ name: `va-${index}`, uid: `u-${index}`, resourceVersion: '1', node: `worker-${index % NODES}` },
+  ...{ nodeId: undefined, pv: `pv-${index}`, inlineHandle: undefined, attached: true, since: undefined },
+  ...{ deletingSince: undefined, finalizers: [], error: undefined, grant: undefined },
+});
+
+it('findUnattached, 2,000 attached holders on 200 nodes: for each, only its own node’s are looked at', async () => {
+  let looked = 0;
+  const indexes = Array.from({ length: VOLUMES }, (_, index) => index);
+  const api = {
+    list: () => Promise.resolve(indexes.map(attachmentOf)),
+    volumeNamed: (name: string) => {
+      looked += 1;
+      return { name, uid: name, handle: `c1/rbd/${name.slice(3)}`, claim: undefined };
+    },
+  } as unknown as UnattachedApi;
+  const ceph = {
+    listHolders: () =>
+      Promise.resolve(indexes.map((index) => ({ volume: `c1/rbd/${index}`, nodes: [`worker-${index % NODES}`] }))),
+    readHolders: () => Promise.reject(new Error('all are attached')),
+  };
+  expect(await findUnattached(api, ceph, Deadline.after(60_000))).toEqual([]);
+  expect(looked).toBeLessThanOrEqual(VOLUMES * (VOLUMES / NODES));
+});
