@@ -14,7 +14,8 @@ export async function asOfNow(
 ): Promise<UnattachedApi> {
   const volumes = await api.listVolumes(deadline);
   const byName = new Map(volumes.map((one) => [one.name, one]));
-  const byHandle = new Map(volumes.map((one) => [one.handle, one]));
+  // Of several of one handle the first, as the watch answers.
+  const byHandle = new Map(volumes.toReversed().map((one) => [one.handle, one]));
   return {
     list: (deadline) => api.list(deadline),
     nodeOf: (name, deadline) => api.nodeOf(name, deadline),

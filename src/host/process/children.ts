@@ -15,8 +15,6 @@ export interface RunningChild {
   readonly owner: object | undefined;
   /** How far it has come, where it tells; for a sentence: `34 % of pass 1`. */
   progress?: string;
-  /** A shutdown waits for its end, see {@link Work}. */
-  readonly mustEnd: boolean;
 }
 
 /** A child that was noted: what is told of it from there on. */
@@ -55,10 +53,10 @@ export const childrenOf = (owner: object): readonly RunningChild[] =>
   runningChildren().filter((child) => child.owner === owner);
 
 /** Note a started child. */
-export function noteChild(pid: number, command: string, mustEnd = false): NotedChild {
+export function noteChild(pid: number, command: string): NotedChild {
   started += 1;
   const since = performance.now();
-  const child: RunningChild = { pid, command, since, owner: owners.getStore(), mustEnd };
+  const child: RunningChild = { pid, command, since, owner: owners.getStore() };
   running.set(pid, child);
   return {
     ended: () => {

@@ -29,12 +29,10 @@ export interface ExecOptions {
 
 /**
  * What a child does that begins from zero when it is cut, or does harm then: a check, a repair, a growth. It runs to
- * its end, however long, and the deadline, its operation's as a rule, stands still meanwhile. Its callers get DEADLINE
- * or BUSY with its progress, and join its operation when they come again.
+ * its end or the driver's, however long, and the deadline, its operation's as a rule, stands still meanwhile. Its
+ * callers get DEADLINE or BUSY with its progress, and join its operation when they come again.
  */
 export interface Work {
-  /** A kill could harm what it works on: a shutdown waits for its end. Default: it ends with the driver. */
-  readonly mustEnd?: boolean;
   /**
    * Reads what the child writes to its descriptor 3, line by line: how far it has come, for a sentence (`34 % of
    * pass 1`); undefined for a line that says nothing. Without it the child has no such descriptor.
@@ -78,7 +76,7 @@ export const run: Exec = async (file, args, options) => {
     options,
   );
   if (child.pid !== undefined) {
-    const noted = noteChild(child.pid, command, work?.mustEnd);
+    const noted = noteChild(child.pid, command);
     child.once('exit', noted.ended);
     if (work?.progress !== undefined) readProgress(child.stdio[3] as Readable, work.progress, noted.progressed);
   }
