@@ -219,7 +219,15 @@ describe('a fence, once ControllerUnpublish has made it,', () => {
     expect(await controller.until(instance), 'for as long as it was to be').toBe(until);
     const why = expect.stringMatching(/let go of that client/) as string;
     expect(await controller.fences()).toMatchObject([{ instance, made: true, done: { why } }]);
-    // A driver that starts has a keeper as well, and may have seen it first: what is announced has a unit test.
+    // A driver that starts has a keeper as well, and may have seen it first: it announces to its own log then.
+    const told = controller.announced.some(
+      ({ kind, reason, about }) => kind === 'Normal' && reason === 'NodeUnfenced' && about.node === one.nodeId,
+    );
+    const says = async (driver: Driver): Promise<boolean> =>
+      (await driver.log())
+        .split('\n')
+        .some((line) => line.includes('a fence has done its work') && line.includes(instance));
+    await expect.poll(async () => told || (await says(one)) || (await says(two))).toBe(true);
     const device = await volume.bring(one);
     expect(await controller.clientOf(volume, one.nodeId)).not.toBe(instance);
     await putSector(device, 0, 'used again');
