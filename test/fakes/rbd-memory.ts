@@ -3,7 +3,7 @@ import type { Deadline } from '../../src/model/deadline.js';
 import { berthError } from '../../src/model/errors.js';
 import { imageSpec, type ImageSpec } from '../../src/model/volume-id.js';
 import { withIdentity } from '../../src/rbd/new-image.js';
-import type { BlocklistRight, ImageHead, ImageLock, ImageRef, NewImage, PoolRef } from '../../src/rbd/port.js';
+import type { BlocklistRight, ImageRef, PoolRef } from '../../src/rbd/port.js';
 import type { PoolStats, RbdPort, Watcher } from '../../src/rbd/port.js';
 import {
   PORT_OPERATIONS,
@@ -11,33 +11,13 @@ import {
   type PortArguments,
   type PortOperation,
 } from '../../src/rbd/port-operations.js';
+import { byBytes, emptyNamespace, headOf, newImage, poolMissing } from './memory-image.js';
+import type { MemoryImage, Namespace } from './memory-image.js';
+import { cutSnapshot, dropSnapshot, snapshotsOf } from './memory-snapshots.js';
 import { refuseLocked } from '../../src/rbd/image-lock.js';
 import { featureBits } from '../../src/rbd/feature-bits.js';
 
-/** What the fake keeps of an image; tests may change it behind the port's back. */
-export interface MemoryImage {
-  readonly id: string;
-  readonly spec: NewImage;
-  sizeBytes: bigint;
-  readonly metadata: Map<string, string>;
-  written: boolean;
-  /** What its data begins with. */
-  start: Buffer;
-  parent: string | undefined;
-  snapshots: string[];
-  watchers: Watcher[];
-  locks: ImageLock[];
-  clones: string[];
-  group: string | undefined;
-}
-
-interface Namespace {
-  readonly images: Map<string, MemoryImage>;
-  readonly records: Map<string, Map<string, string>>;
-}
-
-const OBJECT_BYTES = 4 * 1024 * 1024;
-const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+export type { MemoryImage };
 
 export class MemoryRbd implements RbdPort {
   /** Every call so far, in order, for tests that count. */
@@ -96,26 +76,24 @@ export class MemoryRbd implements RbdPort {
       throw berthError('BERTH_IMAGE_EXISTS', { image: imageSpec(at) });
     const id = `${(this.#nextId++).toString(16)}0cafe`;
     const metadata = new Map(withIdentity(spec.metadata, { id, fsid: this.fsid }));
-    const nobody = { parent: undefined, snapshots: [], watchers: [], locks: [], clones: [], group: undefined };
-    const fresh = { metadata, written: false, start: Buffer.alloc(0), ...nobody };
-    images.set(at.image, { id, spec, sizeBytes: spec.sizeBytes, ...fresh });
+    images.set(at.image, newImage(id, spec, metadata));
     return id;
   });
 
   head = this.#operation('head', (at) => {
     const image = this.#namespace(at)?.images.get(at.image);
-    return image === undefined ? undefined : this.#headOf(image);
+    return image === undefined ? undefined : headOf(image, this.fsid);
   });
 
   headById = this.#operation('headById', (at, id) => {
-    const image = [...(this.#namespace(at)?.images.values() ?? [])].find((one) => one.id === id);
-    return image === undefined ? undefined : this.#headOf(image);
+    const image = this.#withId(at, id);
+    return image === undefined ? undefined : headOf(image, this.fsid);
   });
 
   inspect = this.#operation('inspect', (at) => {
     const image = this.#image(at);
     const { spec, parent, snapshots, watchers } = image;
-    const head = this.#headOf(image);
+    const head = headOf(image, this.fsid);
     const stripeUnitBytes = spec.stripeUnitBytes ?? head.objectSizeBytes;
     const stripes = { stripeUnitBytes, stripeCount: spec.stripeCount ?? 1, dataPool: spec.dataPool };
     return {
@@ -140,18 +118,34 @@ export class MemoryRbd implements RbdPort {
     return read;
   });
 
-  createSnapshot = this.#operation('createSnapshot', (at, snapshot) => {
-    const { snapshots } = this.#image(at);
-    if (!snapshots.includes(snapshot)) snapshots.push(snapshot);
-  });
+  nameById = this.#operation(
+    'nameById',
+    (at, id) => [...(this.#namespace(at)?.images ?? [])].find(([, image]) => image.id === id)?.[0],
+  );
+
+  createSnapshot = this.#operation('createSnapshot', (at, snapshot) => cutSnapshot(this.#unlocked(at), snapshot));
+
+  createSnapshotById = this.#operation('createSnapshotById', (at, id, snapshot) =>
+    cutSnapshot(this.#unlocked(at, id), snapshot),
+  );
 
   rollBack = this.#operation('rollBack', (at, snapshot) => this.#image(at).snapshots.includes(snapshot));
 
-  removeSnapshot = this.#operation('removeSnapshot', (at, snapshot) => {
-    const { snapshots } = this.#image(at);
-    const index = snapshots.indexOf(snapshot);
-    if (index >= 0) snapshots.splice(index, 1);
-    return index >= 0;
+  removeSnapshot = this.#operation('removeSnapshot', (at, snapshot) => dropSnapshot(this.#unlocked(at), snapshot));
+
+  removeSnapshotById = this.#operation('removeSnapshotById', (at, id, snapshot) =>
+    dropSnapshot(this.#unlocked(at, id), snapshot),
+  );
+
+  snapshotById = this.#operation('snapshotById', (at, id, wanted) => {
+    const image = this.#withId(at, id);
+    const snapshot = image && snapshotsOf(image).find((one) => one.id === wanted);
+    return image && snapshot && { head: headOf(image, this.fsid), snapshot };
+  });
+
+  snapshotsById = this.#operation('snapshotsById', (at, id) => {
+    const image = this.#withId(at, id);
+    return image && { head: headOf(image, this.fsid), snapshots: snapshotsOf(image) };
   });
 
   resize = this.#operation('resize', (at, sizeBytes) => {
@@ -298,13 +292,6 @@ export class MemoryRbd implements RbdPort {
     return method as unknown as RbdPort[Op];
   }
 
-  #headOf({ id, sizeBytes, spec, metadata, locks }: MemoryImage): ImageHead {
-    const sorted = new Map([...metadata].sort(([a], [b]) => byBytes(a, b)));
-    const objectSizeBytes = spec.objectSizeBytes ?? OBJECT_BYTES;
-    const more = { features: [...spec.features], metadata: sorted, locks: [...locks] };
-    return { id, fsid: this.fsid, sizeBytes, objectSizeBytes, ...more };
-  }
-
   #watching(at: ImageRef): readonly Watcher[] {
     return this.#image(at).watchers.filter(({ address }) => !this.blocked.has(address));
   }
@@ -329,14 +316,22 @@ export class MemoryRbd implements RbdPort {
     return image;
   }
 
+  #withId(at: PoolRef, id: string): MemoryImage | undefined {
+    return [...(this.#namespace(at)?.images.values() ?? [])].find((one) => one.id === id);
+  }
+
   #byId(at: PoolRef, id: string): MemoryImage {
-    const image = [...this.#existing(at).images.values()].find((one) => one.id === id);
+    this.#existing(at);
+    const image = this.#withId(at, id);
     if (image === undefined)
       throw berthError('BERTH_IMAGE_NOT_FOUND', { image: imageSpec({ ...at, image: `id ${id}` }) });
     return image;
   }
-}
 
-const emptyNamespace = (): Namespace => ({ images: new Map(), records: new Map() });
-const poolMissing = (at: PoolRef, pool: string): Error =>
-  berthError('BERTH_POOL_NOT_FOUND', { pool, cluster: at.access.cluster });
+  /** As librbd, which calls an image read-only beside somebody's lock. */
+  #unlocked(at: PoolRef | ImageRef, id?: string): MemoryImage {
+    const image = id === undefined ? this.#image(at as ImageRef) : this.#byId(at, id);
+    refuseLocked({ ...at, image: id ?? (at as ImageRef).image }, image.locks);
+    return image;
+  }
+}

@@ -12,6 +12,11 @@ export const causes = {
     'image {image} carries the advisory lock {locks}',
     'make sure that its owner does not use the image any more, then {breaking}',
   ),
+  BERTH_IMAGE_EXCLUSIVE: entry(
+    'FAILED_PRECONDITION',
+    'image {image} has an exclusive lock that its client gives to nobody',
+    'detach the volume first, or map it without the option exclusive; then try again',
+  ),
   BERTH_IMAGE_IN_GROUP: entry(
     'FAILED_PRECONDITION',
     'image {image} is in the RBD group {group}',

@@ -1,7 +1,8 @@
 /** What parent and worker say to each other: the operations of the port with everything reduced to plain data. */
+import type { Deadline } from '../../model/deadline.js';
 import type { Secret } from '../../model/secret.js';
 import type { ClusterAccess, ImageRef, PoolRef } from '../port.js';
-import type { PortArguments, PortOperation } from '../port-operations.js';
+import type { PortAnswer, PortArguments, PortOperation } from '../port-operations.js';
 import type { WireError } from './ceph-errors.js';
 
 /**
@@ -17,6 +18,11 @@ export type WireImage = Wire<ImageRef>;
 /** The arguments of a call, without its deadline. */
 export type WireArguments<Op extends PortOperation> =
   PortArguments<Op> extends [infer At, ...infer Others] ? [at: Wire<At>, ...others: Others] : never;
+
+/** An operation on the worker's side: its address as it crossed the border. */
+export type WorkerOperation<Op extends PortOperation> = (
+  ...given: [...sent: WireArguments<Op>, deadline: Deadline]
+) => Promise<PortAnswer<Op>>;
 
 /** How the worker behaves; sent once, before any call. */
 export interface WorkerOptions {

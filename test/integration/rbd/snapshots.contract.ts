@@ -43,5 +43,70 @@ export function describeSnapshots(name: string, prepare: () => Promise<PortFixtu
       expect(await port.remove(at, soon())).toBe(true);
       await refused(port.createSnapshot(at, 'before', soon()), 'BERTH_IMAGE_NOT_FOUND');
     });
+
+    it('says the id of a snapshot that it takes, by which size, time and image are found', async () => {
+      const at = await made('by-id', 8n * MIB);
+      const { id: imageId } = (await port.head(at, soon()))!;
+      const before = Date.now();
+      const id = await port.createSnapshot(at, 'first', soon());
+      expect(await port.createSnapshot(at, 'first', soon())).toBe(id);
+      expect(await port.createSnapshotById(fixture.at, imageId, 'first', soon())).toBe(id);
+      await port.resize(at, 16n * MIB, soon());
+      const { head, snapshot } = (await port.snapshotById(fixture.at, imageId, id, soon()))!;
+      expect(head).toEqual(await port.head(at, soon()));
+      expect(snapshot).toMatchObject({ id, name: 'first', kind: 'user', sizeBytes: 8n * MIB, cloneCount: 0 });
+      // The OSD's clock and ours are one here; a minute is more than any load.
+      expect(Math.abs(snapshot.createdAt.getTime() - before)).toBeLessThan(60_000);
+      expect(await port.nameById(fixture.at, imageId, soon())).toBe('by-id');
+    });
+
+    it('finds neither snapshot nor name of what is not there, and tells a pool that is not', async () => {
+      const at = await made('lacks', MIB);
+      const { id: imageId } = (await port.head(at, soon()))!;
+      expect(await port.snapshotById(fixture.at, imageId, 4_000_000_000n, soon())).toBeUndefined();
+      expect(await port.snapshotById(fixture.at, 'abcdef', 1n, soon())).toBeUndefined();
+      expect(await port.snapshotsById(fixture.at, 'abcdef', soon())).toBeUndefined();
+      expect(await port.nameById(fixture.at, 'abcdef', soon())).toBeUndefined();
+      expect(await port.removeSnapshotById(fixture.at, imageId, 4_000_000_000n, soon())).toBe(false);
+      await refused(port.removeSnapshotById(fixture.at, 'abcdef', 1n, soon()), 'BERTH_IMAGE_NOT_FOUND');
+      await refused(port.createSnapshotById(fixture.at, 'abcdef', 's', soon()), 'BERTH_IMAGE_NOT_FOUND');
+      const nowhere = { ...fixture.at, pool: 'no-such-pool' };
+      await refused(port.snapshotById(nowhere, imageId, 1n, soon()), 'BERTH_POOL_NOT_FOUND');
+      await refused(port.snapshotsById(nowhere, imageId, soon()), 'BERTH_POOL_NOT_FOUND');
+      await refused(port.nameById(nowhere, imageId, soon()), 'BERTH_POOL_NOT_FOUND');
+    });
+
+    it('lists the snapshots of an image by its id, oldest first, and removes one by its own', async () => {
+      const at = await made('listed');
+      const { id: imageId } = (await port.head(at, soon()))!;
+      const none = (await port.snapshotsById(fixture.at, imageId, soon()))!;
+      expect(none).toEqual({ head: await port.head(at, soon()), snapshots: [] });
+      const ids = [];
+      for (const name of ['b', 'a', 'ü']) ids.push(await port.createSnapshotById(fixture.at, imageId, name, soon()));
+      const names = async () => (await port.snapshotsById(fixture.at, imageId, soon()))!.snapshots;
+      expect((await names()).map(({ id, name }) => [id, name])).toEqual([
+        [ids[0], 'b'],
+        [ids[1], 'a'],
+        [ids[2], 'ü'],
+      ]);
+      expect(await port.removeSnapshotById(fixture.at, imageId, ids[1]!, soon())).toBe(true);
+      expect(await port.removeSnapshotById(fixture.at, imageId, ids[1]!, soon())).toBe(false);
+      expect((await names()).map(({ name }) => name)).toEqual(['b', 'ü']);
+    });
+
+    it('refuses to take or remove a snapshot beside an advisory lock, naming it', async () => {
+      const at = await made('locked');
+      const { id: imageId } = (await port.head(at, soon()))!;
+      const id = await port.createSnapshot(at, 'kept', soon());
+      const unlock = await fixture.lock(at, 'somebody');
+      try {
+        const locked = 'BERTH_IMAGE_LOCKED';
+        expect(await refused(port.createSnapshotById(fixture.at, imageId, 's', soon()), locked)).toMatch('somebody');
+        expect(await refused(port.removeSnapshotById(fixture.at, imageId, id, soon()), locked)).toMatch('somebody');
+      } finally {
+        await unlock();
+      }
+      expect(await port.removeSnapshotById(fixture.at, imageId, id, soon())).toBe(true);
+    });
   });
 }

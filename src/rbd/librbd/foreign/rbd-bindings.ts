@@ -45,6 +45,14 @@ const bindImage = (lib: Library) => ({
     lib,
     'int rbd_open_read_only(void *, const char *, void *, const char *)',
   ),
+  openById: bind<[Ioctx, id: string, out: Address, snapshot: null], number>(
+    lib,
+    'int rbd_open_by_id(void *, const char *, void *, const char *)',
+  ),
+  openByIdReadOnly: bind<[Ioctx, id: string, out: Address, snapshot: null], number>(
+    lib,
+    'int rbd_open_by_id_read_only(void *, const char *, void *, const char *)',
+  ),
   close: bind<[ImageHandle], number>(lib, 'int rbd_close(void *)'),
   size: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_size(void *, void *)'),
   features: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_features(void *, void *)'),
@@ -57,11 +65,6 @@ const bindImage = (lib: Library) => ({
   ),
   freeImageSpec: bind<[Address], undefined>(lib, 'void rbd_linked_image_spec_cleanup(void *)'),
   freeSnapshotSpec: bind<[Address], undefined>(lib, 'void rbd_snap_spec_cleanup(void *)'),
-  snapshots: bind<[ImageHandle, out: Address, room: Address], number>(lib, 'int rbd_snap_list(void *, void *, void *)'),
-  freeSnapshots: bind<[Address], undefined>(lib, 'void rbd_snap_list_end(void *)'),
-  createSnapshot: bind<[ImageHandle, name: string], number>(lib, 'int rbd_snap_create(void *, const char *)'),
-  removeSnapshot: bind<[ImageHandle, name: string], number>(lib, 'int rbd_snap_remove(void *, const char *)'),
-  rollBack: bind<[ImageHandle, snapshot: string], number>(lib, 'int rbd_snap_rollback(void *, const char *)'),
   read: bind<[ImageHandle, offset: bigint, bytes: bigint, out: Address], number | bigint>(
     lib,
     'int64_t rbd_read(void *, uint64_t, size_t, void *)',
@@ -95,6 +98,20 @@ const bindImage = (lib: Library) => ({
   ignoreProgress: permanentCallback(() => 0, 'int berth_progress_cb(uint64_t done, uint64_t total, void *arg)'),
 });
 
+/** Snapshots of an open image. */
+const bindSnapshots = (lib: Library) => ({
+  snapshots: bind<[ImageHandle, out: Address, room: Address], number>(lib, 'int rbd_snap_list(void *, void *, void *)'),
+  freeSnapshots: bind<[Address], undefined>(lib, 'void rbd_snap_list_end(void *)'),
+  createSnapshot: bind<[ImageHandle, name: string], number>(lib, 'int rbd_snap_create(void *, const char *)'),
+  removeSnapshot: bind<[ImageHandle, name: string], number>(lib, 'int rbd_snap_remove(void *, const char *)'),
+  rollBack: bind<[ImageHandle, snapshot: string], number>(lib, 'int rbd_snap_rollback(void *, const char *)'),
+  snapshotId: bind<[ImageHandle, name: string, out: Address], number>(
+    lib,
+    'int rbd_snap_get_id(void *, const char *, void *)',
+  ),
+  removeSnapshotById: bind<[ImageHandle, id: bigint], number>(lib, 'int rbd_snap_remove_by_id(void *, uint64_t)'),
+});
+
 /** What stands on an open image, and what it belongs to. */
 const bindKin = (lib: Library) => ({
   children: bind<[ImageHandle, out: Address, room: Address], number>(
@@ -113,5 +130,5 @@ const bindKin = (lib: Library) => ({
 export function bindRbd() {
   const lib = openLibrary('librbd.so.1');
   callbackType('int berth_extent_cb(uint64_t offset, size_t length, int exists, void *arg)');
-  return { ...bindPool(lib), ...bindImage(lib), ...bindKin(lib) };
+  return { ...bindPool(lib), ...bindImage(lib), ...bindSnapshots(lib), ...bindKin(lib) };
 }

@@ -26,8 +26,13 @@ const PAGE = 1024;
 /** CEPH_NOSNAP: the image itself, not a snapshot of it. */
 const NO_SNAPSHOT = 0xffff_ffff_ffff_fffen;
 
-const rbdClass = (method: string, input = new Encoder()): ClassCall => ({ cls: 'rbd', method, input: input.end() });
-const header = (id: string): string => `rbd_header.${id}`;
+export const rbdClass = (method: string, input = new Encoder()): ClassCall => ({
+  cls: 'rbd',
+  method,
+  input: input.end(),
+});
+/** The object that is the image: all but its name and its data. */
+export const header = (id: string): string => `rbd_header.${id}`;
 /** Where class rbd keeps a metadata entry in the header's omap (RBD_METADATA_KEY_PREFIX). */
 const metadataKey = (name: string): string => `metadata_${name}`;
 
@@ -46,7 +51,7 @@ export const readHeadById = (place: OpenPool, id: string): Promise<ImageHead | u
   unlessImageAbsent(place, () => readHeader(place, id));
 
 /** @throws BERTH_POOL_NOT_FOUND */
-async function unlessImageAbsent<T>(place: OpenPool, work: () => Promise<T>): Promise<T | undefined> {
+export async function unlessImageAbsent<T>(place: OpenPool, work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work();
   } catch (error) {
@@ -68,13 +73,21 @@ export async function readInterruptedCreate(place: OpenPool, image: string): Pro
   return hadHeader ? undefined : id;
 }
 
-async function readHeader({ link, io }: OpenPool, id: string): Promise<ImageHead> {
+const readHeader = async (place: OpenPool, id: string): Promise<ImageHead> => (await readHeaderAnd(place, id, [])).head;
+
+/** The head with what more class methods of its header answer, all in one operation. @throws CephErrno */
+export async function readHeaderAnd(
+  { link, io }: OpenPool,
+  id: string,
+  more: readonly ClassCall[],
+): Promise<{ readonly head: ImageHead; readonly answers: readonly Buffer[] }> {
   const page = (after: string): ClassCall => rbdClass('metadata_list', new Encoder().bytes(after).u64(BigInt(PAGE)));
-  const [size, features, first, locked] = await callClasses(link.ceph, io, header(id), [
+  const [size, features, first, locked, ...answers] = await callClasses(link.ceph, io, header(id), [
     rbdClass('get_size', new Encoder().u64(NO_SNAPSHOT)),
     rbdClass('get_features', new Encoder().u64(NO_SNAPSHOT).u8(1)),
     page(''),
     LOCKS,
+    ...more,
   ]);
   const sizes = new Decoder(size ?? Buffer.alloc(0));
   const order = sizes.u8();
@@ -82,15 +95,16 @@ async function readHeader({ link, io }: OpenPool, id: string): Promise<ImageHead
   const metadata = new Decoder(first ?? Buffer.alloc(0)).map();
   let got = metadata.size;
   while (got === PAGE) {
-    const [more] = await callClasses(link.ceph, io, header(id), [page([...metadata.keys()].at(-1) ?? '')]);
-    const entries = new Decoder(more ?? Buffer.alloc(0)).map();
+    const [next] = await callClasses(link.ceph, io, header(id), [page([...metadata.keys()].at(-1) ?? '')]);
+    const entries = new Decoder(next ?? Buffer.alloc(0)).map();
     for (const [key, value] of entries) metadata.set(key, value);
     got = entries.size;
   }
   const bits = new Decoder(features ?? Buffer.alloc(0)).u64();
   const locks = locksIn(locked ?? Buffer.alloc(0));
   const fsid = await link.fsid();
-  return { id, fsid, sizeBytes, objectSizeBytes: 2 ** order, features: featureNames(bits), metadata, locks };
+  const head = { id, fsid, sizeBytes, objectSizeBytes: 2 ** order, features: featureNames(bits), metadata, locks };
+  return { head, answers };
 }
 
 /** One operation, and only where none of the keys is there yet: false where one is. @throws CephErrno ENOENT */
@@ -146,6 +160,14 @@ export async function exchangeMetadata(
     ]),
   );
 }
+
+/** One operation. Undefined where the directory has no such image; a pool that never had one has no directory. */
+export const readNameById = ({ link, io }: OpenPool, id: string): Promise<string | undefined> =>
+  unlessAbsent(
+    callClasses(link.ceph, io, 'rbd_directory', [rbdClass('dir_get_name', new Encoder().bytes(id))]).then(([answer]) =>
+      new Decoder(answer ?? Buffer.alloc(0)).text(),
+    ),
+  );
 
 /** TRASH_IMAGE_SOURCE_REMOVING (cls_rbd_types.h): moved there by a removal, not by a person. */
 const REMOVING = 3;

@@ -171,27 +171,6 @@ export function readStart(place: OpenPool, name: string, bytes: number): Promise
   );
 }
 
-/** @throws CephErrno ENOENT where there is no such image */
-export function createSnapshot(place: OpenPool, name: string, snapshot: string): Promise<void> {
-  return withImage(place, name, 'read-write', async (image) => {
-    const result = await place.link.ceph.rbd.createSnapshot.later(image, snapshot);
-    if (result !== -EEXIST) check(result, `take snapshot ${snapshot}`);
-  });
-}
-
-/** Remove or go back to a snapshot; false where there is none. @throws CephErrno, ENOENT where there is no image */
-export function atSnapshot(
-  place: OpenPool,
-  name: string,
-  act: 'removeSnapshot' | 'rollBack',
-  snapshot: string,
-): Promise<boolean> {
-  return withImage(place, name, 'read-write', async (image) => {
-    const result = await place.link.ceph.rbd[act].later(image, snapshot);
-    return result !== -ENOENT && check(result, `${act} ${snapshot}`) >= 0;
-  });
-}
-
 /**
  * True if it was there. librbd itself refuses watchers and snapshots;
  * only then they are read. @throws BERTH_IMAGE_BUSY

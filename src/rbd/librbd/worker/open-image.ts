@@ -8,12 +8,15 @@ import type { OpenPool } from './open-pool.js';
 /** Read-only sets no watch; a writer has one, and others see it. */
 export type OpenMode = 'read-only' | 'read-write';
 
+/** An image by its name, or by its id whatever it is called. */
+export type ImageKey = string | { readonly id: string };
+
 interface Shared {
   readonly image: Promise<Image>;
   users: number;
 }
 
-/** Being opened read-only just now, by pool and name. */
+/** Being opened read-only just now, by pool and name or id. */
 const opening = new Map<string, Shared>();
 
 /**
@@ -24,12 +27,12 @@ const opening = new Map<string, Shared>();
  */
 export async function withImage<T>(
   place: OpenPool,
-  name: string,
+  which: ImageKey,
   mode: OpenMode,
   work: (image: Image) => Promise<T>,
 ): Promise<T> {
-  const key = `${place.io}/${name}`;
-  const shared = (mode === 'read-only' && opening.get(key)) || begin(place, name, mode, key);
+  const key = typeof which === 'string' ? `${place.io}/name/${which}` : `${place.io}/id/${which.id}`;
+  const shared = (mode === 'read-only' && opening.get(key)) || begin(place, which, mode, key);
   shared.users += 1;
   try {
     return await work(await shared.image);
@@ -41,8 +44,8 @@ export async function withImage<T>(
   }
 }
 
-function begin(place: OpenPool, name: string, mode: OpenMode, key: string): Shared {
-  const shared: Shared = { image: openImage(place, name, mode), users: 0 };
+function begin(place: OpenPool, which: ImageKey, mode: OpenMode, key: string): Shared {
+  const shared: Shared = { image: openImage(place, which, mode), users: 0 };
   if (mode === 'read-write') return shared;
   opening.set(key, shared);
   const noMore = (): boolean => opening.delete(key);
@@ -51,11 +54,15 @@ function begin(place: OpenPool, name: string, mode: OpenMode, key: string): Shar
   return shared;
 }
 
-function openImage({ link, io }: OpenPool, name: string, mode: OpenMode): Promise<Image> {
+function openImage({ link, io }: OpenPool, which: ImageKey, mode: OpenMode): Promise<Image> {
   const { rbd } = link.ceph;
+  const [byName, byId] = mode === 'read-only' ? [rbd.openReadOnly, rbd.openByIdReadOnly] : [rbd.open, rbd.openById];
   return withCells(1, async (cells) => {
-    const open = mode === 'read-only' ? rbd.openReadOnly : rbd.open;
-    check(await open.later(io, name, cells.at(0), null), 'open image');
+    const opening =
+      typeof which === 'string'
+        ? byName.later(io, which, cells.at(0), null)
+        : byId.later(io, which.id, cells.at(0), null);
+    check(await opening, 'open image');
     return cells.u64(0) as Image;
   });
 }

@@ -1,6 +1,6 @@
 /** Every operation by its name: where it works and what it does there. */
 import type { Deadline } from '../../../model/deadline.js';
-import type { PortAnswer, PortOperation } from '../../port-operations.js';
+import type { PortOperation } from '../../port-operations.js';
 import {
   addToBlocklist,
   listBlocklist as listBlocked,
@@ -16,12 +16,11 @@ import {
   readInterruptedCreate,
   readHead,
   readHeadById,
+  readNameById,
   writeMetadata,
 } from './image-header.js';
 import {
-  atSnapshot,
   createImage,
-  createSnapshot,
   finishInterruptedRemoval,
   inspect,
   readStart,
@@ -45,19 +44,23 @@ import type { ClusterConnection } from './cluster-connection.js';
 import { withPool, specOf } from './open-pool.js';
 import type { OpenPool } from './open-pool.js';
 import { identify, poolStats } from './pool-stats.js';
-import type { WireAccess, WireArguments, WireImage, WirePool } from '../worker-messages.js';
+import { snapshotOperations } from './snapshot/snapshot-operations.js';
+import type { WireAccess, WireImage, WirePool, WorkerOperation } from '../worker-messages.js';
 
-/** The port on the worker's side: its addresses as they crossed the border. */
-export type WorkerOperations = {
-  readonly [Op in PortOperation]: (
-    ...given: [...sent: WireArguments<Op>, deadline: Deadline]
-  ) => Promise<PortAnswer<Op>>;
-};
+/** The port on the worker's side. */
+export type WorkerOperations = { readonly [Op in PortOperation]: WorkerOperation<Op> };
 
 /** The operations over these connections. */
 export function createOperations(connections: Connections): WorkerOperations {
   const onImage = <T>(at: WireImage, deadline: Deadline, what: string, work: (place: OpenPool) => Promise<T>) =>
     withPool(connections, at, specOf(at, at.image), deadline, `${what} ${specOf(at, at.image)}`, work);
+  const onImageId = <T>(
+    at: WirePool,
+    id: string,
+    deadline: Deadline,
+    what: string,
+    work: (at: OpenPool) => Promise<T>,
+  ) => withPool(connections, at, specOf(at, `id ${id}`), deadline, `${what} ${specOf(at, `id ${id}`)}`, work);
   const onHeader = <T>(at: WirePool, id: string, deadline: Deadline, work: (place: OpenPool) => Promise<T>) =>
     withPool(connections, at, specOf(at, `id ${id}`), deadline, `write metadata of ${specOf(at, id)}`, work);
   const onObject = <T>(at: WirePool, object: string, deadline: Deadline, work: (place: OpenPool) => Promise<T>) =>
@@ -74,10 +77,8 @@ export function createOperations(connections: Connections): WorkerOperations {
         createImage(place, at.image, spec),
       ),
     head: (at, deadline) => onImage(at, deadline, 'look at', (place) => readHead(place, at.image)),
-    headById: (at, id, deadline) =>
-      withPool(connections, at, specOf(at, `id ${id}`), deadline, `look at ${specOf(at, `id ${id}`)}`, (place) =>
-        readHeadById(place, id),
-      ),
+    headById: (at, id, deadline) => onImageId(at, id, deadline, 'look at', (place) => readHeadById(place, id)),
+    nameById: (at, id, deadline) => onImageId(at, id, deadline, 'look up', (place) => readName(place, id)),
     inspect: (at, deadline) => onImage(at, deadline, 'inspect', (place) => inspect(place, at.image)),
     isEmpty: (at, deadline) => onImage(at, deadline, 'look into', (place) => isEmpty(place, at.image)),
     readStart: (at, bytes, deadline) => onImage(at, deadline, 'read', (place) => readStart(place, at.image, bytes)),
@@ -98,7 +99,7 @@ export function createOperations(connections: Connections): WorkerOperations {
     observeWatchers: (at, deadline) =>
       onImage(at, deadline, 'list watchers of', (place) => observeWatchers(place, at.image)),
     ...recordOperations(onObject),
-    ...snapshotOperations(onImage),
+    ...snapshotOperations(onImage, onImageId),
     ...blocklistOperations(connections),
   };
 }
@@ -137,24 +138,6 @@ function recordOperations(onObject: OnObject): Pick<WorkerOperations, RecordOper
   };
 }
 
-type OnImage = <T>(
-  at: WireImage,
-  deadline: Deadline,
-  what: string,
-  work: (place: OpenPool) => Promise<T>,
-) => Promise<T>;
-
-const snapshotOperations = (
-  onImage: OnImage,
-): Pick<WorkerOperations, 'createSnapshot' | 'rollBack' | 'removeSnapshot'> => ({
-  createSnapshot: (at, name, deadline) =>
-    onImage(at, deadline, 'take a snapshot of', (place) => createSnapshot(place, at.image, name)),
-  rollBack: (at, name, deadline) =>
-    onImage(at, deadline, 'roll back', (place) => atSnapshot(place, at.image, 'rollBack', name)),
-  removeSnapshot: (at, name, deadline) =>
-    onImage(at, deadline, 'remove a snapshot of', (place) => atSnapshot(place, at.image, 'removeSnapshot', name)),
-});
-
 /** A pool that never had an image has no directory; a namespace has one from its creation. */
 async function list(place: OpenPool, after: string, max: number): Promise<{ name: string; id: string }[]> {
   try {
@@ -164,6 +147,13 @@ async function list(place: OpenPool, after: string, max: number): Promise<{ name
     await place.link.checkPool(place.at);
     return [];
   }
+}
+
+/** @throws BERTH_POOL_NOT_FOUND */
+async function readName(place: OpenPool, id: string): Promise<string | undefined> {
+  const name = await readNameById(place, id);
+  if (name === undefined) await place.link.checkPool(place.at);
+  return name;
 }
 
 type BlocklistOperation = 'blocklist' | 'unblocklist' | 'blocklisted' | 'blocklistRightsMissing';

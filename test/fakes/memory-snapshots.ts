@@ -1,0 +1,47 @@
+/** Snapshots of the fake's images: what a header tells of them, beside their names. */
+import { berthError } from '../../src/model/errors.js';
+import type { Snapshot } from '../../src/rbd/port/snapshot-port.js';
+
+/** What of an image its snapshots need. */
+export interface Snapshotted {
+  readonly sizeBytes: bigint;
+  /** By name, oldest first; tests may add to it behind the port's back. */
+  snapshots: string[];
+  /** More of each of them; one that a test added gets its entry when it is first looked at. */
+  readonly cuts: Map<string, Snapshot>;
+}
+
+/** Pool-wide as Ceph's. */
+let lastId = 2n;
+
+export const snapshotsOf = (image: Snapshotted): readonly Snapshot[] =>
+  image.snapshots.map((name) => snapshotNamed(image, name));
+
+export function snapshotNamed({ cuts, sizeBytes }: Snapshotted, name: string): Snapshot {
+  const known = cuts.get(name);
+  if (known !== undefined) return known;
+  const cut = { id: ++lastId, name, kind: 'user', sizeBytes, createdAt: new Date(), cloneCount: 0 } as const;
+  cuts.set(name, cut);
+  return cut;
+}
+
+/** The id of the user's snapshot of this name, which is made unless it is there. */
+export function cutSnapshot(image: Snapshotted, name: string): bigint {
+  if (!image.snapshots.includes(name)) image.snapshots.push(name);
+  return snapshotNamed(image, name).id;
+}
+
+/** False where it is not there. One with clones goes to the trash, under a name of Ceph's own. */
+export function dropSnapshot(image: Snapshotted, which: string | bigint): boolean {
+  const found = snapshotsOf(image).find(({ id, name }) => id === which || name === which);
+  if (found === undefined) return false;
+  if (found.kind === 'trash' && found.cloneCount > 0)
+    throw berthError('BERTH_IMAGE_BUSY', { image: found.name, why: 'it has clones' });
+  image.snapshots = image.snapshots.filter((name) => name !== found.name);
+  image.cuts.delete(found.name);
+  if (found.cloneCount === 0) return true;
+  const trashed: Snapshot = { ...found, name: `trash-${found.id}`, kind: 'trash' };
+  image.snapshots.push(trashed.name);
+  image.cuts.set(trashed.name, trashed);
+  return true;
+}
