@@ -7,7 +7,7 @@ import { createVolume, type CreateParts } from '../volume/controller/create/crea
 import { deleteVolume, type DeleteParts } from '../volume/controller/delete-volume.js';
 import { detachVolume, type DetachParts } from '../volume/controller/detach/detach-volume.js';
 import { expandVolume, type ExpandParts } from '../volume/controller/expand-volume.js';
-import { listVolumes, type ListVolumesParts } from '../volume/controller/list-volumes.js';
+import { listVolumes, type ListVolumesParts } from '../volume/controller/list/list-volumes.js';
 import { getVolume, type GetVolumeParts, type SeenVolume } from '../volume/controller/get-volume.js';
 import { whyNotValid } from '../volume/controller/validate-volume.js';
 import { availableCapacity, type GetCapacityParts } from '../volume/controller/get-capacity.js';

@@ -151,7 +151,7 @@ export class AttachmentReconciler {
     const { api, ceph, log } = this.#parts;
     const deadline = Deadline.after(READ_MS * 4);
     try {
-      const unattached = await findUnattached(api, ceph, deadline);
+      const unattached = await findUnattached(api, ceph, deadline, () => undefined);
       const found = unattached.flatMap((one) => judge(one, this.#measure()) ?? []);
       const before = new Set(this.#inCephOnly.map(keyOf));
       this.#inCephOnly = found;

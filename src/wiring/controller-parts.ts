@@ -14,6 +14,7 @@ import type { Clusters } from '../rbd/clusters.js';
 import type { RbdPort } from '../rbd/port.js';
 import type { FencingRules } from '../volume/controller/detach/detach-facts.js';
 import { InterruptedCreates } from '../volume/controller/create/interrupted-create.js';
+import { ForeignImages } from '../volume/controller/list/foreign-images.js';
 import { PoolCapacity } from '../volume/controller/pool-capacity.js';
 import { Operations } from '../volume/operation/operations.js';
 import type { ControllerSteps } from '../volume/operation/steps.js';
@@ -26,6 +27,7 @@ export interface ControllerParts {
   readonly deleteClaims: DeleteClaims;
   readonly nodes: NodeRegistry;
   readonly poolCapacity: PoolCapacity;
+  readonly foreignImages: ForeignImages;
   readonly mkfsTrial: Pick<MkfsTrial, 'check'>;
   readonly interruptedCreates: InterruptedCreates;
   readonly fences: Fences;
@@ -53,6 +55,7 @@ export function makeControllerParts(dependencies: Dependencies): ControllerParts
     deleteClaims: new DeleteClaims(rbd),
     nodes,
     poolCapacity: new PoolCapacity(rbd),
+    foreignImages: new ForeignImages(),
     mkfsTrial: new MkfsTrial(run, (why) =>
       log.warn({ why }, 'options for mkfs could not be tried and are taken as they are'),
     ),

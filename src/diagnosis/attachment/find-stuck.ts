@@ -17,7 +17,7 @@ export interface StuckAttachments {
   /** How many there are, stuck or not. */
   readonly all: number;
   readonly stuck: readonly AttachmentFinding[];
-  /** Why holders without an attachment could not be looked for; undefined where they were. */
+  /** Why holders without an attachment could not be looked for, at all or in some place; undefined where they were. */
   readonly whyNoHolders: string | undefined;
 }
 
@@ -36,12 +36,14 @@ export async function findStuckAttachments({ api, images, now }: StuckParts): Pr
     const facts = await Promise.all(all.slice(i, i + WIDTH).map((one) => factsOf(api, images, one, deadline)));
     stuck.push(...facts.flatMap((one) => judge(one, measure) ?? []));
   }
-  let whyNoHolders: string | undefined;
+  const whyNot: string[] = [];
   try {
-    const unattached = await findUnattached(await asOfNow(api, deadline), images, deadline);
+    const unattached = await findUnattached(await asOfNow(api, deadline), images, deadline, (why) => {
+      whyNot.push(why.message);
+    });
     stuck.push(...unattached.flatMap((one) => judge(one, measure) ?? []));
   } catch (error) {
-    whyNoHolders = isBerthError(error) ? error.message : String(error);
+    whyNot.push(isBerthError(error) ? error.message : String(error));
   }
-  return { all: all.length, stuck, whyNoHolders };
+  return { all: all.length, stuck, whyNoHolders: whyNot.length === 0 ? undefined : whyNot.join('; ') };
 }

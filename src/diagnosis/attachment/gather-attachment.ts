@@ -9,8 +9,14 @@ import type { AttachmentFacts, Image } from './attachment-facts.js';
 export interface ImageStates {
   /** @param watchers whether to ask who has it open as well, which costs an open */
   readHolders(volume: string, watchers: boolean, deadline: Deadline): Promise<HoldersOfVolume | 'absent'>;
-  /** Volumes whose record names a node. */
-  listHolders(deadline: Deadline): Promise<readonly { readonly volume: string; readonly nodes: readonly string[] }[]>;
+  /**
+   * Volumes whose record names a node.
+   * @param leftOut told why of each place that could not be asked; the volumes of the others are there
+   */
+  listHolders(
+    deadline: Deadline,
+    leftOut: (why: Error) => void,
+  ): Promise<readonly { readonly volume: string; readonly nodes: readonly string[] }[]>;
 }
 
 /** The API of one attachment's node and volume. */

@@ -1,6 +1,6 @@
 /** What images say of their holders, through the use cases of the driver, never past them. */
 import { readHolders, type ReadHoldersParts } from '../../volume/image/read-holders.js';
-import { listVolumes, type ListVolumesParts } from '../../volume/controller/list-volumes.js';
+import { listVolumes, type ListVolumesParts } from '../../volume/controller/list/list-volumes.js';
 import type { ImageStates } from './gather-attachment.js';
 
 export type ImageStateParts = ReadHoldersParts & ListVolumesParts;
@@ -8,11 +8,11 @@ export type ImageStateParts = ReadHoldersParts & ListVolumesParts;
 /** @param role whose cephx user asks */
 export const imageStates = (parts: ImageStateParts, role: 'controller' | 'node' = 'controller'): ImageStates => ({
   readHolders: (volume, watchers, deadline) => readHolders(parts, { volume, role, watchers }, deadline),
-  async listHolders(deadline) {
+  async listHolders(deadline, leftOut) {
     const found: { readonly volume: string; readonly nodes: readonly string[] }[] = [];
     let startingToken = '';
     do {
-      const { volumes, nextToken } = await listVolumes(parts, { maxEntries: 0, startingToken }, deadline);
+      const { volumes, nextToken } = await listVolumes(parts, { maxEntries: 0, startingToken, leftOut }, deadline);
       for (const { volume, publishedNodes: nodes } of volumes) if (nodes.length > 0) found.push({ volume, nodes });
       startingToken = nextToken;
     } while (startingToken !== '');

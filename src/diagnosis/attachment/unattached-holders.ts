@@ -32,13 +32,17 @@ export interface NamedHolder {
   readonly nodeId: string;
 }
 
-/** The facts of each. Errors of the cluster and of the API: nothing can be said then. */
+/**
+ * The facts of each. Errors of the API, and of a cluster where none can be asked: nothing can be said then.
+ * @param leftOut told why of each place that could not be asked
+ */
 export async function findUnattached(
   api: UnattachedApi,
   ceph: Pick<ImageStates, 'readHolders' | 'listHolders'>,
   deadline: Deadline,
+  leftOut: (why: Error) => void,
 ): Promise<readonly AttachmentFacts[]> {
-  const recorded = await ceph.listHolders(deadline);
+  const recorded = await ceph.listHolders(deadline, leftOut);
   // Read after the records: an attachment exists before its record, so one that is being made cannot be missed.
   const known = byNode(await api.list(deadline));
   const facts: AttachmentFacts[] = [];

@@ -15,6 +15,7 @@ import type { PoolRef, RbdPort } from '../../rbd/port.js';
 import { mustFindVolume, type Credentials, type FoundVolume, type ImageLookup } from '../image/find-volume.js';
 import { refuseStrangers, type StrangerParts } from '../image/refuse-strangers.js';
 import type { ControllerOperations } from './controller-operations.js';
+import type { ForeignImages } from './list/foreign-images.js';
 import { nodeNamed } from './own-holders.js';
 
 /** What an attach reaches: the image, the registered nodes and the holder record; never the orchestrator. */
@@ -25,6 +26,7 @@ export interface AttachParts extends ImageLookup {
   readonly installation: Pick<Installation, 'known'>;
   readonly holderRecords: Pick<HolderRecords, 'attach'>;
   readonly operations: ControllerOperations;
+  readonly foreignImages: Pick<ForeignImages, 'forget'>;
 }
 
 export interface AttachVolume {
@@ -54,6 +56,7 @@ export async function attachVolume(
     operation.step('look');
     const found = await mustFindVolume(parts, volume, 'controller', secrets, deadline);
     const { at, head, id } = found;
+    parts.foreignImages.forget(at, head.id);
     const registry = await clusters.registry(id.cluster, 'controller', deadline, secrets);
     const { mode, access } = capability;
     const named = await nodeNamed(installation, node, deadline);

@@ -17,6 +17,11 @@ export function imageName(prefix: string, name: string): string {
   return `${prefix}x.${createHash('sha256').update(name).digest('hex').slice(0, 32)}`;
 }
 
+/** How the images of deleted volumes are called until their data has gone: they are nobody's volume any more. */
+const SET_ASIDE = 'berth-deleted-';
+
+export const isSetAside = (image: string): boolean => image.startsWith(SET_ASIDE);
+
 /** What {@link imageName} makes of the provisioner's names and of names that are not plain, whatever the prefix. */
 const MADE = /(?:pvc-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|x\.[0-9a-f]{32})$/;
 

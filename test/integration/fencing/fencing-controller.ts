@@ -19,6 +19,7 @@ import { Clusters } from '../../../src/rbd/clusters.js';
 import type { PoolRef, RbdPort } from '../../../src/rbd/port.js';
 import { detachVolume } from '../../../src/volume/controller/detach/detach-volume.js';
 import { Operations } from '../../../src/volume/operation/operations.js';
+import { ForeignImages } from '../../../src/volume/controller/list/foreign-images.js';
 import { PoolCapacity } from '../../../src/volume/controller/pool-capacity.js';
 import { InterruptedCreates } from '../../../src/volume/controller/create/interrupted-create.js';
 import type { ControllerParts } from '../../../src/wiring/controller-parts.js';
@@ -78,6 +79,7 @@ export class FencingController {
       nodes: new NodeRegistry(rbd),
       installation: this.#installation,
       poolCapacity: new PoolCapacity(rbd),
+      foreignImages: new ForeignImages(),
       mkfsTrial: { check: () => Promise.resolve() },
       interruptedCreates: new InterruptedCreates(rbd, createLog('silent')),
       fences: new Fences(rbd),

@@ -9,3 +9,9 @@ export async function askAdminSocket(socket: string, prefix: string): Promise<un
   for await (const part of stream) parts.push(part as Buffer);
   return JSON.parse(Buffer.concat(parts).subarray(4).toString('utf8')) as unknown;
 }
+
+/** How many messages to OSDs the client behind the socket has sent: librados' own counter. */
+export async function operationsSent(socket: string): Promise<number> {
+  const dump = (await askAdminSocket(socket, 'perf dump')) as { objecter: { op_send: number } };
+  return dump.objecter.op_send;
+}

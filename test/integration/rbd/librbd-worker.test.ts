@@ -11,7 +11,7 @@ import type { ImageRef } from '../../../src/rbd/port.js';
 import type { Librbd } from '../../../src/rbd/librbd/driver/librbd.js';
 import { admin, barePool, cluster, scratchDirectory } from '../ceph.js';
 import { realFixture, startLibrbd } from './librbd.js';
-import { askAdminSocket } from './admin-socket.js';
+import { operationsSent } from './admin-socket.js';
 import { MIB, refused, soon, spec } from './port.contract.js';
 import type { PortFixture } from './port.contract.js';
 
@@ -33,13 +33,9 @@ const metadata = new Map([
 
 /** How many messages to OSDs `work` cost: librados' own counter. */
 async function operations(work: () => Promise<unknown>): Promise<number> {
-  const count = async (): Promise<number> => {
-    const dump = (await askAdminSocket(socket, 'perf dump')) as { objecter: { op_send: number } };
-    return dump.objecter.op_send;
-  };
-  const before = await count();
+  const before = await operationsSent(socket);
   await work();
-  return (await count()) - before;
+  return (await operationsSent(socket)) - before;
 }
 
 describe('the cost in OSD operations', () => {

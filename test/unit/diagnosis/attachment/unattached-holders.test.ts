@@ -27,6 +27,6 @@ it('findUnattached, 2,000 attached holders on 200 nodes: for each, only its own 
       Promise.resolve(indexes.map((index) => ({ volume: `c1/rbd/${index}`, nodes: [`worker-${index % NODES}`] }))),
     readHolders: () => Promise.reject(new Error('all are attached')),
   };
-  expect(await findUnattached(api, ceph, Deadline.after(60_000))).toEqual([]);
+  expect(await findUnattached(api, ceph, Deadline.after(60_000), () => undefined)).toEqual([]);
   expect(looked).toBeLessThanOrEqual(VOLUMES * (VOLUMES / NODES));
 });

@@ -8,7 +8,7 @@ import { attachVolume } from '../../../../src/volume/controller/attach-volume.js
 import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
 import { detachVolume } from '../../../../src/volume/controller/detach/detach-volume.js';
 import { getVolume } from '../../../../src/volume/controller/get-volume.js';
-import { listVolumes } from '../../../../src/volume/controller/list-volumes.js';
+import { listVolumes } from '../../../../src/volume/controller/list/list-volumes.js';
 import { creation, memoryCluster, mounted, noSecrets, NOW, place, soon } from './memory-cluster.js';
 import { createParts, detachParts } from './use-case-parts.js';
 

@@ -12,6 +12,7 @@ import { NO_NODE_STATES, type Announcement } from '../../../../src/attachment/no
 import { createLog } from '../../../../src/observe/log.js';
 import { Counters } from '../../../../src/observe/metrics.js';
 import { InterruptedCreates } from '../../../../src/volume/controller/create/interrupted-create.js';
+import { ForeignImages } from '../../../../src/volume/controller/list/foreign-images.js';
 import { PoolCapacity } from '../../../../src/volume/controller/pool-capacity.js';
 import { Operations } from '../../../../src/volume/operation/operations.js';
 import type { ControllerSteps } from '../../../../src/volume/operation/steps.js';
@@ -55,6 +56,7 @@ export const attachParts = ({ rbd, clusters, installation = new Installation() }
   nodes: new NodeRegistry(rbd),
   holderRecords: new HolderRecords(rbd, now),
   operations: operations(),
+  foreignImages: new ForeignImages(),
 });
 
 /** For an attach as well. `announced` is what people are told. */
