@@ -5,7 +5,7 @@
 import type { Deadline } from '../model/deadline.js';
 import { berthError } from '../model/errors.js';
 import type { ImageHead, RbdPort } from '../rbd/port.js';
-import { exchangeRecord, type RecordToChange } from './exchange-record.js';
+import { exchangeRecord, type RecordToChange } from './exchange/exchange-record.js';
 import { isClaim, type DeleteClaim, type HolderEntry, type HolderRecord } from './holder-record.js';
 
 export interface Claimed {

@@ -4,7 +4,7 @@ import { berthError } from '../model/errors.js';
 import type { ImageHead, ImageRef, RbdPort } from '../rbd/port.js';
 import { decideAttach, withoutHolder, type AttachRequest } from './decide-attach.js';
 import { decideTake, type TakeRequest } from './decide-take.js';
-import { exchangeRecord } from './exchange-record.js';
+import { exchangeRecord, type DecideEntry, type RecordToChange } from './exchange/exchange-record.js';
 import {
   isClaim,
   readHolderRecord,
@@ -16,6 +16,7 @@ import {
   type HolderState,
 } from './holder-record.js';
 import { identityOf, isSameNode, recordedNode, type NodeIdentity } from './node-identity.js';
+import { RecordQueue } from './exchange/record-queue.js';
 
 export interface StagedBy {
   readonly volume: string;
@@ -28,6 +29,7 @@ export interface StagedBy {
 export class HolderRecords {
   readonly #rbd: RbdPort;
   readonly #now: () => Date;
+  readonly #queue = new RecordQueue();
 
   constructor(rbd: RbdPort, now: () => Date = () => new Date()) {
     this.#rbd = rbd;
@@ -156,13 +158,17 @@ export class HolderRecords {
   /** While a delete has claimed the volume, `decide` sees no record: there is nobody to take out then. */
   #change(at: ImageRef, head: ImageHead, volume: string, deadline: Deadline, decide: Decide): Promise<ImageHead> {
     const present = (entry: HolderEntry | undefined) => decide(isClaim(entry) ? undefined : entry);
-    return exchangeRecord(this.#rbd, { at, head, volume }, present, deadline);
+    return this.#exchange({ at, head, volume }, present, deadline);
   }
 
   /** As #change, for whoever is to hold the volume. BERTH_VOLUME_DELETING. */
   #take(at: ImageRef, head: ImageHead, volume: string, deadline: Deadline, decide: Decide): Promise<ImageHead> {
     const present = (entry: HolderEntry | undefined) => decide(unlessClaimed(entry, volume));
-    return exchangeRecord(this.#rbd, { at, head, volume }, present, deadline);
+    return this.#exchange({ at, head, volume }, present, deadline);
+  }
+
+  #exchange(record: RecordToChange, decide: DecideEntry, deadline: Deadline): Promise<ImageHead> {
+    return this.#queue.change(record, (one) => exchangeRecord(this.#rbd, one, decide, deadline), deadline);
   }
 }
 

@@ -51,7 +51,8 @@ export async function attachVolume(
   const { clusters, installation, holderRecords, operations } = parts;
   const { volume, node, capability, readOnly, secrets } = request;
   checkCapabilities([capability]);
-  const what = { op: 'attach', fingerprint: JSON.stringify([node, capability, readOnly]) } as const;
+  // Nodes are attached beside each other: the record decides between them, as it does between two controllers.
+  const what = { op: 'attach', part: node, fingerprint: JSON.stringify([node, capability, readOnly]) } as const;
   return operations.run(volume, what, deadline, async (operation, deadline) => {
     operation.step('look');
     const found = await mustFindVolume(parts, volume, 'controller', secrets, deadline);

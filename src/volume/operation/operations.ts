@@ -1,6 +1,6 @@
 /**
- * One operation a volume: the same request joins the one that runs and gets its result, another is told what runs and
- * since when.
+ * One operation a volume, or one for each of its nodes: the same request joins the one that runs and gets its result,
+ * another is told what runs and since when.
  */
 import { childrenOf, describeChild, owning } from '../../host/process/children.js';
 import { Deadline } from '../../model/deadline.js';
@@ -44,6 +44,11 @@ type OperationBody<Table extends StepTable, Op extends keyof Table, T> = (
 interface What<Op extends string = string> {
   readonly op: Op;
   readonly fingerprint: string;
+  /**
+   * The part of the key that it is about (a node's share in a volume): it runs beside those of other parts. Undefined
+   * for all of it, beside which nothing runs.
+   */
+  readonly part?: string;
   /** True where nobody asked for it: a caller waits a while for its end instead of being refused. */
   readonly background?: boolean;
   /** True where it may begin beside a child that an earlier one left: it is what that child waits for. */
@@ -98,10 +103,11 @@ const OUTWAIT_MS = 5_000;
 
 /** @typeParam Table which operations there are, and the steps of each (steps.ts) */
 export class Operations<Table extends StepTable = StepTable> {
-  readonly #running = new Map<string, Running>();
-  readonly #ended = new Map<string, Ended>();
+  /** By key; several are of different parts. */
+  readonly #running = new Map<string, readonly Running[]>();
+  readonly #ended = new Map<string, readonly Ended[]>();
   /** Ended, with a child that the kernel does not let die. */
-  readonly #stuck = new Map<string, Running>();
+  readonly #stuck = new Map<string, readonly Running[]>();
   readonly #settings: OperationSettings;
 
   constructor(settings: OperationSettings = {}) {
@@ -109,13 +115,13 @@ export class Operations<Table extends StepTable = StepTable> {
   }
 
   /**
-   * Run `body` as the only operation of `key`. A caller with the same `op` and `fingerprint` joins it; another gets
-   * BUSY, where the first one runs in the background only after {@link OUTWAIT_MS}. A caller whose deadline passes gets
-   * DEADLINE. The operation goes on within its own time, and its work (exec.ts) without a limit; a retry joins it or,
-   * where it has succeeded meanwhile, gets that success at once. Where an operation had to leave a child behind that
-   * cannot be killed (D state), nothing new begins before the kernel has let go of it: BUSY, for the old child would
-   * race the new one (but see `besideStraggler`). The key is taken before the first await, so that two calls in one
-   * tick cannot both pass.
+   * Run `body` as the only operation of `key`, or of its part of it. A caller with the same `op` and `fingerprint`
+   * joins it; another gets BUSY, where the first one runs in the background only after {@link OUTWAIT_MS}. A caller
+   * whose deadline passes gets DEADLINE. The operation goes on within its own time, and its work (exec.ts) without a
+   * limit; a retry joins it or, where it has succeeded meanwhile, gets that success at once. Where an operation had
+   * to leave a child behind that cannot be killed (D state), nothing new begins before the kernel has let go of it:
+   * BUSY, for the old child would race the new one (but see `besideStraggler`). The key is taken before the first
+   * await, so that two calls in one tick cannot both pass.
    */
   async run<Op extends keyof Table & string, T>(
     key: string,
@@ -124,19 +130,20 @@ export class Operations<Table extends StepTable = StepTable> {
     body: OperationBody<Table, Op, T>,
   ): Promise<T> {
     const patience = deadline.within(OUTWAIT_MS);
-    while (what.background !== true && this.#running.get(key)?.background === true && !patience.expired) {
-      await this.#outwait(key, patience);
+    const running = (): Running | undefined => inTheWay(this.#running.get(key), what);
+    while (what.background !== true && running()?.background === true && !patience.expired) {
+      await outwait(running(), patience);
     }
-    const present = this.#running.get(key);
+    const present = running();
     if (present !== undefined) {
       if (!isSame(present, what)) throw this.#busy(key, present, present);
       return this.#await(key, present, deadline) as Promise<T>;
     }
-    const stuck = this.#stillStuck(key);
+    const stuck = this.#stillStuck(key, what);
     if (stuck !== undefined && what.besideStraggler !== true)
       throw this.#busy(key, { ...stuck, op: `what is left of ${stuck.op}` }, stuck);
-    const ended = this.#ended.get(key);
-    this.#ended.delete(key);
+    const ended = inTheWay(this.#ended.get(key), what);
+    change(this.#ended, key, (all) => all.filter((one) => !excludes(one, what)));
     if (ended !== undefined && isSame(ended, what) && performance.now() < ended.until) return ended.value as T;
     return this.#await(key, this.#start(key, what, deadline, body), deadline) as Promise<T>;
   }
@@ -147,10 +154,13 @@ export class Operations<Table extends StepTable = StepTable> {
    * its error, or DEADLINE.
    */
   async join<Op extends keyof Table & string>(what: What<Op>, deadline: Deadline): Promise<boolean> {
-    const found = [...this.#running].find(([, one]) => isSame(one, what));
-    if (found === undefined) return false;
-    await this.#await(...found, deadline);
-    return true;
+    for (const [key, all] of this.#running) {
+      const found = all.find((one) => isSame(one, what));
+      if (found === undefined) continue;
+      await this.#await(key, found, deadline);
+      return true;
+    }
+    return false;
   }
 
   /** Is something under way for this key now? */
@@ -160,7 +170,7 @@ export class Operations<Table extends StepTable = StepTable> {
 
   /** Operations under way, for the drain and for a person who asks. */
   get size(): number {
-    return this.#running.size;
+    return [...this.#running.values()].reduce((sum, all) => sum + all.length, 0);
   }
 
   #start<Op extends keyof Table & string, T>(
@@ -172,7 +182,7 @@ export class Operations<Table extends StepTable = StepTable> {
     const { op } = what;
     const startedAt = performance.now();
     const running: Running = { ...what, startedAt, step: START, waiting: 0, result: Promise.resolve() };
-    this.#running.set(key, running);
+    change(this.#running, key, (all) => [...all, running]);
     const straggler = (): string | undefined => waitsFor(running);
     const enter = (name: string, detail?: string): void => {
       running.step = detail === undefined ? name : `${name} ${detail}`;
@@ -196,8 +206,8 @@ export class Operations<Table extends StepTable = StepTable> {
     };
     const owned = this.#settings.children === false ? start() : owning(running, start);
     running.result = owned.finally(() => {
-      this.#running.delete(key);
-      if (waitsFor(running) !== undefined) this.#stuck.set(key, running);
+      change(this.#running, key, (all) => all.filter((one) => one !== running));
+      if (waitsFor(running) !== undefined) change(this.#stuck, key, (all) => [...all, running]);
     });
     running.result.then(
       (value) => this.#end(key, running, { value }),
@@ -209,28 +219,27 @@ export class Operations<Table extends StepTable = StepTable> {
 
   #end(
     key: string,
-    { op, fingerprint, startedAt, waiting }: Running,
+    { op, fingerprint, part, startedAt, waiting }: Running,
     outcome: { value: unknown } | { error: unknown },
   ): void {
     if (waiting > 0) return;
     const ms = Math.round(performance.now() - startedAt);
     this.#settings.late?.({ key, op, ms, error: 'error' in outcome ? outcome.error : undefined });
     if ('error' in outcome) return;
-    for (const [old, { until }] of this.#ended) if (until < performance.now()) this.#ended.delete(old);
-    this.#ended.set(key, { op, fingerprint, value: outcome.value, until: performance.now() + REMEMBER_MS });
+    const now = performance.now();
+    // The oldest come first: who begins is put behind all others.
+    for (const [old, all] of this.#ended) {
+      if (all.some(({ until }) => until >= now)) break;
+      this.#ended.delete(old);
+    }
+    const about = part === undefined ? {} : { part };
+    const ended = { op, fingerprint, ...about, value: outcome.value, until: now + REMEMBER_MS };
+    change(this.#ended, key, (all) => [...all.filter(({ until }) => until >= now), ended]);
   }
 
-  /** However it ends; who runs then is seen afresh. */
-  async #outwait(key: string, patience: Deadline): Promise<void> {
-    const running = this.#running.get(key);
-    if (running !== undefined) await settledWithin(running.result, patience.remaining());
-  }
-
-  #stillStuck(key: string): Running | undefined {
-    const stuck = this.#stuck.get(key);
-    if (stuck === undefined || waitsFor(stuck) !== undefined) return stuck;
-    this.#stuck.delete(key);
-    return undefined;
+  #stillStuck(key: string, what: What): Running | undefined {
+    change(this.#stuck, key, (all) => all.filter((one) => waitsFor(one) !== undefined));
+    return inTheWay(this.#stuck.get(key), what);
   }
 
   #busy(key: string, { op, step, startedAt }: Running, owner: Running): Error {
@@ -256,7 +265,26 @@ export class Operations<Table extends StepTable = StepTable> {
   }
 }
 
+/** However it ends; who runs then is seen afresh. */
+async function outwait(running: Running | undefined, patience: Deadline): Promise<void> {
+  if (running !== undefined) await settledWithin(running.result, patience.remaining());
+}
+
 const isSame = (one: What, other: What): boolean => one.op === other.op && one.fingerprint === other.fingerprint;
+
+/** May they not run beside each other? */
+const excludes = ({ part: one }: What, { part: other }: What): boolean =>
+  one === undefined || other === undefined || one === other;
+
+const inTheWay = <T extends What>(all: readonly T[] | undefined, what: What): T | undefined =>
+  all?.find((one) => excludes(one, what));
+
+/** Puts the key behind all others; a key of nothing is gone. */
+function change<T>(of: Map<string, readonly T[]>, key: string, next: (all: readonly T[]) => readonly T[]): void {
+  const all = next(of.get(key) ?? []);
+  of.delete(key);
+  if (all.length > 0) of.set(key, all);
+}
 
 /** The child that runs for it, the newest of several, for that is what it waits for now. */
 function waitsFor(owner: object): string | undefined {

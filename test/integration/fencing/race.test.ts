@@ -1,9 +1,12 @@
-/** Two controllers publish one volume to two nodes at the same moment: exactly one of them wins, each time. */
+/** Many nodes and one volume at the same moment: a single-node volume gets one of them, a shared one gets all. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { refusal } from '../csi/calls.js';
-import { block, SMALL_BYTES } from '../csi/capabilities.js';
+import { block, ROX, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
 import { Site } from '../csi/site.js';
+import { attachVolume } from '../../../src/volume/controller/attach-volume.js';
+import { detachVolume } from '../../../src/volume/controller/detach/detach-volume.js';
+import { FencingController, soon } from './fencing-controller.js';
 
 const ROUNDS = Number(process.env['BERTH_RACE_ROUNDS'] ?? 100);
 let site: Site;
@@ -38,4 +41,27 @@ it(`ControllerPublish, two controllers, a single-node volume: exactly one wins, 
   }
   expect([...wins.values()].reduce((sum, count) => sum + count, 0)).toBe(ROUNDS);
   await site.endVolumes();
+});
+
+it('200 nodes are attached to one volume for readers at once, and detached: no call is refused', async () => {
+  const volume = await site.create(one, block(ROX), { sizeBytes: SMALL_BYTES });
+  const controller = new FencingController(site);
+  try {
+    const nodes = Array.from({ length: 200 }, (_, n) => `reader-${n}`);
+    const registry = await controller.registry();
+    const more = { version: 1, bootId: 'b', driver: '0', mappers: [], seen: new Date().toISOString() } as const;
+    for (const node of nodes) await controller.parts.nodes.register(registry, { node, ...more }, soon());
+    const capability = { mode: 'MULTI_NODE_READER_ONLY', access: { kind: 'block' } } as const;
+    const asked = (node: string) => ({ volume: volume.id, node, capability, readOnly: true, secrets: undefined });
+    await Promise.all(nodes.map((node) => attachVolume(controller.parts, asked(node), soon())));
+    const holders = (await controller.record(volume))?.holders.map(({ node }) => node) ?? [];
+    expect(holders.sort()).toEqual(nodes.sort());
+    const left = (node: string) => ({ volume: volume.id, node, secrets: undefined });
+    await Promise.all(nodes.map((node) => detachVolume(controller.parts, left(node), soon())));
+    expect(await controller.record(volume)).toBeUndefined();
+    await controller.rbd.removeRecords(registry, 'berth.nodes', nodes, soon());
+  } finally {
+    await controller.rbd.close();
+    await site.endVolumes();
+  }
 });

@@ -50,7 +50,8 @@ export interface DetachVolume {
  */
 export async function detachVolume(parts: DetachParts, request: DetachVolume, deadline: Deadline): Promise<void> {
   const { volume, node, secrets, unasked = false } = request;
-  const what = { op: 'detach', fingerprint: JSON.stringify([node, unasked]) } as const;
+  const about = node === '' ? {} : { part: node };
+  const what = { op: 'detach', ...about, fingerprint: JSON.stringify([node, unasked]) } as const;
   await parts.operations.run(volume, what, deadline, async (operation, deadline) => {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       operation.step('look');

@@ -49,6 +49,28 @@ describe('attaching', () => {
     );
   });
 
+  it('of a volume for many readers to fifty nodes at once refuses none, and so does their detach', async () => {
+    const many = Array.from({ length: 50 }, (_, n) => `n${n}`);
+    const more = { version: 1, bootId: 'b', driver: '0', mappers: [], seen: '' } as const;
+    for (const node of many) await parts.nodes.register(place(), { node, ...more }, soon());
+    await Promise.all(many.map((node) => attach(node, shared)));
+    expect(holders().sort()).toEqual(many.sort());
+    const leaving = many.map((node) => detach(node));
+    await Promise.all([...leaving, attach('a', shared)]);
+    expect(holders()).toEqual(['a']);
+  });
+
+  it('to one node does not begin while that node is detached, or all of them are', async () => {
+    await attach('a', shared);
+    for (const from of ['a', '']) {
+      const leaving = detach(from);
+      await expect(attach('a', shared)).rejects.toMatchObject({ code: 'BERTH_BUSY', status: 'ABORTED' });
+      await leaving;
+      expect(holders()).toEqual([]);
+      await attach('a', shared);
+    }
+  });
+
   it('to two nodes at once gives it to one of them', async () => {
     const both = await Promise.allSettled([attach('a'), attach('b')]);
     expect(both.map((one) => one.status).sort()).toEqual(['fulfilled', 'rejected']);

@@ -2,14 +2,18 @@
  * Changes what stands under the holder's key of an image by compare-and-set: of two that race, exactly one wins, and
  * the other decides anew.
  */
-import type { Deadline } from '../model/deadline.js';
-import { berthError } from '../model/errors.js';
-import { subjectOf } from '../model/volume-id.js';
-import type { ImageHead, ImageRef, RbdPort } from '../rbd/port.js';
-import { formatHolderRecord, HOLDER_KEY, parseHolderEntry, type HolderEntry } from './holder-record.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Deadline } from '../../model/deadline.js';
+import { berthError } from '../../model/errors.js';
+import { subjectOf } from '../../model/volume-id.js';
+import type { ImageHead, ImageRef, RbdPort } from '../../rbd/port.js';
+import { formatHolderRecord, HOLDER_KEY, parseHolderEntry, type HolderEntry } from '../holder-record.js';
 
 /** Lost races before we tell the caller to come again: each one means that somebody else made progress. */
-const ATTEMPTS = 8;
+const ATTEMPTS = 40;
+/** The first races are run at once; then pauses of random length part the many nodes of one volume. Their limit, ms. */
+const AT_ONCE = 3;
+const PAUSE_MS = 100;
 
 export interface RecordToChange {
   readonly at: ImageRef;
@@ -38,13 +42,16 @@ export async function exchangeRecord(
     if (next === 'keep') return head;
     const text = next === undefined ? undefined : formatHolderRecord({ ...next, ...subjectOf(volume, head) });
     if (await rbd.compareAndSet(at, head.id, HOLDER_KEY, present, text, deadline)) return withText(head, text);
+    if (attempt >= AT_ONCE)
+      await sleep(Math.min(Math.random() * Math.min(2 ** attempt, PAUSE_MS), deadline.remaining()));
     head = await rbd.headById(at, head.id, deadline);
     if (head === undefined) throw berthError('BERTH_VOLUME_NOT_FOUND', { volume });
   }
   throw berthError('BERTH_RECORD_CONTENDED', { volume, times: ATTEMPTS });
 }
 
-function withText(head: ImageHead, text: string | undefined): ImageHead {
+/** The head as it is where its record says `text`. */
+export function withText(head: ImageHead, text: string | undefined): ImageHead {
   const metadata = new Map(head.metadata);
   if (text === undefined) metadata.delete(HOLDER_KEY);
   else metadata.set(HOLDER_KEY, text);
