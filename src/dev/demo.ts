@@ -18,17 +18,18 @@ import { tell } from './demo/story.js';
 import { Table } from './demo/table.js';
 import { leftBehind } from './leftovers.js';
 import { ensurePackages } from './packages.js';
+import { chooseReleases, RELEASE_OPTIONS, RELEASE_USAGE } from './root/choose-releases.js';
 import { runTool } from './run-tool.js';
 import { terminalText, say } from './say.js';
 import { writeSettings } from './settings.js';
 import { siteAt, type DevSite } from './site.js';
 import { takeDown } from './take-down.js';
 
-const USAGE = `usage: npm run demo
+const USAGE = `usage: npm run demo [-- [--ceph RELEASE] [--client RELEASE]]
 
 A volume's whole life on a real Ceph cluster with two nodes, each step with its time; leaves nothing behind.
 
-  --help  this text
+${RELEASE_USAGE}  --help            this text
 `;
 const PACKAGES_MS = 900_000;
 const CLUSTER_MS = 60_000;
@@ -116,8 +117,12 @@ async function playAndClear(): Promise<number> {
 }
 
 await runTool(USAGE, async () => {
-  const { values } = parseArgs({ options: { help: { type: 'boolean', default: false } } });
-  if (!values.help) return playAndClear();
-  process.stdout.write(USAGE);
-  return 0;
+  const { values } = parseArgs({
+    options: { ...RELEASE_OPTIONS, help: { type: 'boolean', default: false } },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  return (await chooseReleases(run, values, say)) ?? playAndClear();
 });

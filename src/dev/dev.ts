@@ -1,10 +1,14 @@
 /** `npm run dev -- --dir D`: a real Ceph cluster and a driver on D/csi.sock, until SIGTERM; `--down` removes all. */
 import { parseArgs } from 'node:util';
+import { run } from '../host/process/exec.js';
+import { chooseReleases, RELEASE_OPTIONS, RELEASE_USAGE } from './root/choose-releases.js';
 import { runTool, WrongCall } from './run-tool.js';
+import { say } from './say.js';
 import { serveDirectory } from './serve-directory.js';
 import { takeDown } from './take-down.js';
 
-const USAGE = `usage: npm run dev -- --dir DIRECTORY [--name NAME] [--node-id NODE] [-- OPTIONS]
+const USAGE = `usage: npm run dev -- --dir DIRECTORY [--name NAME] [--node-id NODE]
+                     [--ceph RELEASE] [--client RELEASE] [-- OPTIONS]
        npm run dev -- --dir DIRECTORY --down
 
 Starts a real Ceph cluster and a development driver, prints "ready ENDPOINT", and stays until SIGTERM.
@@ -14,7 +18,7 @@ The cluster lives on and is used again by the next start.
   --name NAME      one more driver on the same cluster: its files are below DIRECTORY/drivers/NAME
   --node-id NODE   the node that the driver speaks for (dev-node)
   --down           end all that runs there, undo its mounts and mappings, remove every file
-  --help           this text
+${RELEASE_USAGE}  --help           this text
   -- OPTIONS       the driver's own options, handed on as they are: see "berth --help"
 
 A controller and a node as two processes, for a Kubernetes that a kubeconfig leads to:
@@ -39,6 +43,7 @@ await runTool(USAGE, async () => {
       name: { type: 'string' },
       'node-id': { type: 'string', default: 'dev-node' },
       down: { type: 'boolean', default: false },
+      ...RELEASE_OPTIONS,
       help: { type: 'boolean', default: false },
     },
   });
@@ -48,6 +53,8 @@ await runTool(USAGE, async () => {
   }
   if (values.dir === '') throw new WrongCall('--dir is missing');
   if (!values.down) {
+    const code = await chooseReleases(run, values, say);
+    if (code !== undefined) return code;
     const { dir: directory, name, 'node-id': nodeId } = values;
     return serveDirectory({ directory, name, nodeId, options: driver });
   }

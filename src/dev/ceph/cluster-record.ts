@@ -6,6 +6,7 @@ import path from 'node:path';
 import { berthError } from '../../model/errors.js';
 import { freeAddress } from './address.js';
 import { fitsSockets, type Layout } from './layout.js';
+import { cephOrigin } from './programs.js';
 
 export interface ClusterPool {
   readonly name: string;
@@ -22,6 +23,8 @@ export interface Record {
   readonly sockets: string;
   /** Pools that are there with all their namespaces. */
   readonly pools: readonly ClusterPool[];
+  /** Which Ceph made it ({@link cephOrigin}); not there: the host's. Another release is not let at its stores. */
+  readonly origin?: string;
 }
 
 /** The record, undefined where there is none; BERTH_CONFIG_INVALID where it cannot be read. */
@@ -56,6 +59,7 @@ export async function newRecord(layout: Layout, address?: string): Promise<Recor
     address: address ?? (await freeAddress(layout.directory)),
     sockets: fitsSockets(layout.run) ? layout.run : await mkdtemp(path.join(os.tmpdir(), 'berth-')),
     pools: [],
+    origin: cephOrigin(),
   };
   await writeRecord(layout, record);
   return record;

@@ -13,6 +13,7 @@ import { runningDaemons, startDaemon, stopMakers, type Daemons } from './daemons
 import { makeMonitor, makeOsd, makeSite } from './genesis.js';
 import { checkDirectoryName, layoutOf, type Layout } from './layout.js';
 import { declarePool, haveFigures, lacking, merged, preparePool } from './make-pools.js';
+import { cephOrigin, cephPrograms } from './programs.js';
 import { newRecord, readRecord, writeRecord, type ClusterPool, type Record } from './cluster-record.js';
 import { capArguments, CONTROLLER, controllerCaps, NODE, readKey, volumeCaps, type CephUser } from './users.js';
 
@@ -133,7 +134,8 @@ async function addPools(site: Site, missing: readonly ClusterPool[], deadline: D
 async function upLocked(exec: Exec, layout: Layout, request: ClusterRequest, deadline: Deadline): Promise<Cluster> {
   const wanted = request.pools ?? [{ name: DEFAULT_POOL, namespaces: [] }];
   const record = (await readRecord(layout)) ?? (await newRecord(layout, request.address));
-  const site: Site = { exec, layout, record, admin: adminOf(exec, layout) };
+  refuseOtherOrigin(layout, record);
+  const site: Site = { exec: cephPrograms(exec), layout, record, admin: adminOf(exec, layout) };
   const running = await runningDaemons(layout);
   const missing = lacking(record.pools, wanted);
   const complete = running.mon !== undefined && running.mgr !== undefined && running.osd !== undefined;
@@ -148,6 +150,13 @@ async function upLocked(exec: Exec, layout: Layout, request: ClusterRequest, dea
   await waitForService(site, names, deadline);
   await waitForFigures(finished, names, deadline);
   return describe(finished);
+}
+
+/** The stores of one release are not opened by the daemons of another. */
+function refuseOtherOrigin({ record: file }: Layout, { origin = 'host' }: Record): void {
+  if (origin === cephOrigin()) return;
+  const why = `the Ceph that made it is ${origin}, and this is ${cephOrigin()}: name it by --ceph, or take it down`;
+  throw berthError('BERTH_CONFIG_INVALID', { file, why });
 }
 
 /**

@@ -42,6 +42,8 @@ mon data = ${layout.mon}
 keyring = ${layout.mon}/keyring
 ${outlets(layout, record)}
 auth allow insecure global id reclaim = false
+# Keys of the type before aes256k, for clients that know no other.
+mon auth allow insecure key = true
 mon data avail warn = 1
 mon data avail crit = 1
 

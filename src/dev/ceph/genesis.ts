@@ -10,6 +10,7 @@ import { confText, OSD_BYTES } from './conf.js';
 import { daemonArguments } from './daemons.js';
 import type { Layout } from './layout.js';
 import type { ClusterPool, Record } from './cluster-record.js';
+import { needsOldKeys } from './programs.js';
 import { makeKeyrings } from './users.js';
 
 /** Run `make` on an empty directory unless its mark says that this was done before; true where it ran. */
@@ -43,7 +44,8 @@ export async function makeMonitor(
     const names = pools.map((pool) => pool.name);
     const keyring = await makeKeyrings(exec, layout, names, deadline);
     const map = ['--create', '--clobber', '--addv', 'a', monitorVector(record.address), '--fsid', record.fsid];
-    await exec('monmaptool', [...map, layout.monmap], options);
+    const ciphers = needsOldKeys() ? ['--auth-allowed-ciphers', 'aes,aes256k'] : [];
+    await exec('monmaptool', [...map, ...ciphers, layout.monmap], options);
     const mkfs = ['--mkfs', '-c', layout.conf, '-i', 'a', '--monmap', layout.monmap, '--keyring', keyring];
     await exec('ceph-mon', mkfs, options);
     await rm(keyring);

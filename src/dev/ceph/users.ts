@@ -6,6 +6,7 @@ import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { Secret } from '../../model/secret.js';
 import { keyringOf, type Layout } from './layout.js';
+import { needsOldKeys } from './programs.js';
 
 export interface CephUser {
   /** Without the `client.` prefix. */
@@ -50,6 +51,8 @@ export const capArguments = (caps: Caps): readonly string[] =>
     cap === undefined ? [] : [daemon, cap],
   );
 
+const KEY_TYPE = (): readonly string[] => (needsOldKeys() ? ['--key-type', 'aes'] : []);
+
 const section = (name: string, key: Secret, caps: Caps): string =>
   [`[${name}]`, `\tkey = ${key.reveal()}`]
     .concat(
@@ -57,9 +60,9 @@ const section = (name: string, key: Secret, caps: Caps): string =>
     )
     .join('\n') + '\n';
 
-/** A fresh key of whatever type the installed Ceph makes. */
+/** A fresh key of whatever type the cluster's Ceph makes; of the old one where its clients know no other. */
 export async function newKey(exec: Exec, deadline: Deadline): Promise<Secret> {
-  const { stdout } = await exec('ceph-authtool', ['--gen-print-key'], { deadline });
+  const { stdout } = await exec('ceph-authtool', [...KEY_TYPE(), '--gen-print-key'], { deadline });
   return new Secret(stdout.trim());
 }
 

@@ -58,6 +58,16 @@ describe('a development cluster of our own, beside that of the other tests', () 
     expect(await daemons()).toEqual(before);
   });
 
+  it('another release at a cluster that is there: refused, and nothing is started', async () => {
+    const before = await daemons();
+    vi.stubEnv('BERTH_CEPH_ROOT', '/roots/sid-0123');
+    await expect(clusterUp(run, { directory }, soon())).rejects.toThrow(
+      /BERTH_CONFIG_INVALID.*made it is host, and this is sid-0123/,
+    );
+    vi.stubEnv('BERTH_CEPH_ROOT', undefined);
+    expect(await daemons()).toEqual(before);
+  });
+
   it('brings a killed OSD back with its data', async () => {
     const file = path.join(root, 'payload');
     await writeFile(file, 'written before the crash');

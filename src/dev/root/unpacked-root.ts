@@ -1,0 +1,110 @@
+/**
+ * The programs of another suite of Debian, unpacked into a cache and installed nowhere. Only its /usr is used: laid
+ * over the host's in a mount namespace, it brings programs and libraries, and all other directories stay the host's.
+ */
+import { mkdir, mkdtemp, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { isThere } from '../../host/is-there.js';
+import type { Exec } from '../../host/process/exec.js';
+import type { Deadline } from '../../model/deadline.js';
+import { downloadPackages } from './private-apt.js';
+import type { Suite } from './release.js';
+
+/** What a cluster, the mapper of development and the driver run; apt adds what those need. */
+const CEPH = ['ceph-mon', 'ceph-mgr', 'ceph-osd', 'ceph-common', 'rbd-nbd'];
+const TOOLS = [
+  'qemu-block-extra',
+  'e2fsprogs',
+  'xfsprogs',
+  'mount',
+  'fdisk',
+  'fuse3',
+  'udev',
+  'kmod',
+  'procps',
+  'iproute2',
+];
+/** Where qemu-storage-daemon is. */
+const STORAGE_DAEMON: Readonly<Record<Suite, string>> = {
+  bookworm: 'qemu-system-common',
+  trixie: 'qemu-utils',
+  sid: 'qemu-utils',
+};
+
+/** The same whether a package still has /lib or already /usr/lib. */
+const MERGED_USR = String.raw`s,^\./\(bin\|sbin\|lib\|lib64\)/,./usr/\1/,`;
+const UNWANTED = ['./usr/share/doc', './usr/share/man', './usr/share/locale', './usr/share/info'];
+/** Links that the packages' scripts would make. */
+const LINKS = [['mawk', 'awk']] as const;
+
+const DRAFT = 'new-';
+const STALE_MS = 3_600_000;
+const PARALLEL = 2;
+
+const cacheDirectory = (): string =>
+  process.env['BERTH_ROOTS'] ??
+  path.join(process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'berth-roots');
+
+/**
+ * The directory whose `usr` is that of the suite. It is taken from the cache where it is there, however old: whoever
+ * wants newer packages removes it. BERTH_PACKAGES_MISSING, BERTH_COMMAND_FAILED, DEADLINE.
+ */
+export async function unpackedRoot(
+  exec: Exec,
+  suite: Suite,
+  say: (line: string) => void,
+  deadline: Deadline,
+): Promise<string> {
+  const packages = ['?essential', ...CEPH, ...TOOLS, STORAGE_DAEMON[suite]];
+  const key = createHash('sha256')
+    .update([...packages, ...UNWANTED, MERGED_USR].join('\n'))
+    .digest('hex');
+  const cache = cacheDirectory();
+  const target = path.join(cache, `${suite}-${key.slice(0, 12)}`);
+  if (await isThere(target)) return target;
+  say(`downloading Ceph and tools of Debian ${suite} (about 170 MB) and unpacking them into ${target}`);
+  await mkdir(cache, { recursive: true });
+  await removeStaleDrafts(cache);
+  // Two runs may do this at the same time: each in a directory of its own, and the first one names it.
+  const draft = await mkdtemp(path.join(cache, DRAFT));
+  try {
+    const files = await downloadPackages(exec, path.join(draft, 'apt'), suite, packages, deadline);
+    await unpack(exec, files, draft, deadline);
+    await rm(path.join(draft, 'apt'), { recursive: true });
+    const names = files.map((file) => path.basename(file, '.deb')).sort();
+    await writeFile(path.join(draft, 'packages'), `${names.join('\n')}\n`);
+    await rename(draft, target).catch((error: unknown) => {
+      if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    });
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+  return target;
+}
+
+async function unpack(exec: Exec, files: readonly string[], target: string, deadline: Deadline): Promise<void> {
+  const exclude = UNWANTED.map((pattern) => `--exclude=${pattern}`).join(' ');
+  const how = `${exclude} --transform '${MERGED_USR}' --keep-directory-symlink`;
+  const script = `dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" ${how}`;
+  const left = [...files];
+  const worker = async (): Promise<void> => {
+    for (let file = left.pop(); file !== undefined; file = left.pop()) {
+      await exec('bash', ['-o', 'pipefail', '-c', script, 'unpack', file, target], { deadline });
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, worker));
+  for (const [to, name] of LINKS) await symlink(to, path.join(target, 'usr/bin', name)).catch(() => undefined);
+  // A place for the program that runs us.
+  await writeFile(path.join(target, 'usr/bin/node'), '', { flag: 'a' });
+}
+
+/** Of runs that were killed while they unpacked. */
+async function removeStaleDrafts(cache: string): Promise<void> {
+  for (const name of (await readdir(cache)).filter((one) => one.startsWith(DRAFT))) {
+    const draft = path.join(cache, name);
+    const { mtimeMs } = await stat(draft);
+    if (Date.now() - mtimeMs > STALE_MS) await rm(draft, { recursive: true, force: true });
+  }
+}
