@@ -21,6 +21,7 @@ import { SHIM_ROOTS } from '../sandbox/kata/shim.js';
 import { NO_RUNTIME_CLASSES } from '../sandbox/pod.js';
 import { markGuestWritten } from '../volume/image/guest-mark.js';
 import { stillGuests, type StillGuests } from '../volume/node/handover/still-guests.js';
+import { FormerClients } from '../volume/node/recovery/former-clients.js';
 import { NodeHolderRecords, type ThisNode } from '../volume/node/node-holder-records.js';
 import { Mappers } from '../volume/node/node-mappers.js';
 import type { PublishParts } from '../volume/node/publish-volume.js';
@@ -34,6 +35,7 @@ export interface NodeParts extends ThisNode {
   readonly rbd: RbdPort;
   readonly clusters: Clusters;
   readonly holderRecords: NodeHolderRecords;
+  readonly formerClients: FormerClients;
   readonly journal: Journal;
   readonly operations: Operations<NodeSteps>;
   readonly exec: Exec;
@@ -85,6 +87,7 @@ export async function makeNodeParts(dependencies: Dependencies, additions: Addit
     rbd,
     clusters,
     holderRecords: new NodeHolderRecords({ ...thisNode, installation, clusters, rbd, records: holderRecords, log }),
+    formerClients: new FormerClients({ file: join(stateDir, 'clients.json'), bootId: thisNode.bootId, rbd, log }),
     journal,
     operations: new Operations(operationSettings(log, additions)),
     exec: run,

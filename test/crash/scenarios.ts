@@ -4,38 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import type { ANSWER, NodeOperationName, NodeStep, START } from '../../src/volume/operation/steps.js';
+import { expand, grownStage, guarded, halfGrown, unusedExpand } from './growth-scenarios.js';
 import { expectTraces, isHeldBy, isOffTheNode, isPublished, STAGED, type Scenario } from './scenario.js';
+import { published, stage, staged } from './staged.js';
 
-const staged: Scenario['before'] = async (subject) => {
-  await subject.attach();
-  await subject.stage();
-};
-const published: Scenario['before'] = async (subject, node, point) => {
-  await staged(subject, node, point);
-  await subject.publish();
-};
-
-const stage: Scenario = {
-  kind: 'ext4',
-  fresh: false,
-  before: (subject) => subject.attach(),
-  call: (subject) => subject.stage(),
-  after: async (subject, data) => {
-    await subject.stage();
-    await expectTraces(subject, STAGED);
-    await subject.publish();
-    await isPublished(subject, data);
-  },
-};
 const freshStage: Scenario = { ...stage, fresh: true };
-const grownStage: Scenario = {
-  ...stage,
-  before: async (subject) => {
-    await subject.growImage();
-    await subject.attach();
-  },
-};
-
 /** Where nobody attaches, the node takes the record by itself. */
 const unattached: Scenario = {
   ...stage,
@@ -218,20 +191,6 @@ const unstageDamaged: Scenario = {
   },
 };
 
-const expand: Scenario = {
-  ...stage,
-  kind: 'xfs',
-  before: async (subject, node, point) => {
-    await published(subject, node, point);
-    await subject.growImage();
-  },
-  call: (subject) => subject.growHere(),
-  after: async (subject, data) => {
-    await subject.growHere();
-    await isPublished(subject, data);
-  },
-};
-
 type StepOf<Op extends NodeOperationName> = NodeStep<Op> | typeof START | typeof ANSWER;
 
 /** The table of steps again, with a scenario for each: a new step does not compile before it has one. */
@@ -261,7 +220,9 @@ export const SCENARIOS: { readonly [Op in NodeOperationName]: Readonly<Record<St
     'record format intent': freshStage,
     mkfs: freshStage,
     'record format end': freshStage,
-    'grow before mount': grownStage,
+    ...{ 'roll growth back': halfGrown, 'record rolled back': halfGrown },
+    ...{ 'grow before mount': guarded, 'record growth': guarded, 'take growth snapshot': guarded },
+    ...{ 'resize unmounted': guarded, 'record grown': guarded, 'remove growth snapshot': guarded },
     mount: freshStage,
     'grow after mount': { ...grownStage, kind: 'xfs' },
     'unmount for guest': { ...grownStage, kind: 'kata-xfs', guests: true },
@@ -314,5 +275,9 @@ export const SCENARIOS: { readonly [Op in NodeOperationName]: Readonly<Record<St
     'set journal aside': unstageDamaged,
     answer: unstage,
   },
-  expand: { start: expand, look: expand, 'device size': expand, 'grow filesystem': expand, answer: expand },
+  expand: {
+    ...{ start: expand, look: expand, 'device size': expand, 'grow filesystem': expand, answer: expand },
+    ...{ 'record growth': unusedExpand, 'take growth snapshot': unusedExpand, 'resize unmounted': unusedExpand },
+    ...{ 'record grown': unusedExpand, 'remove growth snapshot': unusedExpand },
+  },
 };

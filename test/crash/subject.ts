@@ -33,6 +33,8 @@ export interface Subject {
   /** At the controller; {@link growHere} then has something to do. */
   growImage(): Promise<void>;
   growHere(): Promise<void>;
+  /** As {@link growHere}, where it is staged and no pod has it. */
+  growStaged(): Promise<void>;
   /** As the pod, or the kernel of its guest, synced. */
   write(text: string): Promise<void>;
   /** As the pod: is that what was written? */

@@ -8,7 +8,7 @@ import { CAP_SYS_RESOURCE, hasCapability } from '../process/capability-set.js';
 import type { Exec } from '../process/exec.js';
 import { runE2fsck } from './check/e2fsck.js';
 import { parseExt4 } from './ext4-superblock.js';
-import type { Filesystem, MkfsOption, MkfsRequest } from './filesystem.js';
+import type { Filesystem, MkfsOption, MkfsRequest, UnmountedGrowth } from './filesystem.js';
 import { readSuperblock } from './superblock.js';
 import { complaint, growError } from './tool-failures.js';
 
@@ -40,6 +40,7 @@ export const ext4: Filesystem = {
   check: (exec, device, deadline) => runE2fsck(exec, { device, force: false }, deadline),
   growProgram: 'resize2fs',
   growUnmounted,
+  growsMountedHere: () => mayGrowMounted(),
   growMounted,
 };
 
@@ -94,13 +95,19 @@ async function countedErrors(number: string, sysRoot: string): Promise<string | 
   return `its ext4 filesystem counts ${count} errors${last}; e2fsck is due`;
 }
 
-async function growUnmounted(exec: Exec, device: string, deadline: Deadline): Promise<void> {
+/**
+ * A resize2fs that is killed, or gives up, can leave a filesystem that nothing repairs (one in four kills lost files,
+ * measured with e2fsprogs 1.47). So it begins only behind a guard, and is not believed before e2fsck has seen the
+ * result.
+ */
+async function growUnmounted(exec: Exec, { device, guard }: UnmountedGrowth, deadline: Deadline): Promise<void> {
   if (!(await hasRoomToGrow(device, deadline))) return;
   // resize2fs insists on a check after the last mount, and the check replays the journal.
   await runE2fsck(exec, { device, force: true }, deadline);
-  // What is not mounted has no journal for this: cut in the middle, it loses files (measured with e2fsprogs 1.47).
+  await guard();
   const result = await exec('resize2fs', [device], { deadline, okCodes: [0, 1], work: {} });
   if (result.exitCode !== 0) throw growError('ext4', device, complaint(result));
+  await runE2fsck(exec, { device, force: true }, deadline);
 }
 
 async function growMounted(exec: Exec, device: string, mountPoint: string, deadline: Deadline): Promise<void> {
@@ -128,8 +135,11 @@ async function hasRoomToGrow(device: string, deadline: Deadline): Promise<boolea
 export const saysNotPermitted = (stderr: string): boolean => /Permission denied to resize filesystem/.test(stderr);
 
 async function whyNotPermitted(): Promise<string> {
-  if (!hasCapability(await readFile('/proc/self/status', 'utf8'), CAP_SYS_RESOURCE)) {
+  if (!(await mayGrowMounted())) {
     return 'the kernel lets only CAP_SYS_RESOURCE grow a mounted ext4, and this process does not have it';
   }
   return 'the kernel refused it; ext4 does so where it recorded errors (kernel log)';
 }
+
+const mayGrowMounted = async (): Promise<boolean> =>
+  hasCapability(await readFile('/proc/self/status', 'utf8'), CAP_SYS_RESOURCE);

@@ -60,6 +60,12 @@ export interface MkfsTrialRun {
   readonly whyNotMountable?: (stdout: string, pageBytes: number) => string | undefined;
 }
 
+export interface UnmountedGrowth {
+  readonly device: string;
+  /** Called when all is checked and nothing is written yet: what is begun then has to end, or be undone. */
+  readonly guard: () => Promise<void>;
+}
+
 export interface Filesystem {
   /** As blkid names it, `mount -t` takes it, and its `mkfs.TYPE` is called. */
   readonly type: FilesystemType;
@@ -110,7 +116,9 @@ export interface Filesystem {
    * BERTH_FILESYSTEM_DAMAGED, BERTH_PROBE_FAILED, DEADLINE. Undefined where it grows
    * only while it is mounted: then a stage grows it after the mount instead of before.
    */
-  readonly growUnmounted: ((exec: Exec, device: string, deadline: Deadline) => Promise<void>) | undefined;
+  readonly growUnmounted: ((exec: Exec, growth: UnmountedGrowth, deadline: Deadline) => Promise<void>) | undefined;
+  /** May this process grow a mounted one? */
+  readonly growsMountedHere: () => Promise<boolean>;
   /** Grow the one mounted writable at `mountPoint`. BERTH_FILESYSTEM_GROW_FAILED, BERTH_PROBE_FAILED, DEADLINE. */
   readonly growMounted: (exec: Exec, device: string, mountPoint: string, deadline: Deadline) => Promise<void>;
 }

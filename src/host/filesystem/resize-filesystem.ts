@@ -12,6 +12,8 @@ export interface Growth {
   readonly type: FilesystemType;
   /** Where it is mounted, writable; undefined where it is not mounted. */
   readonly mountedAt: string | undefined;
+  /** For one that is not mounted: called before the first write, so that a growth that is cut short can be undone. */
+  readonly guard?: () => Promise<void>;
 }
 
 /** Every filesystem leaves a tail that is too small for its units; volumes grow by whole MiB. */
@@ -31,13 +33,11 @@ export async function isSmallerThanDevice({ device, type }: Pick<Growth, 'device
  * BERTH_GROWTH_IMPOSSIBLE where it can never become as large as its device, before anything is tried;
  * BERTH_FILESYSTEM_DAMAGED, BERTH_PROBE_FAILED, BERTH_COMMAND_MISSING, DEADLINE.
  */
-export async function growFilesystem(
-  exec: Exec,
-  { device, type, mountedAt }: Growth,
-  deadline: Deadline,
-): Promise<void> {
+export async function growFilesystem(exec: Exec, growth: Growth, deadline: Deadline): Promise<void> {
+  const { device, type, mountedAt, guard } = growth;
   const { growMounted, growUnmounted } = filesystems[type];
   if (mountedAt !== undefined) return growMounted(exec, device, mountedAt, deadline);
-  if (growUnmounted === undefined) throw growError(type, device, `${type} grows only while it is mounted`);
-  await growUnmounted(exec, device, deadline);
+  if (growUnmounted === undefined || guard === undefined)
+    throw growError(type, device, `${type} grows only while it is mounted`);
+  await growUnmounted(exec, { device, guard }, deadline);
 }

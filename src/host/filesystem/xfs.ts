@@ -30,6 +30,7 @@ export const xfs: Filesystem = {
   check: undefined,
   growProgram: 'xfs_growfs',
   growUnmounted: undefined,
+  growsMountedHere: () => Promise.resolve(true),
   growMounted,
 };
 

@@ -13,4 +13,14 @@ export const growth = {
     'the {fs} filesystem of {what} cannot grow to {size} bytes: as it was made, it grows to {limit} bytes at most',
     'ask for at most that, or copy the data to a new volume: those grow to 16 TiB',
   ),
+  BERTH_GROWTH_UNFINISHED: entry(
+    'ABORTED',
+    'the filesystem of volume {volume} is half grown, by node {node}: {why}',
+    'nothing is lost, the image has a snapshot of before; the next stage for writing, on any node, goes back to it',
+  ),
+  BERTH_GROWTH_TOUCHED: entry(
+    'FAILED_PRECONDITION',
+    'the filesystem of volume {volume} is half grown, and somebody has mounted it since',
+    'repair it with e2fsck, or roll the image back to {snapshot}; then remove that and its metadata berth.dev/growth',
+  ),
 } as const;

@@ -10,6 +10,7 @@ import type { Clusters } from '../../rbd/clusters.js';
 import { imageSpec } from '../../model/volume-id.js';
 import { refuseLocked } from '../../rbd/image-lock.js';
 import type { RbdPort } from '../../rbd/port.js';
+import { parseGrowth } from '../image/growth-record.js';
 import { parseVolumeRecord } from '../image/volume-record.js';
 import {
   findVolume,
@@ -24,7 +25,10 @@ import type { InterruptedCreates } from './create/interrupted-create.js';
 
 export interface DeleteParts extends ImageLookup {
   readonly clusters: ImageLookup['clusters'] & Pick<Clusters, 'listed'>;
-  readonly rbd: Pick<RbdPort, 'head' | 'identify' | 'inspect' | 'remove' | 'finishInterruptedRemoval'>;
+  readonly rbd: Pick<
+    RbdPort,
+    'head' | 'identify' | 'inspect' | 'remove' | 'removeSnapshot' | 'finishInterruptedRemoval'
+  >;
   readonly deleteClaims: Pick<DeleteClaims, 'claim' | 'giveBack'>;
   readonly interruptedCreates: Pick<InterruptedCreates, 'clear'>;
   readonly operations: ControllerOperations;
@@ -66,6 +70,9 @@ export async function deleteVolume(
     try {
       // librbd would wait beside it for ever, busily, and no call of it can be ended.
       refuseLocked(found.at, head.locks);
+      const growth = parseGrowth(head, volume);
+      // Nobody goes back to it any more.
+      if (growth !== undefined) await parts.rbd.removeSnapshot(found.at, growth.snapshot, deadline);
       await parts.rbd.remove(found.at, deadline);
     } catch (error) {
       if (!isBerthError(error, 'BERTH_IMAGE_BUSY', 'BERTH_IMAGE_LOCKED', 'BERTH_IMAGE_IN_GROUP')) throw error;

@@ -4,6 +4,7 @@ import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { refuseLocked } from '../../rbd/image-lock.js';
 import type { RbdPort } from '../../rbd/port.js';
+import { refuseHalfGrown } from '../image/growth-record.js';
 import { parseVolumeRecord } from '../image/volume-record.js';
 import { dataHome, mustFindVolume, type Credentials, type ImageLookup } from '../image/find-volume.js';
 import { checkRange, chooseSize, type SizeRange } from '../image/volume-size.js';
@@ -44,6 +45,8 @@ export async function expandVolume(parts: ExpandParts, request: ExpandVolume, de
     }
     if (head.sizeBytes >= range.required) return head.sizeBytes;
     refuseLocked(at, head.locks);
+    // Going back takes the image back to its size, too.
+    refuseHalfGrown(found, 'its image cannot grow meanwhile');
     const size = chooseSize(range, head.sizeBytes);
     if (!isBlock) await refuseImpossibleGrowth(parts, found, size, deadline);
     const dataPool = parseVolumeRecord(head.metadata, volume)?.shape.dataPool;

@@ -41,6 +41,8 @@ export interface StrangerQuestion {
   readonly role: Role;
   readonly secrets: Credentials | undefined;
   readonly ownOf: (watchers: readonly Watcher[], record: HolderRecord | undefined) => OwnClients;
+  /** Called once with the strangers, before they are given time to go: whom of them nobody will miss is shut out. */
+  readonly shutOut?: (strangers: readonly Watcher[]) => Promise<void>;
 }
 
 /**
@@ -64,6 +66,7 @@ export async function refuseStrangers(
   let { locks } = found.head;
   let watchers = await rbd.watchers(at, deadline);
   let strangers = strangersAmong(watchers, holderRecordToTake(found.head, volume));
+  if (strangers.length > 0) await question.shutOut?.(strangers);
   while (strangers.length > 0) {
     if (patience.expired) {
       throw berthError('BERTH_VOLUME_IN_USE', { volume, who: await describeStrangers(parts, question, strangers) });

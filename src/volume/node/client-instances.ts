@@ -12,6 +12,7 @@ import type { Logger } from '../../observe/log.js';
 import { isOneOf, type KnownClient } from '../../attachment/unexplained-watchers.js';
 import { refuseStrangers, type StrangerParts, type StrangerQuestion } from '../image/refuse-strangers.js';
 import type { JournalEntry } from '../../journal/entry.js';
+import type { FormerClients } from './recovery/former-clients.js';
 import type { Mappers } from './node-mappers.js';
 import type { FoundVolume } from '../image/find-volume.js';
 
@@ -67,17 +68,24 @@ export interface PresentUse {
   readonly mapping: { readonly goesOn: boolean } | undefined;
 }
 
+export interface NodeStrangerParts extends StrangerParts {
+  readonly self: NodeIdentity;
+  readonly formerClients: Pick<FormerClients, 'shutOut'>;
+}
+
 /**
  * Refuse strangers before an image is mapped for writing, and prepare to do so again when it is mapped.
  * BERTH_VOLUME_IN_USE, errors of Ceph.
  */
 export async function refuseStrangersBefore(
-  parts: StrangerParts & { readonly self: NodeIdentity },
+  parts: NodeStrangerParts,
   mapper: Pick<Mapper, 'clientOf'>,
   { found, secrets, known, mapping }: Pick<StrangerQuestion, 'found' | 'secrets'> & PresentUse,
   deadline: Deadline,
 ): Promise<WatchersBefore> {
-  const asked = { found, node: parts.self, role: 'node', secrets } as const;
+  const shutOut: StrangerQuestion['shutOut'] = (strangers) =>
+    parts.formerClients.shutOut(found.at.access, strangers, deadline);
+  const asked = { found, node: parts.self, role: 'node', secrets, shutOut } as const;
   const isSeen = (watchers: readonly Watcher[]): boolean => watchers.some((one) => isOneOf(known, one));
   const ownBefore: StrangerQuestion['ownOf'] = (watchers) => ({
     clients: known,

@@ -16,9 +16,14 @@ import { mustFindVolume, type Credentials, type ImageLookup } from '../image/fin
 import { checkRange, type SizeRange } from '../image/volume-size.js';
 import { findAtPath, type FindAtPathParts } from './target/find-at-path.js';
 
-export interface ExpandOnNodeParts extends ImageLookup, GrowForGuestParts, FindAtPathParts {
+export interface ExpandOnNodeParts
+  extends Omit<ImageLookup, 'rbd'>,
+    Omit<FindAtPathParts, 'journal'>,
+    GrowForGuestParts {
+  readonly rbd: ImageLookup['rbd'] & GrowForGuestParts['rbd'];
   readonly operations: Pick<Operations<NodeSteps>, 'run'>;
   readonly mappers: Pick<Mappers, 'mappingOf' | 'named'>;
+  readonly journal: FindAtPathParts['journal'] & GrowForGuestParts['journal'];
 }
 
 export interface ExpandOnNode {
@@ -47,7 +52,8 @@ export async function expandOnNode(
     const at = await findAtPath(parts, volume, path, deadline);
     if (at?.mapping === undefined) throw berthError('BERTH_VOLUME_NOT_AT_PATH', { volume, path });
     const { entry, mapping } = at;
-    const { head } = await mustFindVolume(parts, volume, 'node', secrets, deadline);
+    const found = await mustFindVolume(parts, volume, 'node', secrets, deadline);
+    const { head } = found;
     refuseReplaced(entry, head);
     if (range !== undefined && head.sizeBytes < range.required) {
       throw berthError('BERTH_SIZE_OUT_OF_RANGE', {
@@ -58,7 +64,7 @@ export async function expandOnNode(
     operation.step('device size');
     await mappers.named(mapping.mapper).resized(mapping, head.sizeBytes, deadline);
     if (entry.access === 'mount' && !isMountedHere(entry)) {
-      if (!entry.readOnly) await growForGuest(parts, entry, mapping, operation, deadline);
+      if (!entry.readOnly) await growForGuest(parts, { entry, mapping, found }, operation, deadline);
     } else if (entry.access === 'mount' && !entry.readOnly) {
       operation.step('grow filesystem');
       const target = {

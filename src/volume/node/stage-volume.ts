@@ -16,7 +16,7 @@ import type { Mapper } from '../../rbd/mapping/mapper.js';
 import type { RbdPort } from '../../rbd/port.js';
 import { checkCapabilities } from '../image/capability-rules.js';
 import { mustFindVolume, type FoundVolume, type ImageLookup } from '../image/find-volume.js';
-import type { StrangerParts } from '../image/refuse-strangers.js';
+import { isHalfGrown } from '../image/growth-record.js';
 import { mapSettingsOf, parseVolumeRecord, type VolumeRecord } from '../image/volume-record.js';
 import type { NodeOperation, Operations } from '../operation/operations.js';
 import type { NodeSteps } from '../operation/steps.js';
@@ -24,12 +24,14 @@ import { withUndo, type UndoStack } from '../operation/undo-stack.js';
 import {
   presentUse,
   refuseStrangersBefore,
+  type NodeStrangerParts,
   type PresentUseParts,
   type PresentUseQuestion,
   type WatchersBefore,
 } from './client-instances.js';
 import { inspectDevice, type DeviceInspection, type Preparation } from './filesystem/inspect-device.js';
 import { mended } from './filesystem/mend-filesystem.js';
+import { settleGrowth, type SettleParts } from './filesystem/settle-growth.js';
 import { mountDevice, type FilesystemStagingParts } from './filesystem/stage-filesystem.js';
 import { isMountedFrom, makeStagingDirectory } from './filesystem/staging-mount.js';
 import { recordRawUse } from './filesystem/write-provenance.js';
@@ -44,15 +46,15 @@ import { intentOf, isOfNoUse, preparationOf, type StageVolume } from './stage-de
 import { refuseFullNode, type VolumeLimit } from './volume-limit.js';
 
 export interface StageParts extends FilesystemStagingParts, VolumeLimit, Omit<ImageLookup, 'rbd'> {
-  readonly clusters: ImageLookup['clusters'] & StrangerParts['clusters'];
+  readonly clusters: ImageLookup['clusters'] & NodeStrangerParts['clusters'];
+  readonly formerClients: SettleParts['formerClients'] & NodeStrangerParts['formerClients'];
   readonly operations: Pick<Operations<NodeSteps>, 'run'>;
   readonly journal: Pick<Journal, 'all' | 'read' | 'write' | 'remove'>;
   readonly holderRecords: Pick<NodeHolderRecords, 'take' | 'recordStaged' | 'release'>;
   readonly mappers: Pick<Mappers, 'forChoice' | 'named' | 'mappingOf' | 'findUnrecorded'>;
-  readonly rbd: Pick<
-    RbdPort,
-    'head' | 'headById' | 'identify' | 'watchers' | 'listRecords' | 'isEmpty' | 'compareAndSet'
-  >;
+  readonly rbd: FilesystemStagingParts['rbd'] &
+    SettleParts['rbd'] &
+    Pick<RbdPort, 'head' | 'headById' | 'identify' | 'watchers' | 'listRecords' | 'isEmpty' | 'compareAndSet'>;
   readonly log: Logger;
   readonly now: () => Date;
 }
@@ -104,7 +106,10 @@ export async function stageWithin(
     rbd.identify(found.at.access, deadline),
     mappers.forChoice(record?.shape.mounter ?? 'auto'),
   ]);
-  const isLeftover = before !== undefined && isOfNoUse(before, request, mapper.name);
+  const entry = intentOf(request, before, { found, record, fsid, mapper: mapper.name, mending, now: parts.now() });
+  // librbd goes back to a snapshot only where no other client is at work.
+  const goesBack = isHalfGrown(found) && !request.readOnly;
+  const isLeftover = goesBack || (before !== undefined && isOfNoUse(before, request, mapper.name));
   operation.step('watchers');
   const [watchers] = await settleAll(
     listWatchers(parts, request, { found, fsid, mapper, before, isOfNoUse: isLeftover }, deadline),
@@ -112,18 +117,18 @@ export async function stageWithin(
   );
   if (isLeftover) {
     const steps = { step: operation.step, unmount: 'unmount leftover', unmap: 'unmap leftover' } as const;
-    await unmountAndUnmap(parts, before, steps, deadline);
+    await unmountAndUnmap(parts, before ?? entry, steps, deadline);
   }
-  // Before the record is taken: a record that no journal knows of would keep the volume on this node for ever.
-  const entry = intentOf(request, before, { found, record, fsid, mapper: mapper.name, mending, now: parts.now() });
   // Where it cannot be, nothing is taken or mapped that would have to be given back.
   if (isMountedHere(entry)) await makeStagingDirectory(entry.stagingPath);
   operation.step('write intent');
+  // Before the record is taken: a record that no journal knows of would keep the volume on this node for ever.
   await journal.write(entry);
   await withUndo({ what: 'stage', volume, operation, log }, async (undo) => {
     pushUndos(undo, parts, entry, found);
     operation.step('take holder record');
-    const taken = { ...found, head: await parts.holderRecords.take(found, entry, request.right, deadline) };
+    const held = { ...found, head: await parts.holderRecords.take(found, entry, request.right, deadline) };
+    const taken = await settleGrowth(parts, { found: held, readOnly: entry.readOnly }, operation, deadline);
     const { access } = request.capability;
     await mapAndMount(parts, { entry, found: taken, record, mapper, access, watchers }, operation, deadline);
   });
@@ -158,7 +163,7 @@ interface Staging {
  * no harm beside it. BERTH_VOLUME_IN_USE.
  */
 async function listWatchers(
-  parts: StrangerParts & PresentUseParts,
+  parts: NodeStrangerParts & PresentUseParts,
   { readOnly, secrets }: Pick<StageVolume, 'readOnly' | 'secrets'>,
   question: PresentUseQuestion,
   deadline: Deadline,

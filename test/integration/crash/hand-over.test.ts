@@ -72,6 +72,13 @@ const grown = async (subject: Subject): Promise<void> => {
   await formatted(subject);
   await subject.volume.expand(128 * 1024 * 1024);
 };
+/** A growth that was cut short. */
+const halfGrown = async (subject: Subject): Promise<void> => {
+  await grown(subject);
+  await flex.restart('handover:resize unmounted');
+  await dies(() => flex.mount(subject.pod));
+  await flex.restart();
+};
 const handedOver = async ({ pod }: Subject): Promise<void> => {
   expect(await flex.mount(pod)).toEqual(SUCCESS);
 };
@@ -85,6 +92,14 @@ const cutShort = async ({ pod }: Subject): Promise<void> => {
 const OWN: Readonly<Record<string, Scenario>> = {
   'handover:repair': { before: formatted },
   'handover:grow filesystem': { before: grown },
+  ...Object.fromEntries(
+    ['record growth', 'take growth snapshot', 'resize unmounted', 'record grown', 'remove growth snapshot'].map(
+      (one) => [`handover:${one}`, { before: grown }],
+    ),
+  ),
+  ...Object.fromEntries(
+    ['roll growth back', 'record rolled back'].map((one) => [`handover:${one}`, { before: halfGrown }]),
+  ),
   'handover:unmap leftover': { before: cutShort },
   'takeback:unmap leftover': { before: cutShort },
   ...Object.fromEntries(

@@ -152,7 +152,15 @@ export class LoopSubject implements Subject {
   }
 
   async growHere(): Promise<void> {
-    const size = await this.#volume.expandOn(this.#driver, this.#sizeBytes, await this.#target());
+    await this.#growAt(await this.#target());
+  }
+
+  async growStaged(): Promise<void> {
+    await this.#growAt(await this.#driver.stagingPath(this.id));
+  }
+
+  async #growAt(volumePath: string): Promise<void> {
+    const size = await this.#volume.expandOn(this.#driver, this.#sizeBytes, volumePath);
     assert.equal(size, String(this.#sizeBytes));
   }
 

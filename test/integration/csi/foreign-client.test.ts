@@ -2,7 +2,7 @@
  * An image that somebody beside Berth has open: never attached and never staged beside him, for two kernels on one
  * filesystem destroy it.
  */
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { HOLDER_KEY } from '../../../src/attachment/holder-record.js';
@@ -12,7 +12,7 @@ import { run } from '../../../src/host/process/exec.js';
 import { mountAt } from '../../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import type { ImageRef } from '../../../src/rbd/port.js';
-import { accessAs, cluster } from '../ceph.js';
+import { accessAs, admin, cluster } from '../ceph.js';
 import { watch } from '../rbd/librbd.js';
 import { refused } from './calls.js';
 import { block, ext4, ROX, RWX, SMALL_BYTES } from './capabilities.js';
@@ -146,6 +146,23 @@ describe('a foreign client', () => {
       await readers.leave(two);
     } finally {
       await foreign.stop();
+    }
+  });
+
+  it('that is one of this driver’s earlier life is shut out of the cluster, and the stage goes on at once', async () => {
+    const volume = await site.create(one, ext4(), small);
+    await volume.attach(one);
+    const former = await watch(imageOf(volume));
+    try {
+      const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+      const state = { version: 1, bootId, clients: [former.address] };
+      await writeFile(path.join(one.stateDir, 'clients.json'), JSON.stringify(state));
+      expect(await one.stop('SIGKILL')).toBe('SIGKILL');
+      await one.start();
+      await volume.stage(one);
+      expect(await admin().ceph(['osd', 'blocklist', 'ls'], soon())).toContain(former.address);
+    } finally {
+      await former.stop();
     }
   });
 

@@ -192,6 +192,10 @@ export class VmSubject implements Subject {
     assert.equal(await this.#volume.expandHere(this.#sizeBytes), this.#sizeBytes);
   }
 
+  async growStaged(): Promise<void> {
+    assert.equal(await this.#volume.expandHere(this.#sizeBytes, this.#volume.staging), this.#sizeBytes);
+  }
+
   async write(text: string): Promise<void> {
     await (this.kind === 'block' ? writeSector(this.#target, text) : put(this.#target, text));
   }

@@ -110,7 +110,7 @@ export class Volume {
   /** Both halves; NodeExpandVolume comes without secrets, as Kubernetes sends it. The bytes that the node answers. */
   async expand(requiredBytes: number, pod = 'pod'): Promise<number> {
     await this.expandImage(requiredBytes);
-    return this.expandHere(requiredBytes, pod);
+    return this.expandHere(requiredBytes, this.target(pod));
   }
 
   /** ControllerExpandVolume, which has to ask for the node's half. */
@@ -124,9 +124,9 @@ export class Volume {
   }
 
   /** NodeExpandVolume. */
-  async expandHere(requiredBytes: number, pod = 'pod'): Promise<number> {
+  async expandHere(requiredBytes: number, volumePath = this.target('pod')): Promise<number> {
     const range = { volumeId: this.id, capacityRange: { requiredBytes }, volumeCapability: this.#capability };
-    const request = { ...range, volumePath: this.target(pod), stagingTargetPath: this.staging };
+    const request = { ...range, volumePath, stagingTargetPath: this.staging };
     const { capacityBytes } = await ask<NodeExpandVolumeResponse__Output>((done) =>
       this.#node.client.node.NodeExpandVolume(request, inTime(), done),
     );

@@ -1,48 +1,61 @@
 /** A filesystem that is smaller than its device, after an expansion or a larger copy, grows to it. */
 import { filesystems } from '../../../host/filesystem/filesystems.js';
-import { growFilesystem, isSmallerThanDevice, type Growth } from '../../../host/filesystem/resize-filesystem.js';
-import type { Exec } from '../../../host/process/exec.js';
+import { growFilesystem, isSmallerThanDevice } from '../../../host/filesystem/resize-filesystem.js';
+import type { FilesystemType } from '../../../model/capability.js';
 import type { Deadline } from '../../../model/deadline.js';
-import type { Logger } from '../../../observe/log.js';
+import { isBerthError } from '../../../model/errors.js';
+import type { FoundVolume } from '../../image/find-volume.js';
 import type { NodeOperation } from '../../operation/operations.js';
+import { growGuarded, type GrowthOperation, type GuardedGrowthParts } from './guarded-growth.js';
 
-export interface GrowthParts {
-  readonly exec: Exec;
-  readonly log: Pick<Logger, 'warn'>;
+export interface GrowthAtStage {
+  readonly found: FoundVolume;
+  readonly device: string;
+  readonly type: FilesystemType;
+  /** Another kernel is to mount it. */
+  readonly forGuest: boolean;
+  /** Where it is mounted, writable; undefined before the mount. */
+  readonly mountedAt: string | undefined;
 }
 
-/** Before the mount where the filesystem can grow unmounted, else after it. A failure is left to NodeExpandVolume. */
+/**
+ * What this node mounts grows mounted, for the kernel has a journal for it. Before the mount, behind a guard, grows
+ * what is a guest's, and an ext4 of a driver without CAP_SYS_RESOURCE. Errors as {@link growIfSmaller}.
+ */
 export async function growAtStage(
-  parts: GrowthParts,
-  target: Growth,
+  parts: GuardedGrowthParts,
+  target: GrowthAtStage,
   operation: NodeOperation<'stage'>,
   deadline: Deadline,
 ): Promise<void> {
   const isMounted = target.mountedAt !== undefined;
-  // Growing unmounted needs no special privilege.
-  const growsBefore = filesystems[target.type].growUnmounted !== undefined;
+  const { growUnmounted, growsMountedHere } = filesystems[target.type];
+  const growsBefore = growUnmounted !== undefined && (target.forGuest || !(await growsMountedHere()));
   if (growsBefore === isMounted) return;
   const begin = (): void => operation.step(isMounted ? 'grow after mount' : 'grow before mount');
   const warning = 'the filesystem could not grow to its device and is mounted as it is';
-  await growIfSmaller(parts, target, begin, warning, deadline);
+  await growIfSmaller(parts, { ...target, warning }, begin, operation, deadline);
 }
 
 /**
  * Grow the filesystem where it is smaller than its device; `begin` is called before the growth. A failure is logged as
- * `warning` and is no error: it must not keep the pod from its data.
+ * `warning` and is no error, for it must not keep the pod from its data, unless it leaves something half grown:
+ * BERTH_GROWTH_UNFINISHED.
  */
 export async function growIfSmaller(
-  { exec, log }: GrowthParts,
-  target: Growth,
+  parts: GuardedGrowthParts,
+  { warning, ...target }: Omit<GrowthAtStage, 'forGuest'> & { readonly warning: string },
   begin: () => void,
-  warning: string,
+  operation: GrowthOperation,
   deadline: Deadline,
 ): Promise<void> {
   try {
     if (!(await isSmallerThanDevice(target))) return;
     begin();
-    await growFilesystem(exec, target, deadline);
+    if (target.mountedAt === undefined) await growGuarded(parts, target, operation, deadline);
+    else await growFilesystem(parts.exec, target, deadline);
   } catch (error) {
-    log.warn({ device: target.device, err: error }, warning);
+    if (isBerthError(error, 'BERTH_GROWTH_UNFINISHED')) throw error;
+    parts.log.warn({ device: target.device, err: error }, warning);
   }
 }

@@ -15,6 +15,7 @@ import type { NodeOperation } from '../../operation/operations.js';
 import type { Mappers } from '../node-mappers.js';
 import { refuseStillStopped, whyStoppedAt } from './mend-filesystem.js';
 import { growAtStage } from './grow-filesystem.js';
+import type { GuardedGrowthParts } from './guarded-growth.js';
 import {
   inspectDevice,
   typeToMount,
@@ -38,7 +39,8 @@ export interface FilesystemStaging {
 }
 
 export interface FilesystemStagingParts extends PreparationParts {
-  readonly rbd: PreparationParts['rbd'] & InspectionParts['rbd'];
+  readonly rbd: PreparationParts['rbd'] & InspectionParts['rbd'] & GuardedGrowthParts['rbd'];
+  readonly formerClients: GuardedGrowthParts['formerClients'];
   /** To tell the process that serves a device from those that use it. */
   readonly mappers: Pick<Mappers, 'named'>;
 }
@@ -66,12 +68,13 @@ export async function mountDevice(
   const { type } = preparation;
   if (forGuest && readOnly && !leavesJournal(flags)) await refuseReplay(device, type, deadline);
   const mayGrow = !readOnly && !isNew;
-  if (mayGrow) await growAtStage(parts, { device, type, mountedAt: undefined }, operation, deadline);
+  const growth = { found, device, type, forGuest };
+  if (mayGrow) await growAtStage(parts, { ...growth, mountedAt: undefined }, operation, deadline);
   if (forGuest && !(mayGrow && (await mustMountToGrow(preparation, guest)))) return type;
   operation.step('mount');
   await mountStaged(parts, { device, stagingPath, type, flags, readOnly }, deadline);
   await refuseStillStopped(parts, staged, deadline);
-  if (mayGrow) await growAtStage(parts, { device, type, mountedAt: stagingPath }, operation, deadline);
+  if (mayGrow) await growAtStage(parts, { ...growth, mountedAt: stagingPath }, operation, deadline);
   if (!forGuest) return type;
   operation.step('unmount for guest');
   await unmountStaged(parts, stagingPath, device, deadline);

@@ -5,25 +5,38 @@
 import { deviceSizeBytes } from '../../../host/device/block-device.js';
 import { filesystemOfEntry, type JournalEntry } from '../../../journal/entry.js';
 import type { Deadline } from '../../../model/deadline.js';
-import { berthError } from '../../../model/errors.js';
-import type { Exec } from '../../../host/process/exec.js';
+import { berthError, isBerthError } from '../../../model/errors.js';
+import type { Journal } from '../../../journal/journal.js';
 import type { Logger } from '../../../observe/log.js';
 import type { Mapping } from '../../../rbd/mapping/mapper.js';
 import { Shim } from '../../../sandbox/kata/shim.js';
 import { filesystems } from '../../../host/filesystem/filesystems.js';
-import { growFilesystem, isSmallerThanDevice } from '../../../host/filesystem/resize-filesystem.js';
+import { isSmallerThanDevice } from '../../../host/filesystem/resize-filesystem.js';
+import type { FoundVolume } from '../../image/find-volume.js';
+import { refuseHalfGrown } from '../../image/growth-record.js';
+import {
+  growGuarded,
+  type GrowthOperation,
+  type GuardedGrowth,
+  type GuardedGrowthParts,
+} from '../filesystem/guarded-growth.js';
 import { refuseOpenDevice } from '../filesystem/refuse-open-device.js';
 import type { Mappers } from '../node-mappers.js';
 import type { NodeOperation } from '../../operation/operations.js';
 import type { ShimParts } from './guest-stats.js';
 import { liveTargets } from '../target/published-targets.js';
 
-/** Needs no cluster. */
-export interface GrowForGuestParts extends ShimParts {
-  readonly exec: Exec;
+export interface GrowForGuestParts extends ShimParts, GuardedGrowthParts {
+  readonly journal: Pick<Journal, 'write'>;
   /** To tell the process that serves a device from those that use it. */
   readonly mappers: Pick<Mappers, 'named'>;
-  readonly log: Pick<Logger, 'debug'>;
+  readonly log: Pick<Logger, 'debug' | 'warn'>;
+}
+
+export interface GuestsVolume {
+  readonly entry: JournalEntry;
+  readonly mapping: Mapping;
+  readonly found: FoundVolume;
 }
 
 /**
@@ -33,8 +46,7 @@ export interface GrowForGuestParts extends ShimParts {
  */
 export async function growForGuest(
   parts: GrowForGuestParts,
-  entry: JournalEntry,
-  mapping: Mapping,
+  { entry, mapping, found }: GuestsVolume,
   operation: NodeOperation<'expand'>,
   deadline: Deadline,
 ): Promise<void> {
@@ -42,6 +54,7 @@ export async function growForGuest(
   const { volume } = entry;
   const type = filesystemOfEntry(entry);
   const { growProgram, growUnmounted } = filesystems[type];
+  refuseHalfGrown(found, 'the next stage goes back to what it was');
   const target = { device, type, mountedAt: undefined } as const;
   if (!(await isSmallerThanDevice(target))) return;
   operation.step('grow filesystem');
@@ -49,8 +62,7 @@ export async function growForGuest(
   const given = Object.keys(await liveTargets(entry));
   if (given.length === 0 && growUnmounted !== undefined) {
     await refuseOpenDevice(parts, volume, mapping, deadline);
-    await growFilesystem(parts.exec, target, deadline);
-    return;
+    return growUnused(parts, entry, { found, device, type }, operation, deadline);
   }
   // Its own answer proves nothing: the filesystem tells.
   if (
@@ -61,6 +73,27 @@ export async function growForGuest(
     return;
   if (growUnmounted !== undefined) throw berthError('BERTH_EXPANSION_PENDING', { volume, size });
   throw berthError('BERTH_GUEST_GROWTH_REFUSED', { volume, size, fs: type, program: growProgram });
+}
+
+/**
+ * Half grown it must be given to nobody, also not after a crash: meanwhile the journal says that it is being staged,
+ * and the stage that comes settles it.
+ */
+async function growUnused(
+  parts: GrowForGuestParts,
+  entry: JournalEntry,
+  growth: GuardedGrowth,
+  operation: GrowthOperation,
+  deadline: Deadline,
+): Promise<void> {
+  await parts.journal.write({ ...entry, state: 'staging' });
+  try {
+    await growGuarded(parts, growth, operation, deadline);
+  } catch (error) {
+    if (!isBerthError(error, 'BERTH_GROWTH_UNFINISHED')) await parts.journal.write(entry);
+    throw error;
+  }
+  await parts.journal.write(entry);
 }
 
 async function askGuest(

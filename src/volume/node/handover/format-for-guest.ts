@@ -13,6 +13,7 @@ import { words } from '../../image/parameters.js';
 import { mapSettingsOf, type VolumeRecord } from '../../image/volume-record.js';
 import type { NodeOperation } from '../../operation/operations.js';
 import type { ClientParts, WatchersBefore } from '../client-instances.js';
+import type { GuardedGrowthParts } from '../filesystem/guarded-growth.js';
 import { growIfSmaller } from '../filesystem/grow-filesystem.js';
 import { inspectDevice, typeToMount, type InspectionParts } from '../filesystem/inspect-device.js';
 import { prepareFilesystem, type PreparationParts } from '../filesystem/prepare-filesystem.js';
@@ -20,7 +21,8 @@ import { recordClients } from '../map-image.js';
 import type { NodeHolderRecords } from '../node-holder-records.js';
 
 export interface FormatParts extends InspectionParts, PreparationParts, ClientParts {
-  readonly rbd: Pick<RbdPort, 'isEmpty' | 'compareAndSet' | 'watchers'>;
+  readonly rbd: GuardedGrowthParts['rbd'] & Pick<RbdPort, 'isEmpty' | 'watchers'>;
+  readonly formerClients: GuardedGrowthParts['formerClients'];
   readonly holderRecords: Pick<NodeHolderRecords, 'recordStaged'>;
 }
 
@@ -68,7 +70,8 @@ export async function formatForGuest(
   if (mayGrow) {
     const begin = (): void => operation.step('grow filesystem');
     const warning = 'the filesystem could not grow to its device and is handed over as it is';
-    await growIfSmaller(parts, { device, type: fsType, mountedAt: undefined }, begin, warning, deadline);
+    const growth = { found, device, type: fsType, mountedAt: undefined, warning };
+    await growIfSmaller(parts, growth, begin, operation, deadline);
   }
   operation.step('unmap', device);
   await mapper.unmap(mapping, deadline);

@@ -25,7 +25,8 @@ import { parseVolumeRecord } from '../../image/volume-record.js';
 import type { NodeOperation, Operations } from '../../operation/operations.js';
 import type { NodeSteps } from '../../operation/steps.js';
 import { withUndo, type UndoStack } from '../../operation/undo-stack.js';
-import { refuseStrangersBefore } from '../client-instances.js';
+import { refuseStrangersBefore, type NodeStrangerParts } from '../client-instances.js';
+import { settleGrowth, type SettleParts } from '../filesystem/settle-growth.js';
 import { refuseReplaced } from '../recovery/entry-image.js';
 import type { NodeHolderRecords, ThisNode } from '../node-holder-records.js';
 import type { Mappers } from '../node-mappers.js';
@@ -40,7 +41,8 @@ export interface HandOverParts extends FormatParts, ThisNode, VolumeLimit {
   readonly journal: Pick<Journal, 'read' | 'write' | 'remove'>;
   readonly mappers: Pick<Mappers, 'forChoice' | 'named' | 'mappingOf' | 'findUnrecorded'>;
   readonly clusters: Clusters;
-  readonly rbd: FormatParts['rbd'] & Pick<RbdPort, 'head' | 'identify' | 'listRecords'>;
+  readonly formerClients: SettleParts['formerClients'] & NodeStrangerParts['formerClients'];
+  readonly rbd: FormatParts['rbd'] & SettleParts['rbd'] & Pick<RbdPort, 'head' | 'identify' | 'listRecords'>;
   readonly holderRecords: Pick<NodeHolderRecords, 'take' | 'recordStaged' | 'release'>;
   readonly markGuestWritten: (mark: GuestMark, deadline: Deadline) => Promise<void>;
   readonly stillGuests: StillGuests;
@@ -193,7 +195,7 @@ async function prepareImage(
     const wanted = { mode: entry.mode, access: 'mount', readOnly: false } as const;
     // FlexVolume passes nothing on from its attach, where there is one.
     const head = await holderRecords.take(found, wanted, { by: 'node' }, deadline);
-    const taken = { ...found, head };
+    const taken = await settleGrowth(parts, { found: { ...found, head }, readOnly: false }, operation, deadline);
     const image = { found: taken, record, entry, mapper, isTypeAsked, watchers };
     const fsType = await formatForGuest(parts, image, operation, deadline);
     // Not open here any more; the guest's client comes later, and is not known here.

@@ -44,7 +44,8 @@ beforeEach(async () => {
 const find = (): Promise<FoundVolume> => mustFindVolume(cluster, 'c1/rbd/berth-v', 'controller', noSecrets, soon());
 const parts = (mapper: Mapper) => {
   const mappers = { named: () => mapper, mappingOf: () => Promise.resolve(present?.mapping) };
-  return { rbd: cluster.rbd, clusters: cluster.clusters, self: nodeNamed('node-a'), mappers, log };
+  const formerClients = { shutOut: () => Promise.resolve() };
+  return { rbd: cluster.rbd, clusters: cluster.clusters, self: nodeNamed('node-a'), mappers, formerClients, log };
 };
 async function before(mapper: Mapper, more: { entry?: Partial<JournalEntry>; isOfNoUse?: boolean } = {}) {
   const found = await find();
