@@ -21,7 +21,7 @@ import { SHIM_ROOTS } from '../sandbox/kata/shim.js';
 import { NO_RUNTIME_CLASSES } from '../sandbox/pod.js';
 import { markGuestWritten } from '../volume/image/guest-mark.js';
 import { stillGuests, type StillGuests } from '../volume/node/handover/still-guests.js';
-import { FormerClients } from '../volume/node/recovery/former-clients.js';
+import { FormerClients } from '../rbd/former-clients.js';
 import { NodeHolderRecords, type ThisNode } from '../volume/node/node-holder-records.js';
 import { Mappers } from '../volume/node/node-mappers.js';
 import type { PublishParts } from '../volume/node/publish-volume.js';

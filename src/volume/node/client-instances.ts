@@ -12,7 +12,7 @@ import type { Logger } from '../../observe/log.js';
 import { isOneOf, type KnownClient } from '../../attachment/unexplained-watchers.js';
 import { refuseStrangers, type StrangerParts, type StrangerQuestion } from '../image/refuse-strangers.js';
 import type { JournalEntry } from '../../journal/entry.js';
-import type { FormerClients } from './recovery/former-clients.js';
+import type { FormerClients } from '../../rbd/former-clients.js';
 import type { Mappers } from './node-mappers.js';
 import type { FoundVolume } from '../image/find-volume.js';
 

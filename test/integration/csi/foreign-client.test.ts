@@ -149,7 +149,7 @@ describe('a foreign client', () => {
     }
   });
 
-  it('that is one of this driver’s earlier life is shut out of the cluster, and the stage goes on at once', async () => {
+  it('that is of this driver’s earlier life is shut out of the cluster, and the stage goes on at once', async () => {
     const volume = await site.create(one, ext4(), small);
     await volume.attach(one);
     const former = await watch(imageOf(volume));

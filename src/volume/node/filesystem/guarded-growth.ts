@@ -16,7 +16,7 @@ import type { RbdPort } from '../../../rbd/port.js';
 import type { FoundVolume } from '../../image/find-volume.js';
 import type { Operation } from '../../operation/operations.js';
 import { GROWTH_SNAPSHOT, parseGrowth, type GrowthRecord } from '../../image/growth-record.js';
-import type { FormerClients } from '../recovery/former-clients.js';
+import type { FormerClients } from '../../../rbd/former-clients.js';
 import { removeGrowthSnapshot, writeGrowth } from './write-growth.js';
 
 /** A growth that is cut short so often is not begun again for the same size: its volume is used as it is. */

@@ -7,7 +7,7 @@ import type { RbdPort } from '../../../rbd/port.js';
 import type { FoundVolume } from '../../image/find-volume.js';
 import type { Operation } from '../../operation/operations.js';
 import { parseGrowth, type GrowthRecord } from '../../image/growth-record.js';
-import type { FormerClients } from '../recovery/former-clients.js';
+import type { FormerClients } from '../../../rbd/former-clients.js';
 import { removeGrowthSnapshot, writeGrowth } from './write-growth.js';
 
 export interface SettleParts {

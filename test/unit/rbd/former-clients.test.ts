@@ -3,12 +3,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { Deadline } from '../../../../../src/model/deadline.js';
-import { Secret } from '../../../../../src/model/secret.js';
-import { createLog } from '../../../../../src/observe/log.js';
-import type { ClusterAccess } from '../../../../../src/rbd/port.js';
-import { FormerClients } from '../../../../../src/volume/node/recovery/former-clients.js';
-import { MemoryRbd } from '../../../../fakes/rbd-memory.js';
+import { Deadline } from '../../../src/model/deadline.js';
+import { Secret } from '../../../src/model/secret.js';
+import { createLog } from '../../../src/observe/log.js';
+import type { ClusterAccess } from '../../../src/rbd/port.js';
+import { FormerClients } from '../../../src/rbd/former-clients.js';
+import { MemoryRbd } from '../../fakes/rbd-memory.js';
 
 const access: ClusterAccess = { cluster: 'c1', monitors: ['10.0.0.1:6789'], user: 'node', key: new Secret('AQ==') };
 const watcher = (address: string) => ({ address, client: 7n });

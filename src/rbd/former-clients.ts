@@ -3,18 +3,19 @@
  * that its next life knows them. Ceph takes a client that was killed for a living one for some 30 s.
  */
 import { open, readFile, rename } from 'node:fs/promises';
-import type { Deadline } from '../../../model/deadline.js';
-import { parseJson } from '../../../model/parse-json.js';
-import type { Logger } from '../../../observe/log.js';
-import type { ClusterAccess, RbdPort, Watcher } from '../../../rbd/port.js';
-import type { ThisNode } from '../node-holder-records.js';
+import type { Deadline } from '../model/deadline.js';
+import { parseJson } from '../model/parse-json.js';
+import type { Logger } from '../observe/log.js';
+import type { ClusterAccess, RbdPort, Watcher } from './port.js';
 
 /** For how long a dead client is shut out, in s: longer than anything of it can be on its way. */
 const SHUT_OUT_S = 3_600;
 /** How many are kept, the last ones: each life of the driver has a few. */
 const MOST = 50;
 
-export interface FormerClientsParts extends Pick<ThisNode, 'bootId'> {
+export interface FormerClientsParts {
+  /** What another boot left is gone. */
+  readonly bootId: string;
   /** In the state directory. */
   readonly file: string;
   readonly rbd: Pick<RbdPort, 'identify' | 'blocklist'>;
