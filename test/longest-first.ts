@@ -16,6 +16,7 @@ const LONGEST = [
   'integration/kata/guest',
   'integration/csi/unreachable',
   'integration/node/many',
+  'integration/csi/purge',
   'integration/csi/interrupted-delete',
   'integration/flexvolume/hyperd',
   'integration/kata/volume',

@@ -7,6 +7,7 @@ import { usageError } from '../options/usage-error.js';
 import { COMMANDS, DRIVER_COMMAND, optionsOf, type CommandEntry, type CommandOption } from './commands.js';
 import { completionScript } from './completion.js';
 import { readAdopt, type AdoptArguments } from './read-adopt.js';
+import { readUndelete, type UndeleteArguments } from './read-undelete.js';
 
 /** Of the help, in columns: a terminal narrower than this wraps by itself. */
 const WIDTH = 120;
@@ -41,6 +42,7 @@ export type Request =
       readonly holder: HolderArguments | undefined;
       readonly options: Options;
     }
+  | { readonly kind: 'undelete'; readonly undelete: UndeleteArguments | undefined; readonly options: Options }
   | { readonly kind: 'unstage'; readonly volume: string; readonly options: Options }
   /** Help, version or completion: to be printed as it is. */
   | { readonly kind: 'print'; readonly text: string };
@@ -71,6 +73,8 @@ function requestOf({ entry: { name }, argument, values, flags }: Parsed, env: En
       return { kind: 'adopt', adopt: readAdopt(argument, values, env) };
     case 'trace':
       return { kind: 'trace', volume: argument, options: readOptions(values, here) };
+    case 'undelete':
+      return { kind: 'undelete', undelete: readUndelete(values), options: readOptions(values, here) };
     case 'unstage':
       return { kind: 'unstage', volume: argument, options: readOptions(values, here) };
     case 'attachments':

@@ -105,6 +105,28 @@ export const COMMANDS: readonly CommandEntry[] = [
     },
   },
   {
+    name: 'undelete',
+    does: 'lists deleted volumes whose data is still there; --volume brings one back and prints its PersistentVolume',
+    more:
+      'For `kubectl apply -f -`. What a StorageClass keeps (deleteRetention), or snapshots keep, comes back whole; a ' +
+      'volume whose data is being removed does not.',
+    options: [
+      { flag: 'volume', value: 'HANDLE', help: 'the handle that the volume had' },
+      { flag: 'id', value: 'ID', help: 'the image’s id, where several had that handle' },
+      { flag: 'as', value: 'IMAGE', help: 'another name for the image, where its own is taken' },
+      { flag: 'name', value: 'NAME', help: 'of the PersistentVolume' },
+      { flag: 'claim', value: 'NAMESPACE/NAME', help: 'the claim that is to get it' },
+      {
+        flag: 'access-mode',
+        value: CLAIM_ACCESS_MODES.join('|'),
+        choices: CLAIM_ACCESS_MODES,
+        help: `default: ${CLAIM_ACCESS_MODES[0]}`,
+      },
+    ],
+    driverOptions: ALL_OPTIONS,
+    exits: { well: 'listed; brought back', failed: NOT_POSSIBLE },
+  },
+  {
     name: 'unstage',
     does: 'has the driver of this node unstage a volume that no pod uses and its kubelet has forgotten',
     more:

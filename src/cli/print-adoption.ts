@@ -2,6 +2,7 @@
 import { stringify } from 'yaml';
 import { usageError } from '../options/usage-error.js';
 import type { Adoption } from '../volume/controller/adopt-image.js';
+import { persistentVolume } from './persistent-volume.js';
 import type { AdoptArguments } from './read-adopt.js';
 
 const HELP = 'berth adopt --help';
@@ -14,32 +15,11 @@ export function printAdoption(adoption: Adoption, asked: AdoptArguments, driver:
     throw usageError('--fs-type', 'the image does not say which filesystem it has: give --fs-type', HELP);
   if (asked.fsType !== undefined && asked.fsType !== fsType)
     throw usageError('--fs-type', `the image has ${fsType}, not ${asked.fsType}`, HELP);
-  const [namespace, name] = asked.claim?.split('/') ?? [];
-  const claimRef =
-    name === undefined ? undefined : { apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace, name };
-  const manifest = {
-    apiVersion: 'v1',
-    kind: 'PersistentVolume',
-    metadata: { name: asked.name ?? nameOf(volume) },
-    spec: {
-      capacity: { storage: String(sizeBytes) },
-      accessModes: [asked.accessMode],
-      volumeMode: 'Filesystem',
-      // It was there before Kubernetes knew of it, and is to be there afterwards.
-      persistentVolumeReclaimPolicy: 'Retain',
-      storageClassName: '',
-      claimRef,
-      csi: { driver, volumeHandle: volume, fsType },
-    },
-  };
+  const manifest = persistentVolume({
+    ...{ driver, volume, sizeBytes, fsType, accessMode: asked.accessMode, claim: asked.claim },
+    name: asked.name ?? `adopted-${volume.split('/').slice(1).join('-')}`,
+  });
   const comments = differences.map((one) => `# - ${one}\n`).join('');
   const head = `# ${volume}, in place: nothing was copied, renamed or changed. What differs:\n${comments}`;
   return `${head}${stringify(manifest, { lineWidth: 0, keepUndefined: false })}`;
 }
-
-/** Kubernetes' names: lower case, digits, dash and dot. */
-const nameOf = (volume: string): string =>
-  `adopted-${volume.split('/').slice(1).join('-')}`
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9.-]+/g, '-')
-    .replaceAll(/^[-.]+|[-.]+$/g, '');

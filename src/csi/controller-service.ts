@@ -4,7 +4,7 @@ import { berthError, isBerthError } from '../model/errors.js';
 import { attachVolume, type AttachParts } from '../volume/controller/attach-volume.js';
 import { whyNotUse } from '../volume/image/capability-rules.js';
 import { createVolume, type CreateParts } from '../volume/controller/create/create-volume.js';
-import { deleteVolume, type DeleteParts } from '../volume/controller/delete-volume.js';
+import { deleteVolume, type DeleteParts } from '../volume/controller/delete/delete-volume.js';
 import { detachVolume, type DetachParts } from '../volume/controller/detach/detach-volume.js';
 import { expandVolume, type ExpandParts } from '../volume/controller/expand-volume.js';
 import { listVolumes, type ListVolumesParts } from '../volume/controller/list/list-volumes.js';

@@ -180,6 +180,14 @@ export const OPTIONS = {
     help: 'of silence, before a node may count as lost',
     read: wholeNumber(1),
   }),
+  purges: option({
+    flag: 'purges',
+    variable: 'BERTH_PURGES',
+    fallback: '4',
+    value: 'N',
+    help: 'deleted volumes whose data this controller removes at a time',
+    read: wholeNumber(1),
+  }),
   flexvolumeEndpoint: optional({
     flag: 'flexvolume-endpoint',
     variable: 'BERTH_FLEXVOLUME_ENDPOINT',

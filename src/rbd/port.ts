@@ -17,6 +17,7 @@ import type {
   Watcher,
   WatcherObservation,
 } from './port/port-values.js';
+import type { DeletePort, NamedImage } from './port/delete-port.js';
 import type { SnapshotPort } from './port/snapshot-port.js';
 
 export type * from './port/port-values.js';
@@ -26,7 +27,7 @@ export type * from './port/port-values.js';
  * BERTH_CLUSTER_AUTH_FAILED, BERTH_CEPH_DENIED, BERTH_POOL_NOT_FOUND, BERTH_NAMESPACE_NOT_FOUND, BERTH_CLIENT_EVICTED,
  * BERTH_CEPH_FULL, BERTH_WORKER_DIED, BERTH_CEPH_ERROR, or what its comment adds.
  */
-export interface RbdPort extends SnapshotPort {
+export interface RbdPort extends SnapshotPort, DeletePort {
   /** Connect (or use the pooled connection) and say who the cluster is and who we are. */
   identify(access: ClusterAccess, deadline: Deadline): Promise<ClusterIdentity>;
 
@@ -58,30 +59,13 @@ export interface RbdPort extends SnapshotPort {
    */
   resize(at: ImageRef, sizeBytes: bigint, deadline: Deadline): Promise<void>;
   /**
-   * Delete image and data; true if it was there. BERTH_IMAGE_BUSY with watchers or snapshots, BERTH_IMAGE_IN_GROUP.
-   * librbd turns round for ever beside somebody's advisory lock: whoever calls has seen that there is none
-   * ({@link head}).
-   */
-  remove(at: ImageRef, deadline: Deadline): Promise<boolean>;
-  /**
-   * Remove what is left of an image whose removal was cut short: librbd has moved it to the trash by then, where nobody
-   * sees it, and `head` says that there is none. True if there was something. BERTH_IMAGE_BUSY while a client that died
-   * removing it is not forgotten.
-   */
-  finishInterruptedRemoval(at: ImageRef, deadline: Deadline): Promise<boolean>;
-  /**
    * The id of an image that has a name and never had a header, which nobody can open: it is being created just now, or
    * that was cut short. `head` knows none; `remove` clears it away. Undefined where there is no such image, a whole
    * one, or one that lost its header.
    */
   interruptedCreate(at: ImageRef, deadline: Deadline): Promise<string | undefined>;
   /** Up to `max` images by name, those after `after` ('' for the first), in the directory's own stable order. */
-  list(
-    at: PoolRef,
-    after: string,
-    max: number,
-    deadline: Deadline,
-  ): Promise<readonly { readonly name: string; readonly id: string }[]>;
+  list(at: PoolRef, after: string, max: number, deadline: Deadline): Promise<readonly NamedImage[]>;
 
   /** Set all entries in one OSD operation (class rbd metadata_set); `rbd image-meta list` shows them. */
   setMetadata(at: PoolRef, imageId: string, entries: ReadonlyMap<string, string>, deadline: Deadline): Promise<void>;

@@ -7,7 +7,7 @@ import type { EnteredStep } from '../volume/operation/operations.js';
 export interface Additions {
   /** Mappers beside krbd and rbd-nbd; `auto` takes one of these where neither of the two works. */
   readonly mappers: (options: Options, log: Logger) => readonly Mapper[];
-  /** Who is told of every step of a node's operation before its act begins; undefined for nobody. */
+  /** Who is told of every step of an operation before its act begins; undefined for nobody. */
   readonly stepObserver: (log: Logger) => ((at: EnteredStep) => void) | undefined;
   /** The least time of an operation, in ms, where it is to be another one than usual: for tests that outlast it. */
   readonly operationMs: number | undefined;

@@ -1,4 +1,5 @@
 /** All parts of a controller process; each use case names the few of them that it takes. */
+import { randomUUID } from 'node:crypto';
 import { DeleteClaims } from '../attachment/delete-claims.js';
 import { FENCES_METRIC } from '../attachment/fence-keeper.js';
 import { Fences } from '../attachment/fences.js';
@@ -15,13 +16,17 @@ import type { RbdPort } from '../rbd/port.js';
 import type { FencingRules } from '../volume/controller/detach/detach-facts.js';
 import { InterruptedCreates } from '../volume/controller/create/interrupted-create.js';
 import { ForeignImages } from '../volume/controller/list/foreign-images.js';
+import { Purges } from '../volume/controller/delete/purges.js';
 import { PoolCapacity } from '../volume/controller/pool-capacity.js';
 import { Operations } from '../volume/operation/operations.js';
 import type { ControllerSteps } from '../volume/operation/steps.js';
+import { NO_ADDITIONS } from './additions.js';
 import { now, tellLate, type Dependencies } from './dependencies.js';
 
 export interface ControllerParts {
   readonly rbd: RbdPort;
+  readonly longWork: RbdPort;
+  readonly purges: Purges;
   readonly clusters: Clusters;
   readonly holderRecords: HolderRecords;
   readonly deleteClaims: DeleteClaims;
@@ -41,15 +46,20 @@ export interface ControllerParts {
   readonly now: () => Date;
 }
 
-export function makeControllerParts(dependencies: Dependencies): ControllerParts {
-  const { options, log, rbd, clusters, holderRecords, nodes, nodeStates, announce, counters } = dependencies;
+export function makeControllerParts(dependencies: Dependencies, additions = NO_ADDITIONS): ControllerParts {
+  const { options, log, rbd, longWork, clusters, holderRecords, nodes, nodeStates, announce, counters } = dependencies;
   const { installation } = dependencies;
   counters.declare(
     FENCES_METRIC,
     'Ceph clients fenced by this controller, fences that it renewed, was done with, saw lapse, or could not make.',
   );
+  const settings = { late: tellLate(log), children: false };
+  const observer = additions.stepObserver(log);
+  const purgesParts = { rbd, longWork, clusters, counters, log, by: randomUUID(), now };
   return {
     rbd,
+    longWork,
+    purges: new Purges(purgesParts, options.purges),
     clusters,
     holderRecords,
     deleteClaims: new DeleteClaims(rbd),
@@ -66,7 +76,7 @@ export function makeControllerParts(dependencies: Dependencies): ControllerParts
     announce,
     installation,
     counters,
-    operations: new Operations({ late: tellLate(log), children: false }),
+    operations: new Operations(observer === undefined ? settings : { ...settings, entered: observer }),
     log,
     now,
   };

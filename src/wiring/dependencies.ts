@@ -21,6 +21,8 @@ export interface Dependencies {
   readonly options: Options;
   readonly log: Logger;
   readonly rbd: RbdPort;
+  /** The same port over a worker process of its own, for what takes long: nobody else waits for a thread of it. */
+  readonly longWork: RbdPort;
   readonly clusters: Clusters;
   readonly holderRecords: HolderRecords;
   readonly nodes: NodeRegistry;
@@ -55,6 +57,12 @@ const tellFault =
     log.error({ err: fault }, `the last good clusters file stays in use: ${fault.message}`);
   };
 
+/**
+ * The worker for long work is there while there is some. It is gentle to the OSDs: so many objects are removed at a
+ * time in each image, where librbd would take ten.
+ */
+const LONG_WORK = { threads: 32, endIdleMs: 30_000, extraConf: { rbd_concurrent_management_ops: '4' } };
+
 /** The client is loaded only where there is somebody to talk to. */
 async function kubernetes(choice: string, log: Logger): Promise<Kubernetes | undefined> {
   if (choice === 'off') return undefined;
@@ -70,6 +78,7 @@ export async function makeDependencies(
 ): Promise<Dependencies> {
   const kube = await kubernetes(options.kubernetes, log);
   const rbd = createLibrbd({ log });
+  const longWork = createLibrbd({ log, ...LONG_WORK });
   const counters = new Counters();
   counters.declare(FAULTS_METRIC, 'Faults of the clusters file that were told while the last good one was in use.');
   const objects = [NODES_OBJECT, FENCES_OBJECT, NAMES_OBJECT];
@@ -78,5 +87,5 @@ export async function makeDependencies(
   const orchestrator = { nodeStates: kube?.nodes ?? NO_NODE_STATES, announce: kube?.announce ?? (() => undefined) };
   const own = { holderRecords: new HolderRecords(rbd), nodes: new NodeRegistry(rbd), counters };
   const installation = new Installation(options.installation, kube?.clusterUid);
-  return { options, log, rbd, clusters, installation, ...own, ...orchestrator, kube };
+  return { options, log, rbd, longWork, clusters, installation, ...own, ...orchestrator, kube };
 }

@@ -18,6 +18,8 @@ import { makeNodeReconciler } from './make-node-reconciler.js';
 
 /** A guest opens its image seconds after the hand-over; an OSD that was away for a while is back. */
 const PROMPT_MS = 15_000;
+/** Between two looks for deleted volumes, in ms. */
+const PURGES_MS = 300_000;
 const STUCK_METRIC = 'berth_attachments_stuck_total';
 
 export interface Loop {
@@ -120,6 +122,15 @@ export const LOOPS: readonly LoopEntry[] = [
     stops: 'begins no further detach, waits 5 s for the running one',
     make: attachmentReconcilerOf,
   },
+  {
+    name: 'purges',
+    does: 'finds deleted volumes and removes the data of those that nothing needs any more',
+    every: 'at once after a delete; all of them at the start and every 300 s, 10 % more or less',
+    owner: 'controller',
+    option: '`--purges`, how many at a time; never off',
+    stops: 'begins no further slice, waits 5 s for the running ones',
+    make: purgesOf,
+  },
 ];
 
 export interface RunningLoops {
@@ -184,6 +195,23 @@ function promptRoundsOf({ dependencies: { options, counters }, node }: LoopParts
   const everyMs = intervalMs === 0 ? PROMPT_MS : Math.min(PROMPT_MS, intervalMs);
   const rounds: Rounds = new Rounds(round, { everyMs, jitter: 0.2, stopMs: 5_000 });
   return rounds;
+}
+
+/** Deletes begin purges by themselves: the rounds find what others left, or what waited when the driver ended. */
+function purgesOf({ dependencies: { log }, controller }: LoopParts): Loop | undefined {
+  if (controller === undefined) return undefined;
+  const { purges } = controller;
+  const round = (): Promise<void> =>
+    purges.round().catch((error: unknown) => {
+      log.warn({ err: error }, 'deleted volumes could not be looked for; it will be tried again');
+    });
+  const rounds = new Rounds(round, { everyMs: PURGES_MS, jitter: 0.1, stopMs: 1_000 });
+  return {
+    start: () => rounds.start(),
+    stop: async () => {
+      await Promise.all([rounds.stop(), purges.stop()]);
+    },
+  };
 }
 
 function attachmentReconcilerOf({ dependencies, controller }: LoopParts): Loop | undefined {

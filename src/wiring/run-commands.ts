@@ -12,6 +12,8 @@ import { printAdoption } from '../cli/print-adoption.js';
 import { printHolder, printRelease, printStuck } from '../cli/print-attachments.js';
 import { printJson, printTable } from '../cli/print-findings.js';
 import { printTrace } from '../cli/print-trace.js';
+import { printDeleted, printRestored } from '../cli/print-undelete.js';
+import type { UndeleteArguments } from '../cli/read-undelete.js';
 import type { AdoptArguments } from '../cli/read-adopt.js';
 import { DRIVER_NAME } from '../csi/identity-service.js';
 import { findStuckAttachments } from '../diagnosis/attachment/find-stuck.js';
@@ -29,6 +31,7 @@ import { createLibrbd } from '../rbd/librbd/driver/librbd.js';
 import { releaseAttachment } from '../reconcile/release-attachment.js';
 import { releaseHolder } from '../reconcile/release-holder.js';
 import { inspectForAdoption } from '../volume/controller/adopt-image.js';
+import { listDeletedVolumes, undeleteVolume } from '../volume/controller/delete/undelete-volume.js';
 import { proveDetach } from '../volume/controller/detach/prove-detach.js';
 import type { Additions } from './additions.js';
 import { makeControllerParts } from './controller-parts.js';
@@ -38,6 +41,8 @@ import { examinedBy } from './examined-by.js';
 
 /** How long reading one image may take, in ms. */
 const ADOPT_MS = 30_000;
+/** How long looking through all places for deleted volumes may take, in ms. */
+const UNDELETE_MS = 300_000;
 
 const print = (text: string): void => void process.stdout.write(text);
 
@@ -67,6 +72,19 @@ export function trace(options: Options, volume: string): Promise<ExitCode> {
     const journal = (handle: string): Promise<string> => journalLine(options.stateDirectory, handle);
     const images = imagesOf(dependencies);
     print(printTrace(volume, await traceVolume({ api: dependencies.kube?.attachments, images, journal, now }, volume)));
+    return EXIT_CODES.well;
+  });
+}
+
+/** With the controller's own user. */
+export function undelete(options: Options, asked: UndeleteArguments | undefined): Promise<ExitCode> {
+  return withDependencies(options, async (dependencies) => {
+    const deadline = Deadline.after(UNDELETE_MS);
+    print(
+      asked === undefined
+        ? printDeleted(await listDeletedVolumes(dependencies, deadline), now())
+        : printRestored(await undeleteVolume(dependencies, asked, deadline), asked, DRIVER_NAME),
+    );
     return EXIT_CODES.well;
   });
 }
@@ -132,7 +150,7 @@ async function withDependencies(
     return await command(dependencies);
   } finally {
     dependencies.kube?.close();
-    await dependencies.rbd.close();
+    await Promise.all([dependencies.rbd.close(), dependencies.longWork.close()]);
   }
 }
 

@@ -36,8 +36,8 @@ export async function serve(options: Options, additions: Additions): Promise<voi
   log.info({ version, services, endpoint, node: nodeId }, 'berth starts');
   watchChildren((child) => log.debug(child, 'child process ended'));
   const dependencies = await makeDependencies(options, log);
-  const { rbd } = dependencies;
-  const controller = services.includes('controller') ? makeControllerParts(dependencies) : undefined;
+  const { rbd, longWork } = dependencies;
+  const controller = services.includes('controller') ? makeControllerParts(dependencies, additions) : undefined;
   const node = services.includes('node') ? await makeNodeParts(dependencies, additions) : undefined;
   const registration = node && makeRegistration(node, dependencies, version);
   const checks: Record<string, Check> = {
@@ -75,7 +75,7 @@ export async function serve(options: Options, additions: Additions): Promise<voi
   await stopped;
   await loops.stopLast();
   dependencies.kube?.close();
-  await rbd.close();
+  await Promise.all([rbd.close(), longWork.close()]);
   log.info('berth stopped');
 }
 

@@ -1,6 +1,7 @@
 /** What RbdPort in memory keeps of images and of the places that they are in. */
 import { berthError } from '../../src/model/errors.js';
-import type { ImageHead, ImageLock, NewImage, PoolRef, Watcher } from '../../src/rbd/port.js';
+import { imageSpec } from '../../src/model/volume-id.js';
+import type { ImageHead, ImageLock, ImageRef, NewImage, PoolRef, Watcher } from '../../src/rbd/port.js';
 import type { Snapshot } from '../../src/rbd/port/snapshot-port.js';
 
 /** What the fake keeps of an image; tests may change it behind the port's back. */
@@ -13,6 +14,7 @@ export interface MemoryImage {
   /** What its data begins with. */
   start: Buffer;
   parent: string | undefined;
+  parentId: string | undefined;
   snapshots: string[];
   readonly cuts: Map<string, Snapshot>;
   watchers: Watcher[];
@@ -31,7 +33,14 @@ export const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.f
 
 /** As `spec` wants it; nobody has used it yet. */
 export function newImage(id: string, spec: NewImage, metadata: Map<string, string>): MemoryImage {
-  const kin = { parent: undefined, snapshots: [], cuts: new Map<string, Snapshot>(), clones: [], group: undefined };
+  const kin = {
+    parent: undefined,
+    parentId: undefined,
+    snapshots: [],
+    cuts: new Map<string, Snapshot>(),
+    clones: [],
+    group: undefined,
+  };
   const fresh = { metadata, written: false, start: Buffer.alloc(0), watchers: [], locks: [] };
   return { id, spec, sizeBytes: spec.sizeBytes, ...kin, ...fresh };
 }
@@ -46,3 +55,5 @@ export function headOf({ id, sizeBytes, spec, metadata, locks }: MemoryImage, fs
 export const emptyNamespace = (): Namespace => ({ images: new Map(), records: new Map() });
 export const poolMissing = (at: PoolRef, pool: string): Error =>
   berthError('BERTH_POOL_NOT_FOUND', { pool, cluster: at.access.cluster });
+export const groupedError = (at: ImageRef, group: string): Error =>
+  berthError('BERTH_IMAGE_IN_GROUP', { image: imageSpec(at), group: imageSpec({ ...at, image: group }) });

@@ -11,7 +11,7 @@ import {
   type PortArguments,
   type PortOperation,
 } from '../../src/rbd/port-operations.js';
-import { byBytes, emptyNamespace, headOf, newImage, poolMissing } from './memory-image.js';
+import { byBytes, emptyNamespace, headOf, newImage, groupedError, poolMissing } from './memory-image.js';
 import type { MemoryImage, Namespace } from './memory-image.js';
 import { cutSnapshot, dropSnapshot, snapshotsOf } from './memory-snapshots.js';
 import { refuseLocked } from '../../src/rbd/image-lock.js';
@@ -28,7 +28,7 @@ export class MemoryRbd implements RbdPort {
   /** Instance -> until, ms since the epoch. */
   readonly blocked = new Map<string, number>();
   /** Images, as `pool/namespace/image`, of which a removal that was cut short has left something. */
-  readonly interruptedRemovals = new Set<string>();
+  readonly cutShort = new Set<string>();
   readonly #halves = new Map<string, string | undefined>();
   /** False as while monitors elect. */
   settled = true;
@@ -156,8 +156,42 @@ export class MemoryRbd implements RbdPort {
     image.sizeBytes = sizeBytes;
   });
 
-  finishInterruptedRemoval = this.#operation('finishInterruptedRemoval', (at) =>
-    this.interruptedRemovals.delete(imageSpec(at)),
+  cutTo = this.#operation('cutTo', (at, sizeBytes) => {
+    const image = this.#image(at);
+    refuseLocked(at, image.locks);
+    image.sizeBytes = sizeBytes;
+  });
+
+  usersOf = this.#operation('usersOf', (at, id) => {
+    const { watchers, snapshots, parentId, group } = this.#byId(at, id);
+    if (group !== undefined) throw groupedError(at, group);
+    return {
+      watchers: watchers.filter(({ address }) => !this.blocked.has(address)),
+      snapshots: snapshots.length,
+      parentId,
+    };
+  });
+
+  rename = this.#operation('rename', (at, id, to) => {
+    const { images } = this.#existing(at);
+    const other = images.get(to);
+    if (other !== undefined) {
+      if (other.id !== id) throw berthError('BERTH_IMAGE_EXISTS', { image: imageSpec({ ...at, image: to }) });
+      return true;
+    }
+    const image = images.get(at.image);
+    if (image?.id !== id) return false;
+    images.delete(at.image);
+    images.set(to, image);
+    return true;
+  });
+
+  finishInterruptedRemoval = this.#operation('finishInterruptedRemoval', (at) => this.cutShort.delete(imageSpec(at)));
+
+  interruptedRemovals = this.#operation('interruptedRemovals', (at) =>
+    [...this.cutShort]
+      .filter((spec) => spec === imageSpec({ ...at, image: spec.split('/').at(-1) ?? '' }))
+      .map((spec) => ({ name: spec.split('/').at(-1) ?? '', id: 'cut0cafe' })),
   );
 
   interruptedCreate = this.#operation('interruptedCreate', (at) => this.#halves.get(imageSpec(at)));
@@ -167,11 +201,7 @@ export class MemoryRbd implements RbdPort {
     if (this.#halves.delete(imageSpec(at))) return true;
     const image = images?.get(at.image);
     if (image === undefined) return false;
-    if (image.group !== undefined)
-      throw berthError('BERTH_IMAGE_IN_GROUP', {
-        image: imageSpec(at),
-        group: imageSpec({ ...at, image: image.group }),
-      });
+    if (image.group !== undefined) throw groupedError(at, image.group);
     const why = [
       ...image.watchers.map(({ address }) => `watched by ${address}`),
       ...(image.snapshots.length > 0 ? [`snapshots ${image.snapshots.join(', ')}`] : []),

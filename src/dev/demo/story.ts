@@ -5,6 +5,7 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { readFile, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { mountAt } from '../../host/mount/mountinfo.js';
 import { Deadline } from '../../model/deadline.js';
 import { imageSpec, parseVolumeId } from '../../model/volume-id.js';
@@ -18,6 +19,8 @@ const MIB = 2 ** 20;
 const FIRST_BYTES = GIB;
 const GROWN_BYTES = 3 * GIB;
 const FILE_BYTES = 16 * MIB;
+/** Between two looks whether a deleted volume's data has gone, in ms. */
+const PURGE_POLL_MS = 50;
 
 export interface Scene {
   readonly table: Table;
@@ -162,8 +165,15 @@ export async function tell(scene: Scene): Promise<void> {
   });
   await story.step('delete the volume', async () => {
     await controller.remove(made.volumeId);
-    const left = (await admin.rbd(['ls', pool], soon())).trim();
-    if (left !== '') throw new Error(`images are left in the pool: ${left}`);
+    return 'its name is free';
+  });
+  await story.step('its data goes behind it', async () => {
+    const deadline = soon();
+    const images = async (): Promise<string> => (await admin.rbd(['ls', pool], deadline)).trim();
+    for (let left = await images(); left !== ''; left = await images()) {
+      if (deadline.expired) throw new Error(`images are left in the pool: ${left}`);
+      await sleep(PURGE_POLL_MS);
+    }
     return 'the pool is empty';
   });
 }

@@ -1,8 +1,9 @@
-/** For tests: ends this process as kill -9 does, or freezes it, when an operation of the node enters a chosen step. */
+/** For tests: ends this process as kill -9 does, or freezes it, when an operation enters a chosen step. */
 import { berthError } from '../../model/errors.js';
 import type { EnteredStep } from '../../volume/operation/operations.js';
 import {
   ANSWER,
+  CONTROLLER_STEPS,
   FLEXVOLUME_STEPS,
   HAND_OVER_STEPS,
   NODE_STEPS,
@@ -15,11 +16,17 @@ export const CRASH_AT = 'BERTH_CRASH_AT';
 export const FREEZE_AT = 'BERTH_FREEZE_AT';
 const FORM = '<operation>:<step>[@<end of a volume handle>][+<ms>]';
 
-const STEPS = { ...NODE_STEPS, ...HAND_OVER_STEPS, ...FLEXVOLUME_STEPS } as const satisfies StepTable;
+/** An expansion is the node's: the controller's has the same name. */
+const STEPS = {
+  ...CONTROLLER_STEPS,
+  ...NODE_STEPS,
+  ...HAND_OVER_STEPS,
+  ...FLEXVOLUME_STEPS,
+} as const satisfies StepTable;
 
 const signalSelf = (signal: 'SIGKILL' | 'SIGSTOP') => () => void process.kill(process.pid, signal);
 
-/** Every step at which an operation of the node can be ended, in the table's order. */
+/** Every step at which an operation can be ended, in the table's order. */
 export const crashSteps = (op: keyof typeof STEPS): readonly string[] => [START, ...STEPS[op], ANSWER];
 
 /**

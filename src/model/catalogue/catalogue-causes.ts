@@ -22,11 +22,6 @@ export const causes = {
     'image {image} is in the RBD group {group}',
     'rbd group image rm {group} {image}, then try again',
   ),
-  BERTH_IMAGE_HAS_CLONES: entry(
-    'FAILED_PRECONDITION',
-    'image {image} has clones that stand on it: {clones}',
-    'delete them or flatten them (rbd flatten), then try again',
-  ),
   BERTH_POOL_UNFIT: entry(
     'INVALID_ARGUMENT',
     'pool {pool} cannot hold {what}: {why}',

@@ -98,6 +98,11 @@ export const catalogue = {
     'volume {volume} will not be deleted: {why}',
     'remove the image by hand if that is meant',
   ),
+  BERTH_UNDELETE_REFUSED: entry(
+    'FAILED_PRECONDITION',
+    'volume {volume} cannot be brought back: {why}',
+    'berth undelete lists those that can',
+  ),
   BERTH_DETACH_UNPROVEN: entry(
     'ABORTED',
     'volume {volume} stays attached to node {node}: {why}',
@@ -112,11 +117,6 @@ export const catalogue = {
     'ABORTED',
     'node {node} does not hold volume {volume} any more: it was detached while it was staged',
     'nothing was written to it; the call may be repeated once it is attached again',
-  ),
-  BERTH_VOLUME_HAS_SNAPSHOTS: entry(
-    'FAILED_PRECONDITION',
-    'volume {volume} still has {count} snapshot(s)',
-    'delete its snapshots first',
   ),
   BERTH_IMAGE_REPLACED: entry(
     'ABORTED',

@@ -64,6 +64,8 @@ export async function unlessAbsent<T>(call: Promise<T>): Promise<T | undefined> 
 export const ENOENT = errno.ENOENT;
 export const EEXIST = errno.EEXIST;
 export const ERANGE = errno.ERANGE;
+export const ESTALE = errno.ESTALE;
+export const ETIMEDOUT = errno.ETIMEDOUT;
 export const EBUSY = errno.EBUSY;
 export const EROFS = errno.EROFS;
 export const EMLINK = errno.EMLINK;

@@ -26,6 +26,8 @@ export interface VolumeParameters {
   readonly fsType: FilesystemType | undefined;
   readonly sandbox: SandboxWish | undefined;
   readonly allowHostMount: boolean | undefined;
+  /** s for which a deleted volume can come back; undefined where its data goes at once. */
+  readonly deleteRetentionSeconds: number | undefined;
   /** The provisioner's extra metadata: PVC and PV names, kept under their own keys. */
   readonly labels: ReadonlyMap<string, string>;
 }
@@ -55,16 +57,22 @@ const KNOWN = [
   'csi.storage.k8s.io/fstype',
   'sandbox',
   'allowHostMount',
+  'deleteRetention',
   ...LABELS,
 ];
 const MIN_OBJECT = 4096;
 const MAX_OBJECT = 32 * 2 ** 20;
 /** Who would wait longer than a day means for ever; the kernel itself takes 24 days (net/ceph/ceph_common.c). */
 const MAX_IO_TIMEOUT_SECONDS = 86_400;
+/** A year: who would keep a volume for longer does not delete it. */
+const MAX_RETENTION_SECONDS = 366 * 86_400;
 /** Bytes (librbd: validate_striping). */
 const LEAST_STRIPE_UNIT = 512;
-/** The prefix leaves room for a 36 byte uuid and more in RBD's image name. */
-const PREFIX = /^[A-Za-z0-9][A-Za-z0-9._-]{0,23}$/;
+/**
+ * The prefix leaves room for a 36 byte uuid and more in RBD's image name, and is not that of deleted volumes
+ * (image-name.ts).
+ */
+const PREFIX = /^(?!berth-deleted-)[A-Za-z0-9][A-Za-z0-9._-]{0,23}$/;
 export const DEFAULT_PREFIX = 'berth-';
 
 /** BERTH_PARAMETER_UNKNOWN, BERTH_PARAMETER_INVALID or BERTH_FIELD_MISSING for what a StorageClass must not say. */
@@ -94,6 +102,7 @@ export function parseParameters(parameters: Readonly<Record<string, string>>): V
     mkfsOptions: read.options('mkfsOptions'),
     fsType: read.filesystem(),
     ...read.guest(),
+    deleteRetentionSeconds: read.retention(),
     labels: new Map(LABELS.flatMap((name) => (parameters[name] ? [[name, parameters[name]]] : []))),
   };
 }
@@ -197,6 +206,19 @@ class Values {
     if (seconds === undefined || seconds > MAX_IO_TIMEOUT_SECONDS) {
       throw this.parameterError('ioTimeout', 'a time such as 120s or 5m, at most 24h; 0 waits as long as Ceph does');
     }
+    return seconds === 0 ? undefined : seconds;
+  }
+
+  /** Unset and `0` are the same: the data of a deleted volume goes at once. */
+  retention(): number | undefined {
+    const text = this.text('deleteRetention');
+    if (text === '') return undefined;
+    const seconds = parseSeconds(text);
+    if (seconds === undefined || seconds > MAX_RETENTION_SECONDS)
+      throw this.parameterError(
+        'deleteRetention',
+        'a time such as 72h or 30m, at most a year (8784h); 0 keeps nothing',
+      );
     return seconds === 0 ? undefined : seconds;
   }
 

@@ -85,9 +85,9 @@ export async function refuseStrangers(
 }
 
 /** `client.4123 at 10.0.0.1:0/77 (node worker-3), which no holder record explains` */
-async function describeStrangers(
-  { rbd, clusters }: StrangerParts,
-  { found, role, secrets }: StrangerQuestion,
+export async function describeStrangers(
+  { rbd, clusters }: { readonly rbd: Pick<RbdPort, 'listRecords'>; readonly clusters: Pick<Clusters, 'registry'> },
+  { found, role, secrets }: Pick<StrangerQuestion, 'found' | 'role' | 'secrets'>,
   strangers: readonly Watcher[],
 ): Promise<string> {
   const addresses = strangers.map(({ address }) => address);

@@ -27,6 +27,8 @@ export interface VolumeShape {
   readonly fsType?: FilesystemType;
   readonly sandbox?: SandboxWish;
   readonly allowHostMount?: boolean;
+  /** s for which it can come back once it is deleted; not there where its data goes at once. */
+  readonly deleteRetentionSeconds?: number;
 }
 
 export interface VolumeRecord {
@@ -53,6 +55,7 @@ export function shapeOf(parameters: VolumeParameters): VolumeShape {
     fsType,
     sandbox,
     allowHostMount,
+    deleteRetentionSeconds,
   } = parameters;
   return {
     features,
@@ -67,6 +70,7 @@ export function shapeOf(parameters: VolumeParameters): VolumeShape {
     ...(fsType === undefined ? {} : { fsType }),
     ...(sandbox === undefined ? {} : { sandbox }),
     ...(allowHostMount === undefined ? {} : { allowHostMount }),
+    ...(deleteRetentionSeconds === undefined ? {} : { deleteRetentionSeconds }),
   };
 }
 
@@ -85,7 +89,9 @@ export function parseVolumeRecord(metadata: ReadonlyMap<string, string>, volume:
     if (isCopied(value.image, volume)) return undefined;
     if (typeof value.name !== 'string' || typeof value.shape !== 'object') throw new Error('name or shape is missing');
     if (value.shape.fsType !== undefined && !isFilesystemType(value.shape.fsType)) throw new Error('unknown fsType');
-    if (!isIoTimeout(value.shape.ioTimeoutSeconds)) throw new Error('ioTimeoutSeconds is no number of seconds');
+    if (!isSeconds(value.shape.ioTimeoutSeconds)) throw new Error('ioTimeoutSeconds is no number of seconds');
+    if (!isSeconds(value.shape.deleteRetentionSeconds))
+      throw new Error('deleteRetentionSeconds is no number of seconds');
     return value as VolumeRecord;
   } catch (error) {
     throw berthError('BERTH_RECORD_UNREADABLE', {
@@ -96,7 +102,7 @@ export function parseVolumeRecord(metadata: ReadonlyMap<string, string>, volume:
   }
 }
 
-const isIoTimeout = (value: unknown): boolean =>
+const isSeconds = (value: unknown): boolean =>
   value === undefined || (Number.isSafeInteger(value) && Number(value) > 0);
 
 /** How the volume is mapped; an image without a record as a StorageClass that says nothing would have it. */

@@ -173,7 +173,7 @@ export const FLEXVOLUME_STEPS = {
 
 export const CONTROLLER_STEPS = {
   create: ['pool capacity', 'try mkfs', 'create image', 'clear away unfinished'],
-  delete: ['look', 'claim', 'remove image', 'give claim back', 'clear away unfinished'],
+  delete: ['look', 'claim', 'watchers', 'give claim back', 'mark', 'move aside', 'clear away unfinished'],
   attach: ['look', 'watchers', 'holder record'],
   detach: ['look', 'watchers', 'fence', 'holder record'],
   expand: ['look', 'resize image'],

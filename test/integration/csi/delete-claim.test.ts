@@ -5,8 +5,11 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { HOLDER_KEY } from '../../../src/attachment/holder-record.js';
 import { berthError } from '../../../src/model/errors.js';
-import { deleteVolume } from '../../../src/volume/controller/delete-volume.js';
+import { deleteVolume } from '../../../src/volume/controller/delete/delete-volume.js';
+import { DELETED_KEY } from '../../../src/volume/controller/delete/deleted-record.js';
 import type { ControllerParts } from '../../../src/wiring/controller-parts.js';
+import { accessAs } from '../ceph.js';
+import { watch } from '../rbd/librbd.js';
 import { FencingController, soon } from '../fencing/fencing-controller.js';
 import { refused } from './calls.js';
 import { ext4, ROX, SMALL_BYTES } from './capabilities.js';
@@ -47,15 +50,15 @@ async function isShut(volume: Volume): Promise<void> {
   await refused(volume.expand(2 * SMALL_BYTES), 'ABORTED', DELETING);
 }
 
-it('DeleteVolume, readers and writers come while it removes the image: each is refused', async () => {
+it('DeleteVolume, readers and writers come while it moves the image aside: each is refused', async () => {
   const volume = await site.create(one, ext4(), small);
   const { rbd } = controller;
   let isAsked = false;
   const slow = controller.seeing({
-    remove: async (at, deadline) => {
+    rename: async (at, id, to, deadline) => {
       await isShut(volume);
       isAsked = true;
-      return rbd.remove(at, deadline);
+      return rbd.rename(at, id, to, deadline);
     },
   });
   await remove(volume, slow);
@@ -63,10 +66,10 @@ it('DeleteVolume, readers and writers come while it removes the image: each is r
   expect(await site.images()).toEqual([]);
 });
 
-it('DeleteVolume, its controller ends before it removes: nobody is let in, another controller goes on', async () => {
+it('DeleteVolume, its controller ends before it moves: nobody is let in, another controller goes on', async () => {
   const volume = await site.create(one, ext4(), small);
   const dying = controller.seeing({
-    remove: () => Promise.reject(berthError('BERTH_WORKER_DIED', { how: 'SIGKILL', what: 'remove' })),
+    rename: () => Promise.reject(berthError('BERTH_WORKER_DIED', { how: 'SIGKILL', what: 'rename' })),
   });
   await expect(remove(volume, dying)).rejects.toMatchObject({ code: 'BERTH_WORKER_DIED' });
   await isShut(volume);
@@ -81,16 +84,31 @@ it('DeleteVolume, its controller ends before it removes: nobody is let in, anoth
   expect(await site.images()).toEqual([]);
 });
 
-it('DeleteVolume, Ceph refuses it for a snapshot: the claim is given back and the volume is as it was', async () => {
+it('DeleteVolume, a client has it open: refused by address, the claim is given back and all is as it was', async () => {
   const volume = await site.create(one, ext4(), small);
   await put(await volume.bring(one), 'still there');
   await volume.leave(one);
-  await site.rbd('snap', 'create', '--no-progress', `${volume.image}@kept`);
-  await refused(volume.delete(), 'FAILED_PRECONDITION', /BERTH_VOLUME_HAS_SNAPSHOTS/);
-  expect((await site.metadata(volume.image))[HOLDER_KEY]).toBeUndefined();
+  const [pool, namespace, image] = volume.image.split('/') as [string, string, string];
+  const watcher = await watch({ access: accessAs('controller'), pool, namespace, image });
+  try {
+    await refused(volume.delete(), 'FAILED_PRECONDITION', new RegExp(`BERTH_VOLUME_IN_USE: .*${watcher.address}`));
+  } finally {
+    await watcher.stop();
+  }
+  const metadata = await site.metadata(volume.image);
+  expect([metadata[HOLDER_KEY], metadata[DELETED_KEY]]).toEqual([undefined, undefined]);
   expect(await get(await volume.bring(two))).toBe('still there');
   await volume.leave(two);
-  await site.rbd('snap', 'rm', '--no-progress', `${volume.image}@kept`);
+});
+
+it('DeleteVolume, its image is in a group: refused with the command that takes it out', async () => {
+  const volume = await site.create(one, ext4(), small);
+  const group = `${site.pool}/${site.namespace}/grp`;
+  await site.rbd('group', 'create', group);
+  await site.rbd('group', 'image', 'add', group, volume.image);
+  await refused(volume.delete(), 'FAILED_PRECONDITION', /BERTH_IMAGE_IN_GROUP.*rbd group image rm/);
+  expect((await site.metadata(volume.image))[HOLDER_KEY]).toBeUndefined();
+  await site.rbd('group', 'rm', group);
 });
 
 it('DeleteVolume, a node holds the volume by a record of the release before: refused', async () => {

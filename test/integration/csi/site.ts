@@ -15,9 +15,11 @@ import { run } from '../../../src/host/process/exec.js';
 import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../../src/model/deadline.js';
+import { isDeletedName } from '../../../src/volume/image/image-name.js';
 import { admin, cluster, isolatedNamespace, scratchDirectory, type Place } from '../ceph.js';
 import { bytes } from './capabilities.js';
 import { Driver, type DriverOptions } from './driver.js';
+import { PurgingController } from './purging-controller.js';
 import { Volume, type Secrets } from './volume.js';
 
 const soon = (): Deadline => Deadline.after(60_000);
@@ -153,8 +155,22 @@ export class Site {
     return admin().rbd(args, soon());
   }
 
-  /** Names of the images in our namespace, as Ceph itself has them. */
+  /** Names of the images in our namespace, as Ceph itself has them, without those of deleted volumes. */
   async images(): Promise<readonly string[]> {
+    return (await this.#listed()).filter((name) => !isDeletedName(name));
+  }
+
+  /** Names of the images of deleted volumes, whose data is there still. */
+  async deleted(): Promise<readonly string[]> {
+    return (await this.#listed()).filter(isDeletedName);
+  }
+
+  /** When the drivers that run have removed the data of all that was deleted. */
+  async purged(): Promise<void> {
+    await expect.poll(() => this.deleted(), { timeout: 60_000, interval: 200 }).toEqual([]);
+  }
+
+  async #listed(): Promise<readonly string[]> {
     return JSON.parse(await this.rbd('ls', `${this.pool}/${this.namespace}`, '--format', 'json')) as string[];
   }
 
@@ -169,6 +185,7 @@ export class Site {
   async close(): Promise<void> {
     try {
       await this.endVolumes();
+      await this.#purge();
       for (const root of this.#kubelets.splice(0)) await run('umount', [root], { deadline: soon() });
       expect(await this.#leftOnNode(), 'mounts and loop devices of this suite').toEqual([]);
       for (const driver of this.#drivers) expect(await driver.stop(), `how ${driver.name} ended`).toBe('exit code 0');
@@ -180,6 +197,17 @@ export class Site {
       await clearLeftovers(run, this.directory, { fsid: cluster().fsid, lives: true }, soon());
       await rm(this.directory, { recursive: true, force: true });
       await this.#place.remove();
+    }
+  }
+
+  /** What no driver of ours purges any more, because it was deleted by a controller of the test's own, or killed. */
+  async #purge(): Promise<void> {
+    if ((await this.deleted()).length === 0) return;
+    const purging = new PurgingController(this.clustersFile);
+    try {
+      await purging.until(async () => (await this.deleted()).length === 0);
+    } finally {
+      await purging.close();
     }
   }
 

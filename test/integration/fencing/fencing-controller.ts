@@ -20,6 +20,7 @@ import type { PoolRef, RbdPort } from '../../../src/rbd/port.js';
 import { detachVolume } from '../../../src/volume/controller/detach/detach-volume.js';
 import { Operations } from '../../../src/volume/operation/operations.js';
 import { ForeignImages } from '../../../src/volume/controller/list/foreign-images.js';
+import { Purges } from '../../../src/volume/controller/delete/purges.js';
 import { PoolCapacity } from '../../../src/volume/controller/pool-capacity.js';
 import { InterruptedCreates } from '../../../src/volume/controller/create/interrupted-create.js';
 import type { ControllerParts } from '../../../src/wiring/controller-parts.js';
@@ -71,9 +72,13 @@ export class FencingController {
 
   #over(site: Site, rbd: RbdPort, policy: FencingPolicy): ControllerParts {
     const { counters, announced, views } = this;
+    const clusters = new Clusters(site.clustersFile);
+    const longWork = { rbd, longWork: rbd, clusters, counters, log: createLog('silent'), by: site.namespace };
     return {
       rbd,
-      clusters: new Clusters(site.clustersFile),
+      longWork: rbd,
+      purges: new Purges({ ...longWork, now: () => new Date() }, 2),
+      clusters,
       holderRecords: new HolderRecords(rbd),
       deleteClaims: new DeleteClaims(rbd),
       nodes: new NodeRegistry(rbd),
@@ -171,6 +176,7 @@ export class FencingController {
   }
 
   async close(): Promise<void> {
+    await this.parts.purges.stop();
     await this.liftAll();
     await this.rbd.close();
   }

@@ -22,11 +22,12 @@ describe('removing an image', () => {
   it('that is in a group names the group and how it leaves it', async () => {
     const at = image('grouped');
     const group = imageSpec(image('grp'));
-    await port.createImage(at, spec(), soon());
+    const id = await port.createImage(at, spec(), soon());
     await rbd('group', 'create', group);
     await rbd('group', 'image', 'add', group, imageSpec(at));
     const said = await refused(port.remove(at, soon()), 'BERTH_IMAGE_IN_GROUP');
     expect(said).toContain(`rbd group image rm ${group} ${imageSpec(at)}`);
+    expect(await refused(port.usersOf(at, id, soon()), 'BERTH_IMAGE_IN_GROUP')).toBe(said);
     await rbd('group', 'image', 'rm', group, imageSpec(at));
     expect(await port.remove(at, soon())).toBe(true);
     await rbd('group', 'rm', group);
@@ -34,14 +35,18 @@ describe('removing an image', () => {
 
   it('whose only snapshot is kept by clones, under a name that nobody gave, names the clones', async () => {
     const [at, clone] = [image('cloned'), image('clone')];
-    await port.createImage(at, spec(), soon());
+    const id = await port.createImage(at, spec(), soon());
     await rbd('snap', 'create', '--no-progress', `${imageSpec(at)}@s`);
     await rbd('clone', '--rbd-default-clone-format', '2', `${imageSpec(at)}@s`, imageSpec(clone));
     await rbd('snap', 'rm', '--no-progress', `${imageSpec(at)}@s`);
     expect((await port.inspect(at, soon())).clones).toEqual([imageSpec(clone)]);
     await refused(port.remove(at, soon()), 'BERTH_IMAGE_BUSY');
+    expect(await port.usersOf(at, id, soon())).toMatchObject({ snapshots: 1, parentId: undefined });
+    const { id: cloneId } = (await port.head(clone, soon()))!;
+    expect(await port.usersOf(clone, cloneId, soon())).toMatchObject({ snapshots: 0, parentId: id });
     expect(await port.remove(clone, soon())).toBe(true);
     expect((await port.inspect(at, soon())).clones).toEqual([]);
+    expect(await port.usersOf(at, id, soon())).toMatchObject({ snapshots: 0 });
     expect(await port.remove(at, soon())).toBe(true);
   });
 });

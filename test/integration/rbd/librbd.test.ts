@@ -5,9 +5,11 @@ import { describeImageIdentity } from './image-identity.contract.js';
 import { describeLocks } from './locks.contract.js';
 import { describeSnapshots } from './snapshots.contract.js';
 import { describeRbdPort } from './port.contract.js';
+import { describeRename } from './rename.contract.js';
 
 describeRbdPort('librbd', () => realFixture('contract'));
 describeInterruptedCreate('librbd', () => realFixture('halves'));
 describeImageIdentity('librbd', () => realFixture('identity'));
 describeLocks('librbd', () => realFixture('locks'));
 describeSnapshots('librbd', () => realFixture('snapshots'));
+describeRename('librbd', () => realFixture('rename'));

@@ -78,6 +78,10 @@ async function halve({ pool, namespace, image }: ImageRef, id: string, left: Hal
   await rados('rmomapkey', 'rbd_directory', `id_${id}`);
 }
 
+async function copyName({ pool, namespace, image }: ImageRef, to: string): Promise<void> {
+  await admin().rados(['--pool', pool, '--namespace', namespace, 'cp', `rbd_id.${image}`, `rbd_id.${to}`], soon());
+}
+
 /** A namespace of its own and everything the contract asks for there. */
 export async function realFixture(label: string, port = startLibrbd()): Promise<PortFixture> {
   const place = await isolatedNamespace(label);
@@ -92,6 +96,7 @@ export async function realFixture(label: string, port = startLibrbd()): Promise<
     removeSnapshot: (at, name) => rbd('snap', 'rm', '--no-progress', ...where(at), '--snap', name),
     lock,
     halve: ({ id, ...at }, left) => halve(at, id, left),
+    copyName,
     watch,
     close: async () => {
       await port.close();

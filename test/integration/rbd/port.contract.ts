@@ -18,6 +18,8 @@ export interface PortFixture {
   lock(at: ImageRef, id: string): Promise<() => Promise<void>>;
   /** Leave of the image its name alone, that and its directory entry, or all but its header. */
   halve(at: ImageRef & { readonly id: string }, left: Half): Promise<void>;
+  /** The object that says which image has this name, once more under another name: a rename's halves. */
+  copyName(at: ImageRef, to: string): Promise<void>;
   /** Watch the image until `stop`; `address` as `rbd status` shows it. */
   watch(at: ImageRef): Promise<{ readonly address: string; stop(): Promise<void> }>;
   close(): Promise<void>;

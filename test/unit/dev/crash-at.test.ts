@@ -36,7 +36,7 @@ it('waits the milliseconds that it is given', () => {
   expect(die).toHaveBeenCalledTimes(1);
 });
 
-it.each(['', 'stage', 'stage:', 'stage:no such step', 'attach:look', 'toString:start', 'stage:mkfs+soon'])(
+it.each(['', 'stage', 'stage:', 'stage:no such step', 'attach:mkfs', 'toString:start', 'stage:mkfs+soon'])(
   'refuses "%s" by name',
   (text) => {
     expect(() => crashAt(text, die)).toThrow(/BERTH_CONFIG_INVALID: .*BERTH_CRASH_AT.*stage, publish/);

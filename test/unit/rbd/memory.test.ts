@@ -9,6 +9,7 @@ import { describeInterruptedCreate } from '../../integration/rbd/interrupted-cre
 import { describeImageIdentity } from '../../integration/rbd/image-identity.contract.js';
 import { describeLocks } from '../../integration/rbd/locks.contract.js';
 import { describeSnapshots } from '../../integration/rbd/snapshots.contract.js';
+import { describeRename } from '../../integration/rbd/rename.contract.js';
 import { describeRbdPort, refused, soon, spec, type PortFixture } from '../../integration/rbd/port.contract.js';
 
 const access = { cluster: 'fake', monitors: ['192.0.2.1'], user: 'u', key: new Secret('k') };
@@ -32,6 +33,8 @@ const prepare = (): Promise<PortFixture> => {
       port.halve(one, left === 'all but the header');
       return Promise.resolve();
     },
+    // It knows no halves: a name is an image's or it is not.
+    copyName: () => Promise.resolve(),
     watch: (one) => {
       const address = `10.0.0.7:0/${++nonce}`;
       image(one).watchers = [{ address, client: 7n }];
@@ -46,6 +49,7 @@ describeInterruptedCreate('the fake', prepare);
 describeImageIdentity('the fake', prepare);
 describeLocks('the fake', prepare);
 describeSnapshots('the fake', prepare);
+describeRename('the fake', prepare);
 
 describe('the fake', () => {
   it('fails the next call of an operation as told, once', async () => {

@@ -5,9 +5,9 @@ import type { Logger } from '../../../observe/log.js';
 import type { ClusterAccess, ImageRef, PoolRef, RbdPort } from '../../port.js';
 import { PORT_OPERATIONS, type PortOperation } from '../../port-operations.js';
 import type { WireAccess, WireImage, WirePool, WorkerOptions } from '../worker-messages.js';
-import { Supervisor } from './supervisor.js';
+import { Supervisor, type WorkerLife } from './supervisor.js';
 
-export interface LibrbdOptions extends Partial<WorkerOptions> {
+export interface LibrbdOptions extends Partial<WorkerOptions>, WorkerLife {
   readonly log: Logger;
   /** The compiled worker.js; the one beside this file unless given. */
   readonly workerPath?: string;
@@ -29,10 +29,16 @@ const DEFAULTS: WorkerOptions = {
 };
 
 export function createLibrbd(given: LibrbdOptions): Librbd {
-  const { log, workerPath, env, ...rest } = given;
+  const { log, workerPath, env, endIdleMs, ...rest } = given;
   const options: WorkerOptions = { ...DEFAULTS, ...rest };
   const file = workerPath ?? programFile('rbd/librbd/worker/worker.js');
-  const supervisor = new Supervisor(file, workerEnvironment(options, env), options, log);
+  const supervisor = new Supervisor(
+    file,
+    workerEnvironment(options, env),
+    options,
+    log,
+    endIdleMs === undefined ? {} : { endIdleMs },
+  );
   return { ...callsOver(supervisor), close: () => supervisor.close(), workerPid: () => supervisor.pid };
 }
 

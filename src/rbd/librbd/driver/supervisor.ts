@@ -13,21 +13,33 @@ const HEALTHY_MS = 10_000;
 const BACKOFF_MS = 100;
 const BACKOFF_LIMIT_MS = 5_000;
 
+export interface WorkerLife {
+  /** End the process when nobody has called for so long, ms; the next call starts another. Never unless it is given. */
+  readonly endIdleMs?: number;
+}
+
 export class Supervisor {
   readonly #file: string;
   readonly #env: NodeJS.ProcessEnv;
   readonly #options: WorkerOptions;
   readonly #log: Logger;
+  readonly #life: WorkerLife;
   #worker: WorkerProcess | undefined;
   #crashes = 0;
   #notBefore = 0;
   #closed = false;
+  /** Of callers that wait. */
+  #calls = 0;
+  #idle: NodeJS.Timeout | undefined;
+  /** Ended because there was nothing to do. */
+  readonly #dismissed = new WeakSet<WorkerProcess>();
 
-  constructor(file: string, env: NodeJS.ProcessEnv, options: WorkerOptions, log: Logger) {
+  constructor(file: string, env: NodeJS.ProcessEnv, options: WorkerOptions, log: Logger, life: WorkerLife = {}) {
     this.#file = file;
     this.#env = env;
     this.#options = options;
     this.#log = log;
+    this.#life = life;
   }
 
   get pid(): number | undefined {
@@ -36,6 +48,17 @@ export class Supervisor {
 
   /** @throws DEADLINE, BERTH_WORKER_DIED, BERTH_SHUTTING_DOWN, or what the operation answers */
   async call(op: PortOperation, args: readonly unknown[], deadline: Deadline, what: string): Promise<unknown> {
+    this.#calls += 1;
+    clearTimeout(this.#idle);
+    try {
+      return await this.#call(op, args, deadline, what);
+    } finally {
+      this.#calls -= 1;
+      if (this.#calls === 0) this.#endWhenIdle();
+    }
+  }
+
+  async #call(op: PortOperation, args: readonly unknown[], deadline: Deadline, what: string): Promise<unknown> {
     const ms = Math.ceil(deadline.remaining());
     const late = () => berthError('BERTH_DEADLINE', { what, ms });
     const worker = await this.#running(deadline, late);
@@ -53,6 +76,7 @@ export class Supervisor {
 
   async close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#idle);
     await this.#worker?.end(() => berthError('BERTH_SHUTTING_DOWN', {}));
   }
 
@@ -83,9 +107,24 @@ export class Supervisor {
     return worker;
   }
 
+  /** Where its memory is worth more than its start: see {@link WorkerLife}. */
+  #endWhenIdle(): void {
+    const { endIdleMs } = this.#life;
+    if (endIdleMs === undefined) return;
+    this.#idle = setTimeout(() => {
+      const worker = this.#worker;
+      if (worker === undefined) return;
+      this.#worker = undefined;
+      this.#dismissed.add(worker);
+      this.#log.debug({ worker: worker.pid }, 'librbd worker has nothing to do and is ended');
+      void worker.end(() => berthError('BERTH_SHUTTING_DOWN', {}));
+    }, endIdleMs);
+    this.#idle.unref();
+  }
+
   #ended(worker: WorkerProcess, how: string): void {
     if (this.#worker === worker) this.#worker = undefined;
-    if (this.#closed) return;
+    if (this.#closed || this.#dismissed.has(worker)) return;
     this.#log.error({ worker: worker.pid, how }, 'librbd worker ended; the next call starts another');
     this.#crashes = performance.now() - worker.startedAt < HEALTHY_MS ? this.#crashes + 1 : 0;
     // The first crash costs no pause: a retry is to succeed at once.

@@ -108,6 +108,14 @@ const bindRead = (lib: Library) => ({
   ),
 });
 
+/** What asks those who watch an object. */
+const bindNotify = (lib: Library) => ({
+  notify: bind<
+    [Ioctx, object: string, message: string, bytes: number, timeoutMs: bigint, reply: Address, replyBytes: Address],
+    number
+  >(lib, 'int rados_notify2(void *, const char *, const char *, int, uint64_t, void *, void *)'),
+});
+
 /** Compound write operations. */
 const bindWrite = (lib: Library) => ({
   newWrite: bind<[], WriteOp>(lib, 'void *rados_create_write_op()'),
@@ -116,6 +124,11 @@ const bindWrite = (lib: Library) => ({
   createObject: bind<[WriteOp, exclusive: number, category: null], undefined>(
     lib,
     'void rados_write_op_create(void *, int, const char *)',
+  ),
+  removeObject: bind<[WriteOp], undefined>(lib, 'void rados_write_op_remove(void *)'),
+  mustContain: bind<[WriteOp, bytes: Uint8Array, length: number, offset: bigint, result: null], undefined>(
+    lib,
+    'void rados_write_op_cmpext(void *, const void *, size_t, uint64_t, void *)',
   ),
   writeExec: bind<
     [WriteOp, cls: string, method: string, input: Uint8Array, inputBytes: number, result: null],
@@ -142,5 +155,5 @@ const bindWrite = (lib: Library) => ({
 /** @throws BERTH_LIBRARY_MISSING */
 export function bindRados() {
   const lib = openLibrary('librados.so.2');
-  return { ...bindConnection(lib), ...bindPool(lib), ...bindRead(lib), ...bindWrite(lib) };
+  return { ...bindConnection(lib), ...bindPool(lib), ...bindRead(lib), ...bindWrite(lib), ...bindNotify(lib) };
 }

@@ -112,8 +112,10 @@ const bindSnapshots = (lib: Library) => ({
   removeSnapshotById: bind<[ImageHandle, id: bigint], number>(lib, 'int rbd_snap_remove_by_id(void *, uint64_t)'),
 });
 
-/** What stands on an open image, and what it belongs to. */
+/** What stands on an open image, what it belongs to, and how less of it is left. */
 const bindKin = (lib: Library) => ({
+  /** Unlike rbd_resize2 it shrinks unasked, and calls nobody for each object. */
+  resizeAnyWay: bind<[ImageHandle, sizeBytes: bigint], number>(lib, 'int rbd_resize(void *, uint64_t)'),
   children: bind<[ImageHandle, out: Address, room: Address], number>(
     lib,
     'int rbd_list_children3(void *, void *, void *)',

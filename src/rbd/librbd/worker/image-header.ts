@@ -2,6 +2,7 @@
  * Reads and writes an image's small objects directly (`rbd_id.<name>`, `rbd_header.<id>`, `rbd_directory`), without
  * opening the image.
  */
+import type { NamedImage } from '../../port/delete-port.js';
 import type { ImageHead } from '../../port.js';
 import { Decoder, Encoder } from '../foreign/ceph-encoding.js';
 import { LOCKS, locksIn } from '../foreign/class-lock.js';
@@ -173,10 +174,11 @@ export const readNameById = ({ link, io }: OpenPool, id: string): Promise<string
 const REMOVING = 3;
 
 /**
- * Is an image of this name in the trash because its removal was
- * cut short? One operation for every 1024 images that are there.
+ * The images that are in the trash because their removal was cut short, or is under way. One operation for every 1024
+ * images that are there. @throws CephErrno ENOENT where there never was a trash
  */
-export async function isRemovalInterrupted({ link, io }: OpenPool, image: string): Promise<boolean> {
+export async function readInterruptedRemovals({ link, io }: OpenPool): Promise<NamedImage[]> {
+  const found: NamedImage[] = [];
   for (let after = ''; ; ) {
     const input = new Encoder().bytes(after).u64(BigInt(PAGE));
     const [answer] = await callClasses(link.ceph, io, 'rbd_trash', [rbdClass('trash_list', input)]);
@@ -185,18 +187,14 @@ export async function isRemovalInterrupted({ link, io }: OpenPool, image: string
     for (let n = 0; n < count; n += 1) {
       after = list.text();
       const entry = list.versioned();
-      if (entry.u8() === REMOVING && entry.text() === image) return true;
+      if (entry.u8() === REMOVING) found.push({ name: entry.text(), id: after });
     }
-    if (count < PAGE) return false;
+    if (count < PAGE) return found;
   }
 }
 
 /** One operation for `max` images after the name `after`, in byte order of names. @throws CephErrno ENOENT */
-export async function listRbdDirectory(
-  { link, io }: OpenPool,
-  after: string,
-  max: number,
-): Promise<{ name: string; id: string }[]> {
+export async function listRbdDirectory({ link, io }: OpenPool, after: string, max: number): Promise<NamedImage[]> {
   const input = new Encoder().bytes(after).u64(BigInt(max));
   const [answer] = await callClasses(link.ceph, io, 'rbd_directory', [rbdClass('dir_list', input)]);
   return [...new Decoder(answer ?? Buffer.alloc(0)).map()].map(([name, id]) => ({ name, id }));

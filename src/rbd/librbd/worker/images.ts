@@ -1,4 +1,5 @@
 /** The operations on whole images: create, inspect, grow, delete. */
+import type { NamedImage } from '../../port/delete-port.js';
 import { withIdentity } from '../../new-image.js';
 import type { ImageDetail, NewImage, WatcherObservation, Watcher } from '../../port.js';
 import type { Image, ImageOptions } from '../foreign/bindings.js';
@@ -17,7 +18,7 @@ import {
 } from '../ceph-errors.js';
 import { breakingLocks, describeLocks } from '../../image-lock.js';
 import { featureBits } from '../../feature-bits.js';
-import { isRemovalInterrupted, readHead, readImageId, writeFirstMetadata } from './image-header.js';
+import { readHead, readImageId, readInterruptedRemovals, writeFirstMetadata } from './image-header.js';
 import { bytesAt, withCells } from '../foreign/c-memory.js';
 import type { ClusterConnection } from './cluster-connection.js';
 import { field, monCommand } from './mon-command.js';
@@ -149,6 +150,15 @@ export function resize(place: OpenPool, name: string, sizeBytes: bigint): Promis
   });
 }
 
+/** @throws CephErrno ENOENT; BERTH_IMAGE_LOCKED */
+export function cutTo(place: OpenPool, name: string, sizeBytes: bigint): Promise<void> {
+  return withImage(place, name, 'read-write', async (image: Image) => {
+    const result = await place.link.ceph.rbd.resizeAnyWay.later(image, sizeBytes);
+    if (result === -EROFS) await refuseLockedImage(place, name);
+    check(result, `cut to ${sizeBytes} bytes`);
+  });
+}
+
 /** @throws BERTH_IMAGE_LOCKED */
 async function refuseLockedImage(place: OpenPool, name: string): Promise<void> {
   const locks = (await readHead(place, name))?.locks ?? [];
@@ -189,12 +199,20 @@ export async function removeImage(place: OpenPool, name: string): Promise<boolea
   throw refusalError('BERTH_IMAGE_BUSY', { image: specOf(place.at, name), why: await whoUses(place, name, result) });
 }
 
+/** Those of the pool and namespace, none where nothing was ever in its trash. */
+export async function interruptedRemovals(place: OpenPool): Promise<readonly NamedImage[]> {
+  const found = await unlessAbsent(readInterruptedRemovals(place));
+  if (found === undefined) await place.link.checkPool(place.at);
+  return found ?? [];
+}
+
 /**
  * librbd finds it in the trash by its name; asked only where it is there, for of format 1 an image has nothing that we
  * would see before.
  */
 export async function finishInterruptedRemoval(place: OpenPool, name: string): Promise<boolean> {
-  return (await unlessAbsent(isRemovalInterrupted(place, name))) === true && removeImage(place, name);
+  const found = await unlessAbsent(readInterruptedRemovals(place));
+  return found?.some((one) => one.name === name) === true && removeImage(place, name);
 }
 
 /**
@@ -214,7 +232,7 @@ async function confirmAbsence(place: OpenPool, name: string): Promise<void> {
 }
 
 /** @throws BERTH_IMAGE_IN_GROUP */
-async function refuseGrouped(place: OpenPool, name: string): Promise<void> {
+export async function refuseGrouped(place: OpenPool, name: string): Promise<void> {
   const group = await withImage(place, name, 'read-only', (image) => groupOf(place, image));
   if (group === undefined) return;
   const image = specOf(place.at, name);

@@ -175,6 +175,30 @@ export const removeEntries =
       ({ pointers, lengths, count }) => rados.removeEntries.now(op, pointers, lengths, count),
     );
 
+/** LIBRADOS_CREATE_EXCLUSIVE. */
+const EXCLUSIVE = 1;
+
+/** Create the object. EEXIST where it is there. */
+export const createNewObject =
+  ({ rados }: CephLibraries): WriteStep =>
+  (op) =>
+    rados.createObject.now(op, EXCLUSIVE, null);
+
+/** The object's data must begin with this. {@link isOtherContent}; ENOENT */
+export const mustContain =
+  ({ rados }: CephLibraries, bytes: Buffer): WriteStep =>
+  (op) =>
+    rados.mustContain.now(op, bytes, bytes.length, 0n, null);
+
+/** MAX_ERRNO of Ceph: a comparison of data fails with this and the offset of the first byte that differs. */
+const MAX_ERRNO = 4095;
+export const isOtherContent = (error: CephErrno): boolean => error.errno >= MAX_ERRNO;
+
+export const removeObject =
+  ({ rados }: CephLibraries): WriteStep =>
+  (op) =>
+    rados.removeObject.now(op);
+
 export const writeClass =
   ({ rados }: CephLibraries, { cls, method, input }: ClassCall): WriteStep =>
   (op) =>

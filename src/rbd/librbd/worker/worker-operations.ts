@@ -1,5 +1,6 @@
 /** Every operation by its name: where it works and what it does there. */
 import type { Deadline } from '../../../model/deadline.js';
+import type { NamedImage } from '../../port/delete-port.js';
 import type { PortOperation } from '../../port-operations.js';
 import {
   addToBlocklist,
@@ -8,6 +9,8 @@ import {
   rightsMissing,
 } from './blocklist.js';
 import type { Connections } from './connections.js';
+import { usersOf } from './delete/image-users.js';
+import { renameImage } from './delete/rename-image.js';
 import { isEmpty } from './emptiness.js';
 import { CephErrno, ENOENT } from '../ceph-errors.js';
 import {
@@ -21,8 +24,10 @@ import {
 } from './image-header.js';
 import {
   createImage,
+  cutTo,
   finishInterruptedRemoval,
   inspect,
+  interruptedRemovals,
   readStart,
   removeImage,
   resize,
@@ -83,7 +88,11 @@ export function createOperations(connections: Connections): WorkerOperations {
     isEmpty: (at, deadline) => onImage(at, deadline, 'look into', (place) => isEmpty(place, at.image)),
     readStart: (at, bytes, deadline) => onImage(at, deadline, 'read', (place) => readStart(place, at.image, bytes)),
     resize: (at, sizeBytes, deadline) => onImage(at, deadline, 'resize', (place) => resize(place, at.image, sizeBytes)),
+    cutTo: (at, sizeBytes, deadline) => onImage(at, deadline, 'cut', (place) => cutTo(place, at.image, sizeBytes)),
+    usersOf: (at, id, deadline) => onImage(at, deadline, 'look who uses', (place) => usersOf(place, at.image, id)),
+    rename: (at, id, to, deadline) => onImage(at, deadline, 'rename', (place) => renameImage(place, id, at.image, to)),
     remove: (at, deadline) => onImage(at, deadline, 'remove', (place) => removeImage(place, at.image)),
+    interruptedRemovals: (at, deadline) => onObject(at, 'rbd_trash', deadline, interruptedRemovals),
     finishInterruptedRemoval: (at, deadline) =>
       onImage(at, deadline, 'remove', (place) => finishInterruptedRemoval(place, at.image)),
     interruptedCreate: (at, deadline) =>
@@ -139,7 +148,7 @@ function recordOperations(onObject: OnObject): Pick<WorkerOperations, RecordOper
 }
 
 /** A pool that never had an image has no directory; a namespace has one from its creation. */
-async function list(place: OpenPool, after: string, max: number): Promise<{ name: string; id: string }[]> {
+async function list(place: OpenPool, after: string, max: number): Promise<NamedImage[]> {
   try {
     return await listRbdDirectory(place, after, max);
   } catch (error) {

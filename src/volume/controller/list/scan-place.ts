@@ -11,7 +11,7 @@ import type { Logger } from '../../../observe/log.js';
 import type { ImageHead, PoolRef, RbdPort } from '../../../rbd/port.js';
 import { conditionOfRecords } from '../../image/volume-condition.js';
 import { parseVolumeRecord, VOLUME_KEY } from '../../image/volume-record.js';
-import { isSetAside } from '../../image/image-name.js';
+import { isDeletedName } from '../../image/image-name.js';
 import type { SeenVolume } from '../get-volume.js';
 import type { ForeignImages } from './foreign-images.js';
 import { canEndAt } from './list-token.js';
@@ -97,7 +97,7 @@ function nextCandidates(
   let end = start;
   for (; end < names.length && candidates.length < Math.max(width, 1); end += 1) {
     const { name, id } = names[end] ?? { name: '', id: '' };
-    if (isSetAside(name) || foreignImages.knows(place, id)) continue;
+    if (isDeletedName(name) || foreignImages.knows(place, id)) continue;
     const volume = handleOf(place, name);
     if (volume !== undefined) candidates.push({ id, volume });
   }

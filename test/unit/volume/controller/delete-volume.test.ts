@@ -4,12 +4,14 @@ import { HOLDER_KEY } from '../../../../src/attachment/holder-record.js';
 import { berthError } from '../../../../src/model/errors.js';
 import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
 import { attachVolume } from '../../../../src/volume/controller/attach-volume.js';
-import { deleteVolume } from '../../../../src/volume/controller/delete-volume.js';
+import { deleteVolume } from '../../../../src/volume/controller/delete/delete-volume.js';
 import { expandVolume } from '../../../../src/volume/controller/expand-volume.js';
+import { DELETED_KEY, type DeletedRecord } from '../../../../src/volume/controller/delete/deleted-record.js';
+import { deletedName } from '../../../../src/volume/image/image-name.js';
 import { VOLUME_KEY } from '../../../../src/volume/image/volume-record.js';
 import { UNDER_WAY_MS } from '../../../../src/volume/controller/create/interrupted-create.js';
 import type { MemoryImage } from '../../../fakes/rbd-memory.js';
-import { memoryCluster, creation, GiB, mounted, noSecrets, soon, place } from './memory-cluster.js';
+import { memoryCluster, creation, GiB, mounted, noSecrets, NOW, soon, place } from './memory-cluster.js';
 import { attachParts, createParts, deleteParts, expandParts } from './use-case-parts.js';
 
 const cluster = memoryCluster();
@@ -30,19 +32,72 @@ const expand = () => {
 };
 const remove = (volume = 'c1/rbd/berth-v') => deleteVolume(parts, volume, noSecrets, soon());
 let image: MemoryImage;
+const subject = () => ({ image: 'rbd/berth-v', imageId: image.id, fsid: cluster.rbd.fsid });
 
 beforeEach(async () => {
   await createVolume(createParts(cluster), creation('v'), soon());
   image = cluster.image('berth-v')!;
 });
 
-afterEach(() => vi.useRealTimers());
+afterEach(async () => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+  await parts.purges.stop();
+});
 
 describe('deleting a volume', () => {
-  it('removes the image, and a second time is a success', async () => {
+  it('moves the image aside at once, whatever is in it, and a second time is a success', async () => {
+    vi.spyOn(parts.purges, 'begin').mockReturnValue();
     await remove();
     expect(cluster.image('berth-v')).toBeUndefined();
+    const aside = cluster.image(deletedName(image.id));
+    expect(aside).toBe(image);
+    const record = JSON.parse(image.metadata.get(DELETED_KEY)!) as DeletedRecord;
+    expect(record).toEqual({ version: 1, at: NOW, volume: 'c1/rbd/berth-v', ...subject() });
     await remove();
+    expect(cluster.image(deletedName(image.id))).toBe(aside);
+  });
+
+  it('costs eight OSD operations, none of them an open or a removal', async () => {
+    vi.spyOn(parts.purges, 'begin').mockReturnValue();
+    cluster.rbd.calls.length = 0;
+    await remove();
+    const asked = ['head', 'identify', 'compareAndSet', 'usersOf', 'compareAndSet', 'rename'];
+    expect(cluster.rbd.calls.map(({ operation }) => operation)).toEqual(asked);
+  });
+
+  it('leaves its data to a purge, which begins at once', async () => {
+    await remove();
+    await parts.purges.idle();
+    expect(cluster.image(deletedName(image.id))).toBeUndefined();
+  });
+
+  it.each<[string, (one: MemoryImage) => void]>([
+    ['cloned', (one) => void (one.snapshots.push('a-name-of-the-trash'), one.clones.push('rbd/child'))],
+    ['snapshotted', (one) => one.snapshots.push('a', 'b')],
+  ])('that is %s succeeds at once, and its name is free; the image stays aside', async (_what, change) => {
+    change(image);
+    await remove();
+    await parts.purges.idle();
+    expect(cluster.image(deletedName(image.id))).toBe(image);
+    await createVolume(createParts(cluster), creation('v'), soon());
+    expect(cluster.image('berth-v')).not.toBe(image);
+    await remove();
+    image.snapshots.length = 0;
+    parts.purges.lookAgain('c1', image.id);
+    await parts.purges.idle();
+    expect(cluster.image(deletedName(image.id))).toBeUndefined();
+  });
+
+  it('is kept for as long as its StorageClass says', async () => {
+    const kept = { deleteRetention: '72h' };
+    await createVolume(createParts(cluster), creation('kept', { parameters: kept }), soon());
+    const { id, metadata } = cluster.image('berth-kept')!;
+    await remove('c1/rbd/berth-kept');
+    await parts.purges.idle();
+    expect(cluster.image(deletedName(id))).toBeDefined();
+    const { keepUntil } = JSON.parse(metadata.get(DELETED_KEY)!) as DeletedRecord;
+    expect(Date.parse(keepUntil!) - Date.parse(NOW)).toBe(72 * 3_600_000);
   });
 
   it.each(['fake-vol-id', 'c1/rbd', 'c1/rbd/../x', 'c1/rbd/never-was', 'x'.repeat(500), '💥'])(
@@ -69,13 +124,13 @@ describe('deleting a volume', () => {
 
   it('finishes what an earlier delete left, of which no image tells any more', async () => {
     await remove();
-    cluster.rbd.interruptedRemovals.add('rbd/berth-v');
+    cluster.rbd.cutShort.add('rbd/berth-v');
     cluster.rbd.failNext('finishInterruptedRemoval', () =>
       berthError('BERTH_IMAGE_BUSY', { image: 'rbd/berth-v', why: 'watched' }),
     );
     await expect(remove()).rejects.toMatchObject({ code: 'BERTH_IMAGE_BUSY' });
     await remove();
-    expect(cluster.rbd.interruptedRemovals.size).toBe(0);
+    expect(cluster.rbd.cutShort.size).toBe(0);
   });
 
   it('clears away what a create left that died before there was a header, when none can be under way', async () => {
@@ -87,8 +142,9 @@ describe('deleting a volume', () => {
     expect(await cluster.rbd.interruptedCreate(cluster.at('berth-v'), soon())).toBeUndefined();
   });
 
-  it('many times at once removes it once', async () => {
+  it('many times at once moves and removes it once', async () => {
     await Promise.all(Array.from({ length: 5 }, () => remove()));
+    await parts.purges.idle();
     expect(cluster.rbd.calls.filter((one) => one.operation === 'remove')).toHaveLength(1);
   });
 
@@ -119,12 +175,6 @@ describe('deleting a volume', () => {
       /10\.1\.1\.1:0\/9/,
     ],
     [
-      'cloned',
-      (one) => void (one.snapshots.push('a-name-of-the-trash'), one.clones.push('rbd/child')),
-      'BERTH_IMAGE_HAS_CLONES',
-      /clones that stand on it: rbd\/child/,
-    ],
-    [
       'in a group',
       (one) => void (one.group = 'grp'),
       'BERTH_IMAGE_IN_GROUP',
@@ -136,7 +186,6 @@ describe('deleting a volume', () => {
       'BERTH_IMAGE_LOCKED',
       /rbd lock rm rbd\/berth-v 'mine' client\.8/,
     ],
-    ['snapshotted', (one) => one.snapshots.push('a', 'b'), 'BERTH_VOLUME_HAS_SNAPSHOTS', /still has 2 snapshot/],
     ['not ours', (one) => one.metadata.delete(VOLUME_KEY), 'BERTH_DELETE_REFUSED', /Berth did not make this image/],
     [
       'of a newer Berth',
@@ -151,10 +200,10 @@ describe('deleting a volume', () => {
     expect(cluster.image('berth-v')).toBe(image);
   });
 
-  it('keeps everybody out from before the removal begins, also whom Ceph would not show', async () => {
-    const real = cluster.rbd.remove.bind(cluster.rbd);
+  it('keeps everybody out from before it is moved, also whom Ceph would not show', async () => {
+    const real = cluster.rbd.rename.bind(cluster.rbd);
     let late: unknown;
-    vi.spyOn(cluster.rbd, 'remove').mockImplementationOnce(async (...args) => {
+    vi.spyOn(cluster.rbd, 'rename').mockImplementationOnce(async (...args) => {
       late = await attach().catch((error: unknown) => error);
       return real(...args);
     });
@@ -162,38 +211,48 @@ describe('deleting a volume', () => {
     expect(late).toMatchObject({ code: 'BERTH_VOLUME_DELETING' });
   });
 
-  it('that Ceph refuses gives its claim back: the volume can be used again', async () => {
-    image.snapshots.push('a');
-    await expect(remove()).rejects.toMatchObject({ code: 'BERTH_VOLUME_HAS_SNAPSHOTS' });
+  it('that somebody has open gives its claim back: the volume can be used again', async () => {
+    image.watchers.push({ address: '10.1.1.1:0/9', client: 9n });
+    await expect(remove()).rejects.toMatchObject({ code: 'BERTH_VOLUME_IN_USE' });
+    expect(image.metadata.has(DELETED_KEY)).toBe(false);
     await attach();
   });
 
-  it('of which nobody knows how it ended keeps its claim, and the next one goes on from it', async () => {
-    cluster.rbd.failNext('remove', () => berthError('BERTH_DEADLINE', { what: 'remove', ms: 1 }));
-    await expect(remove()).rejects.toMatchObject({ code: 'BERTH_DEADLINE' });
-    await expect(attach()).rejects.toMatchObject({ code: 'BERTH_VOLUME_DELETING' });
-    await expect(expand()).rejects.toMatchObject({ code: 'BERTH_VOLUME_DELETING' });
-    await expect(createVolume(createParts(cluster), creation('v'), soon())).rejects.toMatchObject({
-      code: 'BERTH_VOLUME_DELETING',
-    });
-    image.snapshots.push('a');
-    await expect(remove()).rejects.toMatchObject({ code: 'BERTH_VOLUME_HAS_SNAPSHOTS' });
-    // What the first one began may still come true.
-    await expect(attach()).rejects.toMatchObject({ code: 'BERTH_VOLUME_DELETING' });
-    image.snapshots.length = 0;
-    await remove();
-    expect(cluster.image('berth-v')).toBeUndefined();
+  it('whose user is a client of a node is told by which node', async () => {
+    const node = { version: 1, node: 'worker-3', bootId: 'b', driver: '0', mappers: [], seen: '' } as const;
+    const parts = attachParts(cluster);
+    await parts.nodes.register(place(), { ...node, clients: ['10.1.1.1:0/9'] }, soon());
+    image.watchers.push({ address: '10.1.1.1:0/9', client: 9n });
+    await expect(remove()).rejects.toThrow(/in use by client\.9 at 10\.1\.1\.1:0\/9 \(node worker-3\)/);
   });
 
-  it('that another controller finished between look and claim is a success', async () => {
-    cluster.rbd.failNext('compareAndSet', () => berthError('BERTH_IMAGE_NOT_FOUND', { image: 'berth-v' }));
-    await remove();
-  });
+  it.each(['usersOf', 'rename'] as const)(
+    'of which nobody knows how its %s ended keeps its claim, and the next one goes on from it',
+    async (operation) => {
+      cluster.rbd.failNext(operation, () => berthError('BERTH_DEADLINE', { what: operation, ms: 1 }));
+      await expect(remove()).rejects.toMatchObject({ code: 'BERTH_DEADLINE' });
+      await expect(attach()).rejects.toMatchObject({ code: 'BERTH_VOLUME_DELETING' });
+      await expect(expand()).rejects.toMatchObject({ code: 'BERTH_VOLUME_DELETING' });
+      const again = createVolume(createParts(cluster), creation('v'), soon());
+      await expect(again).rejects.toMatchObject({ code: 'BERTH_VOLUME_DELETING' });
+      image.watchers.push({ address: '10.1.1.1:0/9', client: 9n });
+      await expect(remove()).rejects.toMatchObject({ code: 'BERTH_VOLUME_IN_USE' });
+      // What the first one began may still come true.
+      await expect(attach()).rejects.toMatchObject({ code: 'BERTH_VOLUME_DELETING' });
+      image.watchers.length = 0;
+      await remove();
+      expect(cluster.image('berth-v')).toBeUndefined();
+    },
+  );
 
-  it('that is busy for a reason that has gone says at least that it was busy', async () => {
-    cluster.rbd.failNext('remove', () => berthError('BERTH_IMAGE_BUSY', { image: 'rbd/berth-v', why: 'EBUSY' }));
-    await expect(remove()).rejects.toMatchObject({ code: 'BERTH_IMAGE_BUSY' });
-    await remove();
-    expect(cluster.image('berth-v')).toBeUndefined();
-  });
+  it.each(['usersOf', 'compareAndSet', 'rename'] as const)(
+    'that another controller finished before its %s is a success',
+    async (operation) => {
+      const gone = operation === 'rename' ? undefined : berthError('BERTH_IMAGE_NOT_FOUND', { image: 'berth-v' });
+      const spy = vi.spyOn(cluster.rbd, operation);
+      if (gone === undefined) spy.mockResolvedValueOnce(false);
+      else spy.mockRejectedValueOnce(gone);
+      await remove();
+    },
+  );
 });

@@ -13,6 +13,7 @@ import { createLog } from '../../../../src/observe/log.js';
 import { Counters } from '../../../../src/observe/metrics.js';
 import { InterruptedCreates } from '../../../../src/volume/controller/create/interrupted-create.js';
 import { ForeignImages } from '../../../../src/volume/controller/list/foreign-images.js';
+import { Purges } from '../../../../src/volume/controller/delete/purges.js';
 import { PoolCapacity } from '../../../../src/volume/controller/pool-capacity.js';
 import { Operations } from '../../../../src/volume/operation/operations.js';
 import type { ControllerSteps } from '../../../../src/volume/operation/steps.js';
@@ -26,7 +27,10 @@ const operations = () => new Operations<ControllerSteps>();
 
 export const deleteParts = ({ rbd, clusters }: CephInMemory) => ({
   rbd,
+  longWork: rbd,
   clusters,
+  now,
+  purges: new Purges({ rbd, longWork: rbd, clusters, counters: new Counters(), log, by: 'test', now }, 2),
   deleteClaims: new DeleteClaims(rbd, now),
   interruptedCreates: new InterruptedCreates(rbd, log),
   operations: operations(),

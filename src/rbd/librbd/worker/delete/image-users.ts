@@ -1,0 +1,75 @@
+/** What keeps an image from being removed, told by two small operations; only an image that is in use is opened. */
+import type { ImageUsers } from '../../../port/delete-port.js';
+import { check, CephErrno, ETIMEDOUT, ENOENT } from '../../ceph-errors.js';
+import { Decoder } from '../../foreign/ceph-encoding.js';
+import { bytesAt, withCells } from '../../foreign/c-memory.js';
+import { header, rbdClass } from '../image-header.js';
+import { listWatchers, refuseGrouped } from '../images.js';
+import { callClasses } from '../object-operation.js';
+import type { OpenPool } from '../open-pool.js';
+
+/**
+ * How long a watcher may take to answer, in ms. One that does not is alive or dead: it is asked for by an open then.
+ */
+const NOTIFY_MS = 1_000n;
+
+/** @throws CephErrno ENOENT; BERTH_IMAGE_IN_GROUP */
+export async function usersOf(place: OpenPool, name: string, id: string): Promise<ImageUsers> {
+  const { link, io } = place;
+  // First what can be given up after a while, so that the notice does not meet an OSD that hangs: it waits for ever.
+  const [context, group, kin] = await callClasses(link.ceph, io, header(id), [
+    rbdClass('get_snapcontext'),
+    rbdClass('image_group_get'),
+    rbdClass('parent_get'),
+  ]);
+  if (groupIn(group ?? Buffer.alloc(0)) !== '') await refuseGrouped(place, name);
+  const watchers = (await isWatched(place, id)) ? await listWatchers(place, name) : [];
+  return { watchers, snapshots: snapshotsIn(context ?? Buffer.alloc(0)), parentId: parentIn(kin ?? Buffer.alloc(0)) };
+}
+
+/** u64 snap_seq, vector<snapid_t>: those in the trash namespace, which only clones keep, as well. */
+function snapshotsIn(answer: Buffer): number {
+  const context = new Decoder(answer);
+  context.u64();
+  return context.u32();
+}
+
+/** cls::rbd::GroupSpec: pool_id, group_id; the latter is empty where it is in none. */
+function groupIn(answer: Buffer): string {
+  const spec = new Decoder(answer).versioned();
+  spec.u64();
+  return spec.text();
+}
+
+/** cls::rbd::ParentImageSpec: pool_id, pool_namespace, image_id, snap_id. */
+function parentIn(answer: Buffer): string | undefined {
+  const spec = new Decoder(answer).versioned();
+  spec.u64();
+  spec.text();
+  return spec.text() || undefined;
+}
+
+/**
+ * Does anybody watch the header? An empty notice means "the header has changed" to librbd and to the kernel, who read
+ * it again and answer; the OSD answers at once where nobody watches.
+ */
+function isWatched({ link: { ceph }, io }: OpenPool, id: string): Promise<boolean> {
+  return withCells(2, async (cells) => {
+    try {
+      const result = await ceph.rados.notify.later(io, header(id), '', 0, NOTIFY_MS, cells.at(0), cells.at(1));
+      if (result === -ETIMEDOUT) return true;
+      if (result === -ENOENT) throw new CephErrno(result, 'notify');
+      check(result, 'notify');
+      return hasAnswers(bytesAt(cells.u64(0), Number(cells.u64(1))));
+    } finally {
+      ceph.rados.freeBuffer.now(cells.u64(0));
+    }
+  });
+}
+
+/** map<pair<u64, u64>, bufferlist> of who answered, then set<pair<u64, u64>> of who did not. */
+function hasAnswers(reply: Buffer): boolean {
+  if (reply.length === 0) return false;
+  const decoder = new Decoder(reply);
+  return decoder.u32() > 0 || decoder.u32() > 0;
+}

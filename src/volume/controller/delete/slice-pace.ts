@@ -1,0 +1,40 @@
+/**
+ * In which steps an image is made smaller: each so large that it takes about a second, whatever the cluster does with
+ * an object. An image that holds nothing is through in a handful of steps, however large it is.
+ */
+
+/** What a step should take, in ms. */
+const TARGET_MS = 1_000;
+/** How many objects the first step removes, and how many at least and at most a later one. */
+const FIRST = 256n;
+const LEAST = 16n;
+const MOST = 1n << 24n;
+/** By how much one step may be larger or smaller than the one before. */
+const FACTOR = 4;
+/** So many objects go with the image itself, in one removal. */
+const LAST = 256n;
+
+export class SlicePace {
+  readonly #objectSize: bigint;
+  #objects: bigint;
+  #step = FIRST;
+
+  constructor(sizeBytes: bigint, objectSizeBytes: number) {
+    this.#objectSize = BigInt(objectSizeBytes);
+    this.#objects = (sizeBytes + this.#objectSize - 1n) / this.#objectSize;
+  }
+
+  /** The size in bytes to which the image is to be cut next; undefined where what is left is removed whole. */
+  next(): bigint | undefined {
+    if (this.#objects <= LAST) return undefined;
+    this.#objects = this.#objects - this.#step < LAST ? LAST : this.#objects - this.#step;
+    return this.#objects * this.#objectSize;
+  }
+
+  /** The last step took so many ms. */
+  took(ms: number): void {
+    const factor = Math.min(FACTOR, Math.max(1 / FACTOR, TARGET_MS / Math.max(ms, 1)));
+    const step = BigInt(Math.round(Number(this.#step) * factor));
+    this.#step = step < LEAST ? LEAST : step > MOST ? MOST : step;
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * A delete answers at once, whatever is in the image, and its data goes behind it: after crashes at every step, when
+ * snapshots and clones have gone, and by whichever controller is there.
+ */
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { HOLDER_KEY } from '../../../src/attachment/holder-record.js';
+import { Deadline } from '../../../src/model/deadline.js';
+import { CONTROLLER_STEPS } from '../../../src/volume/operation/steps.js';
+import { admin } from '../ceph.js';
+import { refused } from './calls.js';
+import { block, ext4, MiB, SMALL_BYTES } from './capabilities.js';
+import type { Driver } from './driver.js';
+import { PurgingController } from './purging-controller.js';
+import { Site } from './site.js';
+import type { Volume } from './volume.js';
+
+/** Something hung if a driver that is to die has not by then, ms. */
+const DEATH_MS = 30_000;
+const small = { sizeBytes: SMALL_BYTES };
+let site: Site;
+let driver: Driver;
+
+beforeAll(async () => {
+  site = await Site.open('purge');
+  driver = await site.driver('node-one').start();
+});
+afterEach(() => site.endVolumes());
+afterAll(() => site.close());
+
+/** Objects that hold data of any image, in this place. */
+async function objects(): Promise<number> {
+  const where = ['--pool', site.pool, '--namespace', site.namespace];
+  const stdout = await admin().rados([...where, 'ls'], Deadline.after(20_000));
+  return stdout.split('\n').filter((name) => name.startsWith('rbd_data.')).length;
+}
+
+const write = (volume: Volume, total: string, size = '4096'): Promise<string> =>
+  site.rbd('bench', '--io-type', 'write', '--io-size', size, '--io-total', total, volume.image);
+const nameOf = (volume: Volume): string => volume.image.split('/').at(-1)!.replace('berth-', '');
+
+it('DeleteVolume, a volume full of data: its name is free at once, and every object goes', async () => {
+  const full = await site.create(driver, block(), { sizeBytes: 16 * MiB, parameters: { objectSize: '4096' } });
+  await write(full, '16M');
+  expect(await objects()).toBe(4_096);
+  await full.delete();
+  expect(await site.images()).toEqual([]);
+  const again = await site.create(driver, block(), { ...small, name: nameOf(full) });
+  expect(again.id).toBe(full.id);
+  await site.purged();
+  await expect.poll(objects, { timeout: 60_000 }).toBe(0);
+  expect(await site.images()).toHaveLength(1);
+});
+
+it('DeleteVolume, the volume has a snapshot and that a clone: both stay, the data goes with the last', async () => {
+  const volume = await site.create(driver, block(), small);
+  await write(volume, '4M');
+  await site.rbd('snap', 'create', '--no-progress', `${volume.image}@kept`);
+  const info = JSON.parse(await site.rbd('info', volume.image, '--format', 'json')) as { id: string };
+  await volume.delete();
+  expect(await site.images()).toEqual([]);
+  const aside = `${site.pool}/${site.namespace}/berth-deleted-${info.id}`;
+  const clone = `${site.pool}/${site.namespace}/clone`;
+  await site.rbd('clone', '--rbd-default-clone-format', '2', `${aside}@kept`, clone);
+  await site.rbd('snap', 'rm', '--no-progress', `${aside}@kept`);
+  const purging = new PurgingController(site.clustersFile);
+  try {
+    await purging.round();
+    expect(await site.deleted()).toHaveLength(1);
+    await site.rbd('rm', '--no-progress', clone);
+    purging.purges.lookAgain('dev', info.id);
+    await purging.purges.idle();
+    expect(await site.deleted()).toEqual([]);
+    expect(await objects()).toBe(0);
+  } finally {
+    await purging.close();
+  }
+});
+
+/** Those that a delete of a whole volume comes to. */
+const STEPS = CONTROLLER_STEPS.delete.filter((step) => !['give claim back', 'clear away unfinished'].includes(step));
+
+it.each([...STEPS, 'answer'])(
+  'DeleteVolume, its controller is killed at "%s": nobody gets the volume back, the repeated delete ends it',
+  async (step) => {
+    const dying = await site
+      .driver(`dies-${step.replaceAll(' ', '-')}`, { services: 'identity,controller' })
+      .start('ready', { BERTH_CRASH_AT: `delete:${step}` });
+    const volume = await site.create(driver, ext4(), small);
+    const call = dying.controller.DeleteVolume({ volumeId: volume.id, secrets: site.secrets() });
+    await expect(call).rejects.toThrow();
+    expect(await dying.death(DEATH_MS)).toBe('SIGKILL');
+    if (step !== 'look' && step !== 'claim' && step !== 'answer') {
+      expect((await site.metadata(volume.image))[HOLDER_KEY]).toContain('deleting');
+      await refused(volume.attach(driver), 'ABORTED', /BERTH_VOLUME_DELETING/);
+    }
+    await volume.delete();
+    await volume.delete();
+    expect(await site.images()).toEqual([]);
+  },
+);
+
+it('a purge whose controller is killed is gone on with by another one (waits 30 s for its lease)', async () => {
+  const services = { services: 'identity,controller', arguments: ['--purges', '1'] };
+  const dying = await site.driver('dies-purging', services).start();
+  const full = await site.create(driver, block(), { sizeBytes: 32 * MiB, parameters: { objectSize: '4096' } });
+  await write(full, '32M');
+  await dying.controller.DeleteVolume({ volumeId: full.id, secrets: site.secrets() });
+  await expect.poll(objects, { timeout: 60_000, interval: 20 }).toBeLessThan(8_192);
+  await dying.stop('SIGKILL');
+  expect(await objects()).toBeGreaterThan(0);
+  await site.driver('comes-later', services).start();
+  await expect.poll(objects, { timeout: 120_000, interval: 500 }).toBe(0);
+  await site.purged();
+});

@@ -1,0 +1,47 @@
+/** A controller in this process that does nothing but purge, over the real cluster; the test begins each round. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { randomUUID } from 'node:crypto';
+import { createLog } from '../../../src/observe/log.js';
+import { Counters } from '../../../src/observe/metrics.js';
+import { Clusters } from '../../../src/rbd/clusters.js';
+import type { RbdPort } from '../../../src/rbd/port.js';
+import { Purges } from '../../../src/volume/controller/delete/purges.js';
+import { startLibrbd } from '../rbd/librbd.js';
+
+/** Something hung if it is not done by then, ms. A client that died is forgotten after 30 s, a lease after as long. */
+const LIMIT_MS = 120_000;
+
+export class PurgingController {
+  readonly purges: Purges;
+  readonly counters = new Counters();
+  readonly #rbd = startLibrbd();
+
+  /** @param seeing what the test makes of the port */
+  constructor(clustersFile: string, seeing: (rbd: RbdPort) => Partial<RbdPort> = () => ({}), now = () => new Date()) {
+    const rbd = { ...this.#rbd, ...seeing(this.#rbd) };
+    const clusters = new Clusters(clustersFile);
+    const { counters } = this;
+    const parts = { rbd, longWork: rbd, clusters, counters, log: createLog('silent'), by: randomUUID(), now };
+    this.purges = new Purges(parts, 2);
+  }
+
+  /** Looks for all that there is, and ends when it is through with it. */
+  async round(): Promise<void> {
+    await this.purges.round();
+    await this.purges.idle();
+  }
+
+  async until(isDone: () => Promise<boolean>): Promise<void> {
+    for (const begun = performance.now(); ; ) {
+      await this.round();
+      if (await isDone()) return;
+      if (performance.now() - begun > LIMIT_MS) throw new Error('what was deleted is not purged');
+      await sleep(500);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.purges.stop();
+    await this.#rbd.close();
+  }
+}
