@@ -28,10 +28,21 @@ export function whyNotKey(key: string): string | undefined {
  * librados and kernel know it is theirs to say.
  */
 export function newKeyType(key: string): string | undefined {
-  const bytes = Buffer.from(key, 'base64');
-  const type = bytes.length < 2 ? AES : bytes.readUInt16LE(0);
+  const type = typeOf(key);
   return type === AES ? undefined : `type ${type} (${TYPES[type] ?? 'unknown'})`;
 }
+
+/** Is it of a type that no release has which we know of? A client that lets it pass is refused by the cluster. */
+export const isUnknownKeyType = (key: string): boolean => TYPES[typeOf(key)] === undefined;
+
+function typeOf(key: string): number {
+  const bytes = Buffer.from(key, 'base64');
+  return bytes.length < 2 ? AES : bytes.readUInt16LE(0);
+}
+
+/** Who knows a key of type 2, and what to do where somebody does not (CVE-2025-30156; Ceph's release notes). */
+export const NEW_KEY_NEEDS =
+  'Ceph 19.2.6, 20.2.4 and newer know it, and Linux 7.0; docs/ceph-users.md says how to make a key of type aes';
 
 /** Why this can be no user's name (what follows `client.`); undefined where it can. */
 export function whyNotUser(user: string): string | undefined {

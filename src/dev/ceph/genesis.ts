@@ -44,7 +44,7 @@ export async function makeMonitor(
     const names = pools.map((pool) => pool.name);
     const keyring = await makeKeyrings(exec, layout, names, deadline);
     const map = ['--create', '--clobber', '--addv', 'a', monitorVector(record.address), '--fsid', record.fsid];
-    const ciphers = needsOldKeys() ? ['--auth-allowed-ciphers', 'aes,aes256k'] : [];
+    const ciphers = needsOldKeys() ? ['--auth-allowed-ciphers', 'aes,aes256k', '--auth-preferred-cipher', 'aes'] : [];
     await exec('monmaptool', [...map, ...ciphers, layout.monmap], options);
     const mkfs = ['--mkfs', '-c', layout.conf, '-i', 'a', '--monmap', layout.monmap, '--keyring', keyring];
     await exec('ceph-mon', mkfs, options);

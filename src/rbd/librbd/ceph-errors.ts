@@ -2,7 +2,7 @@
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import { berthError, isErrorCode } from '../../model/errors.js';
-import { newKeyType } from '../../model/cephx.js';
+import { isUnknownKeyType, NEW_KEY_NEEDS, newKeyType } from '../../model/cephx.js';
 import type { BerthError, ErrorCode, ErrorParams } from '../../model/errors.js';
 
 const { errno } = constants;
@@ -100,13 +100,13 @@ function describe(number: number): string {
 
 /** Why the cluster could not be connected to, by a user and a key that can be such, and by addresses. */
 export function connectRefusal(error: CephErrno, { cluster, user, key }: CallSite & { readonly key: string }): Refusal {
-  if (error.is(errno.EACCES, errno.EPERM, errno.EOPNOTSUPP))
-    return refusalError('BERTH_CLUSTER_AUTH_FAILED', { cluster, user });
   const type = newKeyType(key);
-  if (error.is(errno.EINVAL) && type !== undefined) {
-    const why = `its key is of ${type}, which the librados of this machine does not know`;
+  if (type !== undefined && (error.is(errno.EINVAL) || isUnknownKeyType(key))) {
+    const why = `its key is of ${type}, which the librados of this machine does not know (${NEW_KEY_NEEDS})`;
     return refusalError('BERTH_CREDENTIALS_INVALID', { cluster, user, why });
   }
+  if (error.is(errno.EACCES, errno.EPERM, errno.EOPNOTSUPP))
+    return refusalError('BERTH_CLUSTER_AUTH_FAILED', { cluster, user });
   const why = error.is(errno.ETIMEDOUT)
     ? 'no monitor answered in time'
     : error.is(errno.ENOENT, errno.EINVAL)

@@ -2,6 +2,7 @@
  * The only place that reads what the rbd program prints when it cannot open, map or unmap (krbd.cc, Kernel.cc; 14 and
  * newer).
  */
+import { NEW_KEY_NEEDS, newKeyType } from '../../model/cephx.js';
 import { berthError, type BerthError } from '../../model/errors.js';
 import { imageSpec } from '../../model/volume-id.js';
 import type { MapRequest } from './mapper.js';
@@ -106,6 +107,13 @@ const BY_EXIT_CODE: ReadonlyMap<number, Explain> = new Map<number, Explain>([
 export function explainRbd(refusal: RbdRefusal, request: MapRequest, mapper: MapperName): BerthError {
   const found = MESSAGES.find(([pattern]) => pattern.test(refusal.stderr))?.[1] ?? BY_EXIT_CODE.get(refusal.exitCode);
   if (found !== undefined) return found(request, mapper);
+  const { cluster, user, key } = request.image.access;
+  const type = newKeyType(key.reveal());
+  // The kernel says no more than "invalid argument", and to its log "secret too big".
+  if (type !== undefined && refusal.exitCode === EINVAL) {
+    const why = `its key is of ${type}, which ${mapper} of this machine does not know (${NEW_KEY_NEEDS})`;
+    return berthError('BERTH_CREDENTIALS_INVALID', { cluster, user, why });
+  }
   return berthError('BERTH_MAP_FAILED', { image: imageSpec(request.image), mapper, why: lastWords(refusal) });
 }
 

@@ -6,6 +6,7 @@ import type { Server } from 'node:net';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { pino } from 'pino';
+import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Secret } from '../../../src/model/secret.js';
 import type { ClusterAccess } from '../../../src/rbd/port.js';
@@ -45,25 +46,36 @@ describe('a user the cluster does not take', () => {
     return bytes.toString('base64');
   };
   const own = (): string => cluster().users.controller.key;
-  it.each([
+  type Slip = [string, () => Partial<Record<'user' | 'key', string>>, RegExp];
+  /** Is this run's librados one that reads keys of type 2? */
+  const knowsNewKeys = (): boolean => path.basename(process.env['BERTH_CLIENT_ROOT'] ?? '').startsWith('sid-');
+  const slips: Slip[] = [
     ['a key that is no key', () => ({ key: 'not-even-base64' }), /letters in it that base64 does not have/],
     ['a key in quotes', () => ({ key: `"${own()}"` }), /quotes/],
     ['a blank in the key', () => ({ key: `${own().slice(0, 8)} ${own().slice(8)}` }), /a blank or a line break/],
     ['a line break in the key', () => ({ key: `${own().slice(0, 8)}\n${own().slice(8)}` }), /a blank or a line break/],
     ['a key without its padding', () => ({ key: own().replace(/=+$/, '') }), /padding/],
     ['a key that was cut', () => ({ key: own().slice(0, 24) }), /base64, and not of a cephx key/],
-    ['a key of type 2', () => ({ key: ofType(2) }), /key is of type 2 \(aes256k\), which the librados/],
     ['a key of a type of the future', () => ({ key: ofType(9) }), /key is of type 9 \(unknown\)/],
     ['the prefix client.', () => ({ user: 'client.admin' }), /without "client\."/],
     ['a line break in the user', () => ({ user: 'admin\n' }), /"admin\\n".*a blank or a line break/],
-  ])('with %s is told that, and no monitor is blamed', async (_, change, says) => {
-    const { key, ...rest } = { ...{ key: own() }, ...change() };
-    const access = { ...accessAs('controller'), ...rest, key: new Secret(key) };
-    const message = await refused(start().head(image(access), soon()), 'BERTH_CREDENTIALS_INVALID');
-    expect(message).toMatch(says);
-    expect(message).not.toContain(key);
-    expect(message).not.toContain(own().slice(0, 8));
-  });
+  ];
+  const typeTwo: Slip = [
+    'a key of type 2',
+    () => ({ key: ofType(2) }),
+    /key is of type 2 \(aes256k\), which the librados/,
+  ];
+  it.each([...slips, ...(knowsNewKeys() ? [] : [typeTwo])])(
+    'with %s is told that, and no monitor is blamed',
+    async (_, change, says) => {
+      const { key, ...rest } = { ...{ key: own() }, ...change() };
+      const access = { ...accessAs('controller'), ...rest, key: new Secret(key) };
+      const message = await refused(start().head(image(access), soon()), 'BERTH_CREDENTIALS_INVALID');
+      expect(message).toMatch(says);
+      expect(message).not.toContain(key);
+      expect(message).not.toContain(own().slice(0, 8));
+    },
+  );
 
   it('without caps for the pool is told what it may not', async () => {
     const key = await admin().ceph(['auth', 'get-or-create-key', 'client.it-looker', 'mon', 'allow r'], soon());

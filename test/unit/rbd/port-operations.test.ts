@@ -8,7 +8,7 @@ import { Supervisor } from '../../../src/rbd/librbd/driver/supervisor.js';
 import type { WireAccess, WireArguments, WireImage, WirePool } from '../../../src/rbd/librbd/worker-messages.js';
 import { Connections } from '../../../src/rbd/librbd/worker/connections.js';
 import type { CephLibraries } from '../../../src/rbd/librbd/foreign/bindings.js';
-import { Lanes } from '../../../src/rbd/librbd/worker/lanes.js';
+import { Lanes } from '../../../src/rbd/librbd/worker/connection/lanes.js';
 import { createOperations, type WorkerOperations } from '../../../src/rbd/librbd/worker/worker-operations.js';
 import type { ImageRef, RbdPort } from '../../../src/rbd/port.js';
 import {

@@ -4,6 +4,7 @@ import { resolveMonitors } from '../../resolve-monitors.js';
 import { CephErrno, check, connectRefusal, ENOENT, refusalError } from '../ceph-errors.js';
 import type { CephLibraries, Cluster, Ioctx } from '../foreign/bindings.js';
 import { Cells, withCells } from '../foreign/c-memory.js';
+import { OsdRefusal } from './connection/osd-refusal.js';
 import { PoolCheck } from './pool-check.js';
 import type { WireAccess, WirePool, WorkerOptions } from '../worker-messages.js';
 
@@ -88,6 +89,7 @@ export class ClusterConnection {
   readonly ceph: CephLibraries;
   readonly cluster: Cluster;
   readonly poolCheck: PoolCheck;
+  readonly osdRefusal: OsdRefusal;
   /** Pools, by their ids, that are fit for images; none becomes erasure coded later. */
   readonly fit = new Set<string>();
   /** Pools and namespaces to which the user may write: asked once. */
@@ -102,6 +104,7 @@ export class ClusterConnection {
     this.poolCheck = new PoolCheck((on) => {
       ceph.rados.configure.now(cluster, 'rbd_validate_pool', String(on));
     });
+    this.osdRefusal = new OsdRefusal((option, value) => void ceph.rados.configure.now(cluster, option, value));
   }
 
   /** The pool and namespace, opened once. @throws BERTH_POOL_NOT_FOUND */

@@ -2,7 +2,7 @@
 import { Deadline } from '../../../model/deadline.js';
 import type { CephLibraries } from '../foreign/bindings.js';
 import { losesConnection } from '../ceph-errors.js';
-import type { Lanes } from './lanes.js';
+import type { Lanes } from './connection/lanes.js';
 import { connect, type ConnectOptions } from './cluster-connection.js';
 import type { ClusterConnection } from './cluster-connection.js';
 import type { WireAccess, WorkerOptions } from '../worker-messages.js';
@@ -38,7 +38,7 @@ export class Connections {
     what: string,
     work: (link: ClusterConnection) => Promise<T>,
   ): Promise<T> {
-    const lane = JSON.stringify([access.monitors, access.user, access.key]);
+    const lane = laneOf(access);
     const entry = this.#entries.get(lane) ?? this.#connect(lane, access);
     entry.users += 1;
     clearTimeout(entry.idle);
@@ -52,6 +52,15 @@ export class Connections {
       entry.users -= 1;
       this.#left(lane, entry);
     }
+  }
+
+  /** The next call makes a new connection: with what this one was told of its rights, it gets nowhere. */
+  forget(access: WireAccess): void {
+    const lane = laneOf(access);
+    const entry = this.#entries.get(lane);
+    if (entry === undefined) return;
+    this.#forget(lane, entry);
+    if (entry.users === 0) void shut(entry);
   }
 
   /** Close all that nobody uses and wait for it; the others close when their last user leaves. */
@@ -90,6 +99,8 @@ export class Connections {
     }, this.#options.idleMs);
   }
 }
+
+const laneOf = ({ monitors, user, key }: WireAccess): string => JSON.stringify([monitors, user, key]);
 
 async function shut(entry: Entry): Promise<void> {
   const link = await entry.link.catch(() => undefined);

@@ -1,4 +1,5 @@
 /** Where an operation works: an open pool, and what an ENOENT there really means. */
+import { constants } from 'node:os';
 import type { Deadline } from '../../../model/deadline.js';
 import { imageSpec, type PoolSpec } from '../../../model/volume-id.js';
 import type { Ioctx } from '../foreign/bindings.js';
@@ -31,17 +32,40 @@ export function withPool<T>(
   what: string,
   work: (place: OpenPool) => Promise<T>,
 ): Promise<T> {
-  return connections.use(at.access, deadline, what, async (link) => {
-    const place: OpenPool = { link, io: await link.pool(at), at, deadline };
-    try {
-      return await work(place);
-    } catch (error) {
-      if (error instanceof CephErrno && error.is(ENOENT)) await explainAbsence(place);
-      if (!(error instanceof CephErrno)) throw error;
-      if (error.is(ENOENT) && image !== undefined) throw refusalError('BERTH_IMAGE_NOT_FOUND', { image });
-      throw error;
-    }
+  return new Promise<T>((resolve, reject) => {
+    // The connection stays in use until the work has ended; only its caller need not wait so long.
+    const refuse = (): void => {
+      connections.forget(at.access);
+      reject(refusalError('BERTH_CEPH_DENIED', { user: at.access.user, what: `${what}: no OSD takes this user` }));
+    };
+    connections
+      .use(at.access, deadline, what, async (link) => {
+        const place: OpenPool = { link, io: await link.pool(at), at, deadline };
+        const done = answered(place, image, work);
+        void link.osdRefusal.isRefused(done).then((isRefused) => isRefused && refuse());
+        return done;
+      })
+      .then(resolve, reject);
   });
+}
+
+/** Run the work, and say what an ENOENT of it really means. */
+async function answered<T>(
+  place: OpenPool,
+  image: string | undefined,
+  work: (place: OpenPool) => Promise<T>,
+): Promise<T> {
+  try {
+    const answer = await work(place);
+    place.link.osdRefusal.served();
+    return answer;
+  } catch (error) {
+    if (error instanceof CephErrno && !error.is(constants.errno.ETIMEDOUT)) place.link.osdRefusal.served();
+    if (error instanceof CephErrno && error.is(ENOENT)) await explainAbsence(place);
+    if (!(error instanceof CephErrno)) throw error;
+    if (error.is(ENOENT) && image !== undefined) throw refusalError('BERTH_IMAGE_NOT_FOUND', { image });
+    throw error;
+  }
 }
 
 /**

@@ -9,7 +9,7 @@ import { Connections } from './connections.js';
 import { toWire } from '../ceph-errors.js';
 import type { CallSite } from '../ceph-errors.js';
 import { prepareForeign } from '../foreign/c-functions.js';
-import { Lanes } from './lanes.js';
+import { Lanes } from './connection/lanes.js';
 import { createOperations } from './worker-operations.js';
 import type { WorkerOperations } from './worker-operations.js';
 import { Outbox } from '../outbox.js';

@@ -66,6 +66,13 @@ describe('a key of a type that librados does not know', () => {
     expect(JSON.stringify(wire)).toContain('type 2 (aes256k)');
     expect(JSON.stringify(wire)).not.toContain(key);
   });
+
+  it('that nobody has is named as well where librados lets it pass and the cluster refuses it', () => {
+    const key = Buffer.from([9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 7, 7]).toString('base64');
+    const { wire } = connectRefusal(new CephErrno(-errno.EACCES, 'connect'), { ...context, key });
+    expect(wire.code).toBe('BERTH_CREDENTIALS_INVALID');
+    expect(JSON.stringify(wire)).toContain('type 9 (unknown)');
+  });
 });
 
 describe('the wire', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { Secret } from '../../../../src/model/secret.js';
 import { explainRbd, lastWords, rbdSaysBusy, saysNotMapped } from '../../../../src/rbd/mapping/rbd-messages.js';
 import { knowsOption, explainRbdNbd, parseListMapped } from '../../../../src/rbd/mapping/nbd/rbd-nbd-messages.js';
 import { mapRequest } from './kernel-fixture.js';
@@ -26,6 +27,17 @@ describe('what rbd says', () => {
     [5, 'rbd: sysfs write failed\nrbd: map failed: (5) Input/output error', 'BERTH_MAP_FAILED'],
   ])('exit code %i, %j is %s', (exitCode, stderr, code) => {
     expect(explainRbd({ exitCode, stderr }, mapRequest(), 'krbd').code).toBe(code);
+  });
+
+  it('EINVAL with a key of the new type: the key is named, without a letter of it', () => {
+    const request = mapRequest();
+    const key = Buffer.concat([Buffer.from([2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0]), Buffer.alloc(32, 7)]);
+    const access = { ...request.image.access, key: new Secret(key.toString('base64')) };
+    const stderr = 'rbd: sysfs write failed\nrbd: map failed: (22) Invalid argument';
+    const error = explainRbd({ exitCode: 22, stderr }, { ...request, image: { ...request.image, access } }, 'krbd');
+    expect(error.code).toBe('BERTH_CREDENTIALS_INVALID');
+    expect(error.message).toMatch(/type 2 \(aes256k\), which krbd of this machine.*Linux 7\.0/);
+    expect(error.message).not.toContain(access.key.reveal());
   });
 
   it('shows the last line that says something', () => {

@@ -1,7 +1,7 @@
 /** Shares the worker's threads between clusters, so that one whose calls hang cannot keep the others waiting. */
-import type { Deadline } from '../../../model/deadline.js';
-import { withinDeadline } from '../../../model/time-limit.js';
-import { refusalError } from '../ceph-errors.js';
+import type { Deadline } from '../../../../model/deadline.js';
+import { withinDeadline } from '../../../../model/time-limit.js';
+import { refusalError } from '../../ceph-errors.js';
 
 /** Threads that only a lane with less than its guarantee may take: the last ones are for the clusters that are well. */
 const RESERVED = 4;

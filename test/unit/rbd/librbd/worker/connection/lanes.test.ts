@@ -1,7 +1,7 @@
 /** A cluster whose calls hang takes threads from the others, but never the last ones. */
 import { describe, expect, it } from 'vitest';
-import { Deadline } from '../../../../../src/model/deadline.js';
-import { Lanes } from '../../../../../src/rbd/librbd/worker/lanes.js';
+import { Deadline } from '../../../../../../src/model/deadline.js';
+import { Lanes } from '../../../../../../src/rbd/librbd/worker/connection/lanes.js';
 
 const later = (): Deadline => Deadline.after(60_000);
 
