@@ -226,5 +226,5 @@ const unclearWait = (seen: SeenHolder): Verdict =>
   wait(
     `it cannot be told whether its node still writes (${describeNode(seen)}); ${clientText(seen)}`,
     'bring the node back, or make sure that it is powered off and taint it node.kubernetes.io/out-of-service; ' +
-      'without Kubernetes, remove its keys from the omap berth.nodes',
+      'without Kubernetes, remove its keys from the omaps berth.nodes.*',
   );

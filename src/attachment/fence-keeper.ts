@@ -4,6 +4,7 @@
  */
 import { Deadline } from '../model/deadline.js';
 import { Rounds } from '../model/rounds.js';
+import { workThrough } from '../model/settle-all.js';
 import type { Counters } from '../observe/metrics.js';
 import type { Logger } from '../observe/log.js';
 import type { Clusters } from '../rbd/clusters.js';
@@ -19,6 +20,12 @@ const EVERY_MS = 60_000;
 /** What a round may take in one cluster, ms. */
 const CLUSTER_MS = 30_000;
 
+/** Between two looks for nodes that are gone for good, ms. */
+const FORGET_EVERY_MS = 86_400_000;
+
+/** Fences of a cluster that are settled at the same time: each renewal waits for a map of the cluster. */
+const WIDTH = 16;
+
 /** How long a stop waits for the round that runs, ms: what is cut short is gone on with by the next controller. */
 const STOP_MS = 1_000;
 
@@ -26,7 +33,7 @@ export const FENCES_METRIC = 'berth_fences_total';
 
 export interface FenceKeeperParts {
   readonly fences: Pick<Fences, 'all' | 'blocked' | 'renew' | 'leaveToLapse' | 'forget'>;
-  readonly nodes: Pick<NodeRegistry, 'find'>;
+  readonly nodes: Pick<NodeRegistry, 'find' | 'forgetDead'>;
   readonly installation: Pick<Installation, 'id'>;
   readonly clusters: Pick<Clusters, 'all' | 'registry'>;
   readonly log: Pick<Logger, 'info' | 'warn'>;
@@ -38,6 +45,8 @@ export interface FenceKeeperParts {
 export class FenceKeeper {
   readonly #parts: FenceKeeperParts;
   readonly #rounds: Rounds;
+  /** By cluster, when nodes that are gone were looked for last, ms. */
+  readonly #forgotten = new Map<string, number>();
 
   constructor(parts: FenceKeeperParts, everyMs = EVERY_MS) {
     this.#parts = parts;
@@ -67,11 +76,16 @@ export class FenceKeeper {
   }
 
   async #settle(registry: PoolRef, deadline: Deadline): Promise<void> {
-    const { fences, log } = this.#parts;
+    const { fences } = this.#parts;
     const all = await fences.all(registry, deadline);
-    if (all.length === 0) return;
+    if (all.length > 0) await this.#settleEach(registry, all, deadline);
+    await this.#forgetNodes(registry, all, deadline);
+  }
+
+  async #settleEach(registry: PoolRef, all: readonly Fence[], deadline: Deadline): Promise<void> {
+    const { fences, log } = this.#parts;
     const blocked = await fences.blocked(registry, deadline);
-    for (const fence of all) {
+    await workThrough(all, WIDTH, async (fence) => {
       try {
         await this.#settleOne(registry, fence, blocked.get(fence.instance), deadline);
       } catch (error) {
@@ -79,7 +93,18 @@ export class FenceKeeper {
         if (deadline.expired) throw error;
         log.warn({ ...fence, err: error }, 'a fence could not be looked after; it will be tried again');
       }
-    }
+    });
+  }
+
+  /** Once a day; a fence needs the word of its node, however old. */
+  async #forgetNodes(registry: PoolRef, all: readonly Fence[], deadline: Deadline): Promise<void> {
+    const { nodes, log, now } = this.#parts;
+    const { cluster } = registry.access;
+    const at = now().getTime();
+    if (at - (this.#forgotten.get(cluster) ?? 0) < FORGET_EVERY_MS) return;
+    this.#forgotten.set(cluster, at);
+    const removed = await nodes.forgetDead(registry, new Set(all.map(({ node }) => node)), deadline);
+    if (removed > 0) log.info({ cluster, removed }, 'nodes that are silent for ninety days are out of the registry');
   }
 
   /** @param until when it lapses in the cluster, ms; undefined where it is not on the blocklist */

@@ -1,33 +1,15 @@
 /**
- * The nodes of a cluster, each registered by itself in one RADOS object, so that the controller knows them without
- * Kubernetes.
+ * The nodes of a cluster, each registered by itself in RADOS, so that the controller knows them without Kubernetes.
  */
 import type { Deadline } from '../model/deadline.js';
 import type { PoolRef, RbdPort } from '../rbd/port.js';
-import { hasIdentity, isSameNode, nameNode, type NodeIdentity, type RecordedNode } from './node-identity.js';
+import { isSameNode, type NodeIdentity } from './node-identity.js';
+import { forgetDeadNodes } from './nodes/all-registrations.js';
+import { EarlierLines } from './nodes/earlier-lines.js';
+import { EARLIER_NODES_OBJECT, nodesObjectOf } from './nodes/node-objects.js';
+import { keysOf, parseRegistration, type NodeRegistration } from './nodes/node-registration.js';
 
-/**
- * An omap in the cluster's registry pool: `installation/node` and `installation/node/machine` -> JSON, and the bare
- * node for controllers of an earlier Berth. `rados listomapvals berth.nodes` shows it.
- */
-export const NODES_OBJECT = 'berth.nodes';
-
-export interface NodeRegistration extends RecordedNode {
-  readonly version: 1;
-  /** /proc/sys/kernel/random/boot_id: another one means that every mapping of before is gone. */
-  readonly bootId: string;
-  /** Version of Berth on that node. */
-  readonly driver: string;
-  /** Mappers that can work there, best first. */
-  readonly mappers: readonly string[];
-  /** ISO 8601, refreshed by the node while it runs. */
-  readonly seen: string;
-  /**
-   * Addresses of all client instances by which it has images of this cluster open; absent where it cannot tell them
-   * all, and from nodes that never did. A fenced instance that is missing here is not in use any more.
-   */
-  readonly clients?: readonly string[];
-}
+export type { NodeRegistration } from './nodes/node-registration.js';
 
 /** What the registry says of a node. */
 export interface RegisteredNode {
@@ -39,117 +21,74 @@ export interface RegisteredNode {
   readonly elsewhere: NodeRegistration | undefined;
 }
 
-export class NodeRegistry {
-  readonly #rbd: RbdPort;
+/** A node that was silent for longer, ms, may have been changed back to an earlier Berth, which writes elsewhere. */
+const SILENT_MS = 90_000;
 
-  constructor(rbd: RbdPort) {
+export class NodeRegistry {
+  readonly #rbd: Pick<RbdPort, 'getRecords' | 'setRecords' | 'listRecords' | 'compareAndSetRecord'>;
+  readonly #now: () => Date;
+  readonly #earlier: EarlierLines;
+
+  constructor(
+    rbd: Pick<RbdPort, 'getRecords' | 'setRecords' | 'listRecords' | 'compareAndSetRecord'>,
+    now: () => Date = () => new Date(),
+  ) {
     this.#rbd = rbd;
+    this.#now = now;
+    this.#earlier = new EarlierLines(rbd);
   }
 
   /**
-   * A node writes its line three times: as the machine that it is, as the one that bears the name now, and for
-   * controllers of an earlier Berth, which know nothing but names. Only there do nodes of equal names overwrite each
+   * A node writes its line three times: as the machine that it is, as the one that bears the name now, and under its
+   * bare name, which says that there is one of that name elsewhere. Only there do nodes of equal names overwrite each
    * other's.
    */
   async register(registry: PoolRef, node: NodeRegistration, deadline: Deadline): Promise<void> {
     const text = JSON.stringify(node);
-    await this.#rbd.setRecords(registry, NODES_OBJECT, new Map(keysOf(node).map((key) => [key, text])), deadline);
+    const lines = new Map(keysOf(node).map((key) => [key, text]));
+    await this.#rbd.setRecords(registry, nodesObjectOf(node.node), lines, deadline);
+    await this.#earlier.keep(registry, node, deadline);
   }
 
-  /** What is known of a node; what cannot be understood is left out, as if nobody had said it. */
+  /**
+   * What is known of a node; what cannot be understood is left out, as if nobody had said it. One operation, and a
+   * second one for a node that is silent.
+   */
   async find(registry: PoolRef, node: NodeIdentity, deadline: Deadline): Promise<RegisteredNode> {
-    const texts = await this.#rbd.getRecords(registry, NODES_OBJECT, keysOf(node), deadline);
-    const byName = parseRegistration(texts.get(node.node) ?? '');
-    const own = keysOf(node).flatMap((key) =>
-      key === node.node ? [] : (parseRegistration(texts.get(key) ?? '') ?? []),
-    );
-    // Under the bare name it may be any installation's: it counts where it does not say whose, or nobody asks for that.
-    const isOld = byName !== undefined && (byName.installation === undefined || node.installation === undefined);
-    const all = own.length === 0 && isOld ? [byName] : own;
-    return {
-      registration: all.find((one) => isSameNode(one, node)),
-      successor: all.find((one) => !isSameNode(one, node)),
-      elsewhere: all.length === 0 && byName?.installation !== node.installation ? byName : undefined,
-    };
+    const keys = keysOf(node);
+    const texts = await this.#rbd.getRecords(registry, nodesObjectOf(node.node), keys, deadline);
+    const found = foundIn(texts, node);
+    if (found.registration !== undefined && !this.#isSilent(found.registration)) return found;
+    const earlier = await this.#rbd.getRecords(registry, EARLIER_NODES_OBJECT, keys, deadline);
+    return earlier.size === 0 ? found : foundIn(newest(texts, earlier), node);
+  }
+
+  /** As {@link forgetDeadNodes}. */
+  forgetDead(registry: PoolRef, needed: ReadonlySet<string>, deadline: Deadline): Promise<number> {
+    return forgetDeadNodes(this.#rbd, registry, { now: this.#now().getTime(), needed }, deadline);
+  }
+
+  #isSilent({ seen }: NodeRegistration): boolean {
+    return !(Math.abs(this.#now().getTime() - Date.parse(seen)) < SILENT_MS);
   }
 }
 
-/** The machine that bears the name first, then this very machine, then the bare name. */
-function keysOf({ node, installation, machine }: RecordedNode): readonly string[] {
-  if (installation === undefined) return [node];
-  const name = `${encodeURIComponent(installation)}/${encodeURIComponent(node)}`;
-  return [name, ...(machine === undefined ? [] : [`${name}/${encodeURIComponent(machine)}`]), node];
+function foundIn(texts: ReadonlyMap<string, string>, node: NodeIdentity): RegisteredNode {
+  const byName = parseRegistration(texts.get(node.node) ?? '');
+  const own = keysOf(node).flatMap((key) => (key === node.node ? [] : (parseRegistration(texts.get(key) ?? '') ?? [])));
+  // Under the bare name it may be any installation's: it counts where it does not say whose, or nobody asks for that.
+  const isOld = byName !== undefined && (byName.installation === undefined || node.installation === undefined);
+  const all = own.length === 0 && isOld ? [byName] : own;
+  return {
+    registration: all.find((one) => isSameNode(one, node)),
+    successor: all.find((one) => !isSameNode(one, node)),
+    elsewhere: all.length === 0 && byName?.installation !== node.installation ? byName : undefined,
+  };
 }
 
-/** How many registrations one call reads. */
-const PAGE = 1_000;
-
-/**
- * Which node last said that it has an image open by which of these client instances: address -> node, for a person.
- * Reads the whole registry, so it is for a message that refuses something.
- */
-export async function nodesOfClients(
-  rbd: Pick<RbdPort, 'listRecords'>,
-  registry: PoolRef,
-  addresses: readonly string[],
-  deadline: Deadline,
-): Promise<ReadonlyMap<string, string>> {
-  const nodes = new Map<string, string>();
-  for await (const one of allRegistrations(rbd, registry, deadline)) {
-    for (const address of addresses) if (one.clients?.includes(address) === true) nodes.set(address, nameNode(one));
-  }
-  return nodes;
-}
-
-/** Whose nodes are registered in a cluster; undefined for those that did not say. Reads the whole registry. */
-export async function listInstallations(
-  rbd: Pick<RbdPort, 'listRecords'>,
-  registry: PoolRef,
-  deadline: Deadline,
-): Promise<ReadonlySet<string | undefined>> {
-  const found = new Set<string | undefined>();
-  for await (const { installation } of allRegistrations(rbd, registry, deadline)) found.add(installation);
-  return found;
-}
-
-/** When a node last spoke there, ms since the epoch; 0 where none did. Reads the whole registry. */
-export async function lastSeen(
-  rbd: Pick<RbdPort, 'listRecords'>,
-  registry: PoolRef,
-  deadline: Deadline,
-): Promise<number> {
-  let last = 0;
-  for await (const { seen } of allRegistrations(rbd, registry, deadline)) last = Math.max(last, Date.parse(seen) || 0);
-  return last;
-}
-
-async function* allRegistrations(
-  rbd: Pick<RbdPort, 'listRecords'>,
-  registry: PoolRef,
-  deadline: Deadline,
-): AsyncGenerator<NodeRegistration> {
-  for (let after = ''; ; ) {
-    const page = await rbd.listRecords(registry, NODES_OBJECT, after, PAGE, deadline);
-    for (const [key, text] of page) {
-      const one = parseRegistration(text);
-      if (one !== undefined) yield one;
-      after = key;
-    }
-    if (page.size < PAGE) return;
-  }
-}
-
-function parseRegistration(text: string): NodeRegistration | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  const one = value as Partial<NodeRegistration> | null;
-  if (one === null || !hasIdentity(one)) return undefined;
-  if (typeof one.bootId !== 'string' || typeof one.seen !== 'string') return undefined;
-  const { clients, ...rest } = one;
-  const isList = Array.isArray(clients) && clients.every((client) => typeof client === 'string');
-  return { ...rest, ...(isList ? { clients } : {}) } as NodeRegistration;
+/** Under each key the later word. */
+function newest(one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const seen = (text: string | undefined): number => Date.parse(parseRegistration(text ?? '')?.seen ?? '') || 0;
+  const later = [...other].filter(([key, text]) => seen(text) > seen(one.get(key)));
+  return new Map([...one, ...later]);
 }

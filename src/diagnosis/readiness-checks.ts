@@ -1,5 +1,7 @@
 /** The checks behind Probe: the clusters answer, the machine lets us mount, and a mapper works. */
 import type { Installation } from '../attachment/node-identity.js';
+import { REGISTRY_OBJECT } from '../attachment/registry/registry-marks.js';
+import { isBerthError } from '../model/errors.js';
 import type { Examined } from './checks.js';
 import { whyNoVolumeWorks } from './preflight.js';
 import { whyAllFailed } from '../model/settle-all.js';
@@ -7,17 +9,27 @@ import type { Clusters, Role } from '../rbd/clusters.js';
 import type { RbdPort } from '../rbd/port.js';
 import type { Check } from './readiness.js';
 
-/** Ready while at least one cluster answers: the volumes of the others fail with their own error. */
+/**
+ * Ready while at least one cluster answers: the volumes of the others fail with their own error. One small read of an
+ * OSD, for monitors are asked nothing where nobody needs it: a pool that is gone or closed to us is an answer as well.
+ */
 export function clustersAnswer(
   clusters: Pick<Clusters, 'all' | 'access'>,
-  rbd: Pick<RbdPort, 'identify'>,
+  rbd: Pick<RbdPort, 'getRecords'>,
   role: Role,
 ): Check {
   return async (deadline) => {
     const all = await clusters.all();
     return whyAllFailed(
       all.map(async (one) => {
-        await rbd.identify(await clusters.access(one, role), deadline);
+        const [pool] = one.pools;
+        const at = { access: await clusters.access(one, role), pool: pool?.name ?? '' };
+        try {
+          await rbd.getRecords({ ...at, namespace: pool?.namespaces[0] ?? '' }, REGISTRY_OBJECT, ['here'], deadline);
+        } catch (error) {
+          if (!isBerthError(error, 'BERTH_POOL_NOT_FOUND', 'BERTH_NAMESPACE_NOT_FOUND', 'BERTH_CEPH_DENIED'))
+            throw error;
+        }
       }),
     );
   };

@@ -28,7 +28,10 @@ export type * from './port/port-values.js';
  * BERTH_CEPH_FULL, BERTH_WORKER_DIED, BERTH_CEPH_ERROR, or what its comment adds.
  */
 export interface RbdPort extends SnapshotPort, DeletePort {
-  /** Connect (or use the pooled connection) and say who the cluster is and who we are. */
+  /**
+   * Connect and say who the cluster is and who we are. Over the pooled connection nobody is asked: it may be to a
+   * cluster that has gone silent since.
+   */
   identify(access: ClusterAccess, deadline: Deadline): Promise<ClusterIdentity>;
 
   /**

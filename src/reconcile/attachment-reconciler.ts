@@ -7,10 +7,12 @@ import type { Note } from '../kube/events.js';
 import { Deadline } from '../model/deadline.js';
 import { isBerthError } from '../model/errors.js';
 import { Rounds } from '../model/rounds.js';
+import { workThrough } from '../model/settle-all.js';
 import type { Logger } from '../observe/log.js';
 import { judge, type Measure } from '../diagnosis/attachment/decide-attachment.js';
 import type { AttachmentFinding } from '../diagnosis/attachment/attachment-facts.js';
 import { factsOf, factsOfHolder, type ImageStates } from '../diagnosis/attachment/gather-attachment.js';
+import { skipSilent } from '../diagnosis/attachment/skip-silent.js';
 import { findUnattached } from '../diagnosis/attachment/unattached-holders.js';
 import { changesBetween } from './changes.js';
 
@@ -93,11 +95,13 @@ export class AttachmentReconciler {
     if (!(await api.isFresh(Deadline.after(READ_MS)))) return undefined;
     const all = api.all();
     const found: AttachmentFinding[] = [];
-    for (let i = 0; i < all.length && !this.#rounds.stopped; i += WIDTH) {
-      const inspected = await Promise.all(all.slice(i, i + WIDTH).map((one) => this.#inspect(one)));
-      found.push(...inspected.filter((one) => one !== undefined));
-    }
-    if (this.#made % SCAN_EVERY === 0) found.push(...(await this.#scan()));
+    const ceph = skipSilent(this.#parts.ceph);
+    const inspect = async (one: ApiAttachment): Promise<void> => {
+      const finding = await this.#inspect(one, ceph);
+      if (finding !== undefined) found.push(finding);
+    };
+    await workThrough(all, WIDTH, inspect, () => this.#rounds.stopped);
+    if (this.#made % SCAN_EVERY === 0) found.push(...(await this.#scan(ceph)));
     else found.push(...this.#inCephOnly.map((one): AttachmentFinding => ({ ...one, act: 'none' })));
     this.#made += 1;
     this.#tell(found);
@@ -113,8 +117,8 @@ export class AttachmentReconciler {
   /**
    * An attachment that is well costs one read of the image's head. All the rest is read only where something is wrong.
    */
-  async #inspect(attachment: ApiAttachment): Promise<AttachmentFinding | undefined> {
-    const { api, ceph, log } = this.#parts;
+  async #inspect(attachment: ApiAttachment, ceph: ImageStates): Promise<AttachmentFinding | undefined> {
+    const { api, log } = this.#parts;
     const measure = this.#measure();
     const since = attachment.deletingSince ?? attachment.since;
     if (since === undefined || Date.parse(measure.now) - Date.parse(since) < measure.ageMs) return undefined;
@@ -123,7 +127,7 @@ export class AttachmentReconciler {
       if (
         attachment.deletingSince === undefined &&
         attachment.attached &&
-        (await this.#isRecorded(attachment, deadline))
+        (await this.#isRecorded(attachment, ceph, deadline))
       ) {
         return undefined;
       }
@@ -137,18 +141,22 @@ export class AttachmentReconciler {
     }
   }
 
-  async #isRecorded({ pv, inlineHandle, nodeId, node }: ApiAttachment, deadline: Deadline): Promise<boolean> {
+  async #isRecorded(
+    { pv, inlineHandle, nodeId, node }: ApiAttachment,
+    ceph: ImageStates,
+    deadline: Deadline,
+  ): Promise<boolean> {
     const volume = inlineHandle ?? (pv === undefined ? undefined : this.#parts.api.volumeNamed(pv)?.handle);
     if (volume === undefined) return false;
     // A cluster that does not answer is the readiness's concern: it says nothing about this attachment.
-    const record = await this.#parts.ceph.readHolders(volume, false, deadline).catch(() => undefined);
+    const record = await ceph.readHolders(volume, false, deadline).catch(() => undefined);
     if (record === undefined) return true;
     return record !== 'absent' && record.holders.some((one) => one.node === (nodeId ?? node));
   }
 
   /** Finds holders that the API does not know. They are acted on only where the scan before found the same. */
-  async #scan(): Promise<readonly AttachmentFinding[]> {
-    const { api, ceph, log } = this.#parts;
+  async #scan(ceph: ImageStates): Promise<readonly AttachmentFinding[]> {
+    const { api, log } = this.#parts;
     const deadline = Deadline.after(READ_MS * 4);
     try {
       const unattached = await findUnattached(api, ceph, deadline, () => undefined);

@@ -3,7 +3,8 @@ import { HolderRecords } from '../attachment/holder-records.js';
 import { NO_NODE_STATES, type Announce, type NodeStates } from '../attachment/node-state.js';
 import { Installation } from '../attachment/node-identity.js';
 import { FENCES_OBJECT } from '../attachment/fences.js';
-import { NODES_OBJECT, NodeRegistry } from '../attachment/node-registry.js';
+import { NodeRegistry } from '../attachment/node-registry.js';
+import { NODES_OBJECTS } from '../attachment/nodes/node-objects.js';
 import { RegistryFinder } from '../attachment/registry/find-registry.js';
 import { DRIVER_NAME } from '../csi/identity-service.js';
 import type { Kubernetes } from '../kube/open-kube.js';
@@ -81,7 +82,7 @@ export async function makeDependencies(
   const longWork = createLibrbd({ log, ...LONG_WORK });
   const counters = new Counters();
   counters.declare(FAULTS_METRIC, 'Faults of the clusters file that were told while the last good one was in use.');
-  const objects = [NODES_OBJECT, FENCES_OBJECT, NAMES_OBJECT];
+  const objects = [...NODES_OBJECTS, FENCES_OBJECT, NAMES_OBJECT];
   const registries = new RegistryFinder({ rbd, objects, records, log, now });
   const clusters = new Clusters(options.clusters, new FreshFiles(), tellFault(log, counters), registries);
   const orchestrator = { nodeStates: kube?.nodes ?? NO_NODE_STATES, announce: kube?.announce ?? (() => undefined) };

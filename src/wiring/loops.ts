@@ -69,7 +69,7 @@ export const LOOPS: readonly LoopEntry[] = [
   {
     name: 'registration',
     does: 'writes the node, its boot and its Ceph clients into the registry of every cluster',
-    every: '10 s, a cluster again after 30 s; 0.5 s while no cluster has it',
+    every: '10 s, 20 % more or less, a cluster again after 30 s; 0.5 s while no cluster has it',
     owner: 'node',
     option: 'none',
     stops: 'at once',
@@ -77,7 +77,9 @@ export const LOOPS: readonly LoopEntry[] = [
   },
   {
     name: 'readiness',
-    does: 'asks clusters, machine and mappers, and reads the last registration: what Probe answers',
+    does:
+      'looks at machine, mappers and the last registration, a controller also at one record of each cluster: ' +
+      'what Probe answers',
     every: '10 s; 0.5 s while not ready',
     owner: 'both',
     option: 'none',
@@ -106,7 +108,9 @@ export const LOOPS: readonly LoopEntry[] = [
   },
   {
     name: 'fences',
-    does: 'renews fences while they are needed, leaves them to lapse when their node is back',
+    does:
+      'renews fences while they are needed, leaves them to lapse when their node is back; once a day, takes nodes ' +
+      'that are silent for ninety days out of the registry',
     every: '60 s',
     owner: 'controller',
     option: 'none',

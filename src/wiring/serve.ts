@@ -40,9 +40,9 @@ export async function serve(options: Options, additions: Additions): Promise<voi
   const controller = services.includes('controller') ? makeControllerParts(dependencies, additions) : undefined;
   const node = services.includes('node') ? await makeNodeParts(dependencies, additions) : undefined;
   const registration = node && makeRegistration(node, dependencies, version);
-  const checks: Record<string, Check> = {
-    clusters: clustersAnswer(dependencies.clusters, rbd, controller === undefined ? 'node' : 'controller'),
-  };
+  const checks: Record<string, Check> = {};
+  // A node asks no cluster for it: it registers there all the time.
+  if (controller !== undefined) checks['clusters'] = clustersAnswer(dependencies.clusters, rbd, 'controller');
   if (node !== undefined) {
     checks['machine'] = machineWorks(examinedBy(dependencies, additions, { versions: false }));
     checks['mapper'] = mapperWorks(() => node.mappers.forChoice('auto'));

@@ -8,7 +8,7 @@ import type { PoolSpec } from '../../model/volume-id.js';
 import type { Logger } from '../../observe/log.js';
 import type { ClusterConfig } from '../../rbd/clusters-file.js';
 import type { ClusterAccess, PoolRef, RbdPort } from '../../rbd/port.js';
-import { lastSeen } from '../node-registry.js';
+import { lastSeen } from '../nodes/all-registrations.js';
 import { byAge, claimPlace, hasAnswered, isUnasked, markHere, nameOf, readMarks } from './registry-marks.js';
 import type { Answer, Answered } from './registry-marks.js';
 import { hasRecords, takeOver } from './registry-records.js';

@@ -2,9 +2,11 @@
 import type { Attachments } from '../../kube/volume-attachments.js';
 import { Deadline } from '../../model/deadline.js';
 import { isBerthError } from '../../model/errors.js';
+import { workThrough } from '../../model/settle-all.js';
 import type { AttachmentFinding } from './attachment-facts.js';
 import { judge } from './decide-attachment.js';
 import { factsOf, type AttachmentApi, type ImageStates } from './gather-attachment.js';
+import { skipSilent } from './skip-silent.js';
 import { asOfNow, findUnattached } from './unattached-holders.js';
 
 export interface StuckParts {
@@ -32,13 +34,14 @@ export async function findStuckAttachments({ api, images, now }: StuckParts): Pr
   const all = await api.list(deadline);
   const measure = { now: now().toISOString(), ageMs: 0, driver: api.driver };
   const stuck: AttachmentFinding[] = [];
-  for (let i = 0; i < all.length; i += WIDTH) {
-    const facts = await Promise.all(all.slice(i, i + WIDTH).map((one) => factsOf(api, images, one, deadline)));
-    stuck.push(...facts.flatMap((one) => judge(one, measure) ?? []));
-  }
+  const ceph = skipSilent(images);
+  await workThrough(all, WIDTH, async (one) => {
+    const finding = judge(await factsOf(api, ceph, one, deadline), measure);
+    if (finding !== undefined) stuck.push(finding);
+  });
   const whyNot: string[] = [];
   try {
-    const unattached = await findUnattached(await asOfNow(api, deadline), images, deadline, (why) => {
+    const unattached = await findUnattached(await asOfNow(api, deadline), ceph, deadline, (why) => {
       whyNot.push(why.message);
     });
     stuck.push(...unattached.flatMap((one) => judge(one, measure) ?? []));

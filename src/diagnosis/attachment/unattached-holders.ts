@@ -1,6 +1,7 @@
 /** Holders that images name and for which the API has no VolumeAttachment, in any state and whoever took them. */
 import type { ApiAttachment, Attachments } from '../../kube/volume-attachments.js';
 import type { Deadline } from '../../model/deadline.js';
+import { workThrough } from '../../model/settle-all.js';
 import type { AttachmentFacts } from './attachment-facts.js';
 import { factsOfHolder, type AttachmentApi, type ImageStates } from './gather-attachment.js';
 
@@ -25,6 +26,9 @@ export async function asOfNow(
   };
 }
 
+/** Holders whose nodes and images are asked at the same time. */
+const WIDTH = 8;
+
 /** A node in a volume's record. */
 export interface NamedHolder {
   readonly volume: string;
@@ -44,27 +48,28 @@ export async function findUnattached(
 ): Promise<readonly AttachmentFacts[]> {
   const recorded = await ceph.listHolders(deadline, leftOut);
   // Read after the records: an attachment exists before its record, so one that is being made cannot be missed.
-  const known = byNode(await api.list(deadline));
+  const known = await byNode(await api.list(deadline));
   const facts: AttachmentFacts[] = [];
-  for (const { volume, nodes } of recorded) {
+  await workThrough(recorded, WIDTH, async ({ volume, nodes }) => {
     for (const nodeId of nodes) {
       if (attachmentOf(api, known.get(nodeId) ?? [], { volume, nodeId }) !== undefined) continue;
       facts.push(await factsOfHolder(api, ceph, { volume, nodeId }, deadline));
     }
-  }
+  });
   return facts;
 }
 
 /** By each name of the node that they are for: of 50,000 a node has some ten, and only those are walked through. */
-function byNode(known: readonly ApiAttachment[]): ReadonlyMap<string, readonly ApiAttachment[]> {
+async function byNode(known: readonly ApiAttachment[]): Promise<ReadonlyMap<string, readonly ApiAttachment[]>> {
   const found = new Map<string, ApiAttachment[]>();
-  for (const one of known) {
+  await workThrough(known, 1, (one) => {
     for (const name of new Set([one.node, one.nodeId ?? one.node])) {
       const present = found.get(name);
       if (present === undefined) found.set(name, [one]);
       else present.push(one);
     }
-  }
+    return Promise.resolve();
+  });
   return found;
 }
 

@@ -3,7 +3,7 @@
  * refused.
  */
 import type { Installation } from '../../attachment/node-identity.js';
-import { listInstallations } from '../../attachment/node-registry.js';
+import { listInstallations } from '../../attachment/nodes/all-registrations.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { Finding } from '../../model/finding.js';
 import type { ClusterConfig } from '../../rbd/clusters-file.js';

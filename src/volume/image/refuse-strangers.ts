@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { holderRecordToTake, type HolderRecord } from '../../attachment/holder-record.js';
 import type { NodeIdentity } from '../../attachment/node-identity.js';
-import { nodesOfClients } from '../../attachment/node-registry.js';
+import { nodesOfClients } from '../../attachment/nodes/all-registrations.js';
 import { describeWatchers, unexplainedWatchers, type KnownClient } from '../../attachment/unexplained-watchers.js';
 import { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';

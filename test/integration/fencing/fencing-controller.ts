@@ -9,7 +9,8 @@ import { Fences, FENCES_OBJECT } from '../../../src/attachment/fences.js';
 import { HolderRecords } from '../../../src/attachment/holder-records.js';
 import type { Announcement, NodeState, NodeStateAnswer } from '../../../src/attachment/node-state.js';
 import { Installation } from '../../../src/attachment/node-identity.js';
-import { NODES_OBJECT, NodeRegistry, type NodeRegistration } from '../../../src/attachment/node-registry.js';
+import { NodeRegistry, type NodeRegistration } from '../../../src/attachment/node-registry.js';
+import { nodesObjectOf, NODES_OBJECTS } from '../../../src/attachment/nodes/node-objects.js';
 import { DeleteClaims } from '../../../src/attachment/delete-claims.js';
 import { readHolderRecord, type HolderRecord } from '../../../src/attachment/holder-record.js';
 import { Deadline } from '../../../src/model/deadline.js';
@@ -150,23 +151,22 @@ export class FencingController {
   async silence(node: string, machine: string): Promise<void> {
     const key = `${this.#installation.id}/${node}/${machine}`;
     const registry = await this.registry();
-    const text = (await this.rbd.getRecords(registry, NODES_OBJECT, [key], soon())).get(key)!;
+    const object = nodesObjectOf(node);
+    const text = (await this.rbd.getRecords(registry, object, [key], soon())).get(key)!;
     const seen = new Date(Date.now() - 3_600_000).toISOString();
     const line = JSON.stringify({ ...(JSON.parse(text) as NodeRegistration), seen });
-    await this.rbd.setRecords(registry, NODES_OBJECT, new Map([[key, line]]), soon());
+    await this.rbd.setRecords(registry, object, new Map([[key, line]]), soon());
   }
 
   /** As a person does with a node that will not come back: all its lines. */
   async forget(node: string): Promise<void> {
     const registry = await this.registry();
-    const all = await this.rbd.listRecords(registry, NODES_OBJECT, '', 1_000, soon());
-    const its = [...all].filter(([, text]) => (JSON.parse(text) as NodeRegistration).node === node);
-    await this.rbd.removeRecords(
-      registry,
-      NODES_OBJECT,
-      its.map(([key]) => key),
-      soon(),
-    );
+    for (const object of NODES_OBJECTS) {
+      const all = await this.rbd.listRecords(registry, object, '', 1_000, soon());
+      const its = [...all].filter(([, text]) => (JSON.parse(text) as NodeRegistration).node === node);
+      const keys = its.map(([key]) => key);
+      await this.rbd.removeRecords(registry, object, keys, soon());
+    }
   }
 
   /** The node's word, newer than all that it said before: as if it had been booted anew. */

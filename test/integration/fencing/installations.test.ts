@@ -3,7 +3,7 @@
  * under its name. Of all of them one writes.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { NODES_OBJECT } from '../../../src/attachment/node-registry.js';
+import { nodesObjectOf } from '../../../src/attachment/nodes/node-objects.js';
 import { refusal } from '../csi/calls.js';
 import { block, ROX, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
@@ -154,7 +154,13 @@ describe('a machine that was replaced under its name', () => {
 
 /** Whoever looks into the omap finds each node's own line. */
 it('the registry is readable for a person', async () => {
-  const lines = await controller.rbd.listRecords(await controller.registry(), NODES_OBJECT, '', 1_000, soon());
+  const lines = await controller.rbd.listRecords(
+    await controller.registry(),
+    nodesObjectOf(here.nodeId),
+    '',
+    1_000,
+    soon(),
+  );
   const keys = [...lines.keys()].filter((key) => key.includes(`${site.namespace}-worker-1`));
   expect(keys).toContain(`here/${here.nodeId}`);
   expect(keys).toContain(`there/${there.nodeId}`);

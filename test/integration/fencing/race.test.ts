@@ -4,6 +4,7 @@ import { refusal } from '../csi/calls.js';
 import { block, ROX, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
 import { Site } from '../csi/site.js';
+import { nodesObjectOf } from '../../../src/attachment/nodes/node-objects.js';
 import { attachVolume } from '../../../src/volume/controller/attach-volume.js';
 import { detachVolume } from '../../../src/volume/controller/detach/detach-volume.js';
 import { FencingController, soon } from './fencing-controller.js';
@@ -59,7 +60,7 @@ it('200 nodes are attached to one volume for readers at once, and detached: no c
     const left = (node: string) => ({ volume: volume.id, node, secrets: undefined });
     await Promise.all(nodes.map((node) => detachVolume(controller.parts, left(node), soon())));
     expect(await controller.record(volume)).toBeUndefined();
-    await controller.rbd.removeRecords(registry, 'berth.nodes', nodes, soon());
+    for (const node of nodes) await controller.rbd.removeRecords(registry, nodesObjectOf(node), [node], soon());
   } finally {
     await controller.rbd.close();
     await site.endVolumes();

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { FENCES_OBJECT, Fences } from '../../../src/attachment/fences.js';
-import { NODES_OBJECT, NodeRegistry, type NodeRegistration } from '../../../src/attachment/node-registry.js';
+import { NodeRegistry, type NodeRegistration } from '../../../src/attachment/node-registry.js';
+import { NODES_OBJECTS } from '../../../src/attachment/nodes/node-objects.js';
 import { RegistryFinder } from '../../../src/attachment/registry/find-registry.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import type { PoolSpec } from '../../../src/model/volume-id.js';
@@ -51,7 +52,7 @@ async function clustersOf(places: readonly PoolSpec[], access: ClusterAccess = i
   }));
   const users = { controller: { id: access.user, keyFile } };
   await writeFile(file, stringify({ clusters: [{ id: 'dev', monitors: access.monitors, pools, users }] }));
-  const objects = [NODES_OBJECT, FENCES_OBJECT];
+  const objects = [...NODES_OBJECTS, FENCES_OBJECT];
   const parts = { rbd, objects, records: true, log: createLog('silent'), now: () => new Date() };
   return new Clusters(file, undefined, undefined, new RegistryFinder(parts));
 }

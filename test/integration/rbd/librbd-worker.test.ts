@@ -39,6 +39,28 @@ async function operations(work: () => Promise<unknown>): Promise<number> {
 }
 
 describe('the cost in OSD operations', () => {
+  it('of an idle driver is no monitor command: who the cluster is, what records say, is asked of none', async () => {
+    const { instance } = await port.identify(fixture.at.access, soon());
+    const commands = async (): Promise<number> => {
+      const audit = await admin().ceph(['log', 'last', '10000', 'debug', 'audit'], soon());
+      return audit.split('\n').filter((line) => line.includes(` ${instance}'`)).length;
+    };
+    await port.poolStats(fixture.at, soon());
+    // The log of the monitors shows it a moment later: that it shows commands at all is seen first.
+    await expect.poll(commands, { timeout: 60_000 }).toBeGreaterThan(0);
+    const before = await commands();
+    for (let round = 0; round < 20; round += 1) {
+      await port.identify(fixture.at.access, soon());
+      await port.getRecords(fixture.at, 'berth.registry', ['here'], soon());
+      await port.setRecords(fixture.at, 'berth.nodes.00', new Map([['n', '{}']]), soon());
+      await port.listRecords(fixture.at, 'berth.fences', '', 100, soon());
+    }
+    const first = await commands();
+    await port.poolStats(fixture.at, soon());
+    await expect.poll(commands, { timeout: 60_000 }).toBeGreaterThan(first);
+    expect((await commands()) - before).toBeLessThanOrEqual(3);
+  });
+
   it('of a volume with its metadata and default features is ten, and nine after the first in the pool', async () => {
     await port.identify(fixture.at.access, soon());
     const create = () => port.createImage(image(), spec({ metadata }), soon());

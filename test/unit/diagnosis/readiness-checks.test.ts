@@ -13,8 +13,24 @@ describe('the clusters', () => {
   });
 
   it('are not while none does, and the reason is the cluster´s own', async () => {
-    cluster.rbd.failNext('identify', unreachable);
+    cluster.rbd.failNext('getRecords', unreachable);
     expect(await clustersAnswer(cluster.clusters, cluster.rbd, 'controller')(soon())).toMatch(/no monitor answers/);
+  });
+
+  it('are asked by one read of an OSD each, and no monitor', async () => {
+    cluster.rbd.calls.length = 0;
+    await clustersAnswer(cluster.clusters, cluster.rbd, 'controller')(soon());
+    expect(cluster.rbd.calls.map(({ operation }) => operation)).toEqual(['getRecords']);
+  });
+
+  it('are fine where one says that the pool is gone, or closed to us: it answers', async () => {
+    for (const error of [
+      berthError('BERTH_POOL_NOT_FOUND', { pool: 'rbd', cluster: 'c1' }),
+      berthError('BERTH_CEPH_DENIED', { user: 'u', what: 'read' }),
+    ]) {
+      cluster.rbd.failNext('getRecords', () => error);
+      expect(await clustersAnswer(cluster.clusters, cluster.rbd, 'controller')(soon())).toBeUndefined();
+    }
   });
 
   it('without a user for the role say which one is missing', async () => {

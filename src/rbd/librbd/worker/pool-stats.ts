@@ -8,15 +8,13 @@ import { field, monCommand } from './mon-command.js';
 import { createObject, mustExist, write } from './object-operation.js';
 import { bareAddress } from './open-image.js';
 import type { OpenPool } from './open-pool.js';
-import type { WireAccess, WirePool } from '../worker-messages.js';
+import type { WirePool } from '../worker-messages.js';
 
-/** One round trip to a monitor, so that a pooled connection to a cluster that is gone says so. */
-export async function identify(link: ClusterConnection, access: WireAccess): Promise<ClusterIdentity> {
-  const answer = await monCommand(link, { prefix: 'fsid' });
-  const fsid = field(answer, 'fsid');
-  if (typeof fsid !== 'string') throw unexpectedAnswerError('fsid', access);
-  return { fsid, instance: await instanceOf(link) };
-}
+/** From what the connection was told at its begin: nobody is asked. */
+export const identify = async (link: ClusterConnection): Promise<ClusterIdentity> => ({
+  fsid: await link.fsid(),
+  instance: await instanceOf(link),
+});
 
 /** `addr:port/nonce`; `client.<id>` with a librados that cannot tell its address (some 14.2). */
 function instanceOf({ ceph: { rados }, cluster }: ClusterConnection): Promise<string> {
@@ -97,9 +95,3 @@ async function quotaOf(link: ClusterConnection, pool: string): Promise<unknown> 
 }
 
 const bytes = (value: unknown): bigint => (typeof value === 'number' ? BigInt(Math.trunc(value)) : 0n);
-
-const unexpectedAnswerError = (what: string, access: WireAccess) =>
-  refusalError('BERTH_CEPH_ERROR', {
-    what: `monitor command ${what} of ${access.cluster}`,
-    why: 'the answer is not understood',
-  });

@@ -72,8 +72,7 @@ export function createOperations(connections: Connections): WorkerOperations {
     withPool(connections, at, undefined, deadline, `records ${specOf(at, object)}`, work);
 
   return {
-    identify: (at, deadline) =>
-      connections.use(at, deadline, `identify cluster ${at.cluster}`, (link) => identify(link, at)),
+    identify: (at, deadline) => connections.use(at, deadline, `identify cluster ${at.cluster}`, identify),
     poolStats: (at, deadline) =>
       connections.use(at.access, deadline, `statistics of pool ${at.pool}`, (link) => poolStats(link, at)),
 

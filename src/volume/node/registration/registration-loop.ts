@@ -12,6 +12,8 @@ const REGISTER_EVERY_MS = 30_000;
 /** Pause between rounds in ms: short while no cluster has the node, for it serves nobody until then. */
 const REGISTERED_PAUSE_MS = 10_000;
 const UNREGISTERED_PAUSE_MS = 500;
+/** Nodes that were started at one time do not write at one time. */
+const JITTER = 0.2;
 /** What a round may take, in ms. */
 const ROUND_MS = 5_000;
 /** How long a stop waits for the round that runs, in ms: half a registration is none, and the next start makes it. */
@@ -28,7 +30,7 @@ export class RegistrationLoop {
   constructor(parts: RegistrationParts) {
     this.#parts = parts;
     const everyMs = (): number => (this.#why === undefined ? REGISTERED_PAUSE_MS : UNREGISTERED_PAUSE_MS);
-    this.#rounds = new Rounds(() => this.round(), { everyMs, stopMs: STOP_MS });
+    this.#rounds = new Rounds(() => this.round(), { everyMs, jitter: JITTER, stopMs: STOP_MS });
   }
 
   /** Begin; nobody waits for the first round. */

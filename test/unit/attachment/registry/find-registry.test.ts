@@ -1,7 +1,7 @@
 /** The registry of a cluster is found by what the cluster says, not by the order of a file; and there is one. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FENCES_OBJECT } from '../../../../src/attachment/fences.js';
-import { NODES_OBJECT } from '../../../../src/attachment/node-registry.js';
+import { EARLIER_NODES_OBJECT } from '../../../../src/attachment/nodes/node-objects.js';
 import { RegistryFinder } from '../../../../src/attachment/registry/find-registry.js';
 import { REGISTRY_OBJECT } from '../../../../src/attachment/registry/registry-marks.js';
 import { Deadline } from '../../../../src/model/deadline.js';
@@ -35,13 +35,19 @@ const config = (...pools: string[]): ClusterConfig => ({
 /** Another process each time. */
 function finder(records = true): RegistryFinder {
   const log = { info: () => undefined, error: (_: unknown, text?: string) => void told.push(text ?? '') };
-  return new RegistryFinder({ rbd, objects: [NODES_OBJECT, FENCES_OBJECT], records, log, now: () => new Date() });
+  return new RegistryFinder({
+    rbd,
+    objects: [EARLIER_NODES_OBJECT, FENCES_OBJECT],
+    records,
+    log,
+    now: () => new Date(),
+  });
 }
 const find = async (...pools: string[]): Promise<string> =>
   (await finder().find(config(...pools), access, soon())).pool;
 const register = (pool: string, node: string, seen: string): Promise<void> => {
   const text = JSON.stringify({ version: 1, node, bootId: 'b', driver: '0', mappers: [], seen });
-  return rbd.setRecords(at(pool), NODES_OBJECT, new Map([[node, text]]), soon());
+  return rbd.setRecords(at(pool), EARLIER_NODES_OBJECT, new Map([[node, text]]), soon());
 };
 const fence = (pool: string, instance: string, text = '{}'): Promise<void> =>
   rbd.setRecords(at(pool), FENCES_OBJECT, new Map([[instance, text]]), soon());
@@ -139,7 +145,7 @@ describe('two places that an earlier Berth wrote to', () => {
     await register('b', 'n2', '2026-03-01T00:00:20Z');
     expect(await find('a', 'b')).toBe('a');
     expect(await find('b', 'a')).toBe('a');
-    expect([...(await rbd.listRecords(at('a'), NODES_OBJECT, '', 100, soon())).keys()]).toEqual(['n1', 'n2']);
+    expect([...(await rbd.listRecords(at('a'), EARLIER_NODES_OBJECT, '', 100, soon())).keys()]).toEqual(['n1', 'n2']);
   });
 
   it('are asked again after a crash between claim and mark, and nothing is lost', async () => {

@@ -23,7 +23,7 @@ const shared: Capability = { mode: 'MULTI_NODE_READER_ONLY', access: mounted.acc
 beforeEach(async () => {
   await createVolume(createParts(cluster), creation('v'), soon());
   for (const node of ['a', 'b']) {
-    const more = { version: 1, bootId: 'b', driver: '0', mappers: [], seen: '' } as const;
+    const more = { version: 1, bootId: 'b', driver: '0', mappers: [], seen: new Date().toISOString() } as const;
     await parts.nodes.register(place(), { node, ...more }, soon());
   }
 });
@@ -51,7 +51,7 @@ describe('attaching', () => {
 
   it('of a volume for many readers to fifty nodes at once refuses none, and so does their detach', async () => {
     const many = Array.from({ length: 50 }, (_, n) => `n${n}`);
-    const more = { version: 1, bootId: 'b', driver: '0', mappers: [], seen: '' } as const;
+    const more = { version: 1, bootId: 'b', driver: '0', mappers: [], seen: new Date().toISOString() } as const;
     for (const node of many) await parts.nodes.register(place(), { node, ...more }, soon());
     await Promise.all(many.map((node) => attach(node, shared)));
     expect(holders().sort()).toEqual(many.sort());
@@ -145,7 +145,14 @@ describe('attaching while a client has the image open', () => {
 
   it('names the node that has registered such a client, of whatever installation', async () => {
     open();
-    const there = { version: 1, node: 'worker-7', bootId: 'b', driver: '0', mappers: [], seen: '' } as const;
+    const there = {
+      version: 1,
+      node: 'worker-7',
+      bootId: 'b',
+      driver: '0',
+      mappers: [],
+      seen: new Date().toISOString(),
+    } as const;
     await parts.nodes.register(place(), { ...there, clients: ['10.0.0.1:0/5'] }, soon());
     await expect(attach('a')).rejects.toThrow(/client\.5 at 10\.0\.0\.1:0\/5 \(node worker-7\), which no holder/);
     cluster.rbd.failNext('listRecords', () => new Error('not now'));

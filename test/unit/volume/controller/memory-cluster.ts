@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 import { Installation } from '../../../../src/attachment/node-identity.js';
 import { FENCES_OBJECT } from '../../../../src/attachment/fences.js';
-import { NODES_OBJECT } from '../../../../src/attachment/node-registry.js';
+import { NODES_OBJECTS } from '../../../../src/attachment/nodes/node-objects.js';
 import { RegistryFinder } from '../../../../src/attachment/registry/find-registry.js';
 import type { Capability } from '../../../../src/model/capability.js';
 import { Deadline } from '../../../../src/model/deadline.js';
@@ -56,7 +56,7 @@ export function memoryCluster(): MemoryCluster {
     await writeFile(path.join(directory, 'key'), 'AQBkey==\n');
     await writeFile(clustersFile, CLUSTERS.replace('KEYFILE', path.join(directory, 'key')));
     const rbd = new MemoryRbd('rbd', 'rbd/team', 'fast', 'ec', 'foreign');
-    const objects = [NODES_OBJECT, FENCES_OBJECT];
+    const objects = [...NODES_OBJECTS, FENCES_OBJECT];
     const registries = new RegistryFinder({
       rbd,
       objects,

@@ -8,6 +8,7 @@ import { attachVolume } from '../../../../src/volume/controller/attach-volume.js
 import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
 import { detachVolume } from '../../../../src/volume/controller/detach/detach-volume.js';
 import { getVolume } from '../../../../src/volume/controller/get-volume.js';
+import { nodesObjectOf } from '../../../../src/attachment/nodes/node-objects.js';
 import { listVolumes } from '../../../../src/volume/controller/list/list-volumes.js';
 import { creation, memoryCluster, mounted, noSecrets, NOW, place, soon } from './memory-cluster.js';
 import { createParts, detachParts } from './use-case-parts.js';
@@ -86,7 +87,7 @@ describe('a volume that another installation’s node of that name has', () => {
   });
 
   it('by a record that does not say whose, is kept where only the other one has registered that node', async () => {
-    await cluster.rbd.removeRecords(place(), 'berth.nodes', ['z/w'], soon());
+    await cluster.rbd.removeRecords(place(), nodesObjectOf('w'), ['z/w'], soon());
     hold({});
     await expect(detach('z', 'absent')).rejects.toThrow(/BERTH_DETACH_UNPROVEN: .*alive/);
     expect(record()?.holders).toHaveLength(1);

@@ -1,5 +1,6 @@
 /** The loop that registers a node: what it writes, when again, and what the readiness check reads of it. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { nodesObjectOf } from '../../../../../src/attachment/nodes/node-objects.js';
 import { NodeRegistry } from '../../../../../src/attachment/node-registry.js';
 import { berthError } from '../../../../../src/model/errors.js';
 import { createLog } from '../../../../../src/observe/log.js';
@@ -38,7 +39,7 @@ const parts = (more: Partial<RegistrationParts> = {}): RegistrationParts => ({
 
 const writes = () => cluster.rbd.calls.filter((one) => one.operation === 'setRecords').length;
 const registered = async (): Promise<unknown> => {
-  const [line] = (await cluster.rbd.getRecords(place(), 'berth.nodes', ['n1'], soon())).values();
+  const [line] = (await cluster.rbd.getRecords(place(), nodesObjectOf('n1'), ['n1'], soon())).values();
   return JSON.parse(line!);
 };
 
