@@ -17,6 +17,7 @@ import type { _csi_v1_ControllerServiceCapability_RPC_Type } from './gen/csi/v1/
 import type { ValidateVolumeCapabilitiesRequest__Output } from './gen/csi/v1/ValidateVolumeCapabilitiesRequest.js';
 import { publishContextOf } from './publish-context.js';
 import { readCapabilities, readCapability, readRange, readSecrets, require } from './read-request.js';
+import { snapshotCalls, type SnapshotServiceParts } from './snapshot-calls.js';
 import type { ControllerService } from './grpc-server.js';
 
 const CAPABILITIES: readonly _csi_v1_ControllerServiceCapability_RPC_Type[] = [
@@ -30,6 +31,9 @@ const CAPABILITIES: readonly _csi_v1_ControllerServiceCapability_RPC_Type[] = [
   'VOLUME_CONDITION',
   'GET_CAPACITY',
   'EXPAND_VOLUME',
+  'CREATE_DELETE_SNAPSHOT',
+  'LIST_SNAPSHOTS',
+  'GET_SNAPSHOT',
   'SINGLE_NODE_MULTI_WRITER',
 ];
 
@@ -38,10 +42,10 @@ type AttachDetachParts = AttachParts & DetachParts;
 type QueryParts = ImageLookup & ListVolumesParts & GetVolumeParts & GetCapacityParts;
 
 /** What the use cases of a controller take together; wiring/ makes it. */
-export type ControllerServiceParts = LifecycleParts & AttachDetachParts & QueryParts;
+export type ControllerServiceParts = LifecycleParts & AttachDetachParts & QueryParts & SnapshotServiceParts;
 
 export function controllerService(parts: ControllerServiceParts): ControllerService {
-  return { ...lifecycle(parts), ...attachment(parts), ...queries(parts) };
+  return { ...lifecycle(parts), ...attachment(parts), ...snapshotCalls(parts), ...queries(parts) };
 }
 
 function lifecycle(parts: LifecycleParts): ControllerService {

@@ -52,7 +52,7 @@ export interface RbdPort extends SnapshotPort, DeletePort {
   watchers(at: ImageRef, deadline: Deadline): Promise<readonly Watcher[]>;
   /** Who watches it, with the monitors asked before and after; BERTH_IMAGE_NOT_FOUND. */
   observeWatchers(at: ImageRef, deadline: Deadline): Promise<WatcherObservation>;
-  /** Has nothing ever been written to it (no allocated extent, no snapshot, no parent)? BERTH_IMAGE_NOT_FOUND. */
+  /** Has nothing ever been written to it (no extent in it or in a snapshot of it, no parent)? BERTH_IMAGE_NOT_FOUND. */
   isEmpty(at: ImageRef, deadline: Deadline): Promise<boolean>;
   /** The first `bytes` of its data, fewer where it is smaller; not written is zero. BERTH_IMAGE_NOT_FOUND. */
   readStart(at: ImageRef, bytes: number, deadline: Deadline): Promise<Uint8Array>;

@@ -15,6 +15,7 @@ import { Clusters, type FaultListener } from '../rbd/clusters.js';
 import { FreshFiles } from '../rbd/fresh-file.js';
 import { createLibrbd } from '../rbd/librbd/driver/librbd.js';
 import type { RbdPort } from '../rbd/port.js';
+import { SNAPSHOT_NAMES_OBJECT } from '../volume/controller/snapshot/name-record.js';
 import { NAMES_OBJECT } from '../volume/flexvolume/attach-by-name.js';
 import { type LateEnd } from '../volume/operation/operations.js';
 
@@ -82,7 +83,7 @@ export async function makeDependencies(
   const longWork = createLibrbd({ log, ...LONG_WORK });
   const counters = new Counters();
   counters.declare(FAULTS_METRIC, 'Faults of the clusters file that were told while the last good one was in use.');
-  const objects = [...NODES_OBJECTS, FENCES_OBJECT, NAMES_OBJECT];
+  const objects = [...NODES_OBJECTS, FENCES_OBJECT, NAMES_OBJECT, SNAPSHOT_NAMES_OBJECT];
   const registries = new RegistryFinder({ rbd, objects, records, log, now });
   const clusters = new Clusters(options.clusters, new FreshFiles(), tellFault(log, counters), registries);
   const orchestrator = { nodeStates: kube?.nodes ?? NO_NODE_STATES, announce: kube?.announce ?? (() => undefined) };

@@ -107,8 +107,8 @@ export class MemoryRbd implements RbdPort {
   });
 
   isEmpty = this.#operation('isEmpty', (at) => {
-    const { written, parent, snapshots } = this.#image(at);
-    return !written && parent === undefined && snapshots.length === 0;
+    const { written, parent } = this.#image(at);
+    return !written && parent === undefined;
   });
 
   readStart = this.#operation('readStart', (at, bytes) => {

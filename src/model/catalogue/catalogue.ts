@@ -3,6 +3,7 @@ import { entry } from './catalogue-entry.js';
 import { existence } from './catalogue-existence.js';
 import { causes } from './catalogue-causes.js';
 import { filesystemErrors } from './catalogue-filesystems.js';
+import { snapshots } from './catalogue-snapshots.js';
 import { sandboxes } from './catalogue-sandboxes.js';
 import { growth } from './catalogue-growth.js';
 import { handOvers } from './catalogue-hand-over.js';
@@ -67,6 +68,7 @@ export const catalogue = {
   ),
   // -- what does or does not exist
   ...existence,
+  ...snapshots,
   // -- who holds a volume
   BERTH_VOLUME_HELD: entry(
     'FAILED_PRECONDITION',

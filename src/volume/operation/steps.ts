@@ -177,6 +177,16 @@ export const CONTROLLER_STEPS = {
   attach: ['look', 'watchers', 'holder record'],
   detach: ['look', 'watchers', 'fence', 'holder record'],
   expand: ['look', 'resize image'],
+  createSnapshot: [
+    'look',
+    'claim name',
+    'take snapshot',
+    'look at snapshot',
+    'write name',
+    'undo snapshot',
+    'give name back',
+  ],
+  deleteSnapshot: ['look', 'forget name', 'remove snapshot', 'restore name'],
 } as const;
 
 /** What an operation enters before its first step and after its last one, when only the answer is missing. */

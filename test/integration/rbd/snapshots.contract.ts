@@ -94,6 +94,16 @@ export function describeSnapshots(name: string, prepare: () => Promise<PortFixtu
       expect((await names()).map(({ name }) => name)).toEqual(['b', 'ü']);
     });
 
+    it('does not call an image empty whose data stands in a snapshot alone', async () => {
+      const at = await made('was-written');
+      await port.createSnapshot(at, 'empty', soon());
+      expect(await port.isEmpty(at, soon())).toBe(true);
+      await fixture.write(at);
+      await port.createSnapshot(at, 'written', soon());
+      await port.rollBack(at, 'empty', soon());
+      expect(await port.isEmpty(at, soon())).toBe(false);
+    });
+
     it('refuses to take or remove a snapshot beside an advisory lock, naming it', async () => {
       const at = await made('locked');
       const { id: imageId } = (await port.head(at, soon()))!;

@@ -39,6 +39,12 @@ const NEEDED: Readonly<Record<string, Readonly<Record<string, readonly string[]>
     'storage.k8s.io/volumeattributesclasses': READ,
     '/events': EVENTS,
   },
+  'ClusterRole berth-snapshotter': {
+    'snapshot.storage.k8s.io/volumesnapshotclasses': READ,
+    'snapshot.storage.k8s.io/volumesnapshotcontents': [...READ, 'update', 'patch'],
+    'snapshot.storage.k8s.io/volumesnapshotcontents/status': ['update', 'patch'],
+    '/events': EVENTS,
+  },
   'Role berth-leader-election': { 'coordination.k8s.io/leases': [...READ, 'create', 'update', 'delete'] },
   'Role berth-secrets': { '/secrets': ['get', 'list'] },
   'ClusterRole berth-node': { '/pods': ['get'], '/namespaces': ['get'], 'node.k8s.io/runtimeclasses': ['get'] },
@@ -95,7 +101,12 @@ describe('the sidecars that act on the API', () => {
   const acting = controller.containers.filter((one) => one.name.startsWith('csi-'));
 
   it('each elect a leader in the namespace where they may', () => {
-    expect(acting.map((one) => one.name)).toEqual(['csi-provisioner', 'csi-attacher', 'csi-resizer']);
+    expect(acting.map((one) => one.name)).toEqual([
+      'csi-provisioner',
+      'csi-attacher',
+      'csi-resizer',
+      'csi-snapshotter',
+    ]);
     for (const one of acting) {
       expect(one.args).toContain('--leader-election');
       expect(argument(one, 'leader-election-namespace')).toBe('berth-system');

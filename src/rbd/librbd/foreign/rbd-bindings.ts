@@ -109,6 +109,8 @@ const bindSnapshots = (lib: Library) => ({
     lib,
     'int rbd_snap_get_id(void *, const char *, void *)',
   ),
+  /** Reads of this image handle are reads of that snapshot from then on. */
+  goToSnapshot: bind<[ImageHandle, id: bigint], number>(lib, 'int rbd_snap_set_by_id(void *, uint64_t)'),
   removeSnapshotById: bind<[ImageHandle, id: bigint], number>(lib, 'int rbd_snap_remove_by_id(void *, uint64_t)'),
 });
 

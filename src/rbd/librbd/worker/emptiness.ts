@@ -3,32 +3,50 @@ import { settleAll } from '../../../model/settle-all.js';
 import type { Image } from '../foreign/bindings.js';
 import { check, ECANCELED, refusalError } from '../ceph-errors.js';
 import { FAST_DIFF } from '../../feature-bits.js';
-import { numberOf, parentOf, snapshotsOf, withImage } from './open-image.js';
+import { readImageId } from './image-header.js';
+import { numberOf, parentOf, snapshotsOf, withImage, withSnapshot } from './open-image.js';
+import { readSnapshots } from './snapshot/read-snapshots.js';
 import type { OpenPool } from './open-pool.js';
 import { specOf } from './open-pool.js';
 
 /** Without fast-diff every object is asked for: so many bytes at a time, to be able to stop at the deadline. */
 const WINDOW_BYTES = 16n * 1024n ** 3n;
 
-/** @throws CephErrno ENOENT; DEADLINE where a large image without fast-diff takes too long */
-export function isEmpty(place: OpenPool, name: string): Promise<boolean> {
-  const { rbd } = place.link.ceph;
-  return withImage(place, name, 'read-only', async (image) => {
-    const [parent, snapshots, size, features] = await settleAll(
-      parentOf(place, image),
-      snapshotsOf(place, image),
-      numberOf(rbd.size, image, 'get size'),
-      numberOf(rbd.features, image, 'get features'),
-    );
-    if (parent !== undefined || snapshots.length > 0) return false;
-    const window = (features & FAST_DIFF) === 0n ? WINDOW_BYTES : size;
-    for (let from = 0n; from < size; from += window) {
-      if (place.deadline.expired)
-        throw refusalError('BERTH_DEADLINE', { what: `look into ${specOf(place.at, name)}`, ms: 0 });
-      if (await hasExtent(place, image, from, from + window > size ? size - from : window)) return false;
-    }
-    return true;
+/**
+ * Neither the image nor any snapshot of it. @throws CephErrno ENOENT; DEADLINE where a large image without fast-diff
+ * takes too long
+ */
+export async function isEmpty(place: OpenPool, name: string): Promise<boolean> {
+  const isBare = await withImage(place, name, 'read-only', async (image) => {
+    if ((await parentOf(place, image)) !== undefined || !(await isUntouched(place, name, image))) return false;
+    return (await snapshotsOf(place, image)).length > 0 ? 'but for snapshots' : true;
   });
+  return isBare === 'but for snapshots' ? areSnapshotsEmpty(place, name) : isBare;
+}
+
+/** What was written, cut and discarded again stands in a snapshot alone. */
+async function areSnapshotsEmpty(place: OpenPool, name: string): Promise<boolean> {
+  const { snapshots = [] } = (await readSnapshots(place, await readImageId(place, name))) ?? {};
+  for (const { id } of snapshots) {
+    if (!(await withSnapshot(place, name, id, (image) => isUntouched(place, name, image)))) return false;
+  }
+  return true;
+}
+
+/** Has the image, as it is opened, no extent? */
+async function isUntouched(place: OpenPool, name: string, image: Image): Promise<boolean> {
+  const { rbd } = place.link.ceph;
+  const [size, features] = await settleAll(
+    numberOf(rbd.size, image, 'get size'),
+    numberOf(rbd.features, image, 'get features'),
+  );
+  const window = (features & FAST_DIFF) === 0n ? WINDOW_BYTES : size;
+  for (let from = 0n; from < size; from += window) {
+    if (place.deadline.expired)
+      throw refusalError('BERTH_DEADLINE', { what: `look into ${specOf(place.at, name)}`, ms: 0 });
+    if (await hasExtent(place, image, from, from + window > size ? size - from : window)) return false;
+  }
+  return true;
 }
 
 async function hasExtent({ link }: OpenPool, image: Image, from: bigint, bytes: bigint): Promise<boolean> {

@@ -44,6 +44,26 @@ export async function withImage<T>(
   }
 }
 
+/**
+ * The image as it was at a snapshot, whatever that is called; shared with nobody.
+ * @throws CephErrno, ENOENT where there is no such image or snapshot
+ */
+export async function withSnapshot<T>(
+  place: OpenPool,
+  which: ImageKey,
+  snapshotId: bigint,
+  work: (image: Image) => Promise<T>,
+): Promise<T> {
+  const { rbd } = place.link.ceph;
+  const image = await openImage(place, which, 'read-only');
+  try {
+    check(await rbd.goToSnapshot.later(image, snapshotId), `look at snapshot ${snapshotId}`);
+    return await work(image);
+  } finally {
+    await rbd.close.later(image);
+  }
+}
+
 function begin(place: OpenPool, which: ImageKey, mode: OpenMode, key: string): Shared {
   const shared: Shared = { image: openImage(place, which, mode), users: 0 };
   if (mode === 'read-write') return shared;

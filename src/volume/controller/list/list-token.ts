@@ -31,7 +31,7 @@ export function parseListToken(
 }
 
 /** Different for each of them, and the same for every call with the same clusters file. */
-function lettersOf(places: readonly PoolRef[]): readonly string[] {
+export function lettersOf(places: readonly PoolRef[]): readonly string[] {
   const used = new Set<string>();
   return places.map(({ access: { cluster }, pool, namespace }) => {
     for (let text = JSON.stringify([cluster, pool, namespace]); ; text += '+') {

@@ -80,3 +80,11 @@ export function detachParts(cluster: CephInMemory) {
     now,
   };
 }
+
+export const snapshotParts = ({ rbd, clusters }: CephInMemory) => ({
+  rbd,
+  clusters,
+  operations: operations(),
+  log,
+  now,
+});

@@ -1,0 +1,75 @@
+/**
+ * DeleteSnapshot: its name is given up, then the snapshot goes. One that has clones goes to Ceph's trash, and ends with
+ * the last of them. One that is gone already, or was never ours, is a success.
+ */
+import type { Deadline } from '../../../model/deadline.js';
+import { isBerthError } from '../../../model/errors.js';
+import { parseSnapshotId } from '../../../model/snapshot/snapshot-id.js';
+import type { Clusters } from '../../../rbd/clusters.js';
+import type { RbdPort } from '../../../rbd/port.js';
+import type { Credentials } from '../../image/find-volume.js';
+import type { ControllerOperations } from '../controller-operations.js';
+import { operationKey } from './create-snapshot.js';
+import { findSnapshot, type FoundSnapshot, type SnapshotLookup } from './find-snapshot.js';
+import { NameRecords, type NamesPort, type ReadRecord } from './name-record.js';
+
+export interface DeleteSnapshotParts extends SnapshotLookup {
+  readonly clusters: SnapshotLookup['clusters'] & Pick<Clusters, 'listed' | 'registry'>;
+  readonly rbd: SnapshotLookup['rbd'] & NamesPort & Pick<RbdPort, 'removeSnapshotById'>;
+  readonly operations: ControllerOperations;
+}
+
+/**
+ * BERTH_CLUSTER_UNKNOWN, BERTH_POOL_NOT_OURS for a handle of a place that the clusters file does not list, most likely
+ * by a mistake: OK would leave the snapshot behind. BERTH_IMAGE_BUSY where somebody has protected it,
+ * BERTH_IMAGE_LOCKED, BERTH_IMAGE_EXCLUSIVE.
+ */
+export async function deleteSnapshot(
+  parts: DeleteSnapshotParts,
+  handle: string,
+  secrets: Credentials | undefined,
+  deadline: Deadline,
+): Promise<void> {
+  const id = parseSnapshotId(handle);
+  if (id === undefined) return;
+  await parts.clusters.listed(id);
+  // Only the snapshot itself says what it is called, and the name is what one operation at a time is about.
+  const seen = await findSnapshot(parts, handle, secrets, deadline);
+  if (seen === undefined) return;
+  const what = { op: 'deleteSnapshot', fingerprint: handle } as const;
+  const key = operationKey(id, seen.snapshot.name);
+  await parts.operations.run(key, what, deadline, async (operation, deadline) => {
+    operation.step('look');
+    const found = await findSnapshot(parts, handle, secrets, deadline);
+    if (found === undefined) return;
+    operation.step('forget name');
+    const registry = await parts.clusters.registry(id.cluster, 'controller', deadline, secrets);
+    const names = new NameRecords(parts.rbd, registry);
+    // First, for by the handle alone nobody could find it once the snapshot is gone.
+    const record = await forgetName(names, found, deadline);
+    operation.step('remove snapshot');
+    try {
+      await parts.rbd.removeSnapshotById(found.at, id.imageId, id.snapshotId, deadline);
+    } catch (error) {
+      if (isBerthError(error, 'BERTH_IMAGE_NOT_FOUND')) return;
+      if (record === undefined || !isBerthError(error, ...REFUSALS)) throw error;
+      operation.step('restore name');
+      await names.change(found.snapshot.name, undefined, record, deadline);
+      throw error;
+    }
+  });
+}
+
+/** Ceph has answered that it stays. */
+const REFUSALS = ['BERTH_IMAGE_BUSY', 'BERTH_IMAGE_LOCKED', 'BERTH_IMAGE_EXCLUSIVE', 'BERTH_CEPH_DENIED'] as const;
+
+/** The record that was removed; undefined where the name is another snapshot's, or nobody's. */
+async function forgetName(
+  names: NameRecords,
+  { id, snapshot }: FoundSnapshot,
+  deadline: Deadline,
+): Promise<ReadRecord | undefined> {
+  const record = await names.read(snapshot.name, deadline);
+  const isIts = record?.imageId === id.imageId && record.snapshotId === String(id.snapshotId);
+  return isIts && (await names.forget(snapshot.name, record, deadline)) ? record : undefined;
+}
