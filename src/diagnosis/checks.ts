@@ -18,6 +18,7 @@ import { checkInstallation } from './ceph/installation-nodes.js';
 import { checkMappers } from './ceph/mappers.js';
 import { checkMonitors } from './ceph/monitors.js';
 import { checkClock } from './machine/clock.js';
+import { checkConfinement } from './machine/confinement.js';
 import { checkDev, checkSys } from './machine/mounts.js';
 import { checkNetwork, checkProcesses } from './machine/namespaces.js';
 import { checkPrivileges } from './machine/privileges.js';
@@ -92,6 +93,7 @@ export const CHECKS: readonly DoctorCheck[] = [
     stopsEveryVolume: true,
     find: ({ exec, versions }) => checkPrograms(versions ? exec : undefined),
   },
+  { name: 'tools', when: onNode, find: () => checkConfinement() },
   { name: 'processes', when: onNode, find: ({ procRoot }) => checkProcesses(procRoot) },
   { name: 'clock', when: always, find: ({ exec }) => checkClock(exec, soon()) },
   { name: 'mapper', when: onNode, find: (examined) => checkMappers(examined) },

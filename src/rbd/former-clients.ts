@@ -59,7 +59,7 @@ export class FormerClients {
   async shutOut(access: ClusterAccess, watchers: readonly Watcher[], deadline: Deadline): Promise<void> {
     const { rbd, log } = this.#parts;
     const former = await this.#formerClients();
-    for (const { address } of watchers.filter((one) => former.has(one.address))) {
+    for (const { address } of watchers.filter((one) => former.has(one.address) && !this.#own.has(one.address))) {
       try {
         await rbd.blocklist(access, address, SHUT_OUT_S, deadline);
         former.delete(address);

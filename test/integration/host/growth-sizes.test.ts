@@ -37,13 +37,12 @@ const EXT4: readonly (readonly [from: number, to: number])[] = [
   [64 * MIB, 65 * GIB],
   [100 * MIB, 200 * GIB],
   [500 * MIB, TIB],
-  [512 * MIB, 2 * TIB],
   [GIB, 2 * GIB],
 ];
 const XFS: typeof EXT4 = [
   [300 * MIB, 301 * MIB],
   [300 * MIB, 64 * GIB],
-  [GIB, 200 * GIB],
+  [GIB, 8 * GIB],
 ];
 
 const inPlace = (isMounted: boolean): string => (isMounted ? 'mounted' : 'not mounted');

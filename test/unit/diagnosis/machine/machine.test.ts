@@ -5,6 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { run } from '../../../../src/host/process/exec.js';
 import { judgeClock } from '../../../../src/diagnosis/machine/clock.js';
+import { checkConfinement } from '../../../../src/diagnosis/machine/confinement.js';
 import { checkDev, checkSys } from '../../../../src/diagnosis/machine/mounts.js';
 import { checkNetwork, checkProcesses } from '../../../../src/diagnosis/machine/namespaces.js';
 import { checkPrivileges } from '../../../../src/diagnosis/machine/privileges.js';
@@ -31,6 +32,14 @@ beforeEach(async () => {
 afterEach(async () => {
   vi.unstubAllEnvs();
   await rm(root, { recursive: true, force: true });
+});
+
+describe('the tools that read what guests wrote', () => {
+  it('are confined where the machine lets them be, and else a warning says how', async () => {
+    expect(await checkConfinement(() => Promise.resolve('/proc/1/fd/9'))).toMatchObject({ level: 'ok' });
+    const says = expect.stringMatching(/cannot be confined.*setpriv/) as string;
+    expect(await checkConfinement(() => Promise.resolve(undefined))).toMatchObject({ level: 'warning', says });
+  });
 });
 
 describe('the network namespace', () => {
