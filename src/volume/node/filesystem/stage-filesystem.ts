@@ -61,7 +61,12 @@ export async function mountDevice(
   const staged = { volume: found.volume, stagingPath, readOnly };
   const mounted = await mountedAsAsked(staging);
   const present = await takeMountAway(parts, staging, mapping, operation, deadline);
-  if (present === 'mounted as asked' && mounted !== undefined) return mounted;
+  if (present === 'mounted as asked' && mounted !== undefined) {
+    // An earlier try may have ended before it grew.
+    const left = { found, device, type: mounted, forGuest, mountedAt: stagingPath };
+    if (!readOnly) await growAtStage(parts, left, operation, deadline);
+    return mounted;
+  }
   // The mapping may be an old one whose journal is gone, and a virtual machine still be at work on it.
   if (guest !== undefined) await refuseOpenDevice(parts, found.volume, mapping, deadline);
   const { preparation, isNew } = await prepare(parts, staging, present === 'was sick', operation, deadline);
