@@ -91,7 +91,7 @@ describe('an ext4 that is mounted', () => {
     });
   }
 
-  it(`tool or driver killed ${KILLS} times: contents are equal, it grows at the next, and no snapshot is made`, async () => {
+  it(`tool or driver killed ${KILLS} times: contents are equal, it grows then, and no snapshot is made`, async () => {
     const volume = await newVolume(64 * MiB);
     let target = await volume.bring();
     await fill(target, 32 * 1024);
