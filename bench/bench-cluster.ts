@@ -24,7 +24,9 @@ import { leanClient, type LeanClient } from './lean-client.js';
 import type { Pace } from './pace.js';
 
 export const MiB = 2 ** 20;
-const NAMESPACES = ['c1', 'c8', 'c32', 'bare8', 'bare32', 'empty', 'full', 'memory', 'count', 'node'] as const;
+const NAMESPACES = [
+  ...(['c1', 'c8', 'c32', 'bare8', 'bare32', 'empty', 'full', 'memory', 'count', 'node', 'purge'] as const),
+] as const;
 export type Namespace = (typeof NAMESPACES)[number];
 
 export interface Running {

@@ -1,5 +1,5 @@
 /**
- * CreateVolume over a bare socket: a load that costs little itself,
+ * Calls of the controller over a bare socket: a load that costs little itself,
  * for a sidecar is a Go program and not a second grpc-js.
  */
 import { createConnection, type Socket } from 'node:net';
@@ -8,23 +8,30 @@ import * as http2 from './frames.js';
 
 /** gRPC over HTTP/2: one byte "compressed?", four bytes of length, then the message. */
 const PREFIX_BYTES = 5;
-const HEADERS = http2.headerBlock([
-  [':method', 'POST'],
-  [':scheme', 'http'],
-  [':path', '/csi.v1.Controller/CreateVolume'],
-  [':authority', 'localhost'],
-  ['content-type', 'application/grpc'],
-  ['te', 'trailers'],
-  ['grpc-timeout', '60S'],
-]);
+type Method = 'CreateVolume' | 'DeleteVolume' | 'ControllerPublishVolume' | 'ControllerUnpublishVolume';
+
+const headersOf = (method: Method): Buffer =>
+  http2.headerBlock([
+    [':method', 'POST'],
+    [':scheme', 'http'],
+    [':path', `/csi.v1.Controller/${method}`],
+    [':authority', 'localhost'],
+    ['content-type', 'application/grpc'],
+    ['te', 'trailers'],
+    ['grpc-timeout', '60S'],
+  ]);
 
 export interface LeanClient {
   /** Rejects unless the driver answers with a message, which a refusal does not have. */
   createVolume(request: object): Promise<void>;
+  deleteVolume(volumeId: string): Promise<void>;
+  attach(request: object): Promise<void>;
+  detach(request: object): Promise<void>;
   close(): void;
 }
 
 interface Call {
+  readonly name: Method;
   answered: boolean;
   resolve(): void;
   reject(error: Error): void;
@@ -32,10 +39,18 @@ interface Call {
 
 /** @param socket absolute path of the driver's socket */
 export function leanClient(socket: string): LeanClient {
-  const type = contract().root.lookupType('csi.v1.CreateVolumeRequest');
   const connection = new Connection(createConnection(socket));
+  const method = (name: Method): ((request: object) => Promise<void>) => {
+    const type = contract().root.lookupType(`csi.v1.${name}Request`);
+    const headers = headersOf(name);
+    return (request) => connection.call(name, headers, Buffer.from(type.encode(type.fromObject(request)).finish()));
+  };
+  const remove = method('DeleteVolume');
   return {
-    createVolume: (request) => connection.call(Buffer.from(type.encode(type.fromObject(request)).finish())),
+    createVolume: method('CreateVolume'),
+    deleteVolume: (volumeId) => remove({ volumeId }),
+    attach: method('ControllerPublishVolume'),
+    detach: method('ControllerUnpublishVolume'),
     close: () => connection.close(),
   };
 }
@@ -54,14 +69,14 @@ class Connection {
     socket.on('close', () => this.#fail(new Error('the driver closed the connection')));
   }
 
-  call(message: Buffer): Promise<void> {
+  call(name: Method, headers: Buffer, message: Buffer): Promise<void> {
     const stream = this.#next;
     this.#next += 2;
     const prefix = Buffer.alloc(PREFIX_BYTES);
     prefix.writeUInt32BE(message.length, 1);
     return new Promise((resolve, reject) => {
-      this.#calls.set(stream, { answered: false, resolve, reject });
-      this.#socket.write(http2.request(stream, HEADERS, Buffer.concat([prefix, message])));
+      this.#calls.set(stream, { name, answered: false, resolve, reject });
+      this.#socket.write(http2.request(stream, headers, Buffer.concat([prefix, message])));
     });
   }
 
@@ -96,7 +111,7 @@ class Connection {
     if (!hasEnded && type !== http2.RST_STREAM) return;
     this.#calls.delete(stream);
     if (call.answered && hasEnded) call.resolve();
-    else call.reject(new Error('CreateVolume was refused; the log of the driver says why'));
+    else call.reject(new Error(`${call.name} was refused; the log of the driver says why`));
   }
 
   #fail(error: Error): void {

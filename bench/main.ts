@@ -4,6 +4,7 @@
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 
+import { deleteCost } from './delete-cost.js';
 import { binaryCost, mountCost } from './flexvolume.js';
 import { figure, median, mib, ms, print, quantile, rate, times } from './figures.js';
 import { create, startBenchCluster, type BenchCluster, type Running } from './bench-cluster.js';
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     create: { type: 'boolean', default: false },
     node: { type: 'boolean', default: false },
     flexvolume: { type: 'boolean', default: false },
+    delete: { type: 'boolean', default: false },
   },
 });
 /**
@@ -29,6 +31,9 @@ const { values } = parseArgs({
 const SCALE = values.quick
   ? { images: 1_000, rounds: 3, creates: 200, warm: 1_000, starts: 3, stages: 5 }
   : { images: 10_000, rounds: 11, creates: 250, warm: 3_000, starts: 7, stages: 25 };
+const DELETES = values.quick
+  ? { rounds: 3, each: 150, fullImages: 9, objects: 1_024, attaches: 60 }
+  : { rounds: 7, each: 250, fullImages: 20, objects: 4_096, attaches: 200 };
 
 async function throughput(site: BenchCluster, { driver, client }: Running): Promise<void> {
   print('\nCreateVolume with metadata, against bare librbd create through the same binding (rounds in turn)');
@@ -127,6 +132,7 @@ async function measure(site: BenchCluster): Promise<void> {
   );
   if (values.node) return nodeCost(site, SCALE.stages);
   if (values.flexvolume) return flexvolume(site);
+  if (values.delete) return deleteCost(site, DELETES);
   print('\nRound trips');
   const ops = await opsPerCreate(site);
   figure('OSD operations per CreateVolume with metadata', ops.toFixed(1), { text: 'at most 10', met: ops <= 10 });
@@ -142,6 +148,7 @@ async function measure(site: BenchCluster): Promise<void> {
   }
   await starts(site);
   await weight(site);
+  await deleteCost(site, DELETES);
   await nodeCost(site, SCALE.stages);
   await reconcileCost();
   await flexvolume(site);

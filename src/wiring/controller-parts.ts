@@ -55,7 +55,11 @@ export function makeControllerParts(dependencies: Dependencies, additions = NO_A
   );
   const settings = { late: tellLate(log), children: false };
   const observer = additions.stepObserver(log);
-  const purgesParts = { rbd, longWork, clusters, counters, log, by: randomUUID(), now };
+  const operations = new Operations<ControllerSteps>(
+    observer === undefined ? settings : { ...settings, entered: observer },
+  );
+  const busy = (): boolean => operations.size > 0;
+  const purgesParts = { busy, rbd, longWork, clusters, counters, log, by: randomUUID(), now };
   return {
     rbd,
     longWork,
@@ -76,7 +80,7 @@ export function makeControllerParts(dependencies: Dependencies, additions = NO_A
     announce,
     installation,
     counters,
-    operations: new Operations(observer === undefined ? settings : { ...settings, entered: observer }),
+    operations,
     log,
     now,
   };

@@ -59,4 +59,6 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
+  /** It takes long and gets on: at most one a second for each call. */
+  | { readonly kind: 'progress'; readonly id: number }
   | { readonly kind: 'failure'; readonly id: number; readonly error: WireError };

@@ -21,7 +21,16 @@ export class PurgingController {
     const rbd = { ...this.#rbd, ...seeing(this.#rbd) };
     const clusters = new Clusters(clustersFile);
     const { counters } = this;
-    const parts = { rbd, longWork: rbd, clusters, counters, log: createLog('silent'), by: randomUUID(), now };
+    const parts = {
+      rbd,
+      longWork: rbd,
+      clusters,
+      counters,
+      log: createLog('silent'),
+      by: randomUUID(),
+      now,
+      busy: () => false,
+    };
     this.purges = new Purges(parts, 2);
   }
 

@@ -74,7 +74,15 @@ export class FencingController {
   #over(site: Site, rbd: RbdPort, policy: FencingPolicy): ControllerParts {
     const { counters, announced, views } = this;
     const clusters = new Clusters(site.clustersFile);
-    const longWork = { rbd, longWork: rbd, clusters, counters, log: createLog('silent'), by: site.namespace };
+    const longWork = {
+      rbd,
+      longWork: rbd,
+      clusters,
+      counters,
+      log: createLog('silent'),
+      by: site.namespace,
+      busy: () => false,
+    };
     return {
       rbd,
       longWork: rbd,

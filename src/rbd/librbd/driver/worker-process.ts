@@ -38,7 +38,7 @@ export class WorkerProcess {
     // A failed send is followed by the exit, which rejects the calls.
     if (this.#child.connected) this.#child.send(batch, () => undefined);
   });
-  /** When the caller of one in flight stopped waiting. */
+  /** When the caller of one in flight stopped waiting, or it was last said to get on after that. */
   readonly #abandoned = new Map<number, number>();
   #heardAt = performance.now();
   #ended: string | undefined;
@@ -106,7 +106,8 @@ export class WorkerProcess {
   }
 
   /**
-   * Is it past help: silent since a caller gave up `ms` ago, or with `calls` such callers' calls still in its threads?
+   * Is it past help: silent since a caller gave up `ms` ago, or with `calls` such callers' calls still in its threads,
+   * none of which got on since? However long a call takes, it is not judged by that.
    */
   isStuck(ms: number, calls: number): boolean {
     const since = performance.now() - ms;
@@ -134,6 +135,10 @@ export class WorkerProcess {
 
   #receive(message: FromWorker): void {
     this.#heardAt = performance.now();
+    if (message.kind === 'progress') {
+      if (this.#abandoned.has(message.id)) this.#abandoned.set(message.id, this.#heardAt);
+      return;
+    }
     const call = this.#calls.get(message.id);
     this.#calls.delete(message.id);
     this.#abandoned.delete(message.id);

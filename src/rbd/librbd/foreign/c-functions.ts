@@ -89,6 +89,6 @@ export function callbackType(declaration: string): void {
 }
 
 /** A C function pointer that may be called at any time, from any thread, for the rest of the process' life. */
-export function permanentCallback(work: () => number, declaration: string): Address {
+export function permanentCallback(work: (...args: never[]) => number, declaration: string): Address {
   return koffi.register(work, koffi.pointer(koffi.proto(declaration)));
 }

@@ -1,6 +1,7 @@
 /** The C declarations of librbd, as far as Berth uses it. */
-import { bind, callbackType, openLibrary, permanentCallback } from './c-functions.js';
+import { bind, callbackType, openLibrary } from './c-functions.js';
 import type { Address, Handle, Library } from './c-functions.js';
+import { bindProgress } from './progress.js';
 import type { Ioctx } from './rados-bindings.js';
 
 export type ImageHandle = Handle<'rbd_image_t'>;
@@ -28,7 +29,10 @@ const bindPool = (lib: Library) => ({
     lib,
     'int rbd_create4(void *, const char *, uint64_t, void *)',
   ),
-  remove: bind<[Ioctx, name: string], number>(lib, 'int rbd_remove(void *, const char *)'),
+  remove: bind<[Ioctx, name: string, progress: Address, call: bigint], number>(
+    lib,
+    'int rbd_remove_with_progress(void *, const char *, void *, uint64_t)',
+  ),
   namespaceExists: bind<[Ioctx, namespace: string, out: Address], number>(
     lib,
     'int rbd_namespace_exists(void *, const char *, void *)',
@@ -74,9 +78,9 @@ const bindImage = (lib: Library) => ({
     'int rbd_watchers_list(void *, void *, void *)',
   ),
   freeWatchers: bind<[Address, count: bigint], undefined>(lib, 'void rbd_watchers_list_cleanup(void *, size_t)'),
-  resize: bind<[ImageHandle, sizeBytes: bigint, allowShrink: number, progress: Address, arg: null], number>(
+  resize: bind<[ImageHandle, sizeBytes: bigint, allowShrink: number, progress: Address, call: bigint], number>(
     lib,
-    'int rbd_resize2(void *, uint64_t, uint8_t, void *, void *)',
+    'int rbd_resize2(void *, uint64_t, uint8_t, void *, uint64_t)',
   ),
   diff: bind<
     [
@@ -94,8 +98,7 @@ const bindImage = (lib: Library) => ({
     lib,
     'int rbd_diff_iterate2(void *, const char *, uint64_t, uint64_t, uint8_t, uint8_t, berth_extent_cb *, void *)',
   ),
-  /** rbd_resize2 calls its progress function without checking that there is one. */
-  ignoreProgress: permanentCallback(() => 0, 'int berth_progress_cb(uint64_t done, uint64_t total, void *arg)'),
+  progress: bindProgress(),
 });
 
 /** Snapshots of an open image. */
@@ -104,7 +107,10 @@ const bindSnapshots = (lib: Library) => ({
   freeSnapshots: bind<[Address], undefined>(lib, 'void rbd_snap_list_end(void *)'),
   createSnapshot: bind<[ImageHandle, name: string], number>(lib, 'int rbd_snap_create(void *, const char *)'),
   removeSnapshot: bind<[ImageHandle, name: string], number>(lib, 'int rbd_snap_remove(void *, const char *)'),
-  rollBack: bind<[ImageHandle, snapshot: string], number>(lib, 'int rbd_snap_rollback(void *, const char *)'),
+  rollBack: bind<[ImageHandle, snapshot: string, progress: Address, call: bigint], number>(
+    lib,
+    'int rbd_snap_rollback_with_progress(void *, const char *, void *, uint64_t)',
+  ),
   snapshotId: bind<[ImageHandle, name: string, out: Address], number>(
     lib,
     'int rbd_snap_get_id(void *, const char *, void *)',

@@ -20,6 +20,7 @@ import { breakingLocks, describeLocks } from '../../image-lock.js';
 import { featureBits } from '../../feature-bits.js';
 import { readHead, readImageId, readInterruptedRemovals, writeFirstMetadata } from './image-header.js';
 import { bytesAt, withCells } from '../foreign/c-memory.js';
+import { thisCall } from '../foreign/progress.js';
 import type { ClusterConnection } from './cluster-connection.js';
 import { field, monCommand } from './mon-command.js';
 import { clonesOf, groupOf, numberOf, parentOf, snapshotsOf, watchersOf, withImage } from './open-image.js';
@@ -143,7 +144,7 @@ function poolName({ link }: OpenPool, id: bigint): Promise<string> {
 export function resize(place: OpenPool, name: string, sizeBytes: bigint): Promise<void> {
   const { rbd } = place.link.ceph;
   return withImage(place, name, 'read-write', async (image: Image) => {
-    const result = await rbd.resize.later(image, sizeBytes, 0, rbd.ignoreProgress, null);
+    const result = await rbd.resize.later(image, sizeBytes, 0, rbd.progress, thisCall());
     // librbd cannot take its own lock beside somebody's, and calls the image read-only.
     if (result === -EROFS) await refuseLockedImage(place, name);
     check(result, `resize to ${sizeBytes} bytes`);
@@ -186,7 +187,8 @@ export function readStart(place: OpenPool, name: string, bytes: number): Promise
  * only then they are read. @throws BERTH_IMAGE_BUSY
  */
 export async function removeImage(place: OpenPool, name: string): Promise<boolean> {
-  const result = await place.link.ceph.rbd.remove.later(place.io, name);
+  const { rbd } = place.link.ceph;
+  const result = await rbd.remove.later(place.io, name, rbd.progress, thisCall());
   if (result === -ENOENT) {
     await confirmAbsence(place, name);
     return false;

@@ -9,6 +9,7 @@ import { Connections } from './connections.js';
 import { toWire } from '../ceph-errors.js';
 import type { CallSite } from '../ceph-errors.js';
 import { prepareForeign } from '../foreign/c-functions.js';
+import { asCall, onProgress } from '../foreign/progress.js';
 import { Lanes } from './connection/lanes.js';
 import { createOperations } from './worker-operations.js';
 import type { WorkerOperations } from './worker-operations.js';
@@ -39,7 +40,7 @@ async function answer(call: Call): Promise<FromWorker> {
   const { id } = call;
   try {
     const operation = serve().operations[call.op] as (...given: readonly unknown[]) => Promise<unknown>;
-    return { kind: 'answer', id, value: await operation(...call.args, Deadline.after(call.ms)) };
+    return { kind: 'answer', id, value: await asCall(id, () => operation(...call.args, Deadline.after(call.ms))) };
   } catch (error) {
     return { kind: 'failure', id, error: toWire(error, sceneOf(call)) };
   }
@@ -68,6 +69,8 @@ const leave = (): never => {
 };
 
 const outbox = new Outbox<FromWorker>((batch) => process.connected && process.send?.(batch));
+
+onProgress((id) => outbox.post({ kind: 'progress', id }));
 
 function receive(message: ToWorker): void {
   if (message.kind === 'configure') options = message.options;

@@ -2,6 +2,7 @@
  * Removes the data of one deleted volume: leased from other controllers, in slices that each end soon, when nothing
  * needs it any more.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Deadline } from '../../../model/deadline.js';
 import { isBerthError } from '../../../model/errors.js';
 import type { ImageHead, ImageRef, RbdPort } from '../../../rbd/port.js';
@@ -11,11 +12,14 @@ import { parseDeleted, type DeletedRecord } from './deleted-record.js';
 import { exchangeDeleted } from './mark-deleted.js';
 import { SlicePace } from './slice-pace.js';
 
-/** For how long a controller has an image for itself, in ms; renewed between slices. Two at once would do no harm. */
+/** For how long a controller has an image for itself, in ms; renewed between slices. Two at once do no harm. */
 const LEASE_MS = 30_000;
-/** What a small operation may take, and what a slice may, in ms. A slice is made to take a second. */
+/** What a small operation may take, and what a slice may, in ms; a slice is made to take far less. */
 const OPERATION_MS = 30_000;
 const SLICE_MS = 300_000;
+/** For how long a slice lets calls go first, and how often it looks, in ms: where some always run, it goes on. */
+const YIELD_MS = 500;
+const YIELD_POLL_MS = 10;
 
 export interface PurgeParts {
   /** Over the worker for long work: nothing else waits for a thread of it. */
@@ -33,6 +37,8 @@ export interface PurgeParts {
   /** Made up anew by each process. */
   readonly by: string;
   readonly now: () => Date;
+  /** To be asked before each slice: does anybody wait for a call of this controller? He goes first, for a while. */
+  readonly busy: () => boolean;
   /** To be asked before each slice. */
   readonly stopped: () => boolean;
 }
@@ -153,6 +159,12 @@ async function takeLease(
   return record?.restoring === true ? undefined : record?.purge;
 }
 
+/** Resolves when nobody waits for a call of this controller, at the latest after {@link YIELD_MS}. */
+async function yieldToCalls({ busy, stopped }: PurgeParts): Promise<void> {
+  const patience = Deadline.after(YIELD_MS);
+  while (busy() && !stopped() && !patience.expired) await sleep(YIELD_POLL_MS);
+}
+
 /** Down to what one removal does in a moment. False where the driver stops: another controller goes on at once. */
 async function cutDown(parts: PurgeParts, at: ImageRef, head: ImageHead): Promise<boolean> {
   const { longWork, now } = parts;
@@ -163,6 +175,7 @@ async function cutDown(parts: PurgeParts, at: ImageRef, head: ImageHead): Promis
       await returnLease(parts, at, head);
       return false;
     }
+    await yieldToCalls(parts);
     const begun = performance.now();
     await longWork.cutTo(at, size, Deadline.after(SLICE_MS));
     pace.took(performance.now() - begun);
@@ -183,14 +196,15 @@ async function returnLease({ longWork, by, now }: PurgeParts, at: ImageRef, seen
 }
 
 async function removeRest(
-  { longWork }: PurgeParts,
+  parts: PurgeParts,
   at: ImageRef,
   { sizeBytes }: ImageHead,
   { at: since }: DeletedRecord,
   parentId: string | undefined,
 ): Promise<PurgeEnd> {
   try {
-    await longWork.remove(at, Deadline.after(SLICE_MS));
+    await yieldToCalls(parts);
+    await parts.longWork.remove(at, Deadline.after(SLICE_MS));
     return { kind: 'purged', sizeBytes, parentId };
   } catch (error) {
     // Opened, snapshotted or grouped since it was looked at.

@@ -128,7 +128,10 @@ describe('undelete', () => {
         spy.mockRestore();
         const isSafe = !isCut || image.metadata.get(DELETED_KEY)?.includes('restoring') === true;
         if (isSafe) {
-          const purges = new Purges({ ...parts, counters: new Counters(), by: 'purger', now: later }, 1);
+          const purges = new Purges(
+            { ...parts, counters: new Counters(), by: 'purger', now: later, busy: () => false },
+            1,
+          );
           await purges.round();
           await purges.idle();
           await purges.stop();

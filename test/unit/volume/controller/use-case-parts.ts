@@ -30,7 +30,10 @@ export const deleteParts = ({ rbd, clusters }: CephInMemory) => ({
   longWork: rbd,
   clusters,
   now,
-  purges: new Purges({ rbd, longWork: rbd, clusters, counters: new Counters(), log, by: 'test', now }, 2),
+  purges: new Purges(
+    { rbd, longWork: rbd, clusters, counters: new Counters(), log, by: 'test', now, busy: () => false },
+    2,
+  ),
   deleteClaims: new DeleteClaims(rbd, now),
   interruptedCreates: new InterruptedCreates(rbd, log),
   operations: operations(),

@@ -5,6 +5,7 @@ import type { Deadline } from '../../../../model/deadline.js';
 import { check, CephErrno, EEXIST, ENOENT, EROFS, refusalError } from '../../ceph-errors.js';
 import type { Image } from '../../foreign/bindings.js';
 import { withCells } from '../../foreign/c-memory.js';
+import { thisCall } from '../../foreign/progress.js';
 import type { WireImage, WirePool, WorkerOperation } from '../../worker-messages.js';
 import { readHead, readHeadById } from '../image-header.js';
 import { withImage, type ImageKey } from '../open-image.js';
@@ -66,9 +67,10 @@ const snapshotIdOf = ({ link: { ceph } }: OpenPool, image: Image, snapshot: stri
 
 /** False where there is no such snapshot. @throws CephErrno, ENOENT where there is no image */
 const rollBack = (place: OpenPool, name: string, snapshot: string): Promise<boolean> =>
-  withImage(place, name, 'read-write', async (image) =>
-    wasThere(await place.link.ceph.rbd.rollBack.later(image, snapshot), `roll back to ${snapshot}`),
-  );
+  withImage(place, name, 'read-write', async (image) => {
+    const { rbd } = place.link.ceph;
+    return wasThere(await rbd.rollBack.later(image, snapshot, rbd.progress, thisCall()), `roll back to ${snapshot}`);
+  });
 
 /** False where there is no such snapshot. @throws CephErrno, ENOENT where there is no image */
 function removeSnapshot(place: OpenPool, which: ImageKey, snapshot: string | bigint): Promise<boolean> {

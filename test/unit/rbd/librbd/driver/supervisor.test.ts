@@ -14,6 +14,14 @@ const workerPath = path.resolve('test/fixtures/workers/obeys-pool-name.mjs');
 const access = { cluster: 'c', monitors: ['m'], user: 'u', key: new Secret('k') };
 const call = (pool: string): ImageRef => ({ access, pool, namespace: '', image: 'i' });
 
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
 let started: Librbd | undefined;
 const start = (options: Partial<LibrbdOptions> = {}): Librbd =>
   (started = createLibrbd({ log: createLog('silent'), workerPath, ...options }));
@@ -63,6 +71,33 @@ describe('the supervisor', () => {
     await refused(port.head(call('hangs'), soon(20)), 'BERTH_DEADLINE');
     // Twice what a call may take: longer than that and it is stuck.
     await new Promise((resolve) => setTimeout(resolve, 150));
+    expect(await port.head(call('answers'), soon())).toBeDefined();
+    expect(port.workerPid()).not.toBe(pid);
+  });
+
+  it.each([
+    ['keeps a worker whose threads are all at long work that gets on', 'gets on', true],
+    ['replaces a worker half of whose threads do not get on, although others answer', 'hangs', false],
+  ])('%s', async (_what, pool, isKept) => {
+    const port = start({ connectSeconds: 0.05, operationSeconds: 0.05, threads: 4 });
+    await port.head(call('answers'), soon());
+    const pid = port.workerPid();
+    const late = Array.from({ length: 4 }, () => refused(port.head(call(pool), soon(20)), 'BERTH_DEADLINE'));
+    await Promise.all(late);
+    // Twice what a call may take; all the while it answers others.
+    for (let n = 0; n < 8; n += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      await port.head(call('answers'), soon());
+    }
+    expect(port.workerPid() === pid).toBe(isKept);
+  });
+
+  it('ends a worker for long work when nobody has called for a while, and the next call starts another', async () => {
+    const port = start({ endIdleMs: 20 });
+    await port.head(call('answers'), soon());
+    const pid = port.workerPid()!;
+    await expect.poll(() => port.workerPid()).toBeUndefined();
+    await expect.poll(() => isAlive(pid)).toBe(false);
     expect(await port.head(call('answers'), soon())).toBeDefined();
     expect(port.workerPid()).not.toBe(pid);
   });
