@@ -63,7 +63,7 @@ const tellFault =
  * The worker for long work is there while there is some. It is gentle to the OSDs: so many objects are removed at a
  * time in each image, where librbd would take ten.
  */
-const LONG_WORK = { threads: 32, endIdleMs: 30_000, extraConf: { rbd_concurrent_management_ops: '4' } };
+const LONG_WORK = { threads: 32, endIdleMs: 30_000, extraConf: { rbd_concurrent_management_ops: '2' } };
 
 /** The client is loaded only where there is somebody to talk to. */
 async function kubernetes(choice: string, log: Logger): Promise<Kubernetes | undefined> {

@@ -18,7 +18,7 @@ const LEASE_MS = 30_000;
 const OPERATION_MS = 30_000;
 const SLICE_MS = 300_000;
 /** For how long a slice lets calls go first, and how often it looks, in ms: where some always run, it goes on. */
-const YIELD_MS = 500;
+const YIELD_MS = 1_000;
 const YIELD_POLL_MS = 10;
 
 export interface PurgeParts {

@@ -1,10 +1,10 @@
 /**
- * In which steps an image is made smaller: each so large that it takes about a quarter of a second, whatever an object
+ * In which steps an image is made smaller: each so large that it takes about an eighth of a second, whatever an object
  * costs there. An image that holds nothing is through in a handful of steps, however large it is.
  */
 
 /** What a step should take, in ms: a call that comes in the middle of one waits no longer for the OSDs. */
-const TARGET_MS = 250;
+const TARGET_MS = 125;
 /** How many objects the first step removes, and how many at least and at most a later one. */
 const FIRST = 128n;
 const LEAST = 16n;

@@ -270,8 +270,8 @@ describe('the pace of slices', () => {
     expect(sizes(16_384n, () => 5).length).toBeLessThan(13);
   });
 
-  it('comes to slices of a quarter of a second, on a fast cluster as on a slow one', () => {
-    expect(sizes(1_000n, (objects) => objects / 8).at(-2)).toBeGreaterThan(1_000);
+  it('comes to slices of an eighth of a second, on a fast cluster as on a slow one', () => {
+    expect(sizes(1_000n, (objects) => objects / 16).at(-2)).toBeGreaterThan(1_000);
     expect(sizes(16n, (objects) => objects * 10).at(-2)).toBeLessThan(40);
   });
 
