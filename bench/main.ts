@@ -14,6 +14,7 @@ import { nodeCost } from './node-cost.js';
 import { atPace } from './pace.js';
 import { processorMs, residentKiB } from './process-size.js';
 import { reconcileCost } from './reconcile.js';
+import { controllerCost, listCost } from './scale.js';
 
 const { values } = parseArgs({
   options: {
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     node: { type: 'boolean', default: false },
     flexvolume: { type: 'boolean', default: false },
     delete: { type: 'boolean', default: false },
+    scale: { type: 'boolean', default: false },
   },
 });
 /**
@@ -130,6 +132,10 @@ async function measure(site: BenchCluster): Promise<void> {
       .map((one) => one.toFixed(1))
       .join(' ')}; Ceph: one OSD on loopback`,
   );
+  if (values.scale) {
+    await controllerCost();
+    return listCost(site, SCALE.images);
+  }
   if (values.node) return nodeCost(site, SCALE.stages);
   if (values.flexvolume) return flexvolume(site);
   if (values.delete) return deleteCost(site, DELETES);

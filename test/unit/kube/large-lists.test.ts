@@ -3,7 +3,9 @@ import { execa } from 'execa';
 import { expect, it } from 'vitest';
 import path from 'node:path';
 import { packageRoot } from '../../../src/model/package-root.js';
-import { apiFixture, PVS, VAS } from '../../kube/api-fixture.js';
+import { Attachments } from '../../../src/kube/volume-attachments.js';
+import { createLog } from '../../../src/observe/log.js';
+import { apiFixture, PVS, soon, until, VAS } from '../../kube/api-fixture.js';
 import { persistentVolume, volumeAttachment } from '../../kube/large-cluster.js';
 import type { MirrorMemory } from '../../kube/mirror-memory.js';
 
@@ -41,4 +43,21 @@ it('a mirror of 5,000 attached volumes keeps at most 2 KB of each', async () => 
   const { fresh, attachments, before, after } = await mirrored(48);
   expect({ fresh, attachments }).toEqual({ fresh: true, attachments: 5_000 });
   expect((after - before) / 5_000).toBeLessThan(2_048);
+});
+
+it('a mirror of 5,000 volumes is complete although the API server restarts in the middle of its lists', async () => {
+  serve(OURS, 5_000, 5_000);
+  const attachments = new Attachments(at.api, OURS, createLog('silent'));
+  const pages = () => at.server.asked.filter(({ url }) => url.startsWith(VAS) && url.includes('continue=')).length;
+  attachments.start();
+  try {
+    await until('its second page', () => pages() > 0);
+    await at.server.stop();
+    await at.server.start();
+    expect(await attachments.isFresh(soon())).toBe(true);
+    expect(attachments.all()).toHaveLength(5_000);
+    expect(new Set(attachments.all().map(({ name }) => name)).size).toBe(5_000);
+  } finally {
+    attachments.stop();
+  }
 });
