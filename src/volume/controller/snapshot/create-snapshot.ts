@@ -10,6 +10,7 @@ import type { VolumeId } from '../../../model/volume-id.js';
 import type { Clusters } from '../../../rbd/clusters.js';
 import type { ImageHead, ImageRef, RbdPort } from '../../../rbd/port.js';
 import { locate, type Credentials } from '../../image/find-volume.js';
+import { isHalfGrown, refuseHalfGrown } from '../../image/growth-record.js';
 import type { RunningOperation } from '../../operation/operations.js';
 import type { ControllerSteps } from '../../operation/steps.js';
 import type { ControllerOperations } from '../controller-operations.js';
@@ -48,6 +49,7 @@ export const operationKey = ({ cluster }: Pick<VolumeId, 'cluster'>, name: strin
  * Take the snapshot, or answer the one that is there, in one round of the monitors. It runs beside an attach, a stage
  * or a growth of the volume, which Ceph orders, and not beside its delete.
  * BERTH_VOLUME_NOT_FOUND, BERTH_VOLUME_DELETING,
+ * BERTH_GROWTH_UNFINISHED where it may be half grown,
  * BERTH_SNAPSHOT_EXISTS and BERTH_SNAPSHOT_PENDING where the name is another source's, BERTH_IMAGE_LOCKED,
  * BERTH_IMAGE_EXCLUSIVE.
  */
@@ -92,6 +94,12 @@ async function takeSnapshot(attempt: Attempt, head: ImageHead): Promise<SeenSnap
     await undo(attempt, claimed.record);
     if (taken === undefined) throw berthError('BERTH_RECORD_CONTENDED', { volume: wanted.name, times: 1 });
     throw goneError(wanted.volume, taken.head);
+  }
+  // Cut while resize2fs was at work on it, nothing repairs it.
+  const seen = [head, taken.head].map((one) => ({ head: one, volume: wanted.volume }));
+  if (seen.some(isHalfGrown)) {
+    await undo(attempt, claimed.record);
+    for (const one of seen) refuseHalfGrown(one, 'a snapshot of it would be half grown as well');
   }
   operation.step('write name');
   await writeTaken(attempt, { ...mine, snapshotId: String(id) }, claimed.record);

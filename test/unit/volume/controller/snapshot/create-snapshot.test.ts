@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { HOLDER_KEY } from '../../../../../src/attachment/holder-record.js';
 import { berthError } from '../../../../../src/model/errors.js';
 import { parseSnapshotId } from '../../../../../src/model/snapshot/snapshot-id.js';
+import { formatGrowth, GROWTH_KEY, type GrowthRecord } from '../../../../../src/volume/image/growth-record.js';
 import { createVolume } from '../../../../../src/volume/controller/create/create-volume.js';
 import { createSnapshot } from '../../../../../src/volume/controller/snapshot/create-snapshot.js';
 import { deleteSnapshot } from '../../../../../src/volume/controller/snapshot/delete-snapshot.js';
@@ -57,6 +58,25 @@ const seeing = (change: Partial<RbdPort>) => ({
 const died = () => Promise.reject(berthError('BERTH_WORKER_DIED', { how: 'SIGKILL', what: 'it' }));
 
 describe('CreateSnapshot', () => {
+  it('of a volume whose filesystem may be half grown, before or meanwhile: ABORTED, and nothing stays', async () => {
+    const growth: GrowthRecord = {
+      ...{ state: 'growing', snapshot: 'berth-growth-1', size: '1', mounts: '1', tries: 1, node: 'n', since: NOW },
+    };
+    const { metadata, id } = image();
+    const text = formatGrowth(growth, volume, { metadata, id, fsid: cluster.rbd.fsid });
+    metadata.set(GROWTH_KEY, text);
+    await expect(take()).rejects.toEqual(code('BERTH_GROWTH_UNFINISHED'));
+    metadata.delete(GROWTH_KEY);
+    const createSnapshotById: RbdPort['createSnapshotById'] = async (...given) => {
+      metadata.set(GROWTH_KEY, text);
+      return cluster.rbd.createSnapshotById(...given);
+    };
+    await expect(take('s', volume, seeing({ createSnapshotById }))).rejects.toEqual(code('BERTH_GROWTH_UNFINISHED'));
+    expect([names(), await records()]).toEqual([[], new Map()]);
+    metadata.delete(GROWTH_KEY);
+    await take();
+  });
+
   it('takes one snapshot of the image, named after the CSI name: handle, source, size and time', async () => {
     const seen = await take('snapshot-1');
     expect(names()).toEqual(['berth-snap-snapshot-1']);
