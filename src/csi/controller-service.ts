@@ -15,6 +15,7 @@ import type { ImageLookup } from '../volume/image/find-volume.js';
 import type { CreateVolumeRequest__Output } from './gen/csi/v1/CreateVolumeRequest.js';
 import type { _csi_v1_ControllerServiceCapability_RPC_Type } from './gen/csi/v1/ControllerServiceCapability.js';
 import type { ValidateVolumeCapabilitiesRequest__Output } from './gen/csi/v1/ValidateVolumeCapabilitiesRequest.js';
+import { contentSourceMessage, readContentSource } from './content-source.js';
 import { publishContextOf } from './publish-context.js';
 import { readCapabilities, readCapability, readRange, readSecrets, require } from './read-request.js';
 import { snapshotCalls, type SnapshotServiceParts } from './snapshot-calls.js';
@@ -34,6 +35,7 @@ const CAPABILITIES: readonly _csi_v1_ControllerServiceCapability_RPC_Type[] = [
   'CREATE_DELETE_SNAPSHOT',
   'LIST_SNAPSHOTS',
   'GET_SNAPSHOT',
+  'CLONE_VOLUME',
   'SINGLE_NODE_MULTI_WRITER',
 ];
 
@@ -53,6 +55,7 @@ function lifecycle(parts: LifecycleParts): ControllerService {
     async CreateVolume(request, { deadline }) {
       require({ name: request.name });
       refuseUnsupported(request);
+      const source = readContentSource(request.volumeContentSource);
       const { volume, sizeBytes } = await createVolume(
         parts,
         {
@@ -61,10 +64,11 @@ function lifecycle(parts: LifecycleParts): ControllerService {
           capabilities: readCapabilities(request.volumeCapabilities),
           parameters: request.parameters,
           secrets: readSecrets(request.secrets),
+          source,
         },
         deadline,
       );
-      return { volume: { volumeId: volume, capacityBytes: String(sizeBytes), volumeContext: {} } };
+      return { volume: volumeMessage({ volume, sizeBytes, source }) };
     },
 
     async DeleteVolume(request, { deadline }) {
@@ -160,13 +164,19 @@ async function whyNotConfirmed(
   }
 }
 
-const listEntry = ({ volume, sizeBytes, publishedNodes, condition }: SeenVolume) => ({
-  volume: { volumeId: volume, capacityBytes: String(sizeBytes), volumeContext: {} },
+const listEntry = ({ publishedNodes, condition, ...seen }: SeenVolume) => ({
+  volume: volumeMessage(seen),
   status: { publishedNodeIds: [...publishedNodes], volumeCondition: condition },
 });
 
-function refuseUnsupported({ mutableParameters, volumeContentSource: source }: CreateVolumeRequest__Output): void {
+const volumeMessage = ({ volume, sizeBytes, source }: Pick<SeenVolume, 'volume' | 'sizeBytes' | 'source'>) => ({
+  volumeId: volume,
+  capacityBytes: String(sizeBytes),
+  volumeContext: {},
+  contentSource: source === undefined ? null : contentSourceMessage(source),
+});
+
+function refuseUnsupported({ mutableParameters }: CreateVolumeRequest__Output): void {
   const [name] = Object.keys(mutableParameters);
   if (name !== undefined) throw berthError('BERTH_MUTABLE_PARAMETER_UNKNOWN', { name });
-  if (source !== null) throw berthError('BERTH_SOURCE_UNSUPPORTED', {});
 }

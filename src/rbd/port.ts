@@ -18,6 +18,7 @@ import type {
   WatcherObservation,
 } from './port/port-values.js';
 import type { DeletePort, NamedImage } from './port/delete-port.js';
+import type { ClonePort } from './port/clone-port.js';
 import type { SnapshotPort } from './port/snapshot-port.js';
 
 export type * from './port/port-values.js';
@@ -27,7 +28,7 @@ export type * from './port/port-values.js';
  * BERTH_CLUSTER_AUTH_FAILED, BERTH_CEPH_DENIED, BERTH_POOL_NOT_FOUND, BERTH_NAMESPACE_NOT_FOUND, BERTH_CLIENT_EVICTED,
  * BERTH_CEPH_FULL, BERTH_WORKER_DIED, BERTH_CEPH_ERROR, or what its comment adds.
  */
-export interface RbdPort extends SnapshotPort, DeletePort {
+export interface RbdPort extends SnapshotPort, DeletePort, ClonePort {
   /**
    * Connect and say who the cluster is and who we are. Over the pooled connection nobody is asked: it may be to a
    * cluster that has gone silent since.
@@ -52,7 +53,10 @@ export interface RbdPort extends SnapshotPort, DeletePort {
   watchers(at: ImageRef, deadline: Deadline): Promise<readonly Watcher[]>;
   /** Who watches it, with the monitors asked before and after; BERTH_IMAGE_NOT_FOUND. */
   observeWatchers(at: ImageRef, deadline: Deadline): Promise<WatcherObservation>;
-  /** Has nothing ever been written to it (no extent in it or in a snapshot of it, no parent)? BERTH_IMAGE_NOT_FOUND. */
+  /**
+   * Has nothing ever been written to it: no extent in it, in what it stands on, or in a snapshot of it?
+   * BERTH_IMAGE_NOT_FOUND.
+   */
   isEmpty(at: ImageRef, deadline: Deadline): Promise<boolean>;
   /** The first `bytes` of its data, fewer where it is smaller; not written is zero. BERTH_IMAGE_NOT_FOUND. */
   readStart(at: ImageRef, bytes: number, deadline: Deadline): Promise<Uint8Array>;

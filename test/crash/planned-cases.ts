@@ -15,6 +15,9 @@ export interface CrashCase {
 const WITHIN: readonly (readonly [op: NodeOperationName, step: string, ms: readonly number[]])[] = [
   ['stage', 'map', [30, 90]],
   ['stage', 'mkfs', [10, 25]],
+  ['stage', 'apply journal of copy', [25]],
+  // The first is in the middle of the log, as a rule.
+  ['stage', 'set uuid', [40, 70]],
   ['stage', 'mount', [4]],
   ['publish', 'bind', [4]],
   ['unstage', 'unmap', [15]],

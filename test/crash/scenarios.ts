@@ -41,6 +41,16 @@ const lost: Scenario = {
   },
 };
 
+/** Its filesystem has the uuid of another one, and gets one of its own. */
+const copiedStage: Scenario = {
+  ...stage,
+  kind: 'xfs',
+  before: async (subject) => {
+    await subject.becomeCopy();
+    await subject.attach();
+  },
+};
+
 /** The kernel gave the filesystem up while no pod had it: checked and mounted anew. */
 const stopped: Scenario['before'] = async (subject, node, point) => {
   await staged(subject, node, point);
@@ -223,6 +233,8 @@ export const SCENARIOS: { readonly [Op in NodeOperationName]: Readonly<Record<St
     ...{ 'roll growth back': halfGrown, 'record rolled back': halfGrown },
     ...{ 'grow before mount': guarded, 'record growth': guarded, 'take growth snapshot': guarded },
     ...{ 'resize unmounted': guarded, 'record grown': guarded, 'remove growth snapshot': guarded },
+    ...{ 'apply journal of copy': copiedStage, 'record uuid intent': copiedStage },
+    ...{ 'set uuid': copiedStage, 'record uuid end': copiedStage },
     mount: freshStage,
     'grow after mount': { ...grownStage, kind: 'xfs' },
     'unmount for guest': { ...grownStage, kind: 'kata-xfs', guests: true },

@@ -47,6 +47,8 @@ export interface Subject {
   holder(): Promise<Holder>;
   /** The holder record says `granted`, as after a fence of a node that was away and a new attach. */
   grantAnew(): Promise<void>;
+  /** The record of its filesystem says that it came with a copy, so that it has the uuid of another one. */
+  becomeCopy(): Promise<void>;
 }
 
 /** Everything that a volume leaves on a node. */

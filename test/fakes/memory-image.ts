@@ -1,8 +1,9 @@
 /** What RbdPort in memory keeps of images and of the places that they are in. */
 import { berthError } from '../../src/model/errors.js';
 import { imageSpec } from '../../src/model/volume-id.js';
-import type { ImageHead, ImageLock, ImageRef, NewImage, PoolRef, Watcher } from '../../src/rbd/port.js';
+import type { ImageDetail, ImageHead, ImageLock, ImageRef, NewImage, PoolRef, Watcher } from '../../src/rbd/port.js';
 import type { Snapshot } from '../../src/rbd/port/snapshot-port.js';
+import type { StandsOn } from './memory-clones.js';
 
 /** What the fake keeps of an image; tests may change it behind the port's back. */
 export interface MemoryImage {
@@ -15,6 +16,7 @@ export interface MemoryImage {
   start: Buffer;
   parent: string | undefined;
   parentId: string | undefined;
+  standsOn: StandsOn | undefined;
   snapshots: string[];
   readonly cuts: Map<string, Snapshot>;
   watchers: Watcher[];
@@ -33,14 +35,8 @@ export const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.f
 
 /** As `spec` wants it; nobody has used it yet. */
 export function newImage(id: string, spec: NewImage, metadata: Map<string, string>): MemoryImage {
-  const kin = {
-    parent: undefined,
-    parentId: undefined,
-    snapshots: [],
-    cuts: new Map<string, Snapshot>(),
-    clones: [],
-    group: undefined,
-  };
+  const alone = { parent: undefined, parentId: undefined, standsOn: undefined, clones: [], group: undefined };
+  const kin = { ...alone, snapshots: [], cuts: new Map<string, Snapshot>() };
   const fresh = { metadata, written: false, start: Buffer.alloc(0), watchers: [], locks: [] };
   return { id, spec, sizeBytes: spec.sizeBytes, ...kin, ...fresh };
 }
@@ -51,6 +47,41 @@ export function headOf({ id, sizeBytes, spec, metadata, locks }: MemoryImage, fs
   const more = { features: [...spec.features], metadata: sorted, locks: [...locks] };
   return { id, fsid, sizeBytes, objectSizeBytes, ...more };
 }
+
+export function detailOf(image: MemoryImage, fsid: string): ImageDetail {
+  const { spec, parent, clones, snapshots, watchers } = image;
+  const head = headOf(image, fsid);
+  const stripeUnitBytes = spec.stripeUnitBytes ?? head.objectSizeBytes;
+  const stripes = { stripeUnitBytes, stripeCount: spec.stripeCount ?? 1, dataPool: spec.dataPool };
+  const kin = { parent, clones: [...clones], snapshots: [...snapshots] };
+  return { ...head, ...stripes, ...kin, watchers: [...watchers] };
+}
+
+/** What keeps an image from being removed, as librbd has it. */
+export function refuseUsed(at: ImageRef, { group, watchers, snapshots }: MemoryImage): void {
+  if (group !== undefined) throw groupedError(at, group);
+  const why = [
+    ...watchers.map(({ address }) => `watched by ${address}`),
+    ...(snapshots.length > 0 ? [`snapshots ${snapshots.join(', ')}`] : []),
+  ];
+  if (why.length > 0) throw berthError('BERTH_IMAGE_BUSY', { image: imageSpec(at), why: why.join('; ') });
+}
+
+/** Change one entry if it still is `expected`; an empty one is as good as an absent one. */
+export function exchange(entries: Map<string, string>, key: string, expected = '', next = ''): boolean {
+  if ((entries.get(key) ?? '') !== expected) return false;
+  if (next === '') entries.delete(key);
+  else entries.set(key, next);
+  return true;
+}
+
+/** A page of a directory. */
+export const namesIn = (images: ReadonlyMap<string, MemoryImage>, after: string, max: number) =>
+  [...images]
+    .map(([name, { id }]) => ({ name, id }))
+    .sort((a, b) => byBytes(a.name, b.name))
+    .filter(({ name }) => byBytes(name, after) > 0)
+    .slice(0, max);
 
 export const emptyNamespace = (): Namespace => ({ images: new Map(), records: new Map() });
 export const poolMissing = (at: PoolRef, pool: string): Error =>

@@ -11,10 +11,23 @@ import {
   type PortArguments,
   type PortOperation,
 } from '../../src/rbd/port-operations.js';
-import { byBytes, emptyNamespace, headOf, newImage, groupedError, poolMissing } from './memory-image.js';
+import {
+  byBytes,
+  detailOf,
+  emptyNamespace,
+  exchange,
+  headOf,
+  namesIn,
+  newImage,
+  groupedError,
+  poolMissing,
+  refuseUsed,
+} from './memory-image.js';
 import type { MemoryImage, Namespace } from './memory-image.js';
 import { cutSnapshot, dropSnapshot, snapshotsOf } from './memory-snapshots.js';
 import { refuseLocked } from '../../src/rbd/image-lock.js';
+import { changeMetadata, cloneHeadOf, cloneOf, isEmpty, isUnwritten } from './memory-clones.js';
+import { parentOf, standAlone, trashSnapshot } from './memory-clones.js';
 import { featureBits } from '../../src/rbd/feature-bits.js';
 
 export type { MemoryImage };
@@ -72,8 +85,7 @@ export class MemoryRbd implements RbdPort {
     }
     const { images } = this.#existing(at);
     if (spec.dataPool !== undefined && !this.#pools.has(spec.dataPool)) throw poolMissing(at, spec.dataPool);
-    if (images.has(at.image) || this.#halves.has(imageSpec(at)))
-      throw berthError('BERTH_IMAGE_EXISTS', { image: imageSpec(at) });
+    this.#refuseTaken(at);
     const id = `${(this.#nextId++).toString(16)}0cafe`;
     const metadata = new Map(withIdentity(spec.metadata, { id, fsid: this.fsid }));
     images.set(at.image, newImage(id, spec, metadata));
@@ -90,26 +102,35 @@ export class MemoryRbd implements RbdPort {
     return image === undefined ? undefined : headOf(image, this.fsid);
   });
 
-  inspect = this.#operation('inspect', (at) => {
-    const image = this.#image(at);
-    const { spec, parent, snapshots, watchers } = image;
-    const head = headOf(image, this.fsid);
-    const stripeUnitBytes = spec.stripeUnitBytes ?? head.objectSizeBytes;
-    const stripes = { stripeUnitBytes, stripeCount: spec.stripeCount ?? 1, dataPool: spec.dataPool };
-    return {
-      ...head,
-      ...stripes,
-      parent,
-      clones: [...image.clones],
-      snapshots: [...snapshots],
-      watchers: [...watchers],
-    };
+  inspect = this.#operation('inspect', (at) => detailOf(this.#image(at), this.fsid));
+
+  isEmpty = this.#operation('isEmpty', (at) => isEmpty(this.#image(at)));
+
+  isUnwritten = this.#operation('isUnwritten', (at) => isUnwritten(this.#image(at)));
+
+  cloneImage = this.#operation('cloneImage', (at, from, spec) => {
+    const { images } = this.#existing(at);
+    if (spec.dataPool !== undefined && !this.#pools.has(spec.dataPool)) throw poolMissing(at, spec.dataPool);
+    const source = this.#image({ ...at, ...from });
+    this.#refuseTaken(at);
+    const clone = cloneOf(source, from, `${(this.#nextId++).toString(16)}0cafe`, spec);
+    images.set(at.image, clone);
+    return clone.id;
   });
 
-  isEmpty = this.#operation('isEmpty', (at) => {
-    const { written, parent } = this.#image(at);
-    return !written && parent === undefined;
-  });
+  parentById = this.#operation('parentById', (at, id) => parentOf(this.#withId(at, id)));
+
+  cloneById = this.#operation('cloneById', (at, id) => cloneHeadOf(this.#withId(at, id), this.fsid));
+
+  cutById = this.#operation('cutById', (at, id, snapshot) => void cutSnapshot(this.#unlocked(at, id), snapshot));
+
+  trashSnapshot = this.#operation('trashSnapshot', (at, id, snapshot) => trashSnapshot(this.#byId(at, id), snapshot));
+
+  changeMetadata = this.#operation('changeMetadata', (at, id, change) =>
+    changeMetadata(this.#byId(at, id).metadata, change),
+  );
+
+  flatten = this.#operation('flatten', (at) => standAlone(this.#image(at)));
 
   readStart = this.#operation('readStart', (at, bytes) => {
     const { sizeBytes, start } = this.#image(at);
@@ -201,35 +222,21 @@ export class MemoryRbd implements RbdPort {
     if (this.#halves.delete(imageSpec(at))) return true;
     const image = images?.get(at.image);
     if (image === undefined) return false;
-    if (image.group !== undefined) throw groupedError(at, image.group);
-    const why = [
-      ...image.watchers.map(({ address }) => `watched by ${address}`),
-      ...(image.snapshots.length > 0 ? [`snapshots ${image.snapshots.join(', ')}`] : []),
-    ];
-    if (why.length > 0) throw berthError('BERTH_IMAGE_BUSY', { image: imageSpec(at), why: why.join('; ') });
+    refuseUsed(at, image);
+    standAlone(image);
     return images?.delete(at.image) ?? false;
   });
 
-  list = this.#operation('list', (at, after, max) =>
-    [...this.#existing(at).images]
-      .map(([name, { id }]) => ({ name, id }))
-      .sort((a, b) => byBytes(a.name, b.name))
-      .filter(({ name }) => byBytes(name, after) > 0)
-      .slice(0, max),
-  );
+  list = this.#operation('list', (at, after, max) => namesIn(this.#existing(at).images, after, max));
 
   setMetadata = this.#operation('setMetadata', (at, id, entries) => {
     const { metadata } = this.#byId(at, id);
     for (const [key, value] of entries) metadata.set(key, value);
   });
 
-  compareAndSet = this.#operation('compareAndSet', (at, id, key, expected, next) => {
-    const { metadata } = this.#byId(at, id);
-    if ((metadata.get(key) ?? '') !== (expected ?? '')) return false;
-    if (next === undefined || next === '') metadata.delete(key);
-    else metadata.set(key, next);
-    return true;
-  });
+  compareAndSet = this.#operation('compareAndSet', (at, id, key, expected, next) =>
+    exchange(this.#byId(at, id).metadata, key, expected, next),
+  );
 
   poolStats = this.#operation('poolStats', (at) => {
     this.#namespace(at);
@@ -247,10 +254,7 @@ export class MemoryRbd implements RbdPort {
     const { records } = this.#existing(at);
     const omap = records.get(object) ?? new Map<string, string>();
     records.set(object, omap);
-    if ((omap.get(key) ?? '') !== (expected ?? '')) return false;
-    if (next === undefined || next === '') omap.delete(key);
-    else omap.set(key, next);
-    return true;
+    return exchange(omap, key, expected, next);
   });
 
   getRecords = this.#operation('getRecords', (at, object, keys) => {
@@ -324,6 +328,12 @@ export class MemoryRbd implements RbdPort {
 
   #watching(at: ImageRef): readonly Watcher[] {
     return this.#image(at).watchers.filter(({ address }) => !this.blocked.has(address));
+  }
+
+  /** @throws BERTH_IMAGE_EXISTS */
+  #refuseTaken(at: ImageRef): void {
+    if (this.#existing(at).images.has(at.image) || this.#halves.has(imageSpec(at)))
+      throw berthError('BERTH_IMAGE_EXISTS', { image: imageSpec(at) });
   }
 
   /** @throws BERTH_POOL_NOT_FOUND */

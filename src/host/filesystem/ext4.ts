@@ -37,6 +37,9 @@ export const ext4: Filesystem = {
   hidesShutdown: false,
   mountShowsDeviceNumber: true,
   mountOptions: (readOnly) => (readOnly ? ['ro'] : []),
+  // ext4 is mounted beside another one of its uuid, and where checksums are made from the uuid (no metadata_csum_seed)
+  // a new one means to write all metadata anew: cut short, that is a filesystem that only e2fsck can read.
+  uuidOfCopy: undefined,
   check: (exec, device, deadline) => runE2fsck(exec, { device, force: false }, deadline),
   growProgram: 'resize2fs',
   growUnmounted,

@@ -66,6 +66,21 @@ export interface UnmountedGrowth {
   readonly guard: () => Promise<void>;
 }
 
+/** How a copy of a filesystem, unmounted, gets a uuid of its own. */
+export interface UuidChange {
+  /**
+   * Let the kernel apply the journal, by a mount at `directory` that nobody else sees and that ends at once. False
+   * where it does not mount: then nothing may be changed. BERTH_COMMAND_MISSING, DEADLINE.
+   */
+  readonly applyJournal: (exec: Exec, device: string, directory: string, deadline: Deadline) => Promise<boolean>;
+  /**
+   * Set it, on a device whose journal was applied and which nobody has mounted since; may be repeated with the same
+   * uuid after it was cut short anywhere. False where the tool refuses: then the filesystem is as it was.
+   * BERTH_COMMAND_MISSING, BERTH_PROBE_FAILED, DEADLINE.
+   */
+  readonly set: (exec: Exec, device: string, uuid: string, deadline: Deadline) => Promise<boolean>;
+}
+
 export interface Filesystem {
   /** As blkid names it, `mount -t` takes it, and its `mkfs.TYPE` is called. */
   readonly type: FilesystemType;
@@ -102,6 +117,9 @@ export interface Filesystem {
   readonly mountShowsDeviceNumber: true;
   /** Options that Berth gives to each mount, before those of the user. */
   readonly mountOptions: (readOnly: boolean) => readonly string[];
+
+  /** Undefined where the kernel minds no second filesystem of the same uuid: then a copy keeps its source's. */
+  readonly uuidOfCopy: UuidChange | undefined;
 
   /**
    * Check an unmounted device, and repair what needs no person to decide: BERTH_FILESYSTEM_DAMAGED for the rest,

@@ -3,6 +3,7 @@ import type { Deadline } from '../../model/deadline.js';
 import type { Exec } from '../process/exec.js';
 import type { Filesystem, MkfsRequest, Superblock } from './filesystem.js';
 import { complaint, growError } from './tool-failures.js';
+import { xfsUuid } from './xfs-uuid.js';
 
 /** xfsprogs refuses less since 5.19 (measured). */
 const SMALLEST_BYTES = 300n * 1024n * 1024n;
@@ -10,9 +11,9 @@ const SMALLEST_BYTES = 300n * 1024n * 1024n;
 export const xfs: Filesystem = {
   type: 'xfs',
   needs: {
-    programs: ['mkfs.xfs', 'xfs_growfs', 'cmp'],
+    programs: ['mkfs.xfs', 'xfs_growfs', 'xfs_db', 'xfs_repair', 'cmp'],
     packages: 'xfsprogs diffutils',
-    without: 'xfs volumes cannot be made or grown',
+    without: 'xfs volumes cannot be made, grown or restored',
   },
   minimumBytes: SMALLEST_BYTES,
   smallestVolume: SMALLEST_BYTES,
@@ -26,6 +27,7 @@ export const xfs: Filesystem = {
   // xfs refuses a second filesystem with the same uuid,
   // which every clone of a volume has; two may meet in one guest too.
   mountOptions: (readOnly) => (readOnly ? ['ro', 'nouuid'] : ['nouuid']),
+  uuidOfCopy: xfsUuid,
   // The log is replayed by the kernel that mounts it, this node's or a guest's, and by no tool without mounting.
   check: undefined,
   growProgram: 'xfs_growfs',

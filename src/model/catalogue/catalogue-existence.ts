@@ -43,6 +43,12 @@ export const existence = {
     'image {image} has a name and no header since {age} s: another client is making it, or was cut short doing so',
     'the call is repeated; what nobody finishes is cleared away',
   ),
+  BERTH_SOURCE_UNFIT: entry('INVALID_ARGUMENT', 'nothing can be made from {source}: {why}', '{todo}'),
+  BERTH_COPY_UNFINISHED: entry(
+    'ABORTED',
+    'image {image} is being made from {source} since {age} s: {why}',
+    'the call is repeated; what nobody finishes is completed, or cleared away and made anew',
+  ),
   BERTH_PUBLISHED_OTHERWISE: entry(
     'ALREADY_EXISTS',
     'volume {volume} is at {path} with another {what}',

@@ -35,8 +35,8 @@ export const catalogue = {
   ),
   BERTH_SOURCE_UNSUPPORTED: entry(
     'INVALID_ARGUMENT',
-    'a volume content source is not supported yet',
-    'create an empty volume',
+    'the volume content source is neither a snapshot nor a volume',
+    'name a VolumeSnapshot or a PersistentVolumeClaim as dataSource',
   ),
   BERTH_SOURCE_NOT_FOUND: entry(
     'NOT_FOUND',

@@ -63,6 +63,8 @@ export async function unlessAbsent<T>(call: Promise<T>): Promise<T | undefined> 
 
 export const ENOENT = errno.ENOENT;
 export const EEXIST = errno.EEXIST;
+export const EINVAL = errno.EINVAL;
+export const ENOSYS = errno.ENOSYS;
 export const ERANGE = errno.ERANGE;
 export const ESTALE = errno.ESTALE;
 export const ETIMEDOUT = errno.ETIMEDOUT;

@@ -5,6 +5,7 @@ import type { Deadline } from '../../model/deadline.js';
 import type { RbdPort } from '../../rbd/port.js';
 import { conditionOf, conditionOfClaim, type Condition } from '../image/volume-condition.js';
 import { mustFindVolume, type ImageLookup } from '../image/find-volume.js';
+import { sourceOf, type ContentSource } from '../image/volume-record.js';
 
 export interface GetVolumeParts extends ImageLookup {
   readonly rbd: Pick<RbdPort, 'head' | 'inspect' | 'identify'>;
@@ -14,6 +15,8 @@ export interface GetVolumeParts extends ImageLookup {
 export interface SeenVolume {
   readonly volume: string;
   readonly sizeBytes: bigint;
+  /** Undefined for a volume that began empty, and where its record cannot be read. */
+  readonly source: ContentSource | undefined;
   /** Of this installation: the orchestrator takes each name for its own node's. */
   readonly publishedNodes: readonly string[];
   readonly condition: Condition;
@@ -27,7 +30,8 @@ export async function getVolume(parts: GetVolumeParts, volume: string, deadline:
   const { head, at } = await mustFindVolume(parts, volume, 'controller', undefined, deadline);
   const claim = readDeleteClaim(head, volume);
   if (claim !== undefined) {
-    return { volume, sizeBytes: head.sizeBytes, publishedNodes: [], condition: conditionOfClaim(claim) };
+    const condition = conditionOfClaim(claim);
+    return { volume, sizeBytes: head.sizeBytes, source: sourceOf(head, volume), publishedNodes: [], condition };
   }
   const record = readHolderRecord(head, volume);
   const own = await parts.installation.known(deadline);
@@ -38,6 +42,7 @@ export async function getVolume(parts: GetVolumeParts, volume: string, deadline:
   return {
     volume,
     sizeBytes: head.sizeBytes,
+    source: sourceOf(head, volume),
     publishedNodes: record?.holders.filter((one) => isOfInstallation(one, own)).map(({ node }) => node) ?? [],
     condition: conditionOf(record, watchers, { instance, installation: own }),
   };

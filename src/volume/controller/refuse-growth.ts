@@ -16,7 +16,7 @@ const FIRST_PAGE = 4096;
  */
 export async function refuseImpossibleGrowth(
   { rbd }: { readonly rbd: Pick<RbdPort, 'readStart'> },
-  { at, head, volume }: FoundVolume,
+  { at, head, volume }: Pick<FoundVolume, 'at' | 'head' | 'volume'>,
   size: bigint,
   deadline: Deadline,
 ): Promise<void> {

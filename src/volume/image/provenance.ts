@@ -13,13 +13,21 @@ export const FILESYSTEM_KEY = 'berth.dev/filesystem';
 
 /**
  * `never`: made by us, nothing written by us. `formatting`: an mkfs with this uuid was begun and no pod has seen the
- * volume. `formatted`: done. `raw`: handed out writable as a block device, its content is its user's. An image without
- * a record is `foreign`.
+ * volume. `formatted`: done, here or in what it was copied from. `raw`: handed out writable as a block device, its
+ * content is its user's. An image without a record is `foreign`.
  */
 export type Provenance =
   | { readonly state: 'never' }
   | { readonly state: 'formatting'; readonly type: FilesystemType; readonly uuid: string; readonly node: string }
-  | { readonly state: 'formatted'; readonly type: FilesystemType; readonly uuid: string }
+  | {
+      readonly state: 'formatted';
+      readonly type: FilesystemType;
+      readonly uuid: string;
+      /** Not here: it came with the content of a snapshot or of another volume, and has the uuid of that one. */
+      readonly copied?: true;
+      /** The uuid that it is being given instead; its journal was applied, and nobody has mounted it since. */
+      readonly nextUuid?: string;
+    }
   | { readonly state: 'raw' }
   | { readonly state: 'foreign' };
 
@@ -77,6 +85,9 @@ export function decideFormat(
       : { act: 'refuse', why: `it holds ${found.type}, asked for ${wanted}` };
   }
   if (found.kind === 'other') return { act: 'refuse', why: `it holds ${found.what}` };
+  // Its source may have been formatted after it was cut: then nothing is there yet, as Ceph has to say.
+  const mayBeNew = provenance.state === 'formatted' && provenance.copied === true && !readOnly;
+  if (mayBeNew) return { act: 'format' };
   const never: Readonly<Record<Exclude<typeof provenance.state, 'never'>, string>> = {
     foreign: 'Berth did not make this image',
     raw: 'it was used as a raw block device',

@@ -1,11 +1,12 @@
 /**
  * What the image itself remembers of the volume it is: its CSI name and how it was asked for, under one metadata key.
  */
-import { berthError } from '../../model/errors.js';
-import { isCopied } from '../../model/volume-id.js';
+import { berthError, isBerthError } from '../../model/errors.js';
+import { isOfAnother, type ImageIdentity, type RecordSubject } from '../../model/volume-id.js';
 import { isFilesystemType, type FilesystemType } from '../../model/capability.js';
 import type { MounterChoice } from '../../model/mapper-name.js';
 import type { MapRequest } from '../../rbd/mapping/mapper.js';
+import type { ImageHead } from '../../rbd/port.js';
 import type { SandboxWish } from '../../sandbox/choose-sandbox.js';
 import type { VolumeParameters } from './parameters.js';
 
@@ -31,14 +32,22 @@ export interface VolumeShape {
   readonly deleteRetentionSeconds?: number;
 }
 
-export interface VolumeRecord {
+/** What a volume was made from: a snapshot, or another volume. */
+export interface ContentSource {
+  readonly kind: 'snapshot' | 'volume';
+  /** Its handle. */
+  readonly id: string;
+}
+
+/** A copy of the image carries the record along and is not meant; records of earlier releases have the name alone. */
+export interface VolumeRecord extends RecordSubject {
   readonly version: 1;
-  /** `pool[/namespace]/image` that it speaks of; a copy of that image carries the record along and is not meant. */
-  readonly image?: string;
   readonly name: string;
   /** ISO 8601. */
   readonly created: string;
   readonly shape: VolumeShape;
+  /** Not there for a volume that began empty. */
+  readonly source?: ContentSource;
 }
 
 export function shapeOf(parameters: VolumeParameters): VolumeShape {
@@ -79,16 +88,22 @@ export const formatVolumeRecord = (record: VolumeRecord): string => JSON.stringi
 /**
  * Undefined for an image without a record of its own;
  * BERTH_RECORD_UNREADABLE for one that this version cannot understand.
+ * @param own of the image, to tell it from another one that has its name now; undefined where the name will do
  */
-export function parseVolumeRecord(metadata: ReadonlyMap<string, string>, volume: string): VolumeRecord | undefined {
+export function parseVolumeRecord(
+  metadata: ReadonlyMap<string, string>,
+  volume: string,
+  own?: ImageIdentity,
+): VolumeRecord | undefined {
   const text = metadata.get(VOLUME_KEY);
   if (text === undefined) return undefined;
   try {
     const value = JSON.parse(text) as Partial<VolumeRecord>;
     if (value.version !== 1) throw new Error(`version ${String(value.version)}`);
-    if (isCopied(value.image, volume)) return undefined;
+    if (isOfAnother(value, volume, own)) return undefined;
     if (typeof value.name !== 'string' || typeof value.shape !== 'object') throw new Error('name or shape is missing');
     if (value.shape.fsType !== undefined && !isFilesystemType(value.shape.fsType)) throw new Error('unknown fsType');
+    if (value.source !== undefined && !isSource(value.source)) throw new Error('unknown source');
     if (!isSeconds(value.shape.ioTimeoutSeconds)) throw new Error('ioTimeoutSeconds is no number of seconds');
     if (!isSeconds(value.shape.deleteRetentionSeconds))
       throw new Error('deleteRetentionSeconds is no number of seconds');
@@ -101,6 +116,19 @@ export function parseVolumeRecord(metadata: ReadonlyMap<string, string>, volume:
     });
   }
 }
+
+/** What the volume was made from; undefined also where its record cannot be read. */
+export function sourceOf({ metadata }: Pick<ImageHead, 'metadata'>, volume: string): ContentSource | undefined {
+  try {
+    return parseVolumeRecord(metadata, volume)?.source;
+  } catch (error) {
+    if (isBerthError(error, 'BERTH_RECORD_UNREADABLE')) return undefined;
+    throw error;
+  }
+}
+
+const isSource = ({ kind, id }: Partial<ContentSource>): boolean =>
+  (kind === 'snapshot' || kind === 'volume') && typeof id === 'string';
 
 const isSeconds = (value: unknown): boolean =>
   value === undefined || (Number.isSafeInteger(value) && Number(value) > 0);
@@ -128,6 +156,15 @@ export function differsFrom(record: VolumeRecord, name: string, wanted: VolumeSh
   }
   return undefined;
 }
+
+/** Was the volume made from something else than this? */
+export function sourceDiffers(record: VolumeRecord, source: ContentSource | undefined): Difference | undefined {
+  const [have, want] = [describeSource(record.source), describeSource(source)];
+  return have === want ? undefined : { what: 'content source', have, want };
+}
+
+const describeSource = (source: ContentSource | undefined): string =>
+  source === undefined ? 'none' : `${source.kind} ${source.id}`;
 
 const show = (value: VolumeShape[keyof VolumeShape]): string =>
   Array.isArray(value) ? [...(value as string[])].sort().join(',') : String(value ?? 'unset');

@@ -60,6 +60,22 @@ export function chooseSize(range: SizeRange | undefined, minimum: bigint): bigin
   });
 }
 
+/**
+ * Choose the size of a volume that begins as a copy: its source's, or larger where more is asked for.
+ * BERTH_SIZE_OUT_OF_RANGE for one that is to be smaller; a range that merely begins below has the source's size in it.
+ */
+export function chooseCopySize(range: SizeRange | undefined, source: bigint): bigint {
+  checkRange(range);
+  if (range === undefined) return source;
+  const { required, limit } = range;
+  const isSmaller = limit === 0n ? required < source : limit < source;
+  if (isSmaller) {
+    const why = `the source has ${source} bytes, and a copy is never smaller`;
+    throw berthError('BERTH_SIZE_OUT_OF_RANGE', { size: limit === 0n ? required : limit, why });
+  }
+  return required <= source ? source : chooseSize(range, source);
+}
+
 const smaller = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 
 /** Does an existing volume of `size` bytes satisfy the range? */

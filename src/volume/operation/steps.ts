@@ -32,6 +32,10 @@ export const NODE_STEPS = {
     'record format intent',
     'mkfs',
     'record format end',
+    'apply journal of copy',
+    'record uuid intent',
+    'set uuid',
+    'record uuid end',
     'grow before mount',
     'record growth',
     'take growth snapshot',
@@ -172,7 +176,19 @@ export const FLEXVOLUME_STEPS = {
 } as const;
 
 export const CONTROLLER_STEPS = {
-  create: ['pool capacity', 'try mkfs', 'create image', 'clear away unfinished'],
+  create: [
+    'pool capacity',
+    'try mkfs',
+    'create image',
+    'clear away unfinished',
+    'look',
+    'cut source',
+    'clone image',
+    'resize copy',
+    'trash cut',
+    'record copy',
+    'drop cut',
+  ],
   delete: ['look', 'claim', 'watchers', 'give claim back', 'mark', 'move aside', 'clear away unfinished'],
   attach: ['look', 'watchers', 'holder record'],
   detach: ['look', 'watchers', 'fence', 'holder record'],

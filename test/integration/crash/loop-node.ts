@@ -5,6 +5,8 @@ import assert from 'node:assert/strict';
 import { lstat, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { parseHolderRecord, HOLDER_KEY } from '../../../src/attachment/holder-record.js';
+import { FILESYSTEM_KEY } from '../../../src/volume/image/provenance.js';
+import { becomeCopy } from '../../crash/become-copy.js';
 import { grantedAnew } from '../../crash/granted-anew.js';
 import { READ_ONLY } from '../../../src/csi/publish-context.js';
 import { findLoops } from '../../../src/dev/mapper/loop-device.js';
@@ -207,6 +209,13 @@ export class LoopSubject implements Subject {
     const { image } = this.#volume;
     const text = grantedAnew((await site.metadata(image))[HOLDER_KEY], this.id);
     await site.rbd('image-meta', 'set', image, HOLDER_KEY, text);
+  }
+
+  async becomeCopy(): Promise<void> {
+    const { site } = this.#node;
+    const { image } = this.#volume;
+    const text = becomeCopy((await site.metadata(image))[FILESYSTEM_KEY]);
+    await site.rbd('image-meta', 'set', image, FILESYSTEM_KEY, text);
   }
 
   async stopFilesystem(): Promise<void> {

@@ -8,6 +8,7 @@ import { describeBlocklist } from '../../integration/rbd/blocklist.contract.js';
 import { describeInterruptedCreate } from '../../integration/rbd/interrupted-create.contract.js';
 import { describeImageIdentity } from '../../integration/rbd/image-identity.contract.js';
 import { describeLocks } from '../../integration/rbd/locks.contract.js';
+import { describeClones } from '../../integration/rbd/clones.contract.js';
 import { describeSnapshots } from '../../integration/rbd/snapshots.contract.js';
 import { describeRename } from '../../integration/rbd/rename.contract.js';
 import { describeRbdPort, refused, soon, spec, type PortFixture } from '../../integration/rbd/port.contract.js';
@@ -50,6 +51,7 @@ describeImageIdentity('the fake', prepare);
 describeLocks('the fake', prepare);
 describeSnapshots('the fake', prepare);
 describeRename('the fake', prepare);
+describeClones('the fake', prepare);
 
 describe('the fake', () => {
   it('fails the next call of an operation as told, once', async () => {

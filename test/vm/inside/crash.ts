@@ -4,6 +4,8 @@ import { lstat, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { FILESYSTEM_KEY } from '../../../src/volume/image/provenance.js';
+import { becomeCopy } from '../../crash/become-copy.js';
 import { grantedAnew } from '../../crash/granted-anew.js';
 import { HOLDER_KEY, parseHolderRecord } from '../../../src/attachment/holder-record.js';
 import { READ_ONLY } from '../../../src/csi/publish-context.js';
@@ -226,6 +228,11 @@ export class VmSubject implements Subject {
 
   async grantAnew(): Promise<void> {
     await host.rbd('image-meta', 'set', this.#image, HOLDER_KEY, grantedAnew(await this.#holderRecord(), this.id));
+  }
+
+  async becomeCopy(): Promise<void> {
+    const text = await host.rbd('image-meta', 'get', this.#image, FILESYSTEM_KEY);
+    await host.rbd('image-meta', 'set', this.#image, FILESYSTEM_KEY, becomeCopy(text.trim()));
   }
 
   async stopFilesystem(): Promise<void> {

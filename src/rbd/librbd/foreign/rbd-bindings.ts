@@ -33,6 +33,10 @@ const bindPool = (lib: Library) => ({
     lib,
     'int rbd_remove_with_progress(void *, const char *, void *, uint64_t)',
   ),
+  clone: bind<[parent: Ioctx, name: string, snapshot: string, child: Ioctx, name: string, ImageOptions], number>(
+    lib,
+    'int rbd_clone3(void *, const char *, const char *, void *, const char *, void *)',
+  ),
   namespaceExists: bind<[Ioctx, namespace: string, out: Address], number>(
     lib,
     'int rbd_namespace_exists(void *, const char *, void *)',
@@ -132,6 +136,7 @@ const bindKin = (lib: Library) => ({
     lib,
     'void rbd_linked_image_spec_list_cleanup(void *, size_t)',
   ),
+  flatten: bind<[ImageHandle], number>(lib, 'int rbd_flatten(void *)'),
   group: bind<[ImageHandle, out: Address, bytes: number], number>(lib, 'int rbd_get_group(void *, void *, size_t)'),
   freeGroup: bind<[Address, bytes: number], number>(lib, 'int rbd_group_info_cleanup(void *, size_t)'),
 });

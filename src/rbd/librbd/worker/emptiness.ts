@@ -18,7 +18,7 @@ const WINDOW_BYTES = 16n * 1024n ** 3n;
  */
 export async function isEmpty(place: OpenPool, name: string): Promise<boolean> {
   const isBare = await withImage(place, name, 'read-only', async (image) => {
-    if ((await parentOf(place, image)) !== undefined || !(await isUntouched(place, name, image))) return false;
+    if (!(await isUntouched(place, name, image, 'and its parent'))) return false;
     return (await snapshotsOf(place, image)).length > 0 ? 'but for snapshots' : true;
   });
   return isBare === 'but for snapshots' ? areSnapshotsEmpty(place, name) : isBare;
@@ -28,35 +28,61 @@ export async function isEmpty(place: OpenPool, name: string): Promise<boolean> {
 async function areSnapshotsEmpty(place: OpenPool, name: string): Promise<boolean> {
   const { snapshots = [] } = (await readSnapshots(place, await readImageId(place, name))) ?? {};
   for (const { id } of snapshots) {
-    if (!(await withSnapshot(place, name, id, (image) => isUntouched(place, name, image)))) return false;
+    if (!(await withSnapshot(place, name, id, (image) => isUntouched(place, name, image, 'and its parent'))))
+      return false;
   }
   return true;
 }
 
+/** A snapshot says that it was used; of a clone its parent does not count. Errors as {@link isEmpty}. */
+export const isUnwritten = (place: OpenPool, name: string): Promise<boolean> =>
+  withImage(
+    place,
+    name,
+    'read-only',
+    async (image) =>
+      (await snapshotsOf(place, image)).length === 0 && (await isUntouched(place, name, image, 'without its parent')),
+  );
+
 /** Has the image, as it is opened, no extent? */
-async function isUntouched(place: OpenPool, name: string, image: Image): Promise<boolean> {
+async function isUntouched(
+  place: OpenPool,
+  name: string,
+  image: Image,
+  what: 'and its parent' | 'without its parent',
+): Promise<boolean> {
   const { rbd } = place.link.ceph;
-  const [size, features] = await settleAll(
+  const [parent, size, features] = await settleAll(
+    parentOf(place, image),
     numberOf(rbd.size, image, 'get size'),
     numberOf(rbd.features, image, 'get features'),
   );
-  const window = (features & FAST_DIFF) === 0n ? WINDOW_BYTES : size;
+  const ofParent = what === 'and its parent' && parent !== undefined;
+  // What an object map says of an image says nothing of its parent's.
+  const window = (features & FAST_DIFF) === 0n || ofParent ? WINDOW_BYTES : size;
   for (let from = 0n; from < size; from += window) {
     if (place.deadline.expired)
       throw refusalError('BERTH_DEADLINE', { what: `look into ${specOf(place.at, name)}`, ms: 0 });
-    if (await hasExtent(place, image, from, from + window > size ? size - from : window)) return false;
+    const bytes = from + window > size ? size - from : window;
+    if (await hasExtent(place, image, from, bytes, ofParent)) return false;
   }
   return true;
 }
 
-async function hasExtent({ link }: OpenPool, image: Image, from: bigint, bytes: bigint): Promise<boolean> {
+async function hasExtent(
+  { link }: OpenPool,
+  image: Image,
+  from: bigint,
+  bytes: bigint,
+  ofParent: boolean,
+): Promise<boolean> {
   let extents = 0;
   const stopAtFirst = (_offset: unknown, _length: unknown, exists: number): number => {
     if (exists === 0) return 0;
     extents += 1;
     return -ECANCELED;
   };
-  const result = await link.ceph.rbd.diff.later(image, null, from, bytes, 0, 1, stopAtFirst, null);
+  const result = await link.ceph.rbd.diff.later(image, null, from, bytes, ofParent ? 1 : 0, 1, stopAtFirst, null);
   if (extents === 0) check(result, 'diff image');
   return extents > 0;
 }

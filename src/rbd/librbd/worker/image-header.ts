@@ -35,7 +35,7 @@ export const rbdClass = (method: string, input = new Encoder()): ClassCall => ({
 /** The object that is the image: all but its name and its data. */
 export const header = (id: string): string => `rbd_header.${id}`;
 /** Where class rbd keeps a metadata entry in the header's omap (RBD_METADATA_KEY_PREFIX). */
-const metadataKey = (name: string): string => `metadata_${name}`;
+export const metadataKey = (name: string): string => `metadata_${name}`;
 
 /** One operation. @throws CephErrno ENOENT */
 export async function readImageId({ link, io }: OpenPool, image: string): Promise<string> {

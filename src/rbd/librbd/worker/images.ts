@@ -1,6 +1,7 @@
 /** The operations on whole images: create, inspect, grow, delete. */
 import type { NamedImage } from '../../port/delete-port.js';
 import { withIdentity } from '../../new-image.js';
+import type { NewClone } from '../../port/clone-port.js';
 import type { ImageDetail, NewImage, WatcherObservation, Watcher } from '../../port.js';
 import type { Image, ImageOptions } from '../foreign/bindings.js';
 import {
@@ -39,22 +40,12 @@ const DATA_POOL = 10;
 /** librbd's create, one operation to read the id that it chose, and one for all metadata. @throws BERTH_IMAGE_EXISTS */
 export async function createImage(place: OpenPool, name: string, spec: NewImage): Promise<string> {
   const { link, io, at } = place;
-  const features = featureBits(spec.features);
-  if (features === undefined)
-    throw refusalError('BERTH_FIELD_INVALID', { field: 'imageFeatures', why: spec.features.join(',') });
+  bitsOf(spec);
   await refuseErasureCoded(place);
   if (spec.dataPool !== undefined) await refuseDataPool(place, spec.dataPool);
   const result = await withOptions(place, async (options) => {
     const { rbd } = link.ceph;
-    const set = (option: number, value: bigint | number | undefined): void => {
-      if (value !== undefined) check(rbd.setNumber.now(options, option, BigInt(value)), 'set image option');
-    };
-    set(FORMAT, 2);
-    set(FEATURES, features);
-    set(ORDER, spec.objectSizeBytes === undefined ? undefined : Math.log2(spec.objectSizeBytes));
-    set(STRIPE_UNIT, spec.stripeUnitBytes);
-    set(STRIPE_COUNT, spec.stripeCount);
-    if (spec.dataPool !== undefined) rbd.setText.now(options, DATA_POOL, spec.dataPool);
+    setShape(place, options, spec);
     const pool = spec.dataPool === undefined ? BigInt(link.ceph.rados.poolIdOf.now(io)) : undefined;
     return link.poolCheck.duringCreate(pool, () => rbd.create.later(io, name, spec.sizeBytes, options));
   });
@@ -70,7 +61,28 @@ export async function createImage(place: OpenPool, name: string, spec: NewImage)
   return id;
 }
 
-function withOptions<T>({ link }: OpenPool, work: (options: ImageOptions) => Promise<T>): Promise<T> {
+/** @throws BERTH_FIELD_INVALID for a feature that no Ceph has */
+function bitsOf({ features }: Pick<NewImage, 'features'>): bigint {
+  const bits = featureBits(features);
+  if (bits !== undefined) return bits;
+  throw refusalError('BERTH_FIELD_INVALID', { field: 'imageFeatures', why: features.join(',') });
+}
+
+/** Tell librbd how a new image is to be laid out. @throws BERTH_FIELD_INVALID */
+export function setShape({ link }: OpenPool, options: ImageOptions, spec: NewClone): void {
+  const { rbd } = link.ceph;
+  const set = (option: number, value: bigint | number | undefined): void => {
+    if (value !== undefined) check(rbd.setNumber.now(options, option, BigInt(value)), 'set image option');
+  };
+  set(FORMAT, 2);
+  set(FEATURES, bitsOf(spec));
+  set(ORDER, spec.objectSizeBytes === undefined ? undefined : Math.log2(spec.objectSizeBytes));
+  set(STRIPE_UNIT, spec.stripeUnitBytes);
+  set(STRIPE_COUNT, spec.stripeCount);
+  if (spec.dataPool !== undefined) rbd.setText.now(options, DATA_POOL, spec.dataPool);
+}
+
+export function withOptions<T>({ link }: OpenPool, work: (options: ImageOptions) => Promise<T>): Promise<T> {
   const { rbd } = link.ceph;
   return withCells(1, async (cells) => {
     rbd.newOptions.now(cells.at(0));

@@ -11,6 +11,7 @@ import {
 import type { Connections } from './connections.js';
 import { usersOf } from './delete/image-users.js';
 import { renameImage } from './delete/rename-image.js';
+import { cloneOperations } from './clone/clone-operations.js';
 import { isEmpty } from './emptiness.js';
 import { CephErrno, ENOENT } from '../ceph-errors.js';
 import {
@@ -108,6 +109,9 @@ export function createOperations(connections: Connections): WorkerOperations {
       onImage(at, deadline, 'list watchers of', (place) => observeWatchers(place, at.image)),
     ...recordOperations(onObject),
     ...snapshotOperations(onImage, onImageId),
+    ...cloneOperations(onImage, onHeader, (at, deadline, what, work) =>
+      withPool(connections, at, undefined, deadline, what, work),
+    ),
     ...blocklistOperations(connections),
   };
 }

@@ -21,7 +21,7 @@ export interface CompleteCreateParts {
 
 /** BERTH_IMAGE_FOREIGN unless the image, which has no record of ours, can only be what such a create left. */
 export async function refuseForeignImage(
-  { rbd }: Pick<CompleteCreateParts, 'rbd'>,
+  { rbd }: { readonly rbd: Pick<RbdPort, 'inspect' | 'isEmpty'> },
   plan: CreatePlan,
   head: ImageHead,
   deadline: Deadline,

@@ -2,15 +2,22 @@
 import { filesystems } from '../../../host/filesystem/filesystems.js';
 import { parseMkfsOptions } from '../../../host/filesystem/mkfs-options.js';
 import { DEFAULT_FILESYSTEM, type Capability, type FilesystemType } from '../../../model/capability.js';
-import { formatVolumeId, imageSpec, type ImageIdentity } from '../../../model/volume-id.js';
+import { berthError } from '../../../model/errors.js';
+import { formatVolumeId, subjectOf, type ImageIdentity } from '../../../model/volume-id.js';
 import type { Clusters } from '../../../rbd/clusters.js';
 import type { ImageRef } from '../../../rbd/port.js';
 import type { Credentials } from '../../image/find-volume.js';
 import { imageName } from '../../image/image-name.js';
 import { parseParameters, words, type VolumeParameters } from '../../image/parameters.js';
 import { FILESYSTEM_KEY, formatProvenance } from '../../image/provenance.js';
-import { formatVolumeRecord, shapeOf, VOLUME_KEY, type VolumeShape } from '../../image/volume-record.js';
-import type { SizeRange } from '../../image/volume-size.js';
+import {
+  formatVolumeRecord,
+  shapeOf,
+  VOLUME_KEY,
+  type ContentSource,
+  type VolumeShape,
+} from '../../image/volume-record.js';
+import { satisfies, type SizeRange } from '../../image/volume-size.js';
 
 export interface CreateRequest {
   readonly name: string;
@@ -18,6 +25,8 @@ export interface CreateRequest {
   readonly capabilities: readonly Capability[];
   readonly parameters: Readonly<Record<string, string>>;
   readonly secrets: Credentials | undefined;
+  /** Undefined for a volume that begins empty. */
+  readonly source?: ContentSource | undefined;
 }
 
 export interface CreatePlan {
@@ -33,6 +42,8 @@ export interface CreatePlan {
   readonly range: SizeRange | undefined;
   readonly shape: VolumeShape;
   readonly parameters: VolumeParameters;
+  readonly source: ContentSource | undefined;
+  readonly secrets: Credentials | undefined;
 }
 
 /** Errors of {@link parseParameters}, of the clusters file, and of the options for mkfs. */
@@ -46,7 +57,9 @@ export async function planCreate(clusters: Pick<Clusters, 'pool'>, request: Crea
   const minimum = types.map((type) => filesystems[type].smallestVolume).reduce((a, b) => (a > b ? a : b), 0n);
   // Found now rather than at the first stage, when the PVC is long bound.
   for (const type of types) parseMkfsOptions('parameter mkfsOptions', type, words(parameters.mkfsOptions));
-  return { name, volume, at: { ...pool, image }, types, minimum, range, shape: shapeOf(parameters), parameters };
+  const { source, secrets } = request;
+  const wanted = { name, shape: shapeOf(parameters), source };
+  return { ...wanted, volume, at: { ...pool, image }, types, minimum, range, parameters, secrets };
 }
 
 /** The filesystems that the capabilities may put on the volume. */
@@ -65,12 +78,17 @@ function filesystemsFor(
  * @param own NEW_IMAGE (new-image.ts) where there is no image yet
  */
 export function metadataOf(
-  { name, volume, at, shape, parameters }: CreatePlan,
+  { name, volume, shape, parameters }: CreatePlan,
   own: ImageIdentity,
   created: Date,
 ): ReadonlyMap<string, string> {
-  const image = imageSpec(at);
-  const record = formatVolumeRecord({ version: 1, image, name, created: created.toISOString(), shape });
+  const record = formatVolumeRecord({
+    version: 1,
+    ...subjectOf(volume, own),
+    name,
+    created: created.toISOString(),
+    shape,
+  });
   return new Map([
     ...parameters.labels,
     [VOLUME_KEY, record],
@@ -79,7 +97,7 @@ export function metadataOf(
 }
 
 /** Two requests are the same where all but the secrets is. */
-export const fingerprintOf = ({ name, range, capabilities, parameters }: CreateRequest): string =>
+export const fingerprintOf = ({ name, range, capabilities, parameters, source }: CreateRequest): string =>
   JSON.stringify([
     name,
     range && [String(range.required), String(range.limit)],
@@ -88,4 +106,18 @@ export const fingerprintOf = ({ name, range, capabilities, parameters }: CreateR
     Object.keys(parameters)
       .sort()
       .map((key) => [key, parameters[key]]),
+    source && [source.kind, source.id],
   ]);
+
+/** What a CreateVolume answers. */
+export interface CreatedVolume {
+  readonly volume: string;
+  readonly sizeBytes: bigint;
+}
+
+/** BERTH_VOLUME_INCOMPATIBLE where the volume that is there has another size than the range allows. */
+export function refuseOtherSize(volume: string, have: bigint, range: SizeRange | undefined): void {
+  if (satisfies(have, range)) return;
+  const want = range === undefined ? 'any' : `${range.required} to ${range.limit || 'any'}`;
+  throw berthError('BERTH_VOLUME_INCOMPATIBLE', { volume, what: 'size', have, want });
+}

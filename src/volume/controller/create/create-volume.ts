@@ -10,26 +10,30 @@ import { checkCapabilities } from '../../image/capability-rules.js';
 import { dataHome } from '../../image/find-volume.js';
 import { words } from '../../image/parameters.js';
 import type { Operation } from '../../operation/operations.js';
-import { differsFrom, parseVolumeRecord } from '../../image/volume-record.js';
-import { checkRange, chooseSize, satisfies, type SizeRange } from '../../image/volume-size.js';
+import { differsFrom, parseVolumeRecord, sourceDiffers } from '../../image/volume-record.js';
+import { checkRange, chooseSize } from '../../image/volume-size.js';
 import { completeCreate, refuseForeignImage, type CompleteCreateParts } from './complete-create.js';
 import type { ControllerOperations } from '../controller-operations.js';
-import { fingerprintOf, metadataOf, planCreate, type CreatePlan, type CreateRequest } from './create-plan.js';
+import {
+  fingerprintOf,
+  metadataOf,
+  planCreate,
+  refuseOtherSize,
+  type CreatedVolume,
+  type CreatePlan,
+  type CreateRequest,
+} from './create-plan.js';
 import type { InterruptedCreates } from './interrupted-create.js';
 import type { PoolCapacity } from '../pool-capacity.js';
+import { copyVolume, type CopyParts } from './copy/copy-volume.js';
 
-export interface CreateParts extends CompleteCreateParts {
-  readonly clusters: Pick<Clusters, 'pool'>;
-  readonly rbd: CompleteCreateParts['rbd'] & Pick<RbdPort, 'createImage' | 'head'>;
+export interface CreateParts extends CompleteCreateParts, CopyParts {
+  readonly clusters: CopyParts['clusters'] & Pick<Clusters, 'pool'>;
+  readonly rbd: CompleteCreateParts['rbd'] & CopyParts['rbd'] & Pick<RbdPort, 'createImage' | 'head'>;
   readonly poolCapacity: Pick<PoolCapacity, 'check'>;
   readonly mkfsTrial: Pick<MkfsTrial, 'check'>;
-  readonly interruptedCreates: Pick<InterruptedCreates, 'clear'>;
+  readonly interruptedCreates: CopyParts['interruptedCreates'] & Pick<InterruptedCreates, 'clear'>;
   readonly operations: ControllerOperations;
-}
-
-export interface CreatedVolume {
-  readonly volume: string;
-  readonly sizeBytes: bigint;
 }
 
 /**
@@ -54,6 +58,8 @@ export async function createVolume(
   const { volume, at } = plan;
   const what = { op: 'create', fingerprint: fingerprintOf(request) } as const;
   return operations.run(volume, what, deadline, async (operation, deadline) => {
+    const { source } = plan;
+    if (source !== undefined) return copyVolume(parts, { ...plan, source }, operation, deadline);
     operation.step('pool capacity');
     const sizeBytes = chooseSize(request.range, plan.minimum);
     await poolCapacity.check(dataHome(at, plan.shape.dataPool), sizeBytes, deadline);
@@ -129,13 +135,7 @@ async function usePresentImage(
     // Somebody else completed it first, perhaps in another shape.
     return isOurs ? { volume, sizeBytes } : usePresentImage(parts, plan, deadline);
   }
-  const difference = differsFrom(record, name, shape);
+  const difference = differsFrom(record, name, shape) ?? sourceDiffers(record, undefined);
   if (difference !== undefined) throw berthError('BERTH_VOLUME_INCOMPATIBLE', { volume, ...difference });
   return { volume, sizeBytes };
-}
-
-function refuseOtherSize(volume: string, have: bigint, range: SizeRange | undefined): void {
-  if (satisfies(have, range)) return;
-  const want = range === undefined ? 'any' : `${range.required} to ${range.limit || 'any'}`;
-  throw berthError('BERTH_VOLUME_INCOMPATIBLE', { volume, what: 'size', have, want });
 }

@@ -23,6 +23,13 @@ interface FirstSeen {
 const keyOf = ({ access, pool, namespace, image }: ImageRef): string =>
   [access.cluster, pool, namespace, image].join('/');
 
+/** A copy that is not one yet. */
+interface CutShort {
+  /** The handle of what it is made from. */
+  readonly source: string;
+  readonly why: string;
+}
+
 export class InterruptedCreates {
   readonly #rbd: Pick<RbdPort, 'interruptedCreate' | 'remove'>;
   readonly #log: Logger;
@@ -48,6 +55,21 @@ export class InterruptedCreates {
       this.#log.warn({ image: key, id }, 'clearing away an image whose create was cut short before it had a header');
       await this.#rbd.remove(at, deadline);
     }
+    this.#seen.delete(key);
+  }
+
+  /**
+   * Clears away an image that was to stand on `source`, and of which nothing is there but its shape. The caller has
+   * seen that nobody has it open. BERTH_COPY_UNFINISHED, for {@link UNDER_WAY_MS} from when it was first seen so.
+   */
+  async clearCopy(at: ImageRef, id: string, { source, why }: CutShort, deadline: Deadline): Promise<void> {
+    const key = keyOf(at);
+    const age = this.#age(key, id);
+    const { image } = at;
+    if (age < UNDER_WAY_MS)
+      throw berthError('BERTH_COPY_UNFINISHED', { image, source, age: Math.round(age / 1000), why });
+    this.#log.warn({ image: key, id, source, why }, 'clearing away a copy that was cut short before it was one');
+    await this.#rbd.remove(at, deadline);
     this.#seen.delete(key);
   }
 

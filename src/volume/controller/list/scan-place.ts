@@ -10,7 +10,7 @@ import { formatVolumeId, parseVolumeId } from '../../../model/volume-id.js';
 import type { Logger } from '../../../observe/log.js';
 import type { ImageHead, PoolRef, RbdPort } from '../../../rbd/port.js';
 import { conditionOfRecords } from '../../image/volume-condition.js';
-import { parseVolumeRecord, VOLUME_KEY } from '../../image/volume-record.js';
+import { parseVolumeRecord, sourceOf, VOLUME_KEY } from '../../image/volume-record.js';
 import { isDeletedName } from '../../image/image-name.js';
 import type { SeenVolume } from '../get-volume.js';
 import type { ForeignImages } from './foreign-images.js';
@@ -155,7 +155,9 @@ function readVolume(head: ImageHead, volume: string, installation: string): Seen
     // One unreadable record must not hide every other volume; attach and delete will say what is wrong with it.
   }
   if (publishedNodes.length === 0 && !isOurs(head, volume)) return undefined;
-  return { volume, sizeBytes: head.sizeBytes, publishedNodes, condition: conditionOfRecords(head, volume) };
+  const { sizeBytes } = head;
+  const source = sourceOf(head, volume);
+  return { volume, sizeBytes, source, publishedNodes, condition: conditionOfRecords(head, volume) };
 }
 
 /** A record that cannot be read is still ours: hiding its volume would hide what is wrong with it. */

@@ -64,7 +64,11 @@ export async function inspectDevice(
   if (mayFormat && (await isNew(parts, preparation, deadline))) {
     return { provenance, content: { kind: 'empty' }, isUntouched: true };
   }
-  return { provenance, content: await contentOf(parts.exec, device, provenance, deadline), isUntouched: false };
+  const content = await contentOf(parts.exec, device, provenance, deadline);
+  const isCopy = provenance.state === 'formatted' && provenance.copied === true && !readOnly;
+  // A copy of what was formatted only later: as empty as a new image, if Ceph says so as well.
+  const isUntouched = isCopy && content.kind === 'empty' && (await parts.rbd.isEmpty(found.at, deadline));
+  return { provenance, content, isUntouched };
 }
 
 /**

@@ -11,9 +11,11 @@ import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
 import { leavesJournal } from '../../../model/mount/mount-flags.js';
 import type { Mapping } from '../../../rbd/mapping/mapper.js';
+import type { Provenance } from '../../image/provenance.js';
 import type { NodeOperation } from '../../operation/operations.js';
 import type { Mappers } from '../node-mappers.js';
 import { refuseStillStopped, whyStoppedAt } from './mend-filesystem.js';
+import { giveOwnUuid } from './give-own-uuid.js';
 import { growAtStage } from './grow-filesystem.js';
 import type { GuardedGrowthParts } from './guarded-growth.js';
 import {
@@ -69,10 +71,11 @@ export async function mountDevice(
   }
   // The mapping may be an old one whose journal is gone, and a virtual machine still be at work on it.
   if (guest !== undefined) await refuseOpenDevice(parts, found.volume, mapping, deadline);
-  const { preparation, isNew } = await prepare(parts, staging, present === 'was sick', operation, deadline);
+  const { preparation, isNew, provenance } = await prepare(parts, staging, present === 'was sick', operation, deadline);
   const { type } = preparation;
   if (forGuest && readOnly && !leavesJournal(flags)) await refuseReplay(device, type, deadline);
   const mayGrow = !readOnly && !isNew;
+  if (!isNew) await giveOwnUuid(parts, preparation, provenance, stagingPath, operation, deadline);
   const growth = { found, device, type, forGuest };
   if (mayGrow) await growAtStage(parts, { ...growth, mountedAt: undefined }, operation, deadline);
   if (forGuest && !(mayGrow && (await mustMountToGrow(preparation, guest)))) return type;
@@ -93,12 +96,13 @@ async function prepare(
   isSick: boolean,
   operation: NodeOperation<'stage'>,
   deadline: Deadline,
-): Promise<{ readonly preparation: Preparation; readonly isNew: boolean }> {
+): Promise<{ readonly preparation: Preparation; readonly isNew: boolean; readonly provenance: Provenance }> {
   operation.step('probe');
   const inspected = inspection ?? (await inspectDevice(parts, preparation, deadline));
   const wasSick = isSick || preparation.wasSick === true;
   const known = { ...preparation, type: typeToMount(preparation, inspected), wasSick };
-  return { preparation: known, isNew: await prepareFilesystem(parts, known, inspected, operation, deadline) };
+  const isNew = await prepareFilesystem(parts, known, inspected, operation, deadline);
+  return { preparation: known, isNew, provenance: inspected.provenance };
 }
 
 /** What is mounted from the device already; BERTH_FILESYSTEM_MISMATCH where another filesystem is asked for. */

@@ -47,14 +47,26 @@ export const snapshotOperations = (
     onImageId(at, id, deadline, 'list snapshots of', (place) => readSnapshots(place, id)),
 });
 
-/** @throws CephErrno ENOENT where there is no such image; BERTH_IMAGE_LOCKED, BERTH_IMAGE_EXCLUSIVE */
-function createSnapshot(place: OpenPool, which: ImageKey, snapshot: string): Promise<bigint> {
+/** The id. Errors of {@link cutSnapshot}. */
+const createSnapshot = (place: OpenPool, which: ImageKey, snapshot: string): Promise<bigint> =>
+  cutSnapshot(place, which, snapshot, (image) => snapshotIdOf(place, image, snapshot));
+
+/**
+ * One of that name is a success; `then` gets the image as long as it is open.
+ * @throws CephErrno ENOENT where there is no such image; BERTH_IMAGE_LOCKED, BERTH_IMAGE_EXCLUSIVE
+ */
+export function cutSnapshot<T>(
+  place: OpenPool,
+  which: ImageKey,
+  snapshot: string,
+  then: (image: Image) => Promise<T>,
+): Promise<T> {
   const { rbd } = place.link.ceph;
   return withImage(place, which, 'read-write', async (image) => {
     const result = await rbd.createSnapshot.later(image, snapshot);
     if (result === -EROFS) await refuseReadOnly(place, which);
     if (result !== -EEXIST) check(result, `take snapshot ${snapshot}`);
-    return snapshotIdOf(place, image, snapshot);
+    return then(image);
   });
 }
 
