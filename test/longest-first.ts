@@ -12,6 +12,7 @@ const LONGEST = [
   'integration/reconcile/leftovers',
   'integration/crash/publish-expand-leave',
   'integration/crash/stage',
+  'integration/crash/snapshot',
   'integration/csi/growth-cut',
   'integration/kata/guest',
   'integration/csi/unreachable',

@@ -12,7 +12,7 @@ import { Site } from '../csi/site.js';
 import { Snapshots } from '../csi/snapshots.js';
 import type { Volume } from '../csi/volume.js';
 
-const ROUNDS = Number(process.env['BERTH_SNAPSHOT_ROUNDS'] ?? 5);
+const ROUNDS = Number(process.env['BERTH_SNAPSHOT_ROUNDS'] ?? 2);
 /** How long a driver may take to come to its step, ms. */
 const DEATH_MS = 60_000;
 

@@ -8,14 +8,17 @@ import { parseSnapshotId } from '../../../model/snapshot/snapshot-id.js';
 import type { Clusters } from '../../../rbd/clusters.js';
 import type { RbdPort } from '../../../rbd/port.js';
 import type { Credentials } from '../../image/find-volume.js';
+import { deletedName } from '../../image/image-name.js';
 import type { ControllerOperations } from '../controller-operations.js';
+import type { Purges } from '../delete/purges.js';
 import { operationKey } from './create-snapshot.js';
-import { findSnapshot, type FoundSnapshot, type SnapshotLookup } from './find-snapshot.js';
+import { deletedVolume, findSnapshot, type FoundSnapshot, type SnapshotLookup } from './find-snapshot.js';
 import { NameRecords, type NamesPort, type ReadRecord } from './name-record.js';
 
 export interface DeleteSnapshotParts extends SnapshotLookup {
   readonly clusters: SnapshotLookup['clusters'] & Pick<Clusters, 'listed' | 'registry'>;
   readonly rbd: SnapshotLookup['rbd'] & NamesPort & Pick<RbdPort, 'removeSnapshotById'>;
+  readonly purges: Pick<Purges, 'begin'>;
   readonly operations: ControllerOperations;
 }
 
@@ -50,6 +53,7 @@ export async function deleteSnapshot(
     operation.step('remove snapshot');
     try {
       await parts.rbd.removeSnapshotById(found.at, id.imageId, id.snapshotId, deadline);
+      purgeImage(parts, found);
     } catch (error) {
       if (isBerthError(error, 'BERTH_IMAGE_NOT_FOUND')) return;
       if (record === undefined || !isBerthError(error, ...REFUSALS)) throw error;
@@ -58,6 +62,12 @@ export async function deleteSnapshot(
       throw error;
     }
   });
+}
+
+/** The image of a deleted volume waits for its last snapshot. */
+function purgeImage({ purges }: Pick<DeleteSnapshotParts, 'purges'>, { at, id, head }: FoundSnapshot): void {
+  if (deletedVolume(head, id.imageId) === undefined) return;
+  purges.begin({ ...at, image: deletedName(id.imageId) }, id.imageId);
 }
 
 /** Ceph has answered that it stays. */

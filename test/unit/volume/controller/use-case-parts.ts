@@ -84,9 +84,10 @@ export function detachParts(cluster: CephInMemory) {
   };
 }
 
-export const snapshotParts = ({ rbd, clusters }: CephInMemory) => ({
-  rbd,
-  clusters,
+export const snapshotParts = (cluster: CephInMemory) => ({
+  rbd: cluster.rbd,
+  clusters: cluster.clusters,
+  purges: deleteParts(cluster).purges,
   operations: operations(),
   log,
   now,

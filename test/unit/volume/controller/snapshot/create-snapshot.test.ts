@@ -4,6 +4,8 @@ import { HOLDER_KEY } from '../../../../../src/attachment/holder-record.js';
 import { berthError } from '../../../../../src/model/errors.js';
 import { parseSnapshotId } from '../../../../../src/model/snapshot/snapshot-id.js';
 import { formatGrowth, GROWTH_KEY, type GrowthRecord } from '../../../../../src/volume/image/growth-record.js';
+import { deleteVolume } from '../../../../../src/volume/controller/delete/delete-volume.js';
+import { listSnapshots } from '../../../../../src/volume/controller/snapshot/list-snapshots.js';
 import { createVolume } from '../../../../../src/volume/controller/create/create-volume.js';
 import { createSnapshot } from '../../../../../src/volume/controller/snapshot/create-snapshot.js';
 import { deleteSnapshot } from '../../../../../src/volume/controller/snapshot/delete-snapshot.js';
@@ -12,8 +14,8 @@ import { SNAPSHOT_NAMES_OBJECT } from '../../../../../src/volume/controller/snap
 import type { SnapshotServiceParts } from '../../../../../src/csi/snapshot-calls.js';
 import type { RbdPort } from '../../../../../src/rbd/port.js';
 import { snapshotsOf } from '../../../../fakes/memory-snapshots.js';
-import { creation, GiB, memoryCluster, noSecrets, NOW, soon } from '../memory-cluster.js';
-import { createParts, snapshotParts } from '../use-case-parts.js';
+import { creation, GiB, memoryCluster, noSecrets, NOW, place, soon } from '../memory-cluster.js';
+import { createParts, deleteParts, snapshotParts } from '../use-case-parts.js';
 import { replacing } from './replacing.js';
 
 const cluster = memoryCluster();
@@ -279,5 +281,28 @@ describe('DeleteSnapshot', () => {
     image().locks = [{ id: 'backup', locker: 'client.8', address: '10.0.0.8:0/1' }];
     await expect(remove(handle)).rejects.toEqual(code('BERTH_IMAGE_LOCKED'));
     await expect(take('s', other)).rejects.toEqual(code('BERTH_SNAPSHOT_EXISTS'));
+  });
+
+  it('its volume is deleted and moved aside: found by the id of the image, listed, and deleted', async () => {
+    const seen = await take();
+    await deleteVolume(deleteParts(cluster), volume, noSecrets, soon());
+    expect(cluster.image('berth-one')).toBeUndefined();
+    const parts = snapshotParts(cluster);
+    expect(await getSnapshot(parts, seen.handle, noSecrets, soon())).toEqual(seen);
+    const asked = { maxEntries: 0, startingToken: '', snapshot: '', secrets: noSecrets };
+    for (const of of ['', volume])
+      expect(await listSnapshots(parts, { ...asked, volume: of }, soon())).toEqual({
+        snapshots: [seen],
+        nextToken: '',
+      });
+    expect(await take()).toEqual(seen);
+    await remove(seen.handle, parts);
+    // Nothing waits for the image any more: it goes with its last snapshot.
+    await parts.purges.idle();
+    expect(await cluster.rbd.list(place(), 'berth-deleted-', 10, soon())).not.toContainEqual(
+      expect.objectContaining({ name: expect.stringMatching(/^berth-deleted-/) as string }),
+    );
+    await expect(take()).rejects.toEqual(code('BERTH_VOLUME_NOT_FOUND'));
+    expect(await records()).toEqual(new Map());
   });
 });
