@@ -165,6 +165,22 @@ describe('ListSnapshots', () => {
   });
 });
 
+describe('DeleteVolume, a volume with snapshots', () => {
+  it('succeeds at once; they stay listed and readable, and the image goes with the last of them', async () => {
+    const volume = await make();
+    const taken = [await snapshots.take(driver, volume), await snapshots.take(driver, volume)];
+    await volume.delete();
+    expect(await site.images()).toHaveLength(0);
+    for (const request of [{}, { sourceVolumeId: volume.id }])
+      expect(ids(await snapshots.list(driver, request))).toEqual(ids(taken));
+    for (const one of taken) expect(await snapshots.list(driver, { snapshotId: one.snapshotId })).toEqual([one]);
+    await refused(snapshots.take(driver, volume.id), 'NOT_FOUND');
+    for (const { snapshotId } of taken) await snapshots.remove(snapshotId);
+    expect(await snapshots.list(driver)).toEqual([]);
+    await site.purged();
+  });
+});
+
 describe('GetSnapshot', () => {
   it('wants an id, and knows no snapshot that is not there', async () => {
     const { controller } = driver;
