@@ -1,6 +1,6 @@
 /**
- * `npm run test:vm [-- --native] [--prepare] [name ...]`: the tests of this directory on a real kernel; leaves nothing
- * behind, also after a failure or Ctrl-C. `--prepare` only fetches the packages that they need.
+ * `npm run test:vm [-- --native] [--prepare] [--kernel VERSION] [name ...]`: the tests of this directory on a real
+ * kernel; leaves nothing behind, also after a failure or Ctrl-C. `--prepare` only fetches the packages that they need.
  */
 import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, readdir, realpath, writeFile } from 'node:fs/promises';
@@ -13,10 +13,12 @@ import { ensurePackages, thisMachine } from '../../src/dev/packages.js';
 import { findProcesses, stopProcesses } from '../../src/dev/processes.js';
 import { terminalText, say } from '../../src/dev/say.js';
 import { siteAt } from '../../src/dev/site.js';
+import type { Suite } from '../../src/dev/root/release.js';
 import { takeDown } from '../../src/dev/take-down.js';
 import { run } from '../../src/host/process/exec.js';
 import { Deadline } from '../../src/model/deadline.js';
 import { guestNeeds, NATIVE_NEEDS } from './outside/machine.js';
+import { KERNELS } from './outside/other-kernel.js';
 import { whyNotNative } from './outside/native.js';
 import type { Work } from './outside/work.js';
 import { unpackedPackages } from './outside/unpacked.js';
@@ -84,9 +86,20 @@ async function outcome(worker: ChildProcess, asked: AbortSignal): Promise<number
   });
 }
 
+function suiteOf(kernel: string | undefined): Suite | undefined {
+  if (kernel === undefined) return undefined;
+  const suite = KERNELS[kernel];
+  if (suite === undefined) throw new Error(`no kernel ${kernel}: there are ${Object.keys(KERNELS).join(', ')}`);
+  return suite;
+}
+
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
-    options: { native: { type: 'boolean', default: false }, prepare: { type: 'boolean', default: false } },
+    options: {
+      native: { type: 'boolean', default: false },
+      prepare: { type: 'boolean', default: false },
+      kernel: { type: 'string' },
+    },
     allowPositionals: true,
   });
   const tests = await testFiles(positionals);
@@ -96,7 +109,7 @@ async function main(): Promise<number> {
   await ensurePackages(run, say, deadline, thisMachine(values.native ? NATIVE_NEEDS : guestNeeds()));
   const why = values.native ? await whyNotNative(run) : undefined;
   if (why !== undefined) throw new Error(`the kernel of this machine is not fit for --native: ${why}`);
-  const unpacked = values.native ? undefined : await unpackedPackages(run, say, deadline);
+  const unpacked = values.native ? undefined : await unpackedPackages(run, say, deadline, suiteOf(values.kernel));
   if (values.prepare) return 0;
   await takeDownStale();
   const directory = await realpath(await mkdtemp(path.join(os.tmpdir(), PREFIX)));

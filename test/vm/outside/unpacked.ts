@@ -8,7 +8,9 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import type { Exec } from '../../../src/host/process/exec.js';
 import type { Deadline } from '../../../src/model/deadline.js';
+import type { Suite } from '../../../src/dev/root/release.js';
 import { machine } from './machine.js';
+import { unpackKernelOf } from './other-kernel.js';
 import { extractVmlinux } from './vmlinux.js';
 
 export interface Unpacked {
@@ -45,10 +47,20 @@ const cacheDirectory = (): string =>
   process.env['BERTH_VM_CACHE'] ??
   path.join(process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'berth-vm');
 
-/** Take them from the cache, where they lie under their versions, or download them. BERTH_COMMAND_FAILED, DEADLINE. */
-export async function unpackedPackages(exec: Exec, say: (line: string) => void, deadline: Deadline): Promise<Unpacked> {
-  const kernel = await kernelPackage(exec, deadline);
-  const versions = await versionsOf(exec, [kernel, ...PROGRAMS], deadline);
+/**
+ * Take them from the cache, where they lie under their versions, or download them. BERTH_COMMAND_FAILED, DEADLINE.
+ * @param suite whose kernel it is; undefined for that of this machine's distribution
+ */
+export async function unpackedPackages(
+  exec: Exec,
+  say: (line: string) => void,
+  deadline: Deadline,
+  suite?: Suite,
+): Promise<Unpacked> {
+  const kernel = suite === undefined ? await kernelPackage(exec, deadline) : { of: suite };
+  const programs = typeof kernel === 'string' ? [kernel, ...PROGRAMS] : PROGRAMS;
+  const named = typeof kernel === 'string' ? [] : [`the kernel of Debian ${kernel.of}`];
+  const versions = [...named, ...(await versionsOf(exec, programs, deadline))];
   const cache = cacheDirectory();
   // Another choice of files is another content.
   const chosen = [...versions, ...MODULES, ...MODULE_FILES, ...UNWANTED];
@@ -106,14 +118,19 @@ async function versionsOf(exec: Exec, packages: readonly string[], deadline: Dea
   });
 }
 
-async function unpack(exec: Exec, directory: string, kernel: string, deadline: Deadline): Promise<void> {
+/** A package of this machine's distribution, or the kernel of another suite. */
+type Kernel = string | { readonly of: Suite };
+
+async function unpack(exec: Exec, directory: string, kernel: Kernel, deadline: Deadline): Promise<void> {
   const at = (name: string): string => path.join(directory, name);
   await Promise.all(['debs', 'kernel', 'programs'].map((name) => mkdir(at(name))));
   // As root apt drops its privileges for the download, and may not write here then.
   const apt = ['-q', '-o', 'APT::Sandbox::User=root', '-o', `Dir::Cache::archives=${at('debs')}`];
-  await exec('env', ['-C', at('debs'), 'apt-get', ...apt, 'download', kernel, ...PROGRAMS], { deadline });
+  const own = typeof kernel === 'string' ? [kernel] : [];
+  await exec('env', ['-C', at('debs'), 'apt-get', ...apt, 'download', ...own, ...PROGRAMS], { deadline });
+  if (typeof kernel !== 'string') await unpackKernelOf(exec, kernel.of, directory, deadline);
   for (const deb of await readdir(at('debs'))) {
-    const isKernel = deb.startsWith(`${kernel}_`);
+    const isKernel = own.some((name) => deb.startsWith(`${name}_`));
     const wanted = isKernel ? kernelFiles() : UNWANTED.map((name) => `--exclude=${name}`);
     // Without symlinks' own texts (S) and hard links (h) changed: both may be relative.
     const tar = ['tar', '-x', '-C', at(isKernel ? 'kernel' : 'programs'), `--transform=${MERGED_USR}Sh`, ...wanted];
