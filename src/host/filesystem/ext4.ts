@@ -8,6 +8,7 @@ import { CAP_SYS_RESOURCE, hasCapability } from '../process/capability-set.js';
 import type { Exec } from '../process/exec.js';
 import { runE2fsck } from './check/e2fsck.js';
 import { parseExt4 } from './ext4-superblock.js';
+import { isAtLeast, type ToolVersion } from './mkfs-version.js';
 import type { Filesystem, MkfsOption, MkfsRequest, UnmountedGrowth } from './filesystem.js';
 import { readSuperblock } from './superblock.js';
 import { complaint, growError } from './tool-failures.js';
@@ -64,13 +65,21 @@ const BYTES_PER_INODE = '4104';
  */
 const EXTENDED = 'nodiscard,lazy_itable_init=1,lazy_journal_init=1';
 
-function mkfsArguments({ uuid, options, force, sizeBytes }: MkfsRequest): readonly string[] {
+/**
+ * What e2fsprogs 1.47.2 and newer make by default: Linux before 4.4 does not mount the one, and before 5.15 does not
+ * mount the other for writing after a crash. A guest's kernel may be that old.
+ */
+const LEFT_OUT = '^metadata_csum_seed,^orphan_file';
+const KNOWS_THEM: ToolVersion = [1, 47];
+
+function mkfsArguments({ uuid, options, force, sizeBytes, tool }: MkfsRequest): readonly string[] {
   const valuesOf = (wanted: string): readonly string[] =>
     options.filter(({ flag }) => flag === wanted).map(({ value }) => value);
   const asks = (...flags: readonly string[]): boolean => options.some(({ flag }) => flags.includes(flag));
   // -m0: blocks kept back for root are blocks that the user paid for.
   const ours = ['-q', '-U', uuid, '-m', '0', '-E', [EXTENDED, ...valuesOf('-E')].join(',')];
-  const features = [...(laysOutDescriptors(options) ? [] : [FEATURES]), ...valuesOf('-O')];
+  const leftOut = isAtLeast(tool, KNOWS_THEM) ? [LEFT_OUT] : [];
+  const features = [...(laysOutDescriptors(options) ? [] : [FEATURES]), ...leftOut, ...valuesOf('-O')];
   if (features.length > 0) ours.push('-O', features.join(','));
   if (sizeBytes >= SMALLEST_VOLUME) ours.push('-b', BLOCK_BYTES);
   if (sizeBytes < SMALL_BYTES && !asks('-i', '-N')) ours.push('-i', BYTES_PER_INODE);

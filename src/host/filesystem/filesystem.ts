@@ -5,6 +5,7 @@
 import type { FilesystemType } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { Exec } from '../process/exec.js';
+import type { ToolVersion } from './mkfs-version.js';
 
 /** One option of mkfs that a user gave. */
 export interface MkfsOption {
@@ -22,6 +23,8 @@ export interface MkfsRequest {
   readonly force: boolean;
   /** Of the device. */
   readonly sizeBytes: bigint;
+  /** Of the mkfs that is to make it: what newer ones do by default, they are told not to. */
+  readonly tool: ToolVersion | undefined;
 }
 
 /** What a superblock says of its filesystem. */

@@ -9,6 +9,7 @@ import { deviceNumber, deviceSizeBytes } from '../device/block-device.js';
 import type { Exec } from '../process/exec.js';
 import { readMounts } from '../mount/mountinfo.js';
 import { filesystems } from './filesystems.js';
+import { mkfsVersion } from './mkfs-version.js';
 import { parseMkfsOptions } from './mkfs-options.js';
 import { probeDevice } from './probe-device.js';
 
@@ -45,5 +46,7 @@ export async function makeFilesystem(exec: Exec, wanted: NewFilesystem, deadline
     if (content.kind !== 'empty')
       throw formatRefusedError(`it holds ${content.kind === 'other' ? content.what : content.type}`);
   }
-  await exec(`mkfs.${type}`, [...mkfsArguments({ uuid, options, force, sizeBytes }), device], { deadline, work: {} });
+  const tool = await mkfsVersion(exec, type, deadline);
+  const args = mkfsArguments({ uuid, options, force, sizeBytes, tool });
+  await exec(`mkfs.${type}`, [...args, device], { deadline, work: {} });
 }

@@ -12,6 +12,7 @@ import { berthError, isBerthError } from '../../model/errors.js';
 import type { Exec, ExecResult } from '../process/exec.js';
 import type { MkfsOption } from './filesystem.js';
 import { filesystems } from './filesystems.js';
+import { mkfsVersion } from './mkfs-version.js';
 import { parseMkfsOptions } from './mkfs-options.js';
 import { signatureOfFile, type DeviceContent } from './probe-device.js';
 import { complaint } from './tool-failures.js';
@@ -133,7 +134,8 @@ export class MkfsTrial {
   ): Promise<ExecResult> {
     await writeFile(device, '');
     await truncate(device, Number(sizeBytes));
-    const args = filesystems[type].mkfsArguments({ uuid: randomUUID(), options, force: false, sizeBytes });
+    const tool = await mkfsVersion(this.#exec, type, deadline);
+    const args = filesystems[type].mkfsArguments({ uuid: randomUUID(), options, force: false, sizeBytes, tool });
     return this.#exec(`mkfs.${type}`, [...first, ...args, device], { deadline, okCodes: ANY_CODE });
   }
 }

@@ -2,6 +2,7 @@
 import type { Deadline } from '../../model/deadline.js';
 import type { Exec } from '../process/exec.js';
 import type { Filesystem, MkfsRequest, Superblock } from './filesystem.js';
+import { isAtLeast, type ToolVersion } from './mkfs-version.js';
 import { complaint, growError } from './tool-failures.js';
 import { xfsUuid } from './xfs-uuid.js';
 
@@ -36,10 +37,27 @@ export const xfs: Filesystem = {
   growMounted,
 };
 
-function mkfsArguments({ uuid, options, force }: MkfsRequest): readonly string[] {
+/**
+ * What newer ones make by default and Linux 6.1, the oldest kernel that Berth names, or a guest's does not mount
+ * (`exchange`, `parent`: 6.10; `nrext64`: 5.19), or what takes a tenth of a small volume (`rmapbt`). Each with the
+ * xfsprogs that know the option.
+ */
+const LEFT_OUT: readonly (readonly [flag: string, name: string, since: ToolVersion])[] = [
+  ['-m', 'rmapbt', [4, 8]],
+  ['-i', 'nrext64', [5, 19]],
+  ['-i', 'exchange', [6, 10]],
+  ['-n', 'parent', [6, 10]],
+];
+
+function mkfsArguments({ uuid, options, force, tool }: MkfsRequest): readonly string[] {
   const theirs = options.flatMap(({ flag, value }) => [flag, value]);
+  // Said twice it is an error of mkfs, and a user may want it.
+  const isSaid = (wanted: string, name: string): boolean =>
+    options.some(({ flag, value }) => flag === wanted && value.split(',').some((one) => one.split('=')[0] === name));
+  const leftOut = LEFT_OUT.filter(([flag, name, since]) => isAtLeast(tool, since) && !isSaid(flag, name));
+  const features = leftOut.flatMap(([flag, name]) => [flag, `${name}=0`]);
   // -K: a new thin image is zero, there is nothing to discard.
-  return ['-q', '-K', '-m', `uuid=${uuid}`, ...(force ? ['-f'] : []), ...theirs];
+  return ['-q', '-K', '-m', `uuid=${uuid}`, ...features, ...(force ? ['-f'] : []), ...theirs];
 }
 
 /** mkfs.xfs -N: `data     =                       bsize=65536  blocks=...`. */

@@ -21,7 +21,7 @@ export const saysDamaged = (stderr: string): boolean => /Structure needs cleanin
  * lacks. Since 2.39 with the new system calls.
  */
 export const saysRefused = (stderr: string): boolean =>
-  /bad option|wrong fs type|fsconfig system call failed/.test(stderr);
+  /bad option|wrong fs type|fsconfig system call failed|fsconfig\(\) failed/.test(stderr);
 
 /** mount: the kernel said EIO. A device that ends before its filesystem does so, too. */
 export const saysUnreadable = (stderr: string): boolean => /can't read superblock/.test(stderr);

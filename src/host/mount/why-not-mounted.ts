@@ -20,6 +20,7 @@ import {
   saysWriteProtected,
 } from './mount-messages.js';
 import { mountCommandError, oneLine } from './mount.js';
+import { unknownFeatures } from './unknown-features.js';
 
 export interface FilesystemMount {
   readonly device: string;
@@ -71,7 +72,14 @@ export async function mountError(
     const names = blamable(mount);
     if (names.length > 0 && (await worksWithoutFlags(exec, mount, deadline))) return flagsError(fs, names);
   }
-  return berthError('BERTH_MOUNT_REFUSED', { fs, device, why: join(wrong ?? said, words) });
+  return berthError('BERTH_MOUNT_REFUSED', { fs, device, why: join(wrong ?? lacking(fs, words) ?? said, words) });
+}
+
+/** This kernel is older than the filesystem, or made without what it needs. */
+function lacking(fs: string, words: string): string | undefined {
+  const features = unknownFeatures(words);
+  if (features.length === 0) return undefined;
+  return `this kernel does not know ${features.join(', ')} of its ${fs}, which a newer mkfs made`;
 }
 
 /** By name only: values may be sensitive (CSI 1.12). */

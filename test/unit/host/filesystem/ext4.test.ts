@@ -6,7 +6,7 @@ import { Deadline } from '../../../../src/model/deadline.js';
 import { scriptedExec } from '../../../fakes/scripted-exec.js';
 
 const UUID = '0b2b9a3e-95b1-4c7e-8f27-1d9d6f7c6c04';
-const REQUEST = { uuid: UUID, options: [], force: false, sizeBytes: 1n << 30n };
+const REQUEST = { uuid: UUID, options: [], force: false, sizeBytes: 1n << 30n, tool: undefined };
 const LAYOUT = 'meta_bg,^resize_inode,64bit';
 const deadline = Deadline.after(5_000);
 
@@ -113,6 +113,16 @@ describe('mkfs arguments', () => {
     expect(features({ flag: '-O', value: 'project' })).toBe(`${LAYOUT},project`);
     expect(features({ flag: '-O', value: 'resize_inode' })).toBe('resize_inode');
     expect(ext4.mkfsArguments({ ...REQUEST, options: [{ flag: '-E', value: 'resize=99' }] })).not.toContain('-O');
+  });
+
+  it('leave out what older kernels do not mount, and give way to a user who asks for it', () => {
+    const features = (minor: number, ...options: readonly MkfsOption[]) => {
+      const given = ext4.mkfsArguments({ ...REQUEST, options, tool: [1, minor] });
+      return given[given.indexOf('-O') + 1];
+    };
+    expect(features(46)).toBe(LAYOUT);
+    expect(features(47)).toBe(`${LAYOUT},^metadata_csum_seed,^orphan_file`);
+    expect(features(47, { flag: '-O', value: 'orphan_file' })).toMatch(/\^orphan_file,orphan_file$/);
   });
 
   it('leave tiny ones their small blocks, and small ones as many inodes as can be counted at 16 TiB', () => {

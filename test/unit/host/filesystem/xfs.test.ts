@@ -42,12 +42,38 @@ describe('its superblock', () => {
   });
 });
 
-const REQUEST = { uuid: UUID, options: [], force: false, sizeBytes: 1n << 30n };
+const REQUEST = { uuid: UUID, options: [], force: false, sizeBytes: 1n << 30n, tool: undefined };
 
 describe('mkfs arguments', () => {
   it("have the uuid, no discard, and a user's options behind", () => {
     const options = [{ flag: '-i', value: 'size=1024' }];
     expect(xfs.mkfsArguments({ ...REQUEST, options })).toEqual(['-q', '-K', '-m', `uuid=${UUID}`, '-i', 'size=1024']);
+  });
+
+  it('leave out what older kernels do not mount, as far as this mkfs knows it', () => {
+    const flags = (major: number, minor: number) => xfs.mkfsArguments({ ...REQUEST, tool: [major, minor] }).slice(4);
+    expect(flags(4, 7)).toEqual([]);
+    expect(flags(6, 1)).toEqual(['-m', 'rmapbt=0', '-i', 'nrext64=0']);
+    expect(flags(6, 13)).toEqual(['-m', 'rmapbt=0', '-i', 'nrext64=0', '-i', 'exchange=0', '-n', 'parent=0']);
+    expect(flags(7, 2)).toEqual(flags(6, 13));
+  });
+
+  it('leave it to a user who says it himself: twice it is an error of mkfs', () => {
+    const options = [
+      { flag: '-i', value: 'size=1024,exchange=1' },
+      { flag: '-m', value: 'rmapbt=1' },
+    ];
+    const given = xfs.mkfsArguments({ ...REQUEST, options, tool: [6, 13] });
+    expect(given.slice(4)).toEqual([
+      '-i',
+      'nrext64=0',
+      '-n',
+      'parent=0',
+      '-i',
+      'size=1024,exchange=1',
+      '-m',
+      'rmapbt=1',
+    ]);
   });
 
   it('overwrite only where that is asked', () => {
