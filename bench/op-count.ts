@@ -7,7 +7,7 @@ import { Clusters } from '../src/rbd/clusters.js';
 import { createLibrbd } from '../src/rbd/librbd/driver/librbd.js';
 import { createVolume, type CreateParts } from '../src/volume/controller/create/create-volume.js';
 import { Operations } from '../src/volume/operation/operations.js';
-import { MkfsTrial } from '../src/host/filesystem/try-mkfs.js';
+import { MkfsTrial } from '../src/host/filesystem/mkfs/try-mkfs.js';
 import { PoolCapacity } from '../src/volume/controller/pool-capacity.js';
 import { InterruptedCreates } from '../src/volume/controller/create/interrupted-create.js';
 import type { BenchCluster } from './bench-cluster.js';

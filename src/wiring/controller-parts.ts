@@ -7,7 +7,7 @@ import type { HolderRecords } from '../attachment/holder-records.js';
 import type { Installation } from '../attachment/node-identity.js';
 import type { NodeRegistry } from '../attachment/node-registry.js';
 import type { Announce, NodeStates } from '../attachment/node-state.js';
-import { MkfsTrial } from '../host/filesystem/try-mkfs.js';
+import { MkfsTrial } from '../host/filesystem/mkfs/try-mkfs.js';
 import { run } from '../host/process/exec.js';
 import type { Logger } from '../observe/log.js';
 import type { Counters } from '../observe/metrics.js';

@@ -8,7 +8,7 @@ import { CAP_SYS_RESOURCE, hasCapability } from '../process/capability-set.js';
 import type { Exec } from '../process/exec.js';
 import { runE2fsck } from './check/e2fsck.js';
 import { parseExt4 } from './ext4-superblock.js';
-import { isAtLeast, type ToolVersion } from './mkfs-version.js';
+import { isAtLeast, type ToolVersion } from './mkfs/mkfs-version.js';
 import type { Filesystem, MkfsOption, MkfsRequest, UnmountedGrowth } from './filesystem.js';
 import { readSuperblock } from './superblock.js';
 import { complaint, growError } from './tool-failures.js';

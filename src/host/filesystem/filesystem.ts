@@ -5,7 +5,7 @@
 import type { FilesystemType } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
 import type { Exec } from '../process/exec.js';
-import type { ToolVersion } from './mkfs-version.js';
+import type { ToolVersion } from './mkfs/mkfs-version.js';
 
 /** One option of mkfs that a user gave. */
 export interface MkfsOption {

@@ -9,8 +9,8 @@ import { deviceNumber, deviceSizeBytes } from '../device/block-device.js';
 import type { Exec } from '../process/exec.js';
 import { readMounts } from '../mount/mountinfo.js';
 import { filesystems } from './filesystems.js';
-import { mkfsVersion } from './mkfs-version.js';
-import { parseMkfsOptions } from './mkfs-options.js';
+import { mkfsVersion } from './mkfs/mkfs-version.js';
+import { parseMkfsOptions } from './mkfs/mkfs-options.js';
 import { probeDevice } from './probe-device.js';
 
 export interface NewFilesystem {

@@ -2,7 +2,7 @@
 import type { Deadline } from '../../model/deadline.js';
 import type { Exec } from '../process/exec.js';
 import type { Filesystem, MkfsRequest, Superblock } from './filesystem.js';
-import { isAtLeast, type ToolVersion } from './mkfs-version.js';
+import { isAtLeast, type ToolVersion } from './mkfs/mkfs-version.js';
 import { complaint, growError } from './tool-failures.js';
 import { xfsUuid } from './xfs-uuid.js';
 

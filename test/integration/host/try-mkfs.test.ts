@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { MkfsTrial } from '../../../src/host/filesystem/try-mkfs.js';
+import { MkfsTrial } from '../../../src/host/filesystem/mkfs/try-mkfs.js';
 import { run, type Exec } from '../../../src/host/process/exec.js';
 import type { FilesystemType } from '../../../src/model/capability.js';
 import { Deadline } from '../../../src/model/deadline.js';

@@ -1,6 +1,6 @@
 /** What a CreateVolume asks for, worked out before Ceph is asked anything: the image, its shape, its metadata. */
 import { filesystems } from '../../../host/filesystem/filesystems.js';
-import { parseMkfsOptions } from '../../../host/filesystem/mkfs-options.js';
+import { parseMkfsOptions } from '../../../host/filesystem/mkfs/mkfs-options.js';
 import { DEFAULT_FILESYSTEM, type Capability, type FilesystemType } from '../../../model/capability.js';
 import { berthError } from '../../../model/errors.js';
 import { formatVolumeId, subjectOf, type ImageIdentity } from '../../../model/volume-id.js';

@@ -2,7 +2,7 @@
 import { holderRecordToTake } from '../../../attachment/holder-record.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError } from '../../../model/errors.js';
-import type { MkfsTrial } from '../../../host/filesystem/try-mkfs.js';
+import type { MkfsTrial } from '../../../host/filesystem/mkfs/try-mkfs.js';
 import type { Clusters } from '../../../rbd/clusters.js';
 import { NEW_IMAGE } from '../../../rbd/new-image.js';
 import type { RbdPort } from '../../../rbd/port.js';

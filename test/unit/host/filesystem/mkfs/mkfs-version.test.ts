@@ -1,8 +1,8 @@
 /** A mkfs is asked for its version once, and again only where it could not say. */
 import { expect, it } from 'vitest';
-import { isAtLeast, mkfsVersion, parseToolVersion } from '../../../../src/host/filesystem/mkfs-version.js';
-import type { Exec } from '../../../../src/host/process/exec.js';
-import { Deadline } from '../../../../src/model/deadline.js';
+import { isAtLeast, mkfsVersion, parseToolVersion } from '../../../../../src/host/filesystem/mkfs/mkfs-version.js';
+import type { Exec } from '../../../../../src/host/process/exec.js';
+import { Deadline } from '../../../../../src/model/deadline.js';
 
 it.each([
   ['mkfs.xfs version 6.13.0', [6, 13]],

@@ -1,6 +1,6 @@
 /** Options of mkfs that users may give, and those that are Berth's or nobody's. */
 import { describe, expect, it } from 'vitest';
-import { parseMkfsOptions } from '../../../../src/host/filesystem/mkfs-options.js';
+import { parseMkfsOptions } from '../../../../../src/host/filesystem/mkfs/mkfs-options.js';
 
 const parse = (type: 'ext4' | 'xfs', text: string) => parseMkfsOptions('mkfsOptions', type, text.split(' '));
 

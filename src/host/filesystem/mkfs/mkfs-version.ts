@@ -1,7 +1,7 @@
 /** Which mkfs there is: asked of the program itself, once in a process. */
-import type { FilesystemType } from '../../model/capability.js';
-import type { Deadline } from '../../model/deadline.js';
-import type { Exec } from '../process/exec.js';
+import type { FilesystemType } from '../../../model/capability.js';
+import type { Deadline } from '../../../model/deadline.js';
+import type { Exec } from '../../process/exec.js';
 
 /** `6.13` of `mkfs.xfs version 6.13.0`, `1.47` of `mke2fs 1.47.2 (1-Jan-2025)`. */
 export type ToolVersion = readonly [major: number, minor: number];

@@ -1,10 +1,10 @@
 /**
  * Which options of mkfs a user may give: how the filesystem is laid out, not where, how large, or over what it is made.
  */
-import type { FilesystemType } from '../../model/capability.js';
-import { berthError } from '../../model/errors.js';
-import type { MkfsOption } from './filesystem.js';
-import { filesystems } from './filesystems.js';
+import type { FilesystemType } from '../../../model/capability.js';
+import { berthError } from '../../../model/errors.js';
+import type { MkfsOption } from '../filesystem.js';
+import { filesystems } from '../filesystems.js';
 
 /** Sub-options that name another device, file or size, or contradict what Berth sets. */
 const REFUSED_SUBOPTION = /^(device|logdev|rtdev|name|file|offset|uuid|root_owner|test_fs)\b/;

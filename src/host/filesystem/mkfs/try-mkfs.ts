@@ -6,16 +6,16 @@ import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
-import type { FilesystemType } from '../../model/capability.js';
-import type { Deadline } from '../../model/deadline.js';
-import { berthError, isBerthError } from '../../model/errors.js';
-import type { Exec, ExecResult } from '../process/exec.js';
-import type { MkfsOption } from './filesystem.js';
-import { filesystems } from './filesystems.js';
+import type { FilesystemType } from '../../../model/capability.js';
+import type { Deadline } from '../../../model/deadline.js';
+import { berthError, isBerthError } from '../../../model/errors.js';
+import type { Exec, ExecResult } from '../../process/exec.js';
+import type { MkfsOption } from '../filesystem.js';
+import { filesystems } from '../filesystems.js';
 import { mkfsVersion } from './mkfs-version.js';
 import { parseMkfsOptions } from './mkfs-options.js';
-import { signatureOfFile, type DeviceContent } from './probe-device.js';
-import { complaint } from './tool-failures.js';
+import { signatureOfFile, type DeviceContent } from '../probe-device.js';
+import { complaint } from '../tool-failures.js';
 
 /** What a trial may take, in ms; one that takes longer proves nothing. */
 const TRY_MS = 20_000;
