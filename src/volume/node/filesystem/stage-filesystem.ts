@@ -63,12 +63,8 @@ export async function mountDevice(
   const staged = { volume: found.volume, stagingPath, readOnly };
   const mounted = await mountedAsAsked(staging);
   const present = await takeMountAway(parts, staging, mapping, operation, deadline);
-  if (present === 'mounted as asked' && mounted !== undefined) {
-    // An earlier try may have ended before it grew.
-    const left = { found, device, type: mounted, forGuest, mountedAt: stagingPath };
-    if (!readOnly) await growAtStage(parts, left, operation, deadline);
-    return mounted;
-  }
+  if (present === 'mounted as asked' && mounted !== undefined)
+    return finishMounted(parts, staging, mounted, operation, deadline);
   // The mapping may be an old one whose journal is gone, and a virtual machine still be at work on it.
   if (guest !== undefined) await refuseOpenDevice(parts, found.volume, mapping, deadline);
   const { preparation, isNew, provenance } = await prepare(parts, staging, present === 'was sick', operation, deadline);
@@ -86,6 +82,20 @@ export async function mountDevice(
   if (!forGuest) return type;
   operation.step('unmount for guest');
   await unmountStaged(parts, stagingPath, device, deadline);
+  return type;
+}
+
+/** An earlier try mounted it, and may have ended before it grew. */
+async function finishMounted(
+  parts: FilesystemStagingParts,
+  { preparation, stagingPath }: FilesystemStaging,
+  type: FilesystemType,
+  operation: NodeOperation<'stage'>,
+  deadline: Deadline,
+): Promise<FilesystemType> {
+  const { found, device, readOnly, forGuest = false } = preparation;
+  const mounted = { found, device, type, forGuest, mountedAt: stagingPath };
+  if (!readOnly) await growAtStage(parts, mounted, operation, deadline);
   return type;
 }
 
