@@ -2,7 +2,7 @@
  * kill -9 of the controller at every step of a create from a source: the retry has the volume, with the data of the
  * source, and nothing of the making is left at the source.
  */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { VolumeContentSource } from '../../../src/csi/gen/csi/v1/VolumeContentSource.js';
 import { ANSWER, CONTROLLER_STEPS, START } from '../../../src/volume/operation/steps.js';
 import { ext4, MiB, SMALL_BYTES } from '../csi/capabilities.js';
@@ -27,9 +27,7 @@ afterAll(async () => {
   await node.restart();
   for (const copy of made) await copy.end();
   // Who removes a copy opens its source for a moment, and a delete refuses what somebody has open.
-  await expect
-    .poll(async () => (await site.images()).filter((name) => name.startsWith('berth-deleted-')), { timeout: 60_000 })
-    .toEqual([]);
+  await vi.waitFor(async () => expect(await site.deleted()).toEqual([]), { timeout: 60_000, interval: 250 });
   await site.close();
 });
 

@@ -32,15 +32,13 @@ afterEach(async () => {
   // The copies first, in reverse: what they stand on is kept for them.
   for (const copy of copies.splice(0).toReversed()) await copy.end();
   // Who removes a copy opens what it stood on for a moment, and a delete refuses what somebody has open.
-  await expect.poll(deletedImages, { timeout: 60_000 }).toEqual([]);
+  await expect.poll(() => site.deleted(), { timeout: 60_000 }).toEqual([]);
   for (const name of snapshots.splice(0)) await site.rbd('snap', 'rm', '--no-progress', name).catch(() => undefined);
   await site.endVolumes();
 });
 afterAll(() => site.close());
 
 const copies: Volume[] = [];
-const deletedImages = async (): Promise<readonly string[]> =>
-  (await site.images()).filter((name) => name.startsWith('berth-deleted-'));
 const json = async <T>(...args: string[]): Promise<T> => JSON.parse(await site.rbd(...args, '--format', 'json')) as T;
 
 /** A snapshot with the handle that Berth gives it. */
