@@ -5,7 +5,9 @@
 import { status, type ServiceError } from '@grpc/grpc-js';
 import type { ControllerExpandVolumeResponse__Output } from '../../csi/gen/csi/v1/ControllerExpandVolumeResponse.js';
 import type { ControllerPublishVolumeResponse__Output } from '../../csi/gen/csi/v1/ControllerPublishVolumeResponse.js';
+import type { CreateSnapshotResponse__Output } from '../../csi/gen/csi/v1/CreateSnapshotResponse.js';
 import type { CreateVolumeResponse__Output } from '../../csi/gen/csi/v1/CreateVolumeResponse.js';
+import type { VolumeContentSource } from '../../csi/gen/csi/v1/VolumeContentSource.js';
 import type { VolumeCapability } from '../../csi/gen/csi/v1/VolumeCapability.js';
 import { ask, type CsiClient } from '../driver/csi-client.js';
 import { CLUSTER_ID } from '../settings.js';
@@ -32,7 +34,7 @@ export class DemoController {
     this.#secrets = secrets;
   }
 
-  async create(name: string, pool: string, requiredBytes: number): Promise<Volume> {
+  async create(name: string, pool: string, requiredBytes: number, from?: VolumeContentSource): Promise<Volume> {
     const parameters = {
       clusterID: CLUSTER_ID,
       pool,
@@ -42,7 +44,8 @@ export class DemoController {
       'csi.storage.k8s.io/pv/name': name,
     };
     const request = { name, parameters, capacityRange: { requiredBytes }, secrets: this.#secrets };
-    const whole = { ...request, volumeCapabilities: [CAPABILITY] };
+    const source = from === undefined ? {} : { volumeContentSource: from };
+    const whole = { ...request, ...source, volumeCapabilities: [CAPABILITY] };
     const { volume } = await ask<CreateVolumeResponse__Output>((done) =>
       this.#client.CreateVolume(whole, inTime(), done),
     );
@@ -83,6 +86,21 @@ export class DemoController {
     await ask<ControllerExpandVolumeResponse__Output>((done) =>
       this.#client.ControllerExpandVolume(whole, inTime(), done),
     );
+  }
+
+  /** Answers the snapshot's id. */
+  async snapshot(name: string, sourceVolumeId: string): Promise<string> {
+    const request = { name, sourceVolumeId, secrets: this.#secrets };
+    const { snapshot } = await ask<CreateSnapshotResponse__Output>((done) =>
+      this.#client.CreateSnapshot(request, inTime(), done),
+    );
+    if (snapshot === null) throw new TypeError('CreateSnapshot answered without a snapshot');
+    return snapshot.snapshotId;
+  }
+
+  async removeSnapshot(snapshotId: string): Promise<void> {
+    const request = { snapshotId, secrets: this.#secrets };
+    await ask((done) => this.#client.DeleteSnapshot(request, inTime(), done));
   }
 
   async remove(volumeId: string): Promise<void> {

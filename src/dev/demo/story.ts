@@ -1,45 +1,26 @@
 /**
  * A volume's whole life, step by step: made, held by one node,
- * written, grown, moved with its data to another node, deleted.
+ * written, grown, moved with its data to another node, copied, deleted.
  */
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { readFile, statfs, writeFile } from 'node:fs/promises';
-import path from 'node:path';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { statfs, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mountAt } from '../../host/mount/mountinfo.js';
 import { Deadline } from '../../model/deadline.js';
 import { imageSpec, parseVolumeId } from '../../model/volume-id.js';
-import type { Admin } from '../ceph/admin.js';
-import type { DemoController, Volume } from './demo-controller.js';
-import type { Attached, DemoNode } from './demo-node.js';
-import type { Table } from './table.js';
+import { snapshotAndRestore } from './copies.js';
+import type { Volume } from './demo-controller.js';
+import type { Attached } from './demo-node.js';
+import { df, MIB, payloadOf, sha256, Story, sumAt, type Scene } from './scene.js';
 
 const GIB = 2 ** 30;
-const MIB = 2 ** 20;
 const FIRST_BYTES = GIB;
 const GROWN_BYTES = 3 * GIB;
 const FILE_BYTES = 16 * MIB;
 /** Between two looks whether a deleted volume's data has gone, in ms. */
 const PURGE_POLL_MS = 50;
 
-export interface Scene {
-  readonly table: Table;
-  readonly admin: Admin;
-  readonly pool: string;
-  readonly controller: DemoController;
-  readonly one: DemoNode;
-  readonly two: DemoNode;
-  /** Between steps: throws once the demo was asked to end. */
-  readonly checkpoint: () => void;
-}
-
 const soon = (): Deadline => Deadline.after(30_000);
-const sha256 = (data: Buffer): string => createHash('sha256').update(data).digest('hex').slice(0, 16);
-
-async function df(target: string): Promise<string> {
-  const { blocks, bsize, bavail } = await statfs(target);
-  return `${Math.round((blocks * bsize) / MIB)} MiB, ${Math.round((bavail * bsize) / MIB)} MiB free`;
-}
 
 /** Which mapper made this mount's device: an honest line for whoever takes the demo's figures for a node's. */
 async function mapperLine(staging: string): Promise<string> {
@@ -51,49 +32,12 @@ async function mapperLine(staging: string): Promise<string> {
   return `mapper: ${source.startsWith('/dev/nbd') ? 'rbd-nbd' : 'kernel rbd'} (${source})`;
 }
 
-class Story {
-  readonly #scene: Scene;
-
-  constructor(scene: Scene) {
-    this.#scene = scene;
-  }
-
-  async step(name: string, work: () => Promise<string | undefined>): Promise<void> {
-    this.#scene.checkpoint();
-    await this.#scene.table.step(name, async () => (await work()) ?? '');
-  }
-
-  async mount(node: DemoNode, attached: Attached): Promise<void> {
-    await this.step(`stage on ${node.name}`, async () => {
-      await node.stage(attached);
-      return (await mountAt(node.staging))?.source;
-    });
-    await this.step(`publish on ${node.name}`, async () => {
-      await node.publish(attached);
-      return df(node.target);
-    });
-  }
-
-  async unmount(node: DemoNode, nodeId: string, volumeId: string): Promise<void> {
-    const { controller } = this.#scene;
-    await this.step(`unpublish, unstage on ${node.name}`, async () => {
-      await node.unpublish(volumeId);
-      await node.unstage(volumeId);
-      return undefined;
-    });
-    await this.step(`detach from ${node.name}`, async () => {
-      await controller.detach(volumeId, nodeId);
-      return undefined;
-    });
-  }
-}
-
 async function writeAndGrow(story: Story, scene: Scene, attached: Attached): Promise<string> {
   const { one, controller } = scene;
   const data = randomBytes(FILE_BYTES);
   const sum = sha256(data);
   await story.step('write a file', async () => {
-    await writeFile(path.join(one.target, 'payload'), data, { flush: true });
+    await writeFile(payloadOf(one), data, { flush: true });
     return `${FILE_BYTES / MIB} MiB, sha256 ${sum}...`;
   });
   await story.step('grow to 3 GiB while it is mounted', async () => {
@@ -111,12 +55,7 @@ async function writeAndGrow(story: Story, scene: Scene, attached: Attached): Pro
 async function onNodeOne(story: Story, scene: Scene, volume: Volume): Promise<string> {
   const { controller, one, two, table } = scene;
   const [idOne, idTwo] = [await one.id(), await two.id()];
-  let attached: Attached | undefined;
-  await story.step('attach to node-one', async () => {
-    attached = await controller.attach(volume, idOne);
-    return undefined;
-  });
-  if (attached === undefined) throw new TypeError('not attached');
+  const attached = await story.attach(volume, one);
   await story.step('attach to node-two: refused', () => controller.attachRefused(volume, idTwo, idOne));
   await story.mount(one, attached);
   table.note(await mapperLine(one.staging));
@@ -126,22 +65,16 @@ async function onNodeOne(story: Story, scene: Scene, volume: Volume): Promise<st
 }
 
 async function onNodeTwo(story: Story, scene: Scene, volume: Volume, sum: string): Promise<void> {
-  const { controller, two } = scene;
-  const id = await two.id();
-  let attached: Attached | undefined;
-  await story.step('attach to node-two', async () => {
-    attached = await controller.attach(volume, id);
-    return undefined;
-  });
-  if (attached === undefined) throw new TypeError('not attached');
-  await story.mount(two, attached);
+  const { two } = scene;
+  await story.mount(two, await story.attach(volume, two));
   await story.step('read the file back', async () => {
-    const found = sha256(await readFile(path.join(two.target, 'payload')));
+    const found = await sumAt(two);
     if (found !== sum)
       throw new Error(`sha256 ${found}... instead of ${sum}...: the data did not move with the volume`);
     return `sha256 ${found}..., the same`;
   });
-  await story.unmount(two, id, volume.volumeId);
+  await snapshotAndRestore(story, scene, volume, sum);
+  await story.unmount(two, await two.id(), volume.volumeId);
 }
 
 /** Tell the whole story; the first step that does not go as it should throws. */
