@@ -31,7 +31,7 @@ export class PurgingController {
       now,
       busy: () => false,
     };
-    this.purges = new Purges(parts, 2);
+    this.purges = new Purges(parts, 8);
   }
 
   /** Looks for all that there is, and ends when it is through with it. */
@@ -40,11 +40,14 @@ export class PurgingController {
     await this.purges.idle();
   }
 
-  async until(isDone: () => Promise<boolean>): Promise<void> {
+  /** @param left says what is left, for the error of one that does not come to its end */
+  async until(isDone: () => Promise<boolean>, left: () => Promise<string>): Promise<void> {
     for (const begun = performance.now(); ; ) {
       await this.round();
       if (await isDone()) return;
-      if (performance.now() - begun > LIMIT_MS) throw new Error('what was deleted is not purged');
+      if (performance.now() - begun > LIMIT_MS) {
+        throw new Error(`what was deleted is not purged: ${await left()}`);
+      }
       await sleep(500);
     }
   }

@@ -205,10 +205,27 @@ export class Site {
     if ((await this.deleted()).length === 0) return;
     const purging = new PurgingController(this.clustersFile);
     try {
-      await purging.until(async () => (await this.deleted()).length === 0);
+      await purging.until(
+        async () => (await this.deleted()).length === 0,
+        () => this.#whatIsDeleted(),
+      );
     } finally {
       await purging.close();
     }
+  }
+
+  /** Of each image that is still there: what may keep it. */
+  async #whatIsDeleted(): Promise<string> {
+    const all = (await this.deleted()).map(async (name) => {
+      const image = `${this.pool}/${this.namespace}/${name}`;
+      const [snapshots, status, metadata] = await Promise.all([
+        this.rbd('snap', 'ls', '--all', image),
+        this.rbd('status', image),
+        this.metadata(image),
+      ]);
+      return JSON.stringify({ name, snapshots, status, metadata });
+    });
+    return (await Promise.all(all)).join('\n');
   }
 
   async #leftOnNode(): Promise<readonly string[]> {

@@ -27,6 +27,7 @@ export interface PurgeParts {
     RbdPort,
     | 'headById'
     | 'usersOf'
+    | 'snapshotsById'
     | 'compareAndSet'
     | 'rename'
     | 'removeSnapshot'
@@ -129,7 +130,7 @@ async function unlessUsed(
   const waits = (what: 'snapshots' | 'watchers' | 'group' | 'lock'): PurgeEnd => ({ kind: 'waits', since, for: what });
   try {
     const { watchers, snapshots, parentId } = await longWork.usersOf(at, head.id, soon());
-    if (snapshots > own) return waits('snapshots');
+    if (snapshots > own && (await standingSnapshots(longWork, at, head.id)) > own) return waits('snapshots');
     if (watchers.length > 0) return waits('watchers');
     // librbd would wait beside it for ever, busily, and no call of it can be ended.
     return head.locks.length > 0 ? waits('lock') : parentId;
@@ -137,6 +138,15 @@ async function unlessUsed(
     if (isBerthError(error, 'BERTH_IMAGE_IN_GROUP')) return waits('group');
     throw error;
   }
+}
+
+/**
+ * How many snapshots keep the image. One whose removal was cut short stands in Ceph's own trash; it is nobody's, and
+ * librbd removes it with the image.
+ */
+async function standingSnapshots(longWork: PurgeParts['longWork'], at: ImageRef, id: string): Promise<number> {
+  const { snapshots = [] } = (await longWork.snapshotsById(at, id, soon())) ?? {};
+  return snapshots.filter(({ kind, cloneCount }) => kind !== 'trash' || cloneCount > 0).length;
 }
 
 /** Whose lease stands there now; undefined where the volume came back, or the image is gone. */
