@@ -81,7 +81,14 @@ export interface UuidChange {
    * uuid after it was cut short anywhere. False where the tool refuses: then the filesystem is as it was.
    * BERTH_COMMAND_MISSING, BERTH_PROBE_FAILED, DEADLINE.
    */
-  readonly set: (exec: Exec, device: string, uuid: string, deadline: Deadline) => Promise<boolean>;
+  readonly set: (exec: Exec, change: NewUuid, deadline: Deadline) => Promise<boolean>;
+}
+
+export interface NewUuid {
+  readonly device: string;
+  readonly uuid: string;
+  /** It was begun before, and nobody knows how far it came. */
+  readonly wasBegun: boolean;
 }
 
 export interface Filesystem {

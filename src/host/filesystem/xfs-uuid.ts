@@ -4,7 +4,7 @@
  */
 import type { Deadline } from '../../model/deadline.js';
 import type { Exec } from '../process/exec.js';
-import type { UuidChange } from './filesystem.js';
+import type { NewUuid, UuidChange } from './filesystem.js';
 import { hasFilesystem } from './probe-device.js';
 
 /** mount(8), and umount(8) after it: whatever they say, the mount that follows says it better. */
@@ -23,10 +23,17 @@ async function applyJournal(exec: Exec, device: string, directory: string, deadl
 /**
  * xfs_db (what xfs_admin -U runs) writes the whole log anew and then the superblocks. It refuses a log that has to be
  * applied, with exit code 0. Cut short between log and superblocks, it goes on by itself; cut short within the log, it
- * cannot read it, and xfs_repair makes the log anew, which held nothing when the change began (measured with xfsprogs
- * 6.1).
+ * cannot read it, and xfs_repair makes the log anew, which held nothing when the change began. Cut short at the
+ * beginning of the log, it numbers the new one from 1, and no kernel mounts metadata with a higher number: xfs_repair
+ * numbers it on (all measured with xfsprogs 6.1).
  */
-async function set(exec: Exec, device: string, uuid: string, deadline: Deadline): Promise<boolean> {
+async function set(exec: Exec, { device, uuid, wasBegun }: NewUuid, deadline: Deadline): Promise<boolean> {
+  const isSet = await setUuid(exec, device, uuid, deadline);
+  if (isSet && wasBegun) await run(exec, 'xfs_repair', [device], deadline);
+  return isSet;
+}
+
+async function setUuid(exec: Exec, device: string, uuid: string, deadline: Deadline): Promise<boolean> {
   const change = async (): Promise<{ readonly isDone: boolean; readonly isLogTorn: boolean }> => {
     const args = ['-x', '-p', 'xfs_admin', '-c', `uuid ${uuid}`, device];
     const { stdout, stderr } = await run(exec, 'xfs_db', args, deadline);

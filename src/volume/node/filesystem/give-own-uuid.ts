@@ -44,7 +44,7 @@ export async function giveOwnUuid(
     : await begin(parts, preparation, change, provenance.uuid, directory, operation, deadline);
   if (intent === undefined) return;
   operation.step('set uuid');
-  const isSet = await change.set(parts.exec, device, intent.uuid, deadline);
+  const isSet = await change.set(parts.exec, { device, uuid: intent.uuid, wasBegun: isBegun }, deadline);
   if (!isSet) parts.log.warn({ volume: found.volume, device }, 'the copied filesystem keeps the uuid of its source');
   operation.step('record uuid end');
   // Before it is mounted: from then on the record must not say any more that its journal is empty.
