@@ -19,6 +19,7 @@ afterAll(() => site.close());
 
 /** The capabilities of CSI 1.12 that are not alpha or are needed by a sidecar: a newer value fails older tools. */
 const CONTROLLER_CAPABILITIES = [
+  'CLONE_VOLUME',
   'CREATE_DELETE_SNAPSHOT',
   'CREATE_DELETE_VOLUME',
   'EXPAND_VOLUME',

@@ -21,6 +21,7 @@ let wrappers: string;
 async function hold(tool: string): Promise<{ letGo(): Promise<void>; begun(): Promise<string> }> {
   const [go, begun] = [path.join(wrappers, `${tool}.go`), path.join(wrappers, `${tool}.begun`)];
   const wrapper = `#!/bin/sh
+[ "$1" = -V ] && PATH=/usr/sbin:/sbin exec ${tool} -V
 echo begun >> ${begun}
 while [ ! -e ${go} ]; do sleep 0.1; done
 PATH=/usr/sbin:/sbin exec ${tool} "$@"
@@ -76,7 +77,7 @@ it('NodeStage, growth longer than caller and operation: it is not cut, a retry j
     await refused(
       call,
       'DEADLINE_EXCEEDED',
-      /stage of .* \(step grow before mount, .*waiting for resize2fs .*continues/s,
+      /stage of .* \(step resize unmounted, .*waiting for resize2fs .*continues/s,
     );
     expect([round, await resize.begun()]).toEqual([round, 'begun\n']);
   }
