@@ -1,4 +1,6 @@
 /** Stops daemons of the cluster where they stand and lets them go on, and sees to it that they serve again. */
+import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admin } from '../../../src/dev/ceph/admin.js';
 import { runningDaemons } from '../../../src/dev/ceph/daemons.js';
 import type { Layout } from '../../../src/dev/ceph/layout.js';
@@ -24,6 +26,8 @@ export class Freezer {
   async freeze(name: string): Promise<void> {
     const { daemon, pid } = await this.#find(name);
     process.kill(pid, 'SIGSTOP');
+    // A thread stops when it comes to run: until then it may still answer.
+    while (!(await standsStill(pid))) await sleep(5);
     if (!this.#frozen.has(pid)) this.#frozen.set(pid, { daemon, at: performance.now() });
   }
 
@@ -55,4 +59,14 @@ export class Freezer {
     if (daemon === undefined || found === undefined) throw new Error(`no daemon "${name}" runs`);
     return { daemon, pid: found.pid };
   }
+}
+
+/** Is every thread of it stopped (proc(5))? One that has ended meanwhile is. */
+async function standsStill(pid: number): Promise<boolean> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const states = threads.map(async (thread) => {
+    const stat = await readFile(`/proc/${pid}/task/${thread}/stat`, 'utf8').catch(() => ') T');
+    return stat.slice(stat.lastIndexOf(')') + 2).charAt(0);
+  });
+  return (await Promise.all(states)).every((state) => state === 'T');
 }
