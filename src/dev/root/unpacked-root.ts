@@ -2,13 +2,13 @@
  * The programs of another suite of Debian, unpacked into a cache and installed nowhere. Only its /usr is used: laid
  * over the host's in a mount namespace, it brings programs and libraries, and all other directories stay the host's.
  */
-import { mkdir, mkdtemp, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { rm, symlink, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { isThere } from '../../host/is-there.js';
 import type { Exec } from '../../host/process/exec.js';
 import type { Deadline } from '../../model/deadline.js';
+import { cachedDirectory } from './cached-directory.js';
 import { downloadPackages } from './private-apt.js';
 import type { Suite } from './release.js';
 
@@ -39,8 +39,6 @@ const UNWANTED = ['./usr/share/doc', './usr/share/man', './usr/share/locale', '.
 /** Links that the packages' scripts would make. */
 const LINKS = [['mawk', 'awk']] as const;
 
-const DRAFT = 'new-';
-const STALE_MS = 3_600_000;
 const PARALLEL = 2;
 
 const cacheDirectory = (): string =>
@@ -61,27 +59,15 @@ export async function unpackedRoot(
   const key = createHash('sha256')
     .update([...packages, ...UNWANTED, MERGED_USR].join('\n'))
     .digest('hex');
-  const cache = cacheDirectory();
-  const target = path.join(cache, `${suite}-${key.slice(0, 12)}`);
-  if (await isThere(target)) return target;
-  say(`downloading Ceph and tools of Debian ${suite} (about 170 MB) and unpacking them into ${target}`);
-  await mkdir(cache, { recursive: true });
-  await removeStaleDrafts(cache);
-  // Two runs may do this at the same time: each in a directory of its own, and the first one names it.
-  const draft = await mkdtemp(path.join(cache, DRAFT));
-  try {
+  const target = path.join(cacheDirectory(), `${suite}-${key.slice(0, 12)}`);
+  return cachedDirectory(target, async (draft) => {
+    say(`downloading Ceph and tools of Debian ${suite} (about 170 MB) and unpacking them into ${target}`);
     const files = await downloadPackages(exec, path.join(draft, 'apt'), suite, packages, deadline);
     await unpack(exec, files, draft, deadline);
     await rm(path.join(draft, 'apt'), { recursive: true });
     const names = files.map((file) => path.basename(file, '.deb')).sort();
     await writeFile(path.join(draft, 'packages'), `${names.join('\n')}\n`);
-    await rename(draft, target).catch((error: unknown) => {
-      if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    });
-  } finally {
-    await rm(draft, { recursive: true, force: true });
-  }
-  return target;
+  });
 }
 
 async function unpack(exec: Exec, files: readonly string[], target: string, deadline: Deadline): Promise<void> {
@@ -98,13 +84,4 @@ async function unpack(exec: Exec, files: readonly string[], target: string, dead
   for (const [to, name] of LINKS) await symlink(to, path.join(target, 'usr/bin', name)).catch(() => undefined);
   // A place for the program that runs us.
   await writeFile(path.join(target, 'usr/bin/node'), '', { flag: 'a' });
-}
-
-/** Of runs that were killed while they unpacked. */
-async function removeStaleDrafts(cache: string): Promise<void> {
-  for (const name of (await readdir(cache)).filter((one) => one.startsWith(DRAFT))) {
-    const draft = path.join(cache, name);
-    const { mtimeMs } = await stat(draft);
-    if (Date.now() - mtimeMs > STALE_MS) await rm(draft, { recursive: true, force: true });
-  }
 }

@@ -2,12 +2,13 @@
  * The guest's kernel and system programs: the distribution's packages, downloaded and unpacked into a cache, never
  * installed.
  */
-import { access, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from 'node:fs/promises';
+import { mkdir, readdir, rm, symlink } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import type { Exec } from '../../../src/host/process/exec.js';
 import type { Deadline } from '../../../src/model/deadline.js';
+import { cachedDirectory } from '../../../src/dev/root/cached-directory.js';
 import type { Suite } from '../../../src/dev/root/release.js';
 import { machine } from './machine.js';
 import { unpackKernelOf } from './other-kernel.js';
@@ -40,9 +41,6 @@ const UNWANTED = ['./usr/share', './lib/udev/hwdb.d', './usr/lib/udev/hwdb.d', '
  */
 const MERGED_USR = String.raw`s,^\./\(bin\|sbin\|lib\)/,./usr/\1/,`;
 
-const DRAFT = 'new-';
-const STALE_MS = 3_600_000;
-
 const cacheDirectory = (): string =>
   process.env['BERTH_VM_CACHE'] ??
   path.join(process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'berth-vm');
@@ -61,39 +59,15 @@ export async function unpackedPackages(
   const programs = typeof kernel === 'string' ? [kernel, ...PROGRAMS] : PROGRAMS;
   const named = typeof kernel === 'string' ? [] : [`the kernel of Debian ${kernel.of}`];
   const versions = [...named, ...(await versionsOf(exec, programs, deadline))];
-  const cache = cacheDirectory();
   // Another choice of files is another content.
   const chosen = [...versions, ...MODULES, ...MODULE_FILES, ...UNWANTED];
   const name = createHash('sha256').update(chosen.join('\n')).digest('hex').slice(0, 16);
-  const target = path.join(cache, name);
-  const there = await access(target).then(
-    () => true,
-    () => false,
-  );
-  if (there) return describe(target);
-  say(`unpacking ${versions.join(', ')} into ${target}`);
-  await mkdir(cache, { recursive: true });
-  await removeStaleDrafts(cache);
-  // Two runs may do this at the same time: each in a directory of its own, and the first one names it.
-  const draft = await mkdtemp(path.join(cache, DRAFT));
-  try {
+  const target = path.join(cacheDirectory(), name);
+  await cachedDirectory(target, async (draft) => {
+    say(`unpacking ${versions.join(', ')} into ${target}`);
     await unpack(exec, draft, kernel, deadline);
-    await rename(draft, target).catch((error: unknown) => {
-      if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    });
-  } finally {
-    await rm(draft, { recursive: true, force: true });
-  }
+  });
   return describe(target);
-}
-
-/** Of runs that were killed while they unpacked. */
-async function removeStaleDrafts(cache: string): Promise<void> {
-  for (const name of (await readdir(cache)).filter((one) => one.startsWith(DRAFT))) {
-    const draft = path.join(cache, name);
-    const { mtimeMs } = await stat(draft);
-    if (Date.now() - mtimeMs > STALE_MS) await rm(draft, { recursive: true, force: true });
-  }
 }
 
 /** What the metapackage depends on now: `linux-image-6.1.0-56-amd64`. */
