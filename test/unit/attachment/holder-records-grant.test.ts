@@ -4,23 +4,12 @@ import type { AttachRequest } from '../../../src/attachment/decide-attach.js';
 import { HolderRecords } from '../../../src/attachment/holder-records.js';
 import { HOLDER_KEY, parseHolderRecord, type HolderRecord } from '../../../src/attachment/holder-record.js';
 import { Deadline } from '../../../src/model/deadline.js';
-import { Secret } from '../../../src/model/secret.js';
-import type { ImageHead, ImageRef } from '../../../src/rbd/port.js';
+import type { ImageHead } from '../../../src/rbd/port.js';
 import { MemoryRbd, type MemoryImage } from '../../fakes/rbd-memory.js';
 import { nodeNamed } from '../../fakes/node-named.js';
+import { ask, at, spec } from './one-image.js';
 
-const access = { cluster: 'c', monitors: ['127.0.0.1'], user: 'u', key: new Secret('k') };
-const at: ImageRef = { access, pool: 'p', namespace: '', image: 'i' };
 const deadline = Deadline.after(10_000);
-const spec = {
-  ...{ sizeBytes: 1n << 20n, features: ['layering'], objectSizeBytes: undefined },
-  ...{ stripeUnitBytes: undefined, stripeCount: undefined, dataPool: undefined, metadata: new Map() },
-};
-const ask = (node: string, more: Partial<AttachRequest> = {}): AttachRequest => ({
-  ...{ volume: 'c/p/i', node: nodeNamed(node), mode: 'SINGLE_NODE_WRITER', access: 'mount' },
-  ...{ readOnly: false, by: 'controller' },
-  ...more,
-});
 
 let rbd: MemoryRbd;
 let holders: HolderRecords;
