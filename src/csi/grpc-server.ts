@@ -7,6 +7,7 @@ import type { Logger } from '../observe/log.js';
 import { Drain } from '../serving/drain.js';
 import { clearStaleSocket, socketPath } from '../serving/endpoint.js';
 import type { ControllerHandlers } from './gen/csi/v1/Controller.js';
+import type { GroupControllerHandlers } from './gen/csi/v1/GroupController.js';
 import type { IdentityHandlers } from './gen/csi/v1/Identity.js';
 import type { NodeHandlers } from './gen/csi/v1/Node.js';
 import { contract } from './proto.js';
@@ -14,6 +15,7 @@ import { type RpcHandler, type RpcHandlers, unary } from './rpc.js';
 
 export type IdentityService = RpcHandlers<IdentityHandlers>;
 export type ControllerService = RpcHandlers<ControllerHandlers>;
+export type GroupControllerService = RpcHandlers<GroupControllerHandlers>;
 export type NodeService = RpcHandlers<NodeHandlers>;
 
 export interface ServerOptions {
@@ -23,6 +25,7 @@ export interface ServerOptions {
   readonly services: {
     readonly Identity?: IdentityService;
     readonly Controller?: ControllerService;
+    readonly GroupController?: GroupControllerService;
     readonly Node?: NodeService;
   };
   readonly log: Logger;
@@ -49,7 +52,7 @@ export async function startServer({ endpoint, services, log }: ServerOptions): P
   // With channelz, for without it grpc-js (1.14) forgets its sessions and forceShutdown ends no call.
   const server = new Server();
   const { v1 } = contract();
-  for (const name of ['Identity', 'Controller', 'Node'] as const) {
+  for (const name of ['Identity', 'Controller', 'GroupController', 'Node'] as const) {
     const handlers = services[name];
     if (handlers !== undefined) server.addService(v1[name].service, implement(v1[name].service, handlers, log, drain));
   }
@@ -61,7 +64,7 @@ export async function startServer({ endpoint, services, log }: ServerOptions): P
 
 function implement(
   definition: ServiceDefinition,
-  handlers: IdentityService | ControllerService | NodeService,
+  handlers: IdentityService | ControllerService | GroupControllerService | NodeService,
   log: Logger,
   drain: Drain,
 ): UntypedServiceImplementation {

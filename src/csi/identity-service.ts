@@ -15,6 +15,7 @@ export interface ReadinessAnswer {
 /** The same from controller and node instances, as CSI demands of one vendor_version. */
 const CAPABILITIES: PluginCapability[] = [
   { service: { type: 'CONTROLLER_SERVICE' } },
+  { service: { type: 'GROUP_CONTROLLER_SERVICE' } },
   { volumeExpansion: { type: 'ONLINE' } },
 ];
 

@@ -44,19 +44,24 @@ export function snapshotCalls(parts: SnapshotServiceParts): ControllerService {
 /** What a snapshotter with --extra-create-metadata adds. */
 const OF_THE_SIDECAR = 'csi.storage.k8s.io/';
 
-function refuseParameters(parameters: Readonly<Record<string, string>>): void {
+export function refuseParameters(parameters: Readonly<Record<string, string>>): void {
   const name = Object.keys(parameters).find((one) => !one.startsWith(OF_THE_SIDECAR));
   if (name !== undefined) throw berthError('BERTH_SNAPSHOT_PARAMETER_UNKNOWN', { name });
 }
 
 /** It can be used at once: whatever was written before the cut is in it. */
-function snapshotOf({ handle, volume, sizeBytes, createdAt }: SeenSnapshot): Snapshot {
-  const ms = createdAt.getTime();
+export function snapshotOf({ handle, volume, sizeBytes, createdAt, group = '' }: SeenSnapshot): Snapshot {
   return {
     snapshotId: handle,
     sourceVolumeId: volume,
     sizeBytes: String(sizeBytes),
-    creationTime: { seconds: String(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1e6 },
+    creationTime: timestampOf(createdAt),
     readyToUse: true,
+    groupSnapshotId: group,
   };
+}
+
+export function timestampOf(date: Date): { readonly seconds: string; readonly nanos: number } {
+  const ms = date.getTime();
+  return { seconds: String(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1e6 };
 }

@@ -52,6 +52,10 @@ export const PORT_OPERATIONS: PortOperations = {
   removeSnapshotById: { at: 'pool', describe: (_, id, snapshot) => `remove snapshot ${snapshot} of image id ${id}` },
   snapshotById: { at: 'pool', describe: (_, id, snapshot) => `look at snapshot ${snapshot} of image id ${id}` },
   snapshotsById: { at: 'pool', describe: (_, id) => `list snapshots of image id ${id}` },
+  cutTogether: {
+    at: 'cluster',
+    describe: (_, images, snapshot) => `take snapshot ${snapshot} of ${images.length} images`,
+  },
   cloneImage: { at: 'image', describe: ({ image }, from) => `clone ${image} from ${from.image}@${from.snapshot}` },
   parentById: { at: 'pool', describe: (_, id) => `look up the parent of image id ${id}` },
   cloneById: { at: 'pool', describe: (_, id) => `look at clone id ${id}` },

@@ -3,6 +3,7 @@
  * in order.
  */
 import { controllerService } from '../csi/controller-service.js';
+import { groupControllerService } from '../csi/group-controller-service.js';
 import { identityService } from '../csi/identity-service.js';
 import { nodeService } from '../csi/node-service.js';
 import { packageVersion } from '../model/package-root.js';
@@ -15,7 +16,7 @@ import { clustersAnswer, installationKnown, machineWorks, mapperWorks } from '..
 import { preflight } from '../diagnosis/preflight.js';
 import { Readiness, type Check } from '../diagnosis/readiness.js';
 import type { Additions } from './additions.js';
-import { makeControllerParts } from './controller-parts.js';
+import { makeControllerParts, type ControllerParts } from './controller-parts.js';
 import { makeDependencies, type Dependencies } from './dependencies.js';
 import { makeNodeParts } from './node-parts.js';
 import { flexUseCases } from './flexvolume-use-cases.js';
@@ -56,7 +57,7 @@ export async function serve(options: Options, additions: Additions): Promise<voi
     log,
     services: {
       Identity: identityService({ readiness: () => readiness.current() }),
-      ...(controller === undefined ? {} : { Controller: controllerService(controller) }),
+      ...(controller === undefined ? {} : controllerServices(controller)),
       ...(node === undefined ? {} : { Node: nodeService(node) }),
     },
   });
@@ -78,6 +79,12 @@ export async function serve(options: Options, additions: Additions): Promise<voi
   await Promise.all([rbd.close(), longWork.close()]);
   log.info('berth stopped');
 }
+
+/** What a controller serves beside what every instance does. */
+const controllerServices = (parts: ControllerParts) => ({
+  Controller: controllerService(parts),
+  GroupController: groupControllerService(parts),
+});
 
 /** One line for each problem, once: what lasts is in the readiness, what comes later is for the doctor. */
 async function sayWhatIsWrong(dependencies: Dependencies, additions: Additions): Promise<void> {

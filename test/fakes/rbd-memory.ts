@@ -3,8 +3,7 @@ import type { Deadline } from '../../src/model/deadline.js';
 import { berthError } from '../../src/model/errors.js';
 import { imageSpec, type ImageSpec } from '../../src/model/volume-id.js';
 import { withIdentity } from '../../src/rbd/new-image.js';
-import type { BlocklistRight, ImageRef, PoolRef } from '../../src/rbd/port.js';
-import type { PoolStats, RbdPort, Watcher } from '../../src/rbd/port.js';
+import type { BlocklistRight, ImageRef, PoolRef, PoolStats, RbdPort, Watcher } from '../../src/rbd/port.js';
 import {
   PORT_OPERATIONS,
   type PortAnswer,
@@ -145,6 +144,10 @@ export class MemoryRbd implements RbdPort {
   );
 
   createSnapshot = this.#operation('createSnapshot', (at, snapshot) => cutSnapshot(this.#unlocked(at), snapshot));
+
+  cutTogether = this.#operation('cutTogether', (access, images, name) =>
+    images.map((at) => this.#unlocked({ ...at, access }, at.imageId)).map((image) => cutSnapshot(image, name)),
+  );
 
   createSnapshotById = this.#operation('createSnapshotById', (at, id, snapshot) =>
     cutSnapshot(this.#unlocked(at, id), snapshot),

@@ -3,6 +3,7 @@ import { entry } from './catalogue-entry.js';
 import { existence } from './catalogue-existence.js';
 import { causes } from './catalogue-causes.js';
 import { filesystemErrors } from './catalogue-filesystems.js';
+import { groups } from './catalogue-groups.js';
 import { snapshots } from './catalogue-snapshots.js';
 import { sandboxes } from './catalogue-sandboxes.js';
 import { growth } from './catalogue-growth.js';
@@ -69,6 +70,7 @@ export const catalogue = {
   // -- what does or does not exist
   ...existence,
   ...snapshots,
+  ...groups,
   // -- who holds a volume
   BERTH_VOLUME_HELD: entry(
     'FAILED_PRECONDITION',

@@ -203,6 +203,17 @@ export const CONTROLLER_STEPS = {
     'give name back',
   ],
   deleteSnapshot: ['look', 'forget name', 'remove snapshot', 'restore name'],
+  createGroup: [
+    'look',
+    'claim name',
+    'clear earlier',
+    'take snapshots',
+    'look at snapshots',
+    'write taken',
+    'undo snapshots',
+    'give name back',
+  ],
+  deleteGroup: ['look', 'claim delete', 'remove snapshots', 'forget name'],
 } as const;
 
 /** What an operation enters before its first step and after its last one, when only the answer is missing. */

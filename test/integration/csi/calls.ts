@@ -9,6 +9,7 @@ import {
 } from '@grpc/grpc-js';
 import { expect } from 'vitest';
 import type { ControllerClient } from '../../../src/csi/gen/csi/v1/Controller.js';
+import type { GroupControllerClient } from '../../../src/csi/gen/csi/v1/GroupController.js';
 import type { IdentityClient } from '../../../src/csi/gen/csi/v1/Identity.js';
 import type { NodeClient } from '../../../src/csi/gen/csi/v1/Node.js';
 import { contract } from '../../../src/csi/proto.js';
@@ -29,6 +30,7 @@ type Calls<Service> = {
 export interface Services {
   readonly identity: Calls<IdentityClient>;
   readonly controller: Calls<ControllerClient>;
+  readonly group: Calls<GroupControllerClient>;
   readonly node: Calls<NodeClient>;
   close(): void;
 }
@@ -69,11 +71,13 @@ export function connect(socket: string): Services {
   const clients = {
     identity: new v1.Identity(endpoint, credentials.createInsecure(), options),
     controller: new v1.Controller(endpoint, credentials.createInsecure(), options),
+    group: new v1.GroupController(endpoint, credentials.createInsecure(), options),
     node: new v1.Node(endpoint, credentials.createInsecure(), options),
   };
   return {
     identity: promised(clients.identity),
     controller: promised(clients.controller),
+    group: promised(clients.group),
     node: promised(clients.node),
     close: () => Object.values(clients).forEach((client) => client.close()),
   };

@@ -44,6 +44,7 @@ const DESCRIBED: Readonly<Record<PortOperation, readonly [said: string, ...other
   removeSnapshotById: ['remove snapshot 7 of image id 1234', '1234', 7n],
   snapshotById: ['look at snapshot 7 of image id 1234', '1234', 7n],
   snapshotsById: ['list snapshots of image id 1234', '1234'],
+  cutTogether: ['take snapshot s of 2 images', [{}, {}], 's'],
   cloneImage: ['clone i from a@s', { pool: 'p', namespace: '', image: 'a', snapshot: 's' }, {}],
   parentById: ['look up the parent of image id 1234', '1234'],
   cloneById: ['look at clone id 1234', '1234'],

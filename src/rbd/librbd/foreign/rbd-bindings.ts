@@ -2,6 +2,7 @@
 import { bind, callbackType, openLibrary } from './c-functions.js';
 import type { Address, Handle, Library } from './c-functions.js';
 import { bindProgress } from './progress.js';
+import { bindQuiesce } from './quiesce.js';
 import type { Ioctx } from './rados-bindings.js';
 
 export type ImageHandle = Handle<'rbd_image_t'>;
@@ -145,5 +146,5 @@ const bindKin = (lib: Library) => ({
 export function bindRbd() {
   const lib = openLibrary('librbd.so.1');
   callbackType('int berth_extent_cb(uint64_t offset, size_t length, int exists, void *arg)');
-  return { ...bindPool(lib), ...bindImage(lib), ...bindSnapshots(lib), ...bindKin(lib) };
+  return { ...bindPool(lib), ...bindImage(lib), ...bindSnapshots(lib), ...bindKin(lib), ...bindQuiesce(lib) };
 }

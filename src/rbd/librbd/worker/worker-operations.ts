@@ -11,6 +11,7 @@ import {
 import type { Connections } from './connections.js';
 import { usersOf } from './delete/image-users.js';
 import { renameImage } from './delete/rename-image.js';
+import { cutTogether } from './group/cut-together.js';
 import { cloneOperations } from './clone/clone-operations.js';
 import { isEmpty } from './emptiness.js';
 import { CephErrno, ENOENT } from '../ceph-errors.js';
@@ -112,6 +113,10 @@ export function createOperations(connections: Connections): WorkerOperations {
     ...cloneOperations(onImage, onHeader, (at, deadline, what, work) =>
       withPool(connections, at, undefined, deadline, what, work),
     ),
+    cutTogether: (at, images, snapshot, deadline) =>
+      connections.use(at, deadline, `take snapshot ${snapshot} of ${images.length} images`, (link) =>
+        cutTogether(link, at, images, snapshot, deadline),
+      ),
     ...blocklistOperations(connections),
   };
 }

@@ -3,14 +3,16 @@
  * the last of them. One that is gone already, or was never ours, is a success.
  */
 import type { Deadline } from '../../../model/deadline.js';
-import { isBerthError } from '../../../model/errors.js';
+import { berthError, isBerthError } from '../../../model/errors.js';
+import { formatGroupId, parseMemberName } from '../../../model/snapshot/group-id.js';
 import { parseSnapshotId } from '../../../model/snapshot/snapshot-id.js';
 import type { Clusters } from '../../../rbd/clusters.js';
-import type { RbdPort } from '../../../rbd/port.js';
+import type { PoolRef, RbdPort } from '../../../rbd/port.js';
 import type { Credentials } from '../../image/find-volume.js';
 import { deletedName } from '../../image/image-name.js';
 import type { ControllerOperations } from '../controller-operations.js';
 import type { Purges } from '../delete/purges.js';
+import { GroupRecords } from '../group/group-record.js';
 import { operationKey } from './create-snapshot.js';
 import { deletedVolume, findSnapshot, type FoundSnapshot, type SnapshotLookup } from './find-snapshot.js';
 import { NameRecords, type NamesPort, type ReadRecord } from './name-record.js';
@@ -24,8 +26,8 @@ export interface DeleteSnapshotParts extends SnapshotLookup {
 
 /**
  * BERTH_CLUSTER_UNKNOWN, BERTH_POOL_NOT_OURS for a handle of a place that the clusters file does not list, most likely
- * by a mistake: OK would leave the snapshot behind. BERTH_IMAGE_BUSY where somebody has protected it,
- * BERTH_IMAGE_LOCKED, BERTH_IMAGE_EXCLUSIVE.
+ * by a mistake: OK would leave the snapshot behind. BERTH_GROUP_MEMBER for one that goes with its group.
+ * BERTH_IMAGE_BUSY where somebody has protected it, BERTH_IMAGE_LOCKED, BERTH_IMAGE_EXCLUSIVE.
  */
 export async function deleteSnapshot(
   parts: DeleteSnapshotParts,
@@ -45,8 +47,9 @@ export async function deleteSnapshot(
     operation.step('look');
     const found = await findSnapshot(parts, handle, secrets, deadline);
     if (found === undefined) return;
-    operation.step('forget name');
     const registry = await parts.clusters.registry(id.cluster, 'controller', deadline, secrets);
+    await refuseMember(parts, found, registry, deadline);
+    operation.step('forget name');
     const names = new NameRecords(parts.rbd, registry);
     // First, for by the handle alone nobody could find it once the snapshot is gone.
     const record = await forgetName(names, found, deadline);
@@ -62,6 +65,21 @@ export async function deleteSnapshot(
       throw error;
     }
   });
+}
+
+/** BERTH_GROUP_MEMBER. One that an attempt at a group has left, and nobody remembers, goes as any other. */
+async function refuseMember(
+  { rbd }: DeleteSnapshotParts,
+  { id, handle, snapshot }: FoundSnapshot,
+  registry: PoolRef,
+  deadline: Deadline,
+): Promise<void> {
+  const member = parseMemberName(snapshot.name);
+  if (member === undefined) return;
+  const record = await new GroupRecords(rbd, registry).read(member.name, deadline);
+  if (record?.attempt !== member.attempt) return;
+  const group = formatGroupId({ cluster: id.cluster, ...member });
+  throw berthError('BERTH_GROUP_MEMBER', { snapshot: handle, group });
 }
 
 /** The image of a deleted volume waits for its last snapshot. */

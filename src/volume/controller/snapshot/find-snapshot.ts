@@ -2,6 +2,7 @@
 import { readDeleteClaim } from '../../../attachment/holder-record.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { isBerthError } from '../../../model/errors.js';
+import { formatGroupId, parseMemberName } from '../../../model/snapshot/group-id.js';
 import { formatSnapshotId, parseSnapshotId, type SnapshotId } from '../../../model/snapshot/snapshot-id.js';
 import { formatVolumeId, parseVolumeId } from '../../../model/volume-id.js';
 import type { Clusters } from '../../../rbd/clusters.js';
@@ -31,6 +32,8 @@ export interface SeenSnapshot {
   readonly volume: string;
   readonly sizeBytes: bigint;
   readonly createdAt: Date;
+  /** The handle of the group snapshot that it belongs to; undefined for a single one. */
+  readonly group: string | undefined;
 }
 
 /** One OSD operation; undefined where there is no such snapshot of ours, or no handle of ours. */
@@ -65,14 +68,20 @@ export async function unlessPlaceGone<T>(work: Promise<T>): Promise<T | undefine
 export const seenSnapshot = (
   { access: { cluster }, pool, namespace }: PoolRef,
   imageId: string,
-  { id, sizeBytes, createdAt }: Snapshot,
+  { id, name, sizeBytes, createdAt }: Snapshot,
   volume: string,
 ): SeenSnapshot => ({
   handle: formatSnapshotId({ cluster, pool, namespace, imageId, snapshotId: id }),
   volume,
   sizeBytes,
   createdAt,
+  group: groupOf(cluster, name),
 });
+
+function groupOf(cluster: string, snapshot: string): string | undefined {
+  const member = parseMemberName(snapshot);
+  return member && formatGroupId({ cluster, ...member });
+}
 
 /**
  * The handle of the volume that an image is, or was until it was deleted; undefined for an image whose name no handle

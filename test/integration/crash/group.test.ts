@@ -1,0 +1,111 @@
+/**
+ * A controller that is killed, as by kill -9, at each step of CreateVolumeGroupSnapshot and DeleteVolumeGroupSnapshot:
+ * another one ends what it began, and nothing is left. Two controllers that do the same at the same time.
+ */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { ANSWER, CONTROLLER_STEPS, START } from '../../../src/volume/operation/steps.js';
+import { block, SMALL_BYTES } from '../csi/capabilities.js';
+import type { Driver } from '../csi/driver.js';
+import { Groups } from '../csi/groups.js';
+import { Site } from '../csi/site.js';
+import { Snapshots } from '../csi/snapshots.js';
+import type { Volume } from '../csi/volume.js';
+
+const ROUNDS = Number(process.env['BERTH_SNAPSHOT_ROUNDS'] ?? 2);
+/** How long a driver may take to come to its step, ms. */
+const DEATH_MS = 60_000;
+
+let site: Site;
+let dying: Driver;
+let living: Driver;
+let groups: Groups;
+let snapshots: Snapshots;
+let volumes: readonly [Volume, Volume];
+
+beforeAll(async () => {
+  site = await Site.open('groupcrash');
+  dying = site.driver('dying', { services: 'controller' });
+  living = await site.driver('living', { services: 'controller' }).start();
+  groups = new Groups(site);
+  snapshots = new Snapshots(site);
+  const make = () => site.create(living, block(), { sizeBytes: SMALL_BYTES });
+  volumes = [await make(), await make()];
+});
+afterEach(async () => {
+  await dying.stop('SIGKILL');
+  await groups.end();
+});
+afterAll(async () => {
+  await site.endVolumes();
+  await site.close();
+});
+
+/** The call ends with the driver's own death at the step. */
+async function diesAt(step: string, call: () => Promise<unknown>): Promise<void> {
+  await dying.start('ready', { BERTH_CRASH_AT: step });
+  const answer = call().catch((error: unknown) => error);
+  expect(await dying.death(DEATH_MS), `how the driver ended at ${step}`).toBe('SIGKILL');
+  expect(await answer).toBeInstanceOf(Error);
+}
+
+/** `rbd lock add`, which makes a cut fail; the answer breaks it. */
+async function lock(): Promise<() => Promise<unknown>> {
+  const { image } = volumes[1];
+  await site.rbd('lock', 'add', image, 'somebody');
+  const [found] = JSON.parse(await site.rbd('lock', 'ls', image, '--format', 'json')) as { locker: string }[];
+  return () => site.rbd('lock', 'rm', image, 'somebody', found!.locker);
+}
+
+const cuts = async (): Promise<readonly string[]> =>
+  (await Promise.all(volumes.map(({ image }) => snapshots.of(image)))).flat();
+
+async function isNothingLeft(name: string): Promise<void> {
+  expect([await cuts(), await groups.hasRecord(name)]).toEqual([[], false]);
+}
+
+/** Steps that a call comes to only where the cut fails. */
+const AFTER_FAILURE: readonly string[] = ['undo snapshots', 'give name back'];
+
+describe('CreateVolumeGroupSnapshot, the controller is killed', () => {
+  it.each([START, ...CONTROLLER_STEPS.createGroup, ANSWER] as const)(
+    'at "%s": another one takes the one group, and nothing is left when that is deleted',
+    async (step) => {
+      const name = site.unique('group');
+      const undo = AFTER_FAILURE.includes(step) ? await lock() : () => Promise.resolve();
+      await diesAt(`createGroup:${step}`, () => groups.take(dying, volumes, name));
+      await undo();
+      const taken = await groups.take(living, volumes, name);
+      expect(taken.snapshots).toHaveLength(2);
+      expect(await cuts()).toHaveLength(2);
+      await groups.remove(taken.groupSnapshotId);
+      await isNothingLeft(name);
+    },
+  );
+});
+
+describe('DeleteVolumeGroupSnapshot, the controller is killed', () => {
+  it.each([START, ...CONTROLLER_STEPS.deleteGroup, ANSWER] as const)(
+    'at "%s": another one deletes it, and nothing is left',
+    async (step) => {
+      const name = site.unique('group');
+      const { groupSnapshotId } = await groups.take(living, volumes, name);
+      await diesAt(`deleteGroup:${step}`, () => groups.remove(groupSnapshotId, dying));
+      await groups.remove(groupSnapshotId, living);
+      await isNothingLeft(name);
+    },
+  );
+});
+
+it(`two controllers do the same at the same time: one group and one answer, ${ROUNDS} times`, {
+  timeout: 60_000 + ROUNDS * 15_000,
+}, async () => {
+  await dying.start();
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const name = site.unique('group');
+    const [one, two] = await Promise.all([dying, living].map((driver) => groups.take(driver, volumes, name)));
+    expect(one, `round ${round}`).toEqual(two);
+    expect(await cuts()).toHaveLength(2);
+    await Promise.all([dying, living].map((driver) => groups.remove(one!.groupSnapshotId, driver)));
+    await isNothingLeft(name);
+  }
+});

@@ -1,0 +1,141 @@
+/**
+ * Snapshots of two images at one moment, on the real cluster, while somebody writes to both without pause: N to A, then
+ * N to B. Never is B ahead of A, and the writer waits, but never fails.
+ */
+import { constants } from 'node:fs';
+import { open, readFile, type FileHandle } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { accessAs, admin, scratchDirectory } from '../ceph.js';
+import { cleanUpAfterwards, image, location, node, request, soon, at } from './loop-nodes.js';
+import { lock, startLibrbd } from './librbd.js';
+import { refused } from './port.contract.js';
+
+const CUTS = Number(process.env['BERTH_GROUP_CUTS'] ?? 10);
+const BLOCK = 4096;
+
+const port = startLibrbd();
+cleanUpAfterwards();
+afterAll(() => port.close());
+
+/** Writes a counter to the start of each in turn, each time through to Ceph, until it is stopped. */
+function writeInTurn(...files: readonly FileHandle[]): {
+  readonly written: () => number;
+  readonly stop: () => Promise<void>;
+} {
+  const stopped = new AbortController();
+  let n = 0;
+  const writing = (async () => {
+    const block = Buffer.alloc(BLOCK);
+    while (!stopped.signal.aborted) {
+      n += 1;
+      block.writeUInt32LE(n);
+      for (const file of files) {
+        await file.write(block, 0, BLOCK, 0);
+        await file.datasync();
+      }
+    }
+  })();
+  // Its failure is the test's at its end.
+  writing.catch(() => undefined);
+  return {
+    written: () => n,
+    stop: () => {
+      stopped.abort();
+      return writing;
+    },
+  };
+}
+
+it(`cuts two images ${CUTS} times while a writer writes to one and then to the other: never is the second ahead`, {
+  timeout: 60_000 + CUTS * 15_000,
+}, async () => {
+  const { mapper } = await node('together');
+  const directory = await scratchDirectory('cuts');
+  const names = [await image(4), await image(4)];
+  const { pool, namespace } = location(names[0]!);
+  const access = accessAs('controller');
+  const images = await Promise.all(
+    names.map(async (name) => {
+      const head = await port.head({ access, pool, namespace, image: name }, soon());
+      return { pool, namespace, imageId: head!.id };
+    }),
+  );
+  const mappings = [await mapper.map(request(names[0]!), soon()), await mapper.map(request(names[1]!), soon())];
+  const files = await Promise.all(mappings.map(({ device }) => open(device, constants.O_RDWR | constants.O_DSYNC)));
+  const writer = writeInTurn(...files);
+  const counterAt = async (name: string, snapshot: string): Promise<number> => {
+    const file = path.join(directory, `${name}-${snapshot}`);
+    await admin().rbd(['export', '--no-progress', ...at(name), '--snap', snapshot, file], soon());
+    return (await readFile(file)).readUInt32LE(0);
+  };
+  try {
+    for (let cut = 0; cut < CUTS; cut += 1) {
+      const before = writer.written();
+      await expect.poll(writer.written, { timeout: 60_000 }).toBeGreaterThan(before + 3);
+      await port.cutTogether(access, images, `cut-${cut}`, soon());
+    }
+  } finally {
+    await writer.stop();
+    for (const file of files) await file.close();
+  }
+  for (let cut = 0; cut < CUTS; cut += 1) {
+    const [first, second] = [await counterAt(names[0]!, `cut-${cut}`), await counterAt(names[1]!, `cut-${cut}`)];
+    expect(second, `of cut ${cut}, where the first has ${first}`).toBeLessThanOrEqual(first);
+    expect(first, `of cut ${cut}, where the second has ${second}`).toBeLessThanOrEqual(second + 1);
+  }
+  for (const mapping of mappings) await mapper.unmap(mapping, soon());
+});
+
+describe('a cut of two images at one moment', () => {
+  const access = accessAs('controller');
+  const idOf = async (name: string) => {
+    const { pool, namespace } = location(name);
+    const head = await port.head({ access, pool, namespace, image: name }, soon());
+    return { pool, namespace, imageId: head!.id };
+  };
+  const cut = async (...names: readonly string[]) =>
+    port.cutTogether(access, await Promise.all(names.map(idOf)), 'cut', soon());
+  const snapshots = async (name: string): Promise<number> => {
+    const { imageId, ...place } = await idOf(name);
+    return (await port.snapshotsById({ access, ...place }, imageId, soon()))!.snapshots.length;
+  };
+
+  it('one without exclusive lock: refused, and neither is cut', async () => {
+    const [one, other] = [await image(4), await image(4)];
+    await admin().rbd(['feature', 'disable', ...at(other), 'fast-diff', 'object-map', 'exclusive-lock'], soon());
+    await refused(cut(one, other), 'BERTH_GROUP_UNFIT');
+    expect([await snapshots(one), await snapshots(other)]).toEqual([0, 0]);
+  });
+
+  it('one with an advisory lock: refused by name, and neither is cut', async () => {
+    const [one, other] = [await image(4), await image(4)];
+    const { pool, namespace } = location(other);
+    const unlock = await lock({ access, pool, namespace, image: other }, 'somebody');
+    expect(await refused(cut(one, other), 'BERTH_IMAGE_LOCKED')).toMatch('somebody');
+    await unlock();
+    expect([await snapshots(one), await snapshots(other)]).toEqual([0, 0]);
+    expect(await cut(one, other)).toHaveLength(2);
+  });
+
+  it('one that is not there: refused, and the other is not cut', async () => {
+    const one = await image(4);
+    const known = await idOf(one);
+    const gone = { ...known, imageId: 'abcdef' };
+    await refused(port.cutTogether(access, [known, gone], 'cut', soon()), 'BERTH_IMAGE_NOT_FOUND');
+    expect(await snapshots(one)).toBe(0);
+  });
+
+  it('two workers at the same images at the same time: both have all of theirs', async () => {
+    const [one, other] = [await image(4), await image(4)];
+    const images = [await idOf(one), await idOf(other)];
+    const second = startLibrbd();
+    try {
+      const both = [port, second].map((by, n) => by.cutTogether(access, images, `of-${n}`, soon()));
+      expect((await Promise.all(both)).map((ids) => ids.length)).toEqual([2, 2]);
+    } finally {
+      await second.close();
+    }
+    expect([await snapshots(one), await snapshots(other)]).toEqual([2, 2]);
+  });
+});
