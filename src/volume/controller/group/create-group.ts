@@ -23,7 +23,9 @@ import { removeMembers, type RemovalParts } from './remove-members.js';
 
 export interface CreateGroupParts extends RemovalParts, GroupLookup {
   readonly clusters: Pick<Clusters, 'all' | 'pool' | 'registry'>;
-  readonly rbd: RemovalParts['rbd'] & GroupLookup['rbd'] & GroupRecordsPort & Pick<RbdPort, 'head' | 'cutTogether'>;
+  readonly rbd: RemovalParts['rbd'] & GroupLookup['rbd'] & GroupRecordsPort & Pick<RbdPort, 'head'>;
+  /** A worker of its own: librbd 16 may abort it where another program cuts a snapshot at the same moment. */
+  readonly longWork: Pick<RbdPort, 'cutTogether'>;
   readonly operations: ControllerOperations;
   readonly now: () => Date;
 }
@@ -85,7 +87,7 @@ export async function createGroup(
     const registry = await parts.clusters.registry(cluster, 'controller', deadline, secrets);
     const records = new GroupRecords(parts.rbd, registry);
     const attempt: Attempt = { parts, records, cluster, wanted, sources, secrets, operation, deadline };
-    const taken = await takeGroup(attempt);
+    const taken = await takeUntilHeld(attempt);
     return seenGroup(parts, cluster, name, taken, secrets, deadline);
   });
 }
@@ -113,6 +115,23 @@ async function findSources(
     throw berthError('BERTH_GROUP_UNFIT', { what, why: `they are in two clusters, ${first} and ${other}` });
   if (sources.length > MOST) throw berthError('BERTH_GROUP_UNFIT', { what, why: `they are more than ${MOST}` });
   return { cluster: first, sources };
+}
+
+/** Attempts at a cut that others get in the way of. */
+const ATTEMPTS = 3;
+
+/** Another controller may be at the same group, and each in the way of the other: its end is waited for then. */
+async function takeUntilHeld(attempt: Attempt): Promise<ReadGroup> {
+  const { parts, records, wanted, deadline } = attempt;
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await takeGroup(attempt);
+    } catch (error) {
+      if (tries === ATTEMPTS || !isBerthError(error, 'BERTH_GROUP_NOT_HELD')) throw error;
+      const present = await records.read(wanted.name, deadline);
+      if (present?.state === 'taking') return waitForOther(records, wanted, parts.now().toISOString(), deadline);
+    }
+  }
 }
 
 async function takeGroup(attempt: Attempt): Promise<ReadGroup> {
@@ -166,7 +185,7 @@ async function cutAll(attempt: Attempt, claimed: ReadGroup): Promise<readonly Gr
   const snapshot = memberName({ name: wanted.name, attempt: claimed.attempt });
   try {
     const { access } = (sources[0] as Source).at;
-    const ids = await parts.rbd.cutTogether(access, images, snapshot, deadline);
+    const ids = await parts.longWork.cutTogether(access, images, snapshot, deadline);
     return claimed.members.map((member, n) => ({ ...member, snapshotId: String(ids[n]) }));
   } catch (error) {
     // Where the worker has not said its last word, a snapshot may still come: the record stays, and the retry clears.

@@ -43,7 +43,12 @@ export async function cutTogether(
     const at = { access, pool, namespace };
     members.push({ place: { link, io: await link.pool(at), at, deadline }, id });
   }
-  const begin = (): Promise<bigint[]> => cut(members, snapshot);
+  const begin = (): Promise<bigint[]> => {
+    const what = `take snapshot ${snapshot}`;
+    // Nobody waits for it any more: writers need not either.
+    if (deadline.expired) return Promise.reject(refusalError('BERTH_DEADLINE', { what, ms: 0 }));
+    return cut(members, snapshot);
+  };
   const cutting = turn.then(begin, begin);
   turn = cutting;
   return cutting;
@@ -53,7 +58,11 @@ async function cut(members: readonly Member[], snapshot: string): Promise<bigint
   for (const member of members) await refuseUnfit(member);
   return withAll(members, [], async (images) => {
     const held = members.map(({ place }, n) => new HeldImage(place, images[n] as Image, snapshot));
-    await watchedAll(held, () => holdAndCut(members, held));
+    try {
+      await holdAndCut(members, held);
+    } finally {
+      await Promise.all(held.map((one) => one.end()));
+    }
     return Promise.all(members.map(({ place }, n) => snapshotId(place, images[n] as Image, snapshot)));
   });
 }
@@ -89,9 +98,6 @@ const withAll = <T>(
         member,
         withImage(member.place, { id: member.id }, 'read-write', (image) => withAll(others, [...opened, image], work)),
       );
-
-const watchedAll = <T>([one, ...others]: readonly HeldImage[], work: () => Promise<T>): Promise<T> =>
-  one === undefined ? work() : one.watched(() => watchedAll(others, work));
 
 const snapshotId = ({ link: { ceph } }: OpenPool, image: Image, snapshot: string): Promise<bigint> =>
   withCells(1, async (cells) => {

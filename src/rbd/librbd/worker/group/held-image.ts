@@ -15,11 +15,14 @@ export class HeldImage {
   readonly #place: OpenPool;
   readonly #image: Image;
   readonly #snapshot: string;
-  #watch = 0n;
+  #watcher: number | undefined;
+  #watch: bigint | undefined;
+  #isCutting = false;
   #questions = 0;
   #asked: () => void = () => undefined;
   #cutting: Promise<number> | undefined;
   #isAnswered = true;
+  #answering: Promise<unknown> = Promise.resolve();
 
   constructor(place: OpenPool, image: Image, snapshot: string) {
     this.#place = place;
@@ -27,52 +30,28 @@ export class HeldImage {
     this.#snapshot = snapshot;
   }
 
-  /** Runs `work` while librbd asks us before a cut of this image. @throws BERTH_GROUP_UNFIT by a librbd before 16 */
-  async watched<T>(work: () => Promise<T>): Promise<T> {
-    const { rbd } = this.#place.link.ceph;
-    if (rbd.quiesceWatch === undefined || rbd.quiesceUnwatch === undefined) {
-      const why = 'the librbd of this machine is older than 16 and cannot hold several images at one moment';
-      throw refusalError('BERTH_GROUP_UNFIT', { what: 'volumes', why });
-    }
-    const { quiesceWatch, quiesceUnwatch } = rbd;
-    const watcher = nameWatcher(() => this.#question());
-    try {
-      this.#watch = await withCells(1, async (cells) => {
-        const result = quiesceWatch.later(this.#image, rbd.onQuiesce, rbd.onUnquiesce, BigInt(watcher), cells.at(0));
-        check(await result, 'watch for the cut');
-        return cells.u64(0);
-      });
-      try {
-        return await work();
-      } finally {
-        this.#answer(-ECANCELED);
-        await this.#cutting;
-        await quiesceUnwatch.later(this.#image, this.#watch);
-      }
-    } finally {
-      forgetWatcher(watcher);
-    }
-  }
-
   /**
    * Comes back when librbd waits for {@link letGo} with the lock in our hands. Another client that has the lock may be
    * asked to cut instead of us: that cut is refused, and the lock asked for again.
-   * @throws CephErrno EROFS where a client gives the lock to nobody; BERTH_GROUP_NOT_HELD
+   * @throws CephErrno EROFS where a client gives the lock to nobody; BERTH_GROUP_NOT_HELD, BERTH_GROUP_UNFIT
    */
   async hold(): Promise<void> {
-    const { rbd } = this.#place.link.ceph;
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      check(await rbd.flush.later(this.#image), 'acquire the exclusive lock');
+      check(await this.#place.link.ceph.rbd.flush.later(this.#image), 'acquire the exclusive lock');
+      await this.#watchOn();
       this.#questions = 0;
       const asked = new Promise<undefined>((resolve) => (this.#asked = () => resolve(undefined)));
-      this.#cutting = rbd.createSnapshot.later(this.#image, this.#snapshot);
+      this.#cutting = this.#cut();
       const ended = await Promise.race([asked, this.#cutting]);
-      // Nobody asked us: it was cut at no moment of ours.
-      if (ended !== undefined && ended >= 0) throw this.#lost('it was cut before it was held');
-      if (ended !== undefined) check(ended, `take snapshot ${this.#snapshot}`);
-      if (await this.#isOwner()) return;
-      this.#answer(-ECANCELED);
-      if ((await this.#cutting) >= 0) throw this.#lost('another client has cut it');
+      if (ended === undefined) {
+        if (await this.#isOwner()) return;
+        this.#answer(-ECANCELED);
+      }
+      const result = await this.#cutting;
+      await this.#watchOff();
+      // It was cut at no moment of ours.
+      if (result >= 0) throw this.#lost('another client has cut it');
+      if (result !== -ECANCELED) check(result, `take snapshot ${this.#snapshot}`);
     }
     throw this.#lost('its writers do not leave its exclusive lock to us');
   }
@@ -85,15 +64,67 @@ export class HeldImage {
   /** Lets the cut go on; comes back when it is done. @throws CephErrno; BERTH_GROUP_NOT_HELD */
   async letGo(): Promise<void> {
     this.#answer(0);
-    check((await this.#cutting) ?? -ECANCELED, `take snapshot ${this.#snapshot}`);
+    const result = (await this.#cutting) ?? -ECANCELED;
+    if (result === -ECANCELED) throw this.#lost('somebody cancelled the cut');
+    check(result, `take snapshot ${this.#snapshot}`);
     // The cut that we held was somebody else's, which he had asked of us: ours came later.
     if (this.#questions !== 1) throw this.#lost('somebody else cut a snapshot of it');
   }
 
+  /** Must be called at last, before the image is closed: what is still held is given up. */
+  async end(): Promise<void> {
+    this.#answer(-ECANCELED);
+    await this.#cutting;
+    await this.#watchOff();
+  }
+
+  /**
+   * Only while we have the lock: nobody else cuts then, and librbd 16 aborts the process where the questions of two
+   * cuts overlap at a watcher.
+   */
+  async #watchOn(): Promise<void> {
+    const { rbd } = this.#place.link.ceph;
+    const { quiesceWatch } = rbd;
+    if (quiesceWatch === undefined) {
+      const why = 'the librbd of this machine is older than 16 and cannot hold several images at one moment';
+      throw refusalError('BERTH_GROUP_UNFIT', { what: 'volumes', why });
+    }
+    const watcher = nameWatcher(() => this.#question());
+    this.#watcher = watcher;
+    this.#watch = await withCells(1, async (cells) => {
+      const result = quiesceWatch.later(this.#image, rbd.onQuiesce, rbd.onUnquiesce, BigInt(watcher), cells.at(0));
+      check(await result, 'watch for the cut');
+      return cells.u64(0);
+    });
+  }
+
+  async #watchOff(): Promise<void> {
+    const [watch, watcher] = [this.#watch, this.#watcher];
+    this.#watch = undefined;
+    // Waits for our answer to a question of this moment, too; an answer to a closed image would be a crash.
+    if (watch !== undefined) await this.#place.link.ceph.rbd.quiesceUnwatch?.later(this.#image, watch);
+    await this.#answering;
+    if (watcher !== undefined) forgetWatcher(watcher);
+  }
+
+  async #cut(): Promise<number> {
+    this.#isCutting = true;
+    try {
+      return await this.#place.link.ceph.rbd.createSnapshot.later(this.#image, this.#snapshot);
+    } finally {
+      this.#isCutting = false;
+    }
+  }
+
   #question(): void {
+    this.#isAnswered = false;
+    // About somebody else's cut, which is none of our business: another controller's of the same group, for one.
+    if (!this.#isCutting) {
+      this.#answer(0);
+      return;
+    }
     this.#questions += 1;
     const isFirst = this.#questions === 1;
-    this.#isAnswered = false;
     if (isFirst) this.#asked();
     else this.#answer(-ECANCELED);
   }
@@ -101,7 +132,8 @@ export class HeldImage {
   #answer(result: number): void {
     if (this.#isAnswered) return;
     this.#isAnswered = true;
-    void this.#place.link.ceph.rbd.quiesceComplete?.later(this.#image, this.#watch, result);
+    const answering = this.#place.link.ceph.rbd.quiesceComplete?.later(this.#image, this.#watch ?? 0n, result);
+    this.#answering = Promise.all([this.#answering, answering]);
   }
 
   #isOwner(): Promise<boolean> {

@@ -27,7 +27,7 @@ beforeEach(async () => {
   [one, two, three] = [await make('one'), await make('two', 'fast'), await make('three')];
 });
 
-const parts = (): GroupServiceParts => snapshotParts(cluster);
+const parts = (): GroupServiceParts => ({ ...snapshotParts(cluster), longWork: cluster.rbd });
 const take = (volumes: readonly string[] = [one, two], name = 'g', by = parts()) =>
   createGroup(by, { name, volumes, secrets: noSecrets }, soon());
 const get = (handle: string, named: readonly string[] = []) => getGroup(parts(), handle, named, noSecrets, soon());
@@ -42,7 +42,10 @@ const records = async () => {
 };
 const code = (wanted: string) => expect.objectContaining({ code: wanted }) as object;
 /** The port, where one call does something else. */
-const seeing = (change: Partial<RbdPort>) => ({ ...parts(), rbd: replacing<RbdPort>(cluster.rbd, change) });
+const seeing = (change: Partial<RbdPort>) => {
+  const rbd = replacing<RbdPort>(cluster.rbd, change);
+  return { ...parts(), rbd, longWork: rbd };
+};
 const died = () => Promise.reject(berthError('BERTH_WORKER_DIED', { how: 'SIGKILL', what: 'it' }));
 const claimDelete = (of: string): void => {
   const deleting = [{ client: '10.0.0.1:0/1', since: NOW }];
@@ -107,13 +110,26 @@ describe('CreateVolumeGroupSnapshot', () => {
     await endsWell();
   });
 
-  it('a cut that failed half way: what was cut goes at once', async () => {
+  it('a cut that failed half way: what was cut goes at once, and it is tried three times', async () => {
+    let tries = 0;
     const half: RbdPort['cutTogether'] = async (access, images, ...more) => {
+      tries += 1;
       await cluster.rbd.cutTogether(access, images.slice(0, 1), ...more);
       throw berthError('BERTH_GROUP_NOT_HELD', { why: 'busy' });
     };
     await expect(take([one, two], 'g', seeing({ cutTogether: half }))).rejects.toEqual(code('BERTH_GROUP_NOT_HELD'));
-    expect([cuts(), await records()]).toEqual([[], []]);
+    expect([tries, cuts(), await records()]).toEqual([3, [], []]);
+  });
+
+  it('could not be held because another controller is at the same group: the answer is what that one makes', async () => {
+    const notHeld = seeing({
+      cutTogether: async () => {
+        await take();
+        throw berthError('BERTH_GROUP_NOT_HELD', { why: 'busy' });
+      },
+    });
+    expect(await take([one, two], 'g', notHeld)).toEqual(await take());
+    expect(cuts()).toHaveLength(2);
   });
 
   it('the worker dies in the cut: the record stays, and the retry removes what was cut', async () => {
