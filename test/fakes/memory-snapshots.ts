@@ -1,5 +1,7 @@
 /** Snapshots of the fake's images: what a header tells of them, beside their names. */
 import { berthError } from '../../src/model/errors.js';
+import type { ImageById } from '../../src/rbd/port/group-port.js';
+import type { MemoryImage } from './memory-image.js';
 import type { Snapshot } from '../../src/rbd/port/snapshot-port.js';
 
 /** What of an image its snapshots need. */
@@ -29,6 +31,16 @@ export function snapshotNamed({ cuts, sizeBytes }: Snapshotted, name: string): S
 export function cutSnapshot(image: Snapshotted, name: string): bigint {
   if (!image.snapshots.includes(name)) image.snapshots.push(name);
   return snapshotNamed(image, name).id;
+}
+
+/** The ids of one snapshot of each, or none at all. BERTH_GROUP_UNFIT. */
+export function cutTogether(ids: readonly ImageById[], find: (id: ImageById) => MemoryImage, name: string): bigint[] {
+  const images = ids.map(find);
+  for (const { id, spec } of images) {
+    if (spec.features.includes('exclusive-lock')) continue;
+    throw berthError('BERTH_GROUP_UNFIT', { what: id, why: 'its image has no feature exclusive-lock' });
+  }
+  return images.map((image) => cutSnapshot(image, name));
 }
 
 /** False where it is not there. One with clones goes to the trash, under a name of Ceph's own. */

@@ -23,7 +23,7 @@ import {
   refuseUsed,
 } from './memory-image.js';
 import type { MemoryImage, Namespace } from './memory-image.js';
-import { cutSnapshot, dropSnapshot, snapshotsOf } from './memory-snapshots.js';
+import { cutSnapshot, cutTogether, dropSnapshot, snapshotsOf } from './memory-snapshots.js';
 import { refuseLocked } from '../../src/rbd/image-lock.js';
 import { changeMetadata, cloneHeadOf, cloneOf, isEmpty, isUnwritten } from './memory-clones.js';
 import { parentOf, standAlone, trashSnapshot } from './memory-clones.js';
@@ -146,7 +146,7 @@ export class MemoryRbd implements RbdPort {
   createSnapshot = this.#operation('createSnapshot', (at, snapshot) => cutSnapshot(this.#unlocked(at), snapshot));
 
   cutTogether = this.#operation('cutTogether', (access, images, name) =>
-    images.map((at) => this.#unlocked({ ...at, access }, at.imageId)).map((image) => cutSnapshot(image, name)),
+    cutTogether(images, (at) => this.#unlocked({ ...at, access }, at.imageId), name),
   );
 
   createSnapshotById = this.#operation('createSnapshotById', (at, id, snapshot) =>

@@ -3,7 +3,8 @@
  * librbd.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RbdPort } from '../../../src/rbd/port.js';
+import type { ImageRef, RbdPort } from '../../../src/rbd/port.js';
+import type { ImageById } from '../../../src/rbd/port/group-port.js';
 import { MIB, refused, soon, spec, type PortFixture } from './port.contract.js';
 
 export function describeSnapshots(name: string, prepare: () => Promise<PortFixture>): void {
@@ -102,6 +103,33 @@ export function describeSnapshots(name: string, prepare: () => Promise<PortFixtu
       await port.createSnapshot(at, 'written', soon());
       await port.rollBack(at, 'empty', soon());
       expect(await port.isEmpty(at, soon())).toBe(false);
+    });
+
+    it('takes one snapshot of each of several images, in their order, or of none', async () => {
+      const all = [await made('first-of-group'), await made('second-of-group')];
+      const { access, pool, namespace } = fixture.at;
+      const idOf = async (at: ImageRef): Promise<ImageById> => {
+        const { id: imageId } = (await port.head(at, soon()))!;
+        return { pool, namespace, imageId };
+      };
+      const [first, second] = [await idOf(all[0]!), await idOf(all[1]!)];
+      const ids = await port.cutTogether(access, [second, first], 'together', soon());
+      const found = [second, first].map(({ imageId }, n) => port.snapshotById(fixture.at, imageId, ids[n]!, soon()));
+      for (const one of await Promise.all(found))
+        expect(one?.snapshot).toMatchObject({ name: 'together', kind: 'user' });
+
+      const gone = { ...second, imageId: 'abcdef' };
+      await refused(port.cutTogether(access, [first, gone], 'not-there', soon()), 'BERTH_IMAGE_NOT_FOUND');
+      const unlock = await fixture.lock(all[1]!, 'somebody');
+      const locked = await refused(port.cutTogether(access, [first, second], 'locked', soon()), 'BERTH_IMAGE_LOCKED');
+      expect(locked).toMatch('somebody');
+      await unlock();
+      const plain = { ...fixture.at, image: 'plain-of-group' };
+      await port.createImage(plain, spec({ features: ['layering'] }), soon());
+      const unfit = port.cutTogether(access, [first, await idOf(plain)], 'unfit', soon());
+      expect(await refused(unfit, 'BERTH_GROUP_UNFIT')).toMatch('exclusive-lock');
+      const { snapshots } = (await port.snapshotsById(fixture.at, first.imageId, soon()))!;
+      expect(snapshots.map((one) => one.name)).toEqual(['together']);
     });
 
     it('refuses to take or remove a snapshot beside an advisory lock, naming it', async () => {

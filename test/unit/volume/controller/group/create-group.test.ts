@@ -121,7 +121,7 @@ describe('CreateVolumeGroupSnapshot', () => {
     expect([tries, cuts(), await records()]).toEqual([3, [], []]);
   });
 
-  it('could not be held because another controller is at the same group: the answer is what that one makes', async () => {
+  it('could not be held, for another controller is at the same group: the answer is what that one makes', async () => {
     const notHeld = seeing({
       cutTogether: async () => {
         await take();
