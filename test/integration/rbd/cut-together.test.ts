@@ -1,50 +1,20 @@
 /**
- * Snapshots of two images at one moment, on the real cluster, while somebody writes to both without pause: N to A, then
- * N to B. Never is B ahead of A, and the writer waits, but never fails.
+ * Snapshots of several images at one moment, on the real cluster, while somebody writes to two without pause: N to A,
+ * then N to B. Never is B ahead of A, and the writer waits, but never fails.
  */
-import { constants } from 'node:fs';
-import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { accessAs, admin, scratchDirectory } from '../ceph.js';
 import { cleanUpAfterwards, image, location, node, request, soon, at } from './loop-nodes.js';
 import { startLibrbd } from './librbd.js';
+import { numberIn, writeInTurn } from './write-in-turn.js';
 
 const CUTS = Number(process.env['BERTH_GROUP_CUTS'] ?? 10);
-const BLOCK = 4096;
 
 const port = startLibrbd();
 cleanUpAfterwards();
 afterAll(() => port.close());
-
-/** Writes a counter to the start of each in turn, each time through to Ceph, until it is stopped. */
-function writeInTurn(...files: readonly FileHandle[]): {
-  readonly written: () => number;
-  readonly stop: () => Promise<void>;
-} {
-  const stopped = new AbortController();
-  let n = 0;
-  const writing = (async () => {
-    const block = Buffer.alloc(BLOCK);
-    while (!stopped.signal.aborted) {
-      n += 1;
-      block.writeUInt32LE(n);
-      for (const file of files) {
-        await file.write(block, 0, BLOCK, 0);
-        await file.datasync();
-      }
-    }
-  })();
-  // Its failure is the test's at its end.
-  writing.catch(() => undefined);
-  return {
-    written: () => n,
-    stop: () => {
-      stopped.abort();
-      return writing;
-    },
-  };
-}
 
 it(`cuts images ${CUTS} times while a writer writes to one and then to another: never is the other ahead`, {
   timeout: 60_000 + CUTS * 15_000,
@@ -63,12 +33,11 @@ it(`cuts images ${CUTS} times while a writer writes to one and then to another: 
     }),
   );
   const mappings = [await mapper.map(request(one), soon()), await mapper.map(request(other), soon())];
-  const files = await Promise.all(mappings.map(({ device }) => open(device, constants.O_RDWR | constants.O_DSYNC)));
-  const writer = writeInTurn(...files);
+  const writer = await writeInTurn(...mappings.map(({ device }) => device));
   const counterAt = async (name: string, snapshot: string): Promise<number> => {
     const file = path.join(directory, `${name}-${snapshot}`);
     await admin().rbd(['export', '--no-progress', ...at(name), '--snap', snapshot, file], soon());
-    return (await readFile(file)).readUInt32LE(0);
+    return numberIn(await readFile(file));
   };
   try {
     for (let cut = 0; cut < CUTS; cut += 1) {
@@ -82,7 +51,6 @@ it(`cuts images ${CUTS} times while a writer writes to one and then to another: 
     }
   } finally {
     await writer.stop();
-    for (const file of files) await file.close();
   }
   for (const mapping of mappings) await mapper.unmap(mapping, soon());
 });
