@@ -58,4 +58,23 @@ describe('the kernel client', () => {
       for (const at of refs) await port.removeSnapshot(at, `cut-${cut}`, soon());
     }
   });
+
+  it('has one of them by its option exclusive: refused at once, and the other is not cut', async () => {
+    const requests = [await newImage({ sizeMiB: 8 }), { ...(await newImage({ sizeMiB: 8 })), options: 'exclusive' }];
+    const access = accessAs('controller');
+    const refs = requests.map(({ image }): ImageRef => ({ ...image, access }));
+    const heads = await Promise.all(refs.map((at) => port.head(at, soon())));
+    const images = refs.map(({ pool, namespace }, n) => ({ pool, namespace, imageId: heads[n]!.id }));
+    const mapping = await mapper.map(requests[1]!, soon());
+    try {
+      await assert.rejects(port.cutTogether(access, images, 'cut', soon()), /BERTH_IMAGE_EXCLUSIVE/);
+      const found = await Promise.all(images.map((at) => port.snapshotsById({ ...at, access }, at.imageId, soon())));
+      assert.deepEqual(
+        found.map((one) => one?.snapshots),
+        [[], []],
+      );
+    } finally {
+      await mapper.unmap(mapping, soon());
+    }
+  });
 });
