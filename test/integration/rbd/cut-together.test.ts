@@ -10,7 +10,7 @@ import { cleanUpAfterwards, image, location, node, request, soon, at } from './l
 import { startLibrbd } from './librbd.js';
 import { numberIn, writeInTurn } from './write-in-turn.js';
 
-const CUTS = Number(process.env['BERTH_GROUP_CUTS'] ?? 10);
+const CUTS = Number(process.env['BERTH_GROUP_CUTS'] ?? 2);
 
 const port = startLibrbd();
 cleanUpAfterwards();

@@ -96,6 +96,10 @@ export const kustomization = (directory: string) =>
     readonly images?: { readonly name: string }[];
     readonly components?: string[];
     readonly replacements?: Replacement[];
+    readonly patches?: {
+      readonly target: { readonly kind: string; readonly name: string };
+      readonly patch: string;
+    }[];
   };
 
 /** What a kustomization puts into other objects, in place of one part of a field that is split by `delimiter`. */
