@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { VolumeContentSource } from '../../../src/csi/gen/csi/v1/VolumeContentSource.js';
 import { ANSWER, CONTROLLER_STEPS, START } from '../../../src/volume/operation/steps.js';
+import { sampled } from '../../crash/sampled.js';
 import { ext4, MiB, SMALL_BYTES } from '../csi/capabilities.js';
 import { get, put } from '../csi/files.js';
 import { Site } from '../csi/site.js';
@@ -35,7 +36,7 @@ afterAll(async () => {
 const ELSEWHERE = ['pool capacity', 'try mkfs', 'create image', 'clear away unfinished', 'drop cut'];
 const STEPS = [START, ...CONTROLLER_STEPS.create.filter((step) => !ELSEWHERE.includes(step)), ANSWER];
 
-it.each(STEPS)('CreateVolume from a volume, killed at %s: the next one has it whole', async (step) => {
+it.each(sampled(STEPS))('CreateVolume from a volume, killed at %s: the next one has it whole', async (step) => {
   const volumeContentSource: VolumeContentSource = { volume: { volumeId: origin.id } };
   const request = { ...site.request(ext4(), { sizeBytes: SMALL_BYTES + 16 * MiB }), volumeContentSource };
   await node.restart(`create:${step}`);

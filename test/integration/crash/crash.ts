@@ -2,12 +2,13 @@
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { CrashRun, plan } from '../../crash/runner.js';
 import type { CrashCase } from '../../crash/planned-cases.js';
+import { sampled } from '../../crash/sampled.js';
 import { Site } from '../csi/site.js';
 import { LoopNode } from './loop-node.js';
 
 /** @param label short: it stands in every name */
 export function describeCrashes(label: string, cases: readonly CrashCase[]): void {
-  const planned = plan(label, cases);
+  const planned = plan(label, sampled(cases));
   let site: Site;
   let node: LoopNode;
   let crashes: CrashRun;

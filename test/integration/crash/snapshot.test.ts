@@ -5,6 +5,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { HOLDER_KEY } from '../../../src/attachment/holder-record.js';
 import { ANSWER, CONTROLLER_STEPS, START } from '../../../src/volume/operation/steps.js';
+import { sampled } from '../../crash/sampled.js';
 import { refused } from '../csi/calls.js';
 import { block, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
@@ -97,7 +98,7 @@ async function isNothingLeft(volume: Volume, name: string): Promise<void> {
 }
 
 describe('CreateSnapshot, the controller is killed', () => {
-  it.each([START, ...CONTROLLER_STEPS.createSnapshot, ANSWER] as const)(
+  it.each(sampled([START, ...CONTROLLER_STEPS.createSnapshot, ANSWER] as const))(
     'at "%s": another one takes the one snapshot, and nothing is left when that is deleted',
     async (step) => {
       const volume = await make();
@@ -118,7 +119,7 @@ describe('CreateSnapshot, the controller is killed', () => {
 });
 
 describe('DeleteSnapshot, the controller is killed', () => {
-  it.each([START, ...CONTROLLER_STEPS.deleteSnapshot, ANSWER] as const)(
+  it.each(sampled([START, ...CONTROLLER_STEPS.deleteSnapshot, ANSWER] as const, 1))(
     'at "%s": another one deletes it, and nothing is left',
     async (step) => {
       const volume = await make();

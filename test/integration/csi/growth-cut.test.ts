@@ -21,7 +21,7 @@ let two: Driver;
 let tools: ToolsToCut;
 
 /** 10 by `npm run test:full`. */
-const KILLS = Number(process.env['BERTH_GROWTH_KILLS'] ?? 2);
+const KILLS = Number(process.env['BERTH_GROWTH_KILLS'] ?? 1);
 /** What the moments are drawn from. */
 const SEED = Number(process.env['BERTH_GROWTH_SEED'] ?? Date.now() % 1_000_000);
 const GiB = 1024 * MiB;

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { HOLDER_KEY } from '../../../src/attachment/holder-record.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { CONTROLLER_STEPS } from '../../../src/volume/operation/steps.js';
+import { sampled } from '../../crash/sampled.js';
 import { accessAs, admin } from '../ceph.js';
 import { refused } from './calls.js';
 import { block, ext4, MiB, SMALL_BYTES } from './capabilities.js';
@@ -96,7 +97,7 @@ it('DeleteVolume, the removal of its snapshot was cut short: the image goes all 
 /** Those that a delete of a whole volume comes to. */
 const STEPS = CONTROLLER_STEPS.delete.filter((step) => !['give claim back', 'clear away unfinished'].includes(step));
 
-it.each([...STEPS, 'answer'])(
+it.each(sampled([...STEPS, 'answer']))(
   'DeleteVolume, its controller is killed at "%s": nobody gets the volume back, the repeated delete ends it',
   async (step) => {
     const dying = await site
@@ -122,10 +123,10 @@ it(
   async () => {
     const services = { services: 'identity,controller', arguments: ['--purges', '1'] };
     const dying = await site.driver('dies-purging', services).start();
-    const full = await site.create(driver, block(), { sizeBytes: 16 * MiB, parameters: { objectSize: '4096' } });
-    await write(full, '16M');
+    const full = await site.create(driver, block(), { sizeBytes: 8 * MiB, parameters: { objectSize: '4096' } });
+    await write(full, '8M');
     await dying.controller.DeleteVolume({ volumeId: full.id, secrets: site.secrets() });
-    await expect.poll(objects, { timeout: 60_000, interval: 20 }).toBeLessThan(4_096);
+    await expect.poll(objects, { timeout: 60_000, interval: 20 }).toBeLessThan(2_048);
     await dying.stop('SIGKILL');
     expect(await objects()).toBeGreaterThan(0);
     await site.driver('comes-later', services).start();
