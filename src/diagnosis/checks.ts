@@ -8,6 +8,7 @@ import type { Exec } from '../host/process/exec.js';
 import { Deadline } from '../model/deadline.js';
 import type { Finding } from '../model/finding.js';
 import type { Clusters, Role } from '../rbd/clusters.js';
+import type { ClusterDemands } from '../rbd/mapping/krbd/cluster-demands.js';
 import type { Mapper } from '../rbd/mapping/mapper.js';
 import type { MounterChoice } from '../model/mapper-name.js';
 import type { RbdPort } from '../rbd/port.js';
@@ -15,6 +16,7 @@ import { checkAccess } from './ceph/cluster-access.js';
 import { checkClustersFile } from './ceph/configured-clusters.js';
 import { checkFencingRights } from './ceph/fencing-rights.js';
 import { checkInstallation } from './ceph/installation-nodes.js';
+import { checkKernelClient } from './ceph/kernel-client.js';
 import { checkMappers } from './ceph/mappers.js';
 import { checkMonitors } from './ceph/monitors.js';
 import { checkClock } from './machine/clock.js';
@@ -31,6 +33,7 @@ import { checkUdev } from './machine/udev.js';
 export interface Examined {
   readonly exec: Exec;
   readonly rbd: Pick<RbdPort, 'identify' | 'blocklistRightsMissing' | 'listRecords'>;
+  readonly demands: Pick<ClusterDemands, 'of'>;
   readonly clusters: Pick<Clusters, 'all' | 'access' | 'registry'>;
   readonly installation: Pick<Installation, 'known'>;
   /** What this process serves: a controller needs no more than clusters. */
@@ -100,6 +103,7 @@ export const CHECKS: readonly DoctorCheck[] = [
   { name: 'clusters-file', when: always, find: ({ clusters }) => checkClustersFile(clusters) },
   { name: 'monitor', when: always, find: ({ clusters }) => checkMonitors(clusters, soon()) },
   { name: 'cluster', when: always, find: (examined) => checkAccess(examined, soon()) },
+  { name: 'kernel-client', when: onNode, find: (examined) => checkKernelClient(examined, soon()) },
   { name: 'installation', when: always, find: (examined) => checkInstallation(examined, soon()) },
   { name: 'fencing', when: mayFence, find: (examined) => checkFencingRights(examined, soon()) },
 ];

@@ -2,6 +2,7 @@
 import type { Installation } from '../attachment/node-identity.js';
 import { REGISTRY_OBJECT } from '../attachment/registry/registry-marks.js';
 import { isBerthError } from '../model/errors.js';
+import { whyNoClusterForKernel, type KernelClientParts } from './ceph/kernel-client.js';
 import type { Examined } from './checks.js';
 import { whyNoVolumeWorks } from './preflight.js';
 import { whyAllFailed } from '../model/settle-all.js';
@@ -58,3 +59,9 @@ export function mapperWorks(chooseMapper: () => Promise<unknown>): Check {
     return undefined;
   };
 }
+
+/** What the kernel's client does not know of every cluster: it would wait for ever with the first map. */
+export const kernelKnowsClusters =
+  (parts: KernelClientParts): Check =>
+  (deadline) =>
+    whyNoClusterForKernel(parts, deadline);

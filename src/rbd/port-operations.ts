@@ -86,5 +86,6 @@ export const PORT_OPERATIONS: PortOperations = {
   blocklist: { at: 'cluster', describe: (_, instance) => `blocklist ${instance}` },
   unblocklist: { at: 'cluster', describe: (_, instance) => `take ${instance} off the blocklist` },
   blocklisted: { at: 'cluster', describe: ({ cluster }) => `list the blocklist of ${cluster}` },
+  clientDemands: { at: 'cluster', describe: ({ cluster }) => `ask what ${cluster} wants of its clients` },
   blocklistRightsMissing: { at: 'cluster', describe: ({ cluster }) => `try the blocklist of ${cluster}` },
 };

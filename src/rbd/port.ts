@@ -6,6 +6,7 @@ import type { Deadline } from '../model/deadline.js';
 import type {
   Blocked,
   BlocklistRight,
+  ClientDemands,
   ClusterAccess,
   ClusterIdentity,
   ImageDetail,
@@ -140,6 +141,9 @@ export interface RbdPort extends SnapshotPort, DeletePort, ClonePort, GroupPort 
   blocklisted(access: ClusterAccess, deadline: Deadline): Promise<readonly Blocked[]>;
   /** Which of these the user lacks the caps for; found out without changing anything. */
   blocklistRightsMissing(access: ClusterAccess, deadline: Deadline): Promise<readonly BlocklistRight[]>;
+
+  /** Asked of the monitors: two small commands, and the map of the OSDs where its clients may have to be of Ceph 18. */
+  clientDemands(access: ClusterAccess, deadline: Deadline): Promise<ClientDemands>;
 
   /** End connections and the worker; calls in flight fail with BERTH_SHUTTING_DOWN. */
   close(): Promise<void>;

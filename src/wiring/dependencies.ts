@@ -13,6 +13,7 @@ import { Counters } from '../observe/metrics.js';
 import { type Options } from '../options/options.js';
 import { Clusters, type FaultListener } from '../rbd/clusters.js';
 import { FreshFiles } from '../rbd/fresh-file.js';
+import { ClusterDemands } from '../rbd/mapping/krbd/cluster-demands.js';
 import { createLibrbd } from '../rbd/librbd/driver/librbd.js';
 import type { RbdPort } from '../rbd/port.js';
 import { SNAPSHOT_NAMES_OBJECT } from '../volume/controller/snapshot/name-record.js';
@@ -26,6 +27,8 @@ export interface Dependencies {
   /** The same port over a worker process of its own, for what takes long: nobody else waits for a thread of it. */
   readonly longWork: RbdPort;
   readonly clusters: Clusters;
+  /** What the clusters ask of the kernel's client. */
+  readonly demands: ClusterDemands;
   readonly holderRecords: HolderRecords;
   readonly nodes: NodeRegistry;
   /** What an orchestrator knows of nodes, and where it is told; without one nothing and nowhere. */
@@ -87,7 +90,12 @@ export async function makeDependencies(
   const registries = new RegistryFinder({ rbd, objects, records, log, now });
   const clusters = new Clusters(options.clusters, new FreshFiles(), tellFault(log, counters), registries);
   const orchestrator = { nodeStates: kube?.nodes ?? NO_NODE_STATES, announce: kube?.announce ?? (() => undefined) };
-  const own = { holderRecords: new HolderRecords(rbd), nodes: new NodeRegistry(rbd), counters };
+  const own = {
+    demands: new ClusterDemands(rbd),
+    holderRecords: new HolderRecords(rbd),
+    nodes: new NodeRegistry(rbd),
+    counters,
+  };
   const installation = new Installation(options.installation, kube?.clusterUid);
   return { options, log, rbd, longWork, clusters, installation, ...own, ...orchestrator, kube };
 }

@@ -5,10 +5,10 @@ import type { Examined } from '../diagnosis/checks.js';
 import type { Additions } from './additions.js';
 import type { Dependencies } from './dependencies.js';
 
-type Examinable = Pick<Dependencies, 'options' | 'rbd' | 'clusters' | 'installation' | 'log'>;
+type Examinable = Pick<Dependencies, 'options' | 'rbd' | 'clusters' | 'demands' | 'installation' | 'log'>;
 
 export function examinedBy(
-  { options, rbd, clusters, installation, log }: Examinable,
+  { options, rbd, clusters, demands, installation, log }: Examinable,
   additions: Additions,
   { versions }: { readonly versions: boolean },
 ): Examined {
@@ -20,6 +20,7 @@ export function examinedBy(
     exec: run,
     rbd,
     clusters,
+    demands,
     installation,
     roles,
     stateDirectory,

@@ -65,7 +65,7 @@ function operationSettings(log: Logger, { stepObserver, operationMs }: Additions
 }
 
 export async function makeNodeParts(dependencies: Dependencies, additions: Additions): Promise<NodeParts> {
-  const { options, log, rbd, clusters, holderRecords, installation, kube } = dependencies;
+  const { options, log, rbd, clusters, demands, holderRecords, installation, kube } = dependencies;
   const { stateDirectory: stateDir } = options;
   await makeDirectories(stateDir, 0o700);
   await chmod(stateDir, 0o700).catch((error: unknown) => {
@@ -74,7 +74,11 @@ export async function makeNodeParts(dependencies: Dependencies, additions: Addit
   });
   const journal = new Journal(join(stateDir, 'journal'));
   await journal.open();
-  const all = [new KrbdMapper({ exec: run }), new NbdMapper({ exec: run }), ...additions.mappers(options, log)];
+  const all = [
+    new KrbdMapper({ exec: run, demands }),
+    new NbdMapper({ exec: run }),
+    ...additions.mappers(options, log),
+  ];
   const choose = (choice: MounterChoice): Promise<Mapper> =>
     chooseMapper(choice === 'auto' ? options.mounter : choice, all);
   // It is born as a copy of all mounts, which is gone before the first volume could miss its device.

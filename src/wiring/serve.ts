@@ -12,7 +12,13 @@ import { startAgent } from '../flexvolume/agent-server.js';
 import { watchChildren } from '../host/process/children.js';
 import { createLog, type Logger } from '../observe/log.js';
 import { type Options } from '../options/options.js';
-import { clustersAnswer, installationKnown, machineWorks, mapperWorks } from '../diagnosis/readiness-checks.js';
+import {
+  clustersAnswer,
+  installationKnown,
+  kernelKnowsClusters,
+  machineWorks,
+  mapperWorks,
+} from '../diagnosis/readiness-checks.js';
 import { preflight } from '../diagnosis/preflight.js';
 import { Readiness, type Check } from '../diagnosis/readiness.js';
 import type { Additions } from './additions.js';
@@ -45,7 +51,9 @@ export async function serve(options: Options, additions: Additions): Promise<voi
   // A node asks no cluster for it: it registers there all the time.
   if (controller !== undefined) checks['clusters'] = clustersAnswer(dependencies.clusters, rbd, 'controller');
   if (node !== undefined) {
-    checks['machine'] = machineWorks(examinedBy(dependencies, additions, { versions: false }));
+    const examined = examinedBy(dependencies, additions, { versions: false });
+    checks['machine'] = machineWorks(examined);
+    checks['kernel-client'] = kernelKnowsClusters(examined);
     checks['mapper'] = mapperWorks(() => node.mappers.forChoice('auto'));
   }
   // A node without it is not registered, and says so by that.

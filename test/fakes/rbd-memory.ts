@@ -298,6 +298,12 @@ export class MemoryRbd implements RbdPort {
     [...this.blocked].map(([instance, until]) => ({ instance, until })),
   );
 
+  clientDemands = this.#operation('clientDemands', () => ({
+    leastRelease: 'jewel',
+    movedPrimaries: [],
+    v2Only: false,
+  }));
+
   blocklistRightsMissing = this.#operation('blocklistRightsMissing', () => [...this.rightsMissing]);
 
   close(): Promise<void> {

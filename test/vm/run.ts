@@ -1,6 +1,7 @@
 /**
- * `npm run test:vm [-- --native] [--prepare] [--kernel VERSION] [name ...]`: the tests of this directory on a real
- * kernel; leaves nothing behind, also after a failure or Ctrl-C. `--prepare` only fetches the packages that they need.
+ * `npm run test:vm [-- --native] [--prepare] [--kernel VERSION] [--ceph RELEASE] [--client RELEASE] [name ...]`: the
+ * tests of this directory on a real kernel; leaves nothing behind, also after a failure or Ctrl-C. `--prepare` only
+ * fetches the packages that they need. With `--client` the guest's programs are that release's.
  */
 import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, readdir, realpath, writeFile } from 'node:fs/promises';
@@ -13,6 +14,7 @@ import { ensurePackages, thisMachine } from '../../src/dev/packages.js';
 import { findProcesses, stopProcesses } from '../../src/dev/processes.js';
 import { terminalText, say } from '../../src/dev/say.js';
 import { siteAt } from '../../src/dev/site.js';
+import { clientRoot, RELEASE_OPTIONS } from '../../src/dev/root/choose-releases.js';
 import type { Suite } from '../../src/dev/root/release.js';
 import { takeDown } from '../../src/dev/take-down.js';
 import { run } from '../../src/host/process/exec.js';
@@ -99,6 +101,7 @@ async function main(): Promise<number> {
       native: { type: 'boolean', default: false },
       prepare: { type: 'boolean', default: false },
       kernel: { type: 'string' },
+      ...RELEASE_OPTIONS,
     },
     allowPositionals: true,
   });
@@ -110,6 +113,9 @@ async function main(): Promise<number> {
   const why = values.native ? await whyNotNative(run) : undefined;
   if (why !== undefined) throw new Error(`the kernel of this machine is not fit for --native: ${why}`);
   const unpacked = values.native ? undefined : await unpackedPackages(run, say, deadline, suiteOf(values.kernel));
+  const client = await clientRoot(run, values, say);
+  if (client !== undefined && values.native)
+    throw new Error('--client changes the programs of a guest: --native has none');
   if (values.prepare) return 0;
   await takeDownStale();
   const directory = await realpath(await mkdtemp(path.join(os.tmpdir(), PREFIX)));
@@ -117,7 +123,7 @@ async function main(): Promise<number> {
   try {
     await writeFile(siteAt(directory).mark, '');
     asked.signal.throwIfAborted();
-    return await outcome(startWorker({ directory, packageRoot: PACKAGE, tests, unpacked }), asked.signal);
+    return await outcome(startWorker({ directory, packageRoot: PACKAGE, tests, unpacked, client }), asked.signal);
   } finally {
     await lock.release();
     await cleanUp(directory);

@@ -35,20 +35,32 @@ const UNPACK_MS = 1_800_000;
  */
 export async function chooseReleases(
   exec: Exec,
-  { ceph, client }: Releases,
+  releases: Releases,
   say: (line: string) => void,
 ): Promise<number | undefined> {
   // The child has both already: it was given them by its environment.
   if (process.env[CLIENT_ROOT] !== undefined) return undefined;
+  const root = await clientRoot(exec, releases, say);
+  if (root === undefined) return undefined;
+  process.env[CLIENT_ROOT] = root;
+  return runAgainIn(root);
+}
+
+/**
+ * Make the cluster's release ready for this process and its children, and say where the client's programs are; they
+ * are entered by the caller. Undefined: this machine's. Errors as {@link chooseReleases}.
+ */
+export async function clientRoot(
+  exec: Exec,
+  { ceph, client }: Releases,
+  say: (line: string) => void,
+): Promise<string | undefined> {
   const deadline = Deadline.after(UNPACK_MS);
   const rootOf = (release: string): Promise<string> => unpackedRoot(exec, suiteOf(release), say, deadline);
   // The host's own programs are hidden in a client's root: the cluster is then of that release, or of a named one.
   const cluster = ceph ?? client;
   if (cluster !== undefined) process.env[CEPH_ROOT] = await rootOf(cluster);
-  if (client === undefined) return undefined;
-  const root = await rootOf(client);
-  process.env[CLIENT_ROOT] = root;
-  return runAgainIn(root);
+  return client === undefined ? undefined : rootOf(client);
 }
 
 function suiteOf(release: string) {

@@ -101,6 +101,19 @@ export interface Blocked {
   readonly until: number;
 }
 
+/** What a cluster's maps ask of its clients, where not every client of our time can do it. */
+export interface ClientDemands {
+  /**
+   * The oldest release whose clients know all of it, as Ceph names it (`jewel`, `squid`); empty where the cluster does
+   * not say. Releases are named in the order of the alphabet.
+   */
+  readonly leastRelease: string;
+  /** Pools of which a placement group has a primary chosen by hand (`osd pg-upmap-primary`, Ceph 18 and newer). */
+  readonly movedPrimaries: readonly string[];
+  /** No monitor speaks messenger v1. */
+  readonly v2Only: boolean;
+}
+
 /** What a user may do to the blocklist. */
 export type BlocklistRight = 'add' | 'rm';
 

@@ -66,6 +66,12 @@ export function describeBlocklist(name: string, prepare: () => Promise<PortFixtu
       expect(await port.blocklistRightsMissing(at.access, soon())).toEqual([]);
     });
 
+    it('says what the cluster asks of its clients: nothing that is newer than they are', async () => {
+      const { leastRelease, movedPrimaries, v2Only } = await port.clientDemands(at.access, soon());
+      expect(leastRelease).toMatch(/^(jewel|luminous)$/);
+      expect({ movedPrimaries, v2Only }).toEqual({ movedPrimaries: [], v2Only: false });
+    });
+
     it('changes a record only while it is as it was, and one that is not there as well', async () => {
       const swap = (expected: string | undefined, next: string | undefined, key = 'one') =>
         port.compareAndSetRecord(fixture.at, 'swapped', key, expected, next, soon());

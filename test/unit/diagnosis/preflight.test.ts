@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CHECKS, type Examined } from '../../../src/diagnosis/checks.js';
 import { preflight, whyNoVolumeWorks } from '../../../src/diagnosis/preflight.js';
 import { run } from '../../../src/host/process/exec.js';
+import { ClusterDemands } from '../../../src/rbd/mapping/krbd/cluster-demands.js';
 import { memoryCluster } from '../volume/controller/memory-cluster.js';
 
 const cluster = memoryCluster();
@@ -18,6 +19,7 @@ afterEach(() => rm(root, { recursive: true, force: true }));
 const examined = (more: Partial<Examined> = {}): Examined => ({
   exec: run,
   rbd: cluster.rbd,
+  demands: new ClusterDemands(cluster.rbd),
   clusters: cluster.clusters,
   installation: cluster.installation,
   roles: ['node'],

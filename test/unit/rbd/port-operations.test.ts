@@ -71,6 +71,7 @@ const DESCRIBED: Readonly<Record<PortOperation, readonly [said: string, ...other
   blocklist: ['blocklist 10.0.0.7:0/1', '10.0.0.7:0/1', 60],
   unblocklist: ['take 10.0.0.7:0/1 off the blocklist', '10.0.0.7:0/1'],
   blocklisted: ['list the blocklist of c'],
+  clientDemands: ['ask what c wants of its clients'],
   blocklistRightsMissing: ['try the blocklist of c'],
 };
 

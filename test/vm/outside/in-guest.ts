@@ -31,6 +31,8 @@ export interface FileRun {
   /** Of this file alone; made here. */
   readonly directory: string;
   readonly unpacked: Unpacked;
+  /** The root whose /usr the guest has in the place of the host's; undefined for the host's. */
+  readonly client: string | undefined;
   readonly control: Control;
   readonly cluster: Omit<Session, 'boot' | 'guest' | 'state' | 'control'>;
   readonly results: Results;
@@ -68,7 +70,8 @@ export async function prepare({
   packageRoot,
   directory,
   unpacked,
-}: Pick<FileRun, 'test' | 'packageRoot' | 'directory' | 'unpacked'>): Promise<GuestFiles> {
+  client,
+}: Pick<FileRun, 'test' | 'packageRoot' | 'directory' | 'unpacked' | 'client'>): Promise<GuestFiles> {
   const at = (name: string): string => path.join(directory, name);
   await mkdir(at('share'), { recursive: true, mode: 0o700 });
   const inside = path.join(packageRoot, 'test/vm/inside');
@@ -77,6 +80,7 @@ export async function prepare({
     PACKAGE: packageRoot,
     NODE: process.execPath,
     TEST: test,
+    CLIENT: client ?? '',
   });
   await writeFile(at('disk'), '');
   await truncate(at('disk'), DISK_BYTES);

@@ -23,7 +23,7 @@ export async function whyNotNative(exec: Exec): Promise<string | undefined> {
 const SILENCE_MS = 900_000;
 const POLL_MS = 200;
 
-export async function runNatively(file: Omit<FileRun, 'unpacked'>): Promise<void> {
+export async function runNatively(file: Omit<FileRun, 'unpacked' | 'client'>): Promise<void> {
   const { directory, packageRoot, results, signal } = file;
   const at = (name: string): string => path.join(directory, name);
   await mkdir(at('state'), { recursive: true, mode: 0o700 });

@@ -30,11 +30,11 @@ export class Peer {
 
   async start(): Promise<void> {
     if (this.#guest !== undefined) throw new Error('the peer runs already');
-    const { packageRoot, unpacked } = this.#file;
+    const { packageRoot, unpacked, client } = this.#file;
     const directory = path.join(this.#file.directory, 'peer');
     const test = path.join(packageRoot, 'dist/test/vm/inside/peer.js');
     await mkdir(directory, { recursive: true });
-    this.#files = await prepare({ test, packageRoot, unpacked, directory });
+    this.#files = await prepare({ test, packageRoot, unpacked, client, directory });
     await this.#bootIt(this.#files);
   }
 

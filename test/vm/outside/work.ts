@@ -20,6 +20,8 @@ export interface Work {
   readonly tests: readonly string[];
   /** Absent for tests on this machine's own kernel. */
   readonly unpacked?: Unpacked | undefined;
+  /** The root whose programs the guest has; absent for this machine's. */
+  readonly client?: string | undefined;
 }
 
 /** Of the cluster, on the loopback device of the namespace: QEMU's user network connects the guest out to it. */
@@ -52,7 +54,7 @@ async function report(names: readonly string[]): Promise<void> {
 }
 
 async function main(work: Work, signal: AbortSignal): Promise<number> {
-  const { directory, packageRoot, tests, unpacked } = work;
+  const { directory, packageRoot, tests, unpacked, client } = work;
   const started = performance.now();
   const seconds = (): string => `${((performance.now() - started) / 1000).toFixed(1)} s`;
   const site = siteAt(directory);
@@ -74,7 +76,7 @@ async function main(work: Work, signal: AbortSignal): Promise<number> {
     const file = { test, packageRoot, control, results, signal, cluster: describe(cluster) };
     const own = { ...file, directory: path.join(site.state, name) };
     if (unpacked === undefined) await runNatively({ ...own });
-    else await runInGuest({ ...own, unpacked });
+    else await runInGuest({ ...own, unpacked, client });
     await control.reset();
     totals.passed += results.passed;
     totals.failed += results.failed;

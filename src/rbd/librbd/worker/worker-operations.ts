@@ -8,6 +8,7 @@ import {
   removeFromBlocklist as unlist,
   rightsMissing,
 } from './blocklist.js';
+import { readDemands } from './client-demands.js';
 import type { Connections } from './connections.js';
 import { usersOf } from './delete/image-users.js';
 import { renameImage } from './delete/rename-image.js';
@@ -117,7 +118,7 @@ export function createOperations(connections: Connections): WorkerOperations {
       connections.use(at, deadline, `take snapshot ${snapshot} of ${images.length} images`, (link) =>
         cutTogether(link, at, images, snapshot, deadline),
       ),
-    ...blocklistOperations(connections),
+    ...monitorOperations(connections),
   };
 }
 
@@ -173,17 +174,18 @@ async function readName(place: OpenPool, id: string): Promise<string | undefined
   return name;
 }
 
-type BlocklistOperation = 'blocklist' | 'unblocklist' | 'blocklisted' | 'blocklistRightsMissing';
+type MonitorOperation = 'blocklist' | 'unblocklist' | 'blocklisted' | 'blocklistRightsMissing' | 'clientDemands';
 
-function blocklistOperations(connections: Connections): Pick<WorkerOperations, BlocklistOperation> {
+function monitorOperations(connections: Connections): Pick<WorkerOperations, MonitorOperation> {
   const inCluster = <T>(at: WireAccess, deadline: Deadline, work: (link: ClusterConnection) => Promise<T>) =>
-    connections.use(at, deadline, `blocklist of ${at.cluster}`, work);
+    connections.use(at, deadline, `monitors of ${at.cluster}`, work);
   return {
     blocklist: (at, instance, seconds, deadline) =>
       inCluster(at, deadline, (link) => addToBlocklist(link, instance, seconds)),
     unblocklist: (at, instance, deadline) => inCluster(at, deadline, (link) => unlist(link, instance)),
     blocklisted: (at, deadline) => inCluster(at, deadline, listBlocked),
     blocklistRightsMissing: (at, deadline) => inCluster(at, deadline, rightsMissing),
+    clientDemands: (at, deadline) => inCluster(at, deadline, readDemands),
   };
 }
 

@@ -10,8 +10,9 @@ import { imageSpec } from '../../../model/volume-id.js';
 import { runToAnswer } from '../../../host/process/run-to-answer.js';
 import { blockSizeBytes } from '../../../host/device/kernel-attribute.js';
 import { cephTimeouts, clientArguments, withKeyFile } from '../ceph-client.js';
-import { krbdOptions } from './krbd-options.js';
-import { checkKrbdRequest, whyNotKrbd } from './krbd-preflight.js';
+import type { ClusterDemands } from './cluster-demands.js';
+import { krbdOptions, type KrbdExtras } from './krbd-options.js';
+import { checkDemands, checkKrbdRequest, whyNotKrbd } from './krbd-preflight.js';
 import { refreshKrbd } from './krbd-refresh.js';
 import { isImage, krbdLimit, readKrbdDevices, type KrbdDevice } from './krbd-sysfs.js';
 import { unmapKrbd } from './krbd-unmap.js';
@@ -35,6 +36,8 @@ export interface KrbdMapperOptions {
   readonly runtimeDir?: string;
   readonly roots?: KernelRoots;
   readonly kernelRelease?: string;
+  /** What the clusters ask of their clients; not there: nobody is asked. */
+  readonly demands?: Pick<ClusterDemands, 'of'>;
   /** Resolves when the node `path` is the device `number` (major:minor). */
   readonly waitForNode?: WaitForNode;
 }
@@ -45,6 +48,7 @@ export class KrbdMapper implements Mapper {
   readonly #keyDir: string;
   readonly #roots: KernelRoots;
   readonly #kernelRelease: string;
+  readonly #demands: Pick<ClusterDemands, 'of'> | undefined;
   readonly #waitForNode: WaitForNode;
   readonly #mutex = new KeyedMutex();
 
@@ -53,6 +57,7 @@ export class KrbdMapper implements Mapper {
     this.#keyDir = path.join(options.runtimeDir ?? '/run/berth', 'keys');
     this.#roots = options.roots ?? KERNEL_ROOTS;
     this.#kernelRelease = options.kernelRelease ?? release();
+    this.#demands = options.demands;
     this.#waitForNode = options.waitForNode ?? waitForDevice;
   }
 
@@ -80,8 +85,10 @@ export class KrbdMapper implements Mapper {
       if (present !== undefined && (await this.#isAlive(present, request, deadline)))
         return this.#usable(present, deadline);
       await checkKrbdRequest(this.#exec, this.#roots.sys, this.#kernelRelease, request);
+      const demands = await this.#demands?.of(request.image.access, deadline);
+      if (demands !== undefined) checkDemands(demands, request, this.#kernelRelease);
       try {
-        await this.#runMap(request, deadline);
+        await this.#runMap(request, demands?.v2Only === true, deadline);
       } catch (error) {
         // Failed, killed or late, and the kernel may have mapped nevertheless (2 of 17 kills did): adopted then.
         const device = await this.#device(location);
@@ -141,11 +148,11 @@ export class KrbdMapper implements Mapper {
     return devices.find((device) => isImage(device) && sameLocation(device.location, location));
   }
 
-  async #runMap(request: MapRequest, deadline: Deadline): Promise<void> {
+  async #runMap(request: MapRequest, v2Only: boolean, deadline: Deadline): Promise<void> {
     const access = await byAddress(request.image.access);
     const asked = { ...request, image: { ...request.image, access } };
     await withKeyFile(this.#keyDir, access.key, async (keyFile) => {
-      const ask = (more: readonly string[]) => this.#askMap(asked, keyFile, more, deadline);
+      const ask = (more: readonly string[]) => this.#askMap(asked, keyFile, { v2Only, more }, deadline);
       const first = await ask([]);
       // The kernel has one client for all mappings that are alike. Once it is on the blocklist, nothing new can be
       // mapped with it before the last of the old ones has gone; a client of its own is let in.
@@ -154,7 +161,7 @@ export class KrbdMapper implements Mapper {
     });
   }
 
-  #askMap(request: MapRequest, keyFile: string, more: readonly string[], deadline: Deadline): Promise<ExecResult> {
+  #askMap(request: MapRequest, keyFile: string, extras: KrbdExtras, deadline: Deadline): Promise<ExecResult> {
     const { access, pool, namespace, image } = request.image;
     const args = [
       ...clientArguments(access, keyFile),
@@ -163,7 +170,7 @@ export class KrbdMapper implements Mapper {
       ...(namespace === '' ? [] : ['--namespace', namespace]),
       ...['--image', image],
       ...(request.readOnly ? ['--read-only'] : []),
-      ...['--options', krbdOptions(request, access.monitors, more)],
+      ...['--options', krbdOptions(request, access.monitors, extras)],
     ];
     return runToAnswer(this.#exec, 'rbd', args, { deadline, env: cephTimeouts(deadline) });
   }

@@ -7,8 +7,10 @@ import { imageSpec } from '../../../model/volume-id.js';
 import { missingProgram } from '../../../host/process/find-program.js';
 import { whyNotModule } from '../kernel-module.js';
 import { unsupportedFeatures } from './krbd-features.js';
-import { whyNotMonitors } from './krbd-options.js';
+import { whyNotPool } from './kernel-limits.js';
+import { whyNotMonitors, whyNotV2 } from './krbd-options.js';
 import { rbdBus, supportedFeatures } from './krbd-sysfs.js';
+import type { ClientDemands } from '../../port.js';
 import type { MapRequest } from '../mapper.js';
 
 /** Why krbd cannot work on this node; undefined where it can. Loads the module where it is not loaded yet. */
@@ -42,4 +44,11 @@ export async function checkKrbdRequest(
     mapper: 'krbd',
     features: features.join(','),
   });
+}
+
+/** BERTH_MAPPER_UNAVAILABLE where the cluster asks its clients for something that this kernel's does not know. */
+export function checkDemands(demands: ClientDemands, { image, features }: MapRequest, kernelRelease: string): void {
+  const v2 = demands.v2Only ? whyNotV2(kernelRelease) : undefined;
+  const why = v2 ?? whyNotPool(demands, image.pool, features.includes('data-pool'));
+  if (why !== undefined) throw berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: 'krbd', why });
 }

@@ -121,6 +121,28 @@ describe('map', () => {
     expect((await kernel.calls())[0]).toContain('ms_mode=prefer-crc');
   });
 
+  it('maps nothing of a cluster that asks for what the kernel does not know, and says what to do', async () => {
+    const moved = { leastRelease: 'reef', movedPrimaries: ['p'], v2Only: false };
+    await expect(krbd({ demands: { of: () => Promise.resolve(moved) } }).map(mapRequest(), soon())).rejects.toThrow(
+      /MAPPER_UNAVAILABLE.*pool p has primaries.*rm-pg-upmap-primary/,
+    );
+    expect(await kernel.calls()).toEqual([]);
+    // What is mapped already stays usable: its owner has to be able to leave.
+    const mapping = await krbd().map(mapRequest(), soon());
+    expect(await krbd({ demands: { of: () => Promise.resolve(moved) } }).map(mapRequest(), soon())).toEqual(mapping);
+  });
+
+  it('takes messenger v2 where the cluster has no other, and maps where it did not say', async () => {
+    const v2 = { leastRelease: '', movedPrimaries: [], v2Only: true };
+    const demands = { of: () => Promise.resolve(v2) };
+    await expect(krbd({ demands, kernelRelease: '5.10.0' }).map(mapRequest(), soon())).rejects.toThrow(/messenger v2/);
+    await krbd({ demands }).map(mapRequest(), soon());
+    expect((await kernel.calls())[0]).toContain('ms_mode=prefer-crc');
+    const unknown = { of: () => Promise.resolve(undefined) };
+    await krbd({ demands: unknown }).map(mapRequest({ image: { ...mapRequest().image, image: 'other' } }), soon());
+    expect(await mapsOf()).toBe(2);
+  });
+
   it('tells rbd and the kernel the monitors that can be used alone, and chooses the messenger by them', async () => {
     const request = mapRequest();
     const monitors = ['mon.invalid', '[v2:10.0.0.1:3300]'];

@@ -17,10 +17,15 @@ describe('map options', () => {
     expect(krbdOptions(asked(own, 300), ['v2:10.0.0.1:3300'])).toBe(`${own},noudev`);
   });
 
+  it('take messenger v2 where the cluster says that it speaks no other', () => {
+    expect(krbdOptions(asked(''), BOTH, { v2Only: true })).toBe('ms_mode=prefer-crc,noudev');
+    expect(krbdOptions(asked('ms_mode=secure'), BOTH, { v2Only: true })).toBe('ms_mode=secure,noudev');
+  });
+
   it('let I/O wait for the cluster, however long, unless the class says when it is to fail', () => {
     for (const more of [[], ['noshare']]) {
-      expect(krbdOptions(asked('queue_depth=64'), BOTH, more)).not.toContain('timeout');
-      expect(krbdOptions(asked('queue_depth=64', 300), BOTH, more)).toContain(
+      expect(krbdOptions(asked('queue_depth=64'), BOTH, { more })).not.toContain('timeout');
+      expect(krbdOptions(asked('queue_depth=64', 300), BOTH, { more })).toContain(
         'queue_depth=64,osd_request_timeout=300,',
       );
     }
