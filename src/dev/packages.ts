@@ -64,17 +64,16 @@ const libraryPaths = (what: string, directories: readonly string[]): readonly st
       : [path.join(directory, what)],
   );
 
-/** What is not on this machine, of what every development cluster needs and of `more` programs. */
-async function missing(more: readonly Need[]): Promise<readonly Need[]> {
+/** Those that are not on this machine. */
+async function missing(programs: readonly Need[], shared: readonly Need[]): Promise<readonly Need[]> {
   // A login shell of an ordinary user has no sbin in its PATH, the programs are there all the same.
   const bins = [...(process.env['PATH'] ?? '').split(':').filter(Boolean), '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
   const libraries = await libraryDirectories();
-  const programs = [...PROGRAMS, ...more];
   const found = await Promise.all([
     ...programs.map((need) => anyExists(bins.map((bin) => path.join(bin, need.what)))),
-    ...LIBRARIES.map((need) => anyExists(libraryPaths(need.what, libraries))),
+    ...shared.map((need) => anyExists(libraryPaths(need.what, libraries))),
   ]);
-  return [...programs, ...LIBRARIES].filter((_, index) => found[index] === false);
+  return [...programs, ...shared].filter((_, index) => found[index] === false);
 }
 
 async function isDebianFamily(): Promise<boolean> {
@@ -88,10 +87,18 @@ export interface Machine {
   mayInstall(): Promise<boolean>;
 }
 
+const mayInstall = async (): Promise<boolean> => process.getuid?.() === 0 && (await isDebianFamily());
+
 /** This machine, which has to have `more` programs beside those of every development cluster. */
 export const thisMachine = (more: readonly Need[] = []): Machine => ({
-  missing: () => missing(more),
-  mayInstall: async () => process.getuid?.() === 0 && (await isDebianFamily()),
+  missing: () => missing([...PROGRAMS, ...more], LIBRARIES),
+  mayInstall,
+});
+
+/** This machine, for work that needs these programs and no cluster. */
+export const machineThatNeeds = (programs: readonly Need[]): Machine => ({
+  missing: () => missing(programs, []),
+  mayInstall,
 });
 
 /**

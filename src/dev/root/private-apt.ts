@@ -56,7 +56,7 @@ Acquire::Check-Valid-Until "false";
 `;
 
 /** Where the host itself gets Debian from; undefined where it is another distribution. */
-async function debianMirror(): Promise<string | undefined> {
+export async function debianMirror(): Promise<string | undefined> {
   for (const file of (await Promise.all(SOURCES.map(filesAt))).flat()) {
     const mirror = mirrorIn(await readFile(file, 'utf8').catch(() => ''));
     if (mirror !== undefined) return mirror;
