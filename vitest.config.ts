@@ -44,6 +44,17 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'image',
+          include: ['test/image/**/*.test.ts'],
+          globalSetup: ['test/integration/cluster.setup.ts', 'test/image/image.setup.ts'],
+          testTimeout: 120_000,
+          expect: { poll: { timeout: HUNG_MS } },
+          hookTimeout: 180_000,
+          sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 60_000,

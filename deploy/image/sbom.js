@@ -26,18 +26,20 @@ function debianPackage({ Package: name, Version: version, Architecture: arch, So
 function npmPackage([place, { version, integrity, license }]) {
   const name = place.replace(/^.*node_modules\//, '');
   const purl = `pkg:npm/${name.replace('@', '%40')}@${version}`;
-  const [algorithm, sum] = integrity.split('-');
-  const content = Buffer.from(sum, 'base64').toString('hex');
-  const hashes = [{ alg: algorithm.replace('sha', 'SHA-'), content }];
-  return {
-    type: 'library',
-    'bom-ref': `${purl}#${place}`,
-    name,
-    version,
-    hashes,
-    licenses: [{ license: { name: license } }],
-    purl,
-  };
+  const licenses = license === undefined ? [] : [{ license: { name: license } }];
+  return { type: 'library', 'bom-ref': `${purl}#${place}`, name, version, hashes: hashesOf(integrity), licenses, purl };
+}
+
+/** npm leaves it out for what came within another package. */
+function hashesOf(integrity = '') {
+  return integrity
+    .split(' ')
+    .filter((one) => one !== '')
+    .map((one) => one.split(/-(.*)/s))
+    .map(([algorithm, sum]) => ({
+      alg: algorithm.replace('sha', 'SHA-'),
+      content: Buffer.from(sum, 'base64').toString('hex'),
+    }));
 }
 
 function nodeItself() {

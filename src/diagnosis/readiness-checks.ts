@@ -52,10 +52,19 @@ export const machineWorks =
   () =>
     whyNoVolumeWorks(examined);
 
-/** @param chooseMapper rejects where no mapper can work here */
-export function mapperWorks(chooseMapper: () => Promise<unknown>): Check {
+/**
+ * A driver that cannot map what its kernel could is not ready, and holds up a roll-out. A node whose kernel has no rbd
+ * is none for volumes, whichever version runs there: that is told by the log, by doctor and to each stage.
+ * @param chooseMapper rejects where no mapper can work here
+ * @param kernelMaps asked after that
+ */
+export function mapperWorks(chooseMapper: () => Promise<unknown>, kernelMaps: () => Promise<boolean>): Check {
   return async () => {
-    await chooseMapper();
+    try {
+      await chooseMapper();
+    } catch (error) {
+      if (!isBerthError(error, 'BERTH_MAPPER_UNAVAILABLE') || (await kernelMaps())) throw error;
+    }
     return undefined;
   };
 }

@@ -21,6 +21,7 @@ import {
 } from '../diagnosis/readiness-checks.js';
 import { preflight } from '../diagnosis/preflight.js';
 import { Readiness, type Check } from '../diagnosis/readiness.js';
+import { kernelMaps } from '../rbd/mapping/kernel-maps.js';
 import type { Additions } from './additions.js';
 import { makeControllerParts, type ControllerParts } from './controller-parts.js';
 import { makeDependencies, type Dependencies } from './dependencies.js';
@@ -54,7 +55,8 @@ export async function serve(options: Options, additions: Additions): Promise<voi
     const examined = examinedBy(dependencies, additions, { versions: false });
     checks['machine'] = machineWorks(examined);
     checks['kernel-client'] = kernelKnowsClusters(examined);
-    checks['mapper'] = mapperWorks(() => node.mappers.forChoice('auto'));
+    const hasKernel = () => kernelMaps(examined.sysRoot, options.mounter);
+    checks['mapper'] = mapperWorks(() => node.mappers.forChoice('auto'), hasKernel);
   }
   // A node without it is not registered, and says so by that.
   if (controller !== undefined) checks['installation'] = installationKnown(dependencies.installation);

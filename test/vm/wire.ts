@@ -18,7 +18,12 @@ export interface Session {
   readonly users: Readonly<Record<'controller' | 'node', { readonly id: string; readonly key: string }>>;
   /** Of tests that do something often, at random moments: {@link ROUNDS_VARIABLE}, or {@link ROUNDS}. */
   readonly rounds: number;
+  /** The unpacked root of the image, for its own test: {@link IMAGE_VARIABLE}; empty where none was named. */
+  readonly imageRoot: string;
 }
+
+/** The directory `.root` that `npm run image` made. Without it the test of the image is left out. */
+export const IMAGE_VARIABLE = 'BERTH_IMAGE_ROOT';
 
 /** Fewer are enough where the same tests run often. */
 export const ROUNDS_VARIABLE = 'BERTH_VM_ROUNDS';

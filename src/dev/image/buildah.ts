@@ -16,11 +16,11 @@ export interface Builder {
   readonly cache: string;
   readonly log: string;
   /** A program whose output goes to the log. BERTH_COMMAND_FAILED, DEADLINE. */
-  logged(file: string, ...args: readonly string[]): Promise<void>;
+  readonly logged: (file: string, ...args: readonly string[]) => Promise<void>;
   /** buildah's own output. BERTH_COMMAND_FAILED, DEADLINE. */
-  buildah(...args: readonly string[]): Promise<string>;
+  readonly buildah: (...args: readonly string[]) => Promise<string>;
   /** The same, its output to the log. */
-  build(...args: readonly string[]): Promise<void>;
+  readonly build: (...args: readonly string[]) => Promise<void>;
 }
 
 /** Everything of one build has this deadline; `log` is appended to. */

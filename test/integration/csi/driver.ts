@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isErrno } from '../../../src/host/errno.js';
 import { connect, type Services } from './calls.js';
 
-const MAIN = path.resolve('dist/dev/driver-program.js');
+const DEVELOPMENT = 'dist/dev/driver-program.js';
 /** Longer than this it hangs. */
 const READY_MS = 60_000;
 const DRAIN_MS = 60_000;
@@ -23,6 +23,10 @@ export interface DriverOptions {
   readonly clustersFile: string;
   readonly services?: string;
   readonly arguments?: readonly string[];
+  /** Below the package; default: the driver of development. */
+  readonly program?: string;
+  /** A program with arguments that runs the driver's command line in its own place; its pid must stay. */
+  readonly within?: readonly string[];
 }
 
 export class Driver {
@@ -76,7 +80,8 @@ export class Driver {
   async start(until: 'ready' | 'listening' = 'ready', env: Readonly<Record<string, string>> = {}): Promise<this> {
     await mkdir(this.#options.directory, { recursive: true });
     const log = await open(this.logFile, 'a', 0o600);
-    const child = spawn(process.execPath, this.#arguments(), {
+    const [program = '', ...args] = [...(this.#options.within ?? []), process.execPath, ...this.#arguments()];
+    const child = spawn(program, args, {
       env: { ...process.env, BERTH_GUESTS_IN: this.#options.directory, ...env },
       stdio: ['ignore', log.fd, log.fd],
     });
@@ -92,9 +97,9 @@ export class Driver {
   }
 
   #arguments(): readonly string[] {
-    const { nodeId, clustersFile, services = 'identity,controller,node' } = this.#options;
+    const { nodeId, clustersFile, services = 'identity,controller,node', program = DEVELOPMENT } = this.#options;
     return [
-      MAIN,
+      path.resolve(program),
       ...['--endpoint', `unix://${this.socket}`, '--clusters', clustersFile, '--node-id', nodeId],
       ...['--state-dir', this.stateDir, '--services', services, '--log-level', 'trace'],
       ...['--kata-records', this.kataRecords, '--kubelet-dir', 'none'],

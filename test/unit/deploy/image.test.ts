@@ -46,14 +46,23 @@ describe('the Dockerfile', () => {
     expect(text('.dockerignore').split('\n')).toContain('src/dev');
   });
 
-  it('starts from pinned releases of Node 24 and Debian, on whatever architecture is asked for', () => {
-    const images = of('FROM').map((line) => filled(line).replace('--platform=$BUILDPLATFORM ', '').split(' ')[1]);
-    expect([...new Set(images)]).toEqual(['node:24-bookworm-slim', 'debian:bookworm-slim']);
-    expect(
-      of('FROM')
-        .join()
-        .match(/amd64|arm64|x64/g),
-    ).toBeNull();
+  it('starts from bases that are pinned by digest, on whatever architecture is asked for', () => {
+    const images = of('FROM').map((line) => filled(line).replace('--platform=$BUILDPLATFORM ', '').split(' ')[1]!);
+    const bases = [...new Set(images)].filter((image) => image !== 'scratch');
+    expect(bases.map((image) => image.split('@')[0])).toEqual([
+      `node:${defaults.get('NODE_VERSION')}-trixie-slim`,
+      'debian:trixie-slim',
+    ]);
+    for (const image of bases) expect(image).toMatch(/@sha256:[0-9a-f]{64}$/);
+    const ofArchitecture = /amd64|arm64|x64/g;
+    expect(of('FROM').join().match(ofArchitecture)).toBeNull();
+  });
+
+  it('ships the one Node 24 that it names, of each architecture the very file', () => {
+    expect(defaults.get('NODE_VERSION')).toMatch(/^24\./);
+    for (const arch of ['AMD64', 'ARM64']) expect(defaults.get(`NODE_SHA256_${arch}`)).toMatch(/^[0-9a-f]{64}$/);
+    const [dependencies] = of('RUN').filter((line) => line.includes('NODE_SHA256_AMD64'));
+    expect(dependencies).toMatch(/echo "\$sum {2}node" \| sha256sum --check *$/);
   });
 
   it('starts the program of package.json, which is where its manifests look for the liveness check', () => {

@@ -45,7 +45,7 @@ export interface Container {
 
 export interface Volume {
   readonly name: string;
-  readonly hostPath?: { readonly path: string };
+  readonly hostPath?: { readonly path: string; readonly type?: string };
   readonly emptyDir?: { readonly medium?: string };
   readonly projected?: {
     readonly sources: {
@@ -93,7 +93,7 @@ export const manifestsIn = (directory: string): string[] =>
 export const kustomization = (directory: string) =>
   parse(text(`${directory}/kustomization.yaml`)) as {
     readonly resources: string[];
-    readonly images?: { readonly name: string }[];
+    readonly images?: { readonly name: string; readonly newTag?: string }[];
     readonly components?: string[];
     readonly replacements?: Replacement[];
     readonly patches?: {

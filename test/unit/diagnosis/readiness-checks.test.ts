@@ -1,7 +1,12 @@
 /** What Probe's checks say of clusters and mappers. */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { berthError } from '../../../src/model/errors.js';
 import { clustersAnswer, mapperWorks } from '../../../src/diagnosis/readiness-checks.js';
+import type { MounterChoice } from '../../../src/model/mapper-name.js';
+import { kernelMaps } from '../../../src/rbd/mapping/kernel-maps.js';
 import { memoryCluster, soon } from '../volume/controller/memory-cluster.js';
 
 const cluster = memoryCluster();
@@ -41,9 +46,39 @@ describe('the clusters', () => {
 });
 
 describe('the node', () => {
-  it('without a mapper that works is not ready', async () => {
-    const chooseMapper = () => Promise.reject(berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: 'auto', why: 'none' }));
-    await expect(mapperWorks(chooseMapper)(soon())).rejects.toMatchObject({ code: 'BERTH_MAPPER_UNAVAILABLE' });
-    expect(await mapperWorks(() => Promise.resolve('krbd'))(soon())).toBeUndefined();
+  const none = () => Promise.reject(berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: 'auto', why: 'none' }));
+  const yes = () => Promise.resolve(true);
+  const no = () => Promise.resolve(false);
+
+  it('that cannot map what its kernel could is not ready', async () => {
+    await expect(mapperWorks(none, yes)(soon())).rejects.toMatchObject({ code: 'BERTH_MAPPER_UNAVAILABLE' });
+    expect(await mapperWorks(() => Promise.resolve('krbd'), yes)(soon())).toBeUndefined();
+  });
+
+  it('whose kernel has no rbd is ready, so that it holds up no roll-out', async () => {
+    expect(await mapperWorks(none, no)(soon())).toBeUndefined();
+  });
+
+  it('with any other failure is not ready, whatever its kernel has', async () => {
+    const broken = () => Promise.reject(new Error('no such directory'));
+    await expect(mapperWorks(broken, no)(soon())).rejects.toThrow('no such directory');
+  });
+});
+
+describe('the kernel', () => {
+  it.each([
+    ['bus/rbd', { krbd: true, nbd: false, auto: true, loop: true }],
+    ['module/nbd', { krbd: false, nbd: true, auto: true, loop: true }],
+    ['module/other', { krbd: false, nbd: false, auto: false, loop: true }],
+  ] as const)('with %s in sysfs maps by what it has', async (made, expected) => {
+    const sys = await mkdtemp(path.join(os.tmpdir(), 'berth-sys-'));
+    try {
+      await mkdir(path.join(sys, made), { recursive: true });
+      for (const [mounter, maps] of Object.entries(expected) as [MounterChoice, boolean][]) {
+        expect(await kernelMaps(sys, mounter), mounter).toBe(maps);
+      }
+    } finally {
+      await rm(sys, { recursive: true });
+    }
   });
 });

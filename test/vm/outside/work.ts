@@ -6,7 +6,7 @@ import { terminalText, say } from '../../../src/dev/say.js';
 import { siteAt } from '../../../src/dev/site.js';
 import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
-import { ROUNDS, ROUNDS_VARIABLE } from '../wire.js';
+import { IMAGE_VARIABLE, ROUNDS, ROUNDS_VARIABLE } from '../wire.js';
 import { startControl } from './control.js';
 import { runInGuest, type FileRun } from './in-guest.js';
 import { runNatively } from './native.js';
@@ -43,6 +43,7 @@ const describe = ({ fsid, monitors, pools, users }: Cluster): FileRun['cluster']
     node: { id: users.node.id, key: users.node.key.reveal() },
   },
   rounds: Number(process.env[ROUNDS_VARIABLE] ?? ROUNDS),
+  imageRoot: path.resolve('/', process.env[IMAGE_VARIABLE] ?? ''),
 });
 
 /** For tools/rerun-failed.js, where BERTH_TEST_REPORT is set; after the last file, so that it tells of all or none. */
