@@ -63,7 +63,7 @@ describe('a controller from the image, as uid 65532 with a read-only root and no
   });
 });
 
-describe('a node plugin from the image, with the storage daemon of development in the place of the kernel´s rbd', () => {
+describe('a node plugin from the image, mapping by the storage daemon of development', () => {
   let driver: Driver;
   beforeAll(async () => {
     const within = inImage({ root, scratch: await scratch('n'), user: 'root', binds: [site.directory], qemu });

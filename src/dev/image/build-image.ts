@@ -1,4 +1,4 @@
-/** One image from the Dockerfile, as files: the archive that engines load, its SBOM, and its root where it is wanted. */
+/** One image from the Dockerfile, as files: the archive that engines load, its SBOM, its root, and the build's log. */
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Exec } from '../../host/process/exec.js';

@@ -2,7 +2,7 @@
 import { packageVersion } from '../../model/package-root.js';
 import type { Suite } from '../root/release.js';
 
-/** The Ceph client of the image: 18 is the one that Debian maintains, 20 that for clusters with keys of type aes256k. */
+/** The Ceph client of the image: 18 is the one that Debian maintains, 20 the one that can use keys of type aes256k. */
 export const IMAGE_CEPHS = ['18', '20'] as const;
 /** As OCI and Debian call them, both. */
 export const ARCHITECTURES = ['amd64', 'arm64'] as const;
