@@ -1,6 +1,7 @@
 /** How many OSD operations a CreateVolume sends, by librados' own counter behind its admin socket. */
 import { join } from 'node:path';
 import pino from 'pino';
+import { Installation } from '../src/attachment/node-identity.js';
 import { run } from '../src/host/process/exec.js';
 import { Deadline } from '../src/model/deadline.js';
 import { Clusters } from '../src/rbd/clusters.js';
@@ -27,6 +28,7 @@ export async function opsPerCreate(site: BenchCluster): Promise<number> {
       mkfsTrial: new MkfsTrial(run, () => undefined),
       interruptedCreates: new InterruptedCreates(rbd, log),
       operations: new Operations(),
+      installation: new Installation(),
       log,
       now: () => new Date(),
     };

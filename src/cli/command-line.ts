@@ -43,6 +43,7 @@ export type Request =
       readonly options: Options;
     }
   | { readonly kind: 'undelete'; readonly undelete: UndeleteArguments | undefined; readonly options: Options }
+  | { readonly kind: 'garbage'; readonly yes: boolean; readonly options: Options }
   | { readonly kind: 'unstage'; readonly volume: string; readonly options: Options }
   /** Help, version or completion: to be printed as it is. */
   | { readonly kind: 'print'; readonly text: string };
@@ -75,6 +76,8 @@ function requestOf({ entry: { name }, argument, values, flags }: Parsed, env: En
       return { kind: 'trace', volume: argument, options: readOptions(values, here) };
     case 'undelete':
       return { kind: 'undelete', undelete: readUndelete(values), options: readOptions(values, here) };
+    case 'garbage':
+      return { kind: 'garbage', yes: flags.has('yes'), options: readOptions(values, here) };
     case 'unstage':
       return { kind: 'unstage', volume: argument, options: readOptions(values, here) };
     case 'attachments':

@@ -127,6 +127,20 @@ export const COMMANDS: readonly CommandEntry[] = [
     exits: { well: 'listed; brought back', failed: NOT_POSSIBLE },
   },
   {
+    name: 'garbage',
+    does: 'lists images, snapshots and records that nothing explains; --yes removes those that are provably nobody’s',
+    more:
+      'Nothing younger than an hour is listed. What holds data, has snapshots or watchers, or may be of another ' +
+      'installation is never removed. It asks the Kubernetes API for what only that can explain.',
+    options: [{ flag: 'yes', help: 'remove them; each is looked at once more before' }],
+    driverOptions: ALL_OPTIONS,
+    exits: {
+      well: 'there is none; all that was found was removed',
+      failed: NOT_POSSIBLE,
+      attention: 'there is some, or not all could be looked at',
+    },
+  },
+  {
     name: 'unstage',
     does: 'has the driver of this node unstage a volume that no pod uses and its kubelet has forgotten',
     more:

@@ -22,9 +22,12 @@ export interface Reference {
 /** Finds the object in the API; undefined where there is none. */
 export type Finds = (about: Note['about'], deadline: Deadline) => Promise<readonly Reference[]>;
 
-/** An announcement that may also be about an attachment of the API. */
+/** An announcement that may also be about an attachment of the API, or about our own CSIDriver as a whole. */
 export type Note = Omit<Announcement, 'about'> & {
-  readonly about: Announcement['about'] & { readonly attachment?: { readonly name: string; readonly uid: string } };
+  readonly about: Announcement['about'] & {
+    readonly attachment?: { readonly name: string; readonly uid: string };
+    readonly driver?: true;
+  };
 };
 
 /** The same is said again after this, in ms; an Event lives an hour. */

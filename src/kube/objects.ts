@@ -20,6 +20,7 @@ export const PERSISTENT_VOLUMES = core('persistentvolumes');
 export const CLAIMS = core('persistentvolumeclaims');
 export const VOLUME_ATTACHMENTS = storage('volumeattachments');
 export const CSI_NODES = storage('csinodes');
+export const CSI_DRIVERS = storage('csidrivers');
 export const RUNTIME_CLASSES: Resource = { group: 'node.k8s.io', version: 'v1', plural: 'runtimeclasses' };
 export const EVENTS: Resource = { group: 'events.k8s.io', version: 'v1', plural: 'events' };
 

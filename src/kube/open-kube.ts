@@ -10,9 +10,9 @@ import type { RuntimeClassOf } from '../sandbox/pod.js';
 import { accessFor, type KubernetesChoice } from './access.js';
 import { KubeApi } from './api.js';
 import { Attachments } from './volume-attachments.js';
-import { Events, type Note, type Reference } from './events.js';
+import { Events, type Finds, type Note, type Reference } from './events.js';
 import { nodeStates } from './node-states.js';
-import { NAMESPACES, NODES, type KubeNode } from './objects.js';
+import { CSI_DRIVERS, NAMESPACES, NODES, type KubeNode } from './objects.js';
 import { runtimeClassOf } from './runtime-class.js';
 import { HttpWire } from './http.js';
 
@@ -39,7 +39,9 @@ export async function openKube(choice: KubernetesChoice, driver: string, log: Lo
   log.info({ server: access.server.host }, 'the Kubernetes API is used');
   const api = new KubeApi(new HttpWire(access));
   const attachments = new Attachments(api, driver, log);
-  const events = new Events(api, driver, (about, deadline) => referencesOf(api, attachments, about, deadline), log);
+  const finds: Finds = (about, deadline) =>
+    about.driver === true ? driverReference(api, driver, deadline) : referencesOf(api, attachments, about, deadline);
+  const events = new Events(api, driver, finds, log);
   return {
     api,
     attachments,
@@ -62,6 +64,12 @@ async function clusterUid(api: KubeApi, deadline: Deadline): Promise<string> {
   const found = await api.get(NAMESPACES, OLDEST_NAMESPACE, deadline);
   if (found === undefined) throw berthError('BERTH_KUBE_NOT_FOUND', { resource: 'namespace', name: OLDEST_NAMESPACE });
   return found.metadata.uid;
+}
+
+/** What has no object of its own in the API is told beside the driver's. */
+async function driverReference(api: KubeApi, name: string, deadline: Deadline): Promise<readonly Reference[]> {
+  const { uid } = (await api.get(CSI_DRIVERS, name, deadline))?.metadata ?? {};
+  return uid === undefined ? [] : [{ apiVersion: 'storage.k8s.io/v1', kind: 'CSIDriver', name, uid }];
 }
 
 /** The PersistentVolume first, for that is where people look; then the attachment, then the node. */

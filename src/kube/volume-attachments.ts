@@ -163,6 +163,11 @@ export class Attachments {
     return claim.spec?.volumeName ?? '';
   }
 
+  /** Read anew; undefined where there is no such claim. */
+  async claimUid(namespace: string, name: string, deadline: Deadline): Promise<string | undefined> {
+    return (await this.#api.get<KubeClaim>(CLAIMS, name, deadline, namespace))?.metadata.uid;
+  }
+
   /** Read anew; what cannot be known is 'unknown', never an error. */
   async nodeOf(name: string, deadline: Deadline): Promise<ApiNode> {
     const [node, csiNode] = await Promise.all([

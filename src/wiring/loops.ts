@@ -6,11 +6,13 @@ import type { JournalEntry } from '../journal/entry.js';
 import { Rounds } from '../model/rounds.js';
 import { serveMetrics, type MetricsServer } from '../observe/metrics-server.js';
 import { AttachmentReconciler } from '../reconcile/attachment-reconciler.js';
+import { GarbageRound } from '../reconcile/garbage/garbage-round.js';
 import { GuestClients } from '../volume/node/handover/guest-clients.js';
 import type { NodeParts } from './node-parts.js';
 import { FORGOTTEN_METRIC, takeDownWanted } from '../volume/node/recovery/forgotten-stages.js';
 import { returnPendingRecords } from '../volume/node/recovery/return-records.js';
 import type { RegistrationLoop } from '../volume/node/registration/registration-loop.js';
+import { askWatchedVolumes } from '../reconcile/garbage/ask-volumes.js';
 import type { ControllerParts } from './controller-parts.js';
 import { now, type Dependencies } from './dependencies.js';
 import { detachBy } from './detach-by.js';
@@ -20,6 +22,9 @@ import { makeNodeReconciler } from './make-node-reconciler.js';
 const PROMPT_MS = 15_000;
 /** Between two looks for deleted volumes, in ms. */
 const PURGES_MS = 300_000;
+/** Between two looks for what nothing explains, in ms; and before the first, when others are busy with their start. */
+const GARBAGE_MS = 3_600_000;
+const GARBAGE_FIRST_MS = 300_000;
 const STUCK_METRIC = 'berth_attachments_stuck_total';
 
 export interface Loop {
@@ -135,6 +140,15 @@ export const LOOPS: readonly LoopEntry[] = [
     stops: 'begins no further slice, waits 5 s for the running ones',
     make: purgesOf,
   },
+  {
+    name: 'garbage',
+    does: 'looks for images, snapshots and records that nothing explains, and says so; removes nothing',
+    every: '1 h, 10 % more or less; the first time five minutes after the start',
+    owner: 'controller',
+    option: '`--reconcile-interval` 0 switches it off',
+    stops: 'begins no further image, waits 5 s for the running ones',
+    make: garbageOf,
+  },
 ];
 
 export interface RunningLoops {
@@ -214,6 +228,33 @@ function purgesOf({ dependencies: { log }, controller }: LoopParts): Loop | unde
     start: () => rounds.start(),
     stop: async () => {
       await Promise.all([rounds.stop(), purges.stop()]);
+    },
+  };
+}
+
+function garbageOf({ dependencies, controller }: LoopParts): Loop | undefined {
+  const { kube, log, options, counters } = dependencies;
+  if (controller === undefined || options.reconcileInterval === 0) return undefined;
+  const announce = kube?.announce ?? (() => undefined);
+  const garbage = { ...controller, askVolumes: askWatchedVolumes(dependencies) };
+  const search = new GarbageRound({ garbage, announce, counters, log });
+  const round = async (): Promise<void> => {
+    try {
+      await search.round(() => rounds.stopped);
+    } catch (error) {
+      log.warn({ err: error }, 'what nothing explains could not be looked for');
+    }
+  };
+  const rounds: Rounds = new Rounds(round, { everyMs: GARBAGE_MS, jitter: 0.1, stopMs: 5_000 });
+  let first: NodeJS.Timeout | undefined;
+  return {
+    start: () => {
+      first = setTimeout(() => rounds.start(), GARBAGE_FIRST_MS);
+      first.unref();
+    },
+    stop: () => {
+      clearTimeout(first);
+      return rounds.stop();
     },
   };
 }

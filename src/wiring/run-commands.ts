@@ -9,6 +9,7 @@ import { Journal } from '../journal/journal.js';
 import type { HolderArguments, ReleaseArguments } from '../cli/command-line.js';
 import { EXIT_CODE_OF_LEVEL, EXIT_CODES, type ExitCode } from '../cli/exit-codes.js';
 import { printAdoption } from '../cli/print-adoption.js';
+import { printGarbage, printRemoved } from '../cli/print-garbage.js';
 import { printHolder, printRelease, printStuck } from '../cli/print-attachments.js';
 import { printJson, printTable } from '../cli/print-findings.js';
 import { printTrace } from '../cli/print-trace.js';
@@ -31,9 +32,11 @@ import { createLibrbd } from '../rbd/librbd/driver/librbd.js';
 import { releaseAttachment } from '../reconcile/release-attachment.js';
 import { releaseHolder } from '../reconcile/release-holder.js';
 import { inspectForAdoption } from '../volume/controller/adopt-image.js';
+import { findGarbage, removeGarbage } from '../volume/controller/garbage/find-garbage.js';
 import { listDeletedVolumes, undeleteVolume } from '../volume/controller/delete/undelete-volume.js';
 import { proveDetach } from '../volume/controller/detach/prove-detach.js';
 import type { Additions } from './additions.js';
+import { askListedVolumes } from '../reconcile/garbage/ask-volumes.js';
 import { makeControllerParts } from './controller-parts.js';
 import { makeDependencies, now, type Dependencies } from './dependencies.js';
 import { detachBy } from './detach-by.js';
@@ -86,6 +89,26 @@ export function undelete(options: Options, asked: UndeleteArguments | undefined)
         : printRestored(await undeleteVolume(dependencies, asked, deadline), asked, DRIVER_NAME),
     );
     return EXIT_CODES.well;
+  });
+}
+
+/** With the controller's own user. What it deletes is purged by the controllers. */
+export function garbage(options: Options, yes: boolean): Promise<ExitCode> {
+  return withDependencies(options, async (dependencies) => {
+    const parts = {
+      ...makeControllerParts(dependencies),
+      purges: { begin: () => undefined },
+      askVolumes: askListedVolumes(dependencies),
+    };
+    const report = await findGarbage(parts);
+    const isLeft = report.leftOut.length > 0;
+    if (!yes) {
+      print(printGarbage(report));
+      return isLeft || report.found.length > 0 ? EXIT_CODES.attention : EXIT_CODES.well;
+    }
+    const ends = await removeGarbage(parts, report);
+    print(printRemoved(ends, report));
+    return isLeft || ends.some(({ outcome }) => outcome !== 'removed') ? EXIT_CODES.attention : EXIT_CODES.well;
   });
 }
 

@@ -4,7 +4,7 @@ import { EXIT_CODES, type ExitCode } from '../cli/exit-codes.js';
 import { isBerthError } from '../model/errors.js';
 import type { Additions } from './additions.js';
 import { endWhatIsLeft } from './end-what-is-left.js';
-import { adopt, attachments, doctor, trace, undelete, unstage } from './run-commands.js';
+import { adopt, attachments, doctor, garbage, trace, undelete, unstage } from './run-commands.js';
 import { serve } from './serve.js';
 
 /** Run it and set the exit code; an error is printed, never thrown. */
@@ -36,6 +36,8 @@ async function dispatch(args: readonly string[], additions: Additions): Promise<
       return undelete(request.options, request.undelete);
     case 'unstage':
       return unstage(request.options, request.volume);
+    case 'garbage':
+      return garbage(request.options, request.yes);
     case 'attachments':
       return attachments(request.options, request);
     case 'print':

@@ -3,7 +3,9 @@
  * the same name gives the same image, so that Ceph itself refuses the second.
  */
 import { createHash } from 'node:crypto';
-import { DEFAULT_PREFIX } from './parameters.js';
+
+/** Of images where the StorageClass names no other one. */
+export const DEFAULT_PREFIX = 'berth-';
 
 /** A name that can stand in an image name as it is; all Kubernetes names (`pvc-<uuid>`) can. */
 const PLAIN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/;

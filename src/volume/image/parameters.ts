@@ -6,6 +6,7 @@ import { isPlaceName } from '../../model/volume-id.js';
 import { MOUNTER_CHOICES, type MounterChoice } from '../../model/mapper-name.js';
 import { SANDBOX_WISHES, type SandboxWish } from '../../sandbox/choose-sandbox.js';
 import { DEFAULT_FEATURES, whyNotFeatures } from './image-features.js';
+import { DEFAULT_PREFIX } from './image-name.js';
 
 export interface VolumeParameters {
   readonly cluster: string;
@@ -73,7 +74,6 @@ const LEAST_STRIPE_UNIT = 512;
  * (image-name.ts).
  */
 const PREFIX = /^(?!berth-deleted-)[A-Za-z0-9][A-Za-z0-9._-]{0,23}$/;
-export const DEFAULT_PREFIX = 'berth-';
 
 /** BERTH_PARAMETER_UNKNOWN, BERTH_PARAMETER_INVALID or BERTH_FIELD_MISSING for what a StorageClass must not say. */
 export function parseParameters(parameters: Readonly<Record<string, string>>): VolumeParameters {

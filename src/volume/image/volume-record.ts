@@ -48,6 +48,11 @@ export interface VolumeRecord extends RecordSubject {
   readonly shape: VolumeShape;
   /** Not there for a volume that began empty. */
   readonly source?: ContentSource;
+  /**
+   * For whose claim it was made. Not there where that had no name, was not known at that moment, or in a record of an
+   * earlier release.
+   */
+  readonly installation?: string | undefined;
 }
 
 export function shapeOf(parameters: VolumeParameters): VolumeShape {

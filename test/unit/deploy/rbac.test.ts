@@ -12,6 +12,7 @@ const NEEDED: Readonly<Record<string, Readonly<Record<string, readonly string[]>
     '/persistentvolumes': READ,
     '/nodes': ['get'],
     'storage.k8s.io/csinodes': ['get'],
+    'storage.k8s.io/csidrivers': ['get'],
     '/persistentvolumeclaims': ['get'],
     '/namespaces': ['get'],
     'events.k8s.io/events': ['create', 'patch'],

@@ -23,7 +23,7 @@ describe('without reconciliation', () => {
     ({
       dependencies: {
         options: { reconcileInterval, leftoverAge: 600, kubeletDirectory: '/k', metricsAddress: undefined },
-        counters: { declare: () => undefined, count: () => undefined },
+        counters: { declare: () => undefined, count: () => undefined, gauge: () => undefined },
         kube: { attachments: { start: () => undefined }, announce: () => undefined },
       },
       node: { journal: {} },
@@ -34,7 +34,7 @@ describe('without reconciliation', () => {
   const made = (interval: number) => LOOPS.flatMap(({ name, make }) => (make(parts(interval)) ? [name] : []));
 
   it('everything else goes on: registration, fences, guests’ clients, holder records', () => {
-    const reconciliation = ['node reconciliation', 'attachment reconciliation'];
+    const reconciliation = ['node reconciliation', 'attachment reconciliation', 'garbage'];
     expect(made(300)).toEqual(LOOPS.map(({ name }) => name).filter((name) => name !== 'metrics'));
     expect(made(0)).toEqual(made(300).filter((name) => !reconciliation.includes(name)));
   });

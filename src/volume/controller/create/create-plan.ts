@@ -1,4 +1,5 @@
 /** What a CreateVolume asks for, worked out before Ceph is asked anything: the image, its shape, its metadata. */
+import type { Installation } from '../../../attachment/node-identity.js';
 import { filesystems } from '../../../host/filesystem/filesystems.js';
 import { parseMkfsOptions } from '../../../host/filesystem/mkfs/mkfs-options.js';
 import { DEFAULT_FILESYSTEM, type Capability, type FilesystemType } from '../../../model/capability.js';
@@ -29,6 +30,11 @@ export interface CreateRequest {
   readonly source?: ContentSource | undefined;
 }
 
+export interface PlanParts {
+  readonly clusters: Pick<Clusters, 'pool'>;
+  readonly installation: Pick<Installation, 'id'>;
+}
+
 export interface CreatePlan {
   /** As the orchestrator named it. */
   readonly name: string;
@@ -44,10 +50,15 @@ export interface CreatePlan {
   readonly parameters: VolumeParameters;
   readonly source: ContentSource | undefined;
   readonly secrets: Credentials | undefined;
+  /** For whose claim it is; undefined where nobody can tell. */
+  readonly installation: string | undefined;
 }
 
 /** Errors of {@link parseParameters}, of the clusters file, and of the options for mkfs. */
-export async function planCreate(clusters: Pick<Clusters, 'pool'>, request: CreateRequest): Promise<CreatePlan> {
+export async function planCreate(
+  { clusters, installation: { id } }: PlanParts,
+  request: CreateRequest,
+): Promise<CreatePlan> {
   const { name, range, capabilities } = request;
   const parameters = parseParameters(request.parameters);
   const image = imageName(parameters.namePrefix, name);
@@ -58,7 +69,8 @@ export async function planCreate(clusters: Pick<Clusters, 'pool'>, request: Crea
   // Found now rather than at the first stage, when the PVC is long bound.
   for (const type of types) parseMkfsOptions('parameter mkfsOptions', type, words(parameters.mkfsOptions));
   const { source, secrets } = request;
-  const wanted = { name, shape: shapeOf(parameters), source };
+  const installation = id === '' ? undefined : id;
+  const wanted = { name, shape: shapeOf(parameters), source, installation };
   return { ...wanted, volume, at: { ...pool, image }, types, minimum, range, parameters, secrets };
 }
 
@@ -78,7 +90,7 @@ function filesystemsFor(
  * @param own NEW_IMAGE (new-image.ts) where there is no image yet
  */
 export function metadataOf(
-  { name, volume, shape, parameters }: CreatePlan,
+  { name, volume, shape, parameters, installation }: CreatePlan,
   own: ImageIdentity,
   created: Date,
 ): ReadonlyMap<string, string> {
@@ -88,6 +100,7 @@ export function metadataOf(
     name,
     created: created.toISOString(),
     shape,
+    installation,
   });
   return new Map([
     ...parameters.labels,

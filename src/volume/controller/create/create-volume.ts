@@ -3,7 +3,6 @@ import { holderRecordToTake } from '../../../attachment/holder-record.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError } from '../../../model/errors.js';
 import type { MkfsTrial } from '../../../host/filesystem/mkfs/try-mkfs.js';
-import type { Clusters } from '../../../rbd/clusters.js';
 import { NEW_IMAGE } from '../../../rbd/new-image.js';
 import type { RbdPort } from '../../../rbd/port.js';
 import { checkCapabilities } from '../../image/capability-rules.js';
@@ -22,13 +21,14 @@ import {
   type CreatedVolume,
   type CreatePlan,
   type CreateRequest,
+  type PlanParts,
 } from './create-plan.js';
 import type { InterruptedCreates } from './interrupted-create.js';
 import type { PoolCapacity } from '../pool-capacity.js';
 import { copyVolume, type CopyParts } from './copy/copy-volume.js';
 
-export interface CreateParts extends CompleteCreateParts, CopyParts {
-  readonly clusters: CopyParts['clusters'] & Pick<Clusters, 'pool'>;
+export interface CreateParts extends CompleteCreateParts, CopyParts, PlanParts {
+  readonly clusters: CopyParts['clusters'] & PlanParts['clusters'];
   readonly rbd: CompleteCreateParts['rbd'] & CopyParts['rbd'] & Pick<RbdPort, 'createImage' | 'head'>;
   readonly poolCapacity: Pick<PoolCapacity, 'check'>;
   readonly mkfsTrial: Pick<MkfsTrial, 'check'>;
@@ -51,10 +51,10 @@ export async function createVolume(
   request: CreateRequest,
   deadline: Deadline,
 ): Promise<CreatedVolume> {
-  const { clusters, poolCapacity, interruptedCreates, operations } = parts;
+  const { poolCapacity, interruptedCreates, operations } = parts;
   checkCapabilities(request.capabilities);
   checkRange(request.range);
-  const plan = await planCreate(clusters, request);
+  const plan = await planCreate(parts, request);
   const { volume, at } = plan;
   const what = { op: 'create', fingerprint: fingerprintOf(request) } as const;
   return operations.run(volume, what, deadline, async (operation, deadline) => {

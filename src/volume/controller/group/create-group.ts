@@ -18,7 +18,7 @@ import type { ControllerOperations } from '../controller-operations.js';
 import { isGoing } from '../snapshot/find-snapshot.js';
 import { claimGroup, isGroupOf, waitForOther, type WantedGroup } from './claim-group.js';
 import { seenGroup, type GroupLookup, type SeenGroup } from './find-group.js';
-import { GroupRecords, type GroupMember, type GroupRecordsPort, type ReadGroup } from './group-record.js';
+import { GroupRecords, type GroupMember, type GroupRecordsPort, type ReadGroup, groupKey } from './group-record.js';
 import { removeMembers, type RemovalParts } from './remove-members.js';
 
 export interface CreateGroupParts extends RemovalParts, GroupLookup {
@@ -61,9 +61,6 @@ interface SeenSource extends Source {
 
 /** Each takes a thread of the worker as long as it is held. */
 const MOST = 16;
-
-/** Everything that is done to a group is one operation at a time. */
-export const groupKey = (cluster: string, name: string): string => `${cluster}/${name}`;
 
 /**
  * Take the group snapshot, or answer the one that is there. Writers of its volumes wait while it is cut.

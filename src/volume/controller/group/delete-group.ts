@@ -8,9 +8,8 @@ import { parseGroupId } from '../../../model/snapshot/group-id.js';
 import type { Clusters } from '../../../rbd/clusters.js';
 import type { Credentials } from '../../image/find-volume.js';
 import type { ControllerOperations } from '../controller-operations.js';
-import { groupKey } from './create-group.js';
 import { refuseOthers } from './find-group.js';
-import { GroupRecords, type GroupRecordsPort, type ReadGroup } from './group-record.js';
+import { groupKey, GroupRecords, type GroupRecordsPort, type ReadGroup } from './group-record.js';
 import { removeMembers, type RemovalParts } from './remove-members.js';
 
 export interface DeleteGroupParts extends RemovalParts {

@@ -9,6 +9,9 @@ import type { PoolRef, RbdPort } from '../../../rbd/port.js';
 /** In each cluster's registry place: name in RBD -> JSON. `rados listomapvals berth.group-snapshots` shows it. */
 export const GROUPS_OBJECT = 'berth.group-snapshots';
 
+/** Everything that is done to a group is one operation at a time. */
+export const groupKey = (cluster: string, name: string): string => `${cluster}/${name}`;
+
 export interface GroupMember {
   /** The handle of the source. */
   readonly volume: string;

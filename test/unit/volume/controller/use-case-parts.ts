@@ -40,8 +40,9 @@ export const deleteParts = ({ rbd, clusters }: CephInMemory) => ({
   log,
 });
 
-export const createParts = ({ rbd, clusters }: CephInMemory) => ({
+export const createParts = ({ rbd, clusters, installation = new Installation() }: CephInMemory) => ({
   ...deleteParts({ rbd, clusters }),
+  installation,
   poolCapacity: new PoolCapacity(rbd),
   mkfsTrial: { check: () => Promise.resolve() },
   now,

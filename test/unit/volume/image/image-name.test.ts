@@ -2,8 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatVolumeId, isPlaceName, parseVolumeId } from '../../../../src/model/volume-id.js';
-import { imageName } from '../../../../src/volume/image/image-name.js';
-import { DEFAULT_PREFIX } from '../../../../src/volume/image/parameters.js';
+import { DEFAULT_PREFIX, imageName } from '../../../../src/volume/image/image-name.js';
 
 /** RBD_MAX_IMAGE_NAME_SIZE of librbd. */
 const LONGEST = 96;

@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_FEATURES, whyNotFeatures } from '../../../../src/volume/image/image-features.js';
-import { DEFAULT_PREFIX, parseParameters, words } from '../../../../src/volume/image/parameters.js';
+import { DEFAULT_PREFIX } from '../../../../src/volume/image/image-name.js';
+import { parseParameters, words } from '../../../../src/volume/image/parameters.js';
 
 const least = { clusterID: 'c1', pool: 'rbd' };
 const parse = (more: Readonly<Record<string, string>>) => parseParameters({ ...least, ...more });

@@ -22,6 +22,10 @@ const CUT_PREFIX = 'berth-clone-';
 /** What the snapshot is called by which a volume is copied. */
 export const cutName = ({ at }: Pick<CreatePlan, 'at'>): string => `${CUT_PREFIX}${at.image}`;
 
+/** The name of the image for which such a snapshot is cut; undefined for any other snapshot. */
+export const copyOfCut = (snapshot: string): string | undefined =>
+  snapshot.startsWith(CUT_PREFIX) ? snapshot.slice(CUT_PREFIX.length) : undefined;
+
 /** What a create says of itself while it runs. */
 export type CopyOperation = Operation<ControllerSteps['create'][number]>;
 
@@ -37,9 +41,10 @@ const OURS = 'berth.dev/';
 
 /** Nothing is changed where somebody else has written the copy's record meanwhile. */
 export function copyMetadata(plan: CopyPlan, { head, parent }: CloneHead, created: Date): MetadataChange {
-  const { volume, parameters, name, shape, source } = plan;
+  const { volume, parameters, name, shape, source, installation } = plan;
   const own = subjectOf(volume, head);
-  const record: VolumeRecord = { version: 1, ...own, name, created: created.toISOString(), shape, source };
+  const whose = { ...own, name, installation };
+  const record: VolumeRecord = { version: 1, ...whose, created: created.toISOString(), shape, source };
   const provenance = inherited(head, parent, source.id);
   const set = new Map([...parameters.labels, [VOLUME_KEY, formatVolumeRecord(record)]]);
   if (provenance !== undefined) set.set(FILESYSTEM_KEY, formatProvenance(provenance, volume, head));

@@ -1,0 +1,42 @@
+/** What an orchestrator knows of volumes: whether anything of it explains one. */
+import type { Deadline } from '../../../model/deadline.js';
+import type { VolumeRecord } from '../../image/volume-record.js';
+
+/** As an orchestrator answers. Each answer is sure: one that cannot be had is an error. */
+export interface KnownVolumes {
+  /** Whose it is: '' where the installation has no name. */
+  readonly installation: string;
+  /** Is there a PersistentVolume of this handle, or of this name? */
+  hasVolume(handle: string, name: string): boolean;
+  /** The uid of a claim; undefined where there is none. */
+  claimUid(namespace: string, name: string, deadline: Deadline): Promise<string | undefined>;
+}
+
+/** Asked anew; undefined without an orchestrator. Its errors where it does not answer. */
+export type AskVolumes = (deadline: Deadline) => Promise<KnownVolumes | undefined>;
+
+const CLAIM_NAME = 'csi.storage.k8s.io/pvc/name';
+const CLAIM_NAMESPACE = 'csi.storage.k8s.io/pvc/namespace';
+
+/** The claim for which an image was made, as its labels say. */
+export interface MadeFor {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** Undefined for an image of a provisioner without --extra-create-metadata. */
+export function claimOf(metadata: ReadonlyMap<string, string>): MadeFor | undefined {
+  const [namespace, name] = [metadata.get(CLAIM_NAMESPACE), metadata.get(CLAIM_NAME)];
+  return namespace === undefined || name === undefined ? undefined : { namespace, name };
+}
+
+/** Is the claim there for which the provisioner made it? It is named after the claim's uid. */
+export async function isClaimed(
+  known: KnownVolumes,
+  { namespace, name }: MadeFor,
+  record: VolumeRecord,
+  deadline: Deadline,
+): Promise<boolean> {
+  const uid = await known.claimUid(namespace, name, deadline);
+  return uid !== undefined && record.name.includes(uid);
+}
