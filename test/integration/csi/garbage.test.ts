@@ -65,7 +65,6 @@ async function killedAt(step: string, call: () => Promise<unknown>): Promise<voi
   const answer = call().catch((error: unknown) => error);
   expect(await driver.death(DEATH_MS), `how the driver ended at ${step}`).toBe('SIGKILL');
   expect(await answer).toBeInstanceOf(Error);
-  await driver.start();
 }
 
 const cut = ({ image }: Volume, name: string) => site.rbd('snap', 'create', '--no-progress', `${image}@${name}`);
@@ -95,6 +94,7 @@ it('what kills and hands have left is listed after an hour, --yes removes it, an
   await killedAt('createSnapshot:take snapshot', () => snapshots.take(driver, origin, names.name));
   await killedAt('createSnapshot:write name', () => snapshots.take(driver, origin, names.untold));
   await killedAt('delete:move aside', () => going.delete());
+  await driver.start();
   await cut(origin, 'berth-growth-7');
   await cut(origin, 'berth-group-gone.01234567');
   await cut(origin, 'by-hand');
