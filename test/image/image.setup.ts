@@ -6,8 +6,9 @@ import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { buildImage } from '../../src/dev/image/build-image.js';
+import { buildImage, imageNeeds } from '../../src/dev/image/build-image.js';
 import { hostArchitecture, IMAGE_CEPHS, IMAGE_SUITE } from '../../src/dev/image/kinds.js';
+import { ensurePackages, machineThatNeeds } from '../../src/dev/packages.js';
 import { unpackedRoot } from '../../src/dev/root/unpacked-root.js';
 import { say } from '../../src/dev/say.js';
 import { run } from '../../src/host/process/exec.js';
@@ -35,6 +36,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const output = await realpath(await mkdtemp(path.join(os.tmpdir(), 'berth-image-')));
   const remove = (): Promise<void> => rm(output, { recursive: true, force: true });
   try {
+    await ensurePackages(run, say, deadline, machineThatNeeds(imageNeeds(arch)));
     say(`building the image with Ceph ${ceph}; it takes a minute or two`);
     const { root } = await buildImage(run, { kind: { ceph, arch }, output, bases: 'debian' }, deadline);
     project.provide('image', { root, qemu, ceph });

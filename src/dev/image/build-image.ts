@@ -4,9 +4,24 @@ import path from 'node:path';
 import type { Exec } from '../../host/process/exec.js';
 import type { Deadline } from '../../model/deadline.js';
 import { packageRoot } from '../../model/package-root.js';
+import type { Need } from '../packages.js';
 import { startBuilder, withContainer, type Builder } from './buildah.js';
 import { debianBase, nodeBase } from './image-bases.js';
 import { fileNameOf, hostArchitecture, REGISTRY_BASE, tagOf, type ImageKind } from './kinds.js';
+
+const NEEDS: readonly Need[] = [
+  { what: 'buildah', comesWith: 'buildah' },
+  { what: 'mmdebstrap', comesWith: 'mmdebstrap' },
+];
+/** Where the programs of another architecture run by emulation; their packages register it with the kernel. */
+const FOREIGN_NEEDS: readonly Need[] = [
+  { what: 'arch-test', comesWith: 'arch-test' },
+  { what: 'qemu-aarch64-static', comesWith: 'qemu-user-static binfmt-support' },
+];
+
+/** Programs that the build runs, beside npm. */
+export const imageNeeds = (arch: ImageKind['arch']): readonly Need[] =>
+  arch === hostArchitecture() ? NEEDS : [...NEEDS, ...FOREIGN_NEEDS];
 
 export interface ImageWish {
   readonly kind: ImageKind;

@@ -8,7 +8,7 @@ import { packageRoot } from '../../model/package-root.js';
 import { ensurePackages, machineThatNeeds } from '../packages.js';
 import { runTool, WrongCall } from '../run-tool.js';
 import { say } from '../say.js';
-import { buildImage } from './build-image.js';
+import { buildImage, imageNeeds } from './build-image.js';
 import { ARCHITECTURES, hostArchitecture, IMAGE_CEPHS, type ImageKind } from './kinds.js';
 
 const USAGE = `usage: npm run image [-- OPTIONS]
@@ -19,12 +19,6 @@ const USAGE = `usage: npm run image [-- OPTIONS]
 `;
 
 const BUILD_MS = 3_600_000;
-
-/** What a build needs beside npm; the bases that are made here need mmdebstrap as well. */
-const BUILDAH = [
-  { what: 'buildah', comesWith: 'buildah' },
-  { what: 'mmdebstrap', comesWith: 'mmdebstrap' },
-];
 
 function oneOf<T extends string>(all: readonly T[], text: string | undefined, otherwise: T): T {
   if (text === undefined) return otherwise;
@@ -47,7 +41,7 @@ await runTool(USAGE, async () => {
     arch: oneOf(ARCHITECTURES, values.arch, hostArchitecture() ?? 'amd64'),
   };
   const deadline = Deadline.after(BUILD_MS);
-  await ensurePackages(run, say, deadline, machineThatNeeds(BUILDAH));
+  await ensurePackages(run, say, deadline, machineThatNeeds(imageNeeds(kind.arch)));
   const started = performance.now();
   const bases = values.registry ? 'registry' : 'debian';
   const { archive, sbom, root, log, bytes } = await buildImage(
