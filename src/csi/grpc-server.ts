@@ -10,13 +10,16 @@ import type { ControllerHandlers } from './gen/csi/v1/Controller.js';
 import type { GroupControllerHandlers } from './gen/csi/v1/GroupController.js';
 import type { IdentityHandlers } from './gen/csi/v1/Identity.js';
 import type { NodeHandlers } from './gen/csi/v1/Node.js';
+import type { SnapshotMetadataHandlers } from './gen/csi/v1/SnapshotMetadata.js';
 import { contract } from './proto.js';
 import { type RpcHandler, type RpcHandlers, unary } from './rpc.js';
+import { serverStream, type StreamHandler, type StreamHandlers } from './stream.js';
 
 export type IdentityService = RpcHandlers<IdentityHandlers>;
 export type ControllerService = RpcHandlers<ControllerHandlers>;
 export type GroupControllerService = RpcHandlers<GroupControllerHandlers>;
 export type NodeService = RpcHandlers<NodeHandlers>;
+export type SnapshotMetadataService = StreamHandlers<SnapshotMetadataHandlers>;
 
 export interface ServerOptions {
   /** `unix:///absolute/path.sock`; the directory must exist. */
@@ -26,6 +29,7 @@ export interface ServerOptions {
     readonly Identity?: IdentityService;
     readonly Controller?: ControllerService;
     readonly GroupController?: GroupControllerService;
+    readonly SnapshotMetadata?: SnapshotMetadataService;
     readonly Node?: NodeService;
   };
   readonly log: Logger;
@@ -52,7 +56,7 @@ export async function startServer({ endpoint, services, log }: ServerOptions): P
   // With channelz, for without it grpc-js (1.14) forgets its sessions and forceShutdown ends no call.
   const server = new Server();
   const { v1 } = contract();
-  for (const name of ['Identity', 'Controller', 'GroupController', 'Node'] as const) {
+  for (const name of ['Identity', 'Controller', 'GroupController', 'SnapshotMetadata', 'Node'] as const) {
     const handlers = services[name];
     if (handlers !== undefined) server.addService(v1[name].service, implement(v1[name].service, handlers, log, drain));
   }
@@ -64,16 +68,19 @@ export async function startServer({ endpoint, services, log }: ServerOptions): P
 
 function implement(
   definition: ServiceDefinition,
-  handlers: IdentityService | ControllerService | GroupControllerService | NodeService,
+  handlers: IdentityService | ControllerService | GroupControllerService | SnapshotMetadataService | NodeService,
   log: Logger,
   drain: Drain,
 ): UntypedServiceImplementation {
   // The mapped types have checked each handler against its method; from here on they are all alike.
-  const byName = handlers as Readonly<Record<string, RpcHandler<object, unknown> | undefined>>;
+  const byName = handlers as Readonly<Record<string, unknown>>;
   const methods: UntypedServiceImplementation = {};
-  for (const name of Object.keys(definition)) {
+  for (const [name, { responseStream }] of Object.entries(definition)) {
     const handler = byName[name];
-    if (handler !== undefined) methods[name] = unary(handler, { log, drain });
+    if (handler === undefined) continue;
+    methods[name] = responseStream
+      ? serverStream(handler as StreamHandler<object, unknown>, { log, drain })
+      : unary(handler as RpcHandler<object, unknown>, { log, drain });
   }
   return methods;
 }

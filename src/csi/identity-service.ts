@@ -16,6 +16,7 @@ export interface ReadinessAnswer {
 const CAPABILITIES: PluginCapability[] = [
   { service: { type: 'CONTROLLER_SERVICE' } },
   { service: { type: 'GROUP_CONTROLLER_SERVICE' } },
+  { service: { type: 'SNAPSHOT_METADATA_SERVICE' } },
   { volumeExpansion: { type: 'ONLINE' } },
 ];
 

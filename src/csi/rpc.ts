@@ -1,5 +1,5 @@
 /** Turns a typed async handler into a gRPC method: deadline, limits, one log line, error status, drain. */
-import type { handleUnaryCall, sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
+import type { handleUnaryCall, sendUnaryData, ServerUnaryCall, StatusObject } from '@grpc/grpc-js';
 import type { Type } from 'protobufjs';
 import { Deadline } from '../model/deadline.js';
 import type { BerthError } from '../model/errors.js';
@@ -37,7 +37,8 @@ const QUIET = /^(Probe|GetPluginInfo|NodeGetInfo|NodeGetVolumeStats|\w*Get\w*Cap
 /** Of a caller's time, at most this much is kept back for the answer's way, in ms. */
 const MARGIN_MS = 2_000;
 
-interface RunningCall {
+/** What its lines in the log and its deadline come from. */
+export interface RunningCall {
   readonly rpc: string;
   readonly type: Type;
   readonly request: object;
@@ -70,6 +71,20 @@ export function unary<Request extends object, Response>(
   };
 }
 
+/** Refuses what is over the contract's limits, and says in the log what is asked for. */
+export function admit(call: RunningCall): RpcContext {
+  checkLimits(call.type, call.request);
+  if (call.log.isLevelEnabled('debug'))
+    call.log.debug({ ...call.about, request: redact(call.type, call.request) }, `${call.rpc} begins`);
+  // A child logger costs more than most calls do with it.
+  return {
+    deadline: call.deadline,
+    get log(): Logger {
+      return call.log.child(call.about);
+    },
+  };
+}
+
 async function answerCall<Request extends object, Response>(
   handler: RpcHandler<Request, Response>,
   request: Request,
@@ -78,16 +93,7 @@ async function answerCall<Request extends object, Response>(
 ): Promise<Response> {
   const leave = drain.enter();
   try {
-    checkLimits(call.type, request);
-    if (call.log.isLevelEnabled('debug'))
-      call.log.debug({ ...call.about, request: redact(call.type, request) }, `${call.rpc} begins`);
-    // A child logger costs more than most calls do with it.
-    const context = {
-      deadline: call.deadline,
-      get log(): Logger {
-        return call.log.child(call.about);
-      },
-    };
+    const context = admit(call);
     // A handler may overrun its deadline, by the second that a child has to be killed in or on a path that hangs; its
     // caller may not notice.
     return await withinDeadline(handler(request, context), call.rpc, call.lastMoment);
@@ -96,12 +102,24 @@ async function answerCall<Request extends object, Response>(
   }
 }
 
-function describeCall<Request extends object>(call: ServerUnaryCall<Request, unknown>, log: Logger): RunningCall {
+/** What any call tells of itself, whatever its answer's form. */
+type AnyCall = Pick<ServerUnaryCall<object, unknown>, 'getPath' | 'getDeadline' | 'request' | 'cancelled'>;
+
+/** @param budgetMs how long a caller waits who names no deadline, in ms */
+export function describeCall(call: AnyCall, log: Logger, budgetMs?: number): RunningCall {
   const path = call.getPath();
   const rpc = path.slice(path.lastIndexOf('/') + 1);
-  const volume = firstField(call.request, 'volumeId', 'name', 'sourceVolumeId', 'snapshotId', 'groupSnapshotId');
+  const volume = firstField(
+    call.request,
+    'volumeId',
+    'name',
+    'sourceVolumeId',
+    'snapshotId',
+    'targetSnapshotId',
+    'groupSnapshotId',
+  );
   const node = firstField(call.request, 'nodeId');
-  const caller = Deadline.atDate(call.getDeadline());
+  const caller = Deadline.atDate(call.getDeadline(), budgetMs);
   const margin = Math.min(MARGIN_MS, caller.remaining() / 10);
   return {
     rpc,
@@ -126,12 +144,17 @@ function firstField(request: object, ...fields: readonly string[]): string | und
 }
 
 function replyError<Response>(call: RunningCall, error: BerthError, reply: sendUnaryData<Response>): void {
-  const details = blot(error.message, call.type, call.request);
-  logEnd(call, { error, details });
-  reply(toStatus(error, details), null);
+  reply(endWithError(call, error), null);
 }
 
-function logEnd(call: RunningCall, failure: { error: BerthError; details: string } | undefined): void {
+/** Logs how the call failed; the answer is what its caller is told. */
+export function endWithError(call: RunningCall, error: BerthError): StatusObject {
+  const details = blot(error.message, call.type, call.request);
+  logEnd(call, { error, details });
+  return toStatus(error, details);
+}
+
+export function logEnd(call: RunningCall, failure: { error: BerthError; details: string } | undefined): void {
   const ms = Math.round(performance.now() - call.startedAt);
   const gone = call.abandoned() && { callerGone: true };
   if (failure === undefined) {

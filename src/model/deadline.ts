@@ -25,10 +25,10 @@ export class Deadline {
     return new Deadline(clock.now() + Math.min(ms, LONGEST_MS), clock);
   }
 
-  /** A deadline at a wall-clock date; an infinite or missing date becomes {@link DEFAULT_BUDGET_MS}. */
-  static atDate(date: Date | number | undefined): Deadline {
+  /** A deadline at a wall-clock date; `budgetMs` from now for an infinite or missing one. */
+  static atDate(date: Date | number | undefined, budgetMs = DEFAULT_BUDGET_MS): Deadline {
     const at = date instanceof Date ? date.getTime() : date;
-    if (at === undefined || !Number.isFinite(at)) return Deadline.after(DEFAULT_BUDGET_MS);
+    if (at === undefined || !Number.isFinite(at)) return Deadline.after(budgetMs);
     return Deadline.after(at - Date.now());
   }
 

@@ -56,6 +56,11 @@ export const PORT_OPERATIONS: PortOperations = {
     at: 'cluster',
     describe: (_, images, snapshot) => `take snapshot ${snapshot} of ${images.length} images`,
   },
+  spanFacts: { at: 'pool', describe: (_, { imageId }) => `look at the snapshots of image id ${imageId}` },
+  readExtents: {
+    at: 'pool',
+    describe: (_, { imageId, target }) => `list extents of image id ${imageId} at snapshot ${target}`,
+  },
   cloneImage: { at: 'image', describe: ({ image }, from) => `clone ${image} from ${from.image}@${from.snapshot}` },
   parentById: { at: 'pool', describe: (_, id) => `look up the parent of image id ${id}` },
   cloneById: { at: 'pool', describe: (_, id) => `look at clone id ${id}` },

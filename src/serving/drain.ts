@@ -6,6 +6,13 @@ export class Drain {
   #running = 0;
   #draining = false;
   #whenIdle: (() => void) | undefined;
+  #tell: () => void = () => undefined;
+  /** Resolves when the drain begins: for calls that would go on for long and can be gone on with elsewhere. */
+  readonly begun = new Promise<void>((resolve) => (this.#tell = resolve));
+
+  get draining(): boolean {
+    return this.#draining;
+  }
 
   get running(): number {
     return this.#running;
@@ -27,6 +34,7 @@ export class Drain {
   /** Refuses new calls from now on and waits at most `ms` for those inside; false when some are still running then. */
   async begin(ms: number): Promise<boolean> {
     this.#draining = true;
+    this.#tell();
     if (this.#running === 0) return true;
     const idle = new Promise<void>((resolve) => {
       this.#whenIdle = resolve;

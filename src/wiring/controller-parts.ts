@@ -9,6 +9,7 @@ import type { NodeRegistry } from '../attachment/node-registry.js';
 import type { Announce, NodeStates } from '../attachment/node-state.js';
 import { MkfsTrial } from '../host/filesystem/mkfs/try-mkfs.js';
 import { run } from '../host/process/exec.js';
+import { Turns } from '../model/turns.js';
 import type { Logger } from '../observe/log.js';
 import type { Counters } from '../observe/metrics.js';
 import type { Clusters } from '../rbd/clusters.js';
@@ -23,10 +24,14 @@ import type { ControllerSteps } from '../volume/operation/steps.js';
 import { NO_ADDITIONS } from './additions.js';
 import { now, tellLate, type Dependencies } from './dependencies.js';
 
+/** How many lists of blocks are read from Ceph at a time; purges have their own places beside them. */
+const BLOCK_READS = 4;
+
 export interface ControllerParts {
   readonly rbd: RbdPort;
   readonly longWork: RbdPort;
   readonly purges: Purges;
+  readonly blockTurns: Turns;
   readonly clusters: Clusters;
   readonly holderRecords: HolderRecords;
   readonly deleteClaims: DeleteClaims;
@@ -66,6 +71,7 @@ export function makeControllerParts(dependencies: Dependencies, additions = NO_A
     rbd,
     longWork,
     purges: new Purges(purgesParts, options.purges),
+    blockTurns: new Turns(BLOCK_READS),
     clusters,
     holderRecords,
     deleteClaims: new DeleteClaims(rbd),

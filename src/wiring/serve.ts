@@ -6,6 +6,7 @@ import { controllerService } from '../csi/controller-service.js';
 import { groupControllerService } from '../csi/group-controller-service.js';
 import { identityService } from '../csi/identity-service.js';
 import { nodeService } from '../csi/node-service.js';
+import { snapshotMetadataService } from '../csi/snapshot-metadata-service.js';
 import { packageVersion } from '../model/package-root.js';
 import { startServer } from '../csi/grpc-server.js';
 import { startAgent } from '../flexvolume/agent-server.js';
@@ -94,6 +95,7 @@ export async function serve(options: Options, additions: Additions): Promise<voi
 const controllerServices = (parts: ControllerParts) => ({
   Controller: controllerService(parts),
   GroupController: groupControllerService(parts),
+  SnapshotMetadata: snapshotMetadataService(parts),
 });
 
 /** One line for each problem, once: what lasts is in the readiness, what comes later is for the doctor. */

@@ -7,6 +7,7 @@ import type { Snapshot } from '../../src/rbd/port/snapshot-port.js';
 /** What of an image its snapshots need. */
 export interface Snapshotted {
   readonly sizeBytes: bigint;
+  readonly written: boolean;
   /** By name, oldest first; tests may add to it behind the port's back. */
   snapshots: string[];
   /** More of each of them; one that a test added gets its entry when it is first looked at. */
@@ -15,15 +16,20 @@ export interface Snapshotted {
 
 /** Pool-wide as Ceph's. */
 let lastId = 2n;
+const written = new WeakSet<Snapshot>();
+
+/** Had anybody written to the image when it was cut? */
+export const wasWrittenAt = (cut: Snapshot): boolean => written.has(cut);
 
 export const snapshotsOf = (image: Snapshotted): readonly Snapshot[] =>
   image.snapshots.map((name) => snapshotNamed(image, name));
 
-export function snapshotNamed({ cuts, sizeBytes }: Snapshotted, name: string): Snapshot {
+export function snapshotNamed({ cuts, sizeBytes, ...image }: Snapshotted, name: string): Snapshot {
   const known = cuts.get(name);
   if (known !== undefined) return known;
   const cut = { id: ++lastId, name, kind: 'user', sizeBytes, createdAt: new Date(), cloneCount: 0 } as const;
   cuts.set(name, cut);
+  if (image.written) written.add(cut);
   return cut;
 }
 

@@ -24,6 +24,7 @@ import {
 } from './memory-image.js';
 import type { MemoryImage, Namespace } from './memory-image.js';
 import { cutSnapshot, cutTogether, dropSnapshot, snapshotsOf } from './memory-snapshots.js';
+import { extentsOf, spanFactsOf } from './memory-diff.js';
 import { refuseLocked } from '../../src/rbd/image-lock.js';
 import { changeMetadata, cloneHeadOf, cloneOf, isEmpty, isUnwritten } from './memory-clones.js';
 import { parentOf, standAlone, trashSnapshot } from './memory-clones.js';
@@ -170,6 +171,16 @@ export class MemoryRbd implements RbdPort {
   snapshotsById = this.#operation('snapshotsById', (at, id) => {
     const image = this.#withId(at, id);
     return image && { head: headOf(image, this.fsid), snapshots: snapshotsOf(image) };
+  });
+
+  spanFacts = this.#operation('spanFacts', (at, span) => {
+    const image = this.#withId(at, span.imageId);
+    return image && spanFactsOf(image, span);
+  });
+
+  readExtents = this.#operation('readExtents', (at, span, from) => {
+    const image = this.#withId(at, span.imageId);
+    return image && extentsOf(image, span, from);
   });
 
   resize = this.#operation('resize', (at, sizeBytes) => {

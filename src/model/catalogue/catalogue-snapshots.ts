@@ -18,4 +18,22 @@ export const snapshots = {
     'parameter {name} is not known',
     'take it out of the VolumeSnapshotClass: a snapshot has no parameters',
   ),
+  BERTH_BASE_UNFIT: entry(
+    'INVALID_ARGUMENT',
+    'snapshot {base} cannot be the base of {target}: {why}',
+    'name an earlier snapshot of the same volume as the base',
+  ),
+  BERTH_OFFSET_OUT_OF_RANGE: entry(
+    'OUT_OF_RANGE',
+    'starting_offset {offset} is not within snapshot {target}',
+    'begin at 0, or where the last block that came ended',
+  ),
+  // A backup tool takes it for: make a full backup.
+  BERTH_CHANGES_UNTRACKED: entry(
+    'FAILED_PRECONDITION',
+    'what changed between the snapshots {base} and {target} was not tracked: their image or one of the snapshots from ' +
+      'the one to the other has no valid object map with fast-diff',
+    'back the whole snapshot up; for those to come, give the image the features object-map and fast-diff, and repair ' +
+      'what is marked invalid with rbd object-map rebuild',
+  ),
 } as const;

@@ -12,6 +12,7 @@ import type { ControllerClient } from '../../../src/csi/gen/csi/v1/Controller.js
 import type { GroupControllerClient } from '../../../src/csi/gen/csi/v1/GroupController.js';
 import type { IdentityClient } from '../../../src/csi/gen/csi/v1/Identity.js';
 import type { NodeClient } from '../../../src/csi/gen/csi/v1/Node.js';
+import type { SnapshotMetadataClient } from '../../../src/csi/gen/csi/v1/SnapshotMetadata.js';
 import { contract } from '../../../src/csi/proto.js';
 
 /** How long a call may take where the test says nothing, in ms. */
@@ -32,6 +33,8 @@ export interface Services {
   readonly controller: Calls<ControllerClient>;
   readonly group: Calls<GroupControllerClient>;
   readonly node: Calls<NodeClient>;
+  /** Its calls are streams. */
+  readonly snapshotMetadata: SnapshotMetadataClient;
   close(): void;
 }
 
@@ -73,12 +76,14 @@ export function connect(socket: string): Services {
     controller: new v1.Controller(endpoint, credentials.createInsecure(), options),
     group: new v1.GroupController(endpoint, credentials.createInsecure(), options),
     node: new v1.Node(endpoint, credentials.createInsecure(), options),
+    snapshotMetadata: new v1.SnapshotMetadata(endpoint, credentials.createInsecure(), options),
   };
   return {
     identity: promised(clients.identity),
     controller: promised(clients.controller),
     group: promised(clients.group),
     node: promised(clients.node),
+    snapshotMetadata: clients.snapshotMetadata,
     close: () => Object.values(clients).forEach((client) => client.close()),
   };
 }

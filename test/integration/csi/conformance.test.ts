@@ -46,7 +46,12 @@ describe('GetPluginInfo, GetPluginCapabilities and Probe', () => {
   it('offers a controller service and online expansion, and nothing that is not there', async () => {
     const { capabilities } = await driver.identity.GetPluginCapabilities({});
     const all = capabilities.map(({ service, volumeExpansion }) => service?.type ?? volumeExpansion?.type);
-    expect(all.sort()).toEqual(['CONTROLLER_SERVICE', 'GROUP_CONTROLLER_SERVICE', 'ONLINE']);
+    expect(all.sort()).toEqual([
+      'CONTROLLER_SERVICE',
+      'GROUP_CONTROLLER_SERVICE',
+      'ONLINE',
+      'SNAPSHOT_METADATA_SERVICE',
+    ]);
   });
 
   it('is ready', async () => {

@@ -25,9 +25,10 @@ describe('Identity', () => {
     expect(response?.capabilities).toMatchObject([
       { service: { type: 'CONTROLLER_SERVICE' } },
       { service: { type: 'GROUP_CONTROLLER_SERVICE' } },
+      { service: { type: 'SNAPSHOT_METADATA_SERVICE' } },
       { volumeExpansion: { type: 'ONLINE' } },
     ]);
-    expect(response?.capabilities).toHaveLength(3);
+    expect(response?.capabilities).toHaveLength(4);
   });
 
   it('is not ready, without an error, while something is missing, and says so once', async () => {

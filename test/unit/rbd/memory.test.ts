@@ -9,6 +9,7 @@ import { describeInterruptedCreate } from '../../integration/rbd/interrupted-cre
 import { describeImageIdentity } from '../../integration/rbd/image-identity.contract.js';
 import { describeLocks } from '../../integration/rbd/locks.contract.js';
 import { describeClones } from '../../integration/rbd/clones.contract.js';
+import { describeDiffs } from '../../integration/rbd/diff.contract.js';
 import { describeSnapshots } from '../../integration/rbd/snapshots.contract.js';
 import { describeRename } from '../../integration/rbd/rename.contract.js';
 import { describeRbdPort, refused, soon, spec, type PortFixture } from '../../integration/rbd/port.contract.js';
@@ -52,6 +53,7 @@ describeLocks('the fake', prepare);
 describeSnapshots('the fake', prepare);
 describeRename('the fake', prepare);
 describeClones('the fake', prepare);
+describeDiffs('the fake', prepare);
 
 describe('the fake', () => {
   it('fails the next call of an operation as told, once', async () => {

@@ -45,6 +45,8 @@ const DESCRIBED: Readonly<Record<PortOperation, readonly [said: string, ...other
   snapshotById: ['look at snapshot 7 of image id 1234', '1234', 7n],
   snapshotsById: ['list snapshots of image id 1234', '1234'],
   cutTogether: ['take snapshot s of 2 images', [{}, {}], 's'],
+  spanFacts: ['look at the snapshots of image id 1234', { imageId: '1234', base: 7n, target: 8n }],
+  readExtents: ['list extents of image id 1234 at snapshot 8', { imageId: '1234', base: 7n, target: 8n }, 0n, 9],
   cloneImage: ['clone i from a@s', { pool: 'p', namespace: '', image: 'a', snapshot: 's' }, {}],
   parentById: ['look up the parent of image id 1234', '1234'],
   cloneById: ['look at clone id 1234', '1234'],

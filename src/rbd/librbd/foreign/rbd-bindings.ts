@@ -65,6 +65,10 @@ const bindImage = (lib: Library) => ({
   close: bind<[ImageHandle], number>(lib, 'int rbd_close(void *)'),
   size: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_size(void *, void *)'),
   features: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_features(void *, void *)'),
+  /** Of the snapshot that the handle is at; 0 where object map and fast-diff are in order. */
+  flags: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_flags(void *, void *)'),
+  /** How many of its first bytes are its parent's where it has none of its own. */
+  overlap: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_overlap(void *, void *)'),
   stripeUnit: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_stripe_unit(void *, void *)'),
   stripeCount: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_stripe_count(void *, void *)'),
   dataPool: bind<[ImageHandle], number | bigint>(lib, 'int64_t rbd_get_data_pool_id(void *)'),
@@ -90,7 +94,7 @@ const bindImage = (lib: Library) => ({
   diff: bind<
     [
       ImageHandle,
-      fromSnapshot: null,
+      fromSnapshot: string | null,
       offset: bigint,
       bytes: bigint,
       includeParent: number,
@@ -119,6 +123,10 @@ const bindSnapshots = (lib: Library) => ({
   snapshotId: bind<[ImageHandle, name: string, out: Address], number>(
     lib,
     'int rbd_snap_get_id(void *, const char *, void *)',
+  ),
+  snapshotName: bind<[ImageHandle, id: bigint, out: Address, room: Address], number>(
+    lib,
+    'int rbd_snap_get_name(void *, uint64_t, void *, void *)',
   ),
   /** Reads of this image handle are reads of that snapshot from then on. */
   goToSnapshot: bind<[ImageHandle, id: bigint], number>(lib, 'int rbd_snap_set_by_id(void *, uint64_t)'),

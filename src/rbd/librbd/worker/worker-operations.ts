@@ -14,6 +14,8 @@ import { usersOf } from './delete/image-users.js';
 import { renameImage } from './delete/rename-image.js';
 import { cutTogether } from './group/cut-together.js';
 import { cloneOperations } from './clone/clone-operations.js';
+import { readExtents } from './diff/read-extents.js';
+import { readSpanFacts } from './diff/span-facts.js';
 import { isEmpty } from './emptiness.js';
 import { CephErrno, ENOENT } from '../ceph-errors.js';
 import {
@@ -109,6 +111,10 @@ export function createOperations(connections: Connections): WorkerOperations {
     watchers: (at, deadline) => onImage(at, deadline, 'list watchers of', (place) => listWatchers(place, at.image)),
     observeWatchers: (at, deadline) =>
       onImage(at, deadline, 'list watchers of', (place) => observeWatchers(place, at.image)),
+    spanFacts: (at, span, deadline) =>
+      withPool(connections, at, undefined, deadline, 'look at snapshots', (place) => readSpanFacts(place, span)),
+    readExtents: (at, span, from, most, deadline) =>
+      withPool(connections, at, undefined, deadline, 'list extents', (place) => readExtents(place, span, from, most)),
     ...recordOperations(onObject),
     ...snapshotOperations(onImage, onImageId),
     ...cloneOperations(onImage, onHeader, (at, deadline, what, work) =>
