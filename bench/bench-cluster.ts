@@ -77,7 +77,8 @@ export async function startBenchCluster(): Promise<BenchCluster> {
     directory,
     cluster,
     clustersFile,
-    rbd: (args) => admin.rbd(args, Deadline.after(30_000)),
+    // Thousands of writes, in one of them.
+    rbd: (args) => admin.rbd(args, Deadline.after(300_000)),
     bare: (job) => bare({ ...job, access, pool, sizeBytes: 1024 * MiB }),
     startDriver: async (name, more) => {
       const socket = join(directory, `${name}.sock`);

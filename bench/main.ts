@@ -4,6 +4,7 @@
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 
+import { blockStreams } from './block-streams.js';
 import { deleteCost } from './delete-cost.js';
 import { binaryCost, mountCost } from './flexvolume.js';
 import { figure, median, mib, ms, print, quantile, rate, times } from './figures.js';
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     node: { type: 'boolean', default: false },
     flexvolume: { type: 'boolean', default: false },
     delete: { type: 'boolean', default: false },
+    blocks: { type: 'boolean', default: false },
     scale: { type: 'boolean', default: false },
   },
 });
@@ -139,6 +141,7 @@ async function measure(site: BenchCluster): Promise<void> {
   if (values.node) return nodeCost(site, SCALE.stages);
   if (values.flexvolume) return flexvolume(site);
   if (values.delete) return deleteCost(site, DELETES);
+  if (values.blocks) return blockStreams(site);
   print('\nRound trips');
   const ops = await opsPerCreate(site);
   figure('OSD operations per CreateVolume with metadata', ops.toFixed(1), { text: 'at most 10', met: ops <= 10 });
@@ -155,6 +158,7 @@ async function measure(site: BenchCluster): Promise<void> {
   await starts(site);
   await weight(site);
   await deleteCost(site, DELETES);
+  await blockStreams(site);
   await nodeCost(site, SCALE.stages);
   await reconcileCost();
   await flexvolume(site);

@@ -45,7 +45,8 @@ export async function take(driver: Driver, asked: Asked, most = Number.POSITIVE_
       capacity = Number(volumeCapacityBytes);
       blocks.push(...blockMetadata.map((one) => ({ offset: Number(one.byteOffset), bytes: Number(one.sizeBytes) })));
       messages += 1;
-      if (messages === most) break;
+      // To leave the loop alone would leave the call open (grpc-js 1.14).
+      if (messages === most) stream.cancel();
     }
   } catch (error) {
     if ((error as ServiceError).code !== status.CANCELLED) throw error;

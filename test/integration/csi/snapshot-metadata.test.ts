@@ -16,10 +16,14 @@ import type { Volume } from './volume.js';
 /** Twelve objects. */
 const SIZE = 12 * MiB;
 const objectSize = '1Mi';
+/** Every life of an image, and every pair of a clone's snapshots; else those that were hardest to get right. */
+const ALL = process.env['BERTH_DIFF_ALL'] === '1';
 
 let site: Site;
 let driver: Driver;
 let snapshots: Snapshots;
+/** Removed at the end of a test. */
+const byHand: string[] = [];
 
 beforeAll(async () => {
   site = await Site.open('blocks');
@@ -27,6 +31,7 @@ beforeAll(async () => {
   snapshots = new Snapshots(site);
 });
 afterEach(async () => {
+  for (const name of byHand.splice(0)) await site.rbd('snap', 'rm', '--no-progress', name);
   await snapshots.end();
   await site.endVolumes();
 });
@@ -37,6 +42,10 @@ const discard = (at: number, bytes: number): Change => ({ discard: true, at, byt
 const make = (parameters: Record<string, string> = {}): Promise<Volume> =>
   site.create(driver, block(), { sizeBytes: SIZE, parameters: { objectSize, ...parameters } });
 const cut = async (volume: Volume): Promise<string> => (await snapshots.take(driver, volume)).snapshotId;
+async function cutByHand(name: string): Promise<void> {
+  await site.rbd('snap', 'create', '--no-progress', name);
+  byHand.push(name);
+}
 const resize = (image: string, mib: number): Promise<string> =>
   site.rbd('resize', '--no-progress', '--allow-shrink', '--size', `${mib}M`, image);
 
@@ -63,6 +72,8 @@ interface Life {
   readonly before?: readonly Change[];
   readonly after?: (image: string) => Promise<unknown>;
   readonly parameters?: Record<string, string>;
+  /** Also in a short run. */
+  readonly always?: true;
 }
 
 const full = [write(1, 0, SIZE)];
@@ -74,6 +85,7 @@ const LIVES: Readonly<Record<string, Life>> = {
   },
   'all is written anew': { before: full, after: (image) => change(site, image, SIZE, [write(2, 0, SIZE)]) },
   'objects, heads, middles and tails are discarded': {
+    always: true,
     before: full,
     after: (image) =>
       change(site, image, SIZE, [
@@ -100,10 +112,11 @@ const LIVES: Readonly<Record<string, Life>> = {
     },
   },
   'it is cut, a snapshot is taken, and it grows again': {
+    always: true,
     before: full,
     after: async (image) => {
       await resize(image, 5);
-      await site.rbd('snap', 'create', '--no-progress', `${image}@between`);
+      await cutByHand(`${image}@between`);
       await resize(image, 14);
       await change(site, image, 14 * MiB, [write(3, 7 * MiB, 4096)]);
     },
@@ -116,16 +129,17 @@ const LIVES: Readonly<Record<string, Life>> = {
 };
 
 describe('what is told of a volume', () => {
-  it.each(Object.entries(LIVES))('makes the newer snapshot of the older one where %s', async (_, life) => {
-    const { image } = await make(life.parameters).then(async (volume) => {
-      if (life.before !== undefined) await change(site, volume.image, SIZE, life.before);
+  it.each(Object.entries(LIVES).filter(([, { always }]) => ALL || always))(
+    'makes the newer snapshot of the older one where %s',
+    async (_, life) => {
+      const volume = await make(life.parameters);
+      const { image } = volume;
+      if (life.before !== undefined) await change(site, image, SIZE, life.before);
       const older = await cut(volume);
-      await life.after?.(volume.image);
-      await expectReplay(volume.image, older, await cut(volume));
-      return volume;
-    });
-    await site.rbd('snap', 'rm', '--no-progress', `${image}@between`).catch(() => undefined);
-  });
+      await life.after?.(image);
+      await expectReplay(image, older, await cut(volume));
+    },
+  );
 
   it('makes it for a clone: written, discarded, cut and grown, and when it stands on its own', async () => {
     const source = await make();
@@ -144,7 +158,7 @@ describe('what is told of a volume', () => {
     await site.rbd('flatten', '--no-progress', clone.image);
     taken.push(await cut(clone));
     for (const [n, newer] of taken.entries()) {
-      for (const older of taken.slice(0, n)) await expectReplay(clone.image, older, newer);
+      for (const older of taken.slice(ALL ? 0 : Math.max(0, n - 1), n)) await expectReplay(clone.image, older, newer);
     }
   });
 
