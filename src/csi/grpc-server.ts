@@ -13,7 +13,7 @@ import type { NodeHandlers } from './gen/csi/v1/Node.js';
 import type { SnapshotMetadataHandlers } from './gen/csi/v1/SnapshotMetadata.js';
 import { contract } from './proto.js';
 import { type RpcHandler, type RpcHandlers, unary } from './rpc.js';
-import { serverStream, type StreamHandler, type StreamHandlers } from './stream.js';
+import { serverStream, type StreamHandler, type StreamHandlers } from './streams/server-stream.js';
 
 export type IdentityService = RpcHandlers<IdentityHandlers>;
 export type ControllerService = RpcHandlers<ControllerHandlers>;

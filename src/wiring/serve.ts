@@ -6,7 +6,7 @@ import { controllerService } from '../csi/controller-service.js';
 import { groupControllerService } from '../csi/group-controller-service.js';
 import { identityService } from '../csi/identity-service.js';
 import { nodeService } from '../csi/node-service.js';
-import { snapshotMetadataService } from '../csi/snapshot-metadata-service.js';
+import { snapshotMetadataService } from '../csi/streams/snapshot-metadata-service.js';
 import { packageVersion } from '../model/package-root.js';
 import { startServer } from '../csi/grpc-server.js';
 import { startAgent } from '../flexvolume/agent-server.js';

@@ -48,6 +48,10 @@ export function headOf({ id, sizeBytes, spec, metadata, locks }: MemoryImage, fs
   return { id, fsid, sizeBytes, objectSizeBytes, ...more };
 }
 
+/** Undefined for none. */
+export const headIn = (image: MemoryImage | undefined, fsid: string): ImageHead | undefined =>
+  image && headOf(image, fsid);
+
 export function detailOf(image: MemoryImage, fsid: string): ImageDetail {
   const { spec, parent, clones, snapshots, watchers } = image;
   const head = headOf(image, fsid);

@@ -15,6 +15,7 @@ import {
   detailOf,
   emptyNamespace,
   exchange,
+  headIn,
   headOf,
   namesIn,
   newImage,
@@ -24,13 +25,15 @@ import {
 } from './memory-image.js';
 import type { MemoryImage, Namespace } from './memory-image.js';
 import { cutSnapshot, cutTogether, dropSnapshot, snapshotsOf } from './memory-snapshots.js';
-import { extentsOf, spanFactsOf } from './memory-diff.js';
+import { allSnapshotsOf, extentsOf, spanFactsOf } from './memory-diff.js';
 import { refuseLocked } from '../../src/rbd/image-lock.js';
 import { changeMetadata, cloneHeadOf, cloneOf, isEmpty, isUnwritten } from './memory-clones.js';
 import { parentOf, standAlone, trashSnapshot } from './memory-clones.js';
 import { featureBits } from '../../src/rbd/feature-bits.js';
 
 export type { MemoryImage };
+
+const NO_DEMANDS = { leastRelease: 'jewel', movedPrimaries: [], v2Only: false } as const;
 
 export class MemoryRbd implements RbdPort {
   /** Every call so far, in order, for tests that count. */
@@ -92,15 +95,9 @@ export class MemoryRbd implements RbdPort {
     return id;
   });
 
-  head = this.#operation('head', (at) => {
-    const image = this.#namespace(at)?.images.get(at.image);
-    return image === undefined ? undefined : headOf(image, this.fsid);
-  });
+  head = this.#operation('head', (at) => headIn(this.#namespace(at)?.images.get(at.image), this.fsid));
 
-  headById = this.#operation('headById', (at, id) => {
-    const image = this.#withId(at, id);
-    return image === undefined ? undefined : headOf(image, this.fsid);
-  });
+  headById = this.#operation('headById', (at, id) => headIn(this.#withId(at, id), this.fsid));
 
   inspect = this.#operation('inspect', (at) => detailOf(this.#image(at), this.fsid));
 
@@ -168,20 +165,13 @@ export class MemoryRbd implements RbdPort {
     return image && snapshot && { head: headOf(image, this.fsid), snapshot };
   });
 
-  snapshotsById = this.#operation('snapshotsById', (at, id) => {
-    const image = this.#withId(at, id);
-    return image && { head: headOf(image, this.fsid), snapshots: snapshotsOf(image) };
-  });
+  snapshotsById = this.#operation('snapshotsById', (at, id) => allSnapshotsOf(this.#withId(at, id), this.fsid));
 
-  spanFacts = this.#operation('spanFacts', (at, span) => {
-    const image = this.#withId(at, span.imageId);
-    return image && spanFactsOf(image, span);
-  });
+  spanFacts = this.#operation('spanFacts', (at, span) => spanFactsOf(this.#withId(at, span.imageId), span));
 
-  readExtents = this.#operation('readExtents', (at, span, from) => {
-    const image = this.#withId(at, span.imageId);
-    return image && extentsOf(image, span, from);
-  });
+  readExtents = this.#operation('readExtents', (at, span, from) =>
+    extentsOf(this.#withId(at, span.imageId), span, from),
+  );
 
   resize = this.#operation('resize', (at, sizeBytes) => {
     const image = this.#image(at);
@@ -309,11 +299,7 @@ export class MemoryRbd implements RbdPort {
     [...this.blocked].map(([instance, until]) => ({ instance, until })),
   );
 
-  clientDemands = this.#operation('clientDemands', () => ({
-    leastRelease: 'jewel',
-    movedPrimaries: [],
-    v2Only: false,
-  }));
+  clientDemands = this.#operation('clientDemands', () => NO_DEMANDS);
 
   blocklistRightsMissing = this.#operation('blocklistRightsMissing', () => [...this.rightsMissing]);
 

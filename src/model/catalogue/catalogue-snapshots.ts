@@ -31,8 +31,8 @@ export const snapshots = {
   // A backup tool takes it for: make a full backup.
   BERTH_CHANGES_UNTRACKED: entry(
     'FAILED_PRECONDITION',
-    'what changed between the snapshots {base} and {target} was not tracked: their image or one of the snapshots from ' +
-      'the one to the other has no valid object map with fast-diff',
+    'what changed between the snapshots {base} and {target} was not tracked: their image or one of the snapshots ' +
+      'from the one to the other has no valid object map with fast-diff',
     'back the whole snapshot up; for those to come, give the image the features object-map and fast-diff, and repair ' +
       'what is marked invalid with rbd object-map rebuild',
   ),

@@ -44,10 +44,10 @@ export interface DiffPort {
   spanFacts(at: PoolRef, span: SnapshotSpan, deadline: Deadline): Promise<SpanFacts | undefined>;
   /**
    * Which bytes exist at the target, or with a base: may have changed since, those that went included. Whole objects,
-   * so that nothing is read for it where the image has fast-diff; without it, each object costs an OSD operation. A part
-   * ends where it has `most` extents or took a second, at the earliest after 1,024 objects; it has at most some 65,536
-   * more. The image is opened read-only for each part: nobody who writes, attaches or deletes meets it. Undefined where
-   * the image or one of the snapshots is not there.
+   * so that nothing is read for it where the image has fast-diff; without it, each object costs an OSD operation.
+   * A part ends where it has `most` extents or took a second, at the earliest after 1,024 objects; it has at most some
+   * 65,536 more. The image is opened read-only for each part: nobody who writes, attaches or deletes meets it.
+   * Undefined where the image or one of the snapshots is not there.
    * @param from where the part begins, in bytes; it may begin at the object before
    */
   readExtents(

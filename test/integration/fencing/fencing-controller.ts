@@ -21,7 +21,7 @@ import type { PoolRef, RbdPort } from '../../../src/rbd/port.js';
 import { detachVolume } from '../../../src/volume/controller/detach/detach-volume.js';
 import { Operations } from '../../../src/volume/operation/operations.js';
 import { ForeignImages } from '../../../src/volume/controller/list/foreign-images.js';
-import { Turns } from '../../../src/model/turns.js';
+import { Turns } from '../../../src/volume/controller/blocks/turns.js';
 import { Purges } from '../../../src/volume/controller/delete/purges.js';
 import { PoolCapacity } from '../../../src/volume/controller/pool-capacity.js';
 import { InterruptedCreates } from '../../../src/volume/controller/create/interrupted-create.js';

@@ -5,7 +5,7 @@ import { controller, kustomization, manifestsIn, text, type Container } from './
 
 const HOME = 'deploy/kubernetes/snapshot-metadata';
 const { resources, patches = [] } = kustomization(HOME);
-const [{ patch = '', target } = { target: undefined }] = patches;
+const { patch, target } = patches[0]!;
 const acts = parse(patch) as { readonly op: string; readonly path: string; readonly value: unknown }[];
 
 describe('csi-snapshot-metadata', () => {
@@ -25,7 +25,9 @@ describe('csi-snapshot-metadata', () => {
   });
 
   it('is reached by a service at the port that it listens on', () => {
-    const service = parse(text(`${HOME}/service.yaml`)) as { spec: { selector: object; ports: { targetPort: number }[] } };
+    const service = parse(text(`${HOME}/service.yaml`)) as {
+      spec: { selector: object; ports: { targetPort: number }[] };
+    };
     const labels = { 'app.kubernetes.io/name': 'berth', 'app.kubernetes.io/component': 'controller' };
     expect(service.spec.selector).toEqual(labels);
     expect((acts[0]!.value as Container).args).toContain(`--port=${service.spec.ports[0]!.targetPort}`);

@@ -65,10 +65,6 @@ const bindImage = (lib: Library) => ({
   close: bind<[ImageHandle], number>(lib, 'int rbd_close(void *)'),
   size: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_size(void *, void *)'),
   features: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_features(void *, void *)'),
-  /** Of the snapshot that the handle is at; 0 where object map and fast-diff are in order. */
-  flags: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_flags(void *, void *)'),
-  /** How many of its first bytes are its parent's where it has none of its own. */
-  overlap: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_overlap(void *, void *)'),
   stripeUnit: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_stripe_unit(void *, void *)'),
   stripeCount: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_stripe_count(void *, void *)'),
   dataPool: bind<[ImageHandle], number | bigint>(lib, 'int64_t rbd_get_data_pool_id(void *)'),
@@ -135,6 +131,10 @@ const bindSnapshots = (lib: Library) => ({
 
 /** What stands on an open image, what it belongs to, and how less of it is left. */
 const bindKin = (lib: Library) => ({
+  /** Of the snapshot that the handle is at; 0 where object map and fast-diff are in order. */
+  flags: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_flags(void *, void *)'),
+  /** How many of its first bytes are its parent's where it has none of its own. */
+  overlap: bind<[ImageHandle, out: Address], number>(lib, 'int rbd_get_overlap(void *, void *)'),
   /** Unlike rbd_resize2 it shrinks unasked, and calls nobody for each object. */
   resizeAnyWay: bind<[ImageHandle, sizeBytes: bigint], number>(lib, 'int rbd_resize(void *, uint64_t)'),
   children: bind<[ImageHandle, out: Address, room: Address], number>(

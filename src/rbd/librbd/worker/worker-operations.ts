@@ -111,10 +111,7 @@ export function createOperations(connections: Connections): WorkerOperations {
     watchers: (at, deadline) => onImage(at, deadline, 'list watchers of', (place) => listWatchers(place, at.image)),
     observeWatchers: (at, deadline) =>
       onImage(at, deadline, 'list watchers of', (place) => observeWatchers(place, at.image)),
-    spanFacts: (at, span, deadline) =>
-      withPool(connections, at, undefined, deadline, 'look at snapshots', (place) => readSpanFacts(place, span)),
-    readExtents: (at, span, from, most, deadline) =>
-      withPool(connections, at, undefined, deadline, 'list extents', (place) => readExtents(place, span, from, most)),
+    ...diffOperations(connections),
     ...recordOperations(onObject),
     ...snapshotOperations(onImage, onImageId),
     ...cloneOperations(onImage, onHeader, (at, deadline, what, work) =>
@@ -127,6 +124,13 @@ export function createOperations(connections: Connections): WorkerOperations {
     ...monitorOperations(connections),
   };
 }
+
+const diffOperations = (connections: Connections): Pick<WorkerOperations, 'spanFacts' | 'readExtents'> => ({
+  spanFacts: (at, span, deadline) =>
+    withPool(connections, at, undefined, deadline, 'look at snapshots', (place) => readSpanFacts(place, span)),
+  readExtents: (at, span, from, most, deadline) =>
+    withPool(connections, at, undefined, deadline, 'list extents', (place) => readExtents(place, span, from, most)),
+});
 
 type OnObject = <T>(
   at: WirePool,

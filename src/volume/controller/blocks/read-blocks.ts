@@ -4,11 +4,11 @@
  */
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
-import type { Turns } from '../../../model/turns.js';
 import type { RbdPort } from '../../../rbd/port.js';
 import { cutRanges, joinRanges, type ByteRange } from './byte-range.js';
 import { findSpan, snapshotGoneError, type FoundSpan, type SpanAsked, type SpanParts } from './find-span.js';
 import { lostRanges } from './lost-ranges.js';
+import type { Turns } from './turns.js';
 
 /** A part ends with so many extents: 64 KiB of them. */
 const MOST = 4_096;

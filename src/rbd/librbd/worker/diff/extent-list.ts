@@ -16,7 +16,7 @@ export class ExtentList {
     else bounds.push(offset, length);
   }
 
-  /** Those of `other`, which all lie behind these, in ascending order: a striped image's come in the order of objects. */
+  /** Those of `other`, which all lie behind these, sorted: a striped image's come in the order of objects. */
   append(other: ExtentList): void {
     const pairs = Array.from(
       { length: other.length },

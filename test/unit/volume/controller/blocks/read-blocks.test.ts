@@ -2,9 +2,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Deadline } from '../../../../../src/model/deadline.js';
 import { formatSnapshotId } from '../../../../../src/model/snapshot/snapshot-id.js';
-import { Turns } from '../../../../../src/model/turns.js';
 import type { ExtentBatch } from '../../../../../src/rbd/port/diff-port.js';
 import { readBlocks, type ReadBlocksParts } from '../../../../../src/volume/controller/blocks/read-blocks.js';
+import { Turns } from '../../../../../src/volume/controller/blocks/turns.js';
 import { refused, spec } from '../../../../integration/rbd/port.contract.js';
 import { memoryCluster, MiB } from '../memory-cluster.js';
 

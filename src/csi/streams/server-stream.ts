@@ -4,11 +4,11 @@
  */
 import { once } from 'node:events';
 import type { handleServerStreamingCall, ServerWritableStream } from '@grpc/grpc-js';
-import { berthError } from '../model/errors.js';
-import type { Logger } from '../observe/log.js';
-import type { Drain } from '../serving/drain.js';
-import { asBerthError } from '../serving/error-status.js';
-import { admit, describeCall, endWithError, logEnd, type RpcContext, type RunningCall } from './rpc.js';
+import { berthError } from '../../model/errors.js';
+import type { Logger } from '../../observe/log.js';
+import type { Drain } from '../../serving/drain.js';
+import { asBerthError } from '../../serving/error-status.js';
+import { admit, describeCall, endWithError, logEnd, type RpcContext, type RunningCall } from '../rpc.js';
 
 /** Messages in the order in which they are sent; what is thrown ends the stream as an error. */
 export type StreamHandler<Request, Message> = (request: Request, context: RpcContext) => AsyncIterable<Message>;

@@ -1,11 +1,11 @@
 /** The SnapshotMetadata service: which blocks a snapshot has, and which changed since an earlier one, as streams. */
-import { berthError } from '../model/errors.js';
-import type { ByteRange } from '../volume/controller/blocks/byte-range.js';
-import { readBlocks, type BlocksAsked, type ReadBlocksParts } from '../volume/controller/blocks/read-blocks.js';
-import type { GetMetadataDeltaResponse } from './gen/csi/v1/GetMetadataDeltaResponse.js';
-import type { SnapshotMetadataService } from './grpc-server.js';
-import { readSecrets, require } from './read-request.js';
-import type { RpcContext } from './rpc.js';
+import { berthError } from '../../model/errors.js';
+import type { ByteRange } from '../../volume/controller/blocks/byte-range.js';
+import { readBlocks, type BlocksAsked, type ReadBlocksParts } from '../../volume/controller/blocks/read-blocks.js';
+import type { GetMetadataDeltaResponse } from '../gen/csi/v1/GetMetadataDeltaResponse.js';
+import type { SnapshotMetadataService } from '../grpc-server.js';
+import { readSecrets, require } from '../read-request.js';
+import type { RpcContext } from '../rpc.js';
 
 /** Blocks in one message, some 20 bytes each: a client takes 4 MiB unless it was told otherwise. */
 const MOST = 4_096;
