@@ -163,9 +163,14 @@ export class Attachments {
     return claim.spec?.volumeName ?? '';
   }
 
-  /** Read anew; undefined where there is no such claim. */
-  async claimUid(namespace: string, name: string, deadline: Deadline): Promise<string | undefined> {
-    return (await this.#api.get<KubeClaim>(CLAIMS, name, deadline, namespace))?.metadata.uid;
+  /** Read anew, with the name of its PersistentVolume, '' for one that has none yet; undefined without such a claim. */
+  async claimNamed(
+    namespace: string,
+    name: string,
+    deadline: Deadline,
+  ): Promise<{ readonly uid: string; readonly volume: string } | undefined> {
+    const claim = await this.#api.get<KubeClaim>(CLAIMS, name, deadline, namespace);
+    return claim && { uid: claim.metadata.uid, volume: claim.spec?.volumeName ?? '' };
   }
 
   /** Read anew; what cannot be known is 'unknown', never an error. */

@@ -20,7 +20,7 @@ export const askListedVolumes =
     return {
       installation: await installation.known(deadline),
       hasVolume: (handle, name) => handles.has(handle) || names.has(name),
-      claimUid: (namespace, name, deadline) => api.claimUid(namespace, name, deadline),
+      claim: (namespace, name, deadline) => api.claimNamed(namespace, name, deadline),
     };
   };
 
@@ -35,6 +35,6 @@ export const askWatchedVolumes =
     return {
       installation: await installation.known(deadline),
       hasVolume: (handle, name) => api.volumeOf(handle) !== undefined || api.volumeNamed(name) !== undefined,
-      claimUid: (namespace, name, deadline) => api.claimUid(namespace, name, deadline),
+      claim: (namespace, name, deadline) => api.claimNamed(namespace, name, deadline),
     };
   };

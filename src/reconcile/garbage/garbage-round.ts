@@ -32,7 +32,8 @@ export class GarbageRound {
     const { garbage, announce, log } = this.#parts;
     const report = await findGarbage(garbage, stopped);
     if (stopped()) return report;
-    const next = report.found.filter((one) => one.since !== undefined || this.#seen.has(keyOf(one)));
+    const sure = report.found.filter(({ end }) => !('isDoubtful' in end));
+    const next = sure.filter((one) => one.since !== undefined || this.#seen.has(keyOf(one)));
     this.#seen = new Set(report.found.map(keyOf));
     const { came, gone } = changesBetween(this.#told, next, keyOf);
     for (const { kind, cluster, where, since, says } of came) log.warn({ kind, cluster, where, since }, says);

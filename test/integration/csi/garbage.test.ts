@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { block, SMALL_BYTES } from './capabilities.js';
+import type { KnownClaim } from '../../../src/volume/controller/garbage/known-volumes.js';
 import type { Driver } from './driver.js';
 import { GarbageSearch } from './garbage-search.js';
 import { Groups } from './groups.js';
@@ -25,8 +26,8 @@ let snapshots: Snapshots;
 let groups: Groups;
 /** Handles that have a PersistentVolume. */
 const bound = new Set<string>();
-/** Claims that are there, with their uid. */
-const claims = new Map<string, string>();
+/** Claims that are there. */
+const claims = new Map<string, KnownClaim>();
 
 beforeAll(async () => {
   site = await Site.open('garbage');
@@ -34,7 +35,7 @@ beforeAll(async () => {
   search = new GarbageSearch(site.clustersFile, {
     installation: INSTALLATION,
     hasVolume: (handle) => bound.has(handle),
-    claimUid: (namespace, name) => Promise.resolve(claims.get(`${namespace}/${name}`)),
+    claim: (namespace, name) => Promise.resolve(claims.get(`${namespace}/${name}`)),
   });
   snapshots = new Snapshots(site);
   groups = new Groups(site);
@@ -80,7 +81,7 @@ it('what kills and hands have left is listed after an hour, --yes removes it, an
     await make(),
     await make('pvc-uid-7'),
   ] as const;
-  claims.set('shop/pvc-uid-7', 'uid-7');
+  claims.set('shop/pvc-uid-7', { uid: 'uid-7', volume: '' });
   await site.rbd('bench', '--io-type', 'write', '--io-size', '4096', '--io-total', '4096', imageOf(data));
   const living = await snapshots.take(driver, origin);
   const group = await groups.take(driver, [origin, other]);
@@ -115,7 +116,11 @@ it('what kills and hands have left is listed after an hour, --yes removes it, an
 
   const ends = await search.remove();
   const kept = ends.filter(({ outcome }) => outcome !== 'removed');
-  expect(kept.map(({ garbage, outcome }) => [garbage.where, outcome])).toEqual([[imageOf(data), 'kept']]);
+  expect(kept.map(({ garbage, outcome }) => `${garbage.kind} ${outcome}`).sort()).toEqual([
+    'group-snapshot kept',
+    'volume kept',
+  ]);
+  await site.rbd('snap', 'rm', '--no-progress', `${imageOf(origin)}@berth-group-gone.01234567`);
   expect(await search.report()).toEqual([`volume ${imageOf(data)}`]);
 
   expect([...(await site.images())].sort()).toEqual(

@@ -21,8 +21,8 @@ it.each([
   const [name] = (await at.attachments.listVolumes(soon())).map((one) => one.name);
   expect([known?.hasVolume(VOLUME, 'no name'), known?.hasVolume('c1/rbd/other', name!)]).toEqual([true, true]);
   expect(known?.hasVolume('c1/rbd/other', 'no name')).toBe(false);
-  expect(await known?.claimUid('shop', 'no claim', soon())).toBeUndefined();
-  expect(await known?.claimUid('shop', 'data', soon())).toEqual(expect.any(String));
+  expect(await known?.claim('shop', 'no claim', soon())).toBeUndefined();
+  expect(await known?.claim('shop', 'data', soon())).toEqual({ uid: expect.any(String) as string, volume: 'pv-1' });
 });
 
 it('watched, while the watches have no news: an error, and not a list of nothing', async () => {

@@ -16,6 +16,13 @@ let counters: Counters;
 let said: Note[];
 let round: GarbageRound;
 const never = () => false;
+const parameters = { 'csi.storage.k8s.io/pvc/name': 'data', 'csi.storage.k8s.io/pvc/namespace': 'shop' };
+const make = (installation: string) =>
+  createVolume(
+    { ...createParts(cluster), installation: new Installation(installation) },
+    creation('pvc-1', { parameters }),
+    soon(),
+  );
 
 beforeEach(() => {
   bound.clear();
@@ -24,7 +31,7 @@ beforeEach(() => {
   const known = {
     installation: 'here',
     hasVolume: (handle: string) => bound.has(handle),
-    claimUid: () => Promise.resolve(undefined),
+    claim: () => Promise.resolve(undefined),
   };
   const garbage = {
     ...createParts(cluster),
@@ -38,8 +45,7 @@ beforeEach(() => {
 });
 
 it('says how many there are of each kind beside the driver’s own object, and removes none', async () => {
-  const own = { ...createParts(cluster), installation: new Installation('here') };
-  const { volume } = await createVolume(own, creation('pvc-1'), soon());
+  const { volume } = await make('here');
   await round.round(never);
   expect(counters.text()).toContain('berth_garbage{kind="volume"} 1\n');
   const message = expect.stringContaining('1 volume; `berth garbage` lists them') as string;
@@ -62,8 +68,14 @@ it('what has no time of its own counts only where two rounds have seen it', asyn
 });
 
 it('a round that is stopped says nothing of what it has not seen', async () => {
-  await createVolume({ ...createParts(cluster), installation: new Installation('here') }, creation('pvc-1'), soon());
+  await make('here');
   await round.round(never);
   await round.round(() => true);
   expect(counters.text()).toContain('berth_garbage{kind="volume"} 1\n');
+});
+
+it('what may be another installation’s alarms nobody', async () => {
+  await make('');
+  expect((await round.round(never)).found).toHaveLength(1);
+  expect([said, counters.text().includes('berth_garbage{')]).toEqual([[], false]);
 });

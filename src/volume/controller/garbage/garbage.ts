@@ -39,7 +39,11 @@ export interface Garbage {
  */
 export type GarbageEnd =
   | { readonly remove: (known: KnownVolumes | undefined, deadline: Deadline) => Promise<boolean> }
-  | { readonly keptBecause: string };
+  | {
+      readonly keptBecause: string;
+      /** It may well be somebody else's who shares the pool: a person is shown it, and nobody is alarmed by it. */
+      readonly isDoubtful?: true;
+    };
 
 /**
  * Nothing that is younger, in ms, is garbage: every call has ended long before, and a caller that wants to repeat it

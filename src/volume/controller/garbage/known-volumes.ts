@@ -8,8 +8,14 @@ export interface KnownVolumes {
   readonly installation: string;
   /** Is there a PersistentVolume of this handle, or of this name? */
   hasVolume(handle: string, name: string): boolean;
-  /** The uid of a claim; undefined where there is none. */
-  claimUid(namespace: string, name: string, deadline: Deadline): Promise<string | undefined>;
+  /** Undefined where there is no claim of this name. */
+  claim(namespace: string, name: string, deadline: Deadline): Promise<KnownClaim | undefined>;
+}
+
+export interface KnownClaim {
+  readonly uid: string;
+  /** The name of its PersistentVolume; '' for one that has none yet. */
+  readonly volume: string;
 }
 
 /** Asked anew; undefined without an orchestrator. Its errors where it does not answer. */
@@ -30,13 +36,16 @@ export function claimOf(metadata: ReadonlyMap<string, string>): MadeFor | undefi
   return namespace === undefined || name === undefined ? undefined : { namespace, name };
 }
 
-/** Is the claim there for which the provisioner made it? It is named after the claim's uid. */
+/**
+ * Is the claim there for which the provisioner made it? It is named after the claim's uid, or a part of that: a claim
+ * of the same name that has no PersistentVolume yet may be the one.
+ */
 export async function isClaimed(
   known: KnownVolumes,
   { namespace, name }: MadeFor,
   record: VolumeRecord,
   deadline: Deadline,
 ): Promise<boolean> {
-  const uid = await known.claimUid(namespace, name, deadline);
-  return uid !== undefined && record.name.includes(uid);
+  const claim = await known.claim(namespace, name, deadline);
+  return claim !== undefined && (claim.volume === '' || record.name.includes(claim.uid));
 }

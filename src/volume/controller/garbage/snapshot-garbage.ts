@@ -9,7 +9,15 @@ import { parseVolumeRecord } from '../../image/volume-record.js';
 import { copyOfCut } from '../create/copy/copy-records.js';
 import { GroupRecords, type GroupRecord, type GroupRecordsPort } from '../group/group-record.js';
 import { unlessPlaceGone, volumeOf } from '../snapshot/find-snapshot.js';
-import { isOld, unlessGone, unlessUnreadable, whereIs, type Garbage, type GarbageKind } from './garbage.js';
+import {
+  isOld,
+  unlessGone,
+  unlessUnreadable,
+  whereIs,
+  type Garbage,
+  type GarbageEnd,
+  type GarbageKind,
+} from './garbage.js';
 
 export interface SnapshotGarbageParts {
   readonly clusters: Pick<Clusters, 'pools' | 'registry'>;
@@ -28,7 +36,10 @@ export interface SeenCut {
 interface Purpose {
   readonly kind: GarbageKind;
   readonly says: string;
+  readonly keptBecause?: string;
 }
+
+const ELSEWHERE = 'its group may be recorded by an installation with another registry; `rbd snap rm` removes it';
 
 /** A read or two where its name is one of ours, else none. */
 export async function judgeSnapshot(
@@ -45,10 +56,11 @@ export async function judgeSnapshot(
     if ((await purposeOf(parts, { at, ...now }, deadline)) === undefined) return false;
     return (await unlessGone(parts.rbd.removeSnapshotById(at, head.id, snapshot.id, deadline))) ?? false;
   };
-  const { kind, says } = purpose;
+  const { kind, says, keptBecause } = purpose;
+  const end: GarbageEnd = keptBecause === undefined ? { remove } : { keptBecause };
   const { cluster } = at.access;
   const since = snapshot.createdAt.toISOString();
-  return { kind, cluster, where: whereIs(at, snapshot.name), says, since, end: { remove } };
+  return { kind, cluster, where: whereIs(at, snapshot.name), says, since, end };
 }
 
 async function purposeOf(
@@ -70,7 +82,7 @@ async function purposeOf(
     return isNeeded ? undefined : { kind: 'growth-snapshot', says };
   }
   return (await isStrayMember(parts, at, name, deadline))
-    ? { kind: 'group-snapshot', says: 'cut for a group snapshot that has no record' }
+    ? { kind: 'group-snapshot', says: 'cut for a group snapshot that has no record here', keptBecause: ELSEWHERE }
     : undefined;
 }
 

@@ -72,6 +72,8 @@ async function endOf(
   known: KnownVolumes,
   deadline: Deadline,
 ): Promise<GarbageEnd> {
+  const doubt = whyDoubtful(image, record, known);
+  if (doubt !== undefined) return { keptBecause: doubt, isDoubtful: true };
   const why = await whyKept(parts, image, record, known, deadline);
   if (why !== undefined) return { keptBecause: why };
   const remove = async (then: KnownVolumes | undefined, deadline: Deadline): Promise<boolean> => {
@@ -79,7 +81,7 @@ async function endOf(
     const head = await parts.rbd.headById(image.at, image.head.id, deadline);
     const now = head && unlessUnreadable(() => parseVolumeRecord(head.metadata, image.volume, head));
     if (head === undefined || now === undefined || now === 'unreadable') return false;
-    if (isExplained(sure, image.volume, now)) return false;
+    if (isExplained(sure, image.volume, now) || whyDoubtful({ head }, now, sure) !== undefined) return false;
     if ((await whyKept(parts, { ...image, head }, now, sure, deadline)) !== undefined) return false;
     await deleteVolume(parts, image.volume, undefined, deadline);
     return true;
@@ -87,7 +89,16 @@ async function endOf(
   return { remove };
 }
 
-/** Undefined where it is provably nobody's, and empty. */
+/** Undefined where it is sure that it is this installation's, and for which claim it was made. */
+function whyDoubtful({ head }: Pick<SeenImage, 'head'>, record: VolumeRecord, known: KnownVolumes): string | undefined {
+  if (record.installation === undefined || known.installation === '')
+    return 'nobody can say whether it is of this Kubernetes: its record, or this driver, names no installation';
+  if (claimOf(head.metadata) === undefined)
+    return 'nobody can say for which claim it was made (csi-provisioner --extra-create-metadata)';
+  return undefined;
+}
+
+/** Undefined where its claim has gone, nobody uses it, and it is empty. */
 async function whyKept(
   { rbd }: VolumeGarbageParts,
   { at, volume, head, snapshots }: SeenImage,
@@ -95,12 +106,8 @@ async function whyKept(
   known: KnownVolumes,
   deadline: Deadline,
 ): Promise<string | undefined> {
-  if (record.installation === undefined || known.installation === '')
-    return 'nobody can say whether it is of this Kubernetes: its record, or this driver, names no installation';
   const claim = claimOf(head.metadata);
-  if (claim === undefined)
-    return 'nobody can say for which claim it was made (csi-provisioner --extra-create-metadata)';
-  if (await isClaimed(known, claim, record, deadline)) return 'its claim is there';
+  if (claim === undefined || (await isClaimed(known, claim, record, deadline))) return 'its claim is there';
   const holders = unlessUnreadable(() => readHolderRecord(head, volume));
   if (holders !== undefined) return 'a node has it';
   if (snapshots.length > 0) return 'it has snapshots';

@@ -9,6 +9,7 @@ import type { GarbageParts } from '../../../../../src/volume/controller/garbage/
 import { GRACE_MS } from '../../../../../src/volume/controller/garbage/garbage.js';
 import { GROUPS_OBJECT } from '../../../../../src/volume/controller/group/group-record.js';
 import { SNAPSHOT_NAMES_OBJECT } from '../../../../../src/volume/controller/snapshot/name-record.js';
+import type { KnownClaim } from '../../../../../src/volume/controller/garbage/known-volumes.js';
 import { createSnapshot } from '../../../../../src/volume/controller/snapshot/create-snapshot.js';
 import { ForeignImages } from '../../../../../src/volume/controller/list/foreign-images.js';
 import { VOLUME_KEY } from '../../../../../src/volume/image/volume-record.js';
@@ -20,7 +21,7 @@ import { createParts, snapshotParts } from '../use-case-parts.js';
 const cluster = memoryCluster();
 const LATER = new Date(Date.parse(NOW) + 2 * GRACE_MS);
 let bound: Set<string>;
-let claims: Map<string, string>;
+let claims: Map<string, KnownClaim>;
 /** Undefined without Kubernetes; an error where it does not answer. */
 let installation: string | Error | undefined;
 
@@ -38,7 +39,7 @@ const askVolumes: GarbageParts['askVolumes'] = () => {
       : {
           installation,
           hasVolume: (handle) => bound.has(handle),
-          claimUid: (namespace, name) => Promise.resolve(claims.get(`${namespace}/${name}`)),
+          claim: (namespace, name) => Promise.resolve(claims.get(`${namespace}/${name}`)),
         },
   );
 };
@@ -76,9 +77,11 @@ describe('a volume without a PersistentVolume', () => {
   it('is listed once it is an hour old and its claim is gone; empty, it goes', async () => {
     await make('pvc-1');
     expect(await report(parts(new Date(Date.parse(NOW) + GRACE_MS - 1)))).toEqual([]);
-    claims.set('shop/data', '1');
+    claims.set('shop/data', { uid: '1', volume: '' });
     expect(await report()).toEqual([]);
-    claims.set('shop/data', 'another, of the same name');
+    claims.set('shop/data', { uid: 'another, which has none yet', volume: '' });
+    expect(await report()).toEqual([]);
+    claims.set('shop/data', { uid: 'another, of the same name', volume: 'pvc-9' });
     expect(await report()).toEqual(['volume rbd/berth-pvc-1']);
     expect(await remove()).toEqual([['volume', 'removed']]);
     expect(await report()).toEqual([]);
@@ -104,6 +107,9 @@ describe('a volume without a PersistentVolume', () => {
     image('berth-pvc-6').locks = [{ id: 'backup', locker: 'client.8', address: '10.0.0.8:0/1' }];
     expect(await report()).toHaveLength(6);
     expect(await remove()).toEqual(Array.from({ length: 6 }, () => ['volume', 'kept']));
+    const { found } = await findGarbage(parts());
+    const doubtful = found.filter(({ end }) => 'isDoubtful' in end).map(({ where }) => where);
+    expect(doubtful.sort()).toEqual(['rbd/berth-pvc-3', 'rbd/berth-pvc-4']);
     expect(await report()).toHaveLength(6);
   });
 
@@ -154,8 +160,13 @@ describe('snapshots of Berth’s own', () => {
       'group-snapshot rbd/berth-pvc-1@berth-group-g.01234567',
       'growth-snapshot rbd/berth-pvc-1@berth-growth-1',
     ]);
-    expect((await remove()).map(([, outcome]) => outcome)).toEqual(['removed', 'removed', 'removed']);
-    expect(image('berth-pvc-1').snapshots).toEqual(['by-hand', 'berth-snap-s', 'berth-group-not-ours']);
+    expect(await remove()).toEqual([
+      ['clone-snapshot', 'removed'],
+      ['growth-snapshot', 'removed'],
+      ['group-snapshot', 'kept'],
+    ]);
+    const stay = ['berth-group-g.01234567', 'by-hand', 'berth-snap-s', 'berth-group-not-ours'];
+    expect(image('berth-pvc-1').snapshots).toEqual(stay);
   });
 
   it('a cut for a copy stays while an image of that name has no record of its own yet', async () => {
