@@ -76,7 +76,7 @@ async function basesOf(builder: Builder, { kind, bases }: ImageWish): Promise<Re
   }
   const base = await debianBase(builder, kind);
   const own = host === kind.arch ? base : await debianBase(builder, { ...kind, arch: host });
-  return { BASE_IMAGE: base, NODE_IMAGE: await nodeBase(builder, own, host) };
+  return { BASE_IMAGE: base, NODE_IMAGE: await nodeBase(builder, own, host, kind.arch) };
 }
 
 /** Of all files; a hard link counts once. */

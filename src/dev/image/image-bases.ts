@@ -41,12 +41,21 @@ export async function debianBase(builder: Builder, { ceph, arch }: ImageKind): P
   });
 }
 
-/** This machine's npm on the node of the image; `base` is for this machine's architecture. */
-export async function nodeBase(builder: Builder, base: string, arch: ImageKind['arch']): Promise<string> {
+/**
+ * This machine's npm on the node of the image; `base` is for this machine's architecture. The image is called one for
+ * `target`, for buildah 1.28 runs every stage as its target, whatever a FROM says: so it takes what runs here.
+ */
+export async function nodeBase(
+  builder: Builder,
+  base: string,
+  arch: ImageKind['arch'],
+  target: ImageKind['arch'],
+): Promise<string> {
   const { version, sum } = await pinnedNode(arch);
   const npm = process.env['npm_execpath'];
   if (npm === undefined) throw new Error('started by npm run image, which says where npm is');
-  return madeOnce(builder, `localhost/berth-node:${version}-${arch}`, async (directory) => {
+  const name = `localhost/berth-node:${version}-${arch}-for-${target}`;
+  return madeOnce(builder, name, async (directory) => {
     const node = path.join(directory, 'package/bin/node');
     const cpu = arch === 'amd64' ? 'x64' : arch;
     await builder.logged('npm', 'pack', '--silent', `--pack-destination=${directory}`, `node-linux-${cpu}@${version}`);
@@ -71,7 +80,8 @@ export async function nodeBase(builder: Builder, base: string, arch: ImageKind['
         `${NPM}/bin/npm-cli.js`,
         '/usr/local/bin/npm',
       );
-      await builder.buildah('commit', '-q', container, `localhost/berth-node:${version}-${arch}`);
+      await builder.buildah('config', '--arch', target, container);
+      await builder.buildah('commit', '-q', container, name);
     });
   });
 }
