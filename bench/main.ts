@@ -8,6 +8,7 @@ import { blockStreams } from './block-streams.js';
 import { deleteCost } from './delete-cost.js';
 import { binaryCost, mountCost } from './flexvolume.js';
 import { figure, median, mib, ms, print, quantile, rate, times } from './figures.js';
+import { controllerLoad } from './controller-load.js';
 import { create, startBenchCluster, type BenchCluster, type Running } from './bench-cluster.js';
 import type { LeanClient } from './lean-client.js';
 import { opsPerCreate } from './op-count.js';
@@ -33,8 +34,16 @@ const { values } = parseArgs({
  * its pace by the second.
  */
 const SCALE = values.quick
-  ? { images: 1_000, rounds: 3, creates: 200, warm: 1_000, starts: 3, stages: 5 }
-  : { images: 10_000, rounds: 11, creates: 250, warm: 3_000, starts: 7, stages: 25 };
+  ? { images: 1_000, rounds: 3, creates: 200, warm: 1_000, starts: 3, stages: 5, objects: [5_000, 10_000] as const }
+  : {
+      images: 10_000,
+      rounds: 11,
+      creates: 250,
+      warm: 3_000,
+      starts: 7,
+      stages: 25,
+      objects: [50_000, 100_000] as const,
+    };
 const DELETES = values.quick
   ? { rounds: 3, each: 150, fullImages: 9, objects: 1_024, attaches: 60 }
   : { rounds: 7, each: 250, fullImages: 20, objects: 4_096, attaches: 200 };
@@ -136,6 +145,7 @@ async function measure(site: BenchCluster): Promise<void> {
   );
   if (values.scale) {
     await controllerCost();
+    await controllerLoad(site, SCALE.objects);
     return listCost(site, SCALE.images);
   }
   if (values.node) return nodeCost(site, SCALE.stages);

@@ -2,7 +2,7 @@
 /** The driver for development and tests: the one that ships, the loop-device mapper, and an end at a chosen step. */
 import { run } from '../host/process/exec.js';
 import type { Logger } from '../observe/log.js';
-import type { EnteredStep } from '../volume/operation/operations.js';
+import type { EnteredStep } from '../volume/operation/operation-settings.js';
 import { runProgram } from '../wiring/run-program.js';
 import { CRASH_AT, crashAt, FREEZE_AT, freezeAt } from './driver/crash-at.js';
 import { LoopMapper } from './mapper/loop-mapper.js';

@@ -2,7 +2,7 @@
 import type { Logger } from '../observe/log.js';
 import type { Options } from '../options/options.js';
 import type { Mapper } from '../rbd/mapping/mapper.js';
-import type { EnteredStep } from '../volume/operation/operations.js';
+import type { EnteredStep } from '../volume/operation/operation-settings.js';
 
 export interface Additions {
   /** Mappers beside krbd and rbd-nbd; `auto` takes one of these where neither of the two works. */

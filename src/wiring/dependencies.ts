@@ -19,7 +19,7 @@ import type { RbdPort } from '../rbd/port.js';
 import { GROUPS_OBJECT } from '../volume/controller/group/group-record.js';
 import { SNAPSHOT_NAMES_OBJECT } from '../volume/controller/snapshot/name-record.js';
 import { NAMES_OBJECT } from '../volume/flexvolume/attach-by-name.js';
-import { type LateEnd } from '../volume/operation/operations.js';
+import type { LateEnd } from '../volume/operation/operation-settings.js';
 
 export interface Dependencies {
   readonly options: Options;

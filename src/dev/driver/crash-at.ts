@@ -1,6 +1,6 @@
 /** For tests: ends this process as kill -9 does, or freezes it, when an operation enters a chosen step. */
 import { berthError } from '../../model/errors.js';
-import type { EnteredStep } from '../../volume/operation/operations.js';
+import type { EnteredStep } from '../../volume/operation/operation-settings.js';
 import {
   ANSWER,
   CONTROLLER_STEPS,

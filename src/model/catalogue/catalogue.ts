@@ -281,6 +281,11 @@ export const catalogue = {
     '{key}: {op} is running since {age} ms at step {step}{detail}',
     'wait for it; the call may be repeated',
   ),
+  BERTH_TOO_MANY_CALLS: entry(
+    'ABORTED',
+    '{waiting} calls to {op} wait for cluster {cluster} already',
+    'the call may be repeated, after a pause',
+  ),
   BERTH_DEADLINE: entry(
     'DEADLINE_EXCEEDED',
     '{what} did not end in {ms} ms',

@@ -109,6 +109,7 @@ export function parseVolumeRecord(
     if (typeof value.name !== 'string' || typeof value.shape !== 'object') throw new Error('name or shape is missing');
     if (value.shape.fsType !== undefined && !isFilesystemType(value.shape.fsType)) throw new Error('unknown fsType');
     if (value.source !== undefined && !isSource(value.source)) throw new Error('unknown source');
+    if (!['string', 'undefined'].includes(typeof value.installation)) throw new Error('installation is no text');
     if (!isSeconds(value.shape.ioTimeoutSeconds)) throw new Error('ioTimeoutSeconds is no number of seconds');
     if (!isSeconds(value.shape.deleteRetentionSeconds))
       throw new Error('deleteRetentionSeconds is no number of seconds');
@@ -121,6 +122,10 @@ export function parseVolumeRecord(
     });
   }
 }
+
+/** Did another installation make it? Where either has no name, nobody can tell, and it may be this one's. */
+export const isMadeElsewhere = ({ installation: maker = '' }: VolumeRecord, installation: string): boolean =>
+  maker !== '' && installation !== '' && maker !== installation;
 
 /** What the volume was made from; undefined also where its record cannot be read. */
 export function sourceOf({ metadata }: Pick<ImageHead, 'metadata'>, volume: string): ContentSource | undefined {

@@ -6,6 +6,7 @@ import { childrenOf, describeChild, owning } from '../../host/process/children.j
 import { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { settledWithin, withinDeadline } from '../../model/time-limit.js';
+import type { OperationSettings } from './operation-settings.js';
 import { ANSWER, START, type NodeSteps, type StepTable } from './steps.js';
 
 /** What an operation is allowed to say of itself while it runs. */
@@ -55,24 +56,6 @@ interface What<Op extends string = string> {
   readonly besideStraggler?: boolean;
 }
 
-/** A step that an operation enters. */
-export interface EnteredStep {
-  readonly key: string;
-  readonly op: string;
-  readonly step: string;
-}
-
-export interface OperationSettings {
-  /** Told of every end that no caller waited for, so that the log has it. */
-  readonly late?: (end: LateEnd) => void;
-  /** Told of every step before its act begins; what it does happens there and then. */
-  readonly entered?: (at: EnteredStep) => void;
-  /** False where no operation runs children: telling whose they are costs a microsecond at every await (Node 20). */
-  readonly children?: boolean;
-  /** The least time an operation gets, in ms, without that of its work (exec.ts); default {@link BUDGET_MS}. */
-  readonly budgetMs?: number;
-}
-
 interface Running extends What {
   readonly startedAt: number;
   step: string;
@@ -83,15 +66,6 @@ interface Running extends What {
 interface Ended extends What {
   readonly until: number;
   readonly value: unknown;
-}
-
-/** An operation that ended when its last caller had given up. */
-export interface LateEnd {
-  readonly key: string;
-  readonly op: string;
-  readonly ms: number;
-  /** Undefined where it succeeded. */
-  readonly error: unknown;
 }
 
 /** A caller with little time left may start what a retry will join. */
@@ -109,6 +83,7 @@ export class Operations<Table extends StepTable = StepTable> {
   /** Ended, with a child that the kernel does not let die. */
   readonly #stuck = new Map<string, readonly Running[]>();
   readonly #settings: OperationSettings;
+  #endedAt = Number.NEGATIVE_INFINITY;
 
   constructor(settings: OperationSettings = {}) {
     this.#settings = settings;
@@ -168,6 +143,11 @@ export class Operations<Table extends StepTable = StepTable> {
     return this.#running.has(key);
   }
 
+  /** For how long nothing has been under way, ms: 0 while something is. */
+  get idleMs(): number {
+    return this.#running.size > 0 ? 0 : performance.now() - this.#endedAt;
+  }
+
   /** Operations under way, for the drain and for a person who asks. */
   get size(): number {
     return [...this.#running.values()].reduce((sum, all) => sum + all.length, 0);
@@ -200,12 +180,18 @@ export class Operations<Table extends StepTable = StepTable> {
     // An async call, so that a body that throws at once frees the key as well.
     const start = async (): Promise<T> => {
       enter(START);
-      const value = await body({ step: enter, straggler, within }, own);
-      enter(ANSWER);
-      return value;
+      const leave = this.#settings.turn === undefined ? undefined : await this.#settings.turn(key, op);
+      try {
+        const value = await body({ step: enter, straggler, within }, own);
+        enter(ANSWER);
+        return value;
+      } finally {
+        leave?.();
+      }
     };
     const owned = this.#settings.children === false ? start() : owning(running, start);
     running.result = owned.finally(() => {
+      this.#endedAt = performance.now();
       change(this.#running, key, (all) => all.filter((one) => one !== running));
       if (waitsFor(running) !== undefined) change(this.#stuck, key, (all) => [...all, running]);
     });

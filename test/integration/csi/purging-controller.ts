@@ -29,7 +29,7 @@ export class PurgingController {
       log: createLog('silent'),
       by: randomUUID(),
       now,
-      busy: () => false,
+      idleMs: () => Number.POSITIVE_INFINITY,
     };
     this.purges = new Purges(parts, 8);
   }

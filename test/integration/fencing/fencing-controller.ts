@@ -82,7 +82,7 @@ export class FencingController {
       counters,
       log: createLog('silent'),
       by: site.namespace,
-      busy: () => false,
+      idleMs: () => Number.POSITIVE_INFINITY,
     };
     return {
       rbd,

@@ -15,6 +15,11 @@ import type { PortFixture } from './port.contract.js';
 
 const OURS = 30;
 const FOREIGN = 20;
+/** Another installation's volumes. */
+const THEIRS = 10;
+
+const recordOf = (installation: string): string =>
+  JSON.stringify({ version: 1, name: 'v', created: '', shape: {}, installation });
 
 let fixture: PortFixture;
 let port: Librbd;
@@ -27,18 +32,19 @@ beforeAll(async () => {
     port.createImage({ ...fixture.at, image }, spec({ metadata }), soon());
   await Promise.all([
     ...Array.from({ length: OURS }, (_, n) => create(`ours-${n}`, new Map([[VOLUME_KEY, '{"version":1}']]))),
+    ...Array.from({ length: THEIRS }, (_, n) => create(`theirs-${n}`, new Map([[VOLUME_KEY, recordOf('B')]]))),
     ...Array.from({ length: FOREIGN }, (_, n) => create(`foreign-${n}`, new Map())),
   ]);
 });
 afterAll(() => fixture.close());
 
-it('ListVolumes costs an OSD operation for each volume, one for the names, none for known foreign images', async () => {
+it('ListVolumes costs an OSD operation a volume, one for the names, none for what is known to be foreign', async () => {
   let now = 0;
   const parts = {
     rbd: port,
     clusters: { pools: () => Promise.resolve([fixture.at]) },
     foreignImages: new ForeignImages(() => now),
-    installation: new Installation(),
+    installation: new Installation('A'),
     log: createLog('silent'),
   };
   const cost = async (): Promise<number> => {
@@ -47,7 +53,7 @@ it('ListVolumes costs an OSD operation for each volume, one for the names, none 
     expect([volumes.length, nextToken]).toEqual([OURS, '']);
     return (await operationsSent(socket)) - before;
   };
-  expect(await cost()).toBe(1 + OURS + FOREIGN);
+  expect(await cost()).toBe(1 + OURS + FOREIGN + THEIRS);
   now += 120_000;
   await cost();
   expect(await cost()).toBe(1 + OURS);

@@ -2,7 +2,6 @@
  * Removes the data of one deleted volume: leased from other controllers, in slices that each end soon, when nothing
  * needs it any more.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Deadline } from '../../../model/deadline.js';
 import { isBerthError } from '../../../model/errors.js';
 import type { ImageHead, ImageRef, RbdPort } from '../../../rbd/port.js';
@@ -10,6 +9,7 @@ import { parseVolumeId } from '../../../model/volume-id.js';
 import { parseGrowth } from '../../image/growth-record.js';
 import { parseDeleted, type DeletedRecord } from './deleted-record.js';
 import { exchangeDeleted } from './mark-deleted.js';
+import type { GentleSlices } from './gentle-slices.js';
 import { SlicePace } from './slice-pace.js';
 
 /** For how long a controller has an image for itself, in ms; renewed between slices. Two at once do no harm. */
@@ -17,9 +17,6 @@ const LEASE_MS = 30_000;
 /** What a small operation may take, and what a slice may, in ms; a slice is made to take far less. */
 const OPERATION_MS = 30_000;
 const SLICE_MS = 300_000;
-/** For how long a slice lets calls go first, and how often it looks, in ms: where some always run, it goes on. */
-const YIELD_MS = 1_000;
-const YIELD_POLL_MS = 10;
 
 export interface PurgeParts {
   /** Over the worker for long work: nothing else waits for a thread of it. */
@@ -38,8 +35,8 @@ export interface PurgeParts {
   /** Made up anew by each process. */
   readonly by: string;
   readonly now: () => Date;
-  /** To be asked before each slice: does anybody wait for a call of this controller? He goes first, for a while. */
-  readonly busy: () => boolean;
+  /** Whatever is asked of Ceph goes through these. */
+  readonly slices: Pick<GentleSlices, 'run'>;
   /** To be asked before each slice. */
   readonly stopped: () => boolean;
 }
@@ -58,8 +55,25 @@ export type PurgeEnd =
 
 const soon = (): Deadline => Deadline.after(OPERATION_MS);
 
+/** An image that may go: everything was looked at, and it is leased. */
+interface Leased {
+  readonly kind: 'leased to us';
+  readonly head: ImageHead;
+  readonly record: DeletedRecord;
+  readonly parentId: string | undefined;
+}
+
 /** @param at by the name of a deleted volume. BERTH_RECORD_UNREADABLE, and those of Ceph. */
 export async function purgeImage(parts: PurgeParts, at: ImageRef, id: string): Promise<PurgeEnd> {
+  const begun = await parts.slices.run(at.access.cluster, () => lease(parts, at, id));
+  if (begun.kind !== 'leased to us') return begun;
+  const { head, record, parentId } = begun;
+  if (!(await cutDown(parts, at, head))) return { kind: 'stopped', since: record.at };
+  return parts.slices.run(at.access.cluster, () => removeRest(parts, at, head, record, parentId));
+}
+
+/** What has to be so before anything of it goes. */
+async function lease(parts: PurgeParts, at: ImageRef, id: string): Promise<Leased | PurgeEnd> {
   const { longWork, now } = parts;
   const head = await longWork.headById(at, id, soon());
   if (head === undefined) return finishRemoval(parts, at, { sizeBytes: 0n, since: now().toISOString() });
@@ -71,9 +85,9 @@ export async function purgeImage(parts: PurgeParts, at: ImageRef, id: string): P
   const growth = parseGrowth(head, record.volume);
   const parentId = isNamed ? await unlessUsed(parts, at, head, record, growth === undefined ? 0 : 1) : undefined;
   if (typeof parentId === 'object') return parentId;
-  const lease = await takeLease(parts, at, head);
-  if (lease === undefined) return { kind: 'gone' };
-  if (lease.by !== parts.by) return { kind: 'leased', since: record.at, until: Date.parse(lease.until) };
+  const taken = await takeLease(parts, at, head);
+  if (taken === undefined) return { kind: 'gone' };
+  if (taken.by !== parts.by) return { kind: 'leased', since: record.at, until: Date.parse(taken.until) };
   if (!isNamed) return finishRemoval(parts, at, { sizeBytes: head.sizeBytes, since: record.at });
   if (growth !== undefined) {
     // Nobody goes back to it any more.
@@ -81,8 +95,7 @@ export async function purgeImage(parts: PurgeParts, at: ImageRef, id: string): P
     const used = await unlessUsed(parts, at, head, record, 0);
     if (typeof used === 'object') return used;
   }
-  if (!(await cutDown(parts, at, head))) return { kind: 'stopped', since: record.at };
-  return removeRest(parts, at, head, record, parentId);
+  return { kind: 'leased to us', head, record, parentId };
 }
 
 /**
@@ -169,12 +182,6 @@ async function takeLease(
   return record?.restoring === true ? undefined : record?.purge;
 }
 
-/** Resolves when nobody waits for a call of this controller, at the latest after {@link YIELD_MS}. */
-async function yieldToCalls({ busy, stopped }: PurgeParts): Promise<void> {
-  const patience = Deadline.after(YIELD_MS);
-  while (busy() && !stopped() && !patience.expired) await sleep(YIELD_POLL_MS);
-}
-
 /** Down to what one removal does in a moment. False where the driver stops: another controller goes on at once. */
 async function cutDown(parts: PurgeParts, at: ImageRef, head: ImageHead): Promise<boolean> {
   const { longWork, now } = parts;
@@ -185,10 +192,12 @@ async function cutDown(parts: PurgeParts, at: ImageRef, head: ImageHead): Promis
       await returnLease(parts, at, head);
       return false;
     }
-    await yieldToCalls(parts);
-    const begun = performance.now();
-    await longWork.cutTo(at, size, Deadline.after(SLICE_MS));
-    pace.took(performance.now() - begun);
+    const to = size;
+    await parts.slices.run(at.access.cluster, async (targetMs) => {
+      const begun = performance.now();
+      await longWork.cutTo(at, to, Deadline.after(SLICE_MS));
+      pace.took(performance.now() - begun, targetMs);
+    });
     if (now().getTime() < renewAt) continue;
     await takeLease(parts, at, (await longWork.headById(at, head.id, soon())) ?? head);
     renewAt = now().getTime() + LEASE_MS / 2;
@@ -213,7 +222,6 @@ async function removeRest(
   parentId: string | undefined,
 ): Promise<PurgeEnd> {
   try {
-    await yieldToCalls(parts);
     await parts.longWork.remove(at, Deadline.after(SLICE_MS));
     return { kind: 'purged', sizeBytes, parentId };
   } catch (error) {

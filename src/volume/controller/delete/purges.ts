@@ -8,6 +8,7 @@ import type { Logger } from '../../../observe/log.js';
 import type { Counters } from '../../../observe/metrics.js';
 import type { Clusters } from '../../../rbd/clusters.js';
 import type { ImageRef, PoolRef, RbdPort } from '../../../rbd/port.js';
+import { GentleSlices } from './gentle-slices.js';
 import { listDeleted } from './list-deleted.js';
 import { purgeImage, type PurgeEnd, type PurgeParts } from './purge-image.js';
 
@@ -25,7 +26,9 @@ export const PURGED_BYTES_METRIC = 'berth_purged_bytes_total';
 const DELETED_METRIC = 'berth_deleted_volumes';
 const OLDEST_METRIC = 'berth_deleted_volumes_oldest_seconds';
 
-export interface PurgesParts extends Omit<PurgeParts, 'stopped'> {
+export interface PurgesParts extends Omit<PurgeParts, 'stopped' | 'slices'> {
+  /** For how long no call of this controller has run, ms: 0 while one does. */
+  readonly idleMs: () => number;
   readonly rbd: Pick<RbdPort, 'list' | 'interruptedRemovals'>;
   readonly clusters: Pick<Clusters, 'pools'>;
   readonly counters: Pick<Counters, 'count' | 'declare' | 'gauge'>;
@@ -49,6 +52,7 @@ interface Known {
 export class Purges {
   readonly #parts: PurgesParts;
   readonly #width: number;
+  readonly #slices: GentleSlices;
   /** By cluster and image id. */
   readonly #known = new Map<string, Known>();
   readonly #queue: string[] = [];
@@ -62,6 +66,7 @@ export class Purges {
   constructor(parts: PurgesParts, width: number) {
     this.#parts = parts;
     this.#width = width;
+    this.#slices = new GentleSlices(parts.idleMs);
     parts.counters.declare(PURGES_METRIC, 'Deleted volumes looked at by this controller, by what came of it.');
     parts.counters.declare(PURGED_BYTES_METRIC, 'Size of the volumes that this controller has purged.');
     parts.counters.gauge(DELETED_METRIC, 'Deleted volumes whose data is still there, by what they wait for.', () =>
@@ -170,7 +175,8 @@ export class Purges {
     known.state = 'running';
     known.nudged = false;
     try {
-      const end = await purgeImage({ ...this.#parts, stopped: () => this.#stopped }, known.at, known.id);
+      const parts = { ...this.#parts, slices: this.#slices, stopped: () => this.#stopped };
+      const end = await purgeImage(parts, known.at, known.id);
       this.#ended(key, known, end);
     } catch (error) {
       const { pool, namespace, image } = known.at;

@@ -1,10 +1,8 @@
 /**
- * In which steps an image is made smaller: each so large that it takes about an eighth of a second, whatever an object
+ * In which steps an image is made smaller: each so large that it takes about as long as it may, whatever an object
  * costs there. An image that holds nothing is through in a handful of steps, however large it is.
  */
 
-/** What a step should take, in ms: a call that comes in the middle of one waits no longer for the OSDs. */
-const TARGET_MS = 125;
 /** How many objects the first step removes, and how many at least and at most a later one. */
 const FIRST = 128n;
 const LEAST = 16n;
@@ -31,9 +29,9 @@ export class SlicePace {
     return this.#objects * this.#objectSize;
   }
 
-  /** The last step took so many ms. */
-  took(ms: number): void {
-    const factor = Math.min(FACTOR, Math.max(1 / FACTOR, TARGET_MS / Math.max(ms, 1)));
+  /** The last step took so many ms; the next one should take `targetMs`. */
+  took(ms: number, targetMs: number): void {
+    const factor = Math.min(FACTOR, Math.max(1 / FACTOR, targetMs / Math.max(ms, 1)));
     const step = BigInt(Math.round(Number(this.#step) * factor));
     this.#step = step < LEAST ? LEAST : step > MOST ? MOST : step;
   }

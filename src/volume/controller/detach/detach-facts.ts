@@ -8,7 +8,7 @@ import type { NodeStateAnswer, NodeStates } from '../../../attachment/node-state
 import type { Deadline } from '../../../model/deadline.js';
 import type { Logger } from '../../../observe/log.js';
 import type { Clusters } from '../../../rbd/clusters.js';
-import type { RbdPort } from '../../../rbd/port.js';
+import type { RbdPort, WatcherObservation } from '../../../rbd/port.js';
 import type { Credentials, FoundVolume } from '../../image/find-volume.js';
 import type { Operation } from '../../operation/operations.js';
 
@@ -41,6 +41,8 @@ export interface Detachment {
   readonly secrets: Credentials | undefined;
   /** See {@link DetachFacts}. */
   readonly unasked: boolean;
+  /** Also what the decision does not need: for a person who is to see everything. */
+  readonly inFull?: true;
 }
 
 /** What an orchestrator may take to answer, ms: its silence must not keep a volume from moving that was released. */
@@ -54,13 +56,16 @@ export async function gatherDetachFacts(
   deadline: Deadline,
 ): Promise<readonly DetachFacts[]> {
   const { fencingRules, now } = parts;
-  const { record, holders, unasked } = detachment;
+  const { record, holders, unasked, inFull = false } = detachment;
   const asked = holders.every(hasReleased) ? undefined : await askCluster(parts, detachment, operation, deadline);
   return Promise.all(
     holders.map(async (holder, index) => ({
       record,
       holder,
-      view: await viewOf(parts, holder, asked?.registered[index], deadline),
+      view:
+        !inFull && isUnused(holder, asked?.watchers)
+          ? 'unknown'
+          : await viewOf(parts, holder, asked?.registered[index], deadline),
       registration: registrationOf(holder, asked?.registered[index]),
       successor: asked?.registered[index]?.successor,
       sighting: asked?.watchers,
@@ -82,6 +87,10 @@ const isElsewhere = (holder: Holder, registered: RegisteredNode | undefined): bo
 
 const registrationOf = (holder: Holder, registered: RegisteredNode | undefined): NodeRegistration | undefined =>
   isElsewhere(holder, registered) ? registered?.elsewhere : registered?.registration;
+
+/** Its node never set out to map it, and nobody has it open: whatever becomes of that node, it may go. */
+const isUnused = ({ state }: Holder, sighting: WatcherObservation | undefined): boolean =>
+  state === 'granted' && sighting?.settled === true && sighting.watchers.length === 0;
 
 async function viewOf(
   { nodeStates }: Pick<DetachFactsParts, 'nodeStates'>,

@@ -33,7 +33,7 @@ export async function proveDetach(
   const record = readHolderRecord(found.head, volume);
   if (record === undefined) return undefined;
   const detachment = await detachmentOf(parts, { found, record, node, secrets, unasked }, deadline);
-  const [facts] = await gatherDetachFacts(parts, detachment, { step: () => undefined }, deadline);
+  const [facts] = await gatherDetachFacts(parts, { ...detachment, inFull: true }, { step: () => undefined }, deadline);
   return facts && { facts: describeFacts(facts), verdict: decideDetachment(facts) };
 }
 

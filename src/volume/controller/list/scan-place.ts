@@ -6,11 +6,12 @@ import { readHolderRecord } from '../../../attachment/holder-record.js';
 import { isOfInstallation } from '../../../attachment/node-identity.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { isBerthError } from '../../../model/errors.js';
+import { workThrough } from '../../../model/settle-all.js';
 import { formatVolumeId, parseVolumeId } from '../../../model/volume-id.js';
 import type { Logger } from '../../../observe/log.js';
 import type { ImageHead, PoolRef, RbdPort } from '../../../rbd/port.js';
 import { conditionOfRecords } from '../../image/volume-condition.js';
-import { parseVolumeRecord, sourceOf, VOLUME_KEY } from '../../image/volume-record.js';
+import { isMadeElsewhere, parseVolumeRecord, VOLUME_KEY, type VolumeRecord } from '../../image/volume-record.js';
 import { isDeletedName } from '../../image/image-name.js';
 import type { SeenVolume } from '../get-volume.js';
 import type { ForeignImages } from './foreign-images.js';
@@ -43,6 +44,18 @@ type Listed = Awaited<ReturnType<RbdPort['list']>>[number];
 interface Candidate {
   readonly id: string;
   readonly volume: string;
+  /** Where it stands among the names. */
+  readonly index: number;
+}
+
+/** A page that is being filled from one place. */
+interface Scan {
+  readonly place: PoolRef;
+  readonly budget: PageBudget;
+  readonly into: SeenVolume[];
+  readonly deadline: Deadline;
+  /** Where the page may end: behind this image, with so many volumes. */
+  stop?: { readonly passed: string; readonly volumes: number };
 }
 
 /**
@@ -56,71 +69,110 @@ export async function scanPlace(
   into: SeenVolume[],
   deadline: Deadline,
 ): Promise<string | undefined> {
-  let passed = after;
-  let canEnd = false;
+  const scan: Scan = { place, budget, into, deadline };
   try {
     for (let from = after; ; ) {
       const names = await parts.rbd.list(place, from, NAMES, deadline);
-      for (let next = 0; next < names.length; ) {
-        if (canEnd && (isSpent(budget) || deadline.expired)) return passed;
-        const { candidates, end } = nextCandidates(parts, place, names, next, Math.min(WIDTH, budget.volumes));
-        await readVolumes(parts, place, candidates, budget, into, deadline);
-        budget.names -= end - next;
-        next = end;
-        const last = names[end - 1]?.name ?? '';
-        if (!canEndAt(last)) continue;
-        passed = last;
-        canEnd = true;
-      }
+      if (!(await scanNames(parts, names, scan))) return stopped(scan);
       const last = names.at(-1)?.name;
       // A name that is no UTF-8 reads as another one, and would be given again for ever.
       if (last === undefined || last === from || names.length < NAMES) return undefined;
       from = last;
     }
   } catch (error) {
-    if (canEnd && isBerthError(error, 'BERTH_DEADLINE')) return passed;
+    if (scan.stop !== undefined && isBerthError(error, 'BERTH_DEADLINE')) return stopped(scan);
     throw error;
   }
 }
 
+/** Behind a name that no token carries the page cannot end: the volumes from there on are the next one's. */
+function stopped({ stop, into }: Scan): string {
+  into.length = stop?.volumes ?? 0;
+  return stop?.passed ?? '';
+}
+
+/** False where the page ends before the end of these names. */
+async function scanNames(parts: ScanParts, names: readonly Listed[], scan: Scan): Promise<boolean> {
+  const { place, budget, into, deadline } = scan;
+  for (let next = 0; next < names.length; ) {
+    if (scan.stop !== undefined && (isSpent(budget) || deadline.expired)) return false;
+    const { candidates, behind } = nextCandidates(parts, place, names, next, Math.min(budget.volumes, budget.reads));
+    const { heads, failure } = await readHeads(parts, place, candidates, deadline);
+    takeVolumes(parts, place, candidates, heads, budget, into);
+    const passed = candidates[heads.length]?.index ?? behind;
+    budget.names -= passed - next;
+    const last = passed > next ? names[passed - 1]?.name : undefined;
+    if (last !== undefined && canEndAt(last)) scan.stop = { passed: last, volumes: into.length };
+    if (failure !== undefined) throw failure;
+    next = passed;
+  }
+  return true;
+}
+
 const isSpent = ({ volumes, reads, names }: PageBudget): boolean => volumes <= 0 || reads <= 0 || names <= 0;
 
-/** Those among the names from `start` that have to be read, at most `width`; all before `end` are dealt with then. */
+/** Those among the names from `start` that have to be read, at most `most`; all before `behind` are dealt with then. */
 function nextCandidates(
   { foreignImages }: Pick<ScanParts, 'foreignImages'>,
   place: PoolRef,
   names: readonly Listed[],
   start: number,
-  width: number,
-): { readonly candidates: readonly Candidate[]; readonly end: number } {
+  most: number,
+): { readonly candidates: readonly Candidate[]; readonly behind: number } {
   const candidates: Candidate[] = [];
-  let end = start;
-  for (; end < names.length && candidates.length < Math.max(width, 1); end += 1) {
-    const { name, id } = names[end] ?? { name: '', id: '' };
+  let index = start;
+  for (; index < names.length && candidates.length < Math.max(most, 1); index += 1) {
+    const { name, id } = names[index] ?? { name: '', id: '' };
     if (isDeletedName(name) || foreignImages.knows(place, id)) continue;
     const volume = handleOf(place, name);
-    if (volume !== undefined) candidates.push({ id, volume });
+    if (volume !== undefined) candidates.push({ id, volume, index });
   }
-  return { candidates, end };
+  return { candidates, behind: index };
 }
 
-async function readVolumes(
+/** Of the first candidates, as many as could be read: all of them unless the time was over, or one failed. */
+interface ReadHeads {
+  readonly heads: readonly (ImageHead | 'absent')[];
+  readonly failure: Error | undefined;
+}
+
+/** Always {@link WIDTH} at a time: whoever waits for the slowest of each sixteen reads a third fewer. */
+async function readHeads(
   parts: ScanParts,
   place: PoolRef,
   candidates: readonly Candidate[],
+  deadline: Deadline,
+): Promise<ReadHeads> {
+  const heads: (ImageHead | 'absent' | undefined)[] = candidates.map(() => undefined);
+  let failure: Error | undefined;
+  const read = async ([index, one]: [number, Candidate]): Promise<void> => {
+    heads[index] = (await readableHead(parts, place, one, deadline)) ?? 'absent';
+  };
+  try {
+    await workThrough(candidates.entries(), WIDTH, read, () => deadline.expired);
+  } catch (error) {
+    failure = error instanceof Error ? error : new Error(String(error));
+  }
+  const missing = heads.indexOf(undefined);
+  const known = missing < 0 ? heads : heads.slice(0, missing);
+  return { heads: known.flatMap((one) => one ?? []), failure };
+}
+
+function takeVolumes(
+  { foreignImages }: Pick<ScanParts, 'foreignImages'>,
+  place: PoolRef,
+  candidates: readonly Candidate[],
+  heads: ReadHeads['heads'],
   budget: PageBudget,
   into: SeenVolume[],
-  deadline: Deadline,
-): Promise<void> {
-  const heads = await Promise.all(candidates.map((one) => readableHead(parts, place, one, deadline)));
-  budget.reads -= candidates.length;
-  for (const [index, { id, volume }] of candidates.entries()) {
-    const head = heads[index];
-    if (head === undefined) continue;
+): void {
+  budget.reads -= heads.length;
+  for (const [index, head] of heads.entries()) {
+    const { id, volume } = candidates[index] ?? { id: '', volume: '' };
+    if (head === 'absent') continue;
     const seen = readVolume(head, volume, budget.installation);
-    // A copy has a record, which becomes its own where it is renamed: it is read every time.
-    if (seen === undefined && !head.metadata.has(VOLUME_KEY)) parts.foreignImages.saw(place, id);
-    if (seen === undefined) continue;
+    if (seen === 'foreign') foreignImages.saw(place, id);
+    if (typeof seen !== 'object') continue;
     into.push(seen);
     budget.volumes -= 1;
   }
@@ -143,10 +195,11 @@ async function readableHead(
 }
 
 /**
- * Undefined for an image that Berth did not make, unless a node of this installation has it through Berth: the attacher
- * would attach an adopted one anew every minute.
+ * `foreign` for an image that Berth did not make, and for another installation's volume, unless a node of this one has
+ * it through Berth: the attacher would attach it anew every minute. Undefined for a copy, which has a record that
+ * becomes its own where it is renamed: it is read every time.
  */
-function readVolume(head: ImageHead, volume: string, installation: string): SeenVolume | undefined {
+function readVolume(head: ImageHead, volume: string, installation: string): SeenVolume | 'foreign' | undefined {
   let publishedNodes: readonly string[] = [];
   try {
     const holders = readHolderRecord(head, volume)?.holders ?? [];
@@ -154,18 +207,22 @@ function readVolume(head: ImageHead, volume: string, installation: string): Seen
   } catch {
     // One unreadable record must not hide every other volume; attach and delete will say what is wrong with it.
   }
-  if (publishedNodes.length === 0 && !isOurs(head, volume)) return undefined;
+  const record = recordOf(head, volume);
+  if (publishedNodes.length === 0) {
+    if (record === undefined) return head.metadata.has(VOLUME_KEY) ? undefined : 'foreign';
+    if (record !== 'unreadable' && isMadeElsewhere(record, installation)) return 'foreign';
+  }
   const { sizeBytes } = head;
-  const source = sourceOf(head, volume);
+  const source = typeof record === 'object' ? record.source : undefined;
   return { volume, sizeBytes, source, publishedNodes, condition: conditionOfRecords(head, volume) };
 }
 
 /** A record that cannot be read is still ours: hiding its volume would hide what is wrong with it. */
-function isOurs({ metadata }: ImageHead, volume: string): boolean {
+function recordOf({ metadata }: ImageHead, volume: string): VolumeRecord | 'unreadable' | undefined {
   try {
-    return parseVolumeRecord(metadata, volume) !== undefined;
+    return parseVolumeRecord(metadata, volume);
   } catch {
-    return true;
+    return 'unreadable';
   }
 }
 

@@ -1,6 +1,7 @@
 /** CreateVolume: one image a name, the same answer for the same request, and a refusal for every other. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HOLDER_KEY } from '../../../../src/attachment/holder-record.js';
+import { Installation } from '../../../../src/attachment/node-identity.js';
 import { berthError } from '../../../../src/model/errors.js';
 import { Secret } from '../../../../src/model/secret.js';
 import type { CreateRequest } from '../../../../src/volume/controller/create/create-plan.js';
@@ -30,6 +31,16 @@ describe('creating a volume', () => {
     expect(image.metadata.get('csi.storage.k8s.io/pvc/name')).toBe('data');
     expect(image.metadata.has(HOLDER_KEY)).toBe(false);
     expect(cluster.rbd.calls.map((one) => one.operation)).toEqual(['poolStats', 'createImage']);
+  });
+
+  it.each([
+    ['of an installation says so in the record', 'uid-of-a', { installation: 'uid-of-a' }],
+    ['of one without a name says nothing', '', {}],
+  ])('%s', async (_what, id, expected) => {
+    parts = createParts({ ...cluster, installation: new Installation(id) });
+    await create(creation('v'));
+    const { installation } = parseVolumeRecord(cluster.image('berth-v')!.metadata, 'v')!;
+    expect({ installation }).toEqual({ installation: undefined, ...expected });
   });
 
   it('hands every parameter to Ceph', async () => {

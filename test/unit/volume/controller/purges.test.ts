@@ -17,12 +17,12 @@ const cluster = memoryCluster();
 let counters: Counters;
 let controllers: Purges[];
 let clock: number;
-let isBusy: () => boolean;
+let idleMs: () => number;
 const now = (): Date => new Date(clock);
 
 function controller(by = 'one', width = 2): Purges {
   const { rbd, clusters } = cluster;
-  const purges = new Purges({ rbd, longWork: rbd, clusters, counters, log, by, now, busy: () => isBusy() }, width);
+  const purges = new Purges({ rbd, longWork: rbd, clusters, counters, log, by, now, idleMs: () => idleMs() }, width);
   controllers.push(purges);
   return purges;
 }
@@ -52,7 +52,7 @@ const asked = (operation: string): number => cluster.rbd.calls.filter((one) => o
 beforeEach(() => {
   counters = new Counters();
   controllers = [];
-  isBusy = () => false;
+  idleMs = () => Number.POSITIVE_INFINITY;
   clock = Date.now();
 });
 afterEach(async () => {
@@ -219,22 +219,27 @@ describe('a purge', () => {
     expect(isThere(image)).toBe(false);
   });
 
-  it('lets the calls of its controller go first, and goes on beside those that never end', async () => {
-    const [first, second] = [await deleted('first'), await deleted('second')];
-    let looks = 0;
-    isBusy = () => (looks += 1) < 5;
+  it('of several goes on beside the others while nobody calls, and alone while calls come', async () => {
+    let running = 0;
+    let most = 0;
     const real = cluster.rbd.cutTo.bind(cluster.rbd);
-    vi.spyOn(cluster.rbd, 'cutTo').mockImplementationOnce((...given) => {
-      expect(looks).toBe(5);
-      return real(...given);
+    vi.spyOn(cluster.rbd, 'cutTo').mockImplementation(async (...given) => {
+      running += 1;
+      most = Math.max(most, running);
+      await new Promise(setImmediate);
+      await real(...given);
+      running -= 1;
     });
-    const purges = controller('one', 1);
-    await round(purges);
-    expect([first, second].some(isThere)).toBe(false);
-    const third = await deleted('third');
-    isBusy = () => true;
-    await round(purges);
-    expect(isThere(third)).toBe(false);
+    const purgeThree = async (): Promise<number> => {
+      const images = await Promise.all(['a', 'b', 'c'].map((name) => deleted(name)));
+      most = 0;
+      await round(controller('one', 3));
+      expect(images.some(isThere)).toBe(false);
+      return most;
+    };
+    expect(await purgeThree()).toBe(3);
+    idleMs = () => 0;
+    expect(await purgeThree()).toBe(1);
   });
 
   it('finishes a removal that was cut short in the trash', async () => {
@@ -259,7 +264,7 @@ describe('the pace of slices', () => {
     let before = Number(gib * 256n);
     for (let size = pace.next(); size !== undefined; size = pace.next()) {
       const objects = Number(size / (4n * MiB));
-      pace.took(ms(before - objects));
+      pace.took(ms(before - objects), 125);
       steps.push(before - objects);
       before = objects;
     }

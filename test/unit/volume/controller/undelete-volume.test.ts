@@ -129,7 +129,7 @@ describe('undelete', () => {
         const isSafe = !isCut || image.metadata.get(DELETED_KEY)?.includes('restoring') === true;
         if (isSafe) {
           const purges = new Purges(
-            { ...parts, counters: new Counters(), by: 'purger', now: later, busy: () => false },
+            { ...parts, counters: new Counters(), by: 'purger', now: later, idleMs: () => Number.POSITIVE_INFINITY },
             1,
           );
           await purges.round();

@@ -31,7 +31,16 @@ export const deleteParts = ({ rbd, clusters }: CephInMemory) => ({
   clusters,
   now,
   purges: new Purges(
-    { rbd, longWork: rbd, clusters, counters: new Counters(), log, by: 'test', now, busy: () => false },
+    {
+      rbd,
+      longWork: rbd,
+      clusters,
+      counters: new Counters(),
+      log,
+      by: 'test',
+      now,
+      idleMs: () => Number.POSITIVE_INFINITY,
+    },
     2,
   ),
   deleteClaims: new DeleteClaims(rbd, now),

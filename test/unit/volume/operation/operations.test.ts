@@ -4,7 +4,8 @@ import { runningChildren } from '../../../../src/host/process/children.js';
 import { run } from '../../../../src/host/process/exec.js';
 import { Deadline } from '../../../../src/model/deadline.js';
 import { berthError } from '../../../../src/model/errors.js';
-import { Operations, type LateEnd, type Operation } from '../../../../src/volume/operation/operations.js';
+import type { LateEnd } from '../../../../src/volume/operation/operation-settings.js';
+import { Operations, type Operation } from '../../../../src/volume/operation/operations.js';
 import { held } from '../controller/held.js';
 
 const attach = { op: 'attach', fingerprint: 'node-a' };

@@ -24,7 +24,7 @@ export class Lanes {
     this.#reserved = Math.min(RESERVED, Math.floor(threads / 2));
   }
 
-  /** Run `work` when its lane has a thread, in order of arrival; DEADLINE where that is not in time. */
+  /** Run `work` when its lane has a thread, in that lane's order of arrival; DEADLINE where that is not in time. */
   async run<T>(lane: string, deadline: Deadline, what: string, work: () => Promise<T>): Promise<T> {
     await this.#turn(lane, deadline, what);
     try {
@@ -49,13 +49,26 @@ export class Lanes {
     const left = (this.#running.get(lane) ?? 1) - 1;
     if (left === 0) this.#running.delete(lane);
     else this.#running.set(lane, left);
-    for (const waiter of this.#waiting) {
-      if (this.#free <= 0) return;
-      if (!this.#mayBegin(waiter.lane)) continue;
-      this.#waiting.delete(waiter);
-      this.#enter(waiter.lane);
-      waiter.begin();
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
+      this.#waiting.delete(next);
+      this.#enter(next.lane);
+      next.begin();
     }
+  }
+
+  /** Of the lane that has the fewest threads now, who came first: a long line of one cluster is before no other's. */
+  #next(): Waiter | undefined {
+    let best: Waiter | undefined;
+    let fewest = Number.POSITIVE_INFINITY;
+    if (this.#free <= 0) return undefined;
+    for (const waiter of this.#waiting) {
+      const running = this.#running.get(waiter.lane) ?? 0;
+      if (running >= fewest || !this.#mayBegin(waiter.lane)) continue;
+      best = waiter;
+      fewest = running;
+      if (running === 0) break;
+    }
+    return best;
   }
 
   #turn(lane: string, deadline: Deadline, what: string): Promise<void> {

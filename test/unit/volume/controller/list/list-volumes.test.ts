@@ -305,6 +305,14 @@ describe('a page', () => {
     expect(second.volumes).toHaveLength(24);
   });
 
+  it('ends behind the last name that a token carries, and the next page tells what came behind it', async () => {
+    await put('a', true);
+    // No handle names it, and no token either; it is read by nobody.
+    await put(`b${'x'.repeat(130)}`, false);
+    await put('c', true);
+    expect((await pages(1)).flat()).toEqual(['c1/rbd/a', 'c1/rbd/c']);
+  });
+
   it('in which nothing could be read before the deadline is an error, not a list of nothing', async () => {
     await put('a', true);
     const late = () => berthError('BERTH_DEADLINE', { what: 'look at it', ms: 1 });

@@ -51,6 +51,22 @@ describe('Lanes', () => {
     expect(order).toEqual([1, 2, 3]);
   });
 
+  it('gives what comes free to the cluster with the fewest threads, however long the line of another is', async () => {
+    const lanes = new Lanes(16);
+    const long = hanging(lanes, 'long', 200);
+    const short = hanging(lanes, 'short', 8);
+    await turn();
+    expect([long.begun.length, short.begun.length]).toEqual([12, 2]);
+    long.release();
+    await turn();
+    expect([long.begun.length, short.begun.length]).toEqual([6, 6]);
+    while (long.begun.length + short.begun.length > 0) {
+      for (const one of [long, short]) one.release();
+      await turn();
+    }
+    await Promise.all([...long.ended, ...short.ended]);
+  });
+
   it('never begins a call whose deadline passed while it waited', async () => {
     const lanes = new Lanes(1);
     const first = hanging(lanes, 'a', 1);
