@@ -16,7 +16,9 @@ import { nodeCost } from './node-cost.js';
 import { atPace } from './pace.js';
 import { processorMs, residentKiB } from './process-size.js';
 import { reconcileCost } from './reconcile.js';
+import { idleLoad } from './idle-load.js';
 import { controllerCost, listCost } from './scale.js';
+import { storms } from './storms.js';
 
 const { values } = parseArgs({
   options: {
@@ -27,6 +29,7 @@ const { values } = parseArgs({
     delete: { type: 'boolean', default: false },
     blocks: { type: 'boolean', default: false },
     scale: { type: 'boolean', default: false },
+    storms: { type: 'boolean', default: false },
   },
 });
 /**
@@ -34,7 +37,17 @@ const { values } = parseArgs({
  * its pace by the second.
  */
 const SCALE = values.quick
-  ? { images: 1_000, rounds: 3, creates: 200, warm: 1_000, starts: 3, stages: 5, objects: [5_000, 10_000] as const }
+  ? {
+      images: 1_000,
+      rounds: 3,
+      creates: 200,
+      warm: 1_000,
+      starts: 3,
+      stages: 5,
+      objects: [5_000, 10_000] as const,
+      backlog: 500,
+      lives: 50,
+    }
   : {
       images: 10_000,
       rounds: 11,
@@ -43,6 +56,8 @@ const SCALE = values.quick
       starts: 7,
       stages: 25,
       objects: [50_000, 100_000] as const,
+      backlog: 2_000,
+      lives: 100,
     };
 const DELETES = values.quick
   ? { rounds: 3, each: 150, fullImages: 9, objects: 1_024, attaches: 60 }
@@ -146,7 +161,11 @@ async function measure(site: BenchCluster): Promise<void> {
   if (values.scale) {
     await controllerCost();
     await controllerLoad(site, SCALE.objects);
-    return listCost(site, SCALE.images);
+    await listCost(site, SCALE.images);
+  }
+  if (values.scale || values.storms) {
+    await storms(site, SCALE);
+    return idleLoad(site);
   }
   if (values.node) return nodeCost(site, SCALE.stages);
   if (values.flexvolume) return flexvolume(site);

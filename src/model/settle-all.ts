@@ -30,7 +30,7 @@ const SLICE = 100;
 export async function workThrough<T>(
   items: Iterable<T>,
   width: number,
-  work: (item: T) => Promise<void>,
+  work: (item: T) => Promise<void> | void,
   stopped: () => boolean = () => false,
 ): Promise<void> {
   const rest = items[Symbol.iterator]();

@@ -104,7 +104,7 @@ export class AttachmentReconciler {
     if (this.#made % SCAN_EVERY === 0) found.push(...(await this.#scan(ceph)));
     else found.push(...this.#inCephOnly.map((one): AttachmentFinding => ({ ...one, act: 'none' })));
     this.#made += 1;
-    this.#tell(found);
+    await this.#tell(found);
     let detached = 0;
     for (const one of found) if (!this.#rounds.stopped && (await this.#act(one))) detached += 1;
     return { attachments: all.length, stuck: found.length, detached, ms: Math.round(performance.now() - started) };
@@ -212,22 +212,22 @@ export class AttachmentReconciler {
    * Each finding is logged when it comes and when it has gone,
    * and announced as long as it stays; Events themselves are seldom.
    */
-  #tell(next: readonly AttachmentFinding[]): void {
+  async #tell(next: readonly AttachmentFinding[]): Promise<void> {
     const { log, announce } = this.#parts;
     const { came, gone } = changesBetween(this.#findings, next, keyOf);
-    for (const { reason, says, volume, nodeName, attachment } of came) {
+    this.#findings = next;
+    await workThrough(came, 1, ({ reason, says, volume, nodeName, attachment }) => {
       log.warn({ reason, attachment: attachment?.name, volume, node: nodeName }, says);
       this.#parts.count?.(reason);
-    }
-    for (const { reason, says, volume, nodeName, attachment } of next) {
+    });
+    await workThrough(next, 1, ({ reason, says, volume, nodeName, attachment }) => {
       const of = attachment === undefined ? {} : { attachment: { name: attachment.name, uid: attachment.uid } };
       const about = { ...(volume === undefined ? {} : { volume }), node: nodeName, ...of };
       announce({ kind: 'Warning', reason, message: says, about });
-    }
-    for (const { reason, attachment, volume } of gone) {
+    });
+    await workThrough(gone, 1, ({ reason, attachment, volume }) => {
       log.info({ reason, attachment: attachment?.name, volume }, 'an attachment is not stuck by this any more');
-    }
-    this.#findings = next;
+    });
   }
 
   async #tellRound(): Promise<void> {

@@ -40,12 +40,17 @@ export interface Place {
 
 async function removeImages(pool: string, namespace: string): Promise<void> {
   const at = ['--pool', pool, '--namespace', namespace];
-  const images = JSON.parse(await admin().rbd(['ls', ...at, '--format', 'json'], soon())) as string[];
-  // What a driver that was just stopped had asked Ceph to remove may go by itself meanwhile.
-  const gone = { okCodes: [0, constants.errno.ENOENT] };
-  for (const image of images) {
-    await admin().rbd(['snap', 'purge', '--no-progress', ...at, '--image', image], soon(), gone);
-    await admin().rbd(['rm', '--no-progress', ...at, '--image', image], soon(), gone);
+  const list = async (): Promise<string[]> =>
+    JSON.parse(await admin().rbd(['ls', ...at, '--format', 'json'], soon())) as string[];
+  // What a driver had asked Ceph to remove may go by itself meanwhile, and is open while its purge is at it.
+  const gone = { okCodes: [0, constants.errno.ENOENT, constants.errno.EBUSY] };
+  const late = soon();
+  for (let images = await list(); images.length > 0; images = await list()) {
+    if (late.expired) throw new Error(`${pool}/${namespace}: somebody has images open: ${images.join(', ')}`);
+    for (const image of images) {
+      await admin().rbd(['snap', 'purge', '--no-progress', ...at, '--image', image], soon(), gone);
+      await admin().rbd(['rm', '--no-progress', ...at, '--image', image], soon(), gone);
+    }
   }
 }
 

@@ -68,7 +68,6 @@ async function byNode(known: readonly ApiAttachment[]): Promise<ReadonlyMap<stri
       if (present === undefined) found.set(name, [one]);
       else present.push(one);
     }
-    return Promise.resolve();
   });
   return found;
 }

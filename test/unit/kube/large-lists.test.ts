@@ -61,3 +61,22 @@ it('a mirror of 5,000 volumes is complete although the API server restarts in th
     attachments.stop();
   }
 });
+
+it('a mirror of 5,000 volumes is complete although its pages grow too old in the middle, slowly answered', async () => {
+  serve(OURS, 5_000, 5_000);
+  at.server.slowMs = 20;
+  const attachments = new Attachments(at.api, OURS, createLog('silent'));
+  const first = () => at.server.asked.filter(({ url }) => url.startsWith(VAS) && !url.includes('continue=')).length;
+  const pages = () => at.server.asked.filter(({ url }) => url.startsWith(VAS) && url.includes('continue=')).length;
+  attachments.start();
+  try {
+    await until('its fifth page', () => pages() > 4);
+    at.server.pass(10);
+    at.server.compact();
+    expect(await attachments.isFresh(soon())).toBe(true);
+    expect(attachments.all()).toHaveLength(5_000);
+    expect(first()).toBeGreaterThan(1);
+  } finally {
+    attachments.stop();
+  }
+});

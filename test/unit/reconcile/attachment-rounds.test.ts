@@ -12,7 +12,12 @@ const attachment = (index: number, cluster: string): ApiAttachment => ({
   ...{ since: SINCE, deletingSince: undefined, finalizers: [], error: undefined },
 });
 
-function reconciler(all: readonly ApiAttachment[], ceph: AttachmentParts['ceph']): AttachmentReconciler {
+function reconciler(
+  all: readonly ApiAttachment[],
+  ceph: AttachmentParts['ceph'],
+  { announce = () => undefined }: Partial<Pick<AttachmentParts, 'announce'>> = {},
+  more: Partial<AttachmentParts['api']> = {},
+): AttachmentReconciler {
   const api = {
     driver: 'rbd.csi.berth.dev',
     isFresh: () => Promise.resolve(true),
@@ -21,8 +26,9 @@ function reconciler(all: readonly ApiAttachment[], ceph: AttachmentParts['ceph']
     read: () => Promise.resolve(undefined),
     volumeNamed: () => undefined,
     volumeOf: () => undefined,
+    ...more,
   } as unknown as AttachmentParts['api'];
-  const parts = { api, ceph, detach: () => Promise.resolve(), announce: () => undefined };
+  const parts = { api, ceph, detach: () => Promise.resolve(), announce };
   return new AttachmentReconciler(
     { ...parts, log: createLog('silent'), now: () => new Date('2026-01-02T00:00:00Z') },
     { everyMs: 1_000, ageMs: 60_000 },
@@ -49,28 +55,59 @@ it('asks a cluster that is silent for as many volumes as at a time, and each vol
   expect(asked.silent).toBeLessThanOrEqual(8);
 });
 
-it('of attachments that need no answer looks at a hundred at most before the event loop has its turn', async () => {
+/** The most of what `seen` is told of between two turns of the event loop, while `work` runs. */
+async function mostATurn(work: (seen: () => void) => Promise<unknown>): Promise<number> {
   let slice = 0;
   let longest = 0;
-  const all = Array.from({ length: 3_000 }, (_, index) => ({
-    ...attachment(index, 'c'),
-    // Too young to be looked at: nothing is waited for.
-    get since() {
-      longest = Math.max(longest, (slice += 1));
-      return '2026-01-02T00:00:00Z';
-    },
-  }));
-  const work = new AbortController();
+  const ended = new AbortController();
   const turns = (async () => {
-    while (!work.signal.aborted) {
+    while (!ended.signal.aborted) {
       await new Promise(setImmediate);
       slice = 0;
     }
   })();
-  const nothing = { listHolders: () => Promise.resolve([]), readHolders: () => Promise.reject(new Error('not asked')) };
-  await reconciler(all, nothing).round();
-  work.abort();
+  await work(() => (longest = Math.max(longest, (slice += 1))));
+  ended.abort();
   await turns;
+  return longest;
+}
+
+it('of attachments that need no answer looks at a hundred at most before the event loop has its turn', async () => {
+  const nothing = { listHolders: () => Promise.resolve([]), readHolders: () => Promise.reject(new Error('not asked')) };
+  const longest = await mostATurn((seen) => {
+    const all = Array.from({ length: 3_000 }, (_, index) => ({
+      ...attachment(index, 'c'),
+      // Too young to be looked at: nothing is waited for.
+      get since() {
+        seen();
+        return '2026-01-02T00:00:00Z';
+      },
+    }));
+    return reconciler(all, nothing).round();
+  });
   expect(longest).toBeGreaterThan(1);
+  expect(longest).toBeLessThanOrEqual(200);
+});
+
+it('that finds 2,000 stuck says so of a hundred at most before the event loop has its turn', async () => {
+  const all = Array.from({ length: 2_000 }, (_, index) => ({ ...attachment(index, 'c'), deletingSince: SINCE }));
+  const ceph: AttachmentParts['ceph'] = {
+    listHolders: () => Promise.resolve([]),
+    readHolders: () =>
+      Promise.resolve({ holders: [], elsewhere: [], mode: undefined, watchers: undefined, locks: undefined }),
+  };
+  const more = {
+    read: (name: string) => Promise.resolve(all[Number(name.slice('va-'.length))]),
+    nodeOf: () => Promise.resolve({ view: 'absent', csiNode: 'absent', nodeId: undefined, inUse: [] } as const),
+  };
+  let stuck = 0;
+  const longest = await mostATurn((seen) => {
+    const announce = (): void => {
+      stuck += 1;
+      seen();
+    };
+    return reconciler(all, ceph, { announce }, more).round();
+  });
+  expect(stuck).toBe(2_000);
   expect(longest).toBeLessThanOrEqual(200);
 });
