@@ -44,7 +44,7 @@ async function life(name: string): Promise<Readonly<Record<string, readonly stri
   };
 }
 
-it('create, attach, detach and delete ask no more beside 5,000 volumes than beside none, a list once each', async () => {
+it('create, attach, detach and delete ask no more beside 5,000 volumes than alone, a list once each', async () => {
   const about = { version: 1, bootId: 'b', driver: '0', mappers: [], seen: new Date().toISOString() } as const;
   await attachParts(cluster).nodes.register(place(), { ...about, node: 'n1' }, soon());
   // The first one also looks for the registry.
