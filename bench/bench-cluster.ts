@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
+import { NODES_OBJECTS } from '../src/attachment/nodes/node-objects.js';
+import { RegistryFinder } from '../src/attachment/registry/find-registry.js';
 import { adminOf } from '../src/dev/ceph/admin.js';
 import { clusterUp, type Cluster } from '../src/dev/ceph/cluster.js';
 import { layoutOf } from '../src/dev/ceph/layout.js';
@@ -19,6 +21,10 @@ import { siteAt } from '../src/dev/site.js';
 import { takeDown } from '../src/dev/take-down.js';
 import { run } from '../src/host/process/exec.js';
 import { Deadline } from '../src/model/deadline.js';
+import { createLog } from '../src/observe/log.js';
+import { Clusters } from '../src/rbd/clusters.js';
+import { FreshFiles } from '../src/rbd/fresh-file.js';
+import type { RbdPort } from '../src/rbd/port.js';
 import type { BareJob } from './bare-create.js';
 import { leanClient, type LeanClient } from './lean-client.js';
 import type { Pace } from './pace.js';
@@ -102,6 +108,12 @@ export async function startBenchCluster(): Promise<BenchCluster> {
     },
   };
 }
+
+/** A clusters file whose registry can be found, as a driver finds it. */
+export const clustersOver = (file: string, rbd: RbdPort): Clusters => {
+  const settings = { objects: NODES_OBJECTS, records: true, log: createLog('silent'), now: () => new Date() };
+  return new Clusters(file, new FreshFiles(), () => undefined, new RegistryFinder({ rbd, ...settings }));
+};
 
 function bare(job: BareJob): Promise<Pace> {
   const child = fork(fileURLToPath(new URL('./bare-create.js', import.meta.url)), {

@@ -13,13 +13,12 @@ import { packageRoot } from '../src/model/package-root.js';
 import { workThrough } from '../src/model/settle-all.js';
 import { createLog } from '../src/observe/log.js';
 import type { PoolRef } from '../src/rbd/port.js';
-import { Clusters } from '../src/rbd/clusters.js';
 import { createLibrbd } from '../src/rbd/librbd/driver/librbd.js';
 import { DEFAULT_FEATURES } from '../src/volume/image/image-features.js';
 import { VOLUME_KEY } from '../src/volume/image/volume-record.js';
 import { ApiServer } from '../test/kube/api-server.js';
 import { persistentVolume, volumeAttachment } from '../test/kube/large-cluster.js';
-import { create, type BenchCluster, type Running } from './bench-cluster.js';
+import { clustersOver, create, type BenchCluster, type Running } from './bench-cluster.js';
 import { figure, mib, ms, print, times } from './figures.js';
 import { residentKiB } from './process-size.js';
 import type { Watched } from './watched.js';
@@ -66,7 +65,7 @@ export async function controllerLoad(site: BenchCluster, sizes: readonly [number
 async function prepare(site: BenchCluster, count: number): Promise<void> {
   const rbd = createLibrbd({ log: createLog('silent') });
   try {
-    const clusters = new Clusters(site.clustersFile);
+    const clusters = clustersOver(site.clustersFile, rbd);
     const at = await clusters.pool({ cluster: 'dev', pool: 'hyper', namespace: NAMESPACE }, 'controller', undefined);
     const holders = new Map<string, string[]>();
     for (let index = 0; index < count; index += EVERY) {

@@ -10,10 +10,10 @@ import { layoutOf } from '../src/dev/ceph/layout.js';
 import { run } from '../src/host/process/exec.js';
 import { Deadline } from '../src/model/deadline.js';
 import { createLog } from '../src/observe/log.js';
-import { Clusters } from '../src/rbd/clusters.js';
+import type { Clusters } from '../src/rbd/clusters.js';
 import { createLibrbd } from '../src/rbd/librbd/driver/librbd.js';
 import { RegistrationLoop } from '../src/volume/node/registration/registration-loop.js';
-import type { BenchCluster } from './bench-cluster.js';
+import { clustersOver, type BenchCluster } from './bench-cluster.js';
 import { figure, print } from './figures.js';
 
 const NODES = 2_000;
@@ -30,7 +30,7 @@ export async function idleLoad(site: BenchCluster): Promise<void> {
     written.set(object, (written.get(object) ?? 0) + 1);
     return rbd.setRecords(at, object, ...rest);
   };
-  const clusters = new Clusters(site.clustersFile);
+  const clusters = clustersOver(site.clustersFile, rbd);
   const counted = { ...rbd, setRecords };
   const loops = Array.from({ length: NODES }, (_, index) => loopOf(clusters, counted, `idle-node-${index}`));
   try {

@@ -3,9 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { NodeRegistry } from '../src/attachment/node-registry.js';
 import { Deadline } from '../src/model/deadline.js';
 import { createLog } from '../src/observe/log.js';
-import { Clusters } from '../src/rbd/clusters.js';
 import { createLibrbd } from '../src/rbd/librbd/driver/librbd.js';
-import { create, type BenchCluster, type Namespace, type Running } from './bench-cluster.js';
+import { clustersOver, create, type BenchCluster, type Namespace, type Running } from './bench-cluster.js';
 import { figure, median, ms, print, quantile, rate, times } from './figures.js';
 import { atPace } from './pace.js';
 
@@ -42,7 +41,7 @@ export async function storms(
 async function registerReaders(site: BenchCluster): Promise<void> {
   const rbd = createLibrbd({ log: createLog('silent') });
   try {
-    const registry = await new Clusters(site.clustersFile).registry('dev', 'controller', soon());
+    const registry = await clustersOver(site.clustersFile, rbd).registry('dev', 'controller', soon());
     const nodes = new NodeRegistry(rbd);
     const about = { version: 1, bootId: 'boot', driver: '0', mappers: ['krbd'] } as const;
     const seen = new Date().toISOString();

@@ -18,6 +18,8 @@ const WIDTHS: Readonly<Record<keyof ControllerSteps, number>> & Readonly<Record<
   expand: 4,
   createSnapshot: 4,
   deleteSnapshot: 4,
+  createGroup: 4,
+  deleteGroup: 4,
 };
 /** How many of a kind may wait: a sidecar repeats what is refused, with pauses that grow. */
 const LONGEST = 1_000;
