@@ -25,7 +25,6 @@ export async function opsPerCreate(site: BenchCluster): Promise<number> {
       rbd,
       clusters: new Clusters(site.clustersFile),
       poolCapacity: new PoolCapacity(rbd),
-      installation: new Installation(),
       mkfsTrial: new MkfsTrial(run, () => undefined),
       interruptedCreates: new InterruptedCreates(rbd, log),
       operations: new Operations(),
