@@ -19,10 +19,10 @@ import { InterruptedCreates } from '../volume/controller/create/interrupted-crea
 import { ForeignImages } from '../volume/controller/list/foreign-images.js';
 import { Purges } from '../volume/controller/delete/purges.js';
 import { PoolCapacity } from '../volume/controller/pool-capacity.js';
+import { CallLines } from '../volume/operation/call-lines.js';
 import type { EnteredStep } from '../volume/operation/operation-settings.js';
 import { Operations } from '../volume/operation/operations.js';
 import type { ControllerSteps } from '../volume/operation/steps.js';
-import { Turns } from '../volume/operation/turns.js';
 import { NO_ADDITIONS } from './additions.js';
 import { now, tellLate, type Dependencies } from './dependencies.js';
 
@@ -60,7 +60,7 @@ export function makeControllerParts(dependencies: Dependencies, additions = NO_A
     FENCES_METRIC,
     'Ceph clients fenced by this controller, fences that it renewed, was done with, saw lapse, or could not make.',
   );
-  const settings = { late: tellLate(log), children: false, turn: new Turns().take };
+  const settings = { late: tellLate(log), children: false, turn: new CallLines().take };
   const observer = additions.stepObserver(log);
   // An expansion that a test ends is the node's, which has the same name.
   const entered = (at: EnteredStep): void => {

@@ -29,7 +29,7 @@ interface Line {
   readonly waiting: (() => void)[];
 }
 
-export class Turns {
+export class CallLines {
   readonly #lines = new Map<string, Line>();
   readonly #longest: number;
 
