@@ -68,7 +68,7 @@ describe('the manifests', () => {
 
   it('use the one name of the driver everywhere', () => {
     expect(ofKind('CSIDriver').map((one) => one.metadata.name)).toEqual([DRIVER_NAME]);
-    expect(ofKind('StorageClass').map((one) => one.provisioner)).toEqual([DRIVER_NAME]);
+    expect([...new Set(ofKind('StorageClass').map((one) => one.provisioner))]).toEqual([DRIVER_NAME]);
     const named = directories.flatMap((directory) =>
       manifestsIn(directory).flatMap((name) => text(`${directory}/${name}`).match(/[a-z]+\.csi\.berth\.[a-z]+/g) ?? []),
     );
@@ -315,6 +315,18 @@ describe('the StorageClass', () => {
 
   it('is not overruled by a default filesystem of a sidecar', () => {
     expect(controller.containers.map((one) => argument(one, 'default-fstype'))).not.toContainEqual(expect.anything());
+  });
+
+  it('of the database is one for virtual machines, and each of its pods claims a volume that no other pod may have', () => {
+    const { parameters } = object('StorageClass', 'berth-database');
+    const reaching = Object.entries(parameters).filter(([name]) => !name.startsWith('csi.storage.k8s.io/'));
+    expect(parseParameters(Object.fromEntries(reaching)).sandbox).toBe('kata');
+    const { volumeClaimTemplates, template } = object('StatefulSet', 'berth-database').spec;
+    expect(volumeClaimTemplates).toMatchObject([
+      { spec: { storageClassName: 'berth-database', accessModes: ['ReadWriteOncePod'] } },
+    ]);
+    expect(template.spec.containers[0]!.volumeMounts.map(({ subPath }) => subPath)).toEqual([undefined]);
+    expect(template.spec).toMatchObject({ runtimeClassName: expect.stringMatching(/^kata-/) as string });
   });
 
   it('is the one that the examples claim from', () => {
