@@ -1,81 +1,77 @@
 /**
- * `npm run demo`: a volume's whole life on a real Ceph cluster with two drivers, each step with its time; leaves
- * nothing behind.
+ * `npm run demo`: a volume's whole life on a real Ceph cluster with two drivers, then in virtual machines, each step
+ * with its time; leaves nothing behind.
  */
-import { mkdir, mkdtemp, readFile, realpath, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, realpath, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { run } from '../host/process/exec.js';
 import { Deadline } from '../model/deadline.js';
 import { adminOf } from './ceph/admin.js';
 import { clusterUp, type Cluster } from './ceph/cluster.js';
 import { layoutOf } from './ceph/layout.js';
-import type { CephUser } from './ceph/users.js';
+import { untilAskedToEnd } from './demo/ask-to-end.js';
+import { chaptersOf } from './demo/chapters.js';
+import { readArguments, USAGE } from './demo/demo-arguments.js';
 import { DemoController } from './demo/demo-controller.js';
-import { DemoNode } from './demo/demo-node.js';
-import { tell } from './demo/story.js';
+import type { DemoNode } from './demo/demo-node.js';
+import { GuestStage } from './demo/guest-stage.js';
+import { Story } from './demo/scene.js';
+import { secretsOf, startNodes } from './demo/start-nodes.js';
 import { Table } from './demo/table.js';
+import { guestNeeds } from './guest/machine.js';
 import { leftBehind } from './leftovers.js';
-import { ensurePackages } from './packages.js';
-import { chooseReleases, RELEASE_OPTIONS, RELEASE_USAGE } from './root/choose-releases.js';
+import { ensurePackages, thisMachine } from './packages.js';
+import { chooseReleases } from './root/choose-releases.js';
 import { runTool } from './run-tool.js';
 import { terminalText, say } from './say.js';
-import { writeSettings } from './settings.js';
 import { siteAt, type DevSite } from './site.js';
 import { takeDown } from './take-down.js';
 
-const USAGE = `usage: npm run demo [-- [--ceph RELEASE] [--client RELEASE]]
-
-A volume's whole life on a real Ceph cluster with two nodes, each step with its time; leaves nothing behind.
-
-${RELEASE_USAGE}  --help            this text
-`;
 const PACKAGES_MS = 900_000;
 const CLUSTER_MS = 60_000;
-const READY_MS = 30_000;
 const LOG_LINES = 5;
 
-const secretsOf = ({ id, key }: CephUser): Record<string, string> => ({ userID: id, userKey: key.reveal() });
-
-async function startNodes(site: DevSite, cluster: Cluster): Promise<readonly [DemoNode, DemoNode]> {
-  const { clusters } = await writeSettings(site.directory, cluster);
-  await mkdir(site.state, { recursive: true });
-  const common = { directory: site.state, clustersFile: clusters, secrets: secretsOf(cluster.users.node) };
-  const deadline = Deadline.after(READY_MS);
-  const started = await Promise.allSettled([
-    DemoNode.start({ ...common, name: 'node-one', services: ['identity', 'controller', 'node'] }, deadline),
-    DemoNode.start({ ...common, name: 'node-two', services: ['identity', 'node'] }, deadline),
-  ]);
-  const [one, two] = started;
-  if (one.status === 'fulfilled' && two.status === 'fulfilled') return [one.value, two.value];
-  for (const node of started) if (node.status === 'fulfilled') await node.value.stop();
-  throw new AggregateError(started.flatMap((node) => (node.status === 'rejected' ? [node.reason as unknown] : [])));
+interface Run {
+  readonly table: Table;
+  readonly site: DevSite;
+  readonly stage: GuestStage | undefined;
+  readonly asked: AbortSignal;
 }
 
-async function play(table: Table, site: DevSite, checkpoint: () => void): Promise<void> {
-  let cluster: Cluster | undefined;
-  await table.step('Ceph cluster up', async () => {
-    cluster = await clusterUp(run, { directory: site.cluster }, Deadline.after(CLUSTER_MS));
-    return `mon, mgr, OSD at ${cluster.monitors.join(' ')}`;
+async function play({ table, site, stage, asked }: Run): Promise<void> {
+  // The step that runs is finished first: it is bounded, and what it made is known then. Guests alone are killed.
+  const checkpoint = (): void => asked.throwIfAborted();
+  const cluster = await table.bring('Ceph cluster up', async () => {
+    const up = await clusterUp(run, { directory: site.cluster }, Deadline.after(CLUSTER_MS));
+    return [up, `mon, mgr, OSD at ${up.monitors.join(' ')}`] as const;
   });
   checkpoint();
-  if (cluster === undefined) throw new TypeError('no cluster');
-  const { users, pools } = cluster;
-  const here = cluster;
-  let nodes: readonly DemoNode[] = [];
+  const nodes = await table.bring('drivers ready', async () => {
+    const started = await startNodes(site, cluster, stage);
+    return [started, 'node-one (controller, node), node-two (node)'] as const;
+  });
   try {
-    await table.step('drivers ready', async () => {
-      nodes = await startNodes(site, here);
-      return 'node-one (controller, node), node-two (node)';
-    });
-    const [one, two] = nodes;
-    if (one === undefined || two === undefined) throw new TypeError('no nodes');
-    const controller = new DemoController(one.client, secretsOf(users.controller));
-    const admin = adminOf(run, layoutOf(here.directory));
-    await tell({ table, admin, pool: pools[0]?.name ?? '', controller, one, two, checkpoint });
+    await tell({ table, site, stage, asked }, cluster, nodes, checkpoint);
   } finally {
+    await stage?.killAll();
     await Promise.all(nodes.map((node) => node.stop()));
+  }
+}
+
+async function tell(
+  { table, stage }: Run,
+  { users, pools, directory }: Cluster,
+  [one, two]: readonly [DemoNode, DemoNode],
+  checkpoint: () => void,
+): Promise<void> {
+  const controller = new DemoController(one.client, secretsOf(users.controller));
+  const admin = adminOf(run, layoutOf(directory));
+  const scene = { table, admin, pool: pools[0]?.name ?? '', controller, one, two, checkpoint };
+  const chapters = chaptersOf(stage);
+  for (const { title, play: playOne } of chapters) {
+    if (chapters.length > 1) table.note(`-- ${title}`);
+    await playOne(new Story(scene), scene);
   }
 }
 
@@ -87,24 +83,35 @@ async function showLogs(site: DevSite): Promise<void> {
   }
 }
 
-async function playAndClear(): Promise<number> {
-  const asked = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => asked.abort());
-  // The step that runs is finished first: it is bounded, and what it made is known then.
-  const checkpoint = (): void => asked.signal.throwIfAborted();
-  await ensurePackages(run, say, Deadline.after(PACKAGES_MS));
+/** The guests' part, made ready before the clock runs: packages may have to be downloaded for it. */
+function openStage(site: DevSite, asked: AbortSignal): Promise<GuestStage> {
+  const at = (name: string): string => path.join(site.state, name);
+  return GuestStage.open({
+    ...{ directory: at('guests'), kubelet: at('kubelet'), flexSocket: at('flex.sock') },
+    ...{ say, signal: asked },
+  });
+}
+
+async function playAndClear(guests: boolean): Promise<number> {
+  const asked = untilAskedToEnd([process.stdout, process.stderr]);
+  await ensurePackages(run, say, Deadline.after(PACKAGES_MS), thisMachine(guests ? guestNeeds() : []));
+  asked.throwIfAborted();
   const directory = await realpath(await mkdtemp(path.join(os.tmpdir(), 'berth-demo-')));
   const site = siteAt(directory);
   await writeFile(site.mark, '');
-  const started = performance.now();
+  // Guests of others on this machine are no business of ours.
+  process.env['BERTH_GUESTS_IN'] = directory;
   const table = new Table((text) => process.stdout.write(text));
+  let started = performance.now();
   let code = 0;
   try {
-    await play(table, site, checkpoint);
+    const stage = guests ? await openStage(site, asked) : undefined;
+    started = performance.now();
+    await play({ table, site, stage, asked });
   } catch (error) {
     code = 1;
-    say(terminalText(error));
-    if (!asked.signal.aborted) await showLogs(site);
+    say(terminalText(asked.aborted ? asked.reason : error));
+    if (!asked.aborted) await showLogs(site);
   }
   await table.step('everything down', async () => {
     await takeDown(directory);
@@ -117,12 +124,10 @@ async function playAndClear(): Promise<number> {
 }
 
 await runTool(USAGE, async () => {
-  const { values } = parseArgs({
-    options: { ...RELEASE_OPTIONS, help: { type: 'boolean', default: false } },
-  });
-  if (values.help) {
+  const { help, guests, ...releases } = readArguments(process.argv.slice(2));
+  if (help) {
     process.stdout.write(USAGE);
     return 0;
   }
-  return (await chooseReleases(run, values, say)) ?? playAndClear();
+  return (await chooseReleases(run, releases, say)) ?? playAndClear(guests);
 });

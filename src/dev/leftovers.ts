@@ -15,6 +15,8 @@ import { findProcesses, stopProcesses, type RunningProcess } from './processes.j
 
 /** What served images to the kernel from user space; they outlive the driver that started them. */
 const SERVERS = ['qemu-storage-daemon', 'rbd-fuse', 'rbd-nbd'];
+/** Virtual machines. Whoever has a disk of ours open is ended first, as by a power cut. */
+const GUEST = /^qemu-system-/;
 /** The driver that ships and the one for development, of whatever copy of Berth. */
 const PROGRAMS = ['/dist/src/main.js', '/dist/dev/driver-program.js'];
 const DRIVER_GRACE_MS = 15_000;
@@ -35,6 +37,9 @@ const isDriver = (one: RunningProcess): boolean =>
 /** Drivers that serve a state directory below `directory`. */
 export const driversOf = (directory: string): Promise<readonly RunningProcess[]> =>
   findProcesses((one) => isDriver(one) && mentions(one, directory));
+
+const guestsOf = (directory: string): Promise<readonly RunningProcess[]> =>
+  findProcesses((one) => GUEST.test(one.program) && mentions(one, directory));
 
 const serversOf = (directory: string): Promise<readonly RunningProcess[]> =>
   findProcesses((one) => SERVERS.includes(one.program) && mentions(one, directory));
@@ -78,7 +83,8 @@ async function releaseDevices(exec: Exec, directory: string, fsid: string, deadl
 }
 
 /**
- * End drivers, unmount everything on their devices wherever it is mounted, detach the devices, end what served them.
+ * End guests and drivers, unmount everything on their devices wherever it is mounted, detach the devices, end what
+ * served them.
  * `clusterLives` is false where daemons are missing: I/O would hang, so what serves it is killed first and fails it.
  * Errors: BERTH_UNMOUNT_BUSY names who still uses a mount; LEFTOVER, BERTH_COMMAND_FAILED, DEADLINE.
  */
@@ -88,6 +94,7 @@ export async function clearLeftovers(
   cluster: { readonly fsid: string; readonly lives: boolean },
   deadline: Deadline,
 ): Promise<void> {
+  await stopProcesses(await guestsOf(directory), 0, deadline);
   await stopDrivers(directory, deadline);
   const killServers = async (): Promise<void> => stopProcesses(await serversOf(directory), 0, deadline);
   if (!cluster.lives) await killServers();

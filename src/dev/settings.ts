@@ -68,16 +68,32 @@ async function writeKey(file: string, user: CephUser): Promise<{ id: string; key
 
 const toYaml = (value: unknown): string => stringify(value, { aliasDuplicateObjects: false, lineWidth: 0 });
 
+/** What opens the first pool to pods of FlexVolume. */
+export interface OpenToFlexVolume {
+  readonly images: readonly string[];
+  /** Whom guests of hyperd are shown. */
+  readonly hyperd: CephUser;
+}
+
 /** Write them all, keys 0600, from what the cluster is now. */
-export async function writeSettings(directory: string, cluster: Cluster): Promise<SettingsFiles> {
+export async function writeSettings(
+  directory: string,
+  cluster: Cluster,
+  flexVolume?: OpenToFlexVolume,
+): Promise<SettingsFiles> {
   const files = settingsFiles(directory);
   const { controller, node } = cluster.users;
   await mkdir(files.keys, { recursive: true, mode: 0o700 });
   const users = {
     controller: await writeKey(path.join(files.keys, 'controller'), controller),
     node: await writeKey(path.join(files.keys, 'node'), node),
+    hyperd: flexVolume && (await writeKey(path.join(files.keys, 'hyperd'), flexVolume.hyperd)),
   };
-  const pools = cluster.pools.map(({ name, namespaces }) => ({ name, namespaces: ['', ...namespaces] }));
+  const pools = cluster.pools.map(({ name, namespaces }, index) => ({
+    name,
+    namespaces: ['', ...namespaces],
+    flexVolume: index === 0 && flexVolume !== undefined ? { images: flexVolume.images } : undefined,
+  }));
   const clusters = [{ id: CLUSTER_ID, monitors: cluster.monitors, pools, users }];
   const parameters = {
     clusterID: CLUSTER_ID,

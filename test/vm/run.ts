@@ -10,7 +10,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { lockDirectory } from '../../src/dev/lock.js';
-import { ensurePackages, thisMachine } from '../../src/dev/packages.js';
+import { ensurePackages, thisMachine, type Need } from '../../src/dev/packages.js';
 import { findProcesses, stopProcesses } from '../../src/dev/processes.js';
 import { terminalText, say } from '../../src/dev/say.js';
 import { siteAt } from '../../src/dev/site.js';
@@ -19,12 +19,20 @@ import type { Suite } from '../../src/dev/root/release.js';
 import { takeDown } from '../../src/dev/take-down.js';
 import { run } from '../../src/host/process/exec.js';
 import { Deadline } from '../../src/model/deadline.js';
-import { guestNeeds, NATIVE_NEEDS } from './outside/machine.js';
-import { KERNELS } from './outside/other-kernel.js';
+import { guestNeeds } from '../../src/dev/guest/machine.js';
+import { KERNELS } from '../../src/dev/guest/other-kernel.js';
 import { whyNotNative } from './outside/native.js';
 import type { Work } from './outside/work.js';
-import { unpackedPackages } from './outside/unpacked.js';
+import { unpackedPackages } from '../../src/dev/guest/unpacked.js';
 import { IMAGE_VARIABLE } from './wire.js';
+
+const NATIVE_NEEDS: readonly Need[] = [{ what: 'rbd-nbd', comesWith: 'rbd-nbd' }];
+/** What a run in guests needs on the host beside them: it lives in a network namespace. */
+const NEEDS: readonly Need[] = [
+  ...NATIVE_NEEDS,
+  { what: 'ip', comesWith: 'iproute2' },
+  { what: 'unshare', comesWith: 'util-linux' },
+];
 
 const PREFIX = 'berth-vm-';
 const OF_IMAGE = 'image.vm.test.ts';
@@ -113,7 +121,7 @@ async function main(): Promise<number> {
   const asked = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => asked.abort());
   const deadline = Deadline.after(PACKAGES_MS);
-  await ensurePackages(run, say, deadline, thisMachine(values.native ? NATIVE_NEEDS : guestNeeds()));
+  await ensurePackages(run, say, deadline, thisMachine(values.native ? NATIVE_NEEDS : [...NEEDS, ...guestNeeds()]));
   const why = values.native ? await whyNotNative(run) : undefined;
   if (why !== undefined) throw new Error(`the kernel of this machine is not fit for --native: ${why}`);
   const unpacked = values.native ? undefined : await unpackedPackages(run, say, deadline, suiteOf(values.kernel));

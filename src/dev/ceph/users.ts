@@ -1,10 +1,12 @@
 /** The cephx users of a development cluster and their caps (docs/ceph-users.md says what each cap is for). */
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { isThere } from '../../host/is-there.js';
 import type { Exec } from '../../host/process/exec.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { Secret } from '../../model/secret.js';
+import type { Admin } from './admin.js';
 import { keyringOf, type Layout } from './layout.js';
 import { needsOldKeys } from './programs.js';
 
@@ -72,6 +74,24 @@ export async function readKey(layout: Layout, name: string): Promise<Secret> {
   const key = /^\s*key = (\S+)$/m.exec(await readFile(file, 'utf8'))?.[1];
   if (key === undefined) throw berthError('BERTH_CONFIG_INVALID', { file, why: 'there is no key in it' });
   return new Secret(key);
+}
+
+/** One more user, of a cluster that runs; again it is the same one with the same key. */
+export async function addUser(
+  exec: Exec,
+  admin: Admin,
+  layout: Layout,
+  user: { readonly id: string; readonly caps: Caps },
+  deadline: Deadline,
+): Promise<CephUser> {
+  const name = `client.${user.id}`;
+  const file = keyringOf(layout, name);
+  if (!(await isThere(file))) {
+    const text = section(name, await newKey(exec, deadline), user.caps);
+    await writeFile(file, text, { mode: 0o600 });
+  }
+  await admin.ceph(['auth', 'import', '-i', file], deadline);
+  return { id: user.id, key: await readKey(layout, name) };
 }
 
 /**

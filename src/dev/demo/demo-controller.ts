@@ -21,6 +21,7 @@ export const CAPABILITY: VolumeCapability = {
 export interface Volume {
   readonly volumeId: string;
   readonly volumeContext: Readonly<Record<string, string>>;
+  readonly capability: VolumeCapability;
 }
 
 const isServiceError = (error: unknown): error is ServiceError => error instanceof Error && 'details' in error;
@@ -50,16 +51,16 @@ export class DemoController {
       this.#client.CreateVolume(whole, inTime(), done),
     );
     if (volume === null) throw new TypeError('CreateVolume answered without a volume');
-    return { volumeId: volume.volumeId, volumeContext: volume.volumeContext };
+    return { volumeId: volume.volumeId, volumeContext: volume.volumeContext, capability: CAPABILITY };
   }
 
-  async attach({ volumeId, volumeContext }: Volume, nodeId: string): Promise<Attached> {
+  async attach({ volumeId, volumeContext, capability }: Volume, nodeId: string): Promise<Attached> {
     const request = { volumeId, nodeId, volumeContext, readonly: false, secrets: this.#secrets };
-    const whole = { ...request, volumeCapability: CAPABILITY };
+    const whole = { ...request, volumeCapability: capability };
     const { publishContext } = await ask<ControllerPublishVolumeResponse__Output>((done) =>
       this.#client.ControllerPublishVolume(whole, inTime(), done),
     );
-    return { volumeId, volumeContext, publishContext, capability: CAPABILITY };
+    return { volumeId, volumeContext, publishContext, capability };
   }
 
   /** An attach that must be refused with FAILED_PRECONDITION and name the holder; returns the refusal's text. */

@@ -22,6 +22,8 @@ export interface DemoNodeOptions {
   readonly services: DriverOptions['services'];
   /** userID and userKey for the node's calls. */
   readonly secrets: Readonly<Record<string, string>>;
+  /** More of the driver's own options. */
+  readonly options?: readonly string[];
 }
 
 /** What the controller said of an attached volume, handed to the node as kubelet does. */
@@ -32,10 +34,14 @@ export interface Attached {
   readonly capability: VolumeCapability;
 }
 
+const recordsOf = ({ directory, name }: DemoNodeOptions): string => path.join(directory, `${name}-kata-records`);
+
 export class DemoNode {
   readonly name: string;
   readonly staging: string;
   readonly target: string;
+  /** Where the driver keeps records for Kata's runtimes. */
+  readonly kataRecords: string;
   readonly client: CsiClient;
   readonly #driver: Driver;
   readonly #secrets: Readonly<Record<string, string>>;
@@ -44,6 +50,7 @@ export class DemoNode {
     this.name = options.name;
     this.staging = path.join(options.directory, `${options.name}-staging`);
     this.target = path.join(options.directory, `${options.name}-pod`, 'mount');
+    this.kataRecords = recordsOf(options);
     this.client = csiClient(`unix://${socket}`);
     this.#driver = driver;
     this.#secrets = options.secrets;
@@ -55,7 +62,8 @@ export class DemoNode {
     const { name: nodeId, clustersFile, services } = options;
     const socket = at('.sock');
     const files = { socket, stateDir: at('-state'), logFile: at('.log') };
-    const driver = await startDriver({ nodeId, clustersFile, services, ...files });
+    const more = ['--kata-records', recordsOf(options), ...(options.options ?? [])];
+    const driver = await startDriver({ nodeId, clustersFile, services, ...files, options: more });
     const node = new DemoNode(options, socket, driver);
     try {
       await driver.ready(deadline);

@@ -6,7 +6,7 @@ import { mountAt } from '../../host/mount/mountinfo.js';
 import type { Admin } from '../ceph/admin.js';
 import type { DemoController, Volume } from './demo-controller.js';
 import type { Attached, DemoNode } from './demo-node.js';
-import type { Table } from './table.js';
+import type { Seen, Table } from './table.js';
 
 export const MIB = 2 ** 20;
 
@@ -45,14 +45,17 @@ export class Story {
     await this.#scene.table.step(name, async () => (await work()) ?? '');
   }
 
+  /** A step whose work brings something for those that follow. */
+  bring<T>(name: string, work: () => Promise<readonly [T, Seen]>): Promise<T> {
+    this.#scene.checkpoint();
+    return this.#scene.table.bring(name, work);
+  }
+
   async attach(volume: Volume, node: DemoNode): Promise<Attached> {
-    let attached: Attached | undefined;
-    await this.step(`attach to ${node.name}`, async () => {
-      attached = await this.#scene.controller.attach(volume, await node.id());
-      return undefined;
-    });
-    if (attached === undefined) throw new TypeError('not attached');
-    return attached;
+    return this.bring(`attach to ${node.name}`, async () => [
+      await this.#scene.controller.attach(volume, await node.id()),
+      '',
+    ]);
   }
 
   async mount(node: DemoNode, attached: Attached): Promise<void> {

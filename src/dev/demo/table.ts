@@ -16,10 +16,17 @@ export class Table {
 
   /** Run one step and print it; what it throws is printed as its line and thrown on. */
   async step(name: string, work: () => Promise<Seen>): Promise<void> {
+    await this.bring(name, async () => [undefined, await work()]);
+  }
+
+  /** A step whose work brings something for those that follow. */
+  async bring<T>(name: string, work: () => Promise<readonly [T, Seen]>): Promise<T> {
     const started = performance.now();
     let seen = 'FAILED';
     try {
-      seen = await work();
+      const [brought, said] = await work();
+      seen = said;
+      return brought;
     } finally {
       const ms = String(Math.round(performance.now() - started)).padStart(MS_WIDTH);
       this.#write(

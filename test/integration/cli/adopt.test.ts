@@ -10,7 +10,7 @@ import { ext4 } from '../csi/capabilities.js';
 import { get, put } from '../csi/files.js';
 import { contentOf, importFilesystem } from '../csi/images.js';
 import { FlexNode } from '../flexvolume/flex-node.js';
-import { podDirectory } from '../../flexvolume/kubelet.js';
+import { podDirectory } from '../../../src/dev/flexvolume/kubelet-pod.js';
 
 const MAIN = path.resolve('dist/src/main.js');
 const SUCCESS = { status: 'Success' };

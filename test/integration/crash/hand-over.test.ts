@@ -9,7 +9,7 @@ import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { HAND_OVER_FILE } from '../../../src/sandbox/hyperd/hand-over-file.js';
 import { crashSteps } from '../../../src/dev/driver/crash-at.js';
 import { sampled } from '../../crash/sampled.js';
-import { podDirectory, type KubeletPod } from '../../flexvolume/kubelet.js';
+import { podDirectory, type KubeletPod } from '../../../src/dev/flexvolume/kubelet-pod.js';
 import type { Volume } from '../csi/volume.js';
 import { FlexNode } from '../flexvolume/flex-node.js';
 

@@ -1,7 +1,7 @@
 /** What a pod author may not decide: which image, a mount of a guest's filesystem by the node, a volume of CSI. */
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { GUEST_KEY } from '../../../src/volume/image/guest-mark.js';
-import { specJson, type KubeletPod } from '../../flexvolume/kubelet.js';
+import { specJson, type KubeletPod } from '../../../src/dev/flexvolume/kubelet-pod.js';
 import { FlexNode } from './flex-node.js';
 
 let flex: FlexNode;

@@ -8,8 +8,13 @@ import { parse, stringify } from 'yaml';
 import { HOLDER_KEY, parseHolderRecord, type HolderRecord } from '../../../src/attachment/holder-record.js';
 import { CRASH_AT } from '../../../src/dev/driver/crash-at.js';
 import { Deadline } from '../../../src/model/deadline.js';
-import { install, isOneLine, type Installed, type Ran } from '../../flexvolume/binary.js';
-import { mountJson, podDirectory, type KubeletPod, type KubeletVersion } from '../../flexvolume/kubelet.js';
+import { install, isOneLine, type Installed, type Ran } from '../../../src/dev/flexvolume/installed-binary.js';
+import {
+  mountJson,
+  podDirectory,
+  type KubeletPod,
+  type KubeletVersion,
+} from '../../../src/dev/flexvolume/kubelet-pod.js';
 import type { FlexVolumeConfig } from '../../../src/rbd/clusters-file.js';
 import { VOLUME_KEY } from '../../../src/volume/image/volume-record.js';
 import { admin } from '../ceph.js';

@@ -6,9 +6,10 @@ import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { HAND_OVER_FILE } from '../../../src/sandbox/hyperd/hand-over-file.js';
-import { podDirectory, type KubeletPod } from '../../flexvolume/kubelet.js';
-import { plugOf } from '../../guest/runv.js';
-import { SandboxGuest, guestSystem, type GuestSystem } from '../../guest/sandbox.js';
+import { podDirectory, type KubeletPod } from '../../../src/dev/flexvolume/kubelet-pod.js';
+import { plugOf } from '../../../src/dev/guest/hyperd-plug.js';
+import { guestSystem, type GuestSystem } from '../../../src/dev/guest/guest-system.js';
+import { SandboxGuest } from '../../../src/dev/guest/sandbox-guest.js';
 import { FencingController, outOfService, soon } from '../fencing/fencing-controller.js';
 import { FlexNode } from './flex-node.js';
 

@@ -9,7 +9,7 @@ import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { HAND_OVER_FILE } from '../../../src/sandbox/hyperd/hand-over-file.js';
 import { GUEST_KEY } from '../../../src/volume/image/guest-mark.js';
 import { FILESYSTEM_KEY } from '../../../src/volume/image/provenance.js';
-import { podDirectory, type KubeletPod } from '../../flexvolume/kubelet.js';
+import { podDirectory, type KubeletPod } from '../../../src/dev/flexvolume/kubelet-pod.js';
 import { accessAs, cluster } from '../ceph.js';
 import { refusal } from '../csi/calls.js';
 import type { Volume } from '../csi/volume.js';

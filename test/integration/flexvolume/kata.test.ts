@@ -3,7 +3,12 @@ import { access, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { mountAt } from '../../../src/host/mount/mountinfo.js';
-import { comesAttached, podDirectory, type KubeletPod, type KubeletVersion } from '../../flexvolume/kubelet.js';
+import {
+  comesAttached,
+  podDirectory,
+  type KubeletPod,
+  type KubeletVersion,
+} from '../../../src/dev/flexvolume/kubelet-pod.js';
 import { asGuest, recordAt, recordsOf } from '../../kata/host.js';
 import { get, put } from '../csi/files.js';
 import type { Volume } from '../csi/volume.js';

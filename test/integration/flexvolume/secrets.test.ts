@@ -7,7 +7,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HAND_OVER_FILE } from '../../../src/sandbox/hyperd/hand-over-file.js';
-import { podDirectory } from '../../flexvolume/kubelet.js';
+import { podDirectory } from '../../../src/dev/flexvolume/kubelet-pod.js';
 import { filesNaming } from '../csi/site.js';
 import { FlexNode } from './flex-node.js';
 

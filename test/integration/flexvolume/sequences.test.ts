@@ -16,7 +16,7 @@ import {
   podDirectory,
   specJson,
   type KubeletPod,
-} from '../../flexvolume/kubelet.js';
+} from '../../../src/dev/flexvolume/kubelet-pod.js';
 import { get, put } from '../csi/files.js';
 import type { Volume } from '../csi/volume.js';
 import { FlexNode } from './flex-node.js';

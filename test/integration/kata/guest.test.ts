@@ -5,8 +5,9 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { SandboxGuest, guestSystem, type Disk, type GuestSystem } from '../../guest/sandbox.js';
-import { RUNTIMES, take, type Runtime } from '../../kata/runtimes.js';
+import { guestSystem, type GuestSystem } from '../../../src/dev/guest/guest-system.js';
+import { SandboxGuest, type Disk } from '../../../src/dev/guest/sandbox-guest.js';
+import { RUNTIMES, take, type Runtime } from '../../../src/dev/guest/kata-runtimes.js';
 import { refused } from '../csi/calls.js';
 import { ext4, MiB, RWO, RWOP, xfs, XFS_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';

@@ -11,7 +11,7 @@ import { mountAt, readMounts } from '../../../src/host/mount/mountinfo.js';
 import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { asGuest, recordAt, recordsOf } from '../../kata/host.js';
-import { RUNTIMES, take } from '../../kata/runtimes.js';
+import { RUNTIMES, take } from '../../../src/dev/guest/kata-runtimes.js';
 import { refused } from '../csi/calls.js';
 import { block, ext4, mount, RWO, RWOP, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';

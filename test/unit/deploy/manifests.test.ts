@@ -317,7 +317,7 @@ describe('the StorageClass', () => {
     expect(controller.containers.map((one) => argument(one, 'default-fstype'))).not.toContainEqual(expect.anything());
   });
 
-  it('of the database is one for virtual machines, and each of its pods claims a volume that no other pod may have', () => {
+  it('of the database is for virtual machines, and each of its pods claims a volume for itself alone', () => {
     const { parameters } = object('StorageClass', 'berth-database');
     const reaching = Object.entries(parameters).filter(([name]) => !name.startsWith('csi.storage.k8s.io/'));
     expect(parseParameters(Object.fromEntries(reaching)).sandbox).toBe('kata');

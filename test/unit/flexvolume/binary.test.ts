@@ -7,8 +7,15 @@ import { createServer, type Server, type Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { install, isOneLine, type Installed } from '../../flexvolume/binary.js';
-import { comes, comesAttached, goes, goesAttached, podDirectory, type KubeletPod } from '../../flexvolume/kubelet.js';
+import { install, isOneLine, type Installed } from '../../../src/dev/flexvolume/installed-binary.js';
+import {
+  comes,
+  comesAttached,
+  goes,
+  goesAttached,
+  podDirectory,
+  type KubeletPod,
+} from '../../../src/dev/flexvolume/kubelet-pod.js';
 
 let directory: string;
 let socket: string;

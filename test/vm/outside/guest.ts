@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { openSync, closeSync } from 'node:fs';
 import path from 'node:path';
-import { machine } from './machine.js';
+import { machine } from '../../../src/dev/guest/machine.js';
 
 export interface GuestFiles {
   readonly kernel: string;

@@ -11,7 +11,7 @@ import { consoleOf, startGuest, type Guest, type GuestFiles } from './guest.js';
 import { Peer } from './peer.js';
 import { writeInitramfs } from './initramfs.js';
 import type { Results } from './results.js';
-import type { Unpacked } from './unpacked.js';
+import type { Unpacked } from '../../../src/dev/guest/unpacked.js';
 
 /** Ten times of what it takes on a machine that has nothing else to do, ms. */
 const BOOT_MS = 180_000;

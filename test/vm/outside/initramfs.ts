@@ -4,9 +4,9 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Archive } from './cpio.js';
-import { earlyModules } from './modules.js';
-import type { Unpacked } from './unpacked.js';
+import { Archive } from '../../../src/dev/guest/cpio.js';
+import { earlyModules } from '../../../src/dev/guest/modules.js';
+import type { Unpacked } from '../../../src/dev/guest/unpacked.js';
 
 /** Shell variables of the init program. */
 export type Settings = Readonly<Record<string, string>>;

@@ -11,7 +11,7 @@ import { startControl } from './control.js';
 import { runInGuest, type FileRun } from './in-guest.js';
 import { runNatively } from './native.js';
 import { Results } from './results.js';
-import type { Unpacked } from './unpacked.js';
+import type { Unpacked } from '../../../src/dev/guest/unpacked.js';
 
 /** Travels as JSON in the worker's argument. */
 export interface Work {

@@ -14,7 +14,7 @@ import {
   writeHandOverFile,
   type HandOverFile,
 } from '../../../../src/sandbox/hyperd/hand-over-file.js';
-import { plugOf } from '../../../guest/runv.js';
+import { plugOf } from '../../../../src/dev/guest/hyperd-plug.js';
 
 const HAND_OFF: HandOverFile = {
   ...{ image: 'vol1', pool: 'hyper', fsType: 'ext4', user: 'guest', key: new Secret('AQ+/==') },

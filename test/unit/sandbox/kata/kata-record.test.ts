@@ -11,7 +11,7 @@ import {
   type DirectVolume,
 } from '../../../../src/sandbox/kata/kata-record.js';
 import { KataRecords } from '../../../../src/sandbox/kata/kata-records.js';
-import { RUNTIMES, take, type Taken } from '../../../kata/runtimes.js';
+import { RUNTIMES, take, type Taken } from '../../../../src/dev/guest/kata-runtimes.js';
 
 const TARGET = '/var/lib/kubelet/pods/7a4ce2b1/volumes/kubernetes.io~csi/pv-a/mount';
 const ID = { 'rbd.csi.berth.dev/volume-id': 'dev/hyper/berth-a' };

@@ -9,7 +9,7 @@ import { run } from '../../../../src/host/process/exec.js';
 import { Deadline } from '../../../../src/model/deadline.js';
 import { mountInfoOf, recordName, type MountInfo } from '../../../../src/sandbox/kata/kata-record.js';
 import { KataRecords, MOUNT_INFO } from '../../../../src/sandbox/kata/kata-records.js';
-import { noteSandbox } from '../../../kata/runtimes.js';
+import { noteSandbox } from '../../../../src/dev/guest/kata-runtimes.js';
 
 const AT = '/pods/p1/mount';
 const info = (device = '/dev/rbd0'): MountInfo =>

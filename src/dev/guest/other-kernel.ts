@@ -1,10 +1,10 @@
 /** The kernel of another suite of the distribution, with its modules as plain files: any shell can load those. */
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { downloadPackages } from '../../../src/dev/root/private-apt.js';
-import type { Suite } from '../../../src/dev/root/release.js';
-import type { Exec } from '../../../src/host/process/exec.js';
-import type { Deadline } from '../../../src/model/deadline.js';
+import { downloadPackages } from '../root/private-apt.js';
+import type { Suite } from '../root/release.js';
+import type { Exec } from '../../host/process/exec.js';
+import type { Deadline } from '../../model/deadline.js';
 import { machine } from './machine.js';
 
 /** Kernels by their version, and where Debian has them. */

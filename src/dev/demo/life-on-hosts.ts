@@ -11,7 +11,7 @@ import { imageSpec, parseVolumeId } from '../../model/volume-id.js';
 import { snapshotAndRestore } from './copies.js';
 import type { Volume } from './demo-controller.js';
 import type { Attached } from './demo-node.js';
-import { df, MIB, payloadOf, sha256, Story, sumAt, type Scene } from './scene.js';
+import { df, MIB, payloadOf, sha256, sumAt, type Scene, type Story } from './scene.js';
 
 const GIB = 2 ** 30;
 const FIRST_BYTES = GIB;
@@ -77,10 +77,9 @@ async function onNodeTwo(story: Story, scene: Scene, volume: Volume, sum: string
   await story.unmount(two, await two.id(), volume.volumeId);
 }
 
-/** Tell the whole story; the first step that does not go as it should throws. */
-export async function tell(scene: Scene): Promise<void> {
+/** The whole life on hosts; the first step that does not go as it should throws. */
+export async function lifeOnHosts(story: Story, scene: Scene): Promise<void> {
   const { admin, controller, pool } = scene;
-  const story = new Story(scene);
   let volume: Volume | undefined;
   await story.step('create a volume of 1 GiB', async () => {
     volume = await controller.create(`pvc-${randomUUID()}`, pool, FIRST_BYTES);

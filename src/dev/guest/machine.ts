@@ -1,7 +1,7 @@
 /**
  * The guest's machine for each architecture of the host; always emulated, since a /dev/kvm that is there may not work.
  */
-import type { Need } from '../../../src/dev/packages.js';
+import type { Need } from '../packages.js';
 
 export interface Machine {
   readonly qemu: Need;
@@ -41,12 +41,5 @@ export function machine(): Machine {
   return found;
 }
 
-/** Programs that the run itself needs on the host. */
-export const NATIVE_NEEDS: readonly Need[] = [{ what: 'rbd-nbd', comesWith: 'rbd-nbd' }];
-export const guestNeeds = (): readonly Need[] => [
-  ...NATIVE_NEEDS,
-  machine().qemu,
-  { what: 'ip', comesWith: 'iproute2' },
-  { what: 'unshare', comesWith: 'util-linux' },
-  { what: 'xz', comesWith: 'xz-utils' },
-];
+/** Programs that a guest needs on the host, beside those of a development cluster. */
+export const guestNeeds = (): readonly Need[] => [machine().qemu, { what: 'xz', comesWith: 'xz-utils' }];

@@ -2,50 +2,23 @@
  * A small emulated machine as the sandbox of a pod: boots from memory, takes disks over QMP as runtimes plug them, and
  * runs what it is told.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { run } from '../../src/host/process/exec.js';
-import { Deadline } from '../../src/model/deadline.js';
-import { QmpSession } from '../../src/dev/mapper/qmp.js';
-import { Archive } from '../vm/outside/cpio.js';
-import { machine } from '../vm/outside/machine.js';
-import { earlyModules } from '../vm/outside/modules.js';
-import { unpackedPackages } from '../vm/outside/unpacked.js';
-import type { Plug } from './runv.js';
+import type { Readable, Writable } from 'node:stream';
+import { orphanProof } from '../../host/process/orphan-proof.js';
+import { Deadline } from '../../model/deadline.js';
+import { QmpSession } from '../mapper/qmp.js';
+import { machine } from './machine.js';
+import type { GuestSystem } from './guest-system.js';
+import type { Plug } from './hyperd-plug.js';
 
 /** Emulated, on a busy machine: a boot takes some 5 s, ms. */
 const BOOT_MS = 180_000;
 const COMMAND_MS = 60_000;
-const PACKAGES_MS = 900_000;
 const MEMORY_MIB = 384;
-const MODULES = [
-  ...['crc32c_generic', 'crc32c_intel', 'virtio_pci', 'virtio_blk', 'virtio_scsi', 'sd_mod', 'ext4', 'xfs'],
-];
-
-/** A kernel, and its first and only file system. */
-export interface GuestSystem {
-  readonly kernel: string;
-  readonly initramfs: string;
-}
-
-/** Made once for a test file, in a directory of it. */
-export async function guestSystem(directory: string): Promise<GuestSystem> {
-  const unpacked = await unpackedPackages(run, () => undefined, Deadline.after(PACKAGES_MS));
-  const archive = new Archive();
-  for (const name of ['bin', 'proc', 'sys', 'dev', 'modules']) archive.directory(name);
-  archive.file('bin/busybox', await readFile(unpacked.busybox), 0o755);
-  archive.file('init', await readFile(path.resolve('test/guest/init')), 0o755);
-  const order = await earlyModules(unpacked.modules, MODULES);
-  for (const module of order)
-    archive.file(`modules/${path.basename(module)}`, await readFile(path.join(unpacked.modules, module)));
-  archive.file('modules/order', order.map((module) => `${path.basename(module)}\n`).join(''));
-  const initramfs = path.join(directory, 'guest-initramfs');
-  await writeFile(initramfs, archive.end());
-  return { kernel: unpacked.kernel, initramfs };
-}
 
 export interface Disk {
   readonly device: string;
@@ -54,44 +27,64 @@ export interface Disk {
   readonly as: 'virtio-blk' | 'virtio-scsi';
 }
 
+export interface GuestOptions {
+  /** Kills it, at any time. */
+  readonly signal?: AbortSignal;
+}
+
+/** Its shell is its standard input and output. */
+type Qemu = ChildProcessByStdio<Writable, Readable, null>;
+
 export class SandboxGuest {
-  readonly #child: ChildProcess;
+  readonly #child: Qemu;
   readonly #directory: string;
   readonly #ended: Promise<string>;
   readonly #lines: AsyncIterator<string, undefined>;
   #qmp: QmpSession | undefined;
   #disks = 0;
 
-  private constructor(child: ChildProcess, directory: string) {
+  private constructor(child: Qemu, directory: string) {
     this.#child = child;
     this.#directory = directory;
-    this.#lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
-    this.#ended = new Promise((resolve) =>
-      child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code ?? 0}`)),
-    );
+    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    this.#ended = new Promise((resolve) => {
+      child.once('error', (error) => resolve(error.message));
+      child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code ?? 0}`));
+    });
+    // A guest that has ended says so by its output.
+    child.stdin.on('error', () => undefined);
   }
 
-  /** Boot one; it answers when this returns. @param directory of its own, short: its sockets and console are there */
-  static async start({ kernel, initramfs }: GuestSystem, directory: string): Promise<SandboxGuest> {
+  /**
+   * Boot one; it answers when this returns. It dies with this process.
+   * @param directory of its own, short: its sockets and console are there
+   */
+  static async start(
+    { kernel, initramfs }: GuestSystem,
+    directory: string,
+    { signal }: GuestOptions = {},
+  ): Promise<SandboxGuest> {
+    signal?.throwIfAborted();
     const { arguments: own, console: tty, kernelParameters, qemu } = machine();
     const monitor = path.join(directory, 'qmp.sock');
     const log = openSync(path.join(directory, 'qemu.log'), 'a', 0o600);
-    const child = spawn(
-      qemu.what,
-      [
-        ...own,
-        // Never "kvm if it is there": it may be there and hang.
-        ...['-accel', 'tcg', '-cpu', 'max', '-smp', '1', '-m', String(MEMORY_MIB)],
-        ...['-nodefaults', '-display', 'none', '-no-reboot', '-kernel', kernel, '-initrd', initramfs],
-        ...['-append', [`console=${tty}`, 'panic=-1', 'quiet', ...kernelParameters].join(' ')],
-        ...['-serial', `file:${path.join(directory, 'console')}`, '-serial', 'stdio'],
-        ...['-qmp', `unix:${monitor},server=on,wait=off`],
-        ...['-device', 'virtio-scsi-pci,id=scsi0', '-device', 'pcie-root-port,id=port0,chassis=1'],
-      ],
-      { stdio: ['pipe', 'pipe', log] },
-    );
+    const [program, args] = orphanProof(qemu.what, [
+      ...own,
+      // Never "kvm if it is there": it may be there and hang.
+      ...['-accel', 'tcg', '-cpu', 'max', '-smp', '1', '-m', String(MEMORY_MIB)],
+      ...['-nodefaults', '-display', 'none', '-no-reboot', '-kernel', kernel, '-initrd', initramfs],
+      ...['-append', [`console=${tty}`, 'panic=-1', 'quiet', ...kernelParameters].join(' ')],
+      ...['-serial', `file:${path.join(directory, 'console')}`, '-serial', 'stdio'],
+      ...['-qmp', `unix:${monitor},server=on,wait=off`],
+      ...['-device', 'virtio-scsi-pci,id=scsi0', '-device', 'pcie-root-port,id=port0,chassis=1'],
+    ]);
+    // Its own process group: Ctrl-C reaches the one who decides what becomes of the guest.
+    const child = spawn(program, args, { detached: true, stdio: ['pipe', 'pipe', log] }) as Qemu;
     closeSync(log);
     const guest = new SandboxGuest(child, directory);
+    const cut = (): void => void child.kill('SIGKILL');
+    signal?.addEventListener('abort', cut);
+    child.once('exit', () => signal?.removeEventListener('abort', cut));
     try {
       await guest.#until(/^guest: (ready)$/, BOOT_MS);
       guest.#qmp = await QmpSession.connect(monitor, Deadline.after(COMMAND_MS));
@@ -137,7 +130,7 @@ export class SandboxGuest {
 
   /** Run a line of its shell; its output. Throws where it fails. */
   async sh(line: string): Promise<string> {
-    this.#child.stdin!.write(`${line}\n`);
+    this.#child.stdin.write(`${line}\n`);
     const { text, found } = await this.#until(/^guest: ended (\d+)$/, COMMAND_MS);
     if (found !== '0') throw new Error(`the guest's "${line}" ended with ${found}: ${text}`);
     // The guest begins a new line before its own, whether or not the output had ended one.
@@ -147,7 +140,7 @@ export class SandboxGuest {
   /** Shut down in order; how QEMU ended. */
   async shutDown(): Promise<string> {
     this.#qmp?.close();
-    this.#child.stdin!.write('poweroff -f\n');
+    this.#child.stdin.write('poweroff -f\n');
     return this.#ended;
   }
 

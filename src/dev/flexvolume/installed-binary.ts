@@ -5,10 +5,11 @@
 import { spawn } from 'node:child_process';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Answer } from '../../flexvolume/answer.js';
+import { packageRoot } from '../../model/package-root.js';
+import type { Answer } from '../../../flexvolume/answer.js';
 
 /** `npm run build` makes it. */
-const MAIN = path.resolve('dist/flexvolume/main.js');
+const main = (): string => path.join(packageRoot(), 'dist/flexvolume/main.js');
 
 export interface Ran {
   readonly answer: Answer;
@@ -33,7 +34,7 @@ export async function install(
   await mkdir(directory, { recursive: true });
   await writeFile(path.join(directory, '.cephrbd.json'), JSON.stringify(settings));
   const script = path.join(directory, 'cephrbd.js');
-  if (program === undefined) await symlink(MAIN, script).catch(() => undefined);
+  if (program === undefined) await symlink(main(), script).catch(() => undefined);
   const [command, ...before] = program === undefined ? [process.execPath, script] : [program];
   return { directory, run: (args) => run(command, [...before, ...args]) };
 }

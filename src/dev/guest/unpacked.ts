@@ -6,10 +6,10 @@ import { mkdir, readdir, rm, symlink } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import type { Exec } from '../../../src/host/process/exec.js';
-import type { Deadline } from '../../../src/model/deadline.js';
-import { cachedDirectory } from '../../../src/dev/root/cached-directory.js';
-import type { Suite } from '../../../src/dev/root/release.js';
+import type { Exec } from '../../host/process/exec.js';
+import type { Deadline } from '../../model/deadline.js';
+import { cachedDirectory } from '../root/cached-directory.js';
+import type { Suite } from '../root/release.js';
 import { machine } from './machine.js';
 import { unpackKernelOf } from './other-kernel.js';
 import { extractVmlinux } from './vmlinux.js';
@@ -64,7 +64,7 @@ export async function unpackedPackages(
   const name = createHash('sha256').update(chosen.join('\n')).digest('hex').slice(0, 16);
   const target = path.join(cacheDirectory(), name);
   await cachedDirectory(target, async (draft) => {
-    say(`unpacking ${versions.join(', ')} into ${target}`);
+    say(`downloading ${versions.join(', ')} (about 75 MB) and unpacking them into ${target}`);
     await unpack(exec, draft, kernel, deadline);
   });
   return describe(target);
