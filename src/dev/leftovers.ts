@@ -31,8 +31,11 @@ const readLine = async (file: string): Promise<string> => (await readFile(file, 
 const mentions = (one: RunningProcess, directory: string): boolean =>
   one.argv.some((argument) => argument.includes(`${directory}/`));
 
+/** Also as distributions and version managers call it: `nodejs`, `node24`. */
+const NODE = /^node(js|-?\d[\d.]*)?$/;
+
 const isDriver = (one: RunningProcess): boolean =>
-  one.program === 'node' && one.argv.some((argument) => PROGRAMS.some((program) => argument.endsWith(program)));
+  NODE.test(one.program) && one.argv.some((argument) => PROGRAMS.some((program) => argument.endsWith(program)));
 
 /** Drivers that serve a state directory below `directory`. */
 export const driversOf = (directory: string): Promise<readonly RunningProcess[]> =>

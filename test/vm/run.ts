@@ -74,7 +74,7 @@ async function takeDownStale(): Promise<void> {
 /** Idempotent: machines of this directory, then cluster, devices and files. */
 async function cleanUp(directory: string): Promise<void> {
   const mentions = (argument: string): boolean => argument.includes(directory);
-  const isOurs = /^(qemu-system-|node$)/;
+  const isOurs = /^(qemu-system-|node)/;
   const left = await findProcesses(({ program, argv }) => isOurs.test(program) && argv.some(mentions));
   await stopProcesses(left, 0, Deadline.after(GRACE_MS));
   await takeDown(directory);

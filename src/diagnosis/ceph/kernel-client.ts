@@ -22,17 +22,18 @@ export interface KernelClientParts {
 }
 
 /**
- * One finding for each cluster; nothing is found of one that does not let us in: that is said already. A cluster that
+ * One finding for each cluster; none of one that does not let us in or answer: that is said already. A cluster that
  * cannot be mapped stops its own volumes only: it is a warning while another one can.
  */
 export async function checkKernelClient(parts: KernelClientParts, deadline: Deadline): Promise<readonly Finding[]> {
   const limits = await limitsOf(parts, deadline, 0);
-  const oneWorks = limits.some(({ nothing }) => nothing === undefined);
-  return limits.map(({ cluster, nothing, some }) => {
+  const oneWorks = limits.some(({ isKnown, nothing }) => isKnown && nothing === undefined);
+  return limits.flatMap(({ cluster, isKnown, nothing, some }): readonly Finding[] => {
+    if (!isKnown) return [];
     const name = `kernel-client ${cluster}`;
-    if (nothing !== undefined) return { name, level: oneWorks ? 'warning' : 'failed', says: nothing };
-    if (some !== undefined) return { name, level: 'warning', says: some };
-    return { name, level: 'ok', says: "the kernel's client knows what the cluster asks of its clients" };
+    if (nothing !== undefined) return [{ name, level: oneWorks ? 'warning' : 'failed', says: nothing }];
+    if (some !== undefined) return [{ name, level: 'warning', says: some }];
+    return [{ name, level: 'ok', says: "the kernel's client knows what the cluster asks of its clients" }];
   });
 }
 
@@ -48,6 +49,7 @@ export async function whyNoClusterForKernel(parts: KernelClientParts, deadline: 
 
 interface Limits {
   readonly cluster: string;
+  readonly isKnown: boolean;
   /** Why no image of the cluster can be mapped. */
   readonly nothing?: string | undefined;
   /** Why those of some pool cannot; data pools are listed nowhere, so each pool of the cluster counts. */
@@ -76,12 +78,12 @@ async function limitsOfCluster(
 ): Promise<Limits> {
   const cluster = config.id;
   const access = await clusters.access(config, 'node').catch(() => undefined);
-  if (access === undefined) return { cluster };
+  if (access === undefined) return { cluster, isKnown: false };
   const whyKey = await whyNotKey(access.key.reveal(), procRoot);
-  if (whyKey !== undefined) return { cluster, nothing: whyKey };
+  if (whyKey !== undefined) return { cluster, isKnown: true, nothing: whyKey };
   const asked = await demands.of(access, deadline, holdsMs);
-  if (asked === undefined) return { cluster };
+  if (asked === undefined) return { cluster, isKnown: false };
   const reasons = config.pools.map(({ name }) => whyNotPool(asked, name));
   const nothing = reasons.every((one) => one !== undefined) ? reasons[0] : undefined;
-  return { cluster, nothing, some: whyNotPool(asked, '', true) };
+  return { cluster, isKnown: true, nothing, some: whyNotPool(asked, '', true) };
 }

@@ -33,8 +33,8 @@ export function deviceUsers(
   return usersOfDevice(device, { roots, deadline, except: [process.pid, server] });
 }
 
-/** udev's processes: they read a device and leave it, unless it does not answer. */
-const READS_ONLY = /^(systemd-udevd|\(udev-worker\))$/;
+/** udev's processes, the last from 262 on: they read a device and leave it, unless it does not answer. */
+const READS_ONLY = /^(systemd-udevd|\(udev-worker\)|\(udev-synth\))$/;
 const readsOnly = ({ name }: DeviceUsers['processes'][number]): boolean => READS_ONLY.test(name);
 
 /** How long these users are waited for, in ms: 0 where one of them will not pass by itself. */

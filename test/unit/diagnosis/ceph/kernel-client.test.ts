@@ -51,13 +51,13 @@ function parts(asked: Readonly<Record<string, ClientDemands | undefined>>, key =
 }
 
 describe('the kernel´s client', () => {
-  it('is fine where a cluster asks for nothing new, or does not say', async () => {
+  it('is fine where a cluster asks for nothing new; of one that does not say, nothing is said', async () => {
     const both = parts({ one: NOTHING, two: undefined });
-    expect(await checkKernelClient(both, soon())).toMatchObject([
-      { name: 'kernel-client one', level: 'ok' },
-      { name: 'kernel-client two', level: 'ok' },
-    ]);
+    expect(await checkKernelClient(both, soon())).toMatchObject([{ name: 'kernel-client one', level: 'ok' }]);
     expect(await whyNoClusterForKernel(both, soon())).toBeUndefined();
+    const msr = parts({ one: { ...NOTHING, leastRelease: 'squid' }, two: undefined });
+    expect(await checkKernelClient(msr, soon())).toMatchObject([{ name: 'kernel-client one', level: 'failed' }]);
+    expect(await whyNoClusterForKernel(msr, soon())).toBeUndefined();
   });
 
   it('that does not know what one pool asks is a warning, and stops no node', async () => {

@@ -81,7 +81,7 @@ describe('users that may pass', () => {
   });
 
   it('are waited for longer where they are udev, which always leaves, and not at all where one stays', () => {
-    const udev = passingMs(found('(udev-worker)', 'systemd-udevd'));
+    const udev = passingMs(found('(udev-worker)', '(udev-synth)', 'systemd-udevd'));
     expect(udev).toBeGreaterThan(passingMs(found('(udev-worker)', 'blkid')));
     expect(passingMs(found('blkid'))).toBeGreaterThan(0);
     // The kernel says busy, and whoever it is has gone or cannot be seen.

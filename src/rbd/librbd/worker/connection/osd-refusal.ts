@@ -2,7 +2,7 @@
  * A user without any caps for OSDs: from Ceph 18 on they do not answer him, and a client tries again for ever. Only its
  * messenger's log says why, so that is read for a moment where no OSD has answered a connection yet.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Set an option of the connection's client; takes effect at once. */
 type Configure = (option: string, value: string) => void;
 
+/** Then the pid of the process that listens. */
+const PREFIX = 'berth-ceph-';
 /** How long an OSD may take with its first answer before the log is read, ms. */
 const PATIENCE_MS = 2_000;
 /** A refused client comes again after 0.2, 0.4, 0.8 ... s: two attempts at least fall into this time, ms. */
@@ -82,8 +84,31 @@ export class OsdRefusal {
 /** A container's root may be read-only; /dev/shm is memory, and there everywhere. */
 async function privateDirectory(): Promise<string | undefined> {
   for (const place of ['/dev/shm', os.tmpdir()]) {
-    const directory = await mkdtemp(path.join(place, 'berth-ceph-')).catch(() => undefined);
+    await removeAbandoned(place);
+    const directory = await mkdtemp(path.join(place, `${PREFIX}${process.pid}-`)).catch(() => undefined);
     if (directory !== undefined) return directory;
   }
   return undefined;
+}
+
+/** Those of workers that were killed while they listened: each would keep its memory for ever. */
+async function removeAbandoned(place: string): Promise<void> {
+  const names = await readdir(place).catch(() => []);
+  const abandoned = names.filter(
+    (name) => name.startsWith(PREFIX) && isDead(Number.parseInt(name.slice(PREFIX.length), 10)),
+  );
+  await Promise.all(
+    abandoned.map((name) => rm(path.join(place, name), { recursive: true, force: true }).catch(() => undefined)),
+  );
+}
+
+/** False as well for what is no pid. */
+function isDead(pid: number): boolean {
+  if (!(pid > 0)) return false;
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+  }
 }

@@ -1,6 +1,7 @@
 /** What a client's log says of OSDs that do not take its user is heard, and nothing else is taken for it. */
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { appendFile } from 'node:fs/promises';
+import { appendFile, mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { OsdRefusal } from '../../../../../../src/rbd/librbd/worker/connection/osd-refusal.js';
@@ -41,6 +42,21 @@ describe('while an OSD does not answer', () => {
     expect(path.basename(directory)).toMatch(/^berth-ceph-/);
     await expect.poll(() => existsSync(directory)).toBe(false);
     end();
+  });
+
+  it('what a killed process left of its listening is removed, and what a living one has stays', async () => {
+    const gone = spawnSync('true').pid;
+    const [left, alive] = [`/dev/shm/berth-ceph-${gone}-left`, `/dev/shm/berth-ceph-${process.pid}-alive`];
+    for (const directory of [left, alive]) await mkdir(directory);
+    try {
+      const { refusal } = client(`${LINE}method=2 result (13) Permission denied, allowed methods=[2]\n`);
+      const { work, end } = waiting();
+      expect(await refusal.isRefused(work)).toBe(true);
+      expect([existsSync(left), existsSync(alive)]).toEqual([false, true]);
+      end();
+    } finally {
+      for (const directory of [left, alive]) await rm(directory, { recursive: true, force: true });
+    }
   });
 
   it('two calls at once listen once', async () => {
