@@ -8,6 +8,7 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
+import { ChildGate } from './child-gate.js';
 import { noteChild } from './children.js';
 import { confined, saysNotConfined, type Confinement } from './confine.js';
 import { orphanProof, whyNotStarted } from './orphan-proof.js';
@@ -64,9 +65,29 @@ const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LD_LIBRARY_PATH'];
 /** mkfs, blkid and mount live here, and not every way to become root puts it on the path. */
 const SYSTEM_PATH = '/usr/sbin:/sbin';
 
-/** The real {@link Exec}. An answer after a deadline may take up to a second longer than the deadline. */
-export const run: Exec = async (file, args, options) => {
+/** Mounts, maps and their likes at a time: each is some programs and megabytes for some milliseconds. */
+const CHILDREN = 32;
+/** Checks and mkfs, which take what they need of memory and of time. */
+const WORKERS = 16;
+const children = new ChildGate(CHILDREN);
+const workers = new ChildGate(WORKERS);
+
+/**
+ * The real {@link Exec}. An answer after a deadline may take up to a second longer than the deadline. A storm of calls
+ * waits for its turn (child-gate.ts).
+ */
+export const run: Exec = (file, args, options) => {
   const command = [path.basename(file), ...args.slice(0, 1)].join(' ');
+  const gate = options.work === undefined ? children : workers;
+  return gate.run(() => runNow(file, command, args, options), command, options.deadline);
+};
+
+async function runNow(
+  file: string,
+  command: string,
+  args: readonly string[],
+  options: ExecOptions,
+): Promise<ExecResult> {
   const budget = Math.ceil(options.deadline.remaining());
   const late = () => berthError('BERTH_DEADLINE', { what: command, ms: budget });
   if (budget === 0) throw late();
@@ -84,7 +105,7 @@ export const run: Exec = async (file, args, options) => {
   const result = work === undefined ? await settleBy(child, budget) : await settleWork(child, options.deadline);
   if (result === undefined) throw late();
   return answer(file, command, result, options.okCodes ?? [0]);
-};
+}
 
 function start(file: string, args: readonly string[], options: ExecOptions) {
   return execa(file, args, {

@@ -246,3 +246,44 @@ describe('a fence has done its work', () => {
     expect(whyDone(fence, registration) !== undefined).toBe(done);
   });
 });
+
+it('a thousand fences of a lost zone: sixteen at a time, all renewed in a round, left when it is back', async () => {
+  const all = Array.from({ length: 1_000 }, (_, n) => ({
+    ...{ version: 1, volume: `c1/rbd/v${n}`, since: '2026-01-01T00:00:00Z', evidence: 'a test', made: true },
+    ...{ node: `n${n}`, bootId: 'boot-1', instance: `10.0.0.1:0/${n}`, client: `client.${n}` },
+  })) as unknown as Fence[];
+  let [running, most] = [0, 0];
+  const counted = new Map<string, number>();
+  const work = (what: string) => async (): Promise<true> => {
+    running += 1;
+    most = Math.max(most, running);
+    await new Promise((resolve) => setImmediate(resolve));
+    running -= 1;
+    counted.set(what, (counted.get(what) ?? 0) + 1);
+    return true;
+  };
+  let isBack = false;
+  const registration = { node: 'n', bootId: 'boot-2', seen: '2026-01-02T00:00:00Z' } as unknown as NodeRegistration;
+  const many = {
+    ...parts,
+    fences: {
+      all: () => Promise.resolve(all),
+      blocked: () => Promise.resolve(new Map<string, number>()),
+      renew: work('renewed'),
+      leaveToLapse: work('left'),
+      forget: work('forgotten'),
+    },
+    nodes: {
+      find: () => Promise.resolve(isBack ? { registration } : {}),
+      forgetDead: () => Promise.resolve(0),
+    },
+    announce: () => undefined,
+    now: () => new Date(),
+  } as unknown as ConstructorParameters<typeof FenceKeeper>[0];
+  const each = new FenceKeeper(many);
+  await each.round();
+  isBack = true;
+  await each.round();
+  expect(Object.fromEntries(counted)).toEqual({ renewed: 1_000, left: 1_000 });
+  expect(most).toBe(16);
+});

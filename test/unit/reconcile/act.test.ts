@@ -54,6 +54,21 @@ it('goes on with the node while a cluster does not answer, and begins nothing on
   expect(await carry({ forget }, [act('forget')], () => true)).toEqual({ done: 0, failed: 0, reports: [] });
 });
 
+it('a node that comes back with a hundred volumes: one act on it and one of a cluster at a time', async () => {
+  let [running, most] = [0, 0];
+  const work = async (): Promise<'done'> => {
+    running += 1;
+    most = Math.max(most, running);
+    await new Promise((resolve) => setImmediate(resolve));
+    running -= 1;
+    return 'done';
+  };
+  const all = Array.from({ length: 100 }, () => [act('undo'), act('forget'), act('give back')]).flat();
+  const { done } = await carry({ takeDown: work, forget: work, returnRecord: work }, all);
+  expect(done).toBe(300);
+  expect(most).toBe(2);
+});
+
 it('hands a directory on with what makes it a leftover', async () => {
   const removed: OrphanedDirectory[] = [];
   const removeDirectory: RecoveryActs['removeDirectory'] = (leftover) => {
