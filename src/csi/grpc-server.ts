@@ -41,6 +41,16 @@ export interface RunningServer {
   drain(ms: number): Promise<void>;
 }
 
+/**
+ * CSI 1.12 limits every field; the largest request, a group of a thousand snapshots, has half of this, in bytes. gRPC
+ * answers RESOURCE_EXHAUSTED to more before it keeps any of it: its own limit of 4 MiB, a few hundred times at once, is
+ * more than a driver's container has.
+ */
+const MESSAGE_BYTES = 256 * 1024;
+/** Calls of one connection at a time; the client keeps further ones back. Sidecars have a hundred workers at most. */
+const STREAMS = 512;
+const LIMITS = { 'grpc.max_receive_message_length': MESSAGE_BYTES, 'grpc.max_concurrent_streams': STREAMS };
+
 /** How long clients get to take their last answers before their connections are cut, in ms. */
 const GOODBYE_MS = 1000;
 
@@ -54,7 +64,7 @@ export async function startServer({ endpoint, services, log }: ServerOptions): P
   await clearStaleSocket(file);
   const drain = new Drain();
   // With channelz, for without it grpc-js (1.14) forgets its sessions and forceShutdown ends no call.
-  const server = new Server();
+  const server = new Server(LIMITS);
   const { v1 } = contract();
   for (const name of ['Identity', 'Controller', 'GroupController', 'SnapshotMetadata', 'Node'] as const) {
     const handlers = services[name];

@@ -17,6 +17,47 @@ const { v1 } = contract();
 const edge = newEdge();
 const Identity = identityService({ readiness: () => ({ ready: true, why: undefined }) });
 
+describe('a flood', () => {
+  it('of requests larger than any of CSI is refused unseen, and the next call is answered', async () => {
+    let seen = 0;
+    const answer = { volume: { volumeId: 'id-1', capacityBytes: '1' } };
+    await edge.serve({
+      Controller: {
+        CreateVolume: () => {
+          seen += 1;
+          return Promise.resolve(answer);
+        },
+      },
+    });
+    const client = edge.client(v1.Controller);
+    const request = { name: 'pvc', parameters: { k: 'x'.repeat(3.6 * 2 ** 20) } };
+    const flood = Array.from({ length: 20 }, () => call((done) => client.CreateVolume(request, done)));
+    for (const { error } of await Promise.all(flood)) expect(error?.code).toBe(status.RESOURCE_EXHAUSTED);
+    expect(seen).toBe(0);
+    const { response } = await call((done) => client.CreateVolume({ name: 'pvc' }, done));
+    expect(response).toMatchObject(answer);
+  });
+
+  it('of two thousand calls on one connection: 512 are worked on at a time, and all are answered', async () => {
+    let [running, most] = [0, 0];
+    await edge.serve({
+      Controller: {
+        CreateVolume: async () => {
+          running += 1;
+          most = Math.max(most, running);
+          await sleep(1);
+          running -= 1;
+          return { volume: { volumeId: 'id-1', capacityBytes: '1' } };
+        },
+      },
+    });
+    const client = edge.client(v1.Controller);
+    const all = Array.from({ length: 2_000 }, (_, n) => call((done) => client.CreateVolume({ name: `p${n}` }, done)));
+    expect((await Promise.all(all)).filter(({ error }) => error !== null)).toEqual([]);
+    expect(most).toBeLessThanOrEqual(512);
+  });
+});
+
 describe('a handler', () => {
   it('gets the request with its defaults and answers typed', async () => {
     let seen: unknown;
