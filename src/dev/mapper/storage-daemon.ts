@@ -7,7 +7,7 @@ import { isErrno } from '../../host/errno.js';
 import type { Exec } from '../../host/process/exec.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
-import { readAttribute } from '../../host/device/kernel-attribute.js';
+import { readAttribute, readWaitingAttribute } from '../../host/device/kernel-attribute.js';
 import { QmpError, QmpSession } from './qmp.js';
 
 /** sizeof(sun_path) less the final NUL (unix(7)). */
@@ -39,9 +39,9 @@ export class StorageDaemon {
 
   /** The daemon's pid, believed only if that process' command line names our socket: pids are used again. */
   async pid(): Promise<number | undefined> {
-    const text = await readAttribute(this.#pidFile);
+    const text = readAttribute(this.#pidFile);
     if (text === undefined || !/^\s*\d+\s*$/.test(text)) return undefined;
-    const commandLine = (await readAttribute(`${this.#options.procRoot}/${Number(text)}/cmdline`)) ?? '';
+    const commandLine = (await readWaitingAttribute(`${this.#options.procRoot}/${Number(text)}/cmdline`)) ?? '';
     const [program = '', ...args] = commandLine.split('\0');
     const isOurs = path.basename(program) === PROGRAM && args.includes(chardev(this.socketPath));
     return isOurs ? Number(text) : undefined;
@@ -71,10 +71,13 @@ export class StorageDaemon {
     // The lock's descriptor is inherited by the daemon and open until it dies: two can never serve one directory.
     const lock = path.join(this.#options.stateDir, 'daemon.lock');
     const args = ['--nonblock', '--conflict-exit-code', String(LOCKED), lock, PROGRAM, ...this.#arguments()];
-    const { exitCode } = await exec('flock', args, { deadline, okCodes: [0, LOCKED] });
-    const session = await pollUntil(() => this.connect(deadline), 'the start of the storage daemon', deadline);
-    if (exitCode === 0) await chmod(this.socketPath, 0o600);
-    return session;
+    // Again where somebody else has the lock and nobody answers: a daemon that ends lets go of it last.
+    const started = async (): Promise<QmpSession | undefined> => {
+      const { exitCode } = await exec('flock', args, { deadline, okCodes: [0, LOCKED] });
+      if (exitCode === 0) await chmod(this.socketPath, 0o600);
+      return this.connect(deadline);
+    };
+    return pollUntil(started, 'the start of the storage daemon', deadline);
   }
 
   /** Tell the daemon of this session to end, wait until it has, and remove its files. Exports must be gone before. */
