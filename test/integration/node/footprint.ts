@@ -1,0 +1,57 @@
+/** What a driver takes of its machine, from the outside: what must not grow with the calls that it has answered. */
+import { readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { Driver } from '../csi/driver.js';
+
+export interface Footprint {
+  /** Resident, of the driver and of its librbd workers. */
+  readonly driverMiB: number;
+  readonly workersMiB: number;
+  /** Open files of the driver. */
+  readonly descriptors: number;
+  /** Files and directories below its state directory, and the bytes of its journal. */
+  readonly entries: number;
+  readonly journalBytes: number;
+}
+
+/** The processes that this one has started and that are alive: its workers, and tools at work. */
+export async function childrenOf(pid: number, program: RegExp): Promise<readonly number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  const children: number[] = [];
+  for (const child of text.split(' ').filter((one) => one !== '')) {
+    const line = await readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '');
+    if (program.test(line)) children.push(Number(child));
+  }
+  return children;
+}
+
+/** Its workers; each process of librbd is one. */
+export const workersOf = ({ pid }: Driver): Promise<readonly number[]> => childrenOf(pid, /worker\.js/);
+
+const residentMiB = async (pid: number): Promise<number> => {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024;
+};
+
+export async function footprintOf(driver: Driver): Promise<Footprint> {
+  const { pid, stateDir } = driver;
+  const workers = await Promise.all((await workersOf(driver)).map(residentMiB));
+  const journal = path.join(stateDir, 'journal');
+  // A controller has none.
+  const files = await readdir(journal).catch(() => []);
+  const sizes = await Promise.all(files.map(async (name) => (await stat(path.join(journal, name))).size));
+  // What the storage daemon of the mapper serves is a file system of its own, and not the driver's.
+  const entries = await readdir(stateDir, { recursive: true }).catch(() => []);
+  return {
+    driverMiB: Math.round(await residentMiB(pid)),
+    workersMiB: Math.round(workers.reduce((sum, one) => sum + one, 0)),
+    descriptors: (await readdir(`/proc/${pid}/fd`)).length,
+    entries: entries.length,
+    journalBytes: sizes.reduce((sum, one) => sum + one, 0),
+  };
+}
+
+/** One line of a curve. */
+export const describeFootprint = (what: string, { descriptors, entries, ...one }: Footprint): string =>
+  `${what}: driver ${one.driverMiB} MiB, workers ${one.workersMiB} MiB, ${descriptors} open files, ` +
+  `${entries} files of its state, ${one.journalBytes} bytes of journal\n`;
