@@ -144,8 +144,8 @@ export class NodeGatherer {
     const directory = `${this.#roots.sys}/class/block/${path.basename(mapping.device)}`;
     return {
       mapping,
-      number: await readAttribute(`${directory}/dev`),
-      holders: await listDirectory(`${directory}/holders`),
+      number: readAttribute(`${directory}/dev`),
+      holders: listDirectory(`${directory}/holders`),
       unserved: await mapper.whyUnserved?.(mapping),
       isProvenOurs: mapper.listsOnlyOwn === true,
       since: this.#seen.get(keyOf(mapping)) ?? now,

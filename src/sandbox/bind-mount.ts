@@ -5,8 +5,8 @@
 import { lstat, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises';
 import { isDeviceReadOnly, deviceNumber, setDeviceReadOnly } from '../host/device/block-device.js';
 import type { Exec } from '../host/process/exec.js';
-import { bindMount, ensureReadOnly, unmount } from '../host/mount/mount.js';
-import { mountAt } from '../host/mount/mountinfo.js';
+import { bindMount, ensureReadOnly, unmountSeen } from '../host/mount/mount.js';
+import { mountAt, type Mount } from '../host/mount/mountinfo.js';
 import type { Deadline } from '../model/deadline.js';
 import { berthError } from '../model/errors.js';
 
@@ -33,7 +33,7 @@ export async function bindAt(
   deadline: Deadline,
 ): Promise<void> {
   const present = await mountAt(target);
-  if (present !== undefined && !(await isBoundAt(volume, target))) {
+  if (present !== undefined && !(await isBoundBy(present, volume))) {
     throw berthError('BERTH_TARGET_OCCUPIED', { path: target, what: `a mount of ${present.source}` });
   }
   if (present !== undefined) {
@@ -55,29 +55,33 @@ export async function bindAt(
 /** Is what is mounted at `target` this volume and nothing else? */
 export async function isBoundAt(volume: HostVolume, target: string): Promise<boolean> {
   const mount = await mountAt(target);
-  if (mount === undefined) return false;
+  return mount !== undefined && isBoundBy(mount, volume);
+}
+
+/** {@link isBoundAt} of the mount that was just seen at its target. */
+export async function isBoundBy(mount: Mount, volume: HostVolume): Promise<boolean> {
   if (volume.kind === 'mount') return mount.device === (await deviceNumber(volume.device));
   // A bound device node is a mount of devtmpfs whose root is the node's name; the node itself has the device's number.
-  return (await deviceNumber(target).catch(() => '')) === (await deviceNumber(volume.device));
+  return (await deviceNumber(mount.target).catch(() => '')) === (await deviceNumber(volume.device));
 }
 
 /**
  * Unmount the target and remove it; a target that is gone is a success. Only what is empty is removed, and never more
- * than one entry. `isOurs` is asked of every layer before it goes: BERTH_TARGET_OCCUPIED where a mount of something
- * else comes to light.
+ * than one entry. `isOurs` is asked of every layer before it goes, with what mountinfo shows of it:
+ * BERTH_TARGET_OCCUPIED where a mount of something else comes to light.
  */
 export async function unbindAt(
   exec: Exec,
   target: string,
-  isOurs: () => Promise<boolean>,
+  isOurs: (mount: Mount) => Promise<boolean>,
   step: BindStep<'unmount' | 'remove target'>,
   deadline: Deadline,
 ): Promise<void> {
-  while ((await mountAt(target)) !== undefined) {
-    if (!(await isOurs()))
+  for (let mount = await mountAt(target); mount !== undefined; mount = await mountAt(target)) {
+    if (!(await isOurs(mount)))
       throw berthError('BERTH_TARGET_OCCUPIED', { path: target, what: 'a mount of something else' });
     step('unmount');
-    await unmount(exec, target, deadline);
+    await unmountSeen(exec, target, deadline);
   }
   const stats = await lstat(target).catch(ignoreMissing);
   if (stats === undefined) return;

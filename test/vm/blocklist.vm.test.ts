@@ -20,15 +20,15 @@ const NOTICE_MS = 60_000;
 let node: Node;
 
 /** Addresses of the kernel's clients of this cluster, as the monitors know them. */
-async function clients(): Promise<ReadonlySet<string>> {
-  const devices = await readKrbdDevices(KERNEL_ROOTS.sys);
+function clients(): ReadonlySet<string> {
+  const devices = readKrbdDevices(KERNEL_ROOTS.sys);
   const ours = devices.filter(({ location }) => location.fsid === session.fsid);
   return new Set(ours.map(({ clientAddress }) => clientAddress));
 }
 
 /** Blocklist them all, and wait until the kernel has noticed: `target` takes no synced write any more. */
 async function evict(target: string): Promise<void> {
-  for (const address of await clients()) await host.ceph('osd', 'blocklist', 'add', address, '3600');
+  for (const address of clients()) await host.ceph('osd', 'blocklist', 'add', address, '3600');
   const until = performance.now() + NOTICE_MS;
   for (;;) {
     const written = await put(target, 'lost').then(
@@ -78,7 +78,7 @@ describe('a node whose kernel client was blocklisted', () => {
     await evict(target);
     const volume = await Volume.create(node, block, 32 * MiB, { mounter: 'krbd' });
     await volume.bring();
-    assert.equal((await clients()).size, 2);
+    assert.equal(clients().size, 2);
     for (const one of [volume, evicted]) {
       await one.leave();
       await one.remove();
@@ -88,13 +88,13 @@ describe('a node whose kernel client was blocklisted', () => {
   it('does not go on with a mapping of the client that was thrown out', async () => {
     const volume = await Volume.create(node, mount('ext4'), 32 * MiB, { mounter: 'krbd' });
     await put(await volume.bring(), 'synced before');
-    const [before] = await clients();
+    const [before] = clients();
     await evict(volume.target('pod'));
     await volume.unpublish();
     // As after a reboot of the plugin in the middle of an unstage: unmounted, and still mapped.
     await volume.unmountOnly();
     await volume.stage();
-    const [now] = await clients();
+    const [now] = clients();
     assert.notEqual(now, before);
     await volume.leave();
     await volume.remove();

@@ -242,7 +242,7 @@ describe('a cluster that stands still', () => {
     const writer = await Writer.start(await volume.bring());
     await writer.goesOn();
     await host.freeze('osd');
-    const devices = await readKrbdDevices(KERNEL_ROOTS.sys);
+    const devices = readKrbdDevices(KERNEL_ROOTS.sys);
     for (const { clientAddress } of devices.filter(({ location }) => location.fsid === session.fsid)) {
       await host.ceph('osd', 'blocklist', 'add', clientAddress, '3600');
     }

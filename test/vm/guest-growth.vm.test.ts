@@ -59,7 +59,7 @@ describe('an ext4 of a guest', () => {
 
   /** As the guest mounts it, when it is staged. */
   async function asGuest<T>(volume: Volume, use: (directory: string) => Promise<T>): Promise<T> {
-    const devices = await readKrbdDevices(KERNEL_ROOTS.sys);
+    const devices = readKrbdDevices(KERNEL_ROOTS.sys);
     const found = devices.find(({ location }) => volume.id.endsWith(`/${location.image}`));
     assert.ok(found, 'it is not mapped');
     return mounted(`/dev/rbd${found.id}`, use);

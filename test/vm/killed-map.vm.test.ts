@@ -56,15 +56,15 @@ const exec: Exec = async (file, args, options) => {
 };
 const mapper = new KrbdMapper({ exec, runtimeDir: KEYS });
 
-const devices = async (): Promise<readonly KrbdDevice[]> =>
-  (await readKrbdDevices(KERNEL_ROOTS.sys)).filter(({ location }) => location.fsid === session.fsid);
+const devices = (): readonly KrbdDevice[] =>
+  readKrbdDevices(KERNEL_ROOTS.sys).filter(({ location }) => location.fsid === session.fsid);
 
 /** Undone by a word to the kernel: what is tried here is the map, and `rbd unmap` takes a second. */
 async function remove({ device }: Mapping): Promise<void> {
   const gone = async (): Promise<true | undefined> => {
     // Busy as long as udev looks at the new device.
     await writeFile('/sys/bus/rbd/remove_single_major', device.replace('/dev/rbd', '')).catch(() => undefined);
-    return (await devices()).length === 0 ? true : undefined;
+    return devices().length === 0 ? true : undefined;
   };
   await pollUntil(gone, `the removal of ${device}`, soon());
 }
@@ -106,7 +106,7 @@ describe('an rbd map that is killed', () => {
       for (let round = first; round <= last; round += 1) {
         counted[await mapKilled(request)] += 1;
         const mapping = await mapper.map(request, soon());
-        assert.equal((await devices()).length, 1, `round ${round}`);
+        assert.equal(devices().length, 1, `round ${round}`);
         await remove(mapping);
       }
     });

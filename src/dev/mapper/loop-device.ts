@@ -1,5 +1,5 @@
 /** Loop devices: a file as a block device. What is attached is read from sysfs, never remembered. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Deadline } from '../../model/deadline.js';
@@ -32,13 +32,11 @@ const ATTEMPTS = 5;
 const CLOSE_MS = 2_000;
 
 /** Every loop device that has a file, ours or not; no child, no I/O. */
-export async function findLoops(sysfs = SYSFS): Promise<readonly LoopDevice[]> {
-  const names = (await readdir(sysfs)).filter((name) => /^loop\d+$/.test(name));
-  // Most devices of a node have no file: asking for each by way
-  // of the thread pool took ten times as long as all the answers.
+export function findLoops(sysfs = SYSFS): Promise<readonly LoopDevice[]> {
+  // In place, as kernel-attribute.ts says: by way of the thread pool the answers take ten times as long.
+  const names = readdirSync(sysfs).filter((name) => /^loop\d+$/.test(name));
   const attached = names.filter((name) => existsSync(path.join(sysfs, name, 'loop')));
-  const loops = await Promise.all(attached.map((name) => readLoop(sysfs, name)));
-  return loops.filter((loop) => loop !== undefined);
+  return Promise.resolve(attached.map((name) => readLoop(sysfs, name)).filter((loop) => loop !== undefined));
 }
 
 /**
@@ -72,7 +70,7 @@ export async function attachLoop(
  * use. BERTH_COMMAND_FAILED, DEADLINE.
  */
 export async function detachLoop(exec: Exec, device: string, deadline: Deadline): Promise<void> {
-  const before = await readLoop(SYSFS, path.basename(device));
+  const before = readLoop(SYSFS, path.basename(device));
   if (before === undefined) return;
   const who = await holders(device);
   if (who !== undefined) throw berthError('BERTH_DEVICE_BUSY', { device, who });
@@ -80,7 +78,7 @@ export async function detachLoop(exec: Exec, device: string, deadline: Deadline)
     await exec('losetup', ['--detach', device], { deadline });
   } catch (error) {
     // Somebody else detached it in between, or an earlier detach came into effect.
-    if (await isFreed(device, before)) return;
+    if (isFreed(device, before)) return;
     throw error;
   }
   await waitUntilFree(device, before, deadline);
@@ -113,9 +111,9 @@ export const saysNoDirectIo = (stderr: string): boolean =>
  */
 async function ensureWritable(exec: Exec, device: string, deadline: Deadline): Promise<void> {
   const attached = () => readLoop(SYSFS, path.basename(device));
-  if ((await attached())?.readOnly !== true) return;
+  if (attached()?.readOnly !== true) return;
   await setDeviceReadOnly(exec, device, false, deadline);
-  if ((await attached())?.readOnly !== true) return;
+  if (attached()?.readOnly !== true) return;
   await detachLoop(exec, device, deadline);
   throw berthError('BERTH_DEVICE_INVALID', { device, why: 'its file cannot be written' });
 }
@@ -123,10 +121,10 @@ async function ensureWritable(exec: Exec, device: string, deadline: Deadline): P
 const attachFailed = ({ exitCode, stderr }: ExecResult) =>
   berthError('BERTH_COMMAND_FAILED', { command: 'losetup --find', how: `exit code ${exitCode}`, stderr });
 
-async function readLoop(sysfs: string, name: string): Promise<LoopDevice | undefined> {
-  const attribute = (file: string) => readFile(path.join(sysfs, name, file), 'utf8');
+function readLoop(sysfs: string, name: string): LoopDevice | undefined {
+  const attribute = (file: string) => readFileSync(path.join(sysfs, name, file), 'utf8');
   try {
-    const [backing, ro] = await Promise.all([attribute('loop/backing_file'), attribute('ro')]);
+    const [backing, ro] = [attribute('loop/backing_file'), attribute('ro')];
     const file = backing.replace(/\n$/, '');
     const deleted = file.endsWith(DELETED);
     return {
@@ -152,14 +150,14 @@ async function holders(device: string): Promise<string | undefined> {
   return stacked.length > 0 ? `${stacked.join(', ')} stands on it` : undefined;
 }
 
-async function isFreed(device: string, before: LoopDevice): Promise<true | undefined> {
-  const now = await readLoop(SYSFS, path.basename(device));
+function isFreed(device: string, before: LoopDevice): true | undefined {
+  const now = readLoop(SYSFS, path.basename(device));
   return now === undefined || (now.file !== before.file && now.file !== UNMOUNTED) ? true : undefined;
 }
 
 async function waitUntilFree(device: string, before: LoopDevice, deadline: Deadline): Promise<void> {
   try {
-    await pollUntil(() => isFreed(device, before), `detaching ${device}`, deadline.within(CLOSE_MS));
+    await pollUntil(() => Promise.resolve(isFreed(device, before)), `detaching ${device}`, deadline.within(CLOSE_MS));
   } catch (error) {
     if (!isBerthError(error, 'BERTH_DEADLINE')) throw error;
     throw berthError(

@@ -132,13 +132,14 @@ export class LoopMapper implements Mapper {
     const file = await this.#exports.file(location);
     const size = await this.#turns.run(TURN, deadline, () => this.#takeSizeOver(location, deadline));
     if (size < sizeBytes) throw this.#mapError({ image: location }, `the image has only ${size} of ${sizeBytes} bytes`);
-    const shows = async (bytes: Promise<bigint | undefined>) => ((await bytes) === size ? true : undefined);
+    const shows = (bytes: bigint | undefined): true | undefined => (bytes === size ? true : undefined);
     // In a child, for a call of ours to a FUSE file could hang beyond any deadline; its attributes are cached for up to
     // 1.5 s.
     const served = async () => BigInt((await this.#exec('stat', ['-c', '%s', file], { deadline })).stdout);
-    await pollUntil(() => shows(served()), `waiting for ${file} to grow`, deadline);
+    await pollUntil(async () => shows(await served()), `waiting for ${file} to grow`, deadline);
     await refreshLoop(this.#exec, device, deadline);
-    await pollUntil(() => shows(blockSizeBytes(KERNEL_ROOTS.sys, name)), `waiting for ${device} to grow`, deadline);
+    const shown = () => Promise.resolve(shows(blockSizeBytes(KERNEL_ROOTS.sys, name)));
+    await pollUntil(shown, `waiting for ${device} to grow`, deadline);
   }
 
   /**

@@ -33,7 +33,7 @@ export async function cleanUpAfterDeath(exec: Exec, exports: ExportDirectory, de
     if (users !== undefined) used.add(await exports.file(location));
   }
   const directory = await exports.path();
-  for (const name of await listDirectory(directory)) {
+  for (const name of listDirectory(directory)) {
     const file = path.join(directory, name);
     if (!used.has(file)) await removeExportFile(exec, file, deadline);
   }

@@ -78,7 +78,7 @@ async function abilityOfKrbd({ exec, sysRoot, versions }: MapperParts): Promise<
   if (module.says === 'loaded' && !(await isWritable(bus))) {
     return { why: `${bus}/add cannot be written: is /sys mounted read-only?`, says: '' };
   }
-  const features = await supportedFeatures(sysRoot);
+  const features = supportedFeatures(sysRoot);
   const can = features === undefined ? 'features not told' : `can do ${featureNames(features).join(', ')}`;
   const version = versions ? `; ${await versionOf(exec, 'rbd', '--version')}` : '';
   return {

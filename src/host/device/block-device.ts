@@ -1,12 +1,13 @@
 /**
  * Block devices as the kernel numbers them: what a path in /dev really is, and what sysfs says of it without any I/O.
  */
-import { readFile, stat } from 'node:fs/promises';
-import type { BigIntStats } from 'node:fs';
+import { statSync, type BigIntStats } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { pollUntil } from '../../model/time-limit.js';
 import { isErrno } from '../errno.js';
+import { readAttribute } from './kernel-attribute.js';
 import type { Exec } from '../process/exec.js';
 
 /** sysfs counts in sectors of this size whatever the device's own are. */
@@ -68,7 +69,8 @@ function blockNumber(path: string, stats: BigIntStats): string {
 
 async function statOrUndefined(path: string): Promise<BigIntStats | undefined> {
   try {
-    return await stat(path, { bigint: true });
+    // Of /dev, and of sysfs below, the kernel answers from memory: see kernel-attribute.ts.
+    return path.startsWith('/dev/') ? statSync(path, { bigint: true }) : await stat(path, { bigint: true });
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw berthError(
@@ -81,9 +83,8 @@ async function statOrUndefined(path: string): Promise<BigIntStats | undefined> {
 
 async function attribute(device: string, name: 'size' | 'ro'): Promise<string> {
   const number = await deviceNumber(device);
-  try {
-    return (await readFile(`/sys/dev/block/${number}/${name}`, 'utf8')).trim();
-  } catch (error) {
-    throw berthError('BERTH_DEVICE_INVALID', { device, why: `the kernel has no device ${number}` }, error);
-  }
+  const value = readAttribute(`/sys/dev/block/${number}/${name}`);
+  if (value === undefined)
+    throw berthError('BERTH_DEVICE_INVALID', { device, why: `the kernel has no device ${number}` });
+  return value.trim();
 }

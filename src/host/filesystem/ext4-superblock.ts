@@ -1,5 +1,6 @@
 /** The superblock of ext4: what it says of the filesystem, and how large its tools can make it. */
 import type { Superblock } from './filesystem.js';
+import { uuidAt } from './superblock-uuid.js';
 
 /** Where struct ext4_super_block (fs/ext4/ext4.h) begins; it is little endian. */
 const SUPERBLOCK_AT = 1024;
@@ -23,6 +24,7 @@ export function parseExt4(page: Buffer): Superblock | undefined {
   const high = has64Bit ? BigInt(block.readUInt32LE(0x150)) : 0n;
   const blocks = (high << 32n) | BigInt(block.readUInt32LE(0x4));
   return {
+    uuid: isExt4(block) ? uuidAt(block, 0x68) : '',
     sizeBytes: blocks << blockShift(block),
     errors: (block.readUInt16LE(0x3a) & ERROR_FS) !== 0,
     needsReplay: (block.readUInt32LE(0x60) & INCOMPAT_RECOVER) !== 0,
@@ -30,6 +32,17 @@ export function parseExt4(page: Buffer): Superblock | undefined {
     // Time of the last writable mount, and how many there were since the last check: resize2fs leaves both alone.
     mounts: `${block.readUInt32LE(0x2c)}/${block.readUInt16LE(0x34)}`,
   };
+}
+
+/** What ext3 knows of features (libblkid, superblocks/ext.c): an ext4 has at least one beyond it. */
+const EXT3_INCOMPAT = 0x2 | INCOMPAT_RECOVER | 0x10;
+const EXT3_READ_ONLY = 0x1 | 0x2 | 0x4;
+const JOURNAL_DEVICE = 0x8;
+
+function isExt4(block: Buffer): boolean {
+  const [incompatible, readOnly] = [block.readUInt32LE(0x60), block.readUInt32LE(0x64)];
+  if ((incompatible & JOURNAL_DEVICE) !== 0) return false;
+  return (incompatible & ~EXT3_INCOMPAT) !== 0 || (readOnly & ~EXT3_READ_ONLY) !== 0;
 }
 
 const blockShift = (block: Buffer): bigint => 10n + BigInt(block.readUInt32LE(0x18));

@@ -29,6 +29,8 @@ export interface MkfsRequest {
 
 /** What a superblock says of its filesystem. */
 export interface Superblock {
+  /** In small letters; empty where blkid would take the filesystem for one of another kind (ext2 for an ext4). */
+  readonly uuid: string;
   /** As last written; a mounted xfs writes its new size some time after it grew. */
   readonly sizeBytes: bigint;
   /** The kernel found errors. A filesystem that records none says false. */

@@ -44,18 +44,13 @@ export async function probeDevice(exec: Exec, device: string, deadline: Deadline
 }
 
 /**
- * The signature at the beginning of a device that its storage says was never written; undefined where blkid finds none.
- * A second opinion in half the reads that {@link probeDevice} needs, which reads what nobody else can vouch for. Errors
- * as there.
+ * Is there nothing but zeroes at the beginning of a device that its storage says was never written? A second opinion in
+ * one read, stricter than blkid's, where {@link probeDevice} reads what nobody else can vouch for. Errors as there.
  */
-export async function findSignature(
-  exec: Exec,
-  device: string,
-  deadline: Deadline,
-): Promise<DeviceContent | undefined> {
-  // Asked for more than there is, blkid fails.
-  const isLarger = (await deviceSizeBytes(device)) > HEAD_BYTES;
-  return askBlkid(exec, device, isLarger ? ['--size', String(HEAD_BYTES)] : [], deadline);
+export async function isBlank(exec: Exec, device: string, deadline: Deadline): Promise<boolean> {
+  const size = await deviceSizeBytes(device);
+  if (size === 0n) throw berthError('BERTH_PROBE_FAILED', { device, why: 'it has a size of 0 bytes' });
+  return isZero(exec, device, 0n, size < HEAD_BYTES ? size : HEAD_BYTES, deadline);
 }
 
 /** What blkid finds in a file that bears what a device would; undefined for nothing. */

@@ -3,6 +3,7 @@ import type { FilesystemType } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
 import { deviceSizeBytes } from '../device/block-device.js';
 import type { Exec } from '../process/exec.js';
+import type { Superblock } from './filesystem.js';
 import { filesystems } from './filesystems.js';
 import { readSuperblock } from './superblock.js';
 import { growError } from './tool-failures.js';
@@ -20,11 +21,15 @@ export interface Growth {
 const SLACK_BYTES = 1024n * 1024n;
 
 /**
- * Is there room on its device that the filesystem does not have? BERTH_PROBE_FAILED, BERTH_DEVICE_INVALID, DEADLINE.
+ * Is there room on its device that the filesystem does not have? `known` is a superblock that it had a moment ago; none
+ * becomes smaller. BERTH_PROBE_FAILED, BERTH_DEVICE_INVALID, DEADLINE.
  */
-export async function isSmallerThanDevice({ device, type }: Pick<Growth, 'device' | 'type'>): Promise<boolean> {
+export async function isSmallerThanDevice(
+  { device, type }: Pick<Growth, 'device' | 'type'>,
+  known?: Superblock,
+): Promise<boolean> {
   const deviceBytes = await deviceSizeBytes(device);
-  const { sizeBytes } = await readSuperblock(device, filesystems[type]);
+  const { sizeBytes } = known ?? (await readSuperblock(device, filesystems[type]));
   return deviceBytes - sizeBytes >= SLACK_BYTES;
 }
 

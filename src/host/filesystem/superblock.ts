@@ -18,6 +18,25 @@ export async function readSuperblock(
   return superblock;
 }
 
+/**
+ * The superblock of this very filesystem, where it is there; undefined says only that a probe has to tell what is, or
+ * why it cannot be read. One read past the page cache, where blkid is a child with a confinement of its own. DEADLINE.
+ */
+export async function superblockOf(
+  device: string,
+  filesystem: Pick<Filesystem, 'type' | 'parseSuperblock'>,
+  uuid: string,
+  deadline: Deadline,
+): Promise<Superblock | undefined> {
+  try {
+    const superblock = await readSuperblock(device, filesystem, deadline);
+    return superblock.uuid === uuid.toLowerCase() ? superblock : undefined;
+  } catch (error) {
+    if (isBerthError(error, 'BERTH_PROBE_FAILED')) return undefined;
+    throw error;
+  }
+}
+
 async function firstPage(device: string, deadline: Deadline): Promise<Buffer> {
   try {
     return await readFirstPage(device, deadline);

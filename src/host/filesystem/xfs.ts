@@ -4,6 +4,7 @@ import type { Exec } from '../process/exec.js';
 import type { Filesystem, MkfsRequest, Superblock } from './filesystem.js';
 import { isAtLeast, type ToolVersion } from './mkfs/mkfs-version.js';
 import { complaint, growError } from './tool-failures.js';
+import { uuidAt } from './superblock-uuid.js';
 import { xfsUuid } from './xfs-uuid.js';
 
 /** xfsprogs refuses less since 5.19 (measured). */
@@ -74,7 +75,7 @@ const SUPERBLOCK_BYTES = 264;
 function parseSuperblock(page: Buffer): Superblock | undefined {
   if (page.length < SUPERBLOCK_BYTES || page.toString('latin1', 0, 4) !== MAGIC) return undefined;
   const sizeBytes = page.readBigUInt64BE(8) * BigInt(page.readUInt32BE(4));
-  return { sizeBytes, errors: false, growsTo: undefined, mounts: '' };
+  return { uuid: uuidAt(page, 32), sizeBytes, errors: false, growsTo: undefined, mounts: '' };
 }
 
 async function growMounted(exec: Exec, _device: string, mountPoint: string, deadline: Deadline): Promise<void> {

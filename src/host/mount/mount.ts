@@ -44,7 +44,11 @@ export async function bindMount(exec: Exec, bind: BindMount, deadline: Deadline)
  * quickly found, BERTH_COMMAND_FAILED, DEADLINE.
  */
 export async function unmount(exec: Exec, target: string, deadline: Deadline): Promise<void> {
-  if ((await mountAt(target)) === undefined) return;
+  if ((await mountAt(target)) !== undefined) await unmountSeen(exec, target, deadline);
+}
+
+/** As {@link unmount}, for a caller that has just seen a mount there. */
+export async function unmountSeen(exec: Exec, target: string, deadline: Deadline): Promise<void> {
   // --no-canonicalize: the path is resolved already, and looking at a dead filesystem again may hang.
   const result = await exec('umount', ['--no-canonicalize', '--', target], { deadline, okCodes: [0, 1, FAILED] });
   if (result.exitCode === 0) return;

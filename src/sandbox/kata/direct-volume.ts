@@ -89,7 +89,7 @@ export async function removeDirectVolume(
   deadline: Deadline,
 ): Promise<void> {
   await removeRecords(records, volume, target, step);
-  await unbindAt(exec, target.resolved, () => isDirectVolumeAt(volume, target.resolved), step, deadline);
+  await unbindAt(exec, target.resolved, (mount) => Promise.resolve(isGuard(mount, volume)), step, deadline);
 }
 
 /** Only those of this volume. */

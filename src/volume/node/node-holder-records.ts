@@ -31,6 +31,21 @@ interface Unmapped extends Pick<FoundVolume, 'at' | 'volume'> {
   readonly imageId: string | undefined;
 }
 
+interface SeenRecord extends Pick<FoundVolume, 'at'> {
+  /** Undefined where the image is gone. */
+  readonly head: ImageHead | undefined;
+}
+
+/** What {@link NodeHolderRecords.lookAhead} has seen, or sees within the deadline. */
+export type LookAhead = (deadline: Deadline) => Promise<SeenRecord | undefined>;
+
+export interface GiveBackOptions {
+  /** Called where it is the cluster that does not answer. */
+  readonly silent?: (() => void) | undefined;
+  /** Begun before; without it the record is looked at now. */
+  readonly look?: LookAhead | undefined;
+}
+
 export interface NodeHolderRecordsParts extends ThisNode {
   readonly clusters: Clusters;
   readonly rbd: Pick<RbdPort, 'head' | 'headById'>;
@@ -86,28 +101,39 @@ export class NodeHolderRecords {
    *   name is known
    */
   async release(unmapped: Unmapped, deadline: Deadline): Promise<void> {
-    const { self, rbd, records } = this.#parts;
-    const { at, volume, imageId } = unmapped;
-    const head = imageId === undefined ? await rbd.head(at, deadline) : await rbd.headById(at, imageId, deadline);
-    if (head !== undefined) await records.release(at, head, volume, self, deadline);
+    await this.#releaseSeen(unmapped, await this.#head(unmapped, deadline), deadline);
+  }
+
+  /**
+   * Look at the record that is to be given back while the volume is still being unmapped; for {@link giveBack}. What is
+   * written then compares it with what it is by that time. Looks once more where the first look has failed by then: a
+   * long unmap outlasts many a failure.
+   */
+  lookAhead(entry: Pick<JournalEntry, 'volume' | 'imageId'>): LookAhead {
+    let hasFailed = false;
+    const looking = this.#look(entry, Deadline.after(GIVE_BACK_MS));
+    looking.catch(() => {
+      hasFailed = true;
+    });
+    return (deadline) => (hasFailed ? this.#look(entry, deadline) : looking);
   }
 
   /**
    * As {@link release}, for a caller that goes on without it: within {@link GIVE_BACK_MS}, and never an error. False
    * where the cluster could not be asked, or clusters.yaml does not list the volume's place now: an edit may have left
    * it out by mistake, and nobody would give the record back after it is mended. A volume that is gone has no record.
-   * @param silent called where it is the cluster that does not answer
    */
   async giveBack(
-    { volume, imageId }: Pick<JournalEntry, 'volume' | 'imageId'>,
-    silent: () => void = () => undefined,
+    entry: Pick<JournalEntry, 'volume' | 'imageId'>,
+    { silent = () => undefined, look = (deadline) => this.#look(entry, deadline) }: GiveBackOptions = {},
   ): Promise<boolean> {
-    const { clusters, log } = this.#parts;
+    const { log } = this.#parts;
+    const { volume } = entry;
     const deadline = Deadline.after(GIVE_BACK_MS);
     try {
-      const place = await locate(clusters, volume, 'node', undefined);
-      if (place !== undefined) {
-        await this.release({ at: place.at, volume, imageId }, deadline);
+      const seen = await look(deadline);
+      if (seen !== undefined) {
+        await this.#releaseSeen({ at: seen.at, volume }, seen.head, deadline);
         return true;
       }
       if (parseVolumeId(volume) === undefined) return true;
@@ -121,5 +147,29 @@ export class NodeHolderRecords {
       log.warn({ volume, err: error }, 'the holder record could not be given back yet; it will be tried again');
       return false;
     }
+  }
+
+  /** Undefined where the clusters file does not list the volume's place. */
+  async #look(
+    { volume, imageId }: Pick<JournalEntry, 'volume' | 'imageId'>,
+    deadline: Deadline,
+  ): Promise<SeenRecord | undefined> {
+    const place = await locate(this.#parts.clusters, volume, 'node', undefined);
+    if (place === undefined) return undefined;
+    return { at: place.at, head: await this.#head({ at: place.at, imageId }, deadline) };
+  }
+
+  #head({ at, imageId }: Pick<Unmapped, 'at' | 'imageId'>, deadline: Deadline): Promise<ImageHead | undefined> {
+    const { rbd } = this.#parts;
+    return imageId === undefined ? rbd.head(at, deadline) : rbd.headById(at, imageId, deadline);
+  }
+
+  async #releaseSeen(
+    { at, volume }: Pick<Unmapped, 'at' | 'volume'>,
+    head: ImageHead | undefined,
+    deadline: Deadline,
+  ): Promise<void> {
+    const { self, records } = this.#parts;
+    if (head !== undefined) await records.release(at, head, volume, self, deadline);
   }
 }

@@ -2,7 +2,7 @@
  * NodePublish: give a staged volume to one pod, on the host or in its virtual machine. It asks Kubernetes for the pod's
  * RuntimeClass, and reaches Ceph only to mark the image of a volume that a guest is about to write to.
  */
-import { mountAt } from '../../host/mount/mountinfo.js';
+import { readMounts, topmostAt, type Mount } from '../../host/mount/mountinfo.js';
 import { refuseOtherGrant } from '../../attachment/decide-take.js';
 import type { NodeIdentity } from '../../attachment/node-identity.js';
 import { checkAbsolute, resolveTarget } from '../../host/mount/target-path.js';
@@ -26,8 +26,8 @@ import { publishOnHost, type PublishOnHostParts } from './target/publish-on-host
 import { publishToGuest, type PublishToGuestParts } from './guest/publish-to-guest.js';
 import type { SandboxParameters } from '../image/parameters.js';
 import type { Credentials } from '../image/find-volume.js';
-import { isMountedFrom } from './filesystem/staging-mount.js';
-import { checkSecondTarget, liveTargets, refuseBesideGuest } from './target/published-targets.js';
+import { isMountOf } from './filesystem/staging-mount.js';
+import { checkSecondTarget, liveAmong, refuseBesideGuest } from './target/published-targets.js';
 
 export interface PublishVolume {
   readonly volume: string;
@@ -46,7 +46,7 @@ export interface PublishVolume {
 
 export interface PublishParts extends PublishOnHostParts, PublishToGuestParts {
   readonly operations: Pick<Operations<NodeSteps>, 'run'>;
-  readonly journal: Pick<Journal, 'read' | 'write'>;
+  readonly journal: Pick<Journal, 'note' | 'read' | 'write'>;
   readonly mappers: Pick<Mappers, 'mappingOf' | 'named'>;
   readonly log: Pick<Logger, 'warn' | 'debug'>;
   /** Which node this is. */
@@ -100,10 +100,10 @@ export async function publishWithin(
 ): Promise<void> {
   const { volume, stagingPath, targetPath, capability, readOnly, pod } = request;
   operation.step('look');
-  const { entry, mapping } = await mustBeStaged(parts, volume, stagingPath, deadline);
+  const { entry, mapping, mounts } = await mustBeStaged(parts, volume, stagingPath, deadline);
   // Also a repeated one: what its pod has is not to be trusted any more, or another call has overtaken this one.
   refuseOtherGrant(parts.self.node, entry, request.grant);
-  const live = await liveTargets(entry);
+  const live = liveAmong(mounts, entry);
   const wish = request.sandbox?.sandbox ?? entry.guest?.wish;
   const sandbox = await sandboxFor(parts, entry, live[targetPath], { pod, wish });
   refuseBesideGuest(volume, live, targetPath, sandbox);
@@ -121,7 +121,7 @@ async function mustBeStaged(
   volume: string,
   stagingPath: string,
   deadline: Deadline,
-): Promise<{ readonly entry: JournalEntry; readonly mapping: Mapping }> {
+): Promise<{ readonly entry: JournalEntry; readonly mapping: Mapping; readonly mounts: readonly Mount[] }> {
   const entry = await journal.read(volume);
   const mapping = entry?.state === 'staged' ? await mappers.mappingOf(entry, deadline) : undefined;
   if (entry === undefined || mapping === undefined || entry.stagingPath !== stagingPath) {
@@ -129,11 +129,13 @@ async function mustBeStaged(
   }
   // A staging path that lost its mount is a directory of the host: bound into a pod it would take the data and lose it.
   // One that was taken away to be mended is mounted anew.
-  const isLost = isMountedHere(entry) && !(await isMountedFrom(stagingPath, mapping.device));
-  if (isLost && !(entry.mending === true && (await mountAt(stagingPath)) === undefined)) {
+  const mounts = await readMounts();
+  const staging = topmostAt(mounts, stagingPath);
+  const isLost = isMountedHere(entry) && !(await isMountOf(staging, mapping.device));
+  if (isLost && !(entry.mending === true && staging === undefined)) {
     throw berthError('BERTH_NOT_STAGED', { volume, path: stagingPath });
   }
-  return { entry, mapping };
+  return { entry, mapping, mounts };
 }
 
 /** @param same what is published at this target already: its pod keeps what it has */

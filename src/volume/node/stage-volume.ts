@@ -49,7 +49,7 @@ export interface StageParts extends FilesystemStagingParts, VolumeLimit, Omit<Im
   readonly clusters: ImageLookup['clusters'] & NodeStrangerParts['clusters'];
   readonly formerClients: SettleParts['formerClients'] & NodeStrangerParts['formerClients'];
   readonly operations: Pick<Operations<NodeSteps>, 'run'>;
-  readonly journal: Pick<Journal, 'all' | 'read' | 'write' | 'remove'>;
+  readonly journal: Pick<Journal, 'all' | 'note' | 'read' | 'write' | 'remove'>;
   readonly holderRecords: Pick<NodeHolderRecords, 'take' | 'recordStaged' | 'release'>;
   readonly mappers: Pick<Mappers, 'forChoice' | 'named' | 'mappingOf' | 'findUnrecorded'>;
   readonly rbd: FilesystemStagingParts['rbd'] &
@@ -206,7 +206,8 @@ async function mapAndMount(
   } else if (!readOnly) await recordRawUse(parts, found, operation, deadline);
   operation.step('write staged');
   const mapped = { mapper: mapping.mapper, device: mapping.device, readOnly, clients };
-  await parts.journal.write({ ...mended(entry), ...filesystem, mapping: mapped, state: 'staged' });
+  // After a power cut nothing is mapped, and the intent that was written durably is as good.
+  await parts.journal.note({ ...mended(entry), ...filesystem, mapping: mapped, state: 'staged' });
 }
 
 /** All of them before the first act: an earlier try may have left the record, a mapping and a mount already. */

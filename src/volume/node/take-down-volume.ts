@@ -3,7 +3,7 @@
  * `unstaging`. Reaches neither Ceph nor Kubernetes.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mountAt } from '../../host/mount/mountinfo.js';
+import { readMounts, topmostAt, type Mount } from '../../host/mount/mountinfo.js';
 import type { Exec } from '../../host/process/exec.js';
 import { podOfPath } from '../../host/users/pod-of-process.js';
 import type { JournalEntry } from '../../journal/entry.js';
@@ -15,8 +15,8 @@ import type { Mapper, Mapping } from '../../rbd/mapping/mapper.js';
 import { sweepRecords } from '../../sandbox/kata/direct-volume.js';
 import type { KataRecords } from '../../sandbox/kata/kata-records.js';
 import type { Operation } from '../operation/operations.js';
-import { isDeadMount, unmountDead } from './filesystem/dead-mount.js';
-import { isMountedFrom, unmountStaged } from './filesystem/staging-mount.js';
+import { isDead, unmountDead } from './filesystem/dead-mount.js';
+import { isMountOf, unmountStaged } from './filesystem/staging-mount.js';
 import { writeIfPossible } from './journal-faults.js';
 import type { Mappers } from './node-mappers.js';
 
@@ -25,7 +25,7 @@ const GUEST_END_MS = 10_000;
 const GUEST_PAUSE_MS = 500;
 
 export interface TakeDownParts {
-  readonly journal: Pick<Journal, 'write'>;
+  readonly journal: Pick<Journal, 'note'>;
   readonly mappers: Pick<Mappers, 'mappingOf' | 'named'>;
   readonly kataRecords: KataRecords;
   readonly exec: Exec;
@@ -43,13 +43,15 @@ export async function takeDownRecorded(
   deadline: Deadline,
 ): Promise<void> {
   const { journal, mappers, kataRecords, exec } = parts;
-  await refusePublished(mappers, entry, deadline);
-  await refuseUnserved(mappers, entry, deadline);
+  const mapping = await mappers.mappingOf(entry, deadline);
+  const mounts = await readMounts();
+  refusePublished(entry, mapping, mounts);
+  await refuseUnserved(mappers, entry, mapping, mounts);
   operation.step('write unstaging');
   // What is to be undone is in the journal already: without this line a crash leads to the same undoing, or to a stage
   // that goes on from what is left.
-  await writeIfPossible(parts, entry.volume, () => journal.write({ ...entry, state: 'unstaging' }));
-  const mapping = await mappers.mappingOf(entry, deadline);
+  await writeIfPossible(parts, entry.volume, () => journal.note({ ...entry, state: 'unstaging' }));
+  // Nobody else maps or unmaps a volume while this runs, and each act looks for itself at what it takes away.
   operation.step('unmount');
   if (mapping === undefined) return unmountDead({ exec }, entry, entry.stagingPath, deadline);
   if (entry.access === 'mount') await unmountStaged({ exec }, entry.stagingPath, mapping.device, deadline);
@@ -64,14 +66,10 @@ export async function takeDownRecorded(
  * A target that the journal knows and the kernel still has:
  * the orchestrator has to unpublish it first (CSI 1.12, NodeUnstageVolume).
  */
-async function refusePublished(
-  mappers: Pick<Mappers, 'mappingOf'>,
-  entry: JournalEntry,
-  deadline: Deadline,
-): Promise<void> {
-  const isDead = (await mappers.mappingOf(entry, deadline)) === undefined;
+function refusePublished(entry: JournalEntry, mapping: Mapping | undefined, mounts: readonly Mount[]): void {
   for (const target of Object.keys(entry.targets)) {
-    if (isDead ? !(await isDeadMount(entry, target)) : (await mountAt(target)) === undefined) continue;
+    const mount = topmostAt(mounts, target);
+    if (mapping === undefined ? !isDead(entry, target, mount) : mount === undefined) continue;
     const pod = podOfPath(target);
     const who = pod === undefined ? `the pod at ${target}` : `pod ${pod} (at ${target})`;
     throw berthError('BERTH_VOLUME_IN_USE', { volume: entry.volume, who });
@@ -83,13 +81,13 @@ async function refusePublished(
  * none. Reconciliation starts one, or cuts the device off where the volume is not this node's any more.
  */
 async function refuseUnserved(
-  mappers: Pick<Mappers, 'mappingOf' | 'named'>,
-  { volume, fsid, mapper, access, readOnly, stagingPath }: JournalEntry,
-  deadline: Deadline,
+  mappers: Pick<Mappers, 'named'>,
+  { volume, mapper, access, readOnly, stagingPath }: JournalEntry,
+  mapping: Mapping | undefined,
+  mounts: readonly Mount[],
 ): Promise<void> {
-  if (access !== 'mount' || readOnly) return;
-  const mapping = await mappers.mappingOf({ volume, fsid, mapper }, deadline);
-  if (mapping === undefined || !(await isMountedFrom(stagingPath, mapping.device))) return;
+  if (access !== 'mount' || readOnly || mapping === undefined) return;
+  if (!(await isMountOf(topmostAt(mounts, stagingPath), mapping.device))) return;
   const why = await mappers.named(mapper).whyAwaitsServer?.(mapping);
   if (why !== undefined) throw berthError('BERTH_DEVICE_UNSERVED', { device: mapping.device, volume, why });
 }

@@ -2,6 +2,7 @@
  * NodeUnpublish: take a volume from one pod and remove the target, by the journal and the kernel alone; it reaches
  * neither Ceph nor Kubernetes. What is not there is a success, what is not ours is not touched.
  */
+import type { Mount } from '../../host/mount/mountinfo.js';
 import { checkAbsolute, resolveTarget } from '../../host/mount/target-path.js';
 import type { Exec } from '../../host/process/exec.js';
 import type { JournalEntry } from '../../journal/entry.js';
@@ -9,13 +10,13 @@ import type { Journal } from '../../journal/journal.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import type { Logger } from '../../observe/log.js';
-import { isBoundAt, unbindAt } from '../../sandbox/bind-mount.js';
-import { isDirectVolumeAt } from '../../sandbox/kata/direct-volume.js';
+import { isBoundBy, unbindAt } from '../../sandbox/bind-mount.js';
+import { isGuard } from '../../sandbox/kata/guard.js';
 import type { KataRecords } from '../../sandbox/kata/kata-records.js';
 import type { NodeOperation, Operations } from '../operation/operations.js';
 import type { NodeSteps } from '../operation/steps.js';
 import { removeFromSandbox } from './target/remove-from-sandbox.js';
-import { isDeadMount } from './filesystem/dead-mount.js';
+import { isDead } from './filesystem/dead-mount.js';
 import { entryToUndo, writeIfPossible } from './journal-faults.js';
 import type { Mappers } from './node-mappers.js';
 import { hostVolume } from './target/published-targets.js';
@@ -23,7 +24,7 @@ import { hostVolume } from './target/published-targets.js';
 export interface UnpublishParts {
   readonly now: () => Date;
   readonly operations: Pick<Operations<NodeSteps>, 'run'>;
-  readonly journal: Pick<Journal, 'read' | 'write'>;
+  readonly journal: Pick<Journal, 'read' | 'note'>;
   readonly mappers: Pick<Mappers, 'mappingOf' | 'findUnrecorded'>;
   readonly kataRecords: KataRecords;
   readonly exec: Exec;
@@ -65,30 +66,38 @@ export async function unpublishWithin(
   const target = entry?.targets[path];
   const given = { volume, path, askedPaths: [askedPath, target?.asked ?? path], target };
   await removeFromSandbox(kataRecords, given, operation.step);
-  const isOursNow = () => isOurs(mappers, { volume, entry, path }, deadline);
+  const isOursNow = (mount: Mount) => isOurs(mappers, { volume, entry, path, mount }, deadline);
   await unbindAt(exec, path, isOursNow, operation.step, deadline);
   if (entry === undefined || target === undefined) return;
   operation.step('write target');
   const targets = Object.fromEntries(Object.entries(entry.targets).filter(([other]) => other !== path));
-  await writeIfPossible(parts, volume, () => journal.write({ ...entry, targets, unpublished: now().toISOString() }));
+  await writeIfPossible(parts, volume, () => journal.note({ ...entry, targets, unpublished: now().toISOString() }));
+}
+
+interface SeenAtTarget {
+  readonly volume: string;
+  readonly entry: JournalEntry | undefined;
+  readonly path: string;
+  /** What is on top there. */
+  readonly mount: Mount;
 }
 
 /** The mount at the target has to be this volume, by the journal's mapping or by the kernel's. */
 async function isOurs(
   mappers: UnpublishParts['mappers'],
-  { volume, entry, path }: { readonly volume: string; readonly entry: JournalEntry | undefined; readonly path: string },
+  { volume, entry, path, mount }: SeenAtTarget,
   deadline: Deadline,
 ): Promise<boolean> {
   // The guard says itself whose it is, also when device and journal are gone.
-  if (await isDirectVolumeAt(volume, path)) return true;
+  if (isGuard(mount, volume)) return true;
   if (entry !== undefined) {
     const mapping = await mappers.mappingOf(entry, deadline);
-    return mapping === undefined ? isDeadMount(entry, path) : isBoundAt(hostVolume(entry, mapping, false), path);
+    return mapping === undefined ? isDead(entry, path, mount) : isBoundBy(mount, hostVolume(entry, mapping, false));
   }
   const mapping = await mappers.findUnrecorded(volume, deadline);
   if (mapping === undefined) return false;
   for (const kind of ['mount', 'block'] as const) {
-    if (await isBoundAt({ kind, source: '', device: mapping.device, readOnly: false }, path)) return true;
+    if (await isBoundBy(mount, { kind, source: '', device: mapping.device, readOnly: false })) return true;
   }
   return false;
 }

@@ -13,16 +13,16 @@ import type { NodeOperation, Operations } from '../operation/operations.js';
 import type { NodeSteps } from '../operation/steps.js';
 import { isMountedFrom, unmountStaged } from './filesystem/staging-mount.js';
 import { entryToUndo, writeIfPossible } from './journal-faults.js';
-import type { NodeHolderRecords } from './node-holder-records.js';
+import type { LookAhead, NodeHolderRecords } from './node-holder-records.js';
 import type { Mappers } from './node-mappers.js';
 import { takeDownRecorded, type TakeDownParts } from './take-down-volume.js';
 
 export interface UnstageParts extends TakeDownParts {
   readonly operations: Pick<Operations<NodeSteps>, 'run'>;
-  readonly journal: Pick<Journal, 'read' | 'write' | 'remove' | 'setAside'>;
+  readonly journal: Pick<Journal, 'read' | 'note' | 'forget' | 'setAside'>;
   readonly mappers: Pick<Mappers, 'mappingOf' | 'named' | 'findUnrecorded'>;
   /** The only part that reaches Ceph. */
-  readonly holderRecords: Pick<NodeHolderRecords, 'giveBack'>;
+  readonly holderRecords: Pick<NodeHolderRecords, 'giveBack' | 'lookAhead'>;
 }
 
 export interface UnstageVolume {
@@ -50,7 +50,7 @@ export async function unstageWithin(
   operation: NodeOperation<'unstage'>,
   deadline: Deadline,
 ): Promise<void> {
-  const { journal } = parts;
+  const { journal, holderRecords } = parts;
   operation.step('read journal');
   const entry = await entryToUndo(parts, volume);
   if (entry === undefined || entry === 'damaged') {
@@ -63,11 +63,13 @@ export async function unstageWithin(
     return writeIfPossible(parts, volume, () => journal.setAside(volume));
   }
   if (entry.stagingPath !== path) return refuseMountedAt(parts, entry, path, deadline);
+  // Read while the volume leaves: whoever wrote to it since is met when it is written.
+  const look = entry.holdsRecord ? holderRecords.lookAhead(entry) : undefined;
   await takeDownRecorded(parts, entry, operation, deadline);
   // Kept as `unstaging` where the record stays ours: reconciliation gives it back when the cluster answers again.
-  if (entry.holdsRecord && !(await giveBack(parts, entry, operation))) return;
+  if (entry.holdsRecord && !(await giveBack(parts, entry, operation, look))) return;
   operation.step('remove journal');
-  await writeIfPossible(parts, volume, () => journal.remove(volume));
+  await writeIfPossible(parts, volume, () => journal.forget(volume));
 }
 
 /** Where nothing of the volume is, nothing is to be undone: it is staged elsewhere, and stays so. */
@@ -86,9 +88,10 @@ function giveBack(
   { holderRecords }: Pick<UnstageParts, 'holderRecords'>,
   entry: Pick<JournalEntry, 'volume' | 'imageId'>,
   operation: NodeOperation<'unstage'>,
+  look?: LookAhead,
 ): Promise<boolean> {
   operation.step('give holder record back');
-  return holderRecords.giveBack(entry);
+  return holderRecords.giveBack(entry, { look });
 }
 
 /** The journal knows nothing, the kernel may: a lost state directory must not leave a mapping for ever. */

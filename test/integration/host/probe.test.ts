@@ -5,8 +5,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { run } from '../../../src/host/process/exec.js';
 import { filesystems } from '../../../src/host/filesystem/filesystems.js';
 import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
-import { hasFilesystem, probeDevice } from '../../../src/host/filesystem/probe-device.js';
-import { readSuperblock } from '../../../src/host/filesystem/superblock.js';
+import { hasFilesystem, isBlank, probeDevice } from '../../../src/host/filesystem/probe-device.js';
+import { readSuperblock, superblockOf } from '../../../src/host/filesystem/superblock.js';
 import { attachLoop } from '../../../src/dev/mapper/loop-device.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { MIB, scratchDevice, scratchDirectory, soon, sparseFile, writeAt } from './scratch.js';
@@ -79,10 +79,14 @@ describe('probe', () => {
   });
 });
 
-describe.each(['ext4', 'xfs'] as const)('holdsFilesystem %s', (type) => {
+describe.each(['ext4', 'xfs'] as const)('hasFilesystem and superblockOf, %s', (type) => {
   const size = type === 'xfs' ? 300 * MIB : 16 * MIB;
-  const holds = (device: string, uuid: string, as: string = type) =>
-    hasFilesystem(run, device, { type: as, uuid }, soon());
+  const holds = async (device: string, uuid: string, as: 'ext4' | 'xfs' = type) => {
+    const said = await hasFilesystem(run, device, { type: as, uuid }, soon());
+    // Berth's own look says what blkid says.
+    expect((await superblockOf(device, filesystems[as], uuid, soon())) !== undefined).toBe(said);
+    return said;
+  };
 
   it('recognizes the filesystem by type and uuid, in whatever case', async () => {
     const { device } = await scratchDevice(size);
@@ -99,6 +103,28 @@ describe.each(['ext4', 'xfs'] as const)('holdsFilesystem %s', (type) => {
     await truncate(file, 0);
     expect(await holds(device, UUID)).toBe(false);
   });
+});
+
+it.each([
+  ['of ext2', ['-O', '^has_journal,^extent,^64bit,^flex_bg,^metadata_csum,^huge_file,^dir_nlink,^extra_isize']],
+  ['of ext3', ['-O', '^extent,^64bit,^flex_bg,^metadata_csum,^huge_file,^dir_nlink,^extra_isize']],
+  ['with only one feature of its own', ['-O', '^extent,^64bit,^flex_bg,^metadata_csum,^huge_file,^dir_nlink']],
+])('superblockOf, an ext4 %s: it is one where blkid says so', async (_what, options) => {
+  const { device } = await scratchDevice(16 * MIB);
+  await run('mkfs.ext4', ['-q', '-U', UUID, ...options, device], { deadline: soon() });
+  const blkid = await probeDevice(run, device, soon());
+  const isExt4 = blkid.kind === 'filesystem' && blkid.type === 'ext4';
+  expect((await superblockOf(device, filesystems.ext4, UUID, soon())) !== undefined).toBe(isExt4);
+});
+
+it.each([
+  ['nothing', undefined, true],
+  ['one byte in its first sector', 100, false],
+  ['one byte at the end of its first MiB', MIB - 1, false],
+])('isBlank, a device with %s: says so', async (_what, at, is) => {
+  const { device, file } = await scratchDevice(4 * MIB);
+  if (at !== undefined) await writeAt(file, at, Buffer.from([1]));
+  expect(await isBlank(run, device, soon())).toBe(is);
 });
 
 describe('a probe that fails', () => {

@@ -1,11 +1,11 @@
 /**
  * The journal: an entry is old or new but never half, what cannot be trusted is said, and volumes never share a file.
  */
-import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { JournalEntry } from '../../../src/journal/entry.js';
 import { Journal } from '../../../src/journal/journal.js';
 
@@ -37,6 +37,24 @@ describe('the journal', () => {
     expect(await journal.read('c/p/i')).toEqual(entry('c/p/i', { state: 'unstaging', targets }));
     expect(await journal.read('c/p/j')).toBeUndefined();
     expect(await files()).toHaveLength(1);
+  });
+
+  it('waits for the disk twice where it must survive a power cut, once for a note, and never to forget', async () => {
+    const handle = await open(directory, 'r');
+    const sync = vi.spyOn(Object.getPrototypeOf(handle) as typeof handle, 'sync');
+    await handle.close();
+    const costs = async (act: () => Promise<void>): Promise<number> => {
+      sync.mockClear();
+      await act();
+      return sync.mock.calls.length;
+    };
+    expect(await costs(() => journal.write(entry('v')))).toBe(2);
+    expect(await costs(() => journal.note(entry('v', { state: 'unstaging' })))).toBe(1);
+    expect(await journal.read('v')).toEqual(entry('v', { state: 'unstaging' }));
+    expect(await costs(() => journal.forget('v'))).toBe(0);
+    expect(await journal.read('v')).toBeUndefined();
+    expect(await costs(() => journal.forget('v'))).toBe(0);
+    expect(await costs(() => journal.remove('v'))).toBe(1);
   });
 
   it('forgets, also twice', async () => {

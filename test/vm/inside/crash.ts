@@ -254,7 +254,7 @@ export class VmSubject implements Subject {
 
   async #devices(): Promise<number> {
     const image = this.id.split('/').at(-1);
-    const krbd = await readKrbdDevices(KERNEL_ROOTS.sys);
+    const krbd = readKrbdDevices(KERNEL_ROOTS.sys);
     const nbd = await readNbdDevices(KERNEL_ROOTS.sys, KERNEL_ROOTS.proc);
     return [...krbd, ...nbd].filter(({ location }) => location?.image === image).length;
   }

@@ -28,7 +28,7 @@ export async function refusedByDriver(call: Promise<unknown>, code: status, word
 
 /** No device of this cluster is mapped and none is mounted. */
 export async function nothingIsLeft(): Promise<void> {
-  const krbd = (await readKrbdDevices(KERNEL_ROOTS.sys)).filter(({ location }) => location.fsid === session.fsid);
+  const krbd = readKrbdDevices(KERNEL_ROOTS.sys).filter(({ location }) => location.fsid === session.fsid);
   assert.deepEqual(krbd, [], 'rbd devices');
   const nbd = await readNbdDevices(KERNEL_ROOTS.sys, KERNEL_ROOTS.proc);
   assert.deepEqual(

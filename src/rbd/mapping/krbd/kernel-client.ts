@@ -1,6 +1,6 @@
 /** What the kernel's Ceph client says of its requests in debugfs, where that is mounted; the cluster is not asked. */
 import path from 'node:path';
-import { readAttribute } from '../../../host/device/kernel-attribute.js';
+import { readAttribute, readWaitingAttribute } from '../../../host/device/kernel-attribute.js';
 import { readKrbdDevices } from './krbd-sysfs.js';
 
 export interface OsdRequests {
@@ -26,11 +26,13 @@ export function parseOsdc(text: string): OsdRequests | undefined {
  */
 export async function whatClientWaitsFor(device: string, sysRoot = '/sys'): Promise<string | undefined> {
   const id = path.basename(device).replace(/^rbd/, '');
-  const found = (await readKrbdDevices(sysRoot)).find((one) => one.id === id);
-  const client = await readAttribute(path.join(sysRoot, 'bus/rbd/devices', id, 'client_id'));
+  const found = readKrbdDevices(sysRoot).find((one) => one.id === id);
+  const client = readAttribute(path.join(sysRoot, 'bus/rbd/devices', id, 'client_id'));
   if (found === undefined || client === undefined) return undefined;
   const directory = path.join(sysRoot, 'kernel/debug/ceph', `${found.location.fsid}.${client}`);
-  const requests = parseOsdc((await readAttribute(path.join(directory, 'osdc')).catch(() => undefined)) ?? '');
+  // The client holds a lock while it changes its requests.
+  const text = await readWaitingAttribute(path.join(directory, 'osdc')).catch(() => undefined);
+  const requests = parseOsdc(text ?? '');
   if (requests === undefined || requests.outstanding === 0) return undefined;
   const { outstanding, homeless, osds } = requests;
   const waits =

@@ -14,9 +14,9 @@ import type { ClusterDemands } from './cluster-demands.js';
 import { krbdOptions, type KrbdExtras } from './krbd-options.js';
 import { checkDemands, checkKrbdRequest, whyNotKrbd } from './krbd-preflight.js';
 import { refreshKrbd } from './krbd-refresh.js';
-import { isImage, krbdLimit, readKrbdDevices, type KrbdDevice } from './krbd-sysfs.js';
+import { findKrbdDevice, isImage, krbdLimit, readKrbdDevices, type KrbdDevice } from './krbd-sysfs.js';
 import { unmapKrbd } from './krbd-unmap.js';
-import { locationName, requestedLocation, sameLocation } from '../location-name.js';
+import { locationName, requestedLocation } from '../location-name.js';
 import { byAddress } from '../../resolve-monitors.js';
 import type { ImageLocation, MappedBy, Mapper, MapRequest, Mapping } from '../mapper.js';
 import { explainRbd, lastWords, saysEvicted } from '../rbd-messages.js';
@@ -66,22 +66,22 @@ export class KrbdMapper implements Mapper {
   }
 
   limit(): Promise<number> {
-    return krbdLimit(this.#roots.sys, this.#roots.proc);
+    return Promise.resolve(krbdLimit(this.#roots.sys, this.#roots.proc));
   }
 
-  async find(location: ImageLocation): Promise<Mapping | undefined> {
-    const device = await this.#device(location);
-    return device === undefined ? undefined : mappingOf(device);
+  find(location: ImageLocation): Promise<Mapping | undefined> {
+    const device = this.#device(location);
+    return Promise.resolve(device === undefined ? undefined : mappingOf(device));
   }
 
-  async list(): Promise<readonly Mapping[]> {
-    return (await readKrbdDevices(this.#roots.sys)).filter(isImage).map(mappingOf);
+  list(): Promise<readonly Mapping[]> {
+    return Promise.resolve(readKrbdDevices(this.#roots.sys).filter(isImage).map(mappingOf));
   }
 
   async map(request: MapRequest, deadline: Deadline): Promise<Mapping> {
     const location = requestedLocation(request);
     return this.#mutex.run(locationName(location), deadline, async () => {
-      const present = await this.#device(location);
+      const present = this.#device(location);
       if (present !== undefined && (await this.#isAlive(present, request, deadline)))
         return this.#usable(present, deadline);
       await checkKrbdRequest(this.#exec, this.#roots.sys, this.#kernelRelease, request);
@@ -91,11 +91,11 @@ export class KrbdMapper implements Mapper {
         await this.#runMap(request, demands?.v2Only === true, deadline);
       } catch (error) {
         // Failed, killed or late, and the kernel may have mapped nevertheless (2 of 17 kills did): adopted then.
-        const device = await this.#device(location);
+        const device = this.#device(location);
         if (device === undefined) throw error;
         return this.#usable(device, Deadline.after(UNDO_MS));
       }
-      const device = await this.#device(location);
+      const device = this.#device(location);
       if (device !== undefined) return this.#usable(device, deadline);
       throw this.#mapError(location, 'rbd map succeeded and sysfs shows no device');
     });
@@ -107,10 +107,10 @@ export class KrbdMapper implements Mapper {
     );
   }
 
-  async clientOf(mapping: Mapping): Promise<MappedBy | undefined> {
-    const device = await this.#device(mapping.location);
-    if (device === undefined || `/dev/rbd${device.id}` !== mapping.device) return undefined;
-    return { address: bareAddress(device.clientAddress), client: device.client ?? '' };
+  clientOf(mapping: Mapping): Promise<MappedBy | undefined> {
+    const device = this.#device(mapping.location);
+    if (device === undefined || `/dev/rbd${device.id}` !== mapping.device) return Promise.resolve(undefined);
+    return Promise.resolve({ address: bareAddress(device.clientAddress), client: device.client ?? '' });
   }
 
   /**
@@ -130,9 +130,9 @@ export class KrbdMapper implements Mapper {
 
   async resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void> {
     const name = path.basename(mapping.device);
-    const shows = async () => {
-      const size = await blockSizeBytes(this.#roots.sys, name);
-      return size !== undefined && size >= sizeBytes ? true : undefined;
+    const shows = (): Promise<true | undefined> => {
+      const size = blockSizeBytes(this.#roots.sys, name);
+      return Promise.resolve(size !== undefined && size >= sizeBytes ? true : undefined);
     };
     if (await shows()) return;
     // The kernel watches the header and knows already as a rule; where a notice did not arrive this makes it read the
@@ -143,9 +143,8 @@ export class KrbdMapper implements Mapper {
     await pollUntil(shows, `waiting for ${mapping.device} to have ${sizeBytes} bytes`, deadline);
   }
 
-  async #device(location: ImageLocation): Promise<KrbdDevice | undefined> {
-    const devices = await readKrbdDevices(this.#roots.sys);
-    return devices.find((device) => isImage(device) && sameLocation(device.location, location));
+  #device(location: ImageLocation): KrbdDevice | undefined {
+    return findKrbdDevice(this.#roots.sys, location);
   }
 
   async #runMap(request: MapRequest, v2Only: boolean, deadline: Deadline): Promise<void> {

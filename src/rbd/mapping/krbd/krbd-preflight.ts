@@ -36,7 +36,7 @@ export async function checkKrbdRequest(
 ): Promise<void> {
   const why = (await whyNotKrbd(exec, sysRoot)) ?? whyNotMonitors(request.image.access.monitors, kernelRelease);
   if (why !== undefined) throw berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: 'krbd', why });
-  const supported = await supportedFeatures(sysRoot);
+  const supported = supportedFeatures(sysRoot);
   const features = supported === undefined ? [] : unsupportedFeatures(request.features, supported);
   if (features.length === 0) return;
   throw berthError('BERTH_FEATURES_UNSUPPORTED', {

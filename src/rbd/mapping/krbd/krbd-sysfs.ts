@@ -1,6 +1,7 @@
 /** What the kernel client has mapped, from /sys/bus/rbd alone: no child process, no cluster. */
 import path from 'node:path';
 import { readAttribute, listDirectory } from '../../../host/device/kernel-attribute.js';
+import { sameLocation } from '../location-name.js';
 import type { ImageLocation } from '../mapper.js';
 
 export interface KrbdDevice {
@@ -24,15 +25,28 @@ export const isImage = (device: KrbdDevice): boolean => device.snapshot === '-';
 export const rbdBus = (sysRoot: string): string => path.join(sysRoot, 'bus/rbd');
 
 /** Every device now; one that is being removed while it is read is left out. */
-export async function readKrbdDevices(sysRoot: string): Promise<readonly KrbdDevice[]> {
-  const ids = await listDirectory(path.join(rbdBus(sysRoot), 'devices'));
-  const devices = await Promise.all(ids.map((id) => readDevice(sysRoot, id)));
+export function readKrbdDevices(sysRoot: string): readonly KrbdDevice[] {
+  const devices = listIds(sysRoot).map((id) => readDevice(sysRoot, id));
   return devices.filter((device) => device !== undefined).sort((a, b) => Number(a.id) - Number(b.id));
 }
 
+/** The device of an image; of the others, of which a node may have hundreds, only their images' names are read. */
+export function findKrbdDevice(sysRoot: string, location: ImageLocation): KrbdDevice | undefined {
+  const named = listIds(sysRoot).filter((id) => attributeOf(sysRoot, id, 'name') === location.image);
+  const devices = named.map((id) => readDevice(sysRoot, id)).filter((device) => device !== undefined);
+  return devices
+    .sort((a, b) => Number(a.id) - Number(b.id))
+    .find((device) => isImage(device) && sameLocation(device.location, location));
+}
+
+const listIds = (sysRoot: string): readonly string[] => listDirectory(path.join(rbdBus(sysRoot), 'devices'));
+
+const attributeOf = (sysRoot: string, id: string, name: string): string | undefined =>
+  readAttribute(path.join(rbdBus(sysRoot), 'devices', id, name));
+
 /** Bits of the features that this kernel can do; undefined before 4.11, which does not tell. */
-export async function supportedFeatures(sysRoot: string): Promise<bigint | undefined> {
-  const text = await readAttribute(path.join(rbdBus(sysRoot), 'supported_features'));
+export function supportedFeatures(sysRoot: string): bigint | undefined {
+  const text = readAttribute(path.join(rbdBus(sysRoot), 'supported_features'));
   return text === undefined ? undefined : BigInt(text.trim());
 }
 
@@ -42,10 +56,10 @@ const SINGLE_MAJOR_LIMIT = 65_536;
 const MAJORS = 254;
 
 /** How many images can be mapped at a time. */
-export async function krbdLimit(sysRoot: string, procRoot: string): Promise<number> {
-  const singleMajor = await readAttribute(path.join(sysRoot, 'module/rbd/parameters/single_major'));
+export function krbdLimit(sysRoot: string, procRoot: string): number {
+  const singleMajor = readAttribute(path.join(sysRoot, 'module/rbd/parameters/single_major'));
   if (singleMajor === undefined || singleMajor === 'Y') return SINGLE_MAJOR_LIMIT;
-  const devices = (await readAttribute(path.join(procRoot, 'devices'))) ?? '';
+  const devices = readAttribute(path.join(procRoot, 'devices')) ?? '';
   const block = devices.slice(devices.indexOf('Block devices:')).split('\n').slice(1);
   const taken = block.filter((line) => /^\s*\d+ /.test(line) && !/ rbd\d*$/.test(line));
   return MAJORS - taken.length;
@@ -55,18 +69,21 @@ export async function krbdLimit(sysRoot: string, procRoot: string): Promise<numb
 export const refreshFile = (sysRoot: string, id: string): string =>
   path.join(rbdBus(sysRoot), 'devices', id, 'refresh');
 
-async function readDevice(sysRoot: string, id: string): Promise<KrbdDevice | undefined> {
-  const directory = path.join(rbdBus(sysRoot), 'devices', id);
-  const names = ['cluster_fsid', 'pool', 'name', 'current_snap', 'major', 'minor', 'client_addr'] as const;
-  const [fsid, pool, image, snapshot, major, minor, clientAddress] = await Promise.all(
-    names.map((name) => readAttribute(path.join(directory, name))),
-  );
+function readDevice(sysRoot: string, id: string): KrbdDevice | undefined {
+  const attribute = (name: string): string | undefined => attributeOf(sysRoot, id, name);
+  const [fsid, pool, image, snapshot] = [
+    attribute('cluster_fsid'),
+    attribute('pool'),
+    attribute('name'),
+    attribute('current_snap'),
+  ];
+  const [major, minor, clientAddress] = [attribute('major'), attribute('minor'), attribute('client_addr')];
   // Not in kernels before 4.19, which know no namespaces.
-  const namespace = (await readAttribute(path.join(directory, 'pool_ns'))) ?? '';
+  const namespace = attribute('pool_ns') ?? '';
   if (fsid === undefined || pool === undefined || image === undefined || snapshot === undefined) return undefined;
   if (major === undefined || minor === undefined || clientAddress === undefined) return undefined;
-  const readOnly = (await readAttribute(`${sysRoot}/class/block/rbd${id}/ro`)) === '1';
-  const number = /\d+/.exec((await readAttribute(path.join(directory, 'client_id'))) ?? '')?.[0];
+  const readOnly = readAttribute(`${sysRoot}/class/block/rbd${id}/ro`) === '1';
+  const number = /\d+/.exec(attribute('client_id') ?? '')?.[0];
   const client = number === undefined ? undefined : `client.${number}`;
   return { id, location: { fsid, pool, namespace, image }, snapshot, major, minor, readOnly, clientAddress, client };
 }

@@ -39,7 +39,7 @@ async function tryUnmap(
   mapping: Mapping,
   deadline: Deadline,
 ): Promise<RbdRefusal | undefined> {
-  const gone = async (): Promise<true | undefined> => ((await isGone(roots, mapping)) ? true : undefined);
+  const gone = (): Promise<true | undefined> => Promise.resolve(isGone(roots, mapping) ? true : undefined);
   if (await gone()) return undefined;
   const args = ['--conf', '/dev/null', 'unmap', '--options', 'noudev', mapping.device];
   try {
@@ -55,7 +55,7 @@ async function tryUnmap(
 }
 
 /** Device numbers are used again: another image at rbdN is not this mapping. */
-async function isGone(roots: KernelRoots, { device, location }: Mapping): Promise<boolean> {
-  const devices = await readKrbdDevices(roots.sys);
+function isGone(roots: KernelRoots, { device, location }: Mapping): boolean {
+  const devices = readKrbdDevices(roots.sys);
   return !devices.some((one) => `/dev/rbd${one.id}` === device && sameLocation(one.location, location));
 }

@@ -64,7 +64,7 @@ export class NbdMapper implements Mapper {
   }
 
   limit(): Promise<number> {
-    return nbdLimit(this.#roots.sys);
+    return Promise.resolve(nbdLimit(this.#roots.sys));
   }
 
   async find(location: ImageLocation, deadline: Deadline): Promise<Mapping | undefined> {
@@ -118,7 +118,7 @@ export class NbdMapper implements Mapper {
         ? usersOfDead(device, this.#roots, deadline)
         : lastingUsers(device, this.#roots, deadline, server));
       if (who !== undefined) throw berthError('BERTH_UNMAP_BUSY', { device, image, who });
-      const gone = async () => ((await isNbdInUse(this.#roots.sys, name)) ? undefined : true);
+      const gone = () => Promise.resolve(isNbdInUse(this.#roots.sys, name) ? undefined : true);
       const refusal = await this.#disconnect(device, found, deadline);
       if (refusal !== undefined && !(await gone())) {
         throw berthError('BERTH_UNMAP_FAILED', { device, image, why: lastWords(refusal) });
@@ -133,7 +133,7 @@ export class NbdMapper implements Mapper {
     await this.#mutex.run(locationName(location), deadline, async () => {
       if ((await this.find(location, deadline))?.device !== device) return;
       const refusal = await this.#disconnect(device, await this.#device(mapping), deadline);
-      if (refusal === undefined || !(await isNbdInUse(this.#roots.sys, path.basename(device)))) return;
+      if (refusal === undefined || !isNbdInUse(this.#roots.sys, path.basename(device))) return;
       throw berthError('BERTH_UNMAP_FAILED', { device, image: imageSpec(location), why: lastWords(refusal) });
     });
   }
@@ -165,9 +165,9 @@ export class NbdMapper implements Mapper {
 
   async resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void> {
     const { device } = mapping;
-    const shows = async () => {
-      const size = await blockSizeBytes(this.#roots.sys, path.basename(device));
-      return size !== undefined && size >= sizeBytes ? true : undefined;
+    const shows = (): Promise<true | undefined> => {
+      const size = blockSizeBytes(this.#roots.sys, path.basename(device));
+      return Promise.resolve(size !== undefined && size >= sizeBytes ? true : undefined);
     };
     const what = `waiting for ${device} to have ${sizeBytes} bytes`;
     try {

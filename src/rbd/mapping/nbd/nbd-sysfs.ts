@@ -3,7 +3,7 @@
  * leaves out.
  */
 import path from 'node:path';
-import { readAttribute, listDirectory } from '../../../host/device/kernel-attribute.js';
+import { listDirectory, readAttribute, readWaitingAttribute } from '../../../host/device/kernel-attribute.js';
 import { parseLocationName } from '../location-name.js';
 import type { ImageLocation } from '../mapper.js';
 
@@ -23,20 +23,19 @@ export interface NbdDevice {
 
 /** Devices in use, in the kernel's numbering. */
 export async function readNbdDevices(sysRoot: string, procRoot: string): Promise<readonly NbdDevice[]> {
-  const names = (await listDirectory(path.join(sysRoot, 'block'))).filter((name) => /^nbd\d+$/.test(name));
+  const names = listDirectory(path.join(sysRoot, 'block')).filter((name) => /^nbd\d+$/.test(name));
   const devices = await Promise.all(names.map((name) => readDevice(sysRoot, procRoot, name)));
   const inUse = devices.filter((device) => device !== undefined);
   return inUse.sort((a, b) => Number(a.name.slice(3)) - Number(b.name.slice(3)));
 }
 
 /** Is the device in use? Its pid file is there exactly as long. */
-export const isNbdInUse = async (sysRoot: string, name: string): Promise<boolean> =>
-  (await readAttribute(path.join(sysRoot, 'block', name, 'pid'))) !== undefined;
+export const isNbdInUse = (sysRoot: string, name: string): boolean =>
+  readAttribute(path.join(sysRoot, 'block', name, 'pid')) !== undefined;
 
 /** How many devices the module made. */
-export async function nbdLimit(sysRoot: string): Promise<number> {
-  return Number((await readAttribute(path.join(sysRoot, 'module/nbd/parameters/nbds_max'))) ?? 0);
-}
+export const nbdLimit = (sysRoot: string): number =>
+  Number(readAttribute(path.join(sysRoot, 'module/nbd/parameters/nbds_max')) ?? 0);
 
 interface Daemon {
   readonly pid: number;
@@ -45,15 +44,15 @@ interface Daemon {
 
 async function readDevice(sysRoot: string, procRoot: string, name: string): Promise<NbdDevice | undefined> {
   const directory = path.join(sysRoot, 'block', name);
-  const pid = Number(await readAttribute(path.join(directory, 'pid')));
+  const pid = Number(readAttribute(path.join(directory, 'pid')));
   if (!Number.isSafeInteger(pid)) return undefined;
-  const cookie = (await readAttribute(path.join(directory, 'backend'))) ?? '';
+  const cookie = readAttribute(path.join(directory, 'backend')) ?? '';
   const daemon = await findDaemon(procRoot, pid, cookie);
   const args = daemon?.args ?? [];
   return {
     name,
     server: daemon?.pid,
-    readOnly: (await readAttribute(path.join(directory, 'ro'))) === '1',
+    readOnly: readAttribute(path.join(directory, 'ro')) === '1',
     cookie,
     location: parseLocationName(cookie) ?? parseLocationName(argument(args, '--cookie') ?? ''),
     fsid: argument(args, '--fsid'),
@@ -72,7 +71,7 @@ async function findDaemon(procRoot: string, first: number, cookie: string): Prom
   const daemon = await readDaemon(procRoot, first);
   if (daemon !== undefined && serves(daemon)) return daemon;
   if (cookie === '') return undefined;
-  for (const pid of (await listDirectory(procRoot)).filter((entry) => /^\d+$/.test(entry))) {
+  for (const pid of listDirectory(procRoot).filter((entry) => /^\d+$/.test(entry))) {
     const other = await readDaemon(procRoot, Number(pid));
     if (other !== undefined && argument(other.args, '--cookie') === cookie) return other;
   }
@@ -80,7 +79,8 @@ async function findDaemon(procRoot: string, first: number, cookie: string): Prom
 }
 
 async function readDaemon(procRoot: string, pid: number): Promise<Daemon | undefined> {
-  const args = ((await readAttribute(path.join(procRoot, String(pid), 'cmdline'))) ?? '').split('\0');
+  // The kernel waits for the lock on the process' memory, which one that hangs may hold.
+  const args = ((await readWaitingAttribute(path.join(procRoot, String(pid), 'cmdline'))) ?? '').split('\0');
   return path.basename(args[0] ?? '') === 'rbd-nbd' ? { pid, args } : undefined;
 }
 

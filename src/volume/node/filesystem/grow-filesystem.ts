@@ -1,4 +1,5 @@
 /** A filesystem that is smaller than its device, after an expansion or a larger copy, grows to it. */
+import type { Superblock } from '../../../host/filesystem/filesystem.js';
 import { filesystems } from '../../../host/filesystem/filesystems.js';
 import { growFilesystem, isSmallerThanDevice } from '../../../host/filesystem/resize-filesystem.js';
 import type { FilesystemType } from '../../../model/capability.js';
@@ -16,6 +17,8 @@ export interface GrowthAtStage {
   readonly forGuest: boolean;
   /** Where it is mounted, writable; undefined before the mount. */
   readonly mountedAt: string | undefined;
+  /** Seen a moment ago; undefined where the device has to be read. */
+  readonly superblock?: Superblock | undefined;
 }
 
 /**
@@ -50,7 +53,7 @@ export async function growIfSmaller(
   deadline: Deadline,
 ): Promise<void> {
   try {
-    if (!(await isSmallerThanDevice(target))) return;
+    if (!(await isSmallerThanDevice(target, target.superblock))) return;
     begin();
     if (target.mountedAt === undefined) await growGuarded(parts, target, operation, deadline);
     else await growFilesystem(parts.exec, target, deadline);

@@ -1,10 +1,8 @@
 /** What a mapped device holds and what its image's record says of it: the facts for a mount or an mkfs. */
-import {
-  findSignature,
-  hasFilesystem,
-  probeDevice,
-  type DeviceContent,
-} from '../../../host/filesystem/probe-device.js';
+import type { Superblock } from '../../../host/filesystem/filesystem.js';
+import { filesystems } from '../../../host/filesystem/filesystems.js';
+import { isBlank, probeDevice, type DeviceContent } from '../../../host/filesystem/probe-device.js';
+import { superblockOf } from '../../../host/filesystem/superblock.js';
 import type { Exec } from '../../../host/process/exec.js';
 import { isFilesystemType, type FilesystemType } from '../../../model/capability.js';
 import type { Deadline } from '../../../model/deadline.js';
@@ -45,6 +43,8 @@ export interface DeviceInspection {
   readonly content: DeviceContent;
   /** Not one byte was ever written to the image. */
   readonly isUntouched: boolean;
+  /** Of the filesystem that the record names, where it was found; nothing has written to the device since. */
+  readonly superblock?: Superblock | undefined;
 }
 
 export interface InspectionParts {
@@ -64,7 +64,12 @@ export async function inspectDevice(
   if (mayFormat && (await isNew(parts, preparation, deadline))) {
     return { provenance, content: { kind: 'empty' }, isUntouched: true };
   }
-  const content = await contentOf(parts.exec, device, provenance, deadline);
+  const superblock = await recordedSuperblock(device, provenance, deadline);
+  if (provenance.state === 'formatted' && superblock !== undefined) {
+    const { type, uuid } = provenance;
+    return { provenance, content: { kind: 'filesystem', type, uuid }, isUntouched: false, superblock };
+  }
+  const content = await probeDevice(parts.exec, device, deadline);
   const isCopy = provenance.state === 'formatted' && provenance.copied === true && !readOnly;
   // A copy of what was formatted only later: as empty as a new image, if Ceph says so as well.
   const isUntouched = isCopy && content.kind === 'empty' && (await parts.rbd.isEmpty(found.at, deadline));
@@ -73,25 +78,19 @@ export async function inspectDevice(
 
 /**
  * Ceph says that not one byte was ever written, and the device
- * at the same time bears no signature: only both permit mkfs.
+ * at the same time begins with zeroes alone: only both permit mkfs.
  */
 async function isNew({ rbd, exec }: InspectionParts, { found, device }: Preparation, deadline: Deadline) {
-  const [isUntouched, signature] = await Promise.all([
-    rbd.isEmpty(found.at, deadline),
-    findSignature(exec, device, deadline),
-  ]);
-  return isUntouched && signature === undefined;
+  const [isUntouched, blank] = await Promise.all([rbd.isEmpty(found.at, deadline), isBlank(exec, device, deadline)]);
+  return isUntouched && blank;
 }
 
 /** The filesystem that the record names is recognized by its uuid; anything else is probed thoroughly. */
-async function contentOf(
-  exec: Exec,
+async function recordedSuperblock(
   device: string,
   provenance: Provenance,
   deadline: Deadline,
-): Promise<DeviceContent> {
-  if (provenance.state === 'formatted' && (await hasFilesystem(exec, device, provenance, deadline))) {
-    return { kind: 'filesystem', type: provenance.type, uuid: provenance.uuid };
-  }
-  return probeDevice(exec, device, deadline);
+): Promise<Superblock | undefined> {
+  if (provenance.state !== 'formatted') return undefined;
+  return superblockOf(device, filesystems[provenance.type], provenance.uuid, deadline);
 }

@@ -5,7 +5,7 @@
 import { deviceNumber } from '../../../host/device/block-device.js';
 import { checkFilesystem } from '../../../host/filesystem/check/check-filesystem.js';
 import { whyFilesystemSick, whyFilesystemStopped } from '../../../host/filesystem/filesystem-health.js';
-import { mountAt, readMounts, type Mount } from '../../../host/mount/mountinfo.js';
+import { mountAt, readMounts, topmostAt, type Mount } from '../../../host/mount/mountinfo.js';
 import type { Exec } from '../../../host/process/exec.js';
 import { podOfPath } from '../../../host/users/pod-of-process.js';
 import { filesystemOfEntry, type JournalEntry } from '../../../journal/entry.js';
@@ -44,10 +44,11 @@ export async function unmountSick(
   deadline: Deadline,
 ): Promise<boolean> {
   const { volume, stagingPath, readOnly } = entry;
-  const mount = await mountAt(stagingPath);
+  const mounts = await readMounts();
+  const mount = topmostAt(mounts, stagingPath);
   if (mount === undefined) return entry.mending === true;
   const stopped = await whyFilesystemStopped(parts.exec, mount, readOnly, deadline);
-  const pods = await usersOf(mapping, stagingPath, Object.keys(live));
+  const pods = await usersOf(mounts, mapping, stagingPath, Object.keys(live));
   if (pods.length > 0) {
     if (stopped === undefined) return false;
     throw berthError('BERTH_FILESYSTEM_STOPPED', { volume, why: stopped, who: pods.map(describe).join(', ') });
@@ -121,11 +122,15 @@ export async function whyStoppedAt(
 }
 
 /** Paths of the journal, and whatever else is a mount of the device here. */
-async function usersOf(mapping: Mapping, stagingPath: string, live: readonly string[]): Promise<readonly string[]> {
+async function usersOf(
+  mounts: readonly Mount[],
+  mapping: Mapping,
+  stagingPath: string,
+  live: readonly string[],
+): Promise<readonly string[]> {
   const number = await deviceNumber(mapping.device);
   const isOther = ({ device, target }: Mount): boolean => device === number && target !== stagingPath;
-  const mounts = (await readMounts()).filter(isOther).map(({ target }) => target);
-  return [...new Set([...live, ...mounts])];
+  return [...new Set([...live, ...mounts.filter(isOther).map(({ target }) => target)])];
 }
 
 function describe(target: string): string {

@@ -5,6 +5,7 @@
 import type { NodeIdentity } from '../../../attachment/node-identity.js';
 import { randomUUID } from 'node:crypto';
 import { checkFilesystem, repairBeforeMount } from '../../../host/filesystem/check/check-filesystem.js';
+import type { Superblock } from '../../../host/filesystem/filesystem.js';
 import { makeFilesystem } from '../../../host/filesystem/make-filesystem.js';
 import type { Exec } from '../../../host/process/exec.js';
 import type { Deadline } from '../../../model/deadline.js';
@@ -33,7 +34,7 @@ type Formatting = Operation<'repair' | 'record format intent' | 'mkfs' | 'record
 export async function prepareFilesystem(
   parts: PreparationParts,
   preparation: Preparation,
-  { provenance, content, isUntouched }: DeviceInspection,
+  { provenance, content, isUntouched, superblock }: DeviceInspection,
   operation: Formatting,
   deadline: Deadline,
 ): Promise<boolean> {
@@ -42,7 +43,7 @@ export async function prepareFilesystem(
   const decision = decideFormat(provenance, content, type, readOnly);
   switch (decision.act) {
     case 'mount':
-      if (!readOnly) await repair(parts, preparation, operation, deadline);
+      if (!readOnly) await repair(parts, preparation, superblock, operation, deadline);
       return false;
     case 'format':
       if (!isUntouched) throw berthError('BERTH_FORMAT_REFUSED', { volume, why: 'its image holds data' });
@@ -65,12 +66,13 @@ export async function prepareFilesystem(
 async function repair(
   { exec }: PreparationParts,
   { device, type, forGuest = false, wasSick = false }: Preparation,
+  known: Superblock | undefined,
   operation: Formatting,
   deadline: Deadline,
 ): Promise<void> {
   operation.step('repair');
   if (forGuest || wasSick) await checkFilesystem(exec, device, type, deadline);
-  else await repairBeforeMount(exec, device, type, deadline);
+  else await repairBeforeMount(exec, device, type, deadline, known);
 }
 
 async function format(

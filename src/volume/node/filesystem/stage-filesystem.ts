@@ -11,7 +11,6 @@ import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
 import { leavesJournal } from '../../../model/mount/mount-flags.js';
 import type { Mapping } from '../../../rbd/mapping/mapper.js';
-import type { Provenance } from '../../image/provenance.js';
 import type { NodeOperation } from '../../operation/operations.js';
 import type { Mappers } from '../node-mappers.js';
 import { refuseStillStopped, whyStoppedAt } from './mend-filesystem.js';
@@ -67,12 +66,18 @@ export async function mountDevice(
     return finishMounted(parts, staging, mounted, operation, deadline);
   // The mapping may be an old one whose journal is gone, and a virtual machine still be at work on it.
   if (guest !== undefined) await refuseOpenDevice(parts, found.volume, mapping, deadline);
-  const { preparation, isNew, provenance } = await prepare(parts, staging, present === 'was sick', operation, deadline);
+  const { preparation, isNew, provenance, superblock } = await prepare(
+    parts,
+    staging,
+    present === 'was sick',
+    operation,
+    deadline,
+  );
   const { type } = preparation;
   if (forGuest && readOnly && !leavesJournal(flags)) await refuseReplay(device, type, deadline);
   const mayGrow = !readOnly && !isNew;
   if (!isNew) await giveOwnUuid(parts, preparation, provenance, stagingPath, operation, deadline);
-  const growth = { found, device, type, forGuest };
+  const growth = { found, device, type, forGuest, superblock };
   if (mayGrow) await growAtStage(parts, { ...growth, mountedAt: undefined }, operation, deadline);
   if (forGuest && !(mayGrow && (await mustMountToGrow(preparation, guest)))) return type;
   operation.step('mount');
@@ -99,6 +104,11 @@ async function finishMounted(
   return type;
 }
 
+interface Prepared extends Pick<DeviceInspection, 'provenance' | 'superblock'> {
+  readonly preparation: Preparation;
+  readonly isNew: boolean;
+}
+
 /** The device with a filesystem on it, of the type that it has from now on. */
 async function prepare(
   parts: FilesystemStagingParts,
@@ -106,13 +116,13 @@ async function prepare(
   isSick: boolean,
   operation: NodeOperation<'stage'>,
   deadline: Deadline,
-): Promise<{ readonly preparation: Preparation; readonly isNew: boolean; readonly provenance: Provenance }> {
+): Promise<Prepared> {
   operation.step('probe');
   const inspected = inspection ?? (await inspectDevice(parts, preparation, deadline));
   const wasSick = isSick || preparation.wasSick === true;
   const known = { ...preparation, type: typeToMount(preparation, inspected), wasSick };
   const isNew = await prepareFilesystem(parts, known, inspected, operation, deadline);
-  return { preparation: known, isNew, provenance: inspected.provenance };
+  return { preparation: known, isNew, provenance: inspected.provenance, superblock: inspected.superblock };
 }
 
 /** What is mounted from the device already; BERTH_FILESYSTEM_MISMATCH where another filesystem is asked for. */

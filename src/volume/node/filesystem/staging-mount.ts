@@ -5,8 +5,8 @@ import { makeDirectories } from '../../../host/make-directories.js';
 import { filesystems } from '../../../host/filesystem/filesystems.js';
 import { readSuperblock } from '../../../host/filesystem/superblock.js';
 import { mountFilesystem } from '../../../host/mount/mount-filesystem.js';
-import { unmount } from '../../../host/mount/mount.js';
-import { mountAt } from '../../../host/mount/mountinfo.js';
+import { unmountSeen } from '../../../host/mount/mount.js';
+import { mountAt, type Mount } from '../../../host/mount/mountinfo.js';
 import type { Exec } from '../../../host/process/exec.js';
 import type { FilesystemType } from '../../../model/capability.js';
 import type { Deadline } from '../../../model/deadline.js';
@@ -17,10 +17,12 @@ import { leavesJournal, readMountFlags } from '../../../model/mount/mount-flags.
  * Is the topmost mount at `path` one of this device? mountinfo shows the number of a filesystem's own block device
  * (btrfs would show another).
  */
-export async function isMountedFrom(path: string, device: string): Promise<boolean> {
-  const mount = await mountAt(path);
-  return mount !== undefined && mount.device === (await deviceNumber(device));
-}
+export const isMountedFrom = async (path: string, device: string): Promise<boolean> =>
+  isMountOf(await mountAt(path), device);
+
+/** {@link isMountedFrom} of a mount that was read before. */
+export const isMountOf = async (mount: Mount | undefined, device: string): Promise<boolean> =>
+  mount !== undefined && mount.device === (await deviceNumber(device));
 
 export interface StagingMount {
   readonly device: string;
@@ -85,5 +87,5 @@ export async function unmountStaged(
   deadline: Deadline,
 ): Promise<void> {
   // A retried mount may have stacked: each layer that is ours goes, one at a time.
-  while (await isMountedFrom(stagingPath, device)) await unmount(exec, stagingPath, deadline);
+  while (await isMountedFrom(stagingPath, device)) await unmountSeen(exec, stagingPath, deadline);
 }

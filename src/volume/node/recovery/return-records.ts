@@ -46,7 +46,7 @@ export const returnRecord = (
       return 'later';
     }
     operation.step('give holder record back');
-    if (!(await holderRecords.giveBack(entry, silent))) return 'later';
+    if (!(await holderRecords.giveBack(entry, { silent }))) return 'later';
     operation.step('remove journal');
     await journal.remove(entry.volume);
     return 'done';

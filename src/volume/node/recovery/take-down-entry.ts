@@ -21,7 +21,7 @@ export interface FinishParts {
 }
 
 export interface TakeDownEntryParts extends UnchangedParts, FinishParts, TakeDownParts {
-  readonly journal: Pick<Journal, 'read' | 'write' | 'remove'>;
+  readonly journal: Pick<Journal, 'read' | 'note' | 'write' | 'remove'>;
 }
 
 /**

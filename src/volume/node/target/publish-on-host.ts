@@ -5,12 +5,13 @@
 import { isDeviceReadOnly, setDeviceReadOnly } from '../../../host/device/block-device.js';
 import { repairBeforeMount } from '../../../host/filesystem/check/check-filesystem.js';
 import { ownByGroup } from '../../../host/filesystem/group/own-by-group.js';
+import type { Mount } from '../../../host/mount/mountinfo.js';
 import type { Exec } from '../../../host/process/exec.js';
 import { filesystemOfEntry, isMountedHere, type JournalEntry } from '../../../journal/entry.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
 import type { Logger } from '../../../observe/log.js';
-import { isBoundAt, bindAt, unbindAt } from '../../../sandbox/bind-mount.js';
+import { bindAt, isBoundAt, isBoundBy, unbindAt } from '../../../sandbox/bind-mount.js';
 import type { NodeOperation } from '../../operation/operations.js';
 import { refuseOpenDevice } from '../filesystem/refuse-open-device.js';
 import { isMountedFrom, mountStaged } from '../filesystem/staging-mount.js';
@@ -40,7 +41,8 @@ export async function publishOnHost(
   const make = () => bindAt(exec, shown, targetPath, operation.step, deadline);
   if (targetPath in live) return make();
   const isThere = () => isBoundAt(shown, targetPath);
-  const remove = (time: Deadline) => unbindAt(exec, targetPath, isThere, () => undefined, time);
+  const isOurs = (mount: Mount) => isBoundBy(mount, shown);
+  const remove = (time: Deadline) => unbindAt(exec, targetPath, isOurs, () => undefined, time);
   const acts = { make, remove, isThere };
   await addTarget(parts, { ...publishing, entry }, journalTarget(publishing), acts, operation);
 }

@@ -39,7 +39,7 @@ export interface TargetActs {
 }
 
 export interface TargetParts {
-  readonly journal: Pick<Journal, 'write'>;
+  readonly journal: Pick<Journal, 'note' | 'write'>;
   readonly log: Pick<Logger, 'warn'>;
 }
 
@@ -61,12 +61,14 @@ export async function addTarget(
   const { journal, log } = parts;
   const { volume } = entry;
   operation.step('write target');
-  await journal.write({ ...entry, targets: { ...live, [targetPath]: target } });
+  const announced = { ...entry, targets: { ...live, [targetPath]: target } };
+  // A bind mount ends with the power; what a runtime was told may be in a file.
+  await (target.sandbox === undefined ? journal.note(announced) : journal.write(announced));
   await withUndo({ what: 'publish', volume, operation, log }, async (undo) => {
     undo.push(async ({ step }) => {
       step('undo journal');
       if (await isThere()) return;
-      await writeIfPossible(parts, volume, () => journal.write({ ...entry, targets: live }));
+      await writeIfPossible(parts, volume, () => journal.note({ ...entry, targets: live }));
     });
     undo.push(async ({ step, deadline, cause }) => {
       step('undo target');

@@ -2,7 +2,7 @@
  * The targets that a volume has on this node, and whether another
  * one may join them (the table of CSI 1.12, NodePublishVolume).
  */
-import { mountAt } from '../../../host/mount/mountinfo.js';
+import { readMounts, topmostAt, type Mount } from '../../../host/mount/mountinfo.js';
 import type { JournalEntry, JournalTarget } from '../../../journal/entry.js';
 import { flagsDigest } from '../../../journal/flags-digest.js';
 import { allowsManyTargets, type Capability } from '../../../model/capability.js';
@@ -14,12 +14,11 @@ import { HAS_OWN_KERNEL, type Sandbox } from '../../../sandbox/choose-sandbox.js
 export type Targets = Readonly<Record<string, JournalTarget>>;
 
 /** Targets that the journal knows and the kernel still shows; the others died with a reboot or a foreign umount. */
-export async function liveTargets(entry: JournalEntry): Promise<Targets> {
-  const live: Record<string, JournalTarget> = {};
-  for (const [path, target] of Object.entries(entry.targets))
-    if ((await mountAt(path)) !== undefined) live[path] = target;
-  return live;
-}
+export const liveTargets = async (entry: JournalEntry): Promise<Targets> => liveAmong(await readMounts(), entry);
+
+/** {@link liveTargets} by a table that was read before. */
+export const liveAmong = (mounts: readonly Mount[], { targets }: Pick<JournalEntry, 'targets'>): Targets =>
+  Object.fromEntries(Object.entries(targets).filter(([path]) => topmostAt(mounts, path) !== undefined));
 
 /** What a pod of the host is shown of a staged volume: its filesystem, or its device node. */
 export const hostVolume = (

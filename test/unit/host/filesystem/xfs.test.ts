@@ -20,6 +20,7 @@ function pageOf(blockSize: number, blocks: bigint): Buffer {
 describe('its superblock', () => {
   it('has its size from block count and block size, and no errors', () => {
     expect(xfs.parseSuperblock(pageOf(4096, 1n << 40n))).toEqual({
+      uuid: '00000000-0000-0000-0000-000000000000',
       sizeBytes: 1n << 52n,
       errors: false,
       growsTo: undefined,

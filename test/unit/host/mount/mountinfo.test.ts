@@ -1,5 +1,8 @@
 /** The kernel's mount table: its escapes, its optional fields, mounts over mounts, and ten thousand of them. */
-import { describe, expect, it } from 'vitest';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   mountAt,
   mountOf,
@@ -123,5 +126,20 @@ describe('the table of this process', () => {
     expect(mounts.length).toBeGreaterThan(1);
     expect((await mountAt('/proc'))?.fsType).toBe('proc');
     expect(await mountAt('/proc/self')).toBeUndefined();
+  });
+});
+
+describe('mountAt', () => {
+  it('finds what is there, also where the kernel writes its path otherwise, and nothing beside it', async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), 'berth-mountinfo-'));
+    onTestFinished(() => rm(directory, { recursive: true }));
+    const file = path.join(directory, 'mountinfo');
+    const lines = [line(1, 0, '/'), line(2, 1, '/pods/a'), line(3, 1, '/pods/with\\040space'), line(4, 1, '/pods/ü#')];
+    await writeFile(file, `${lines.join('\n')}\n`);
+    const found = async (at: string) => (await mountAt(at, file))?.id;
+    expect(await Promise.all(['/', '/pods/a', '/pods/with space', '/pods/ü#'].map(found))).toEqual([1, 2, 3, 4]);
+    expect(await Promise.all(['/pods', '/pods/a/b', '/pods/with', '8:1', '/pods/b'].map(found))).toEqual(
+      Array.from({ length: 5 }, () => undefined),
+    );
   });
 });

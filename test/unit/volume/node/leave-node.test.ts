@@ -19,8 +19,8 @@ let entry: JournalEntry;
 let written: JournalEntry[];
 const journal = {
   read: vi.fn<(volume: string) => Promise<JournalEntry | undefined>>(),
-  write: vi.fn((next: JournalEntry) => Promise.resolve(void written.push(next))),
-  remove: vi.fn(() => Promise.resolve()),
+  note: vi.fn((next: JournalEntry) => Promise.resolve(void written.push(next))),
+  forget: vi.fn(() => Promise.resolve()),
   setAside: vi.fn(() => Promise.resolve()),
 };
 const mapper = {
@@ -32,13 +32,14 @@ const mappers = {
   findUnrecorded: vi.fn<() => Promise<Mapping | undefined>>(),
   named: () => mapper as unknown as Mapper,
 };
-const giveBack = vi.fn<(entry: { readonly volume: string }) => Promise<boolean>>();
+const giveBack = vi.fn<(entry: { readonly volume: string }, options: object) => Promise<boolean>>();
+const look = () => Promise.resolve(undefined);
 const parts = () => ({
   operations: new Operations(),
   journal,
   mappers,
   kataRecords: new KataRecords(path.join(directory, 'kata')),
-  holderRecords: { giveBack },
+  holderRecords: { giveBack, lookAhead: () => look },
   exec: () => Promise.reject(new Error('no program is needed')),
   log: { warn: vi.fn() },
   now: () => new Date('2026-01-01T00:00:00Z'),
@@ -95,6 +96,7 @@ describe('NodeUnstage', () => {
     vi.doMock(staging, async (original) => ({
       ...(await original<object>()),
       isMountedFrom: () => Promise.resolve(true),
+      isMountOf: () => Promise.resolve(true),
     }));
     onTestFinished(() => {
       vi.doUnmock(staging);
@@ -112,8 +114,8 @@ describe('NodeUnstage', () => {
     await unstage();
     expect(mapper.unmap).toHaveBeenCalledWith(mapping, expect.anything());
     expect(written).toEqual([{ ...entry, state: 'unstaging' }]);
-    expect(giveBack).toHaveBeenCalledExactlyOnceWith(entry);
-    expect(journal.remove).toHaveBeenCalledExactlyOnceWith(VOLUME);
+    expect(giveBack).toHaveBeenCalledExactlyOnceWith(entry, { look });
+    expect(journal.forget).toHaveBeenCalledExactlyOnceWith(VOLUME);
   });
 
   it('mounted, and its daemon has died: refused, for an unmount would wait where nobody can end it', async () => {
@@ -130,7 +132,7 @@ describe('NodeUnstage', () => {
     giveBack.mockResolvedValue(false);
     await unstage();
     expect(written).toEqual([{ ...entry, state: 'unstaging' }]);
-    expect(journal.remove).not.toHaveBeenCalled();
+    expect(journal.forget).not.toHaveBeenCalled();
   });
 
   it('another path, where nothing of it is: done, and nothing is touched', async () => {
@@ -152,7 +154,7 @@ describe('NodeUnstage', () => {
   it('a damaged journal, nothing mapped: the record given back, the entry set aside', async () => {
     journal.read.mockRejectedValue(berthError('BERTH_JOURNAL_UNREADABLE', { file: 'f', why: 'not JSON' }));
     await unstage();
-    expect(giveBack).toHaveBeenCalledExactlyOnceWith({ volume: VOLUME });
+    expect(giveBack).toHaveBeenCalledExactlyOnceWith({ volume: VOLUME }, {});
     expect(journal.setAside).toHaveBeenCalledExactlyOnceWith(VOLUME);
   });
 });

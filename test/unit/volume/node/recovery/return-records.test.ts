@@ -121,3 +121,36 @@ it('goes on owing a volume whose place clusters.yaml has lost', async () => {
   await addPending('b', { volume: `${volume}-too`, handedTo: 'hyperd' });
   expect([...(await round())].filter((one) => one.startsWith('c9')).sort()).toEqual([volume, `${volume}-too`]);
 });
+
+it('a record that was looked at ahead is not read again to give it back, unless it changed since', async () => {
+  const volume = await addPending('a');
+  const { holderRecords } = node as unknown as { holderRecords: NodeHolderRecords };
+  const image = cluster.image('berth-a')!;
+  const held = (at: string) =>
+    JSON.stringify({
+      ...{ version: 1, volume, mode: 'SINGLE_NODE_WRITER', access: 'mount', readOnly: false },
+      holders: [{ node: 'node-a', since: at, by: 'node', state: 'staged', at, bootId: 'b1' }],
+    });
+  for (const changes of [false, true]) {
+    image.metadata.set(HOLDER_KEY, held('2026-01-01T00:00:00.000Z'));
+    const look = holderRecords.lookAhead({ volume });
+    await look(soon());
+    if (changes) image.metadata.set(HOLDER_KEY, held('2026-01-02T00:00:00.000Z'));
+    const before = cluster.rbd.calls.length;
+    expect(await holderRecords.giveBack({ volume }, { look })).toBe(true);
+    expect(image.metadata.has(HOLDER_KEY)).toBe(false);
+    const heads = cluster.rbd.calls.slice(before).filter(({ operation }) => operation.startsWith('head'));
+    expect(heads).toHaveLength(changes ? 1 : 0);
+  }
+});
+
+it('a look ahead that has failed by the time of the unmap is made once more', async () => {
+  const volume = await addPending('a');
+  const { holderRecords } = node as unknown as { holderRecords: NodeHolderRecords };
+  cluster.rbd.failNext('head', () => berthError('BERTH_DEADLINE', { what: 'head', ms: 1 }));
+  const look = holderRecords.lookAhead({ volume });
+  await new Promise((resolve) => setImmediate(resolve));
+  await vi.waitUntil(() => cluster.rbd.calls.some(({ operation }) => operation === 'head'));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(await holderRecords.giveBack({ volume }, { look })).toBe(true);
+});
