@@ -17,9 +17,11 @@ let inThread: Promise<Buffer> | undefined;
 
 /** Past the page cache. System call errors as they are, BERTH_COMMAND_FAILED from a child; DEADLINE. */
 export async function readFirstPage(device: string, deadline: Deadline): Promise<Buffer> {
-  const patience = deadline.within(PATIENCE_MS);
-  while (inThread !== undefined && !patience.expired) await settledWithin(inThread, patience.remaining());
-  if (inThread !== undefined) return readInChild(device, deadline);
+  // In line, while those before get on: a hundred volumes may come at once, and each child is a program of its own.
+  while (inThread !== undefined) {
+    const getsOn = await settledWithin(inThread, deadline.within(PATIENCE_MS).remaining());
+    if (!getsOn) return readInChild(device, deadline);
+  }
   const read = readUncached(device);
   inThread = read;
   const free = (): void => {

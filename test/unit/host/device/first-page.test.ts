@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PAGE_BYTES } from '../../../../src/host/device/direct-read.js';
 import { readFirstPage } from '../../../../src/host/device/first-page.js';
-import { runningChildren } from '../../../../src/host/process/children.js';
+import { childrenStarted, runningChildren } from '../../../../src/host/process/children.js';
 import { Deadline } from '../../../../src/model/deadline.js';
 
 /** More than libuv has threads. */
@@ -27,6 +27,13 @@ describe('the first page of a device', () => {
     for (const one of all) expect(one.equals(bytes)).toBe(true);
     await expect(readFirstPage(at('missing'), Deadline.after(10_000))).rejects.toThrow(/ENOENT/);
     expect(runningChildren()).toEqual([]);
+  });
+
+  it('is read of two hundred at once, one behind the other, without one child', async () => {
+    const before = childrenStarted();
+    const all = Array.from({ length: 200 }, () => readFirstPage(at('alive'), Deadline.after(60_000)));
+    for (const one of await Promise.all(all)) expect(one.equals(bytes)).toBe(true);
+    expect(childrenStarted()).toBe(before);
   });
 
   it('that never comes costs one thread, however many wait: files and other devices are read on', async () => {
