@@ -41,6 +41,16 @@ export class Deadline {
     return this.remaining() <= 0;
   }
 
+  /** Does work run now for which it stands still? */
+  get standsStill(): boolean {
+    return this.#clock.standsStill;
+  }
+
+  /** Has such work been begun? What comes behind it belongs to it: without that it was for nothing. */
+  get hasStoodStill(): boolean {
+    return this.#clock.hasStoodStill;
+  }
+
   /** The earlier of this deadline and `ms` milliseconds from now: a step may not eat its operation's whole time. */
   within(ms: number): Deadline {
     return new Deadline(Math.min(this.#at, this.#clock.now() + ms), this.#clock);

@@ -180,6 +180,15 @@ export const OPTIONS = {
     help: 'of silence, before a node may count as lost',
     read: wholeNumber(1),
   }),
+  /** In s. */
+  workGrace: option({
+    flag: 'work-grace',
+    variable: 'BERTH_WORK_GRACE',
+    fallback: '300',
+    value: 'SECONDS',
+    help: 'after SIGTERM, for checks, growths and the like that run, while they move; less than the pod has to stop',
+    read: wholeNumber(0),
+  }),
   purges: option({
     flag: 'purges',
     variable: 'BERTH_PURGES',

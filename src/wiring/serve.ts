@@ -11,6 +11,7 @@ import { packageVersion } from '../model/package-root.js';
 import { startServer } from '../csi/grpc-server.js';
 import { startAgent } from '../flexvolume/agent-server.js';
 import { watchChildren } from '../host/process/children.js';
+import { refuseNewWork } from '../host/process/work-at-stop.js';
 import { createLog, type Logger } from '../observe/log.js';
 import { type Options } from '../options/options.js';
 import {
@@ -23,6 +24,7 @@ import {
 import { preflight } from '../diagnosis/preflight.js';
 import { Readiness, type Check } from '../diagnosis/readiness.js';
 import { kernelMaps } from '../rbd/mapping/kernel-maps.js';
+import { awaitWork } from '../volume/operation/await-work.js';
 import type { Additions } from './additions.js';
 import { makeControllerParts, type ControllerParts } from './controller-parts.js';
 import { makeDependencies, type Dependencies } from './dependencies.js';
@@ -33,7 +35,7 @@ import { examinedBy } from './examined-by.js';
 import { endAtTheLatest } from './end-what-is-left.js';
 import { startLoops } from './loops.js';
 
-/** How long calls in flight may take after SIGTERM, in ms; below the 30 s that Kubernetes gives a pod. */
+/** How long calls in flight may take after SIGTERM, in ms; after that, work has `--work-grace`. */
 const DRAIN_MS = 25_000;
 /** How long the process may take after that for loops, Kubernetes and Ceph, in ms: a loop waits 5 s for its round. */
 const REST_MS = 6_000;
@@ -80,8 +82,10 @@ export async function serve(options: Options, additions: Additions): Promise<voi
   const loops = await startLoops({ dependencies, controller, node, registration, readiness });
   void sayWhatIsWrong(dependencies, additions);
   await stopRequested(log);
+  refuseNewWork();
   const stopped = loops.stop();
   await Promise.all([server.drain(DRAIN_MS), agent?.drain(DRAIN_MS)]);
+  if (node !== undefined) await awaitWork(node, options.workGrace * 1000);
   // A call that outlived the drain, and whatever waits for it, may never end.
   endAtTheLatest(REST_MS, (left) => log.warn({ left }, 'ended by force: this still ran after the drain'));
   await stopped;

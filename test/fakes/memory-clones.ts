@@ -3,7 +3,7 @@ import { berthError } from '../../src/model/errors.js';
 import { imageSpec, type PoolSpec } from '../../src/model/volume-id.js';
 import type { CloneHead, CloneParent, CloneSource, MetadataChange, NewClone } from '../../src/rbd/port/clone-port.js';
 import { headOf, newImage, type MemoryImage } from './memory-image.js';
-import { dropSnapshot, snapshotNamed, snapshotsOf } from './memory-snapshots.js';
+import { moveToTrash, snapshotNamed, snapshotsOf } from './memory-snapshots.js';
 
 /** On what a clone stands. */
 export interface StandsOn extends PoolSpec {
@@ -62,7 +62,7 @@ export function parentOf(clone: MemoryImage | undefined): CloneParent | undefine
 export function trashSnapshot(image: MemoryImage, snapshotId: bigint): void {
   const cut = snapshotsOf(image).find(({ id }) => id === snapshotId);
   if (cut === undefined) throw berthError('BERTH_IMAGE_NOT_FOUND', { image: `id ${image.id}` });
-  if (cut.kind !== 'trash') dropSnapshot(image, snapshotId);
+  if (cut.kind !== 'trash') moveToTrash(image, cut);
 }
 
 export function cloneHeadOf(image: MemoryImage | undefined, fsid: string): CloneHead | undefined {

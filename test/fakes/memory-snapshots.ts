@@ -55,11 +55,19 @@ export function dropSnapshot(image: Snapshotted, which: string | bigint): boolea
   if (found === undefined) return false;
   if (found.kind === 'trash' && found.cloneCount > 0)
     throw berthError('BERTH_IMAGE_BUSY', { image: found.name, why: 'it has clones' });
-  image.snapshots = image.snapshots.filter((name) => name !== found.name);
-  image.cuts.delete(found.name);
-  if (found.cloneCount === 0) return true;
-  const trashed: Snapshot = { ...found, name: `trash-${found.id}`, kind: 'trash' };
+  if (found.cloneCount > 0) moveToTrash(image, found);
+  else forget(image, found);
+  return true;
+}
+
+export function moveToTrash(image: Snapshotted, found: Snapshot): void {
+  forget(image, found);
+  const trashed: Snapshot = { ...found, name: `trash-${found.id}`, nameBefore: found.name, kind: 'trash' };
   image.snapshots.push(trashed.name);
   image.cuts.set(trashed.name, trashed);
-  return true;
+}
+
+function forget(image: Snapshotted, { name }: Snapshot): void {
+  image.snapshots = image.snapshots.filter((one) => one !== name);
+  image.cuts.delete(name);
 }

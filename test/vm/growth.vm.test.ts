@@ -3,19 +3,16 @@
  * meanwhile. Only a machine with CAP_SYS_RESOURCE can show it.
  */
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
-import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run } from '../../src/host/process/exec.js';
 import { Deadline } from '../../src/model/deadline.js';
-import { ToolsToCut } from '../integration/csi/tools-to-cut.js';
+import type { ToolsToCut } from '../integration/csi/tools-to-cut.js';
 import { VmNode } from './inside/crash.js';
 import { forget } from './inside/driver.js';
 import { nothingIsLeft } from './inside/expect.js';
+import { cuttableTools, fill, PATIENCE_MS, sumOf } from './inside/growing-files.js';
 import { host } from './inside/host.js';
 import { MiB } from './inside/images.js';
-import { session } from './inside/session.js';
 import { mount, Volume } from './inside/volume.js';
 
 const GiB = 1024 * MiB;
@@ -23,27 +20,15 @@ const GiB = 1024 * MiB;
 const KILLS = 10;
 /** Each share of the tool's work is one moment of a kill: read and written bytes, its start and its end included. */
 const SHARES = Array.from({ length: KILLS }, (_, index) => index / (KILLS - 1));
-const PATIENCE_MS = 300_000;
 /** What ext4 and its tables may take of a device that it fills. */
 const LEAST_SHARE = 0.85;
-
-const shell = async (script: string, directory: string): Promise<string> =>
-  (await run('sh', ['-c', script, directory], { deadline: Deadline.after(PATIENCE_MS) })).stdout;
-const fill = (directory: string, kib: number): Promise<string> =>
-  shell(
-    `for i in $(seq 20); do head -c ${Math.floor((kib * 1024) / 20)} /dev/urandom >"$0/f$i"; done; sync`,
-    directory,
-  );
-const sumOf = (directory: string): Promise<string> => shell('cd "$0" && cat $(ls | grep ^f) | sha256sum', directory);
 
 describe('an ext4 that is mounted', () => {
   let node: VmNode;
   let tools: ToolsToCut;
 
   before(async () => {
-    await mkdir(session.state, { recursive: true });
-    tools = await ToolsToCut.make(path.join(session.state, 'tools'));
-    Object.assign(process.env, tools.environment);
+    tools = await cuttableTools();
     node = await VmNode.start('vm-growth', 'krbd');
   });
   after(async () => {

@@ -3,8 +3,6 @@
  * snapshot, and goes back to it when it was cut short.
  */
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
-import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { status } from '@grpc/grpc-js';
 import type { VolumeCapability } from '../../src/csi/gen/csi/v1/VolumeCapability.js';
@@ -12,14 +10,14 @@ import { run } from '../../src/host/process/exec.js';
 import { Deadline } from '../../src/model/deadline.js';
 import { readKrbdDevices } from '../../src/rbd/mapping/krbd/krbd-sysfs.js';
 import { KERNEL_ROOTS } from '../../src/rbd/mapping/roots.js';
-import { ToolsToCut } from '../integration/csi/tools-to-cut.js';
+import type { ToolsToCut } from '../integration/csi/tools-to-cut.js';
 import { VmNode } from './inside/crash.js';
 import { mounted } from './inside/disk.js';
 import { forget } from './inside/driver.js';
 import { nothingIsLeft, refusedByDriver } from './inside/expect.js';
+import { cuttableTools, fill, PATIENCE_MS, sumOf } from './inside/growing-files.js';
 import { host } from './inside/host.js';
 import { MiB } from './inside/images.js';
-import { session } from './inside/session.js';
 import { Volume } from './inside/volume.js';
 
 const GiB = 1024 * MiB;
@@ -28,27 +26,15 @@ const ONE_WRITER: VolumeCapability = {
   mount: { fsType: 'ext4', mountFlags: [] },
   accessMode: { mode: 'SINGLE_NODE_SINGLE_WRITER' },
 };
-const PATIENCE_MS = 300_000;
 /** What ext4 and its tables may take of a device that it fills, with blocks of 1 KiB. */
 const LEAST_SHARE = 0.8;
-
-const shell = async (script: string, directory: string): Promise<string> =>
-  (await run('sh', ['-c', script, directory], { deadline: Deadline.after(PATIENCE_MS) })).stdout;
-const fill = (directory: string, kib: number): Promise<string> =>
-  shell(
-    `for i in $(seq 20); do head -c ${Math.floor((kib * 1024) / 20)} /dev/urandom >"$0/f$i"; done; sync`,
-    directory,
-  );
-const sumOf = (directory: string): Promise<string> => shell('cd "$0" && cat $(ls | grep ^f) | sha256sum', directory);
 
 describe('an ext4 of a guest', () => {
   let node: VmNode;
   let tools: ToolsToCut;
 
   before(async () => {
-    await mkdir(session.state, { recursive: true });
-    tools = await ToolsToCut.make(path.join(session.state, 'tools'));
-    Object.assign(process.env, tools.environment);
+    tools = await cuttableTools();
     node = await VmNode.start('vm-guests-growth', 'krbd');
   });
   after(async () => {

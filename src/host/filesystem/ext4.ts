@@ -117,17 +117,22 @@ async function growUnmounted(exec: Exec, { device, guard }: UnmountedGrowth, dea
   // resize2fs insists on a check after the last mount, and the check replays the journal.
   await runE2fsck(exec, { device, force: true }, deadline);
   await guard();
-  const result = await exec('resize2fs', [device], { deadline, okCodes: [0, 1], work: {} });
+  // It opens the device for itself alone, so the kernel tells it of a mount.
+  const confine = { device, writable: true };
+  const work = { endsWhatIsBegun: true } as const;
+  const result = await exec('resize2fs', [device], { deadline, okCodes: [0, 1], work, confine });
   if (result.exitCode !== 0) throw growError('ext4', device, complaint(result));
-  await runE2fsck(exec, { device, force: true }, deadline);
+  await runE2fsck(exec, { device, force: true, endsWhatIsBegun: true }, deadline);
 }
 
+/** Not confined: the kernel asks for a privilege and for the mount, and has read the same filesystem itself. */
 async function growMounted(exec: Exec, device: string, mountPoint: string, deadline: Deadline): Promise<void> {
   if (!(await hasRoomToGrow(device, deadline))) return;
   const result = await exec('resize2fs', [device], { deadline, okCodes: [0, 1], work: {} });
   if (result.exitCode === 0) return;
-  const why = saysNotPermitted(result.stderr) ? await whyNotPermitted() : complaint(result);
-  throw growError('ext4', mountPoint, why);
+  const { stderr } = result;
+  if (saysNotOpened(stderr)) throw growError('ext4', mountPoint, NOT_OPENED);
+  throw growError('ext4', mountPoint, saysNotPermitted(stderr) ? await whyNotPermitted() : complaint(result));
 }
 
 /** Smallest block that it may leave unused at the end of its device. */
@@ -146,12 +151,30 @@ async function hasRoomToGrow(device: string, deadline: Deadline): Promise<boolea
 /** resize2fs: the kernel answered EPERM to EXT4_IOC_RESIZE_FS (e2fsprogs, resize/online.c). */
 export const saysNotPermitted = (stderr: string): boolean => /Permission denied to resize filesystem/.test(stderr);
 
+/**
+ * resize2fs: it opens the device for writing as well, mounted or not (main.c), and a kernel may let nobody do so while
+ * it is mounted (EPERM; Documentation/admin-guide/kernel-parameters.txt).
+ */
+export const saysNotOpened = (stderr: string): boolean =>
+  /(Operation not permitted|Permission denied|Device or resource busy) while opening/i.test(stderr);
+
+const NOT_OPENED =
+  'the kernel lets nobody open a mounted device for writing (bdev_allow_write_mounted=0, or a kernel that was made so), ' +
+  'which resize2fs asks for';
+
+/** @param commandLine of the kernel: the last of several counts */
+export const forbidsWritesToMounted = (commandLine: string): boolean =>
+  [...commandLine.matchAll(/(?:^|\s)bdev_allow_write_mounted=(\S+)/g)].at(-1)?.[1]?.match(/^(0|n|off)/i) !== undefined;
+
 async function whyNotPermitted(): Promise<string> {
-  if (!(await mayGrowMounted())) {
+  if (!(await hasPrivilege())) {
     return 'the kernel lets only CAP_SYS_RESOURCE grow a mounted ext4, and this process does not have it';
   }
   return 'the kernel refused it; ext4 does so where it recorded errors (kernel log)';
 }
 
-const mayGrowMounted = async (): Promise<boolean> =>
+const hasPrivilege = async (): Promise<boolean> =>
   hasCapability(await readFile('/proc/self/status', 'utf8'), CAP_SYS_RESOURCE);
+
+const mayGrowMounted = async (): Promise<boolean> =>
+  (await hasPrivilege()) && !forbidsWritesToMounted(await readFile('/proc/cmdline', 'utf8').catch(() => ''));

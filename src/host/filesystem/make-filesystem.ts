@@ -48,5 +48,6 @@ export async function makeFilesystem(exec: Exec, wanted: NewFilesystem, deadline
   }
   const tool = await mkfsVersion(exec, type, deadline);
   const args = mkfsArguments({ uuid, options, force, sizeBytes, tool });
-  await exec(`mkfs.${type}`, [...args, device], { deadline, work: {} });
+  // The record says that it is being made: cut now, it would have to be made anew.
+  await exec(`mkfs.${type}`, [...args, device], { deadline, work: { endsWhatIsBegun: true } });
 }

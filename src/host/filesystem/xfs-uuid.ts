@@ -3,6 +3,8 @@
  * that go by uuid take one for the other.
  */
 import type { Deadline } from '../../model/deadline.js';
+import { deviceNumber } from '../device/block-device.js';
+import { readMounts } from '../mount/mountinfo.js';
 import type { Exec } from '../process/exec.js';
 import type { NewUuid, UuidChange } from './filesystem.js';
 import { hasFilesystem } from './probe-device.js';
@@ -28,24 +30,41 @@ async function applyJournal(exec: Exec, device: string, directory: string, deadl
  * numbers it on (all measured with xfsprogs 6.1).
  */
 async function set(exec: Exec, { device, uuid, wasBegun }: NewUuid, deadline: Deadline): Promise<boolean> {
+  // They ask before they write, and confined they see no mounts.
+  const number = await deviceNumber(device);
+  if ((await readMounts()).some((mount) => mount.device === number)) return false;
   const isSet = await setUuid(exec, device, uuid, deadline);
-  if (isSet && wasBegun) await run(exec, 'xfs_repair', [device], deadline);
+  if (isSet && wasBegun) await run(exec, 'xfs_repair', [], device, deadline);
   return isSet;
 }
 
 async function setUuid(exec: Exec, device: string, uuid: string, deadline: Deadline): Promise<boolean> {
   const change = async (): Promise<{ readonly isDone: boolean; readonly isLogTorn: boolean }> => {
-    const args = ['-x', '-p', 'xfs_admin', '-c', `uuid ${uuid}`, device];
-    const { stdout, stderr } = await run(exec, 'xfs_db', args, deadline);
+    const args = ['-x', '-p', 'xfs_admin', '-c', `uuid ${uuid}`];
+    const { stdout, stderr } = await run(exec, 'xfs_db', args, device, deadline);
     const isDone = await hasFilesystem(exec, device, { type: 'xfs', uuid }, deadline);
     return { isDone, isLogTorn: !isDone && !/valuable metadata changes/.test(stdout + stderr) };
   };
   const first = await change();
   if (first.isDone || !first.isLogTorn) return first.isDone;
-  await run(exec, 'xfs_repair', ['-L', device], deadline);
+  await run(exec, 'xfs_repair', ['-L'], device, deadline);
   return (await change()).isDone;
 }
 
-/** Not confined: they look into the table of mounts. The kernel of this node has just read the same filesystem. */
-const run = (exec: Exec, file: string, args: readonly string[], deadline: Deadline) =>
-  exec(file, args, { deadline, okCodes: ANY_END, work: {} });
+/**
+ * They end by a flush of the device (BLKFLSBUF), which wants CAP_SYS_ADMIN: xfs_db goes on without it and is flushed
+ * for here, xfs_repair gives up and is left that one capability.
+ */
+async function run(
+  exec: Exec,
+  file: 'xfs_db' | 'xfs_repair',
+  args: readonly string[],
+  device: string,
+  deadline: Deadline,
+) {
+  const confine = { device, writable: true, seesNoMounts: true, mayFlush: file === 'xfs_repair' };
+  const work = { endsWhatIsBegun: true } as const;
+  const result = await exec(file, [...args, device], { deadline, okCodes: ANY_END, work, confine });
+  if (!confine.mayFlush) await exec('blockdev', ['--flushbufs', device], { deadline });
+  return result;
+}

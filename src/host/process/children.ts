@@ -13,6 +13,8 @@ export interface RunningChild {
   readonly since: number;
   /** For whom it runs, see {@link owning}. */
   readonly owner: object | undefined;
+  /** No deadline ends it (exec.ts). */
+  readonly isWork: boolean;
   /** How far it has come, where it tells; for a sentence: `34 % of pass 1`. */
   progress?: string;
 }
@@ -52,11 +54,11 @@ export const owning = <T>(owner: object, job: () => T): T => owners.run(owner, j
 export const childrenOf = (owner: object): readonly RunningChild[] =>
   runningChildren().filter((child) => child.owner === owner);
 
-/** Note a started child. */
-export function noteChild(pid: number, command: string): NotedChild {
+/** Note a started child. @param isWork {@link RunningChild.isWork} */
+export function noteChild(pid: number, command: string, isWork = false): NotedChild {
   started += 1;
   const since = performance.now();
-  const child: RunningChild = { pid, command, since, owner: owners.getStore() };
+  const child: RunningChild = { pid, command, since, owner: owners.getStore(), isWork };
   running.set(pid, child);
   return {
     ended: () => {

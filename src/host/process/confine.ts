@@ -14,6 +14,13 @@ export interface Confinement {
   readonly writable: boolean;
   /** How much memory it may take, in bytes: more is refused to it, and nobody else is harmed. Default: no limit. */
   readonly memoryBytes?: number | undefined;
+  /** It is shown a table of mounts, without which it would not work, and an empty one: the caller has looked. */
+  readonly seesNoMounts?: boolean;
+  /**
+   * It keeps CAP_SYS_ADMIN, without which the kernel refuses it BLKFLSBUF. Whoever takes it over can mount what he has
+   * on his device, and so come by others: only for what cannot work without.
+   */
+  readonly mayFlush?: boolean;
 }
 
 /** The kernel that runs out of memory ends the tool first. /proc is to be had only before the namespace is entered. */
@@ -23,14 +30,18 @@ echo 1000 > /proc/self/oom_score_adj
 shift
 exec "$@"
 `;
-/** In a namespace of its own run: a /dev with one node, and a file where tools look for /dev/null.
- * Its mode comes by the umask, for chmod wants /proc. */
+/**
+ * In a namespace of its own run: a /dev with one node, and a file where tools look for /dev/null. Its mode comes by the
+ * umask, for chmod wants /proc.
+ */
 const SHOW = `
-device=$1 major=$2 minor=$3 mask=$4
-shift 4
+device=$1 major=$2 minor=$3 mask=$4 table=$5
+shift 5
 umask 0
+case "$table" in '') cover=: ;; *) cover="mount -t tmpfs -o mode=755,size=64k none /proc" ;; esac
 case "$device" in /dev/*/*) parents="mkdir -p \${device%/*}" ;; *) parents=: ;; esac
-mount -t tmpfs -o mode=755,size=64k none /dev && : > /dev/null && $parents &&
+$cover && : > "\${table:-/dev/null}" &&
+  mount -t tmpfs -o mode=755,size=64k none /dev && : > /dev/null && $parents &&
   umask "$mask" && mknod "$device" b "$major" "$minor" && exec "$@"
 echo "berth-confine: the tool could not be confined" >&2
 exit 125
@@ -48,15 +59,18 @@ const LAST_UID = 0x7fff_0000;
 export async function confined(
   file: string,
   args: readonly string[],
-  { device, writable, memoryBytes = 0 }: Confinement,
+  { device, writable, memoryBytes = 0, mayFlush = false, seesNoMounts = false }: Confinement,
 ): Promise<[string, readonly string[]]> {
   const number = device.startsWith('/dev/') ? await blockNumber(device) : undefined;
   const namespace = number === undefined ? undefined : await toolNamespace();
   if (number === undefined || namespace === undefined) return orphanProof(file, args);
   const id = String(randomInt(FIRST_UID, LAST_UID));
   const nobody = ['--reuid', id, '--regid', id, '--clear-groups', '--no-new-privs'];
-  const powerless = ['--bounding-set=-all', '--inh-caps=-all', ...bindToParent([file, ...args])];
-  const show = ['/bin/sh', '-c', SHOW, NAME, device, ...number, writable ? '000' : '222'];
+  const left = mayFlush ? ',+sys_admin' : '';
+  const kept = mayFlush ? ['--ambient-caps=-all,+sys_admin'] : [];
+  const powerless = [`--bounding-set=-all${left}`, `--inh-caps=-all${left}`, ...kept, ...bindToParent([file, ...args])];
+  const table = seesNoMounts ? '/proc/mounts' : '';
+  const show = ['/bin/sh', '-c', SHOW, NAME, device, ...number, writable ? '000' : '222', table];
   const enter = ['nsenter', `--mount=${namespace}`, '--', 'unshare', '--mount', '--propagation', 'private', '--'];
   const kib = String(Math.floor(memoryBytes / 1024));
   return ['/bin/sh', ['-c', LIMIT, NAME, kib, ...enter, ...show, 'setpriv', ...nobody, ...powerless]];

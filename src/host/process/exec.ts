@@ -12,6 +12,8 @@ import { ChildGate } from './child-gate.js';
 import { noteChild } from './children.js';
 import { confined, saysNotConfined, type Confinement } from './confine.js';
 import { orphanProof, whyNotStarted } from './orphan-proof.js';
+import { endGroup } from './signal-group.js';
+import { checkWorkMayBegin, wasCut } from './work-at-stop.js';
 import { readBounded, readProgress } from './work-output.js';
 
 export interface ExecOptions {
@@ -39,6 +41,11 @@ export interface Work {
    * pass 1`); undefined for a line that says nothing. Without it the child has no such descriptor.
    */
   readonly progress?: (line: string) => string | undefined;
+  /**
+   * It ends what was begun before it, which would be for nothing else: a driver that is to stop begins this as well.
+   * Other work is refused then: BERTH_SHUTTING_DOWN.
+   */
+  readonly endsWhatIsBegun?: true | undefined;
 }
 
 /** Output without its final newline. */
@@ -48,11 +55,12 @@ export interface ExecResult {
   readonly exitCode: number;
 }
 
-/** Run `file` (no shell); throws BERTH_COMMAND_FAILED, BERTH_COMMAND_MISSING or DEADLINE. */
+/**
+ * Run `file` (no shell); throws BERTH_COMMAND_FAILED, BERTH_COMMAND_MISSING or DEADLINE; for {@link Work} also
+ * BERTH_SHUTTING_DOWN, where it does not begin any more or was cut (work-at-stop.ts).
+ */
 export type Exec = (file: string, args: readonly string[], options: ExecOptions) => Promise<ExecResult>;
 
-/** From SIGTERM at the deadline to SIGKILL, ms. */
-const TERM_GRACE_MS = 400;
 /** From SIGTERM to giving the child up: one in D state does not die, and its pipes may have been inherited. */
 const ABANDON_MS = 900;
 /** How long after a child's exit its output may still come: a daemon that it left may hold the pipes for ever. */
@@ -92,18 +100,21 @@ async function runNow(
   const late = () => berthError('BERTH_DEADLINE', { what: command, ms: budget });
   if (budget === 0) throw late();
   const { work, confine } = options;
+  if (work !== undefined && work.endsWhatIsBegun !== true) checkWorkMayBegin();
   const child = start(
     ...(confine === undefined ? orphanProof(file, args) : await confined(file, args, confine)),
     options,
   );
   if (child.pid !== undefined) {
-    const noted = noteChild(child.pid, command);
+    const noted = noteChild(child.pid, command, work !== undefined);
     child.once('exit', noted.ended);
     if (work?.progress !== undefined) readProgress(child.stdio[3] as Readable, work.progress, noted.progressed);
   }
   child.once('exit', () => setTimeout(() => dropPipes(child), PIPE_GRACE_MS).unref());
   const result = work === undefined ? await settleBy(child, budget) : await settleWork(child, options.deadline);
   if (result === undefined) throw late();
+  if (child.pid !== undefined && wasCut(child.pid) && result.exitCode !== 0)
+    throw berthError('BERTH_SHUTTING_DOWN', {});
   return answer(file, command, result, options.okCodes ?? [0]);
 }
 
@@ -175,24 +186,13 @@ function settleWork(child: Child, deadline: Deadline): Promise<Outcome> {
 function afterKill(child: Child, signal: AbortSignal): Promise<undefined> {
   return new Promise((resolve) => {
     signal.addEventListener('abort', () => {
-      signalGroup(child.pid, 'SIGTERM');
-      // Sent even when the child itself has ended by then: what it started may not have.
-      setTimeout(() => signalGroup(child.pid, 'SIGKILL'), TERM_GRACE_MS);
+      endGroup(child.pid);
       setTimeout(() => {
         abandon(child);
         resolve(undefined);
       }, ABANDON_MS);
     });
   });
-}
-
-function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // ESRCH: everybody of the group has ended, which is what was wanted.
-  }
 }
 
 function dropPipes(child: Child): void {

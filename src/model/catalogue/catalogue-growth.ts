@@ -7,6 +7,13 @@ export const growth = {
     'the {fs} filesystem at {path} could not grow: {why}',
     'unstage and stage the volume again, it grows offline then',
   ),
+  BERTH_GROWTH_GIVEN_UP: entry(
+    'FAILED_PRECONDITION',
+    'the filesystem of volume {volume} is not grown to {size} bytes any more: of {tries} tries, the last by node ' +
+      '{node} at {since}, none came to its end: {why}',
+    'it is used at the size that it has; expand the volume to another size, or remove the metadata berth.dev/growth ' +
+      'of its image, and stage it again',
+  ),
   // external-resizer takes OUT_OF_RANGE for a size that is never to be had, and says so at the PVC.
   BERTH_GROWTH_IMPOSSIBLE: entry(
     'OUT_OF_RANGE',

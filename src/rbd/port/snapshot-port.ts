@@ -3,7 +3,8 @@ import type { Deadline } from '../../model/deadline.js';
 import type { ImageHead, ImageRef, PoolRef } from './port-values.js';
 
 /**
- * Whose a snapshot is: `user` of whoever called it by a name; `trash` where it was removed and clones still keep it.
+ * Whose a snapshot is: `user` of whoever called it by a name; `trash` where it was removed and clones still keep it, or
+ * where librbd, which removes each by way of the trash, was cut short.
  */
 export type SnapshotKind = 'user' | 'group' | 'trash' | 'mirror' | 'other';
 
@@ -13,6 +14,8 @@ export interface Snapshot {
   readonly id: bigint;
   /** As it was called; Ceph gives one of the trash a name of its own. */
   readonly name: string;
+  /** Of one of the trash: as it was called before. */
+  readonly nameBefore?: string;
   readonly kind: SnapshotKind;
   /** The image's size when it was cut. */
   readonly sizeBytes: bigint;

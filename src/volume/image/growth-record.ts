@@ -30,9 +30,10 @@ export interface GrowthRecord {
   readonly mounts: string;
   /** How often it was tried for this size. */
   readonly tries: number;
-  /** Whose growth it is, and since when: for a person to read. */
+  /** Whose growth it is, since when, and what it ended by, where that is known: for a person to read. */
   readonly node: string;
   readonly since: string;
+  readonly why?: string;
 }
 
 type Home = Pick<ImageHead, 'id' | 'fsid' | 'metadata'>;

@@ -2,7 +2,7 @@
  * One operation a volume, or one for each of its nodes: the same request joins the one that runs and gets its result,
  * another is told what runs and since when.
  */
-import { childrenOf, describeChild, owning } from '../../host/process/children.js';
+import { childrenOf, describeChild, owning, type RunningChild } from '../../host/process/children.js';
 import { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { settledWithin, withinDeadline } from '../../model/time-limit.js';
@@ -58,6 +58,8 @@ interface What<Op extends string = string> {
 
 interface Running extends What {
   readonly startedAt: number;
+  /** Its own. */
+  readonly deadline: Deadline;
   step: string;
   waiting: number;
   result: Promise<unknown>;
@@ -66,6 +68,15 @@ interface Running extends What {
 interface Ended extends What {
   readonly until: number;
   readonly value: unknown;
+}
+
+/** An operation that has begun work (exec.ts). */
+export interface WorkingOperation {
+  readonly key: string;
+  readonly op: string;
+  readonly step: string;
+  /** The children at work for it now; empty where it works through Ceph, or is behind its work. */
+  readonly children: readonly RunningChild[];
 }
 
 /** A caller with little time left may start what a retry will join. */
@@ -153,6 +164,17 @@ export class Operations<Table extends StepTable = StepTable> {
     return [...this.#running.values()].reduce((sum, all) => sum + all.length, 0);
   }
 
+  /** Those that have begun work and are not through: a stop waits for them. */
+  working(): readonly WorkingOperation[] {
+    const all = [...this.#running].flatMap(([key, operations]) => operations.map((running) => ({ key, running })));
+    return all
+      .filter(({ running }) => running.deadline.hasStoodStill)
+      .map(({ key, running }) => {
+        const { op, step } = running;
+        return { key, op, step, children: childrenOf(running).filter(({ isWork }) => isWork) };
+      });
+  }
+
   #start<Op extends keyof Table & string, T>(
     key: string,
     what: What<Op>,
@@ -161,7 +183,8 @@ export class Operations<Table extends StepTable = StepTable> {
   ): Running {
     const { op } = what;
     const startedAt = performance.now();
-    const running: Running = { ...what, startedAt, step: START, waiting: 0, result: Promise.resolve() };
+    const own = Deadline.after(Math.max(deadline.remaining(), this.#settings.budgetMs ?? BUDGET_MS));
+    const running: Running = { ...what, startedAt, deadline: own, step: START, waiting: 0, result: Promise.resolve() };
     change(this.#running, key, (all) => [...all, running]);
     const straggler = (): string | undefined => waitsFor(running);
     const enter = (name: string, detail?: string): void => {
@@ -176,7 +199,6 @@ export class Operations<Table extends StepTable = StepTable> {
       step(START);
       return { step, straggler };
     };
-    const own = Deadline.after(Math.max(deadline.remaining(), this.#settings.budgetMs ?? BUDGET_MS));
     // An async call, so that a body that throws at once frees the key as well.
     const start = async (): Promise<T> => {
       enter(START);

@@ -1,5 +1,8 @@
 /** CSI 1.12, the calls about snapshots: what every orchestrator may rely on, asked of a real driver and cluster. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { Deadline } from '../../../src/model/deadline.js';
+import { accessAs } from '../ceph.js';
+import { startLibrbd } from '../rbd/librbd.js';
 import { refused } from './calls.js';
 import { block, ext4, SMALL_BYTES } from './capabilities.js';
 import type { Driver } from './driver.js';
@@ -111,6 +114,30 @@ describe('DeleteSnapshot', () => {
     expect(ids(await snapshots.list(driver))).toEqual([snapshotId]);
     await refused(driver.controller.GetSnapshot({ snapshotId: foreign }), 'NOT_FOUND');
     await site.rbd('snap', 'rm', '--no-progress', `${volume.image}@by-hand`);
+  });
+
+  it('was cut short within librbd, which had moved it to the trash: the next one removes it, and no one before', async () => {
+    const volume = await make();
+    const [name, other] = [site.unique('snap'), site.unique('snap')];
+    const { snapshotId } = await snapshots.take(driver, volume, name);
+    await site.rbd('snap', 'create', '--no-progress', `${volume.image}@by-hand`);
+    const rbd = startLibrbd();
+    const [pool = '', namespace = ''] = volume.image.split('/');
+    const [, imageId = '', id = '', foreign = ''] =
+      /([^/]+)@(\d+) (\d+)$/.exec(`${snapshotId} ${await snapshots.idOf(volume.image, 'by-hand')}`) ?? [];
+    const at = { access: accessAs('controller'), pool, namespace };
+    for (const one of [id, foreign]) await rbd.trashSnapshot(at, imageId, BigInt(one), Deadline.after(60_000));
+    await rbd.close();
+    await refused(driver.controller.GetSnapshot({ snapshotId }), 'NOT_FOUND');
+    expect(await snapshots.list(driver)).toEqual([]);
+    const again = await snapshots.take(driver, volume, other);
+    for (let times = 0; times < 2; times += 1) await snapshots.remove(snapshotId, driver);
+    const byHand = snapshotId.replace(/\d+$/, foreign);
+    await snapshots.remove(byHand, driver);
+    // What somebody else made stays, in the trash as well.
+    expect(await snapshots.of(volume.image)).toHaveLength(2);
+    expect(ids(await snapshots.list(driver))).toEqual([again.snapshotId]);
+    expect(await snapshots.records(`berth-snap-${name}`)).toEqual([]);
   });
 
   it('has a clone: succeeds, and the snapshot is gone for everybody but the clone', async () => {

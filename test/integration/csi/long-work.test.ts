@@ -1,12 +1,11 @@
 /** Work that outlasts every caller and the operation's own time ends in success: retries join it, others are told. */
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { refused } from './calls.js';
 import { ext4, SMALL_BYTES } from './capabilities.js';
 import type { Driver } from './driver.js';
 import { get, put } from './files.js';
+import { HeldTools } from './held-tools.js';
 import { Site } from './site.js';
 
 /** The operation's own time, and a caller's: both are over long before the work ends. */
@@ -15,37 +14,22 @@ const CALLER_MS = 4_000;
 
 let site: Site;
 let driver: Driver;
-let wrappers: string;
-
-/** A tool that begins its work when it is let go; `begun` has a line for each time that it was started. */
-async function hold(tool: string): Promise<{ letGo(): Promise<void>; begun(): Promise<string> }> {
-  const [go, begun] = [path.join(wrappers, `${tool}.go`), path.join(wrappers, `${tool}.begun`)];
-  const wrapper = `#!/bin/sh
-[ "$1" = -V ] && PATH=/usr/sbin:/sbin exec ${tool} -V
-echo begun >> ${begun}
-while [ ! -e ${go} ]; do sleep 0.1; done
-PATH=/usr/sbin:/sbin exec ${tool} "$@"
-`;
-  await writeFile(path.join(wrappers, tool), wrapper, { mode: 0o755 });
-  return { letGo: () => writeFile(go, ''), begun: () => readFile(begun, 'utf8') };
-}
+let tools: HeldTools;
 
 beforeAll(async () => {
   site = await Site.open('long');
-  wrappers = await mkdtemp(path.join(tmpdir(), 'berth-wrappers-'));
-  await chmod(wrappers, 0o755);
+  tools = await HeldTools.make(path.join(site.directory, 'tools'));
   driver = site.driver('node');
-  const env = { PATH: `${wrappers}:${process.env['PATH'] ?? ''}`, BERTH_OPERATION_MS: String(OPERATION_MS) };
+  const env = { ...tools.environment, BERTH_OPERATION_MS: String(OPERATION_MS) };
   await driver.start('ready', env);
 });
 afterAll(async () => {
-  for (const tool of ['mkfs.ext4', 'resize2fs']) await writeFile(path.join(wrappers, `${tool}.go`), '');
+  await tools.letGoAll();
   await site.close();
-  await rm(wrappers, { recursive: true });
 });
 
 it('NodeStage, mkfs longer than caller and operation: DEADLINE tells, a retry joins and succeeds', async () => {
-  const mkfs = await hold('mkfs.ext4');
+  const mkfs = await tools.hold('mkfs.ext4');
   const volume = await site.create(driver, ext4(), { sizeBytes: SMALL_BYTES });
   await volume.attach(driver);
   for (const round of [1, 2]) {
@@ -71,7 +55,7 @@ it('NodeStage, growth longer than caller and operation: it is not cut, a retry j
   await volume.unpublish(driver);
   await volume.unstage(driver);
   await volume.expand(2 * SMALL_BYTES);
-  const resize = await hold('resize2fs');
+  const resize = await tools.hold('resize2fs');
   for (const round of [1, 2]) {
     const call = volume.stage(driver, {}, CALLER_MS);
     await refused(
@@ -85,5 +69,23 @@ it('NodeStage, growth longer than caller and operation: it is not cut, a retry j
   await volume.stage(driver);
   expect(await resize.begun()).toBe('begun\n');
   expect(await get(await volume.publish(driver))).toBe('before it grew');
+  await volume.end();
+});
+
+it('NodeStage, a mount longer than caller and operation: it is not cut, a retry joins and succeeds', async () => {
+  const volume = await site.create(driver, ext4(), { sizeBytes: SMALL_BYTES });
+  await put(await volume.bring(driver), 'before the long mount');
+  await volume.unpublish(driver);
+  await volume.unstage(driver);
+  const mount = await tools.hold('mount');
+  for (const round of [1, 2]) {
+    const call = volume.stage(driver, {}, CALLER_MS);
+    await refused(call, 'DEADLINE_EXCEEDED', /stage of .* \(step mount, .*waiting for mount -t .*continues/s);
+    expect([round, await mount.begun()]).toEqual([round, 'begun\n']);
+  }
+  await mount.letGo();
+  await volume.stage(driver);
+  expect(await mount.begun()).toBe('begun\n');
+  expect(await get(await volume.publish(driver))).toBe('before the long mount');
   await volume.end();
 });

@@ -50,6 +50,12 @@ export class Snapshots {
     return (JSON.parse(text) as { name: string }[]).map(({ name }) => name);
   }
 
+  /** Ceph's own number of an image's snapshot. */
+  async idOf(image: string, name: string): Promise<number> {
+    const text = await this.#site.rbd('snap', 'ls', image, '--format', 'json');
+    return (JSON.parse(text) as { id: number; name: string }[]).find((one) => one.name === name)?.id ?? 0;
+  }
+
   /** Of the given names in RBD those that have a record in the registry. */
   async records(...names: readonly string[]): Promise<readonly string[]> {
     const args = ['--pool', this.#site.pool, 'listomapkeys', SNAPSHOT_NAMES_OBJECT];

@@ -10,8 +10,7 @@ const PROGRAMS = ['resize2fs', 'xfs_growfs'];
  * The moment is one of the tool's work, and not of the clock: the kernel counts what it reads and writes. `armed` says
  * whom to kill and when, for one run; `always` says it for each.
  */
-const wrapper = (program: string, directory: string): string => `#!/bin/sh
-cd ${directory}
+const watch = (directory: string): string => `cd ${directory}
 victim= bytes=0
 if [ -e always ]; then read -r victim bytes <always
 elif mv armed taken 2>/dev/null; then read -r victim bytes <taken; fi
@@ -28,7 +27,20 @@ elif mv armed taken 2>/dev/null; then read -r victim bytes <taken; fi
   [ -z "$victim" ] || mv taken fired
 ) >/dev/null 2>&1 &
 cd /
-exec /usr/sbin/${program} "$@"
+`;
+
+/** A tool that runs as it is; confined it sees no counts of its own, and is nobody, who may kill nobody. */
+const tool = (program: string, directory: string): string => `#!/bin/sh
+[ -w ${directory} ] || exec /usr/sbin/${program} "$@"
+${watch(directory)}exec /usr/sbin/${program} "$@"
+`;
+
+/** What a confined tool is before it becomes itself: the same process, and still root. */
+const confiner = (directory: string): string => `#!/bin/sh
+is=
+for word; do case $word in ${PROGRAMS.join('|')}) is=one ;; esac; done
+[ -n "$is" ] || exec /usr/bin/nsenter "$@"
+${watch(directory)}exec /usr/bin/nsenter "$@"
 `;
 
 export class ToolsToCut {
@@ -40,9 +52,10 @@ export class ToolsToCut {
 
   static async make(directory: string): Promise<ToolsToCut> {
     await mkdir(directory);
-    for (const program of PROGRAMS) {
-      const file = path.join(directory, program);
-      await writeFile(file, wrapper(program, directory));
+    const files = [['nsenter', confiner(directory)], ...PROGRAMS.map((name) => [name, tool(name, directory)])] as const;
+    for (const [name = '', text = ''] of files) {
+      const file = path.join(directory, name);
+      await writeFile(file, text);
       await chmod(file, 0o755);
     }
     return new ToolsToCut(directory);

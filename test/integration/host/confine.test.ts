@@ -4,9 +4,10 @@ import { spawn } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { runningChildren } from '../../../src/host/process/children.js';
 import { toolNamespace } from '../../../src/host/process/tool-namespace.js';
-import { run } from '../../../src/host/process/exec.js';
+import { run, type Exec } from '../../../src/host/process/exec.js';
 import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
 import { probeDevice } from '../../../src/host/filesystem/probe-device.js';
+import { xfsUuid } from '../../../src/host/filesystem/xfs-uuid.js';
 import { unmount } from '../../../src/host/mount/mount.js';
 import { mountFilesystem } from '../../../src/host/mount/mount-filesystem.js';
 import { packageRoot } from '../../../src/model/package-root.js';
@@ -51,6 +52,29 @@ it('blkid, e2fsck and resize2fs work confined', async () => {
   for (const [tool, ...args] of [['e2fsck', '-f', '-p'], ['resize2fs'], ['e2fsck', '-f', '-p']] as const) {
     await run(tool, [...args, device], within(device, { writable: true }));
   }
+});
+
+it('a copied xfs gets its own uuid by confined tools, also where that was begun before, and the kernel mounts it', async () => {
+  const { device, target } = await scratchDevice(320 * MIB);
+  await makeFilesystem(run, { device, type: 'xfs', uuid: UUID, options: [] }, soon());
+  const confines = new Map<string, unknown>();
+  const seeing: Exec = (file, args, options) => {
+    confines.set(file, options.confine);
+    return run(file, args, options);
+  };
+  const mount = { device, target, fsType: 'xfs', options: [] } as const;
+  for (const [wasBegun, uuid] of [
+    [false, '0b2b9a3e-95b1-4c7e-8f27-1d9d6f7c6c11'],
+    [true, '0b2b9a3e-95b1-4c7e-8f27-1d9d6f7c6c12'],
+  ] as const) {
+    expect(await xfsUuid.set(seeing, { device, uuid, wasBegun }, soon())).toBe(true);
+    await mountFilesystem(run, mount, soon());
+    // The tools do not see it: it is asked before.
+    expect(await xfsUuid.set(seeing, { device, uuid: UUID, wasBegun }, soon())).toBe(false);
+    await unmount(run, target, soon());
+    expect(await probeDevice(run, device, soon())).toMatchObject({ type: 'xfs', uuid });
+  }
+  for (const tool of ['xfs_db', 'xfs_repair']) expect(confines.get(tool)).toMatchObject({ device, writable: true });
 });
 
 it('more memory than it may have is refused to it', async () => {

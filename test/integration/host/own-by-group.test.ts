@@ -7,6 +7,7 @@ import { ownByGroup } from '../../../src/host/filesystem/group/own-by-group.js';
 import { makeFilesystem } from '../../../src/host/filesystem/make-filesystem.js';
 import { mountFilesystem } from '../../../src/host/mount/mount-filesystem.js';
 import { run } from '../../../src/host/process/exec.js';
+import { runningChildren } from '../../../src/host/process/children.js';
 import { MIB, scratchDevice, soon } from './scratch.js';
 
 const UUID = '0b2b9a3e-95b1-4c7e-8f27-1d9d6f7c6c0a';
@@ -63,6 +64,38 @@ it('a walk to another group that was cut: neither group counts as done, the next
   expect(changed).toBeGreaterThan(0);
   expect(changed).toBeLessThan(1000);
   for (const name of names) expect(await gidOf(name)).toBe(OTHER);
+});
+
+it('a walk that is killed again and again: each goes on where the last one came to, an immutable file is told', async () => {
+  const root = await mounted();
+  const names = Array.from({ length: 4_000 }, (_, number) => path.join(root, `file-${number}`));
+  for (const name of names) await writeFile(name, '');
+  const fixed = path.join(root, 'file-7');
+  await run('chattr', ['+i', fixed], { deadline: soon() });
+  const done = async (): Promise<number> =>
+    Number((await run('sh', ['-c', `find "$0" -gid ${ONE} | wc -l`, root], { deadline: soon() })).stdout);
+  // Files of another group make work of each kill's moment; the child says nothing below a thousand.
+  let before = 0;
+  for (let times = 0; times < 3; times += 1) {
+    let isOver = false;
+    const walk = own(root, ONE).then(
+      () => (isOver = true),
+      () => (isOver = true),
+    );
+    const child = () => runningChildren().find(({ progress }) => progress !== undefined);
+    await expect.poll(() => isOver || child() !== undefined, { interval: 1 }).toBe(true);
+    const { pid } = child() ?? {};
+    if (pid !== undefined) process.kill(pid, 'SIGKILL');
+    await walk;
+    const after = await done();
+    expect(after).toBeGreaterThanOrEqual(before);
+    before = after;
+  }
+  const given = await own(root, ONE);
+  // All but the file, the root and lost+found among them.
+  expect(await done()).toBe(4_001);
+  if (given !== undefined)
+    expect(given).toMatchObject({ refused: 1, examples: ['file-7: EPERM'], changed: 4_001 - before });
 });
 
 it('another filesystem below is left alone; one that is read-only is an error, not "done"', async () => {

@@ -92,7 +92,9 @@ export function describeClones(name: string, prepare: () => Promise<PortFixture>
       const { at, id, snapshotId, from, child } = await prepared(true);
       await port.cloneImage(child, from, shape(), soon());
       expect(await port.removeSnapshotById(at, id, snapshotId, soon())).toBe(true);
-      expect(await port.snapshotById(at, id, snapshotId, soon())).toMatchObject({ snapshot: { kind: 'trash' } });
+      expect(await port.snapshotById(at, id, snapshotId, soon())).toMatchObject({
+        snapshot: { kind: 'trash', nameBefore: from.snapshot },
+      });
       expect(await port.remove(child, soon())).toBe(true);
       expect(await port.snapshotById(at, id, snapshotId, soon())).toBeUndefined();
       expect(await port.remove(at, soon())).toBe(true);

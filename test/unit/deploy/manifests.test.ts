@@ -5,7 +5,7 @@ import { DRIVER_NAME } from '../../../src/csi/identity-service.js';
 import { flexStagingRoot, mountPlaces, sharedDirectories } from '../../../src/volume/flexvolume/kubelet-directories.js';
 import { packageVersion } from '../../../src/model/package-root.js';
 import { parseCommandLine } from '../../../src/cli/command-line.js';
-import type { Options } from '../../../src/options/options.js';
+import { OPTIONS, type Options } from '../../../src/options/options.js';
 import { parseClusters } from '../../../src/rbd/clusters-file.js';
 import { parseParameters } from '../../../src/volume/image/parameters.js';
 import {
@@ -207,11 +207,16 @@ describe('the driver’s containers', () => {
     expect(mounts.filter((mount) => mount.subPath !== undefined)).toEqual([]);
   });
 
-  it('get longer to stop than the driver takes to drain', () => {
+  it('get longer to stop than the driver takes to drain, and a node to end its work', () => {
     const drainMs = Number(/const DRAIN_MS = ([\d_]+)/.exec(text('src/wiring/serve.ts'))?.[1]?.replaceAll('_', ''));
     expect(drainMs).toBeGreaterThan(0);
-    for (const [, pod] of podEntries)
-      expect(pod.terminationGracePeriodSeconds * 1000).toBeGreaterThan(drainMs + 10_000);
+    // Only a node works on filesystems.
+    const workMs = Number(OPTIONS.workGrace.fallback) * 1000;
+    const least = { controller: drainMs + 10_000, node: drainMs + workMs + 15_000 };
+    const graces = { controller: controller.terminationGracePeriodSeconds, node: node.terminationGracePeriodSeconds };
+    expect(graces.controller * 1000).toBeGreaterThan(least.controller);
+    expect(graces.node * 1000).toBeGreaterThan(least.node);
+    for (const pod of [controller, node]) expect(argument(container(pod, 'berth'), 'work-grace')).toBeUndefined();
   });
 
   it('are taken for unready while a cluster is away, and never restarted for it', () => {

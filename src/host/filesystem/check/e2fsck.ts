@@ -1,7 +1,7 @@
 /** e2fsck: the check of an unmounted ext4 that repairs what needs no person to decide; it takes as long as it takes. */
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError } from '../../../model/errors.js';
-import type { Exec, ExecResult } from '../../process/exec.js';
+import type { Exec, ExecResult, Work } from '../../process/exec.js';
 import { takeMemory } from '../../process/memory-share.js';
 import { runToAnswer } from '../../process/run-to-answer.js';
 import { oneLine } from '../tool-failures.js';
@@ -19,6 +19,8 @@ interface Check {
   readonly device: string;
   /** Look at all of it, also where the superblock says that it is clean. */
   readonly force: boolean;
+  /** {@link Work.endsWhatIsBegun}. */
+  readonly endsWhatIsBegun?: Work['endsWhatIsBegun'];
 }
 
 /**
@@ -35,7 +37,7 @@ export async function runE2fsck(exec: Exec, check: Check, deadline: Deadline): P
 
 async function within(
   exec: Exec,
-  { device, force }: Check,
+  { device, force, endsWhatIsBegun }: Check,
   part: 'half' | 'all',
   deadline: Deadline,
 ): Promise<{ readonly result: ExecResult; readonly bytes: number }> {
@@ -43,7 +45,7 @@ async function within(
   try {
     const result = await runToAnswer(exec, 'e2fsck', [...(force ? ['-f'] : []), '-p', ...TELL_PROGRESS, device], {
       deadline,
-      work: { progress: e2fsckProgress },
+      work: { progress: e2fsckProgress, endsWhatIsBegun },
       confine: { device, writable: true, memoryBytes: bytes },
     });
     return { result, bytes };

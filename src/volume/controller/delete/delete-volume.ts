@@ -8,7 +8,7 @@ import { berthError, isBerthError } from '../../../model/errors.js';
 import type { Logger } from '../../../observe/log.js';
 import type { Clusters } from '../../../rbd/clusters.js';
 import { refuseLocked } from '../../../rbd/image-lock.js';
-import type { RbdPort } from '../../../rbd/port.js';
+import type { RbdPort, Watcher } from '../../../rbd/port.js';
 import {
   findVolume,
   locate,
@@ -30,7 +30,7 @@ export interface DeleteParts extends ImageLookup {
   readonly rbd: Pick<RbdPort, 'head' | 'identify' | 'usersOf' | 'rename' | 'interruptedRemovals' | 'listRecords'> &
     MarkParts['rbd'];
   /** The same port over the worker for what takes long. */
-  readonly longWork: Pick<RbdPort, 'finishInterruptedRemoval'>;
+  readonly longWork: Pick<RbdPort, 'finishInterruptedRemoval' | 'identify'>;
   readonly deleteClaims: Pick<DeleteClaims, 'claim' | 'giveBack'>;
   readonly interruptedCreates: Pick<InterruptedCreates, 'clear'>;
   readonly purges: Pick<Purges, 'begin'>;
@@ -119,7 +119,7 @@ async function refuseUsed(
   deadline: Deadline,
 ): Promise<true> {
   const { at, head, volume } = found;
-  const { watchers } = await parts.rbd.usersOf(at, head.id, deadline);
+  const watchers = await othersOf(parts, found, deadline);
   // Whoever has it open comes first: nobody is to be told to break the lock of a client that lives.
   if (watchers.length > 0) {
     const who = await describeStrangers(parts, { found, role: 'controller', secrets }, watchers);
@@ -127,6 +127,21 @@ async function refuseUsed(
   }
   refuseLocked(at, head.locks);
   return true;
+}
+
+/**
+ * Who has it open beside this controller's own purges: a copy that is removed opens what it stands on for a moment, by
+ * the image's id, which the move aside leaves as it is.
+ */
+async function othersOf(
+  { rbd, longWork }: DeleteParts,
+  { at, head }: FoundVolume,
+  deadline: Deadline,
+): Promise<readonly Watcher[]> {
+  const { watchers } = await rbd.usersOf(at, head.id, deadline);
+  if (watchers.length === 0) return watchers;
+  const { instance } = await longWork.identify(at.access, deadline);
+  return watchers.filter(({ address }) => address !== instance);
 }
 
 async function findUnlessPoolGone(

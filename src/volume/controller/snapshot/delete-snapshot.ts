@@ -1,6 +1,7 @@
 /**
  * DeleteSnapshot: its name is given up, then the snapshot goes. One that has clones goes to Ceph's trash, and ends with
- * the last of them. One that is gone already, or was never ours, is a success.
+ * the last of them. One that is gone already, or was never ours, is a success; one that a removal left in the trash, cut
+ * short within librbd, is removed from there.
  */
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError } from '../../../model/errors.js';
@@ -14,7 +15,7 @@ import type { ControllerOperations } from '../controller-operations.js';
 import type { Purges } from '../delete/purges.js';
 import { GroupRecords } from '../group/group-record.js';
 import { operationKey } from './create-snapshot.js';
-import { deletedVolume, findSnapshot, type FoundSnapshot, type SnapshotLookup } from './find-snapshot.js';
+import { deletedVolume, findToRemove, type FoundSnapshot, type SnapshotLookup } from './find-snapshot.js';
 import { NameRecords, type NamesPort, type ReadRecord } from './name-record.js';
 
 export interface DeleteSnapshotParts extends SnapshotLookup {
@@ -39,13 +40,13 @@ export async function deleteSnapshot(
   if (id === undefined) return;
   await parts.clusters.listed(id);
   // Only the snapshot itself says what it is called, and the name is what one operation at a time is about.
-  const seen = await findSnapshot(parts, handle, secrets, deadline);
+  const seen = await findToRemove(parts, handle, secrets, deadline);
   if (seen === undefined) return;
   const what = { op: 'deleteSnapshot', fingerprint: handle } as const;
-  const key = operationKey(id, seen.snapshot.name);
+  const key = operationKey(id, nameOf(seen));
   await parts.operations.run(key, what, deadline, async (operation, deadline) => {
     operation.step('look');
-    const found = await findSnapshot(parts, handle, secrets, deadline);
+    const found = await findToRemove(parts, handle, secrets, deadline);
     if (found === undefined) return;
     const registry = await parts.clusters.registry(id.cluster, 'controller', deadline, secrets);
     await refuseMember(parts, found, registry, deadline);
@@ -61,7 +62,7 @@ export async function deleteSnapshot(
       if (isBerthError(error, 'BERTH_IMAGE_NOT_FOUND')) return;
       if (record === undefined || !isBerthError(error, ...REFUSALS)) throw error;
       operation.step('restore name');
-      await names.change(found.snapshot.name, undefined, record, deadline);
+      await names.change(nameOf(found), undefined, record, deadline);
       throw error;
     }
   });
@@ -70,17 +71,20 @@ export async function deleteSnapshot(
 /** BERTH_GROUP_MEMBER. One that an attempt at a group has left, and nobody remembers, goes as any other. */
 async function refuseMember(
   { rbd }: DeleteSnapshotParts,
-  { id, handle, snapshot }: FoundSnapshot,
+  found: FoundSnapshot,
   registry: PoolRef,
   deadline: Deadline,
 ): Promise<void> {
-  const member = parseMemberName(snapshot.name);
+  const { id, handle } = found;
+  const member = parseMemberName(nameOf(found));
   if (member === undefined) return;
   const record = await new GroupRecords(rbd, registry).read(member.name, deadline);
   if (record?.attempt !== member.attempt) return;
   const group = formatGroupId({ cluster: id.cluster, ...member });
   throw berthError('BERTH_GROUP_MEMBER', { snapshot: handle, group });
 }
+
+const nameOf = ({ snapshot: { name, nameBefore = name } }: Pick<FoundSnapshot, 'snapshot'>): string => nameBefore;
 
 /** The image of a deleted volume waits for its last snapshot. */
 function purgeImage({ purges }: Pick<DeleteSnapshotParts, 'purges'>, { at, id, head }: FoundSnapshot): void {
@@ -94,10 +98,12 @@ const REFUSALS = ['BERTH_IMAGE_BUSY', 'BERTH_IMAGE_LOCKED', 'BERTH_IMAGE_EXCLUSI
 /** The record that was removed; undefined where the name is another snapshot's, or nobody's. */
 async function forgetName(
   names: NameRecords,
-  { id, snapshot }: FoundSnapshot,
+  found: FoundSnapshot,
   deadline: Deadline,
 ): Promise<ReadRecord | undefined> {
-  const record = await names.read(snapshot.name, deadline);
+  const { id } = found;
+  const name = nameOf(found);
+  const record = await names.read(name, deadline);
   const isIts = record?.imageId === id.imageId && record.snapshotId === String(id.snapshotId);
-  return isIts && (await names.forget(snapshot.name, record, deadline)) ? record : undefined;
+  return isIts && (await names.forget(name, record, deadline)) ? record : undefined;
 }

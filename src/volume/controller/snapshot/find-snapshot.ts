@@ -11,7 +11,7 @@ import type { Snapshot, SnapshotWithHead } from '../../../rbd/port/snapshot-port
 import { locate, type Credentials } from '../../image/find-volume.js';
 import { isDeletedName } from '../../image/image-name.js';
 import { parseDeleted } from '../delete/deleted-record.js';
-import { isOurSnapshot } from './snapshot-name.js';
+import { isHalfRemoved, isOurSnapshot } from './snapshot-name.js';
 
 export interface SnapshotLookup {
   readonly clusters: Pick<Clusters, 'all' | 'pool'>;
@@ -37,9 +37,26 @@ export interface SeenSnapshot {
 }
 
 /** One OSD operation; undefined where there is no such snapshot of ours, or no handle of ours. */
-export async function findSnapshot(
+export const findSnapshot = (
+  parts: SnapshotLookup,
+  handle: string,
+  secrets: Credentials | undefined,
+  deadline: Deadline,
+): Promise<FoundSnapshot | undefined> => find(parts, handle, isOurSnapshot, secrets, deadline);
+
+/** The same, also for one whose removal was cut short. */
+export const findToRemove = (
+  parts: SnapshotLookup,
+  handle: string,
+  secrets: Credentials | undefined,
+  deadline: Deadline,
+): Promise<FoundSnapshot | undefined> =>
+  find(parts, handle, (one) => isOurSnapshot(one) || isHalfRemoved(one), secrets, deadline);
+
+async function find(
   { clusters, rbd }: SnapshotLookup,
   handle: string,
+  isMeant: (snapshot: Snapshot) => boolean,
   secrets: Credentials | undefined,
   deadline: Deadline,
 ): Promise<FoundSnapshot | undefined> {
@@ -51,7 +68,7 @@ export async function findSnapshot(
   const { access, pool, namespace } = place.at;
   const at: PoolRef = { access, pool, namespace };
   const found = await unlessPlaceGone(rbd.snapshotById(at, id.imageId, id.snapshotId, deadline));
-  return found === undefined || !isOurSnapshot(found.snapshot) ? undefined : { handle, id, at, ...found };
+  return found === undefined || !isMeant(found.snapshot) ? undefined : { handle, id, at, ...found };
 }
 
 /** Undefined where the cluster itself says that pool or namespace is gone: everything in it is, too. */

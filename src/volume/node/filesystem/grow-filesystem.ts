@@ -43,7 +43,7 @@ export async function growAtStage(
 /**
  * Grow the filesystem where it is smaller than its device; `begin` is called before the growth. A failure is logged as
  * `warning` and is no error, for it must not keep the pod from its data, unless it leaves something half grown:
- * BERTH_GROWTH_UNFINISHED.
+ * BERTH_GROWTH_UNFINISHED. BERTH_SHUTTING_DOWN where it may not begin any more.
  */
 export async function growIfSmaller(
   parts: GuardedGrowthParts,
@@ -58,7 +58,7 @@ export async function growIfSmaller(
     if (target.mountedAt === undefined) await growGuarded(parts, target, operation, deadline);
     else await growFilesystem(parts.exec, target, deadline);
   } catch (error) {
-    if (isBerthError(error, 'BERTH_GROWTH_UNFINISHED')) throw error;
+    if (isBerthError(error, 'BERTH_GROWTH_UNFINISHED', 'BERTH_SHUTTING_DOWN')) throw error;
     parts.log.warn({ device: target.device, err: error }, warning);
   }
 }

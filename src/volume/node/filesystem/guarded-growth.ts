@@ -19,7 +19,10 @@ import { GROWTH_SNAPSHOT, parseGrowth, type GrowthRecord } from '../../image/gro
 import type { FormerClients } from '../../../rbd/former-clients.js';
 import { removeGrowthSnapshot, writeGrowth } from './write-growth.js';
 
-/** A growth that is cut short so often is not begun again for the same size: its volume is used as it is. */
+/**
+ * A growth that is cut short so often, by other things than a driver that was told to stop, is not begun again for the
+ * same size: its volume is used as it is.
+ */
 const MOST_TRIES = 3;
 
 export interface GuardedGrowthParts {
@@ -47,7 +50,7 @@ export interface GuardedGrowth {
  * Grow it to its device. The record is written before the snapshot, and the snapshot before the filesystem; the record
  * says `grown` only when the filesystem was checked. BERTH_GROWTH_UNFINISHED where it was cut short, or came to
  * nothing, in between: then nobody may use the filesystem before {@link settleGrowth}. Every other error has changed
- * nothing.
+ * nothing: BERTH_GROWTH_GIVEN_UP where it was tried too often, BERTH_SHUTTING_DOWN, those of {@link growFilesystem}.
  */
 export async function growGuarded(
   parts: GuardedGrowthParts,
@@ -60,9 +63,9 @@ export async function growGuarded(
   const size = String(await deviceSizeBytes(device));
   const before = parseGrowth(growth.found.head, volume);
   const tries = before?.size === size ? before.tries : 0;
-  if (tries >= MOST_TRIES) {
-    const why = `it was tried ${tries} times for this size, see its metadata berth.dev/growth`;
-    throw berthError('BERTH_FILESYSTEM_GROW_FAILED', { fs: type, path: device, why });
+  if (before !== undefined && tries >= MOST_TRIES) {
+    const { node, since, why = 'it was cut short' } = before;
+    throw berthError('BERTH_GROWTH_GIVEN_UP', { volume, size, tries, node, since, why });
   }
   let found = growth.found;
   let record: GrowthRecord | undefined;
@@ -89,9 +92,15 @@ export async function growGuarded(
     if (record === undefined) throw error;
     // What the tool itself calls a failure will be one the next time.
     const isFinal = isBerthError(error, 'BERTH_FILESYSTEM_GROW_FAILED', 'BERTH_FILESYSTEM_DAMAGED');
-    const known = { ...record, state: 'growing', tries: isFinal ? MOST_TRIES : tries + 1 } as const;
-    await writeGrowth(parts, found, known, deadline).catch(() => undefined);
+    const isStop = isBerthError(error, 'BERTH_SHUTTING_DOWN');
     const why = error instanceof Error ? error.message : 'unknown';
+    const known = {
+      ...record,
+      state: 'growing',
+      tries: isFinal ? MOST_TRIES : isStop ? tries : tries + 1,
+      why,
+    } as const;
+    await writeGrowth(parts, found, known, deadline).catch(() => undefined);
     throw berthError('BERTH_GROWTH_UNFINISHED', { volume, node: parts.self.node, why }, error);
   }
   operation.step('remove growth snapshot');

@@ -1,7 +1,7 @@
 /** ext4: its superblock byte by byte, the arguments of its mkfs, what its tools say, and when they run at all. */
 import { describe, expect, it } from 'vitest';
 import type { MkfsOption } from '../../../../src/host/filesystem/filesystem.js';
-import { ext4, saysNotPermitted } from '../../../../src/host/filesystem/ext4.js';
+import { ext4, forbidsWritesToMounted, saysNotOpened, saysNotPermitted } from '../../../../src/host/filesystem/ext4.js';
 import { Deadline } from '../../../../src/model/deadline.js';
 import { scriptedExec } from '../../../fakes/scripted-exec.js';
 
@@ -161,6 +161,27 @@ describe('saysNotPermitted', () => {
     );
     expect(saysNotPermitted('resize2fs: Permission denied while trying to open /dev/rbd0')).toBe(false);
     expect(saysNotPermitted("resize2fs: Please run 'e2fsck -f /dev/rbd0' first.")).toBe(false);
+  });
+});
+
+describe('a kernel that lets nobody write to a mounted device', () => {
+  it.each([
+    ['resize2fs 1.47.0 (5-Feb-2023)\nresize2fs: Operation not permitted while opening /dev/rbd0', true],
+    ['resize2fs: Device or resource busy while opening /dev/rbd0', true],
+    ['resize2fs: Permission denied to resize filesystem', false],
+    ["resize2fs: Please run 'e2fsck -f /dev/rbd0' first.", false],
+  ])('says %s: %s', (stderr, is) => {
+    expect(saysNotOpened(stderr)).toBe(is);
+  });
+
+  it.each([
+    ['root=/dev/vda bdev_allow_write_mounted=0 quiet', true],
+    ['bdev_allow_write_mounted=1 bdev_allow_write_mounted=n', true],
+    ['bdev_allow_write_mounted=0 bdev_allow_write_mounted=1\n', false],
+    ['root=/dev/vda quiet', false],
+    ['', false],
+  ])('is told by the command line "%s": %s', (commandLine, is) => {
+    expect(forbidsWritesToMounted(commandLine)).toBe(is);
   });
 });
 

@@ -211,6 +211,20 @@ describe('deleting a volume', () => {
     expect(late).toMatchObject({ code: 'BERTH_VOLUME_DELETING' });
   });
 
+  it('that only the purge worker of the same controller has open is moved aside', async () => {
+    vi.spyOn(parts.purges, 'begin').mockReturnValue();
+    image.watchers.push({ address: cluster.rbd.instance, client: 4n });
+    await remove();
+    expect(cluster.image(deletedName(image.id))).toBe(image);
+  });
+
+  it('that the purge worker has open, and somebody else: names the other alone', async () => {
+    image.watchers.push({ address: cluster.rbd.instance, client: 4n }, { address: '10.1.1.1:0/9', client: 9n });
+    const refused = remove();
+    await expect(refused).rejects.toMatchObject({ code: 'BERTH_VOLUME_IN_USE' });
+    await expect(refused).rejects.not.toThrow(new RegExp(cluster.rbd.instance));
+  });
+
   it('that somebody has open gives its claim back: the volume can be used again', async () => {
     image.watchers.push({ address: '10.1.1.1:0/9', client: 9n });
     await expect(remove()).rejects.toMatchObject({ code: 'BERTH_VOLUME_IN_USE' });

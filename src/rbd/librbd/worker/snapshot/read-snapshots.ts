@@ -72,10 +72,13 @@ const KINDS: readonly SnapshotKind[] = ['user', 'group', 'trash', 'mirror'];
 function snapshotIn(answer: Buffer): Snapshot {
   const info = new Decoder(answer).versioned();
   const id = info.u64();
-  const kind = KINDS[info.versioned().u32()] ?? 'other';
+  const space = info.versioned();
+  const kind = KINDS[space.u32()] ?? 'other';
+  // TrashSnapshotNamespace: the name, and the kind that it was of.
+  const before = kind === 'trash' ? { nameBefore: space.text() } : {};
   const name = info.text();
   const sizeBytes = info.u64();
   const [seconds, nanoseconds] = [info.u32(), info.u32()];
   const createdAt = new Date(seconds * 1000 + Math.floor(nanoseconds / 1e6));
-  return { id, name, kind, sizeBytes, createdAt, cloneCount: info.u32() };
+  return { id, name, ...before, kind, sizeBytes, createdAt, cloneCount: info.u32() };
 }
