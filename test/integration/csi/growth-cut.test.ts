@@ -142,6 +142,28 @@ describe('NodeStage of what is to grow', () => {
       await volume.leave(one);
     }
     expect(await site.rbd('snap', 'ls', volume.image)).toBe('');
+    await expect.poll(() => one.log()).toMatch(new RegExp(`GROWTH_GIVEN_UP: the filesystem of volume ${volume.id} is`));
+    // A person's word for it to be tried again.
+    await site.rbd('image-meta', 'remove', volume.image, 'berth.dev/growth');
+    await volume.attach(one);
+    await refused(volume.stage(one), 'ABORTED', /GROWTH_UNFINISHED/);
+  });
+
+  it('cut three times on the way to one size: given up by name, as it was before; another size is tried', async () => {
+    const { volume, hash } = await kept(OLD);
+    await volume.expand(GiB);
+    await tools.cutAlways('tool', 0);
+    await volume.attach(one);
+    for (let times = 0; times < 3; times += 1) await refused(volume.stage(one), 'ABORTED', /GROWTH_UNFINISHED/);
+    let target = await volume.bring(one);
+    await tools.cutNoMore();
+    await expect.poll(() => one.log()).toMatch(new RegExp(`GROWTH_GIVEN_UP: the filesystem of volume ${volume.id} is`));
+    expect([hashOf(await get(target)), Number((await df(target)).size) < 64 * MiB]).toEqual([hash, true]);
+    await volume.leave(one);
+    await volume.expand(2 * GiB);
+    target = await volume.bring(one);
+    expect(hashOf(await get(target))).toBe(hash);
+    expect(Number((await df(target)).size)).toBeGreaterThan(1.5 * GiB);
   });
 
   it('cut short on one node: another one undoes it, and grows it', async () => {

@@ -65,7 +65,7 @@ export async function growGuarded(
   const tries = before?.size === size ? before.tries : 0;
   if (before !== undefined && tries >= MOST_TRIES) {
     const { node, since, why = 'it was cut short' } = before;
-    throw berthError('BERTH_GROWTH_GIVEN_UP', { volume, size, tries, node, since, why });
+    throw berthError('BERTH_GROWTH_GIVEN_UP', { volume, size, node, since, why });
   }
   let found = growth.found;
   let record: GrowthRecord | undefined;
