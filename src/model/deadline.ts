@@ -41,12 +41,7 @@ export class Deadline {
     return this.remaining() <= 0;
   }
 
-  /** Does work run now for which it stands still? */
-  get standsStill(): boolean {
-    return this.#clock.standsStill;
-  }
-
-  /** Has such work been begun? What comes behind it belongs to it: without that it was for nothing. */
+  /** Has work been begun for which it stands still? What comes behind it belongs to it, or it was for nothing. */
   get hasStoodStill(): boolean {
     return this.#clock.hasStoodStill;
   }

@@ -6,14 +6,9 @@ export class StoppableClock {
   #since = 0;
   #works = 0;
 
-  /** Does it stand still now? */
-  get standsStill(): boolean {
-    return this.#works > 0;
-  }
-
-  /** Has it ever? */
+  /** Does it stand still, or has it ever? */
   get hasStoodStill(): boolean {
-    return this.standsStill || this.#stood > 0;
+    return this.#works > 0 || this.#stood > 0;
   }
 
   /** Milliseconds, from the same beginning as `performance.now()`, without those in which it stood still. */

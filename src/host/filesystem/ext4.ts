@@ -163,8 +163,10 @@ const NOT_OPENED =
   'which resize2fs asks for';
 
 /** @param commandLine of the kernel: the last of several counts */
-export const forbidsWritesToMounted = (commandLine: string): boolean =>
-  [...commandLine.matchAll(/(?:^|\s)bdev_allow_write_mounted=(\S+)/g)].at(-1)?.[1]?.match(/^(0|n|off)/i) !== undefined;
+export const forbidsWritesToMounted = (commandLine: string): boolean => {
+  const last = [...commandLine.matchAll(/(?:^|\s)bdev_allow_write_mounted=(\S+)/g)].at(-1);
+  return /^(0|n|off)/i.test(last?.[1] ?? '');
+};
 
 async function whyNotPermitted(): Promise<string> {
   if (!(await hasPrivilege())) {

@@ -3,12 +3,20 @@
  * than the grace that it has.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describeChild } from '../../host/process/children.js';
+import { describeChild, type RunningChild } from '../../host/process/children.js';
 import { movementOf } from '../../host/process/movement.js';
 import { cutWork } from '../../host/process/work-at-stop.js';
 import { Deadline } from '../../model/deadline.js';
 import type { Logger } from '../../observe/log.js';
-import type { WorkingOperation } from './operations.js';
+
+/** An operation that has begun work (exec.ts). */
+export interface WorkingOperation {
+  readonly key: string;
+  readonly op: string;
+  readonly step: string;
+  /** The children at work for it now; empty where it works through Ceph, or is behind its work. */
+  readonly children: readonly RunningChild[];
+}
 
 export interface AwaitWorkParts {
   /** What works on this machine. */

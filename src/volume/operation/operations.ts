@@ -2,10 +2,11 @@
  * One operation a volume, or one for each of its nodes: the same request joins the one that runs and gets its result,
  * another is told what runs and since when.
  */
-import { childrenOf, describeChild, owning, type RunningChild } from '../../host/process/children.js';
+import { childrenOf, describeChild, owning } from '../../host/process/children.js';
 import { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { settledWithin, withinDeadline } from '../../model/time-limit.js';
+import type { WorkingOperation } from './await-work.js';
 import type { OperationSettings } from './operation-settings.js';
 import { ANSWER, START, type NodeSteps, type StepTable } from './steps.js';
 
@@ -68,15 +69,6 @@ interface Running extends What {
 interface Ended extends What {
   readonly until: number;
   readonly value: unknown;
-}
-
-/** An operation that has begun work (exec.ts). */
-export interface WorkingOperation {
-  readonly key: string;
-  readonly op: string;
-  readonly step: string;
-  /** The children at work for it now; empty where it works through Ceph, or is behind its work. */
-  readonly children: readonly RunningChild[];
 }
 
 /** A caller with little time left may start what a retry will join. */
@@ -166,13 +158,12 @@ export class Operations<Table extends StepTable = StepTable> {
 
   /** Those that have begun work and are not through: a stop waits for them. */
   working(): readonly WorkingOperation[] {
-    const all = [...this.#running].flatMap(([key, operations]) => operations.map((running) => ({ key, running })));
-    return all
-      .filter(({ running }) => running.deadline.hasStoodStill)
-      .map(({ key, running }) => {
-        const { op, step } = running;
-        return { key, op, step, children: childrenOf(running).filter(({ isWork }) => isWork) };
-      });
+    const children = (running: Running) => childrenOf(running).filter(({ isWork }) => isWork);
+    return [...this.#running].flatMap(([key, all]) =>
+      all
+        .filter(({ deadline }) => deadline.hasStoodStill)
+        .map((running) => ({ key, op: running.op, step: running.step, children: children(running) })),
+    );
   }
 
   #start<Op extends keyof Table & string, T>(
