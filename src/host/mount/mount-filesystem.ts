@@ -23,8 +23,8 @@ const SELINUX_PATHS = ['/sys/fs/selinux/enforce', '/etc/selinux/config'];
 
 /**
  * Mount the filesystem on a device. BERTH_FIELD_INVALID for options that would mount something else or that the kernel
- * refuses, BERTH_MOUNT_FLAGS_LOST for those that it does not keep, the errors of {@link mountError}, DEADLINE. The
- * deadline stands still while the kernel mounts it.
+ * refuses, BERTH_MOUNT_FLAGS_LOST for those that it does not keep, the errors of {@link mountError}, DEADLINE; after
+ * DEADLINE it may be mounted nevertheless.
  */
 export async function mountFilesystem(exec: Exec, mount: FilesystemMount, deadline: Deadline): Promise<void> {
   const { device, target, fsType, always = [] } = mount;
@@ -32,11 +32,9 @@ export async function mountFilesystem(exec: Exec, mount: FilesystemMount, deadli
   const asked = readMountFlags(mount.options);
   const options = [...new Set([...always, ...asked.map(({ text }) => text)])];
   const flags = options.length === 0 ? [] : ['-o', options.join(',')];
-  // The kernel applies a journal, which begins from zero when it is cut and takes as long as it takes.
   const result = await exec('mount', ['-t', fsType, ...flags, '--', device, target], {
     deadline,
     okCodes: [0, FAILED],
-    work: { endsWhatIsBegun: true },
   });
   if (result.exitCode !== 0) throw await mountError(exec, mount, result, deadline);
   const shown = await mountAt(target);

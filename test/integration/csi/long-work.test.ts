@@ -71,21 +71,3 @@ it('NodeStage, growth longer than caller and operation: it is not cut, a retry j
   expect(await get(await volume.publish(driver))).toBe('before it grew');
   await volume.end();
 });
-
-it('NodeStage, a mount longer than caller and operation: it is not cut, a retry joins and succeeds', async () => {
-  const volume = await site.create(driver, ext4(), { sizeBytes: SMALL_BYTES });
-  await put(await volume.bring(driver), 'before the long mount');
-  await volume.unpublish(driver);
-  await volume.unstage(driver);
-  const mount = await tools.hold('mount');
-  for (const round of [1, 2]) {
-    const call = volume.stage(driver, {}, CALLER_MS);
-    await refused(call, 'DEADLINE_EXCEEDED', /stage of .* \(step mount, .*waiting for mount -t .*continues/s);
-    expect([round, await mount.begun()]).toEqual([round, 'begun\n']);
-  }
-  await mount.letGo();
-  await volume.stage(driver);
-  expect(await mount.begun()).toBe('begun\n');
-  expect(await get(await volume.publish(driver))).toBe('before the long mount');
-  await volume.end();
-});
