@@ -5,7 +5,7 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { stringify } from 'yaml';
-import { CAP_SYS_RESOURCE, hasCapability } from '../host/process/capability-set.js';
+import { CAP_SYS_RESOURCE, hasCapability } from '../host/process/confine/capability-set.js';
 import type { FilesystemType } from '../model/capability.js';
 import type { Cluster } from './ceph/cluster.js';
 import type { CephUser } from './ceph/users.js';

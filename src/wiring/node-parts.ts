@@ -3,7 +3,7 @@ import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectories } from '../host/make-directories.js';
 import { run, type Exec } from '../host/process/exec.js';
-import { toolNamespace } from '../host/process/tool-namespace.js';
+import { toolNamespace } from '../host/process/confine/tool-namespace.js';
 import { Journal } from '../journal/journal.js';
 import type { Kubernetes } from '../kube/open-kube.js';
 import type { Logger } from '../observe/log.js';

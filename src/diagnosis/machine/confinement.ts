@@ -1,5 +1,5 @@
 /** Can tools that parse what a guest wrote be kept to their one device? Where not, they run as what the driver is. */
-import { toolNamespace } from '../../host/process/tool-namespace.js';
+import { toolNamespace } from '../../host/process/confine/tool-namespace.js';
 import type { Finding } from '../../model/finding.js';
 
 /** @param namespace as {@link toolNamespace} answers it */

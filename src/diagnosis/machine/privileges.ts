@@ -1,7 +1,7 @@
 /** May this process mount? */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCapability } from '../../host/process/capability-set.js';
+import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCapability } from '../../host/process/confine/capability-set.js';
 import type { Finding } from '../../model/finding.js';
 
 export async function checkPrivileges(procRoot: string): Promise<Finding> {

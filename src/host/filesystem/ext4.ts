@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { deviceSizeBytes } from '../device/block-device.js';
-import { CAP_SYS_RESOURCE, hasCapability } from '../process/capability-set.js';
+import { CAP_SYS_RESOURCE, hasCapability } from '../process/confine/capability-set.js';
 import type { Exec } from '../process/exec.js';
 import { runE2fsck } from './check/e2fsck.js';
 import { parseExt4 } from './ext4-superblock.js';
@@ -159,7 +159,7 @@ export const saysNotOpened = (stderr: string): boolean =>
   /(Operation not permitted|Permission denied|Device or resource busy) while opening/i.test(stderr);
 
 const NOT_OPENED =
-  'the kernel lets nobody open a mounted device for writing (bdev_allow_write_mounted=0, or a kernel that was made so), ' +
+  'the kernel lets nobody open a mounted device for writing (bdev_allow_write_mounted=0, or it was made so), ' +
   'which resize2fs asks for';
 
 /** @param commandLine of the kernel: the last of several counts */

@@ -3,7 +3,7 @@
  * data was lost to that (rook#1553, ceph-csi#1820).
  */
 import type { Deadline } from '../../model/deadline.js';
-import { berthError, isBerthError } from '../../model/errors.js';
+import { berthError } from '../../model/errors.js';
 import { deviceSizeBytes } from '../device/block-device.js';
 import type { Exec, ExecResult } from '../process/exec.js';
 

@@ -10,7 +10,7 @@ import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { ChildGate } from './child-gate.js';
 import { noteChild } from './children.js';
-import { confined, saysNotConfined, type Confinement } from './confine.js';
+import { confined, saysNotConfined, type Confinement } from './confine/confine.js';
 import { orphanProof, whyNotStarted } from './orphan-proof.js';
 import { endGroup } from './signal-group.js';
 import { checkWorkMayBegin, wasCut } from './work-at-stop.js';

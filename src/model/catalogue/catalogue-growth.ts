@@ -9,8 +9,8 @@ export const growth = {
   ),
   BERTH_GROWTH_GIVEN_UP: entry(
     'FAILED_PRECONDITION',
-    'the filesystem of volume {volume} is not grown to {size} bytes any more: the last try, by node {node} at {since}, ' +
-      'did not come to its end: {why}',
+    'the filesystem of volume {volume} is not grown to {size} bytes any more: the last try, by node {node} at ' +
+      '{since}, did not come to its end: {why}',
     'it is used at the size that it has; expand the volume to another size, or remove the metadata berth.dev/growth ' +
       'of its image, and stage it again',
   ),

@@ -116,7 +116,7 @@ describe('DeleteSnapshot', () => {
     await site.rbd('snap', 'rm', '--no-progress', `${volume.image}@by-hand`);
   });
 
-  it('was cut short within librbd, which had moved it to the trash: the next one removes it, and no one before', async () => {
+  it('was cut short within librbd, which had moved it to the trash: the next one removes it', async () => {
     const volume = await make();
     const [name, other] = [site.unique('snap'), site.unique('snap')];
     const { snapshotId } = await snapshots.take(driver, volume, name);

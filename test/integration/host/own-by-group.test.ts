@@ -66,7 +66,7 @@ it('a walk to another group that was cut: neither group counts as done, the next
   for (const name of names) expect(await gidOf(name)).toBe(OTHER);
 });
 
-it('a walk that is killed again and again: each goes on where the last one came to, an immutable file is told', async () => {
+it('a walk that is killed again and again: each goes on where the last one came to', async () => {
   const root = await mounted();
   const names = Array.from({ length: 4_000 }, (_, number) => path.join(root, `file-${number}`));
   for (const name of names) await writeFile(name, '');

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
-import { CAP_SYS_RESOURCE, hasCapability } from '../../../src/host/process/capability-set.js';
+import { CAP_SYS_RESOURCE, hasCapability } from '../../../src/host/process/confine/capability-set.js';
 import { run } from '../../../src/host/process/exec.js';
 import { attachLoop, findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';

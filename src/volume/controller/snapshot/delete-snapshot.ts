@@ -1,7 +1,7 @@
 /**
  * DeleteSnapshot: its name is given up, then the snapshot goes. One that has clones goes to Ceph's trash, and ends with
- * the last of them. One that is gone already, or was never ours, is a success; one that a removal left in the trash, cut
- * short within librbd, is removed from there.
+ * the last of them. One that is gone already, or was never ours, is a success. One that a removal left in the trash,
+ * cut short within librbd, is removed from there.
  */
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError } from '../../../model/errors.js';

@@ -1,6 +1,10 @@
 /** Which capabilities the kernel says a process has. */
 import { describe, expect, it } from 'vitest';
-import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, hasCapability } from '../../../../src/host/process/capability-set.js';
+import {
+  CAP_SYS_ADMIN,
+  CAP_SYS_RESOURCE,
+  hasCapability,
+} from '../../../../../src/host/process/confine/capability-set.js';
 
 describe('hasCapability', () => {
   const ofContainer = 'Name:\tnode\nCapPrm:\t000001ffffffffff\nCapEff:\t00000000a80425fb\n';

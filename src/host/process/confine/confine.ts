@@ -5,7 +5,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { bindToParent, orphanProof } from './orphan-proof.js';
+import { bindToParent, orphanProof } from '../orphan-proof.js';
 import { toolNamespace } from './tool-namespace.js';
 
 export interface Confinement {

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { readMounts } from '../mount/mountinfo.js';
+import { readMounts } from '../../mount/mountinfo.js';
 
 /** Its arguments are mount points to show. The old root goes to /sys for a moment; a lazy umount needs /proc. */
 const SETUP = `
