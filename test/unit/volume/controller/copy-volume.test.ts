@@ -31,7 +31,7 @@ const copy = (source: ContentSource, name = 'copy', by = parts) =>
 const cuts = (): readonly string[] =>
   cluster.image('berth-origin')!.snapshots.filter((name) => name.startsWith('berth-clone-'));
 const failNext = (operation: PortOperation, code: ErrorCode = 'BERTH_WORKER_DIED'): void =>
-  cluster.rbd.failNext(operation, () => berthError(code, { what: operation } as never));
+  cluster.rbd.failNext(operation, () => berthError(code, { what: operation }));
 const operations = (): readonly PortOperation[] => cluster.rbd.calls.map(({ operation }) => operation);
 
 describe('a copy', () => {
