@@ -190,10 +190,11 @@ describe('DeleteVolume', () => {
     await refused(volume.delete(), 'FAILED_PRECONDITION', new RegExp(driver.nodeId));
     await volume.detach(driver);
     await site.rbd('snap', 'create', '--no-progress', `${volume.image}@kept`);
+    const { id } = JSON.parse(await site.rbd('info', volume.image, '--format', 'json')) as { id: string };
     await volume.delete();
     expect(await site.images()).toEqual([]);
-    const [aside = ''] = await site.deleted();
-    const image = `${site.pool}/${site.namespace}/${aside}`;
+    // Beside those of the tests before, which may still be purged.
+    const image = `${site.pool}/${site.namespace}/berth-deleted-${id}`;
     expect(await site.rbd('snap', 'ls', image)).toContain('kept');
     await site.rbd('snap', 'rm', '--no-progress', `${image}@kept`);
   });
