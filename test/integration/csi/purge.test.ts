@@ -4,8 +4,14 @@
  */
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { HOLDER_KEY } from '../../../src/attachment/holder-record.js';
+import { DeleteClaims } from '../../../src/attachment/delete-claims.js';
 import { Deadline } from '../../../src/model/deadline.js';
-import { CONTROLLER_STEPS } from '../../../src/volume/operation/steps.js';
+import { createLog } from '../../../src/observe/log.js';
+import { Clusters } from '../../../src/rbd/clusters.js';
+import { InterruptedCreates } from '../../../src/volume/controller/create/interrupted-create.js';
+import { deleteVolume } from '../../../src/volume/controller/delete/delete-volume.js';
+import { Operations } from '../../../src/volume/operation/operations.js';
+import { CONTROLLER_STEPS, type ControllerSteps } from '../../../src/volume/operation/steps.js';
 import { sampled } from '../../crash/sampled.js';
 import { accessAs, admin } from '../ceph.js';
 import { refused } from './calls.js';
@@ -91,6 +97,37 @@ it('DeleteVolume, the removal of its snapshot was cut short: the image goes all 
   const at = { access: accessAs('controller'), pool, namespace };
   await rbd.trashSnapshot(at, id, BigInt(cut[0]!.id), Deadline.after(20_000)).finally(() => rbd.close());
   await volume.delete();
+  await site.purged();
+});
+
+it('DeleteVolume, only the controller’s own purge worker has the image open: it is moved aside at once', async () => {
+  const volume = await site.create(driver, block(), small);
+  const { id } = JSON.parse(await site.rbd('info', volume.image, '--format', 'json')) as { id: string };
+  const { pool, namespace } = site;
+  const at = { access: accessAs('controller'), pool, namespace, image: volume.image.split('/').at(-1)! };
+  const [rbd, longWork] = [startLibrbd(), startLibrbd()];
+  const [log, now, soon] = [createLog('silent'), () => new Date(), () => Deadline.after(60_000)];
+  const [deleteClaims, interruptedCreates] = [new DeleteClaims(rbd, now), new InterruptedCreates(rbd, log)];
+  const parts = {
+    rbd,
+    longWork,
+    clusters: new Clusters(site.clustersFile),
+    deleteClaims,
+    interruptedCreates,
+    log,
+    now,
+  };
+  const control = { operations: new Operations<ControllerSteps>(), purges: { begin: () => undefined } };
+  try {
+    // A round of the monitors, as long as which it has the image open for writing.
+    const taken = longWork.createSnapshot(at, 'for-a-moment', soon());
+    await expect.poll(() => rbd.watchers(at, soon()), { interval: 1 }).not.toEqual([]);
+    await deleteVolume({ ...parts, ...control }, volume.id, undefined, soon());
+    await longWork.removeSnapshotById(at, id, await taken, soon());
+  } finally {
+    await Promise.all([rbd.close(), longWork.close()]);
+  }
+  expect(await site.images()).not.toContain(at.image);
   await site.purged();
 });
 
