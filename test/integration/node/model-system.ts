@@ -172,7 +172,7 @@ export class System {
   }
 }
 
-function outcomeOf(error: unknown): Outcome {
+export function outcomeOf(error: unknown): Outcome {
   const { code, details } = error as Partial<ServiceError>;
   if (code === undefined) throw error;
   return { status: status[code], text: details ?? '' };
