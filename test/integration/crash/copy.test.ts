@@ -8,6 +8,7 @@ import { ANSWER, CONTROLLER_STEPS, START } from '../../../src/volume/operation/s
 import { sampled } from '../../crash/sampled.js';
 import { ext4, MiB, SMALL_BYTES } from '../csi/capabilities.js';
 import { get, put } from '../csi/files.js';
+import { GarbageSearch } from '../csi/garbage-search.js';
 import { Site } from '../csi/site.js';
 import type { Volume } from '../csi/volume.js';
 import { LoopNode } from './loop-node.js';
@@ -15,16 +16,19 @@ import { LoopNode } from './loop-node.js';
 let site: Site;
 let node: LoopNode;
 let origin: Volume;
+let garbage: GarbageSearch;
 const made: Volume[] = [];
 
 beforeAll(async () => {
   site = await Site.open('cut-c');
+  garbage = new GarbageSearch(site.clustersFile);
   node = new LoopNode(site, await site.driver('node-one').start());
   origin = await site.create(node.driver, ext4(), { sizeBytes: SMALL_BYTES });
   await put(await origin.bring(node.driver), 'of the source');
   await origin.leave(node.driver);
 });
 afterAll(async () => {
+  await garbage.close();
   await node.restart();
   for (const copy of made) await copy.end();
   // Who removes a copy opens its source for a moment, and a delete refuses what somebody has open.
@@ -54,4 +58,5 @@ it.each(sampled(STEPS))('CreateVolume from a volume, killed at %s: the next one 
   await copy.leave(node.driver);
   const snapshots = await site.rbd('snap', 'ls', '--format', 'json', origin.image);
   expect(JSON.parse(snapshots)).toEqual([]);
+  expect(await garbage.report()).toEqual([]);
 });

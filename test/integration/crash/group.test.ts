@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ANSWER, CONTROLLER_STEPS, START } from '../../../src/volume/operation/steps.js';
 import { block, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
+import { GarbageSearch } from '../csi/garbage-search.js';
 import { Groups } from '../csi/groups.js';
 import { Site } from '../csi/site.js';
 import { Snapshots } from '../csi/snapshots.js';
@@ -20,6 +21,7 @@ let dying: Driver;
 let living: Driver;
 let groups: Groups;
 let snapshots: Snapshots;
+let garbage: GarbageSearch;
 let volumes: readonly [Volume, Volume];
 
 beforeAll(async () => {
@@ -28,6 +30,7 @@ beforeAll(async () => {
   living = await site.driver('living', { services: 'controller' }).start();
   groups = new Groups(site);
   snapshots = new Snapshots(site);
+  garbage = new GarbageSearch(site.clustersFile);
   const make = () => site.create(living, block(), { sizeBytes: SMALL_BYTES });
   volumes = [await make(), await make()];
 });
@@ -36,6 +39,7 @@ afterEach(async () => {
   await groups.end();
 });
 afterAll(async () => {
+  await garbage.close();
   await site.endVolumes();
   await site.close();
 });
@@ -60,7 +64,7 @@ const cuts = async (): Promise<readonly string[]> =>
   (await Promise.all(volumes.map(({ image }) => snapshots.of(image)))).flat();
 
 async function isNothingLeft(name: string): Promise<void> {
-  expect([await cuts(), await groups.hasRecord(name)]).toEqual([[], false]);
+  expect([await cuts(), await groups.hasRecord(name), await garbage.report()]).toEqual([[], false, []]);
 }
 
 /** Each takes some seconds. Unless all are asked for, those after which there is something to clear away. */

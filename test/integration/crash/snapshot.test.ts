@@ -9,6 +9,7 @@ import { sampled } from '../../crash/sampled.js';
 import { refused } from '../csi/calls.js';
 import { block, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
+import { GarbageSearch } from '../csi/garbage-search.js';
 import { Site } from '../csi/site.js';
 import { Snapshots } from '../csi/snapshots.js';
 import type { Volume } from '../csi/volume.js';
@@ -21,19 +22,24 @@ let site: Site;
 let dying: Driver;
 let living: Driver;
 let snapshots: Snapshots;
+let garbage: GarbageSearch;
 
 beforeAll(async () => {
   site = await Site.open('snapcrash');
   dying = site.driver('dying', { services: 'controller' });
   living = await site.driver('living', { services: 'controller' }).start();
   snapshots = new Snapshots(site);
+  garbage = new GarbageSearch(site.clustersFile);
 });
 afterEach(async () => {
   await dying.stop('SIGKILL');
   await snapshots.end();
   await site.endVolumes();
 });
-afterAll(() => site.close());
+afterAll(async () => {
+  await garbage.close();
+  await site.close();
+});
 
 /** The call ends with the driver's own death at the step. */
 async function diesAt(step: string, call: () => Promise<unknown>): Promise<void> {
@@ -95,6 +101,7 @@ const make = (): Promise<Volume> => site.create(living, block(), { sizeBytes: SM
 async function isNothingLeft(volume: Volume, name: string): Promise<void> {
   expect(await snapshots.of(volume.image)).toEqual([]);
   expect(await snapshots.records(`berth-snap-${name}`)).toEqual([]);
+  expect(await garbage.report()).toEqual([]);
 }
 
 describe('CreateSnapshot, the controller is killed', () => {
