@@ -38,7 +38,7 @@ export default defineConfig({
           expect: { poll: { timeout: HUNG_MS } },
           hookTimeout: 180_000,
           // Most of their time they wait, for Ceph or for children.
-          maxWorkers: 4,
+          maxWorkers: 5,
           sequence: { groupOrder: 1 },
         },
       },

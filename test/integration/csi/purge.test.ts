@@ -128,7 +128,14 @@ it('DeleteVolume, only the controller’s own purge worker has the image open: i
     await Promise.all([rbd.close(), longWork.close()]);
   }
   expect(await site.images()).not.toContain(at.image);
-  await site.purged();
+  const purging = new PurgingController(site.clustersFile);
+  try {
+    await purging.round();
+    await purging.purges.idle();
+  } finally {
+    await purging.close();
+  }
+  expect(await site.deleted()).toEqual([]);
 });
 
 /** Those that a delete of a whole volume comes to. */

@@ -49,6 +49,12 @@ async function stopped(driver: Driver): Promise<{ volume: Volume; resize: HeldTo
   return { volume, resize, ended: driver.stop() };
 }
 
+/** A line of its log says this, and names the volume among what works. */
+async function tells(driver: Driver, message: string, { id }: Volume): Promise<void> {
+  const lines = async () => (await driver.log()).split('\n').filter((line) => line.includes(`"${message}"`));
+  await expect.poll(lines).toEqual([expect.stringContaining(id)]);
+}
+
 async function isGrown(volume: Volume, driver: Driver): Promise<void> {
   await start(driver);
   const target = await volume.bring(driver);
@@ -60,7 +66,7 @@ async function isGrown(volume: Volume, driver: Driver): Promise<void> {
 
 it('SIGTERM during a growth: the driver waits for it, refuses calls, and the next one has nothing to do', async () => {
   const { volume, resize, ended } = await stopped(patient);
-  await patient.says('the stop waits for work', volume.id);
+  await tells(patient, 'the stop waits for work', volume);
   await resize.letGo();
   expect(await ended).toBe('exit code 0');
   expect(await site.rbd('snap', 'ls', volume.image)).toBe('');
@@ -71,7 +77,7 @@ it('SIGTERM during a growth: the driver waits for it, refuses calls, and the nex
 it('SIGTERM, a growth longer than the grace: cut, not counted, undone and grown by the next driver', async () => {
   const { volume, resize, ended } = await stopped(hurried);
   expect(await ended).toBe('exit code 0');
-  await hurried.says('work is cut: it is repeated or undone when it is asked for again', volume.id);
+  await tells(hurried, 'work is cut: it is repeated or undone when it is asked for again', volume);
   const record = (await site.metadata(volume.image))['berth.dev/growth'] ?? '';
   expect(JSON.parse(record)).toMatchObject({ state: 'growing', tries: 0 });
   await resize.letGo();
