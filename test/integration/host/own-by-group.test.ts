@@ -94,8 +94,11 @@ it('a walk that is killed again and again: each goes on where the last one came 
   const given = await own(root, ONE);
   // All but the file, the root and lost+found among them.
   expect(await done()).toBe(4_001);
-  if (given !== undefined)
-    expect(given).toMatchObject({ refused: 1, examples: ['file-7: EPERM'], changed: 4_001 - before });
+  if (given === undefined) return;
+  expect(given).toMatchObject({ refused: 1, examples: ['file-7: EPERM'] });
+  // A kill may come between a file's group and its mode.
+  expect(given.changed).toBeGreaterThanOrEqual(4_001 - before);
+  expect(given.changed).toBeLessThanOrEqual(4_001 - before + 3);
 });
 
 it('another filesystem below is left alone; one that is read-only is an error, not "done"', async () => {

@@ -22,6 +22,8 @@ let volumes: readonly Volume[];
 beforeAll(async () => {
   site = await Site.open('many');
   driver = await site.driver('node-one').start();
+  // It tries blkid, among others.
+  await expect.poll(() => driver.log()).toContain('"preflight ended"');
   const create = () => site.create(driver, ext4(), { sizeBytes: SMALL_BYTES });
   volumes = await Promise.all(Array.from({ length: COUNT }, create));
   await Promise.all(volumes.map((volume) => volume.attach(driver)));
