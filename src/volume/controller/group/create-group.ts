@@ -3,7 +3,6 @@
  * first; what was cut counts once all members were seen to be whole and the record says so.
  */
 import { randomBytes } from 'node:crypto';
-import { holderRecordToTake } from '../../../attachment/holder-record.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError } from '../../../model/errors.js';
 import { formatGroupId, GROUP_PREFIX, memberName } from '../../../model/snapshot/group-id.js';
@@ -15,7 +14,7 @@ import { imageName } from '../../image/image-name.js';
 import type { RunningOperation } from '../../operation/operations.js';
 import type { ControllerSteps } from '../../operation/steps.js';
 import type { ControllerOperations } from '../controller-operations.js';
-import { isGoing } from '../snapshot/find-snapshot.js';
+import { goneError, isGoing } from '../snapshot/find-snapshot.js';
 import { claimGroup, isGroupOf, waitForOther, type WantedGroup } from './claim-group.js';
 import { seenGroup, type GroupLookup, type SeenGroup } from './find-group.js';
 import { GroupRecords, type GroupMember, type GroupRecordsPort, type ReadGroup, groupKey } from './group-record.js';
@@ -219,14 +218,4 @@ async function undo(attempt: Attempt, claimed: ReadGroup): Promise<void> {
   await removeMembers(parts, wanted.name, claimed, secrets, deadline);
   operation.step('give name back');
   await records.forget(wanted.name, claimed, deadline);
-}
-
-/** Why there is nothing to take a snapshot of. */
-function goneError(volume: string, head: ImageHead | undefined): Error {
-  try {
-    if (head !== undefined) holderRecordToTake(head, volume);
-  } catch (error) {
-    if (error instanceof Error) return error;
-  }
-  return berthError('BERTH_VOLUME_NOT_FOUND', { volume });
 }

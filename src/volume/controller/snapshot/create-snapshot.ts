@@ -5,7 +5,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError } from '../../../model/errors.js';
-import { holderRecordToTake } from '../../../attachment/holder-record.js';
 import type { VolumeId } from '../../../model/volume-id.js';
 import type { Clusters } from '../../../rbd/clusters.js';
 import type { ImageHead, ImageRef, RbdPort } from '../../../rbd/port.js';
@@ -15,7 +14,7 @@ import type { RunningOperation } from '../../operation/operations.js';
 import type { ControllerSteps } from '../../operation/steps.js';
 import type { ControllerOperations } from '../controller-operations.js';
 import { claimName, recordedSnapshot, removeRecorded, type ClaimParts, type WantedName } from './claim-name.js';
-import { isGoing, seenSnapshot, type SeenSnapshot } from './find-snapshot.js';
+import { goneError, isGoing, seenSnapshot, type SeenSnapshot } from './find-snapshot.js';
 import { NameRecords, type NameRecord, type ReadRecord } from './name-record.js';
 import { snapshotName } from './snapshot-name.js';
 
@@ -187,14 +186,4 @@ async function undo(attempt: Attempt, record: ReadRecord): Promise<void> {
   if (found !== undefined) await removeRecorded(parts, found, deadline);
   operation.step('give name back');
   await names.forget(wanted.name, undoing, deadline);
-}
-
-/** Why there is nothing to take a snapshot of. */
-function goneError(volume: string, head: ImageHead | undefined): Error {
-  try {
-    if (head !== undefined) holderRecordToTake(head, volume);
-  } catch (error) {
-    if (error instanceof Error) return error;
-  }
-  return berthError('BERTH_VOLUME_NOT_FOUND', { volume });
 }

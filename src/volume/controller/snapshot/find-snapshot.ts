@@ -1,7 +1,7 @@
 /** From a snapshot's handle to the snapshot, and to the volume that it is of, whatever became of that. */
-import { readDeleteClaim } from '../../../attachment/holder-record.js';
+import { holderRecordToTake, readDeleteClaim } from '../../../attachment/holder-record.js';
 import type { Deadline } from '../../../model/deadline.js';
-import { isBerthError } from '../../../model/errors.js';
+import { berthError, isBerthError } from '../../../model/errors.js';
 import { formatGroupId, parseMemberName } from '../../../model/snapshot/group-id.js';
 import { formatSnapshotId, parseSnapshotId, type SnapshotId } from '../../../model/snapshot/snapshot-id.js';
 import { formatVolumeId, parseVolumeId } from '../../../model/volume-id.js';
@@ -132,3 +132,13 @@ export function deletedVolume(head: ImageHead, name: string): string | undefined
 /** Is the volume being deleted, or is it deleted: may its data be going already? BERTH_RECORD_UNREADABLE. */
 export const isGoing = (head: ImageHead, volume: string): boolean =>
   readDeleteClaim(head, volume) !== undefined || parseDeleted(head, volume) !== undefined;
+
+/** Why there is nothing to take a snapshot of. */
+export function goneError(volume: string, head: ImageHead | undefined): Error {
+  try {
+    if (head !== undefined) holderRecordToTake(head, volume);
+  } catch (error) {
+    if (error instanceof Error) return error;
+  }
+  return berthError('BERTH_VOLUME_NOT_FOUND', { volume });
+}
