@@ -5,11 +5,14 @@ import type { Exec } from '../../host/process/exec.js';
 /** The node that runs us stays the same: only the libraries below it are the root's. */
 const ENTER = 'mount --bind "$2" "$1/usr/bin/node" && mount --rbind "$1/usr" /usr && shift 2 && exec "$@"';
 
-/** Program and arguments that run `file` with `<root>/usr` as /usr; nothing else of the host is hidden. */
+/**
+ * Program and arguments that run `file` with `<root>/usr` as /usr; nothing else of the host is hidden. What the host
+ * unmounts goes there as well: a copy that stayed would keep the devices of a run beside it busy.
+ */
 export const argumentsInRoot = (root: string, file: string, args: readonly string[]): readonly [string, string[]] => [
   'unshare',
   [
-    ...['--mount', '--propagation', 'private', '--', '/bin/sh', '-c', ENTER, 'berth-root', root],
+    ...['--mount', '--propagation', 'slave', '--', '/bin/sh', '-c', ENTER, 'berth-root', root],
     ...[realpathSync(process.execPath), file, ...args],
   ],
 ];

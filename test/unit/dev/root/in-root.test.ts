@@ -10,9 +10,9 @@ it('without a root: a program is run as it is', async () => {
   );
 });
 
-it('in a root: the mounts are private, and the program gets its arguments as they are', () => {
+it('in a root: mounts stay there, unmounts of the host come in, the program gets its arguments as they are', () => {
   const [program, args] = argumentsInRoot('/roots/one', 'ceph', ['a b', '$HOME', '']);
-  expect([program, ...args.slice(0, 3)]).toEqual(['unshare', '--mount', '--propagation', 'private']);
+  expect([program, ...args.slice(0, 3)]).toEqual(['unshare', '--mount', '--propagation', 'slave']);
   expect(args.slice(-4)).toEqual(['ceph', 'a b', '$HOME', '']);
   expect(args).toContain('/roots/one');
 });
