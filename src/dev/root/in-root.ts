@@ -7,7 +7,8 @@ const ENTER = 'mount --bind "$2" "$1/usr/bin/node" && mount --rbind "$1/usr" /us
 
 /**
  * Program and arguments that run `file` with `<root>/usr` as /usr; nothing else of the host is hidden. What the host
- * unmounts goes there as well: a copy that stayed would keep the devices of a run beside it busy.
+ * unmounts goes there as well where its mounts are shared. Where they are private (`findmnt -o PROPAGATION /`) the
+ * copies stay, and keep the devices of a run beside it busy until this one ends.
  */
 export const argumentsInRoot = (root: string, file: string, args: readonly string[]): readonly [string, string[]] => [
   'unshare',
