@@ -8,13 +8,12 @@ import { block, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
 import { GarbageSearch } from '../csi/garbage-search.js';
 import { Groups } from '../csi/groups.js';
+import { driverDiesAt } from './driver-dies-at.js';
 import { Site } from '../csi/site.js';
 import { Snapshots } from '../csi/snapshots.js';
 import type { Volume } from '../csi/volume.js';
 
 const ROUNDS = Number(process.env['BERTH_GROUP_ROUNDS'] ?? 1);
-/** How long a driver may take to come to its step, ms. */
-const DEATH_MS = 60_000;
 
 let site: Site;
 let dying: Driver;
@@ -44,13 +43,7 @@ afterAll(async () => {
   await site.close();
 });
 
-/** The call ends with the driver's own death at the step. */
-async function diesAt(step: string, call: () => Promise<unknown>): Promise<void> {
-  await dying.start('ready', { BERTH_CRASH_AT: step });
-  const answer = call().catch((error: unknown) => error);
-  expect(await dying.death(DEATH_MS), `how the driver ended at ${step}`).toBe('SIGKILL');
-  expect(await answer).toBeInstanceOf(Error);
-}
+const diesAt = (step: string, call: () => Promise<unknown>): Promise<void> => driverDiesAt(dying, step, call);
 
 /** `rbd lock add`, which makes a cut fail; the answer breaks it. */
 async function lock(): Promise<() => Promise<unknown>> {
