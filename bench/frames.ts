@@ -23,6 +23,8 @@ const HEADER_BYTES = 9;
  */
 const WINDOW = 2 ** 30;
 const INITIAL_WINDOW_SIZE = 4;
+const MAX_CONCURRENT_STREAMS = 3;
+const SETTING_BYTES = 6;
 
 export interface Frame {
   readonly type: number;
@@ -64,6 +66,14 @@ export function opening(): Buffer {
   room.writeUInt32BE(WINDOW);
   const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
   return Buffer.concat([preface, frame(SETTINGS, 0, 0, setting), frame(WINDOW_UPDATE, 0, 0, room)]);
+}
+
+/** SETTINGS_MAX_CONCURRENT_STREAMS of a SETTINGS frame; without one there is no limit. */
+export function mostStreams(settings: Buffer): number {
+  for (let at = 0; at + SETTING_BYTES <= settings.length; at += SETTING_BYTES) {
+    if (settings.readUInt16BE(at) === MAX_CONCURRENT_STREAMS) return settings.readUInt32BE(at + 2);
+  }
+  return Infinity;
 }
 
 /** Literals that nobody indexes, so that the block is the same for every request. */

@@ -58,8 +58,11 @@ export function leanClient(socket: string): LeanClient {
 class Connection {
   readonly #socket: Socket;
   readonly #calls = new Map<number, Call>();
+  readonly #waiting: (() => void)[] = [];
   #rest: Buffer = Buffer.alloc(0);
   #next = 1;
+  /** How many calls the driver takes at a time (RFC 9113, 5.1.2); further ones wait here. */
+  #most = 1;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -70,14 +73,25 @@ class Connection {
   }
 
   call(name: Method, headers: Buffer, message: Buffer): Promise<void> {
-    const stream = this.#next;
-    this.#next += 2;
     const prefix = Buffer.alloc(PREFIX_BYTES);
     prefix.writeUInt32BE(message.length, 1);
     return new Promise((resolve, reject) => {
-      this.#calls.set(stream, { name, answered: false, resolve, reject });
-      this.#socket.write(http2.request(stream, headers, Buffer.concat([prefix, message])));
+      this.#waiting.push(() => {
+        const stream = this.#next;
+        this.#next += 2;
+        this.#calls.set(stream, { name, answered: false, resolve, reject });
+        this.#socket.write(http2.request(stream, headers, Buffer.concat([prefix, message])));
+      });
+      this.#begin();
     });
+  }
+
+  #begin(): void {
+    while (this.#calls.size < this.#most) {
+      const one = this.#waiting.shift();
+      if (one === undefined) return;
+      one();
+    }
   }
 
   close(): void {
@@ -93,6 +107,8 @@ class Connection {
   #take({ type, flags, stream, payload }: http2.Frame): void {
     const isAcknowledged = (flags & http2.ACK) !== 0;
     if (type === http2.SETTINGS && !isAcknowledged) {
+      this.#most = http2.mostStreams(payload);
+      this.#begin();
       this.#socket.write(http2.frame(http2.SETTINGS, http2.ACK, 0, Buffer.alloc(0)));
     } else if (type === http2.PING && !isAcknowledged) {
       this.#socket.write(http2.frame(http2.PING, http2.ACK, 0, payload));
@@ -112,6 +128,7 @@ class Connection {
     this.#calls.delete(stream);
     if (call.answered && hasEnded) call.resolve();
     else call.reject(new Error(`${call.name} was refused; the log of the driver says why`));
+    this.#begin();
   }
 
   #fail(error: Error): void {
