@@ -10,6 +10,7 @@ import { residentKiB } from './process-size.js';
 
 const NAMESPACE = 'memory';
 const OBJECT_BYTES = 4 * 2 ** 20;
+const GIB = 2 ** 30;
 const TIB = 2 ** 40;
 const WRITE_BYTES = 4096;
 /** Of the objects of 1 TiB, one in so many is written to. */
@@ -73,11 +74,13 @@ async function cutTwice(
 ): Promise<{ readonly base: string; readonly target: string }> {
   await client.createVolume({
     name,
-    capacityRange: { requiredBytes: sizeBytes },
+    capacityRange: { requiredBytes: GIB },
     volumeCapabilities: [{ block: {}, accessMode: { mode: 'SINGLE_NODE_WRITER' } }],
     parameters: { clusterID: 'dev', pool: 'hyper', radosNamespace: NAMESPACE },
   });
   const image = `hyper/${NAMESPACE}/berth-${name}`;
+  // Berth refuses what the pool could never hold; what is written to is a fraction of it.
+  await site.rbd(['resize', '--no-progress', '--size', `${sizeBytes / GIB}G`, image]);
   const { id } = JSON.parse(await site.rbd(['info', image, '--format', 'json'])) as { readonly id: string };
   const cut = async (snapshot: string): Promise<string> => {
     await site.rbd(['snap', 'create', '--no-progress', `${image}@berth-snap-${snapshot}`]);
