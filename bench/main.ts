@@ -9,9 +9,10 @@ import { deleteCost } from './delete-cost.js';
 import { binaryCost, mountCost } from './flexvolume.js';
 import { figure, median, mib, ms, print, quantile, rate, times } from './figures.js';
 import { controllerLoad } from './controller-load.js';
+import { copiesCost } from './copies-cost.js';
 import { create, startBenchCluster, type BenchCluster, type Running } from './bench-cluster.js';
 import type { LeanClient } from './lean-client.js';
-import { opsPerCreate } from './op-count.js';
+import { countOperations } from './op-count.js';
 import { nodeCost } from './node-cost.js';
 import { atPace } from './pace.js';
 import { processorMs, residentKiB } from './process-size.js';
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     flexvolume: { type: 'boolean', default: false },
     delete: { type: 'boolean', default: false },
     blocks: { type: 'boolean', default: false },
+    copies: { type: 'boolean', default: false },
     scale: { type: 'boolean', default: false },
     storms: { type: 'boolean', default: false },
   },
@@ -62,6 +64,10 @@ const SCALE = values.quick
 const DELETES = values.quick
   ? { rounds: 3, each: 150, fullImages: 9, objects: 1_024, attaches: 60 }
   : { rounds: 7, each: 250, fullImages: 20, objects: 4_096, attaches: 200 };
+
+const COPIES = values.quick
+  ? { copies: 5, images: 1_000, snapshots: 100 }
+  : { copies: 15, images: 10_000, snapshots: 1_000 };
 
 async function throughput(site: BenchCluster, { driver, client }: Running): Promise<void> {
   print('\nCreateVolume with metadata, against bare librbd create through the same binding (rounds in turn)');
@@ -171,8 +177,9 @@ async function measure(site: BenchCluster): Promise<void> {
   if (values.flexvolume) return flexvolume(site);
   if (values.delete) return deleteCost(site, DELETES);
   if (values.blocks) return blockStreams(site);
+  if (values.copies) return copiesCost(site, COPIES);
   print('\nRound trips');
-  const ops = await opsPerCreate(site);
+  const { create: ops } = await countOperations(site, 'create');
   figure('OSD operations per CreateVolume with metadata', ops.toFixed(1), { text: 'at most 10', met: ops <= 10 });
   const running = await site.startDriver('load');
   const { driver, client } = running;
@@ -188,6 +195,7 @@ async function measure(site: BenchCluster): Promise<void> {
   await weight(site);
   await deleteCost(site, DELETES);
   await blockStreams(site);
+  await copiesCost(site, COPIES);
   await nodeCost(site, SCALE.stages);
   await reconcileCost();
   await flexvolume(site);

@@ -1,29 +1,46 @@
-/** How many OSD operations a CreateVolume sends, by librados' own counter behind its admin socket. */
+/** How many OSD operations a call of the controller sends, by librados' own counter behind its admin socket. */
 import { join } from 'node:path';
 import pino from 'pino';
 import { Installation } from '../src/attachment/node-identity.js';
 import { run } from '../src/host/process/exec.js';
 import { Deadline } from '../src/model/deadline.js';
-import { Clusters } from '../src/rbd/clusters.js';
 import { createLibrbd } from '../src/rbd/librbd/driver/librbd.js';
 import { createVolume, type CreateParts } from '../src/volume/controller/create/create-volume.js';
 import { Operations } from '../src/volume/operation/operations.js';
 import { MkfsTrial } from '../src/host/filesystem/mkfs/try-mkfs.js';
 import { PoolCapacity } from '../src/volume/controller/pool-capacity.js';
 import { InterruptedCreates } from '../src/volume/controller/create/interrupted-create.js';
-import type { BenchCluster } from './bench-cluster.js';
+import { createSnapshot, type CreateSnapshotParts } from '../src/volume/controller/snapshot/create-snapshot.js';
+import type { ContentSource } from '../src/volume/image/volume-record.js';
+import { clustersOver, type BenchCluster } from './bench-cluster.js';
 
 const ROUNDS = 20;
+/** Of calls that wait for the monitors, a second each. */
+const SLOW_ROUNDS = 5;
 
-/** The same use case that the RPC calls, in this process, so that the worker's admin socket can be asked. */
-export async function opsPerCreate(site: BenchCluster): Promise<number> {
+/** Operations a call, the mean of {@link ROUNDS}. */
+export interface Operated {
+  readonly create: number;
+  readonly snapshot: number;
+  readonly restore: number;
+  readonly clone: number;
+}
+
+/** The same use cases that the RPCs call, in this process, so that the worker's admin socket can be asked. */
+export async function countOperations(site: BenchCluster, which: 'create' | 'all'): Promise<Operated> {
   const socket = join(site.directory, 'count.asok');
   const log = pino({ level: 'silent' });
   const rbd = createLibrbd({ log, extraConf: { admin_socket: socket } });
+  const each = async (count: number, call: (index: number) => Promise<unknown>): Promise<number> => {
+    await call(0);
+    const before = await sent(socket);
+    for (let index = 1; index <= count; index += 1) await call(index);
+    return ((await sent(socket)) - before) / count;
+  };
   try {
-    const parts: CreateParts = {
+    const parts: CreateParts & CreateSnapshotParts = {
       rbd,
-      clusters: new Clusters(site.clustersFile),
+      clusters: clustersOver(site.clustersFile, rbd),
       poolCapacity: new PoolCapacity(rbd),
       mkfsTrial: new MkfsTrial(run, () => undefined),
       interruptedCreates: new InterruptedCreates(rbd, log),
@@ -32,18 +49,26 @@ export async function opsPerCreate(site: BenchCluster): Promise<number> {
       log,
       now: () => new Date(),
     };
-    const one = (index: number) => createVolume(parts, request(index), Deadline.after(30_000));
-    await one(0);
-    const before = await sent(socket);
-    for (let index = 1; index <= ROUNDS; index += 1) await one(index);
-    return ((await sent(socket)) - before) / ROUNDS;
+    const make = (name: string, source?: ContentSource) =>
+      createVolume(parts, { ...request(name), source }, Deadline.after(30_000));
+    const create = await each(ROUNDS, (index) => make(`count-${index}`));
+    if (which === 'create') return { create, snapshot: NaN, restore: NaN, clone: NaN };
+    const volume = 'dev/hyper/count/berth-count-0';
+    let id = '';
+    const snapshot = await each(SLOW_ROUNDS, async (index) => {
+      const cut = { name: `cut-${index}`, volume, secrets: undefined };
+      ({ handle: id } = await createSnapshot(parts, cut, Deadline.after(30_000)));
+    });
+    const restore = await each(ROUNDS, (index) => make(`restored-${index}`, { kind: 'snapshot', id }));
+    const clone = await each(SLOW_ROUNDS, (index) => make(`cloned-${index}`, { kind: 'volume', id: volume }));
+    return { create, snapshot, restore, clone };
   } finally {
     await rbd.close();
   }
 }
 
-const request = (index: number) => ({
-  name: `count-${index}`,
+const request = (name: string) => ({
+  name,
   range: { required: 2n ** 30n, limit: 0n },
   capabilities: [{ access: { kind: 'block' as const }, mode: 'SINGLE_NODE_WRITER' as const }],
   parameters: { clusterID: 'dev', pool: 'hyper', radosNamespace: 'count', 'csi.storage.k8s.io/pvc/name': 'data' },

@@ -8,7 +8,8 @@ import type { ControllerSteps } from './steps.js';
 
 /**
  * How many of a kind work at a time on one cluster. Together they are little more than the worker has threads, so that
- * what one kind leaves free the others have. More creates at a time make no more of them a second.
+ * what one kind leaves free the others have. More creates at a time make no more of them a second. A snapshot waits for
+ * the monitors, which decide once in a second, and for as many as there are by then.
  */
 const WIDTHS: Readonly<Record<keyof ControllerSteps, number>> & Readonly<Record<string, number | undefined>> = {
   create: 12,
@@ -16,8 +17,8 @@ const WIDTHS: Readonly<Record<keyof ControllerSteps, number>> & Readonly<Record<
   attach: 16,
   detach: 16,
   expand: 4,
-  createSnapshot: 4,
-  deleteSnapshot: 4,
+  createSnapshot: 32,
+  deleteSnapshot: 8,
   createGroup: 4,
   deleteGroup: 4,
 };

@@ -21,7 +21,7 @@ export interface Librbd extends RbdPort {
 }
 
 const DEFAULTS: WorkerOptions = {
-  threads: 32,
+  threads: 64,
   idleMs: 60_000,
   connectSeconds: 10,
   operationSeconds: 30,
