@@ -30,7 +30,9 @@ const soon = (): Deadline => Deadline.after(120_000);
 
 /** Of what a volume is a copy, by handles; null for an empty one. */
 type Source =
-  { readonly snapshot: { readonly snapshotId: string } } | { readonly volume: { readonly volumeId: string } } | null;
+  | { readonly snapshot: { readonly snapshotId: string } }
+  | { readonly volume: { readonly volumeId: string } }
+  | null;
 type Rbd = ReturnType<typeof createLibrbd>;
 
 /** The calls, over one connection each as a sidecar has, and bare librbd through the same binding. */
@@ -125,7 +127,7 @@ async function snapshots(bench: Bench, count: number): Promise<number> {
   const source = await bench.volume('c1', 'source');
   const { id } = (await bench.rbd.head({ ...place, image: 'berth-source' }, soon())) ?? { id: '' };
   await bench.snapshot('warm', source);
-  const bare = await bench.each(count, (i) => bench.rbd.createSnapshotById(place, id, `bare-${i}`, soon()));
+  const bare = await bench.each(count, (i) => bench.rbd.cutById(place, id, `bare-${i}`, soon()));
   const before = await bench.commits();
   const ours = await bench.each(count, (i) => bench.snapshot(`one-${i}`, source));
   const commits = ((await bench.commits()) - before) / count;
@@ -182,7 +184,7 @@ async function beside(bench: Bench, { copies: count, images, snapshots: cuts }: 
   const { id } = (await bench.rbd.head({ ...full, image: 'copies-0' }, soon())) ?? { id: '' };
   await atPace(cuts, 64, async (i) => {
     const image = await bench.rbd.head({ ...full, image: `copies-${i % images}` }, soon());
-    await bench.rbd.createSnapshotById(full, image?.id ?? id, `cut-${i}`, soon());
+    await bench.rbd.cutById(full, image?.id ?? id, `cut-${i}`, soon());
   });
   const sources = new Map<Namespace, string>();
   for (const namespace of ['empty', 'full'] as const) sources.set(namespace, await bench.volume(namespace, 'beside'));

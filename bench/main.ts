@@ -41,6 +41,7 @@ const { values } = parseArgs({
 const SCALE = values.quick
   ? {
       images: 1_000,
+      many: 1_000,
       rounds: 3,
       creates: 200,
       warm: 1_000,
@@ -52,6 +53,7 @@ const SCALE = values.quick
     }
   : {
       images: 10_000,
+      many: 50_000,
       rounds: 11,
       creates: 250,
       warm: 3_000,
@@ -167,9 +169,10 @@ async function measure(site: BenchCluster): Promise<void> {
   if (values.scale) {
     await controllerCost();
     await controllerLoad(site, SCALE.objects);
-    await listCost(site, SCALE.images);
   }
   if (values.scale || values.storms) {
+    await site.bare({ namespace: 'full', prefix: 'many-', count: SCALE.many, concurrency: 32 });
+    if (values.scale) await listCost(site, SCALE.many);
     await storms(site, SCALE);
     return idleLoad(site);
   }

@@ -13,12 +13,13 @@ import { InterruptedCreates } from '../src/volume/controller/create/interrupted-
 import { createSnapshot, type CreateSnapshotParts } from '../src/volume/controller/snapshot/create-snapshot.js';
 import type { ContentSource } from '../src/volume/image/volume-record.js';
 import { clustersOver, type BenchCluster } from './bench-cluster.js';
+import { median } from './figures.js';
 
 const ROUNDS = 20;
 /** Of calls that wait for the monitors, a second each. */
 const SLOW_ROUNDS = 5;
 
-/** Operations a call, the mean of {@link ROUNDS}. */
+/** Operations a call, the median: the connection itself sends one now and then. */
 export interface Operated {
   readonly create: number;
   readonly snapshot: number;
@@ -33,9 +34,13 @@ export async function countOperations(site: BenchCluster, which: 'create' | 'all
   const rbd = createLibrbd({ log, extraConf: { admin_socket: socket } });
   const each = async (count: number, call: (index: number) => Promise<unknown>): Promise<number> => {
     await call(0);
-    const before = await sent(socket);
-    for (let index = 1; index <= count; index += 1) await call(index);
-    return ((await sent(socket)) - before) / count;
+    const costs: number[] = [];
+    for (let index = 1; index <= count; index += 1) {
+      const before = await sent(socket);
+      await call(index);
+      costs.push((await sent(socket)) - before);
+    }
+    return median(costs);
   };
   try {
     const parts: CreateParts & CreateSnapshotParts = {

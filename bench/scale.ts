@@ -124,10 +124,9 @@ const attachment = (index: number): ApiAttachment => ({
   ...{ since: '2026-01-01T00:00:00Z', deletingSince: undefined, finalizers: [], error: undefined },
 });
 
-/** ListVolumes over so many images of a bare pool, against the same reads without it. */
+/** ListVolumes over so many images of a bare pool that are there, against the same reads without it. */
 export async function listCost(site: BenchCluster, images: number): Promise<void> {
   print(`\nListVolumes over ${images} images, against the bare walk of directory and headers through the same binding`);
-  await site.bare({ namespace: 'full', prefix: 'scale-', count: images, concurrency: 32 });
   const rbd = createLibrbd({ log: createLog('silent') });
   try {
     const clusters = new Clusters(site.clustersFile);

@@ -23,18 +23,18 @@ const nodeName = (index: number): string => `reader-${index}`;
 
 /**
  * @param backlog creates of each width, in all
- * @param images beside which a volume lives
+ * @param many images that are there, beside which a volume lives
  */
 export async function storms(
   site: BenchCluster,
-  { backlog, lives, images }: { readonly backlog: number; readonly lives: number; readonly images: number },
+  { backlog, lives, many }: { readonly backlog: number; readonly lives: number; readonly many: number },
 ): Promise<void> {
   await registerReaders(site);
   const running = await site.startDriver('storms');
   try {
     await creates(running, backlog);
     await readers(running);
-    await beside(site, running, images, lives);
+    await beside(running, many, lives);
   } finally {
     running.client.close();
     await running.driver.stop();
@@ -104,9 +104,8 @@ async function readers({ client }: Running): Promise<void> {
 type Times = Map<Namespace, number[]>;
 
 /** One life beside the others in turn, so that both meet the same machine. */
-async function beside(site: BenchCluster, { client }: Running, images: number, lives: number): Promise<void> {
+async function beside({ client }: Running, images: number, lives: number): Promise<void> {
   print(`\nCreateVolume, attach and detach beside ${images} volumes, and beside none (in turn)`);
-  await site.bare({ namespace: 'full', prefix: 'beside-', count: images, concurrency: 32 });
   const took = { create: new Map() as Times, attach: new Map() as Times, detach: new Map() as Times };
   const timed = async (of: Times, namespace: Namespace, call: () => Promise<void>): Promise<void> => {
     const begun = performance.now();

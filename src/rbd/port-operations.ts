@@ -46,7 +46,6 @@ export const PORT_OPERATIONS: PortOperations = {
   isEmpty: { at: 'image', describe: ({ image }) => `look into image ${image}` },
   readStart: { at: 'image', describe: ({ image }) => `read image ${image}` },
   createSnapshot: { at: 'image', describe: ({ image }, snapshot) => `take snapshot ${snapshot} of ${image}` },
-  createSnapshotById: { at: 'pool', describe: (_, id, snapshot) => `take snapshot ${snapshot} of image id ${id}` },
   rollBack: { at: 'image', describe: ({ image }, snapshot) => `roll ${image} back to ${snapshot}` },
   removeSnapshot: { at: 'image', describe: ({ image }, snapshot) => `remove snapshot ${snapshot} of ${image}` },
   removeSnapshotById: { at: 'pool', describe: (_, id, snapshot) => `remove snapshot ${snapshot} of image id ${id}` },

@@ -147,10 +147,6 @@ export class MemoryRbd implements RbdPort {
     cutTogether(images, (at) => this.#unlocked({ ...at, access }, at.imageId), name),
   );
 
-  createSnapshotById = this.#operation('createSnapshotById', (at, id, snapshot) =>
-    cutSnapshot(this.#unlocked(at, id), snapshot),
-  );
-
   rollBack = this.#operation('rollBack', (at, snapshot) => this.#image(at).snapshots.includes(snapshot));
 
   removeSnapshot = this.#operation('removeSnapshot', (at, snapshot) => dropSnapshot(this.#unlocked(at), snapshot));

@@ -51,11 +51,6 @@ export interface ClonePort {
   /** The image with that on which it stands; undefined where it stands on nothing, or is gone. One OSD operation. */
   cloneById(at: PoolRef, imageId: string, deadline: Deadline): Promise<CloneHead | undefined>;
   /**
-   * As createSnapshotById, without asking for the snapshot's id, which a clone of it tells: six OSD operations less.
-   * BERTH_IMAGE_NOT_FOUND, BERTH_IMAGE_LOCKED, BERTH_IMAGE_EXCLUSIVE.
-   */
-  cutById(at: PoolRef, imageId: string, snapshot: string, deadline: Deadline): Promise<void>;
-  /**
    * Give a snapshot that clones stand on to the trash, where nobody sees it and from where it goes with the last of
    * them; may be repeated. Without a clone it would stay there for ever. One OSD operation. BERTH_IMAGE_NOT_FOUND where
    * image or snapshot is gone.

@@ -51,7 +51,9 @@ export function describeSnapshots(name: string, prepare: () => Promise<PortFixtu
       const before = Date.now();
       const id = await port.createSnapshot(at, 'first', soon());
       expect(await port.createSnapshot(at, 'first', soon())).toBe(id);
-      expect(await port.createSnapshotById(fixture.at, imageId, 'first', soon())).toBe(id);
+      await port.cutById(fixture.at, imageId, 'first', soon());
+      const { snapshots } = (await port.snapshotsById(fixture.at, imageId, soon()))!;
+      expect(snapshots.map((one) => one.id)).toEqual([id]);
       await port.resize(at, 16n * MIB, soon());
       const { head, snapshot } = (await port.snapshotById(fixture.at, imageId, id, soon()))!;
       expect(head).toEqual(await port.head(at, soon()));
@@ -70,7 +72,7 @@ export function describeSnapshots(name: string, prepare: () => Promise<PortFixtu
       expect(await port.nameById(fixture.at, 'abcdef', soon())).toBeUndefined();
       expect(await port.removeSnapshotById(fixture.at, imageId, 4_000_000_000n, soon())).toBe(false);
       await refused(port.removeSnapshotById(fixture.at, 'abcdef', 1n, soon()), 'BERTH_IMAGE_NOT_FOUND');
-      await refused(port.createSnapshotById(fixture.at, 'abcdef', 's', soon()), 'BERTH_IMAGE_NOT_FOUND');
+      await refused(port.cutById(fixture.at, 'abcdef', 's', soon()), 'BERTH_IMAGE_NOT_FOUND');
       const nowhere = { ...fixture.at, pool: 'no-such-pool' };
       await refused(port.snapshotById(nowhere, imageId, 1n, soon()), 'BERTH_POOL_NOT_FOUND');
       await refused(port.snapshotsById(nowhere, imageId, soon()), 'BERTH_POOL_NOT_FOUND');
@@ -83,7 +85,7 @@ export function describeSnapshots(name: string, prepare: () => Promise<PortFixtu
       const none = (await port.snapshotsById(fixture.at, imageId, soon()))!;
       expect(none).toEqual({ head: await port.head(at, soon()), snapshots: [] });
       const ids = [];
-      for (const name of ['b', 'a', 'ü']) ids.push(await port.createSnapshotById(fixture.at, imageId, name, soon()));
+      for (const name of ['b', 'a', 'ü']) ids.push(await port.createSnapshot(at, name, soon()));
       const names = async () => (await port.snapshotsById(fixture.at, imageId, soon()))!.snapshots;
       expect((await names()).map(({ id, name }) => [id, name])).toEqual([
         [ids[0], 'b'],
@@ -139,7 +141,7 @@ export function describeSnapshots(name: string, prepare: () => Promise<PortFixtu
       const unlock = await fixture.lock(at, 'somebody');
       try {
         const locked = 'BERTH_IMAGE_LOCKED';
-        expect(await refused(port.createSnapshotById(fixture.at, imageId, 's', soon()), locked)).toMatch('somebody');
+        expect(await refused(port.cutById(fixture.at, imageId, 's', soon()), locked)).toMatch('somebody');
         expect(await refused(port.removeSnapshotById(fixture.at, imageId, id, soon()), locked)).toMatch('somebody');
       } finally {
         await unlock();

@@ -38,7 +38,6 @@ const DESCRIBED: Readonly<Record<PortOperation, readonly [said: string, ...other
   isEmpty: ['look into image i'],
   readStart: ['read image i', 4096],
   createSnapshot: ['take snapshot s of i', 's'],
-  createSnapshotById: ['take snapshot s of image id 1234', '1234', 's'],
   rollBack: ['roll i back to s', 's'],
   removeSnapshot: ['remove snapshot s of i', 's'],
   removeSnapshotById: ['remove snapshot 7 of image id 1234', '1234', 7n],

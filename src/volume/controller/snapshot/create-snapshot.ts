@@ -20,7 +20,7 @@ import { snapshotName } from './snapshot-name.js';
 
 export interface CreateSnapshotParts extends ClaimParts {
   readonly clusters: ClaimParts['clusters'] & Pick<Clusters, 'registry'>;
-  readonly rbd: ClaimParts['rbd'] & Pick<RbdPort, 'head' | 'createSnapshotById'>;
+  readonly rbd: ClaimParts['rbd'] & Pick<RbdPort, 'head' | 'cutById'>;
   readonly operations: ControllerOperations;
 }
 
@@ -85,31 +85,33 @@ async function takeSnapshot(attempt: Attempt, head: ImageHead): Promise<SeenSnap
     return seenSnapshot(present.at, present.imageId, present.snapshot, wanted.volume);
   }
   operation.step('take snapshot');
-  const id = await cut(attempt, head, claimed.record);
+  await cut(attempt, head, claimed.record);
   operation.step('look at snapshot');
-  const taken = await parts.rbd.snapshotById(at, head.id, id, deadline);
+  const now = await parts.rbd.snapshotsById(at, head.id, deadline);
+  const taken = now?.snapshots.find(({ name, kind }) => name === wanted.name && kind === 'user');
   // A delete that came before the cut may have begun to remove data: what was cut then is not whole.
-  if (taken === undefined || isGoing(taken.head, wanted.volume)) {
+  if (now === undefined || taken === undefined || isGoing(now.head, wanted.volume)) {
     await undo(attempt, claimed.record);
-    if (taken === undefined) throw berthError('BERTH_RECORD_CONTENDED', { volume: wanted.name, times: 1 });
-    throw goneError(wanted.volume, taken.head);
+    if (now === undefined || taken === undefined)
+      throw berthError('BERTH_RECORD_CONTENDED', { volume: wanted.name, times: 1 });
+    throw goneError(wanted.volume, now.head);
   }
   // Cut while resize2fs was at work on it, nothing repairs it.
-  const seen = [head, taken.head].map((one) => ({ head: one, volume: wanted.volume }));
+  const seen = [head, now.head].map((one) => ({ head: one, volume: wanted.volume }));
   if (seen.some(isHalfGrown)) {
     await undo(attempt, claimed.record);
     for (const one of seen) refuseHalfGrown(one, 'a snapshot of it would be half grown as well');
   }
   operation.step('write name');
-  await writeTaken(attempt, { ...mine, snapshotId: String(id) }, claimed.record);
-  return seenSnapshot(at, head.id, taken.snapshot, wanted.volume);
+  await writeTaken(attempt, { ...mine, snapshotId: String(taken.id) }, claimed.record);
+  return seenSnapshot(at, head.id, taken, wanted.volume);
 }
 
 /** What surely was not taken leaves no name behind. */
-async function cut(attempt: Attempt, { id }: ImageHead, record: ReadRecord): Promise<bigint> {
+async function cut(attempt: Attempt, { id }: ImageHead, record: ReadRecord): Promise<void> {
   const { parts, names, wanted, at, operation, deadline } = attempt;
   try {
-    return await parts.rbd.createSnapshotById(at, id, wanted.name, deadline);
+    await parts.rbd.cutById(at, id, wanted.name, deadline);
   } catch (error) {
     if (!isBerthError(error, ...REFUSALS)) throw error;
     operation.step('give name back');

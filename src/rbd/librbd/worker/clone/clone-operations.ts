@@ -5,7 +5,6 @@ import { CephErrno, EEXIST } from '../../ceph-errors.js';
 import { Encoder } from '../../foreign/ceph-encoding.js';
 import type { WireImage, WirePool, WorkerOperation } from '../../worker-messages.js';
 import { isUnwritten } from '../emptiness.js';
-import { cutSnapshot } from '../snapshot/snapshot-operations.js';
 import { header, metadataKey, rbdClass } from '../image-header.js';
 import { mustEqual, mustExist, removeEntries, unlessChanged, write, writeClass } from '../object-operation.js';
 import type { OpenPool } from '../open-pool.js';
@@ -29,8 +28,6 @@ export const cloneOperations = (onImage: OnImage, onHeader: OnHeader, onPool: On
     onPool(at, deadline, `clone ${at.image}`, (place) => cloneImage(place, at.image, from, spec)),
   parentById: (at, id, deadline) => onPool(at, deadline, `parent of id ${id}`, (place) => readParent(place, id)),
   cloneById: (at, id, deadline) => onPool(at, deadline, `look at id ${id}`, (place) => readClone(place, id)),
-  cutById: (at, id, name, deadline) =>
-    onHeader(at, id, deadline, (place) => cutSnapshot(place, { id }, name, () => Promise.resolve())),
   trashSnapshot: (at, id, snapshot, deadline) =>
     onHeader(at, id, deadline, (place) => trashSnapshot(place, id, snapshot)),
   isUnwritten: (at, deadline) => onImage(at, deadline, 'look into', (place) => isUnwritten(place, at.image)),

@@ -34,8 +34,10 @@ export const snapshotOperations = (
 ): { readonly [Op in keyof SnapshotPort]: WorkerOperation<Op> } => ({
   createSnapshot: (at, name, deadline) =>
     onImage(at, deadline, 'take a snapshot of', (place) => createSnapshot(place, at.image, name)),
-  createSnapshotById: (at, id, name, deadline) =>
-    onImageId(at, id, deadline, 'take a snapshot of', (place) => createSnapshot(place, { id }, name)),
+  cutById: (at, id, name, deadline) =>
+    onImageId(at, id, deadline, 'take a snapshot of', (place) =>
+      cutSnapshot(place, { id }, name, () => Promise.resolve()),
+    ),
   rollBack: (at, name, deadline) => onImage(at, deadline, 'roll back', (place) => rollBack(place, at.image, name)),
   removeSnapshot: (at, name, deadline) =>
     onImage(at, deadline, 'remove a snapshot of', (place) => removeSnapshot(place, at.image, name)),

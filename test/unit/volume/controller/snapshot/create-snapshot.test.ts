@@ -69,11 +69,11 @@ describe('CreateSnapshot', () => {
     metadata.set(GROWTH_KEY, text);
     await expect(take()).rejects.toEqual(code('BERTH_GROWTH_UNFINISHED'));
     metadata.delete(GROWTH_KEY);
-    const createSnapshotById: RbdPort['createSnapshotById'] = async (...given) => {
+    const cutById: RbdPort['cutById'] = async (...given) => {
       metadata.set(GROWTH_KEY, text);
-      return cluster.rbd.createSnapshotById(...given);
+      return cluster.rbd.cutById(...given);
     };
-    await expect(take('s', volume, seeing({ createSnapshotById }))).rejects.toEqual(code('BERTH_GROWTH_UNFINISHED'));
+    await expect(take('s', volume, seeing({ cutById }))).rejects.toEqual(code('BERTH_GROWTH_UNFINISHED'));
     expect([names(), await records()]).toEqual([[], new Map()]);
     metadata.delete(GROWTH_KEY);
     await take();
@@ -124,8 +124,8 @@ describe('CreateSnapshot', () => {
     async (step) => {
       const dying = {
         'claim name': { compareAndSetRecord: died },
-        'take snapshot': { createSnapshotById: died },
-        'look at snapshot': { snapshotById: died },
+        'take snapshot': { cutById: died },
+        'look at snapshot': { snapshotsById: died },
         'write name': {
           compareAndSetRecord: (...given: Parameters<RbdPort['compareAndSetRecord']>) =>
             given[3] === undefined ? cluster.rbd.compareAndSetRecord(...given) : died(),
@@ -140,7 +140,7 @@ describe('CreateSnapshot', () => {
   );
 
   it('cut short before the cut: another source waits two minutes, then has the name', async () => {
-    await expect(take('s', volume, seeing({ createSnapshotById: died }))).rejects.toEqual(code('BERTH_WORKER_DIED'));
+    await expect(take('s', volume, seeing({ cutById: died }))).rejects.toEqual(code('BERTH_WORKER_DIED'));
     await expect(take('s', other)).rejects.toEqual(code('BERTH_SNAPSHOT_PENDING'));
     const later = { ...snapshotParts(cluster), now: () => new Date(Date.parse(NOW) + 121_000) };
     expect((await take('s', other, later)).volume).toBe(other);
@@ -150,9 +150,9 @@ describe('CreateSnapshot', () => {
   it('overtaken by another source while it cuts: its own snapshot goes again', async () => {
     const later = { ...snapshotParts(cluster), now: () => new Date(Date.parse(NOW) + 121_000) };
     const slow = seeing({
-      createSnapshotById: async (...given) => {
+      cutById: async (...given) => {
         await take('s', other, later);
-        return cluster.rbd.createSnapshotById(...given);
+        return cluster.rbd.cutById(...given);
       },
     });
     await expect(take('s', volume, slow)).rejects.toEqual(code('BERTH_SNAPSHOT_PENDING'));
@@ -177,9 +177,9 @@ describe('CreateSnapshot', () => {
 
   it('a delete claims the volume while the snapshot is cut: it goes again, for data may be missing', async () => {
     const slow = seeing({
-      createSnapshotById: async (...given) => {
+      cutById: async (...given) => {
         claimDelete();
-        return cluster.rbd.createSnapshotById(...given);
+        return cluster.rbd.cutById(...given);
       },
     });
     await expect(take('s', volume, slow)).rejects.toEqual(code('BERTH_VOLUME_DELETING'));
@@ -187,14 +187,14 @@ describe('CreateSnapshot', () => {
   });
 
   it('dies after the cut, and a delete claims the volume: the retry removes what nobody was told of', async () => {
-    await expect(take('s', volume, seeing({ snapshotById: died }))).rejects.toEqual(code('BERTH_WORKER_DIED'));
+    await expect(take('s', volume, seeing({ snapshotsById: died }))).rejects.toEqual(code('BERTH_WORKER_DIED'));
     claimDelete();
     await expect(take()).rejects.toEqual(code('BERTH_VOLUME_DELETING'));
     expect([names(), await records()]).toEqual([[], new Map()]);
   });
 
   it('dies while it removes such a cut: the retry removes it, also one for a new volume of that name', async () => {
-    await expect(take('s', volume, seeing({ snapshotById: died }))).rejects.toEqual(code('BERTH_WORKER_DIED'));
+    await expect(take('s', volume, seeing({ snapshotsById: died }))).rejects.toEqual(code('BERTH_WORKER_DIED'));
     await sayUndoing();
     const before = snapshotsOf(image())[0]!.id;
     await take();
@@ -204,8 +204,8 @@ describe('CreateSnapshot', () => {
 
   it('what another controller is removing is never taken for taken', async () => {
     const undoing = seeing({
-      snapshotById: async (...given) => {
-        const found = await cluster.rbd.snapshotById(...given);
+      snapshotsById: async (...given) => {
+        const found = await cluster.rbd.snapshotsById(...given);
         const text = JSON.stringify({ ...(await records()).get('berth-snap-s'), undoing: true });
         await cluster.rbd.setRecords(
           await registry(),
