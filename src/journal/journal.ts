@@ -6,8 +6,9 @@ import { createHash } from 'node:crypto';
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectories } from '../host/make-directories.js';
-import { berthError } from '../model/errors.js';
+import { berthError, isBerthError } from '../model/errors.js';
 import { newerVersion, VERSION, whyNotEntry, type JournalEntry } from './entry.js';
+import { KeptEntries } from './kept-entries.js';
 
 const SUFFIX = '.json';
 const DRAFT = '.tmp';
@@ -15,10 +16,12 @@ const DAMAGED = '.damaged';
 
 export class Journal {
   readonly #directory: string;
+  readonly #kept: KeptEntries;
 
   /** @param directory on a local disk that survives a restart of the plugin */
-  constructor(directory: string) {
+  constructor(directory: string, kept = new KeptEntries(`${directory}.kept`)) {
     this.#directory = directory;
+    this.#kept = kept;
   }
 
   async open(): Promise<void> {
@@ -26,6 +29,12 @@ export class Journal {
     // What a crash left between write and rename was never an entry; on a disk that takes nothing any more it may stay.
     const drafts = (await readdir(this.#directory)).filter((name) => name.endsWith(DRAFT));
     for (const name of drafts) await rm(join(this.#directory, name), { force: true }).catch(() => undefined);
+    const isTorn = (file: string): Promise<boolean> =>
+      this.#parse(file).then(
+        () => false,
+        (error: unknown) => isBerthError(error, 'BERTH_JOURNAL_UNREADABLE'),
+      );
+    await this.#kept.settle(this.#directory, isTorn);
   }
 
   /**
@@ -46,16 +55,18 @@ export class Journal {
    * BERTH_JOURNAL_WRITE_FAILED means that the act must not begin.
    */
   async write(entry: JournalEntry): Promise<void> {
-    await this.#put(entry, () => this.#syncDirectory());
+    await this.#put(entry, 'durably');
+    await this.#kept.drop(this.#file(entry.volume));
   }
 
   /**
    * As {@link write}, but a power cut may bring back the entry that was there before, whole; a driver that is killed
    * loses nothing. For what ends with the power by itself (a mount, a mapping), of a volume that has an entry already.
-   * Half the price of a write: nobody waits for the directory's blocks.
+   * Nobody waits for the disk: the entry that was written last is kept beside it.
    */
   async note(entry: JournalEntry): Promise<void> {
-    await this.#put(entry, () => Promise.resolve());
+    const isKept = await this.#kept.keep(this.#file(entry.volume));
+    await this.#put(entry, isKept ? 'soon' : 'bytes first');
   }
 
   /** Durably. */
@@ -64,6 +75,7 @@ export class Journal {
     try {
       await rm(file, { force: true });
       await this.#syncDirectory();
+      await this.#kept.drop(file);
     } catch (error) {
       throw berthError('BERTH_JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
     }
@@ -78,6 +90,8 @@ export class Journal {
     await rm(file, { force: true }).catch((error: unknown) => {
       throw berthError('BERTH_JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
     });
+    // Behind the entry: what is kept of one that is gone is nobody's.
+    await this.#kept.drop(file);
   }
 
   /**
@@ -89,6 +103,7 @@ export class Journal {
     try {
       await rename(file, file.slice(0, -SUFFIX.length) + DAMAGED);
       await this.#syncDirectory();
+      await this.#kept.drop(file);
     } catch (error) {
       throw berthError('BERTH_JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
     }
@@ -141,20 +156,23 @@ export class Journal {
     return entry;
   }
 
-  /** The old entry or the new one, whatever is cut short: the new one's bytes are on the disk before its name is. */
-  async #put(entry: JournalEntry, end: () => Promise<void>): Promise<void> {
+  /**
+   * The old entry or the new one, whatever is cut short: the new one's bytes are on the disk before its name is, or the
+   * old one is kept.
+   */
+  async #put(entry: JournalEntry, how: 'durably' | 'bytes first' | 'soon'): Promise<void> {
     const file = this.#file(entry.volume);
     const draft = `${file}${DRAFT}`;
     try {
       const handle = await open(draft, 'w', 0o600);
       try {
         await handle.writeFile(`${JSON.stringify({ ...entry, sum: sumOf(entry) }, undefined, 2)}\n`);
-        await handle.sync();
+        if (how !== 'soon') await handle.sync();
       } finally {
         await handle.close();
       }
       await rename(draft, file);
-      await end();
+      if (how === 'durably') await this.#syncDirectory();
     } catch (error) {
       await rm(draft, { force: true }).catch(() => undefined);
       throw berthError('BERTH_JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
