@@ -54,6 +54,11 @@ export interface RbdPort extends SnapshotPort, DeletePort, ClonePort, DiffPort, 
   inspect(at: ImageRef, deadline: Deadline): Promise<ImageDetail>;
   /** Who watches it now; BERTH_IMAGE_NOT_FOUND. */
   watchers(at: ImageRef, deadline: Deadline): Promise<readonly Watcher[]>;
+  /**
+   * As {@link watchers}, of the image with this id, for whoever expects nobody: two OSD operations then. Else it is
+   * opened, and clients that have it open hear that its header has changed, and read it again.
+   */
+  watchersById(at: PoolRef, imageId: string, deadline: Deadline): Promise<readonly Watcher[]>;
   /** Who watches it, with the monitors asked before and after; BERTH_IMAGE_NOT_FOUND. */
   observeWatchers(at: ImageRef, deadline: Deadline): Promise<WatcherObservation>;
   /**

@@ -274,6 +274,10 @@ export class MemoryRbd implements RbdPort {
 
   watchers = this.#operation('watchers', (at) => this.#watching(at));
 
+  watchersById = this.#operation('watchersById', (at, id) =>
+    this.#byId(at, id).watchers.filter(({ address }) => !this.blocked.has(address)),
+  );
+
   observeWatchers = this.#operation('observeWatchers', (at) => ({
     watchers: this.#watching(at),
     settled: this.settled,

@@ -38,9 +38,10 @@ export interface AttachVolume {
 }
 
 /**
- * Four OSD operations and, for a new writer, one open of the image at the same time. BERTH_VOLUME_NOT_FOUND,
- * BERTH_NODE_NOT_FOUND, BERTH_NODE_ELSEWHERE, BERTH_INSTALLATION_UNKNOWN, BERTH_VOLUME_HELD (names the holder),
- * BERTH_PUBLISHED_OTHERWISE, BERTH_VOLUME_IN_USE where a client has the image open that no record explains.
+ * Four OSD operations and, for a new writer, two more at the same time, or an open of the image where somebody has it
+ * open. BERTH_VOLUME_NOT_FOUND, BERTH_NODE_NOT_FOUND, BERTH_NODE_ELSEWHERE, BERTH_INSTALLATION_UNKNOWN,
+ * BERTH_VOLUME_HELD (names the holder), BERTH_PUBLISHED_OTHERWISE, BERTH_VOLUME_IN_USE where a client has the image
+ * open that no record explains.
  * Answers by which grant the node has it, which it shows when it stages; undefined where an earlier Berth granted it.
  */
 export async function attachVolume(
@@ -106,5 +107,5 @@ async function refuseOpen(
   if (isHolder || decideAttach(record, asked, '').kind === 'refused') return;
   const { instance } = await parts.rbd.identify(found.at.access, deadline);
   const ownOf = () => ({ clients: [{ address: instance }], unnamed: 0 }) as const;
-  await refuseStrangers(parts, { found, node, role: 'controller', secrets, ownOf }, deadline);
+  await refuseStrangers(parts, { found, node, role: 'controller', secrets, expects: 'nobody', ownOf }, deadline);
 }

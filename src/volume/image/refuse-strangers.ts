@@ -24,7 +24,7 @@ const POLL_MS = 200;
 const NAME_MS = 2_000;
 
 export interface StrangerParts {
-  readonly rbd: Pick<RbdPort, 'head' | 'watchers' | 'listRecords'>;
+  readonly rbd: Pick<RbdPort, 'head' | 'watchers' | 'watchersById' | 'listRecords'>;
   readonly clusters: Pick<Clusters, 'registry'>;
 }
 
@@ -40,6 +40,8 @@ export interface StrangerQuestion {
   readonly node: NodeIdentity;
   readonly role: Role;
   readonly secrets: Credentials | undefined;
+  /** Whom the answer will show where all is well: to hear of nobody is cheap, to hear of somebody takes an open. */
+  readonly expects: 'nobody' | 'own clients';
   readonly ownOf: (watchers: readonly Watcher[], record: HolderRecord | undefined) => OwnClients;
   /** Called once with the strangers, before they are given time to go: whom of them nobody will miss is shut out. */
   readonly shutOut?: (strangers: readonly Watcher[]) => Promise<void>;
@@ -47,8 +49,8 @@ export interface StrangerQuestion {
 
 /**
  * The image's watchers, none of whom is a stranger. BERTH_VOLUME_IN_USE names the strangers by address and, where a
- * node has registered such a client, by node; BERTH_IMAGE_LOCKED names advisory locks and how to break them. One open
- * of the image; a second and more only before a refusal.
+ * node has registered such a client, by node; BERTH_IMAGE_LOCKED names advisory locks and how to break them. Two OSD
+ * operations where nobody has it open, else one open of the image; a second and more only before a refusal.
  */
 export async function refuseStrangers(
   parts: StrangerParts,
@@ -64,7 +66,10 @@ export async function refuseStrangers(
     return unexplainedWatchers({ watchers, record, node, own: clients }, unnamed);
   };
   let { locks } = found.head;
-  let watchers = await rbd.watchers(at, deadline);
+  let watchers =
+    question.expects === 'nobody'
+      ? await rbd.watchersById(at, found.head.id, deadline)
+      : await rbd.watchers(at, deadline);
   let strangers = strangersAmong(watchers, holderRecordToTake(found.head, volume));
   if (strangers.length > 0) await question.shutOut?.(strangers);
   while (strangers.length > 0) {

@@ -91,7 +91,8 @@ export async function refuseStrangersBefore(
     clients: known,
     unnamed: mapping !== undefined && !isSeen(watchers) ? 1 : 0,
   });
-  const watchers = await refuseStrangers(parts, { ...asked, ownOf: ownBefore }, deadline);
+  const expects = mapping === undefined ? 'nobody' : 'own clients';
+  const watchers = await refuseStrangers(parts, { ...asked, expects, ownOf: ownBefore }, deadline);
   // A client of librbd comes with the map and has no name; none comes where the mapping that is there goes on.
   const isComplete = mapper.clientOf !== undefined || (mapping?.goesOn === true && isSeen(watchers));
   return {
@@ -99,7 +100,7 @@ export async function refuseStrangersBefore(
     listAgain: (found, kernel, deadline) => {
       const clients = kernel === undefined ? known : [...known, kernel];
       const ownOf = () => ({ clients, unnamed: isComplete ? 0 : 1 }) as const;
-      return refuseStrangers(parts, { ...asked, found, ownOf }, deadline);
+      return refuseStrangers(parts, { ...asked, found, expects: 'own clients', ownOf }, deadline);
     },
   };
 }

@@ -54,7 +54,8 @@ export interface StageParts extends FilesystemStagingParts, VolumeLimit, Omit<Im
   readonly mappers: Pick<Mappers, 'forChoice' | 'named' | 'mappingOf' | 'findUnrecorded'>;
   readonly rbd: FilesystemStagingParts['rbd'] &
     SettleParts['rbd'] &
-    Pick<RbdPort, 'head' | 'headById' | 'identify' | 'watchers' | 'listRecords' | 'isEmpty' | 'compareAndSet'>;
+    NodeStrangerParts['rbd'] &
+    Pick<RbdPort, 'headById' | 'identify' | 'isEmpty' | 'compareAndSet'>;
   readonly log: Logger;
   readonly now: () => Date;
 }

@@ -24,14 +24,18 @@ export function describeBlocklist(name: string, prepare: () => Promise<PortFixtu
     it('shows who watches an image, without watching it, and says that the monitors stood still', async () => {
       expect(await port.observeWatchers(at, soon())).toEqual({ watchers: [], settled: true });
       expect(await port.watchers(at, soon())).toEqual([]);
+      const id = (await port.head(at, soon()))!.id;
+      expect(await port.watchersById(at, id, soon())).toEqual([]);
       const other = await fixture.watch(at);
       const { watchers, settled } = await port.observeWatchers(at, soon());
       expect(watchers.map(({ address }) => address)).toEqual([other.address]);
       expect(settled).toBe(true);
       expect(await port.watchers(at, soon())).toEqual(watchers);
+      expect(await port.watchersById(at, id, soon())).toEqual(watchers);
       await other.stop();
       const absent = { ...at, image: 'not-there' };
       await refused(port.watchers(absent, soon()), 'BERTH_IMAGE_NOT_FOUND');
+      await refused(port.watchersById(absent, '12ab', soon()), 'BERTH_IMAGE_NOT_FOUND');
       await refused(port.observeWatchers(absent, soon()), 'BERTH_IMAGE_NOT_FOUND');
     });
 

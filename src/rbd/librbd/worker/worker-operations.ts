@@ -10,7 +10,7 @@ import {
 } from './blocklist.js';
 import { readDemands } from './client-demands.js';
 import type { Connections } from './connections.js';
-import { usersOf } from './delete/image-users.js';
+import { usersOf, watchersById } from './delete/image-users.js';
 import { renameImage } from './delete/rename-image.js';
 import { cutTogether } from './group/cut-together.js';
 import { cloneOperations } from './clone/clone-operations.js';
@@ -109,6 +109,8 @@ export function createOperations(connections: Connections): WorkerOperations {
       onHeader(at, id, deadline, (place) => exchangeMetadata(place, id, key, expected, next)),
 
     watchers: (at, deadline) => onImage(at, deadline, 'list watchers of', (place) => listWatchers(place, at.image)),
+    watchersById: (at, id, deadline) =>
+      onImageId(at, id, deadline, 'list watchers of', (place) => watchersById(place, id)),
     observeWatchers: (at, deadline) =>
       onImage(at, deadline, 'list watchers of', (place) => observeWatchers(place, at.image)),
     ...diffOperations(connections),

@@ -42,7 +42,9 @@ export interface HandOverParts extends FormatParts, ThisNode, VolumeLimit {
   readonly mappers: Pick<Mappers, 'forChoice' | 'named' | 'mappingOf' | 'findUnrecorded'>;
   readonly clusters: Clusters;
   readonly formerClients: SettleParts['formerClients'] & NodeStrangerParts['formerClients'];
-  readonly rbd: FormatParts['rbd'] & SettleParts['rbd'] & Pick<RbdPort, 'head' | 'identify' | 'listRecords'>;
+  readonly rbd: FormatParts['rbd'] &
+    SettleParts['rbd'] &
+    Pick<RbdPort, 'head' | 'identify' | 'listRecords' | 'watchersById'>;
   readonly holderRecords: Pick<NodeHolderRecords, 'take' | 'recordStaged' | 'release'>;
   readonly markGuestWritten: (mark: GuestMark, deadline: Deadline) => Promise<void>;
   readonly stillGuests: StillGuests;

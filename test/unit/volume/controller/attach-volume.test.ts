@@ -116,8 +116,8 @@ describe('attaching', () => {
     return cluster.rbd.calls.map((one) => one.operation);
   };
 
-  it('takes three small calls and, for a new writer, one open of the image beside them', async () => {
-    expect(await calls('a')).toEqual(['head', 'getRecords', 'identify', 'watchers', 'compareAndSet']);
+  it('takes three small calls and, for a new writer, a fourth, which opens no image that nobody has', async () => {
+    expect(await calls('a')).toEqual(['head', 'getRecords', 'identify', 'watchersById', 'compareAndSet']);
     expect(await calls('a')).toEqual(['head', 'getRecords']);
   });
 

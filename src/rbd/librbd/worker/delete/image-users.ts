@@ -1,11 +1,13 @@
-/** What keeps an image from being removed, told by two small operations; only an image that is in use is opened. */
+/** Who has an image open, and what else keeps it from being removed: only an image that is in use is opened for it. */
 import type { ImageUsers } from '../../../port/delete-port.js';
+import type { Watcher } from '../../../port/port-values.js';
 import { check, CephErrno, ETIMEDOUT, ENOENT } from '../../ceph-errors.js';
 import { Decoder } from '../../foreign/ceph-encoding.js';
 import { bytesAt, withCells } from '../../foreign/c-memory.js';
 import { header, rbdClass } from '../image-header.js';
 import { listWatchers, refuseGrouped } from '../images.js';
 import { callClasses } from '../object-operation.js';
+import { watchersOf, withImage } from '../open-image.js';
 import type { OpenPool } from '../open-pool.js';
 
 /**
@@ -25,6 +27,14 @@ export async function usersOf(place: OpenPool, name: string, id: string): Promis
   if (groupIn(group ?? Buffer.alloc(0)) !== '') await refuseGrouped(place, name);
   const watchers = (await isWatched(place, id)) ? await listWatchers(place, name) : [];
   return { watchers, snapshots: snapshotsIn(context ?? Buffer.alloc(0)), parentId: parentIn(kin ?? Buffer.alloc(0)) };
+}
+
+/** @throws CephErrno ENOENT */
+export async function watchersById(place: OpenPool, id: string): Promise<readonly Watcher[]> {
+  // As above: this can be given up, and the notice cannot.
+  await callClasses(place.link.ceph, place.io, header(id), [rbdClass('get_snapcontext')]);
+  if (!(await isWatched(place, id))) return [];
+  return withImage(place, { id }, 'read-only', (image) => watchersOf(place, image));
 }
 
 /** u64 snap_seq, vector<snapid_t>: those in the trash namespace, which only clones keep, as well. */
