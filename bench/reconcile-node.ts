@@ -141,7 +141,7 @@ async function measure(directory: string, journal: Journal): Promise<Cost> {
     const begun = performance.now();
     const facts = await gatherer.gather(Deadline.after(60_000));
     const gathered = performance.now();
-    const { acts, reports } = decide(facts);
+    const { acts, reports } = await decide(facts);
     gather.push(gathered - begun);
     deciding.push(performance.now() - gathered);
     const { user, system } = process.cpuUsage(before);

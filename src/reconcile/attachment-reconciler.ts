@@ -119,9 +119,9 @@ export class AttachmentReconciler {
    */
   async #inspect(attachment: ApiAttachment, ceph: ImageStates): Promise<AttachmentFinding | undefined> {
     const { api, log } = this.#parts;
-    const measure = this.#measure();
     const since = attachment.deletingSince ?? attachment.since;
-    if (since === undefined || Date.parse(measure.now) - Date.parse(since) < measure.ageMs) return undefined;
+    if (since === undefined) return undefined;
+    if (this.#parts.now().getTime() - Date.parse(since) < this.#times.ageMs) return undefined;
     const deadline = Deadline.after(READ_MS);
     try {
       if (
@@ -134,7 +134,7 @@ export class AttachmentReconciler {
       // The watch may be a moment behind, so the API is asked again before an attachment is called stuck.
       const present = await api.read(attachment.name, deadline);
       if (present?.uid !== attachment.uid) return undefined;
-      return judge(await factsOf(api, ceph, present, deadline), measure);
+      return judge(await factsOf(api, ceph, present, deadline), this.#measure());
     } catch (error) {
       log.warn({ attachment: attachment.name, err: error }, 'an attachment could not be looked at');
       return undefined;

@@ -1,4 +1,8 @@
-/** The decision of a round: a pure function from what is there to what may be done and what has to be said. */
+/**
+ * The decision of a round: from what is there to what may be done and what has to be said; it reads nothing. Calls have
+ * their turns meanwhile, so a volume may have changed: each act looks again before it is done.
+ */
+import { workThrough } from '../model/settle-all.js';
 import type { Decisions } from './decision.js';
 import { Decided } from './decision.js';
 import { decideEntry } from './decide-entry.js';
@@ -7,8 +11,8 @@ import { decideMapping } from './decide-mapping.js';
 import type { NodeFacts } from './node-facts.js';
 import { NodeView } from './view.js';
 
-export function decide(facts: NodeFacts): Decisions {
-  const view = new NodeView(facts);
+export async function decide(facts: NodeFacts): Promise<Decisions> {
+  const view = await NodeView.over(facts);
   const decided = new Decided();
   for (const file of facts.unreadable) {
     const why = 'a newer Berth may have written it';
@@ -16,10 +20,10 @@ export function decide(facts: NodeFacts): Decisions {
     const todo = `look at it: ${why}; ${then}`;
     decided.report(file, 'ours', 'this journal file cannot be read', todo);
   }
-  for (const entry of facts.entries) decideEntry(view, entry, decided);
-  for (const seen of facts.mappings) decideMapping(view, seen, decided);
+  await workThrough(facts.entries, 1, (entry) => decideEntry(view, entry, decided));
+  await workThrough(facts.mappings, 1, (seen) => decideMapping(view, seen, decided));
   const goes = new Set(decided.acts.filter(({ kind }) => kind === 'forget').map(({ volume }) => volume ?? ''));
-  for (const found of facts.kubelet.volumes) decideKubelet(view, found, goes, decided);
+  await workThrough(facts.kubelet.volumes, 1, (found) => decideKubelet(view, found, goes, decided));
   for (const { directory, why } of facts.kubelet.unclear) decided.report(directory, 'unsure', why);
   if (facts.kubelet.incomplete !== undefined) {
     decided.report(

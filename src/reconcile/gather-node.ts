@@ -61,6 +61,8 @@ export class NodeGatherer {
     const now = this.#sources.now().getTime();
     const { mappings: listed, blind } = await this.#mappings(now, deadline);
     const { entries, unreadable } = await withinDeadline(journal.all(), 'reading the journal', deadline);
+    // What is under way while this is read is half of before and half of after, also where it has ended by the end.
+    const busy = new Set(entries.map(({ volume }) => volume).filter((volume) => operations.isRunning(volume)));
     const mappings = await this.#stillThere(listed, entries, now, deadline);
     const mounts = await withinDeadline(
       readMounts(`${this.#roots.proc}/self/mountinfo`),
@@ -80,7 +82,7 @@ export class NodeGatherer {
       mounts,
       kubelet,
       places,
-      isRunning: (volume) => operations.isRunning(volume),
+      isRunning: (volume) => busy.has(volume) || operations.isRunning(volume),
     };
   }
 

@@ -77,6 +77,6 @@ export interface NodeFacts {
   readonly kubelet: KubeletFacts;
   /** Undefined where the clusters file cannot be read. */
   readonly places: readonly OurPlace[] | undefined;
-  /** Is an operation of this volume running? */
+  /** Is an operation of this volume running, or was one while this was read? */
   readonly isRunning: (volume: string) => boolean;
 }

@@ -87,7 +87,7 @@ export class NodeReconciler {
     let { done } = revoked;
     for (let pass = 1; ; pass += 1) {
       const facts = await gather(Deadline.after(GATHER_MS));
-      const { acts, reports } = decide(facts);
+      const { acts, reports } = await decide(facts);
       const result = await carryOut(this.#parts, acts, { facts, driver: this.#driver }, stopped);
       done += result.done;
       if (result.done > 0 && pass < PASSES && !stopped()) continue;

@@ -3,6 +3,7 @@
  * asks is answered without going through all mounts again.
  */
 import type { Mount } from '../host/mount/mountinfo.js';
+import { workThrough } from '../model/settle-all.js';
 import { formatVolumeId, parseVolumeId, type ImageSpec } from '../model/volume-id.js';
 import type { JournalEntry } from '../journal/entry.js';
 import type { ImageLocation } from '../rbd/mapping/mapper.js';
@@ -22,16 +23,22 @@ export class NodeView {
   readonly #kubelet = new Map<string, KubeletVolume[]>();
   readonly #clusters = new Map<string, string>();
 
-  constructor(facts: NodeFacts) {
+  private constructor(facts: NodeFacts) {
     this.facts = facts;
-    for (const mount of facts.mounts) this.#index(mount);
-    for (const entry of facts.entries) {
-      this.#entries.set(entry.volume, entry);
+  }
+
+  /** In slices: a node with a thousand volumes has some five thousand mounts. */
+  static async over(facts: NodeFacts): Promise<NodeView> {
+    const view = new NodeView(facts);
+    await workThrough(facts.mounts, 1, (mount) => view.#index(mount));
+    await workThrough(facts.entries, 1, (entry) => {
+      view.#entries.set(entry.volume, entry);
       const id = parseVolumeId(entry.volume);
-      if (id !== undefined) this.#clusters.set(id.cluster, entry.fsid);
-    }
-    for (const seen of facts.mappings) add(this.#mappings, placeOf(seen.mapping.location), seen);
-    for (const one of facts.kubelet.volumes) add(this.#kubelet, one.volume, one);
+      if (id !== undefined) view.#clusters.set(id.cluster, entry.fsid);
+    });
+    for (const seen of facts.mappings) add(view.#mappings, placeOf(seen.mapping.location), seen);
+    for (const one of facts.kubelet.volumes) add(view.#kubelet, one.volume, one);
+    return view;
   }
 
   /** Is it younger than the bound, than this process or than this boot? A time that cannot be read counts as fresh. */

@@ -48,29 +48,44 @@ export async function findUnattached(
 ): Promise<readonly AttachmentFacts[]> {
   const recorded = await ceph.listHolders(deadline, leftOut);
   // Read after the records: an attachment exists before its record, so one that is being made cannot be missed.
-  const known = await byNode(await api.list(deadline));
+  const wanted = await byNode(api, await api.list(deadline));
   const facts: AttachmentFacts[] = [];
   await workThrough(recorded, WIDTH, async ({ volume, nodes }) => {
     for (const nodeId of nodes) {
-      if (attachmentOf(api, known.get(nodeId) ?? [], { volume, nodeId }) !== undefined) continue;
+      const handles = wanted.get(nodeId);
+      if (handles?.has(volume) === true || handles?.has(ANY) === true) continue;
       facts.push(await factsOfHolder(api, ceph, { volume, nodeId }, deadline));
     }
   });
   return facts;
 }
 
-/** By each name of the node that they are for: of 50,000 a node has some ten, and only those are walked through. */
-async function byNode(known: readonly ApiAttachment[]): Promise<ReadonlyMap<string, readonly ApiAttachment[]>> {
-  const found = new Map<string, ApiAttachment[]>();
+/** In the place of a handle: an attachment without its PersistentVolume may be for any volume. */
+const ANY = undefined;
+
+/** Which volumes attachments want on a node, by each of its names: one look answers for a holder. */
+async function byNode(
+  api: Pick<AttachmentApi, 'volumeNamed'>,
+  known: readonly ApiAttachment[],
+): Promise<ReadonlyMap<string, ReadonlySet<string | undefined>>> {
+  const found = new Map<string, Set<string | undefined>>();
   await workThrough(known, 1, (one) => {
-    for (const name of new Set([one.node, one.nodeId ?? one.node])) {
-      const present = found.get(name);
-      if (present === undefined) found.set(name, [one]);
-      else present.push(one);
-    }
+    const handle = handleOf(api, one) ?? ANY;
+    add(found, one.node, handle);
+    if (one.nodeId !== undefined && one.nodeId !== one.node) add(found, one.nodeId, handle);
   });
   return found;
 }
+
+function add(found: Map<string, Set<string | undefined>>, node: string, handle: string | undefined): void {
+  const present = found.get(node);
+  if (present === undefined) found.set(node, new Set([handle]));
+  else present.add(handle);
+}
+
+/** Undefined where only a PersistentVolume that has gone could tell. */
+const handleOf = (api: Pick<AttachmentApi, 'volumeNamed'>, { pv, inlineHandle }: ApiAttachment): string | undefined =>
+  inlineHandle ?? (pv === undefined ? undefined : api.volumeNamed(pv)?.handle);
 
 /** The attachment that asks for a holder. Without its PersistentVolume an attachment may be for any volume. */
 export const attachmentOf = (
@@ -78,7 +93,7 @@ export const attachmentOf = (
   known: readonly ApiAttachment[],
   { volume, nodeId }: NamedHolder,
 ): ApiAttachment | undefined =>
-  known.find(({ pv, inlineHandle, node, nodeId: id }) => {
-    const handle = inlineHandle ?? (pv === undefined ? undefined : api.volumeNamed(pv)?.handle);
-    return (handle === undefined || handle === volume) && (node === nodeId || id === nodeId);
+  known.find((one) => {
+    const handle = handleOf(api, one);
+    return (handle === undefined || handle === volume) && (one.node === nodeId || one.nodeId === nodeId);
   });

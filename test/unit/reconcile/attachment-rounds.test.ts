@@ -4,6 +4,7 @@ import type { ApiAttachment } from '../../../src/kube/volume-attachments.js';
 import { berthError } from '../../../src/model/errors.js';
 import { createLog } from '../../../src/observe/log.js';
 import { AttachmentReconciler, type AttachmentParts } from '../../../src/reconcile/attachment-reconciler.js';
+import { mostATurn } from './most-a-turn.js';
 
 const SINCE = '2026-01-01T00:00:00Z';
 const attachment = (index: number, cluster: string): ApiAttachment => ({
@@ -54,23 +55,6 @@ it('asks a cluster that is silent for as many volumes as at a time, and each vol
   expect(asked.well).toBe(1_000);
   expect(asked.silent).toBeLessThanOrEqual(8);
 });
-
-/** The most of what `seen` is told of between two turns of the event loop, while `work` runs. */
-async function mostATurn(work: (seen: () => void) => Promise<unknown>): Promise<number> {
-  let slice = 0;
-  let longest = 0;
-  const ended = new AbortController();
-  const turns = (async () => {
-    while (!ended.signal.aborted) {
-      await new Promise(setImmediate);
-      slice = 0;
-    }
-  })();
-  await work(() => (longest = Math.max(longest, (slice += 1))));
-  ended.abort();
-  await turns;
-  return longest;
-}
 
 it('of attachments that need no answer looks at a hundred at most before the event loop has its turn', async () => {
   const nothing = { listHolders: () => Promise.resolve([]), readHolders: () => Promise.reject(new Error('not asked')) };

@@ -119,8 +119,8 @@ const mayBeSilent = (combination: Combination): boolean =>
   combination.gate === 'running' || isHealthy(combination) || combination.age !== 'old' || combination.incomplete;
 
 /** What is wrong with the decision; undefined where nothing is. */
-function complaint(combination: Combination): string | undefined {
-  const { acts, reports } = decide(factsOf(combination));
+async function complaint(combination: Combination): Promise<string | undefined> {
+  const { acts, reports } = await decide(factsOf(combination));
   const may = allowed(combination);
   const kinds = acts.map(({ kind }) => kind);
   const bad = kinds.find((kind) => !may.includes(kind));
@@ -134,10 +134,10 @@ function complaint(combination: Combination): string | undefined {
     : undefined;
 }
 
-it('acts only where it may, and says why where it does not, in every combination', () => {
+it('acts only where it may, and says why where it does not, in every combination', async () => {
   let count = 0;
   for (const combination of combinations()) {
-    const why = complaint(combination);
+    const why = await complaint(combination);
     if (why !== undefined) expect.fail(`${why}: ${JSON.stringify(combination)}`);
     count += 1;
   }

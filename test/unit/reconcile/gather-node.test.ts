@@ -15,12 +15,15 @@ const loop: Pick<Mapper, 'name' | 'list' | 'listsOnlyOwn'> = {
   ...{ name: 'loop', listsOnlyOwn: true, list: () => Promise.resolve([seen]) },
 };
 
-function read(all: readonly Pick<Mapper, 'name' | 'list' | 'listsOnlyOwn'>[]): Promise<NodeFacts> {
+function read(
+  all: readonly Pick<Mapper, 'name' | 'list' | 'listsOnlyOwn'>[],
+  isRunning: () => boolean = () => false,
+): Promise<NodeFacts> {
   const journal = { all: () => Promise.resolve({ entries: [entry({ mapper: 'loop' })], unreadable: [] }) };
   const gatherer = new NodeGatherer(
     {
       ...{ journal, mappers: { all }, clusters: { all: () => Promise.resolve([]) }, now: () => new Date(NOW) },
-      ...{ operations: { isRunning: () => false }, log: { debug: () => undefined } },
+      ...{ operations: { isRunning }, log: { debug: () => undefined } },
     },
     { kubeletDirectory: '/nowhere', driver: 'rbd.csi.berth.dev', ageMs: 1 },
   );
@@ -31,7 +34,7 @@ it('an entry of a mapper that this driver was built without is reported and neve
   const facts = await read([krbd]);
   expect([...facts.blind]).toEqual([['loop', expect.stringContaining('no such mapper')]]);
   const decided = new Decided();
-  decideEntry(new NodeView(facts), entry({ mapper: 'loop' }), decided);
+  decideEntry(await NodeView.over(facts), entry({ mapper: 'loop' }), decided);
   expect(decided.acts).toEqual([]);
   expect(decided.reports).toMatchObject([
     { kind: 'unsure', what: expect.stringContaining('no such mapper') as string },
@@ -42,4 +45,12 @@ it('a driver with that mapper sees its mappings, which are ours by proof', async
   const facts = await read([krbd, loop]);
   expect([...facts.blind]).toEqual([]);
   expect(facts.mappings).toMatchObject([{ mapping: seen, isProvenOurs: true }]);
+});
+
+it('a volume that was staged while this was read counts as busy, also when that has ended', async () => {
+  let running = true;
+  const facts = await read([krbd, loop], () => running);
+  running = false;
+  expect(facts.isRunning(entry().volume)).toBe(true);
+  expect(facts.isRunning('dev/hyper/another')).toBe(false);
 });
