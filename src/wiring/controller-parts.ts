@@ -40,6 +40,7 @@ export interface ControllerParts {
   readonly nodes: NodeRegistry;
   readonly poolCapacity: PoolCapacity;
   readonly foreignImages: ForeignImages;
+  readonly withoutSnapshots: ForeignImages;
   readonly mkfsTrial: Pick<MkfsTrial, 'check'>;
   readonly interruptedCreates: InterruptedCreates;
   readonly fences: Fences;
@@ -80,6 +81,7 @@ export function makeControllerParts(dependencies: Dependencies, additions = NO_A
     nodes,
     poolCapacity: new PoolCapacity(rbd),
     foreignImages: new ForeignImages(),
+    withoutSnapshots: new ForeignImages(),
     mkfsTrial: new MkfsTrial(run, (why) =>
       log.warn({ why }, 'options for mkfs could not be tried and are taken as they are'),
     ),

@@ -127,6 +127,29 @@ export function parseVolumeRecord(
 export const isMadeElsewhere = ({ installation: maker = '' }: VolumeRecord, installation: string): boolean =>
   maker !== '' && installation !== '' && maker !== installation;
 
+/** For who goes through many: one that cannot be read hides no other. */
+export function recordOf({ metadata }: Pick<ImageHead, 'metadata'>, volume: string): ListedRecord {
+  try {
+    return parseVolumeRecord(metadata, volume);
+  } catch (error) {
+    if (isBerthError(error, 'BERTH_RECORD_UNREADABLE')) return 'unreadable';
+    throw error;
+  }
+}
+
+export type ListedRecord = VolumeRecord | 'unreadable' | undefined;
+
+/**
+ * Is it an image that Berth did not make, or another installation's volume? Not a copy, whose record becomes its own
+ * where it is renamed; nor one whose record cannot be read: hiding its volume would hide what is wrong with it.
+ */
+export const isForeign = (
+  { metadata }: Pick<ImageHead, 'metadata'>,
+  record: ListedRecord,
+  installation: string,
+): boolean =>
+  record === undefined ? !metadata.has(VOLUME_KEY) : record !== 'unreadable' && isMadeElsewhere(record, installation);
+
 /** What the volume was made from; undefined also where its record cannot be read. */
 export function sourceOf({ metadata }: Pick<ImageHead, 'metadata'>, volume: string): ContentSource | undefined {
   try {

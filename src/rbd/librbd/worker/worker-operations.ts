@@ -108,11 +108,7 @@ export function createOperations(connections: Connections): WorkerOperations {
     compareAndSet: (at, id, key, expected, next, deadline) =>
       onHeader(at, id, deadline, (place) => exchangeMetadata(place, id, key, expected, next)),
 
-    watchers: (at, deadline) => onImage(at, deadline, 'list watchers of', (place) => listWatchers(place, at.image)),
-    watchersById: (at, id, deadline) =>
-      onImageId(at, id, deadline, 'list watchers of', (place) => watchersById(place, id)),
-    observeWatchers: (at, deadline) =>
-      onImage(at, deadline, 'list watchers of', (place) => observeWatchers(place, at.image)),
+    ...watcherOperations(onImage, onImageId),
     ...diffOperations(connections),
     ...recordOperations(onObject),
     ...snapshotOperations(onImage, onImageId),
@@ -126,6 +122,32 @@ export function createOperations(connections: Connections): WorkerOperations {
     ...monitorOperations(connections),
   };
 }
+
+type OnImage = <T>(
+  at: WireImage,
+  deadline: Deadline,
+  what: string,
+  work: (place: OpenPool) => Promise<T>,
+) => Promise<T>;
+
+type OnImageId = <T>(
+  at: WirePool,
+  id: string,
+  deadline: Deadline,
+  what: string,
+  work: (place: OpenPool) => Promise<T>,
+) => Promise<T>;
+
+const watcherOperations = (
+  onImage: OnImage,
+  onImageId: OnImageId,
+): Pick<WorkerOperations, 'watchers' | 'watchersById' | 'observeWatchers'> => ({
+  watchers: (at, deadline) => onImage(at, deadline, 'list watchers of', (place) => listWatchers(place, at.image)),
+  watchersById: (at, id, deadline) =>
+    onImageId(at, id, deadline, 'list watchers of', (place) => watchersById(place, id)),
+  observeWatchers: (at, deadline) =>
+    onImage(at, deadline, 'list watchers of', (place) => observeWatchers(place, at.image)),
+});
 
 const diffOperations = (connections: Connections): Pick<WorkerOperations, 'spanFacts' | 'readExtents'> => ({
   spanFacts: (at, span, deadline) =>

@@ -14,6 +14,7 @@ import { imageName } from '../../image/image-name.js';
 import type { RunningOperation } from '../../operation/operations.js';
 import type { ControllerSteps } from '../../operation/steps.js';
 import type { ControllerOperations } from '../controller-operations.js';
+import type { ForeignImages } from '../list/foreign-images.js';
 import { goneError, isGoing } from '../snapshot/find-snapshot.js';
 import { claimGroup, isGroupOf, waitForOther, type WantedGroup } from './claim-group.js';
 import { seenGroup, type GroupLookup, type SeenGroup } from './find-group.js';
@@ -25,6 +26,8 @@ export interface CreateGroupParts extends RemovalParts, GroupLookup {
   readonly rbd: RemovalParts['rbd'] & GroupLookup['rbd'] & GroupRecordsPort & Pick<RbdPort, 'head'>;
   /** A worker of its own: librbd 16 may abort it where another program cuts a snapshot at the same moment. */
   readonly longWork: Pick<RbdPort, 'cutTogether'>;
+  /** Told that an image has one now, which its lists are to show at once. */
+  readonly withoutSnapshots: Pick<ForeignImages, 'forget'>;
   readonly operations: ControllerOperations;
   readonly now: () => Date;
 }
@@ -182,6 +185,7 @@ async function cutAll(attempt: Attempt, claimed: ReadGroup): Promise<readonly Gr
   try {
     const { access } = (sources[0] as Source).at;
     const ids = await parts.longWork.cutTogether(access, images, snapshot, deadline);
+    for (const [n, { imageId }] of images.entries()) parts.withoutSnapshots.forget((sources[n] as Source).at, imageId);
     return claimed.members.map((member, n) => ({ ...member, snapshotId: String(ids[n]) }));
   } catch (error) {
     // Where the worker has not said its last word, a snapshot may still come: the record stays, and the retry clears.

@@ -4,16 +4,22 @@
  */
 import type { PoolRef } from '../../../rbd/port.js';
 
-/** An image that had no record once may be one that is being created: it is read again until it is so old, ms. */
+/** An image without a record may be one that is being created: a read that is so much later has to say the same, ms. */
 const SETTLE_MS = 120_000;
 /** It is read again after so long, and up to as much later, ms: all of them at a time would be a storm. */
 const FORGET_MS = 3_600_000;
-/** Some 10 MB. Images beyond that are read by every list. */
+/** Some 14 MB. Images beyond that are read by every list. */
 const LIMIT = 100_000;
 
+/** When it was first seen without a record, or, once that has settled, when it was last read; ms. */
+interface Sighting {
+  since: number;
+  settled: boolean;
+}
+
 export class ForeignImages {
-  /** By place and by image id, since when it has been known to have no record. */
-  readonly #places = new Map<string, Map<string, number>>();
+  /** By place and by image id. */
+  readonly #places = new Map<string, Map<string, Sighting>>();
   readonly #now: () => number;
   readonly #limit: number;
   #size = 0;
@@ -25,28 +31,28 @@ export class ForeignImages {
     this.#limit = limit;
   }
 
-  /** True where it need not be read: it was seen without a record, more than once and not long ago. */
+  /** True where it need not be read: it was read twice, two minutes apart and not long ago, and had no record. */
   knows(place: PoolRef, id: string): boolean {
-    const since = this.#places.get(keyOf(place))?.get(id);
-    if (since === undefined) return false;
-    const age = this.#now() - since;
-    return age >= SETTLE_MS && age < lifeOf(id);
+    const seen = this.#places.get(keyOf(place))?.get(id);
+    return seen?.settled === true && this.#now() - seen.since < lifeOf(id);
   }
 
   /** It was read just now, and has no record. */
   saw(place: PoolRef, id: string): void {
     const key = keyOf(place);
-    const images = this.#places.get(key) ?? new Map<string, number>();
-    const since = images.get(id);
+    const images = this.#places.get(key) ?? new Map<string, Sighting>();
+    const seen = images.get(id);
     const now = this.#now();
-    if (since !== undefined) {
-      // Read again because its time was over: it has settled long ago.
-      if (now - since >= lifeOf(id)) images.set(id, now - SETTLE_MS);
+    if (seen !== undefined) {
+      // A read that began before the record came may end after it: only a second one, long behind it, tells.
+      if (!seen.settled && now - seen.since < SETTLE_MS) return;
+      seen.settled = true;
+      seen.since = now;
       return;
     }
     if (this.#size >= this.#limit) this.#prune(now);
     if (this.#size >= this.#limit) return;
-    images.set(id, now);
+    images.set(id, { since: now, settled: false });
     this.#places.set(key, images);
     this.#size += 1;
   }
@@ -61,7 +67,7 @@ export class ForeignImages {
     if (now - this.#prunedAt < 60_000) return;
     this.#prunedAt = now;
     for (const images of this.#places.values()) {
-      for (const [id, since] of images) {
+      for (const [id, { since }] of images) {
         if (now - since < 3 * FORGET_MS) continue;
         images.delete(id);
         this.#size -= 1;

@@ -11,7 +11,7 @@ import { formatVolumeId, parseVolumeId } from '../../../model/volume-id.js';
 import type { Logger } from '../../../observe/log.js';
 import type { ImageHead, PoolRef, RbdPort } from '../../../rbd/port.js';
 import { conditionOfRecords } from '../../image/volume-condition.js';
-import { isMadeElsewhere, parseVolumeRecord, VOLUME_KEY, type VolumeRecord } from '../../image/volume-record.js';
+import { isForeign, recordOf } from '../../image/volume-record.js';
 import { isDeletedName } from '../../image/image-name.js';
 import type { SeenVolume } from '../get-volume.js';
 import type { ForeignImages } from './foreign-images.js';
@@ -209,21 +209,12 @@ function readVolume(head: ImageHead, volume: string, installation: string): Seen
   }
   const record = recordOf(head, volume);
   if (publishedNodes.length === 0) {
-    if (record === undefined) return head.metadata.has(VOLUME_KEY) ? undefined : 'foreign';
-    if (record !== 'unreadable' && isMadeElsewhere(record, installation)) return 'foreign';
+    if (isForeign(head, record, installation)) return 'foreign';
+    if (record === undefined) return undefined;
   }
   const { sizeBytes } = head;
   const source = typeof record === 'object' ? record.source : undefined;
   return { volume, sizeBytes, source, publishedNodes, condition: conditionOfRecords(head, volume) };
-}
-
-/** A record that cannot be read is still ours: hiding its volume would hide what is wrong with it. */
-function recordOf({ metadata }: ImageHead, volume: string): VolumeRecord | 'unreadable' | undefined {
-  try {
-    return parseVolumeRecord(metadata, volume);
-  } catch {
-    return 'unreadable';
-  }
 }
 
 /** Undefined under a name that no handle can carry. */

@@ -13,6 +13,7 @@ import { isHalfGrown, refuseHalfGrown } from '../../image/growth-record.js';
 import type { RunningOperation } from '../../operation/operations.js';
 import type { ControllerSteps } from '../../operation/steps.js';
 import type { ControllerOperations } from '../controller-operations.js';
+import type { ForeignImages } from '../list/foreign-images.js';
 import { claimName, recordedSnapshot, removeRecorded, type ClaimParts, type WantedName } from './claim-name.js';
 import { goneError, isGoing, seenSnapshot, type SeenSnapshot } from './find-snapshot.js';
 import { NameRecords, type NameRecord, type ReadRecord } from './name-record.js';
@@ -21,6 +22,8 @@ import { snapshotName } from './snapshot-name.js';
 export interface CreateSnapshotParts extends ClaimParts {
   readonly clusters: ClaimParts['clusters'] & Pick<Clusters, 'registry'>;
   readonly rbd: ClaimParts['rbd'] & Pick<RbdPort, 'head' | 'cutById'>;
+  /** Told that an image has one now, which its lists are to show at once. */
+  readonly withoutSnapshots: Pick<ForeignImages, 'forget'>;
   readonly operations: ControllerOperations;
 }
 
@@ -82,10 +85,12 @@ async function takeSnapshot(attempt: Attempt, head: ImageHead): Promise<SeenSnap
   const claimed = await claimName(parts, names, wanted, mine, deadline);
   if ('present' in claimed) {
     const { present } = claimed;
+    parts.withoutSnapshots.forget(present.at, present.imageId);
     return seenSnapshot(present.at, present.imageId, present.snapshot, wanted.volume);
   }
   operation.step('take snapshot');
   await cut(attempt, head, claimed.record);
+  parts.withoutSnapshots.forget(at, head.id);
   operation.step('look at snapshot');
   const now = await parts.rbd.snapshotsById(at, head.id, deadline);
   const taken = now?.snapshots.find(({ name, kind }) => name === wanted.name && kind === 'user');

@@ -1,16 +1,25 @@
-/** Goes through the snapshots of ours in one place, in the order of its images' names: one read an image. */
+/**
+ * Goes through the snapshots of ours in one place, in the order of its images' names: one read an image, none of one
+ * that is known to be foreign and without them.
+ */
+import type { Installation } from '../../../attachment/node-identity.js';
 import type { Deadline } from '../../../model/deadline.js';
 import { isBerthError } from '../../../model/errors.js';
 import type { Logger } from '../../../observe/log.js';
 import type { ImageRef, PoolRef, RbdPort } from '../../../rbd/port.js';
 import type { ImageSnapshots } from '../../../rbd/port/snapshot-port.js';
 import { BEFORE_DELETED, isDeletedName } from '../../image/image-name.js';
+import { isForeign, recordOf } from '../../image/volume-record.js';
+import type { ForeignImages } from '../list/foreign-images.js';
 import { seenSnapshot, unlessPlaceGone, volumeOf, type SeenSnapshot } from './find-snapshot.js';
 import { isOurSnapshot } from './snapshot-name.js';
 import { LAST_OF_IMAGE, tokenError, type SnapshotPosition } from './snapshot-token.js';
 
 export interface WalkParts {
   readonly rbd: Pick<RbdPort, 'head' | 'list' | 'nameById' | 'snapshotsById'>;
+  readonly installation: Pick<Installation, 'id'>;
+  /** Foreign images on which no snapshot of ours stands. */
+  readonly withoutSnapshots: Pick<ForeignImages, 'knows' | 'saw'>;
   readonly log: Pick<Logger, 'warn'>;
 }
 
@@ -49,11 +58,14 @@ export async function* walkPlace(
   }
   for (;;) {
     const names = await parts.rbd.list(place, after, NAMES, deadline);
-    yield* ofImages(parts, place, names, deadline);
-    const last = names.at(-1)?.name;
+    const mayHave = names.filter(({ id }) => !parts.withoutSnapshots.knows(place, id));
+    yield* ofImages(parts, place, mayHave, deadline);
+    const last = names.at(-1);
     // A name that is no UTF-8 reads as another one, and would be given again for ever.
-    if (last === undefined || last === after || names.length < NAMES) return;
-    after = last;
+    if (last === undefined || last.name === after || names.length < NAMES) return;
+    // Also where none of them was read: a page ends by its time.
+    yield passedBy(last);
+    after = last.name;
   }
 }
 
@@ -107,9 +119,14 @@ async function* ofImages(
     yield* found.flat();
     const last = batch.at(-1);
     if (last === undefined) return;
-    yield { seen: undefined, passed: { imageId: last.id, snapshotId: LAST_OF_IMAGE, image: last.name } };
+    yield passedBy(last);
   }
 }
+
+const passedBy = ({ id, name }: NamedImage): Step => ({
+  seen: undefined,
+  passed: { imageId: id, snapshotId: LAST_OF_IMAGE, image: name },
+});
 
 async function ofImage(
   parts: WalkParts,
@@ -118,8 +135,13 @@ async function ofImage(
   deadline: Deadline,
 ): Promise<readonly Step[]> {
   const read = await readable(parts, place, image, deadline);
-  const ours = read?.snapshots.filter(isOurSnapshot) ?? [];
-  const volume = read && ours.length > 0 ? volumeOf(place, image.name, read.head) : undefined;
+  if (read === undefined) return [];
+  const ours = read.snapshots.filter(isOurSnapshot);
+  const volume = volumeOf(place, image.name, read.head);
+  if (ours.length === 0) {
+    const record = recordOf(read.head, volume ?? '');
+    if (isForeign(read.head, record, parts.installation.id ?? '')) parts.withoutSnapshots.saw(place, image.id);
+  }
   if (volume === undefined) return [];
   return ours.map((snapshot) => ({
     seen: seenSnapshot(place, image.id, snapshot, volume),

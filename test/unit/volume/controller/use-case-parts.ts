@@ -97,6 +97,8 @@ export function detachParts(cluster: CephInMemory) {
 export const snapshotParts = (cluster: CephInMemory) => ({
   rbd: cluster.rbd,
   clusters: cluster.clusters,
+  installation: cluster.installation ?? new Installation(),
+  withoutSnapshots: new ForeignImages(),
   purges: deleteParts(cluster).purges,
   operations: operations(),
   log,

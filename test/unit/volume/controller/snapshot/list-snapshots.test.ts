@@ -1,17 +1,21 @@
 /** ListSnapshots over a cluster in memory: pages, filters, tokens, and places that cannot be listed. */
 import { beforeEach, describe, expect, it } from 'vitest';
+import { Installation } from '../../../../../src/attachment/node-identity.js';
 import { Deadline } from '../../../../../src/model/deadline.js';
 import { berthError } from '../../../../../src/model/errors.js';
 import type { SnapshotServiceParts } from '../../../../../src/csi/snapshot-calls.js';
 import type { RbdPort } from '../../../../../src/rbd/port.js';
 import { createVolume } from '../../../../../src/volume/controller/create/create-volume.js';
+import { ForeignImages } from '../../../../../src/volume/controller/list/foreign-images.js';
 import { createSnapshot } from '../../../../../src/volume/controller/snapshot/create-snapshot.js';
 import { listSnapshots, type ListSnapshots } from '../../../../../src/volume/controller/snapshot/list-snapshots.js';
 import {
   formatSnapshotToken,
   parseSnapshotToken,
 } from '../../../../../src/volume/controller/snapshot/snapshot-token.js';
-import { creation, memoryCluster, noSecrets, place, soon } from '../memory-cluster.js';
+import { DEFAULT_FEATURES } from '../../../../../src/volume/image/image-features.js';
+import { VOLUME_KEY } from '../../../../../src/volume/image/volume-record.js';
+import { creation, GiB, memoryCluster, noSecrets, place, soon } from '../memory-cluster.js';
 import { createParts, snapshotParts } from '../use-case-parts.js';
 import { replacing } from './replacing.js';
 
@@ -164,6 +168,73 @@ describe('ListSnapshots', () => {
       list: () => Promise.reject(berthError('BERTH_CLUSTER_UNREACHABLE', { cluster: 'c1', why: 'silence' })),
     });
     await expect(list({}, silent)).rejects.toEqual(code('BERTH_CLUSTER_UNREACHABLE'));
+  });
+});
+
+describe('a foreign image', () => {
+  let now = 0;
+  let parts: SnapshotServiceParts;
+  const spec = {
+    ...{ sizeBytes: GiB, features: DEFAULT_FEATURES, objectSizeBytes: undefined, stripeUnitBytes: undefined },
+    ...{ stripeCount: undefined, dataPool: undefined, metadata: new Map<string, string>() },
+  };
+  const put = (name: string, metadata = spec.metadata) =>
+    cluster.rbd.createImage(cluster.at(name), { ...spec, metadata }, soon());
+  const theirs = JSON.stringify({ version: 1, name: 'v', created: '', shape: {}, installation: 'B' });
+  beforeEach(async () => {
+    now = 0;
+    parts = {
+      ...{ ...snapshotParts(cluster), installation: new Installation('A') },
+      withoutSnapshots: new ForeignImages(() => now),
+    };
+    for (let n = 0; n < 20; n += 1) await put(`foreign-${n}`);
+    for (let n = 0; n < 10; n += 1) await put(`theirs-${n}`, new Map([[VOLUME_KEY, theirs]]));
+  });
+  const reads = async (): Promise<number> => {
+    cluster.rbd.calls.length = 0;
+    await list({}, parts);
+    return cluster.rbd.calls.filter(({ operation }) => operation === 'snapshotsById').length;
+  };
+  const known = async (): Promise<void> => {
+    await list({}, parts);
+    now += 120_000;
+    await list({}, parts);
+  };
+
+  it('without snapshots of ours is read by no list once it is known, nor is another installation’s', async () => {
+    expect(await reads()).toBe(4 + 30);
+    now += 120_000;
+    expect(await reads()).toBe(4 + 30);
+    expect(await reads()).toBe(4);
+    now += 2 * 3_600_000;
+    expect(await reads()).toBe(4 + 30);
+    expect(await reads()).toBe(4);
+  });
+
+  it('that is known is listed at once when it gets a snapshot by us, and by its own name at any time', async () => {
+    await known();
+    const foreign = 'c1/rbd/foreign-7';
+    const { handle } = await createSnapshot(parts, { name: 'new', volume: foreign, secrets: noSecrets }, soon());
+    expect((await list({}, parts)).snapshots.map((one) => one.handle)).toContain(handle);
+    const other = await createSnapshot(
+      snapshotParts(cluster),
+      { name: 'by another', volume: 'c1/rbd/foreign-8', secrets: noSecrets },
+      soon(),
+    );
+    const { snapshots } = await list({ volume: 'c1/rbd/foreign-8' }, parts);
+    expect(snapshots.map((one) => one.handle)).toEqual([other.handle]);
+  });
+
+  it('that is known among many ends no page early: each snapshot is told once in pages of any size', async () => {
+    await known();
+    const found: string[] = [];
+    let startingToken = '';
+    do {
+      const page = await list({ maxEntries: 1, startingToken }, parts);
+      found.push(...page.snapshots.map(({ handle }) => handle));
+      startingToken = page.nextToken;
+    } while (startingToken !== '');
+    expect(found).toEqual(handles);
   });
 });
 
