@@ -8,6 +8,7 @@ import { createLibrbd } from '../src/rbd/librbd/driver/librbd.js';
 import { createVolume, type CreateParts } from '../src/volume/controller/create/create-volume.js';
 import { Operations } from '../src/volume/operation/operations.js';
 import { MkfsTrial } from '../src/host/filesystem/mkfs/try-mkfs.js';
+import { ForeignImages } from '../src/volume/controller/list/foreign-images.js';
 import { PoolCapacity } from '../src/volume/controller/pool-capacity.js';
 import { InterruptedCreates } from '../src/volume/controller/create/interrupted-create.js';
 import { createSnapshot, type CreateSnapshotParts } from '../src/volume/controller/snapshot/create-snapshot.js';
@@ -49,6 +50,7 @@ export async function countOperations(site: BenchCluster, which: 'create' | 'all
       poolCapacity: new PoolCapacity(rbd),
       mkfsTrial: new MkfsTrial(run, () => undefined),
       interruptedCreates: new InterruptedCreates(rbd, log),
+      withoutSnapshots: new ForeignImages(),
       operations: new Operations(),
       installation: new Installation(),
       log,

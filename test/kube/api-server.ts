@@ -7,6 +7,7 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { generatedNamed, type Generated } from './generated.js';
 import { bodyOf, merged, placeOf, verbOf, type Place } from './request.js';
 
 export interface Thing {
@@ -57,18 +58,11 @@ const reasons: Readonly<Record<number, string>> = {
   503: 'ServiceUnavailable',
 };
 
-/** Objects that are made while they are listed, so that very many need no memory; nothing can be changed in it. */
-export interface Generated {
-  readonly count: number;
-  /** @param index from 0; names rise with it */
-  readonly make: (index: number) => Thing;
-}
-
 const NAMESPACES = '/api/v1/namespaces';
 
 export class ApiServer {
   readonly asked: Asked[] = [];
-  /** Collections of which lists and gets show these instead of what was put. */
+  /** Collections of which lists show these instead of what was put, and gets those of them that were not put. */
   readonly generated = new Map<string, Generated>();
   /** Bearer tokens that are let in; undefined for anybody. */
   tokens: Set<string> | undefined;
@@ -258,7 +252,7 @@ export class ApiServer {
     }
     const { plural, collection } = place;
     const verb = verbOf(method, place, searchParams);
-    const thing = this.#all(collection).get(place.name ?? '');
+    const thing = this.#named(verb, collection, place.name ?? '');
     if (this.denied.has(`${verb} ${plural}`)) {
       status(response, 403, `${plural} is forbidden: User "berth" cannot ${verb} resource "${plural}"`);
     } else if (verb === 'watch') this.#watch(collection, searchParams, response);
@@ -270,6 +264,13 @@ export class ApiServer {
       this.remove(collection, thing.metadata.name);
       json(response, 200, thing);
     } else this.#patch(place, thing, JSON.parse(body) as Record<string, unknown>, response);
+  }
+
+  /** Of what is generated only a get knows: nothing there can be changed. */
+  #named(verb: string, collection: string, name: string): Thing | undefined {
+    const put = this.#all(collection).get(name);
+    const generated = verb === 'get' ? this.generated.get(collection) : undefined;
+    return put ?? (generated && generatedNamed(generated, name));
   }
 
   /** A collection, or that of all namespaces together. */

@@ -20,8 +20,8 @@ export const LET_GO_OF_OTHERS =
   "grep -o ' /[^ ]*/berth-it-[^ ]*' /proc/self/mountinfo | sort -r | xargs -r -n 1 umount --lazy 2> /dev/null || true";
 
 /** An empty directory; whatever the test leaves mounted in it or attached from it goes with it. */
-export async function scratchDirectory(): Promise<string> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'berth-host-'));
+export async function scratchDirectory(within = tmpdir()): Promise<string> {
+  const directory = await mkdtemp(path.join(within, 'berth-host-'));
   onTestFinished(async () => {
     const mounts = (await readMounts()).filter(({ target }) => target.startsWith(`${directory}/`));
     for (const { target } of mounts.reverse()) await run('umount', ['--lazy', target], { deadline: soon() });
