@@ -56,7 +56,7 @@ beforeEach(async () => {
     kataRecords: new KataRecords(path.join(directory, 'kata')),
     exec: () => Promise.reject(new Error('no program is needed')),
     stillGuests: () => Promise.resolve([]),
-  } as unknown as typeof node;
+  };
   for (let n = 0; n < VOLUMES; n += 1) await stagedBefore(path.join(directory, 'stages'), n);
 });
 
