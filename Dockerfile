@@ -12,6 +12,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json rolldown.config.js ./
 COPY proto proto
+COPY flexvolume flexvolume
 COPY src src
 RUN npm run build && chmod 0755 dist/src/main.js && find dist -name '*.map' -delete && test ! -e dist/src/dev && test ! -e dist/dev && test ! -e dist/bench
 
@@ -73,14 +74,16 @@ WORKDIR /opt/berth
 COPY package.json ./
 COPY proto proto
 COPY deploy/image/alive.js deploy/image/self-check.js deploy/image/sbom.js deploy/image/
+# The FlexVolume driver's installer; the driver itself runs on a copy of this image's node (docs/flexvolume.md).
+COPY flexvolume/install.sh flexvolume/
 COPY --from=dependencies /opt/berth/node_modules node_modules
 COPY --from=build /opt/berth/dist dist
 # berth: for a person who runs a command in the container: kubectl exec ... -- berth doctor
 # In each architecture: every program that the driver starts is there with its libraries, and the foreign functions can be called. An
 # image that was put together wrongly (another architecture's binary in it) does not get built. At last what is in it, as CycloneDX.
 RUN ln -s /opt/berth/dist/src/main.js /usr/local/bin/berth \
- && for program in blkid blockdev chgrp chmod cmp dmesg e2fsck find flock losetup mkfs.ext4 mkfs.xfs modprobe mount rbd rbd-nbd \
-      resize2fs setpriv stat tee umount unshare xfs_db xfs_growfs xfs_repair; do \
+ && for program in blkid blockdev chgrp chmod chroot cmp dmesg e2fsck find flock losetup mkfs.ext4 mkfs.xfs modprobe mount rbd rbd-nbd \
+      resize2fs setpriv sha256sum sleep stat sync tee timeout umount unshare xfs_db xfs_growfs xfs_repair; do \
       found=$(command -v "$program") || { echo "$program is missing"; exit 1; }; \
       if ldd "$found" 2>&1 | grep 'not found'; then echo "$program lacks a library"; exit 1; fi; \
     done \

@@ -20,6 +20,13 @@ const shipped = {
   output: { ...output, dir: 'dist/src' },
 };
 
+/** The FlexVolume driver as one script, for the copy of node that its installer puts beside it. */
+const flexvolume = {
+  platform: 'node',
+  input: { cephrbd: 'dist/flexvolume/main.js' },
+  output: { dir: 'dist/flexvolume', format: 'cjs', entryFileNames: '[name].cjs', minify: true },
+};
+
 /** The driver for development: a bundle of its own, so that nothing of it gets into a chunk of what ships. */
 const development = {
   ...common,
@@ -28,4 +35,6 @@ const development = {
 };
 
 // The image is built without src/dev.
-export default existsSync(development.input['driver-program']) ? [development, shipped] : [shipped];
+export default existsSync(development.input['driver-program'])
+  ? [development, shipped, flexvolume]
+  : [shipped, flexvolume];

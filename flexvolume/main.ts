@@ -27,9 +27,9 @@ function say(answer: Answer): never {
 
 const asFailure = (error: unknown): Answer => failure(`berth: ${error instanceof Error ? error.message : 'failed'}`);
 
-/** As a single file the program is Node itself; as a script it is Node's first argument. */
+/** As a single file the program is Node itself; as a script, also on the copy of Node beside it, its first argument. */
 function ownPath(): string {
-  const isScript = /(^|[/])node(js)?[\d.]*$/.test(process.execPath);
+  const isScript = /(^|[/.])node(js)?(-[\da-f]+)?[\d.]*$/.test(process.execPath);
   return isScript ? (process.argv[1] ?? process.execPath) : process.execPath;
 }
 

@@ -47,6 +47,7 @@ export interface ImageFiles {
 /** BERTH_COMMAND_FAILED, whose log is beside the archive; BERTH_PACKAGES_MISSING, DEADLINE. */
 export async function buildImage(exec: Exec, wish: ImageWish, deadline: Deadline): Promise<ImageFiles> {
   const { kind, output } = wish;
+  await checkPrograms(exec, kind.arch, deadline);
   const at = (ending: string): string => path.join(output, `${fileNameOf(kind)}${ending}`);
   const files = { archive: at('.tar'), sbom: at('.cdx.json'), root: at('.root'), log: at('.log') };
   await mkdir(output, { recursive: true });
@@ -66,6 +67,14 @@ export async function buildImage(exec: Exec, wish: ImageWish, deadline: Deadline
   await builder.build('push', name, `docker-archive:${files.archive}:${name}`);
   await builder.buildah('rmi', name);
   return { ...files, name, bytes: await bytesOf(files.root) };
+}
+
+/** Another architecture's: mmdebstrap and the last stages start them. */
+async function checkPrograms(exec: Exec, arch: ImageKind['arch'], deadline: Deadline): Promise<void> {
+  if (arch === hostArchitecture()) return;
+  const { exitCode } = await exec('arch-test', [arch], { deadline, okCodes: [0, 1] });
+  if (exitCode === 0) return;
+  throw new Error(`this kernel starts no programs of ${arch}: register qemu-user at binfmt_misc (docs/install.md)`);
 }
 
 async function basesOf(builder: Builder, { kind, bases }: ImageWish): Promise<Readonly<Record<string, string>>> {

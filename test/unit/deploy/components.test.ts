@@ -88,7 +88,7 @@ describe('a site', () => {
   it('is shown every component, and which of them it may need', () => {
     const shown = text('deploy/site/kustomization.yaml').match(/(?<=- )\.\.\/kubernetes\/\S+/g);
     expect(shown?.toSorted()).toEqual(
-      ['group-snapshots', 'kubelet-root', 'no-selinux', 'older-kubernetes', 'snapshot-metadata'].map(
+      ['flexvolume', 'group-snapshots', 'kubelet-root', 'no-selinux', 'older-kubernetes', 'snapshot-metadata'].map(
         (name) => `../kubernetes/${name}`,
       ),
     );

@@ -275,7 +275,10 @@ describe('the node plugin', () => {
 
   it('takes the kubelet’s root from one place, and everything below it follows', () => {
     expect(optionsOf(node).kubeletDirectory).toBe(KUBELET);
-    expect(object('ConfigMap', 'berth-kubelet').data).toEqual({ root: KUBELET });
+    expect(object('ConfigMap', 'berth-kubelet').data).toEqual({
+      root: KUBELET,
+      volumePlugins: '/usr/libexec/kubernetes/kubelet-plugins/volume/exec',
+    });
     expect(kustomization('deploy/site').components).toEqual(['../kubernetes/kubelet-root']);
     const [{ source, targets }] = kustomization('deploy/kubernetes/kubelet-root').replacements as [Replacement];
     expect(source).toEqual({ kind: 'ConfigMap', name: 'berth-kubelet', fieldPath: 'data.root' });

@@ -16,6 +16,7 @@ const { default: bundles } = (await import(pathToFileURL(path.join(root, 'rolldo
 const filesOf = ({ input, output }: Bundle): readonly string[] =>
   Object.keys(input).map((name) => path.join(root, output.dir, `${name}.js`));
 const shipped = bundles.filter(({ output }) => output.dir === 'dist/src');
+const forDevelopment = bundles.filter(({ output }) => output.dir === 'dist/dev');
 
 /** These programs and every file of ours that they load, by name. */
 function closure(programs: readonly string[]): ReadonlyMap<string, string> {
@@ -54,9 +55,19 @@ describe('the programs that ship', () => {
       ...['host/device/first-page-program', 'host/filesystem/group/give-to-group-program'],
     ]);
     expect(text('Dockerfile')).toMatch(/^ENTRYPOINT .*main\.js/m);
-    const development = bundles.filter((one) => !shipped.includes(one));
-    expect(development.length).toBe(1);
-    expect([...closure(development.flatMap(filesOf)).keys()].filter((file) => files.has(file))).toEqual([]);
+    expect(forDevelopment.length).toBe(1);
+    expect([...closure(forDevelopment.flatMap(filesOf)).keys()].filter((file) => files.has(file))).toEqual([]);
+  });
+
+  it('are, beside these, the FlexVolume driver as one script, which asks the agent and no more', () => {
+    const others = bundles.filter((one) => !shipped.includes(one) && !forDevelopment.includes(one));
+    expect(others.map(({ input, output }) => [Object.keys(input), output.dir])).toEqual([
+      [['cephrbd'], 'dist/flexvolume'],
+    ]);
+    const script = text('dist/flexvolume/cephrbd.cjs');
+    expect(script.length).toBeLessThan(50_000);
+    const needed = [...script.matchAll(/require\([`"'](?:node:)?([\w/:]+)[`"']\)/g)].map(([, name]) => name!);
+    expect([...new Set(needed)].toSorted()).toEqual(['fs', 'fs/promises', 'net', 'path']);
   });
 
   it.each([/qemu-storage-daemon/i, /\bqmp/i, /losetup/i, /loop-?mapper/i, /loop-control/, /block-export-add/])(
@@ -79,7 +90,7 @@ describe('the programs that ship', () => {
   });
 
   it('are told from the development driver by these words, which are in that one', () => {
-    const development = closure(bundles.filter((one) => !shipped.includes(one)).flatMap(filesOf));
+    const development = closure(forDevelopment.flatMap(filesOf));
     for (const word of [/qemu-storage-daemon/, /QmpSession/, /losetup/, /LoopMapper/, /BERTH_CRASH_AT/]) {
       expect(places(development, word), String(word)).not.toEqual([]);
     }
