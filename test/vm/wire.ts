@@ -45,6 +45,11 @@ export interface Asked {
   ceph(...args: string[]): Promise<string>;
   rbd(...args: string[]): Promise<string>;
   /**
+   * A second OSD, whose daemon has started when it answers, and its end; the host ends it when the file has ended.
+   */
+  addOsd(): Promise<void>;
+  removeOsd(): Promise<void>;
+  /**
    * Kills the guest as a power cut does and boots it again; the file is run once more, with the next {@link
    * Session.boot}.
    */
@@ -72,6 +77,13 @@ export interface Request {
 }
 
 export type Answer = { readonly result: string } | { readonly error: string };
+
+/** What a run writes to BERTH_TEST_REPORT at its end: for tools/rerun-failed.js, and for the tables of versions. */
+export interface GuestReport {
+  readonly complete: true;
+  readonly failed: readonly { readonly project: 'vm'; readonly file: string }[];
+  readonly files: readonly { readonly name: string; readonly passed: number; readonly failed: number }[];
+}
 
 /** One line of JSON in the results file. */
 export type Event =

@@ -1,6 +1,6 @@
 /**
- * Does the kernel's Ceph client know what each cluster asks of its clients? One that does not is not refused: it waits
- * for ever. Nothing is said where the kernel has no rbd loaded, or another mapper is chosen.
+ * Does the kernel's Ceph client know what each cluster asks of its clients? One that does not is not refused: it tries
+ * in vain. Nothing is said where the kernel has no rbd loaded, or another mapper is chosen.
  */
 import { access as accessible } from 'node:fs/promises';
 import type { Deadline } from '../../model/deadline.js';
@@ -9,7 +9,7 @@ import type { MounterChoice } from '../../model/mapper-name.js';
 import type { ClusterConfig } from '../../rbd/clusters-file.js';
 import type { Clusters } from '../../rbd/clusters.js';
 import type { ClusterDemands } from '../../rbd/mapping/krbd/cluster-demands.js';
-import { whyNotKey, whyNotPool } from '../../rbd/mapping/krbd/kernel-limits.js';
+import { whyNotCluster, whyNotKey } from '../../rbd/mapping/krbd/kernel-limits.js';
 import { rbdBus } from '../../rbd/mapping/krbd/krbd-sysfs.js';
 import { configuredClusters } from './configured-clusters.js';
 
@@ -28,11 +28,10 @@ export interface KernelClientParts {
 export async function checkKernelClient(parts: KernelClientParts, deadline: Deadline): Promise<readonly Finding[]> {
   const limits = await limitsOf(parts, deadline, 0);
   const oneWorks = limits.some(({ isKnown, nothing }) => isKnown && nothing === undefined);
-  return limits.flatMap(({ cluster, isKnown, nothing, some }): readonly Finding[] => {
+  return limits.flatMap(({ cluster, isKnown, nothing }): readonly Finding[] => {
     if (!isKnown) return [];
     const name = `kernel-client ${cluster}`;
     if (nothing !== undefined) return [{ name, level: oneWorks ? 'warning' : 'failed', says: nothing }];
-    if (some !== undefined) return [{ name, level: 'warning', says: some }];
     return [{ name, level: 'ok', says: "the kernel's client knows what the cluster asks of its clients" }];
   });
 }
@@ -52,8 +51,6 @@ interface Limits {
   readonly isKnown: boolean;
   /** Why no image of the cluster can be mapped. */
   readonly nothing?: string | undefined;
-  /** Why those of some pool cannot; data pools are listed nowhere, so each pool of the cluster counts. */
-  readonly some?: string | undefined;
 }
 
 async function limitsOf(parts: KernelClientParts, deadline: Deadline, holdsMs: number): Promise<readonly Limits[]> {
@@ -83,7 +80,5 @@ async function limitsOfCluster(
   if (whyKey !== undefined) return { cluster, isKnown: true, nothing: whyKey };
   const asked = await demands.of(access, deadline, holdsMs);
   if (asked === undefined) return { cluster, isKnown: false };
-  const reasons = config.pools.map(({ name }) => whyNotPool(asked, name));
-  const nothing = reasons.every((one) => one !== undefined) ? reasons[0] : undefined;
-  return { cluster, isKnown: true, nothing, some: whyNotPool(asked, '', true) };
+  return { cluster, isKnown: true, nothing: whyNotCluster(asked) };
 }

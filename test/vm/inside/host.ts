@@ -35,6 +35,12 @@ export const host: Asked = {
   },
   ceph: (...args) => ask('ceph', args),
   rbd: (...args) => ask('rbd', args),
+  addOsd: async () => {
+    await ask('addOsd', []);
+  },
+  removeOsd: async () => {
+    await ask('removeOsd', []);
+  },
   startPeer: async () => {
     await ask('startPeer', []);
   },

@@ -7,6 +7,7 @@ import { Deadline } from '../../../src/model/deadline.js';
 import type { Answer, Request, Session } from '../wire.js';
 import { Freezer } from './freezer.js';
 import type { Peer } from './peer.js';
+import { SecondOsd } from './second-osd.js';
 
 /** For one `ceph` or `rbd` command on a loaded machine, ms. */
 const COMMAND_MS = 120_000;
@@ -27,12 +28,15 @@ export async function startControl(clusterDirectory: string, where: net.ListenOp
   const layout = layoutOf(clusterDirectory);
   const admin = adminOf(run, layout);
   const freezer = new Freezer(layout, admin);
+  const secondOsd = new SecondOsd(layout, admin);
 
   const answer = async ({ call, args }: Request): Promise<string> => {
     const [first = ''] = args;
     if (call === 'ceph' || call === 'rbd') return admin[call](args, Deadline.after(COMMAND_MS));
     if (call === 'freeze') await freezer.freeze(first);
     else if (call === 'thaw') await freezer.thaw(first);
+    else if (call === 'addOsd') await secondOsd.add();
+    else if (call === 'removeOsd') await secondOsd.remove();
     else if (isPeerCall(call)) return peerAnswers(control.peer, call, args);
     else if (control.onReboot !== undefined) control.onReboot();
     else throw new Error('this machine cannot be rebooted');
@@ -58,6 +62,7 @@ export async function startControl(clusterDirectory: string, where: net.ListenOp
     peer: undefined,
     reset: async () => {
       await freezer.thawAll();
+      await secondOsd.remove();
       await admin.ceph(['osd', 'blocklist', 'clear'], Deadline.after(COMMAND_MS));
     },
     close: () => new Promise((resolve) => server.close(() => resolve())),

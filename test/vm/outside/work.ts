@@ -6,7 +6,7 @@ import { terminalText, say } from '../../../src/dev/say.js';
 import { siteAt } from '../../../src/dev/site.js';
 import { run } from '../../../src/host/process/exec.js';
 import { Deadline } from '../../../src/model/deadline.js';
-import { IMAGE_VARIABLE, ROUNDS, ROUNDS_VARIABLE } from '../wire.js';
+import { IMAGE_VARIABLE, ROUNDS, ROUNDS_VARIABLE, type GuestReport } from '../wire.js';
 import { startControl } from './control.js';
 import { runInGuest, type FileRun } from './in-guest.js';
 import { runNatively } from './native.js';
@@ -46,12 +46,15 @@ const describe = ({ fsid, monitors, pools, users }: Cluster): FileRun['cluster']
   imageRoot: path.resolve('/', process.env[IMAGE_VARIABLE] ?? ''),
 });
 
-/** For tools/rerun-failed.js, where BERTH_TEST_REPORT is set; after the last file, so that it tells of all or none. */
-async function report(names: readonly string[]): Promise<void> {
+/** Where BERTH_TEST_REPORT is set; after the last file, so that it tells of all or none. */
+async function writeReport(files: GuestReport['files']): Promise<void> {
   const file = process.env['BERTH_TEST_REPORT'];
   if (file === undefined) return;
-  const failed = names.map((name) => ({ project: 'vm', file: `test/vm/${name}.vm.test.ts` }));
-  await writeFile(file, `${JSON.stringify({ complete: true, failed })}\n`);
+  const failed = files
+    .filter((one) => one.failed > 0)
+    .map(({ name }) => ({ project: 'vm' as const, file: `test/vm/${name}.vm.test.ts` }));
+  const report: GuestReport = { complete: true, failed, files };
+  await writeFile(file, `${JSON.stringify(report)}\n`);
 }
 
 async function main(work: Work, signal: AbortSignal): Promise<number> {
@@ -66,8 +69,7 @@ async function main(work: Work, signal: AbortSignal): Promise<number> {
   say(`Ceph cluster up after ${seconds()}`);
   const where = unpacked === undefined ? { path: path.join(site.state, 'control.sock') } : { host: ADDRESS, port: 0 };
   const control = await startControl(cluster.directory, where);
-  const totals = { passed: 0, failed: 0 };
-  const failedFiles: string[] = [];
+  const files: GuestReport['files'][number][] = [];
   for (const test of tests) {
     signal.throwIfAborted();
     const name = path.basename(test, '.vm.test.js');
@@ -79,15 +81,14 @@ async function main(work: Work, signal: AbortSignal): Promise<number> {
     if (unpacked === undefined) await runNatively({ ...own });
     else await runInGuest({ ...own, unpacked, client });
     await control.reset();
-    totals.passed += results.passed;
-    totals.failed += results.failed;
-    if (results.failed > 0) failedFiles.push(name);
+    files.push({ name, passed: results.passed, failed: results.failed });
     say(`  ${name}: ${((performance.now() - begun) / 1000).toFixed(1)} s`);
   }
   await control.close();
-  await report(failedFiles);
-  say(`${totals.passed} passed, ${totals.failed} failed, ${seconds()}`);
-  return totals.failed === 0 ? 0 : 1;
+  await writeReport(files);
+  const sum = (what: 'passed' | 'failed'): number => files.reduce((all, one) => all + one[what], 0);
+  say(`${sum('passed')} passed, ${sum('failed')} failed, ${seconds()}`);
+  return sum('failed') === 0 ? 0 : 1;
 }
 
 const stop = new AbortController();

@@ -2,7 +2,7 @@
 import { Deadline } from '../../../model/deadline.js';
 import { settledWithin } from '../../../model/time-limit.js';
 import type { ClientDemands, ClusterAccess, RbdPort } from '../../port.js';
-import { asksNothingNew } from './kernel-limits.js';
+import { whyNotCluster } from './kernel-limits.js';
 
 /** For a question that is asked for all who wait, ms. */
 const ASK_MS = 5_000;
@@ -49,7 +49,7 @@ export class ClusterDemands {
     const asked: Asked = { at: this.#now(), answer };
     this.#asked.set(key, asked);
     void answer.then((demands) => {
-      asked.asksNothing = demands !== undefined && asksNothingNew(demands);
+      asked.asksNothing = demands !== undefined && whyNotCluster(demands) === undefined;
     });
     return asked;
   }

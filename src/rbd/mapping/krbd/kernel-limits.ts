@@ -1,6 +1,6 @@
 /**
- * What a cluster may ask of its clients that the kernel's does not know. Such a client is not told so: it tries again
- * for ever, or waits for answers that never come, and so does whoever reads the device.
+ * What a cluster may ask of its clients that the kernel's does not know. Whoever maps by such a client is not told so:
+ * it tries again until its time is over, and whoever reads a device that was mapped before may wait for ever.
  */
 import { createReadStream } from 'node:fs';
 import path from 'node:path';
@@ -9,31 +9,29 @@ import type { ClientDemands } from '../../port.js';
 
 /** The release of CRUSH MSR, whose feature bit the monitors want of every client, in whatever pool. */
 const FIRST_WITH_MSR = 'squid';
-const INSTEAD = 'or map with rbd-nbd of Ceph';
-
-/** Is there nothing in it that the kernel's client does not know? */
-export const asksNothingNew = ({ leastRelease, movedPrimaries }: ClientDemands): boolean =>
-  leastRelease < FIRST_WITH_MSR && movedPrimaries.length === 0;
+/** The same of primaries that are chosen by hand. */
+const FIRST_WITH_PRIMARIES = 'reef';
 
 /**
- * Why the kernel's client can use no image of the pool; undefined where it can. In an image with a data pool, whose
- * name is not known here, any pool may be meant.
+ * Why the kernel's client can use no image of the cluster; undefined where it can. The monitors turn it away with the
+ * first word ("feature set mismatch" in the kernel's log), whatever pool it is for; one that was let in before stays.
  */
-export function whyNotPool(demands: ClientDemands, pool: string, hasDataPool = false): string | undefined {
-  const { leastRelease, movedPrimaries } = demands;
+export function whyNotCluster({ leastRelease, movedPrimaries }: ClientDemands): string | undefined {
   if (leastRelease >= FIRST_WITH_MSR)
-    return (
-      `the cluster lets in clients of Ceph ${leastRelease} and newer only (a CRUSH rule of type MSR), and the ` +
-      `kernel's would try for ever; remove the rule ("ceph osd crush rule rm"), ${INSTEAD} 19 or newer (mounter: nbd)`
-    );
-  const moved = hasDataPool ? movedPrimaries[0] : movedPrimaries.find((one) => one === pool);
-  if (moved === undefined) return undefined;
-  return (
-    `pool ${moved} has primaries that were chosen by hand (pg-upmap-primary), whose requests the kernel's client ` +
-    'sends astray and waits for for ever; take them back ("ceph osd rm-pg-upmap-primary", "ceph balancer mode ' +
-    `upmap"), ${INSTEAD} 18 or newer (mounter: nbd)`
+    return letsIn(leastRelease, 'a CRUSH rule of type MSR', 'remove the rule ("ceph osd crush rule rm")', 19);
+  if (leastRelease < FIRST_WITH_PRIMARIES && movedPrimaries.length === 0) return undefined;
+  const where = movedPrimaries.length === 0 ? '' : ` in pool ${movedPrimaries.join(', ')}`;
+  return letsIn(
+    FIRST_WITH_PRIMARIES,
+    `primaries that were chosen by hand${where}, pg-upmap-primary`,
+    'take them back ("ceph osd rm-pg-upmap-primary", "ceph balancer mode upmap")',
+    18,
   );
 }
+
+const letsIn = (release: string, cause: string, remedy: string, number: number): string =>
+  `the cluster lets in clients of Ceph ${release} and newer only (${cause}), and the kernel's would try in vain; ` +
+  `${remedy}, or map with rbd-nbd of Ceph ${number} or newer (mounter: nbd)`;
 
 /** Symbols of libceph: of every version, and of those that know keys of type aes256k (net/ceph/crypto.c). */
 const ANY_CRYPTO = ' ceph_crypto_key_decode';

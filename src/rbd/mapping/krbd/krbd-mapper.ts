@@ -86,7 +86,7 @@ export class KrbdMapper implements Mapper {
         return this.#usable(present, deadline);
       await checkKrbdRequest(this.#exec, this.#roots.sys, this.#kernelRelease, request);
       const demands = await this.#demands?.of(request.image.access, deadline);
-      if (demands !== undefined) checkDemands(demands, request, this.#kernelRelease);
+      if (demands !== undefined) checkDemands(demands, this.#kernelRelease);
       try {
         await this.#runMap(request, demands?.v2Only === true, deadline);
       } catch (error) {

@@ -7,7 +7,7 @@ import { imageSpec } from '../../../model/volume-id.js';
 import { missingProgram } from '../../../host/process/find-program.js';
 import { whyNotModule } from '../kernel-module.js';
 import { unsupportedFeatures } from './krbd-features.js';
-import { whyNotPool } from './kernel-limits.js';
+import { whyNotCluster } from './kernel-limits.js';
 import { whyNotMonitors, whyNotV2 } from './krbd-options.js';
 import { rbdBus, supportedFeatures } from './krbd-sysfs.js';
 import type { ClientDemands } from '../../port.js';
@@ -47,8 +47,8 @@ export async function checkKrbdRequest(
 }
 
 /** BERTH_MAPPER_UNAVAILABLE where the cluster asks its clients for something that this kernel's does not know. */
-export function checkDemands(demands: ClientDemands, { image, features }: MapRequest, kernelRelease: string): void {
+export function checkDemands(demands: ClientDemands, kernelRelease: string): void {
   const v2 = demands.v2Only ? whyNotV2(kernelRelease) : undefined;
-  const why = v2 ?? whyNotPool(demands, image.pool, features.includes('data-pool'));
+  const why = v2 ?? whyNotCluster(demands);
   if (why !== undefined) throw berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: 'krbd', why });
 }

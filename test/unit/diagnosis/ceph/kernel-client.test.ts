@@ -60,18 +60,12 @@ describe('the kernel´s client', () => {
     expect(await whyNoClusterForKernel(msr, soon())).toBeUndefined();
   });
 
-  it('that does not know what one pool asks is a warning, and stops no node', async () => {
+  it('that can map nothing is a failure, and the node is not ready', async () => {
     const one = parts({ one: MOVED });
     expect(await checkKernelClient(one, soon())).toMatchObject([
-      { level: 'warning', says: expect.stringMatching(/^pool p has primaries/) as string },
+      { level: 'failed', says: expect.stringMatching(/chosen by hand in pool p, pg-upmap-primary/) as string },
     ]);
-    expect(await whyNoClusterForKernel(one, soon())).toBeUndefined();
-  });
-
-  it('that can map nothing is a failure, and the node is not ready', async () => {
-    const one = parts({ one: { ...MOVED, movedPrimaries: ['p', 'other'] } });
-    expect(await checkKernelClient(one, soon())).toMatchObject([{ level: 'failed' }]);
-    expect(await whyNoClusterForKernel(one, soon())).toMatch(/^one: pool p has primaries .*rm-pg-upmap-primary/);
+    expect(await whyNoClusterForKernel(one, soon())).toMatch(/^one: .*chosen by hand .*rm-pg-upmap-primary/);
     const msr = parts({ one: { ...NOTHING, leastRelease: 'squid' } });
     expect(await whyNoClusterForKernel(msr, soon())).toMatch(/^one: .*MSR/);
   });

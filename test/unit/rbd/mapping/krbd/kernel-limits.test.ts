@@ -7,7 +7,7 @@ import { Deadline } from '../../../../../src/model/deadline.js';
 import { Secret } from '../../../../../src/model/secret.js';
 import type { ClientDemands } from '../../../../../src/rbd/port.js';
 import { ClusterDemands } from '../../../../../src/rbd/mapping/krbd/cluster-demands.js';
-import { knowsNewKeys, whyNotKey, whyNotPool } from '../../../../../src/rbd/mapping/krbd/kernel-limits.js';
+import { knowsNewKeys, whyNotCluster, whyNotKey } from '../../../../../src/rbd/mapping/krbd/kernel-limits.js';
 
 const NOTHING: ClientDemands = { leastRelease: 'luminous', movedPrimaries: [], v2Only: false };
 const MOVED: ClientDemands = { leastRelease: 'reef', movedPrimaries: ['fast'], v2Only: false };
@@ -16,20 +16,21 @@ const AES256K = Buffer.concat([Buffer.from([2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0]
   'base64',
 );
 
-describe('a pool', () => {
-  it('can be mapped from where nothing is asked, and where another pool has primaries that were chosen', () => {
-    expect(whyNotPool(NOTHING, 'p')).toBeUndefined();
-    expect(whyNotPool({ ...NOTHING, leastRelease: '' }, 'p')).toBeUndefined();
-    expect(whyNotPool(MOVED, 'p')).toBeUndefined();
+describe('a cluster', () => {
+  it('can be mapped from where nothing is asked', () => {
+    expect(whyNotCluster(NOTHING)).toBeUndefined();
+    expect(whyNotCluster({ ...NOTHING, leastRelease: '' })).toBeUndefined();
   });
 
-  it('cannot where its primaries were chosen by hand, nor an image whose data may be there', () => {
-    expect(whyNotPool(MOVED, 'fast')).toMatch(/^pool fast has primaries .*rm-pg-upmap-primary.*mounter: nbd/);
-    expect(whyNotPool(MOVED, 'p', true)).toMatch(/^pool fast has primaries/);
+  it('cannot where primaries of any pool were chosen by hand: the monitors turn the kernel away', () => {
+    const words = /lets in clients of Ceph reef .*chosen by hand in pool fast.*rm-pg-upmap-primary.*mounter: nbd/;
+    expect(whyNotCluster(MOVED)).toMatch(words);
+    expect(whyNotCluster({ ...MOVED, leastRelease: '' })).toMatch(words);
+    expect(whyNotCluster({ ...MOVED, movedPrimaries: [] })).toMatch(/lets in clients of Ceph reef .*chosen by hand,/);
   });
 
   it.each(['squid', 'tentacle'])('cannot where clients have to be of %s', (leastRelease) => {
-    expect(whyNotPool({ ...NOTHING, leastRelease }, 'p')).toMatch(/CRUSH rule of type MSR.*mounter: nbd/);
+    expect(whyNotCluster({ ...NOTHING, leastRelease })).toMatch(/CRUSH rule of type MSR.*mounter: nbd/);
   });
 });
 
