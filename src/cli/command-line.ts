@@ -6,7 +6,10 @@ import { readOptions, type Environment, type Given, type Options } from '../opti
 import { usageError } from '../options/usage-error.js';
 import { COMMANDS, DRIVER_COMMAND, optionsOf, type CommandEntry, type CommandOption } from './commands.js';
 import { completionScript } from './completion.js';
+import { explain } from './output/explain.js';
+import type { ShowSettings } from './output/show.js';
 import { readAdopt, type AdoptArguments } from './read-adopt.js';
+import { readView } from './read-view.js';
 import { readUndelete, type UndeleteArguments } from './read-undelete.js';
 
 /** Of the help, in columns: a terminal narrower than this wraps by itself. */
@@ -33,17 +36,19 @@ export interface HolderArguments {
 
 export type Request =
   | { readonly kind: 'serve'; readonly options: Options }
-  | { readonly kind: 'doctor'; readonly json: boolean; readonly options: Options }
+  | { readonly kind: 'doctor'; readonly view: ShowSettings; readonly options: Options }
   | { readonly kind: 'adopt'; readonly adopt: AdoptArguments }
-  | { readonly kind: 'trace'; readonly volume: string; readonly options: Options }
+  | { readonly kind: 'trace'; readonly subject: string; readonly view: ShowSettings; readonly options: Options }
+  | { readonly kind: 'volumes'; readonly view: ShowSettings; readonly options: Options }
   | {
       readonly kind: 'attachments';
       readonly release: ReleaseArguments | undefined;
       readonly holder: HolderArguments | undefined;
+      readonly view: ShowSettings;
       readonly options: Options;
     }
   | { readonly kind: 'undelete'; readonly undelete: UndeleteArguments | undefined; readonly options: Options }
-  | { readonly kind: 'garbage'; readonly yes: boolean; readonly options: Options }
+  | { readonly kind: 'garbage'; readonly yes: boolean; readonly view: ShowSettings; readonly options: Options }
   | { readonly kind: 'unstage'; readonly volume: string; readonly options: Options }
   /** Help, version or completion: to be printed as it is. */
   | { readonly kind: 'print'; readonly text: string };
@@ -69,15 +74,25 @@ function requestOf({ entry: { name }, argument, values, flags }: Parsed, env: En
   const here = { NODE_ID: hostname(), ...env };
   switch (name) {
     case 'doctor':
-      return { kind: 'doctor', json: flags.has('json'), options: readOptions(values, here) };
+      return { kind: 'doctor', view: readView(name, values, flags), options: readOptions(values, here) };
     case 'adopt':
       return { kind: 'adopt', adopt: readAdopt(argument, values, env) };
     case 'trace':
-      return { kind: 'trace', volume: argument, options: readOptions(values, here) };
+      return {
+        ...{ kind: 'trace', subject: argument, view: readView(name, values, flags) },
+        options: readOptions(values, here),
+      };
+    case 'volumes':
+      return { kind: 'volumes', view: readView(name, values, flags), options: readOptions(values, here) };
+    case 'explain':
+      return { kind: 'print', text: explain(argument) };
     case 'undelete':
       return { kind: 'undelete', undelete: readUndelete(values), options: readOptions(values, here) };
     case 'garbage':
-      return { kind: 'garbage', yes: flags.has('yes'), options: readOptions(values, here) };
+      return {
+        ...{ kind: 'garbage', yes: flags.has('yes'), view: readView(name, values, flags) },
+        options: readOptions(values, here),
+      };
     case 'unstage':
       return { kind: 'unstage', volume: argument, options: readOptions(values, here) };
     case 'attachments':
@@ -91,12 +106,14 @@ function requestOf({ entry: { name }, argument, values, flags }: Parsed, env: En
 
 function attachmentsOf(values: Given, flags: ReadonlySet<string>, options: Options): Request {
   const { holder: node, volume, release, finalizer } = values;
-  if (node === undefined) return { kind: 'attachments', release: releaseOf(values, flags), holder: undefined, options };
+  const view = readView('attachments', values, flags);
+  if (node === undefined)
+    return { kind: 'attachments', release: releaseOf(values, flags), holder: undefined, view, options };
   const help = 'berth attachments --help';
   if (release !== undefined || finalizer !== undefined)
     throw usageError('--holder', 'it is for what no VolumeAttachment asks for, so --release is another thing', help);
   if (volume === undefined) throw usageError('--volume', 'it is missing: which volume’s record?', help);
-  return { kind: 'attachments', release: undefined, holder: { node, volume, yes: flags.has('yes') }, options };
+  return { kind: 'attachments', release: undefined, holder: { node, volume, yes: flags.has('yes') }, view, options };
 }
 
 function releaseOf(values: Given, flags: ReadonlySet<string>): ReleaseArguments | undefined {
@@ -163,8 +180,10 @@ function describe(command: Command, entry: CommandEntry): void {
   command.addHelpText('after', `\nExit codes:\n${codes.join('\n')}`);
 }
 
-const optionOf = ({ flag, value, help }: CommandOption): Option =>
-  new Option(value === undefined ? `--${flag}` : `--${flag} <${value}>`, help);
+function optionOf({ flag, short, value, help }: CommandOption): Option {
+  const names = short === undefined ? `--${flag}` : `-${short}, --${flag}`;
+  return new Option(value === undefined ? names : `${names} <${value}>`, help);
+}
 
 function act(command: Command, entry: CommandEntry, done: (parsed: Parsed) => void): void {
   command.action(() => {

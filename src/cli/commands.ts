@@ -4,11 +4,14 @@
  */
 import { FILESYSTEMS } from '../model/capability.js';
 import { OPTIONS, type OptionName } from '../options/options.js';
+import { OUTPUTS } from './output/show.js';
 import { CLAIM_ACCESS_MODES } from './read-adopt.js';
 
 export interface CommandOption {
   /** Without the two dashes. */
   readonly flag: string;
+  /** A letter that stands for it, after one dash. */
+  readonly short?: string;
   /** What stands for its value in the help; undefined for an option without one. */
   readonly value?: string;
   readonly choices?: readonly string[];
@@ -34,6 +37,18 @@ const NOT_POSSIBLE = 'it was not possible, and the sentence says why';
 
 export const SHELLS = ['bash', 'zsh'] as const;
 
+/** Of every command that only looks. */
+const VIEW: readonly CommandOption[] = [
+  {
+    flag: 'output',
+    short: 'o',
+    value: OUTPUTS.join('|'),
+    choices: OUTPUTS,
+    help: 'table (the default; fits 100 columns), wide (nothing is cut or wrapped), or all of it for a script',
+  },
+  { flag: 'watch', help: 'look again every five seconds until Ctrl-C; the last look decides how it ends' },
+];
+
 export const DRIVER_COMMAND: CommandEntry = {
   name: undefined,
   does: 'a CSI driver for Ceph RBD: serves until it is told to stop',
@@ -48,7 +63,10 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'doctor',
     does: 'examines this machine and the clusters, and changes nothing',
     more: 'It may run beside a live driver. Give it the options of that driver, so that it sees what the driver sees.',
-    options: [{ flag: 'json', help: 'print {"level", "findings": [{"name", "level", "says"}]}' }],
+    options: [
+      { flag: 'json', help: 'print {"level", "findings": [{"name", "level", "says"}]}, as -o json does' },
+      ...VIEW,
+    ],
     driverOptions: ALL_OPTIONS,
     exits: { well: 'all is well', failed: 'something fails', attention: 'warnings only' },
   },
@@ -74,15 +92,44 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'trace',
-    does: 'shows a volume from its claim to who has the image open, and why it is stuck',
-    more: 'In a node’s pod, give --services node: it then uses that node’s Ceph user and shows that node’s journal.',
+    does: 'shows the whole chain of a volume, from its claim to its pods, and the first link that is broken',
+    more:
+      'In a node’s pod, give --services node: it then uses that node’s Ceph user and shows that node’s journal, ' +
+      'device and mounts. A KIND in front (pvc:, pv:, volume:, image:, device:, node:, pod:, object:) says what it is.',
     argument: {
-      name: 'VOLUME',
-      help: 'a claim (NAMESPACE/CLAIM), a PersistentVolume, or a volume handle',
+      name: 'WHAT',
+      help: 'NAMESPACE/CLAIM, a PersistentVolume, POOL/IMAGE, a handle, /dev/rbd0, NAMESPACE/POD or a node',
     },
-    options: [],
+    options: VIEW,
     driverOptions: ALL_OPTIONS,
-    exits: { well: 'shown, stuck or not', failed: NOT_POSSIBLE },
+    exits: {
+      well: 'shown, and no link is broken',
+      failed: NOT_POSSIBLE,
+      attention: 'shown: a link is broken, or could not be looked at',
+    },
+  },
+  {
+    name: 'volumes',
+    does: 'lists every volume on one line: claim, PersistentVolume, size, node, device, sandbox and state',
+    more:
+      'As a controller it lists all that the clusters file has, and in a node’s pod (--services node) those of that ' +
+      'node, for only a node knows devices and sandboxes. -o wide adds handles, and why a volume wants a look.',
+    options: VIEW,
+    driverOptions: ALL_OPTIONS,
+    exits: {
+      well: 'listed',
+      failed: NOT_POSSIBLE,
+      attention: 'listed: a volume has no image or its records are not in order, or not all could be looked at',
+    },
+  },
+  {
+    name: 'explain',
+    does: 'says what a code of an error, or a reason of `berth trace`, means and what to do',
+    more: 'With or without BERTH_ in front. It asks nobody.',
+    argument: { name: 'CODE', help: 'such as BERTH_VOLUME_HELD, or NodeGone' },
+    options: [],
+    driverOptions: [],
+    exits: { well: 'printed', failed: 'there is no such code' },
   },
   {
     name: 'attachments',
@@ -96,6 +143,7 @@ export const COMMANDS: readonly CommandEntry[] = [
       { flag: 'volume', value: 'HANDLE', help: 'for --holder; for --release where the PersistentVolume is gone' },
       { flag: 'finalizer', value: 'NAME', help: 'the finalizer to lift, where it is not csi-attacher’s' },
       { flag: 'yes', help: 'do it' },
+      ...VIEW,
     ],
     driverOptions: ALL_OPTIONS,
     exits: {
@@ -132,7 +180,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     more:
       'Nothing younger than an hour is listed. What holds data, has snapshots or watchers, or may be of another ' +
       'installation is never removed. It asks the Kubernetes API for what only that can explain.',
-    options: [{ flag: 'yes', help: 'remove them; each is looked at once more before' }],
+    options: [{ flag: 'yes', help: 'remove them; each is looked at once more before' }, ...VIEW],
     driverOptions: ALL_OPTIONS,
     exits: {
       well: 'there is none; all that was found was removed',

@@ -1,5 +1,5 @@
 /** What `berth completion` prints: a shell function made of the table of commands; files where nothing else fits. */
-import { COMMANDS, DRIVER_COMMAND, optionsOf, type CommandEntry } from './commands.js';
+import { COMMANDS, DRIVER_COMMAND, optionsOf, type CommandEntry, type CommandOption } from './commands.js';
 
 /** zsh runs bash's functions by a module of its own. */
 const ZSH_HEAD = 'autoload -U +X bashcompinit && bashcompinit\n';
@@ -29,7 +29,8 @@ complete -o default -F _berth berth
 `;
 }
 
-const flagsOf = (entry: CommandEntry): readonly string[] => optionsOf(entry).map(({ flag }) => `--${flag}`);
+const flagsOf = (entry: CommandEntry): readonly string[] =>
+  optionsOf(entry).flatMap(({ flag, short }) => (short === undefined ? [`--${flag}`] : [`--${flag}`, `-${short}`]));
 
 const wordsOf = (entry: CommandEntry): string =>
   [...(entry.argument?.choices ?? []), ...flagsOf(entry), '--help'].join(' ');
@@ -39,6 +40,9 @@ function valueCases(): readonly string[] {
   const choices = new Map<string, string>();
   for (const entry of [DRIVER_COMMAND, ...COMMANDS])
     for (const one of optionsOf(entry))
-      if (one.value !== undefined) choices.set(one.flag, one.choices?.join(' ') ?? '');
-  return [...choices].map(([flag, words]) => `    --${flag}) words="${words}" ;;`);
+      if (one.value !== undefined) choices.set(namesOf(one), one.choices?.join(' ') ?? '');
+  return [...choices].map(([names, words]) => `    ${names}) words="${words}" ;;`);
 }
+
+/** As a pattern of the shell: `--output|-o`. */
+const namesOf = ({ flag, short }: CommandOption): string => (short === undefined ? `--${flag}` : `--${flag}|-${short}`);

@@ -1,12 +1,8 @@
-/** What `berth doctor` prints: a table for a person, JSON for a script. */
-import { worst, type Finding, type Level } from '../model/finding.js';
+/** The table of `berth doctor`. */
+import type { Finding, Level } from '../model/finding.js';
 
 /** Column of the sentences, at most. */
 const NAME_WIDTH = 44;
-
-/** One object, so that more can be said later: `{"level":"warning","findings":[{"name","level","says"}]}`. */
-export const printJson = (findings: readonly Finding[]): string =>
-  `${JSON.stringify({ level: worst(findings), findings }, undefined, 2)}\n`;
 
 /** What is wrong stands last, where a terminal ends. */
 export function printTable(findings: readonly Finding[]): string {

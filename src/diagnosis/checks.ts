@@ -19,6 +19,7 @@ import { checkInstallation } from './ceph/installation-nodes.js';
 import { checkKernelClient } from './ceph/kernel-client.js';
 import { checkMappers } from './ceph/mappers.js';
 import { checkMonitors } from './ceph/monitors.js';
+import { checkKubernetes, type KubernetesSeen, type Service } from './kubernetes-api.js';
 import { checkClock } from './machine/clock.js';
 import { checkConfinement } from './machine/confinement.js';
 import { checkDev, checkSys } from './machine/mounts.js';
@@ -36,6 +37,7 @@ export interface Examined {
   readonly demands: Pick<ClusterDemands, 'of'>;
   readonly clusters: Pick<Clusters, 'all' | 'access' | 'registry'>;
   readonly installation: Pick<Installation, 'known'>;
+  readonly kubernetes: KubernetesSeen;
   /** What this process serves: a controller needs no more than clusters. */
   readonly roles: readonly Role[];
   readonly stateDirectory: string;
@@ -65,6 +67,7 @@ export interface DoctorCheck {
 
 const always = (): boolean => true;
 const onNode = ({ roles }: Examined): boolean => roles.includes('node');
+const isService = (role: Role): role is Service => role === 'controller' || role === 'node';
 const mayFence = ({ roles, fencing }: Examined): boolean => roles.includes('controller') && fencing !== 'never';
 
 /** What a check may take, in ms. */
@@ -99,6 +102,11 @@ export const CHECKS: readonly DoctorCheck[] = [
   { name: 'tools', when: onNode, find: () => checkConfinement() },
   { name: 'processes', when: onNode, find: ({ procRoot }) => checkProcesses(procRoot) },
   { name: 'clock', when: always, find: ({ exec }) => checkClock(exec, soon()) },
+  {
+    name: 'kubernetes',
+    when: always,
+    find: ({ kubernetes, roles }) => checkKubernetes(kubernetes, roles.filter(isService), soon()),
+  },
   { name: 'mapper', when: onNode, find: (examined) => checkMappers(examined) },
   { name: 'clusters-file', when: always, find: ({ clusters }) => checkClustersFile(clusters) },
   { name: 'monitor', when: always, find: ({ clusters }) => checkMonitors(clusters, soon()) },

@@ -32,6 +32,13 @@ export interface Page {
   readonly resourceVersion: string;
 }
 
+/** Of which objects a list is; of all of them without. */
+export interface Scope {
+  readonly namespace?: string;
+  /** As the API reads it: `spec.nodeName=worker-1,status.phase=Running`. */
+  readonly fieldSelector?: string;
+}
+
 export interface WatchEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
   readonly object: unknown;
@@ -93,11 +100,11 @@ export class KubeApi {
    * What `keep` keeps of all of them, as of one moment. Only a page at a time is in memory beside that. A list that
    * grew too old on the way is begun anew, once.
    */
-  async list<T>(resource: Resource, keep: Keep<T>, deadline: Deadline): Promise<Listed<T>> {
+  async list<T>(resource: Resource, keep: Keep<T>, deadline: Deadline, scope: Scope = {}): Promise<Listed<T>> {
     const collect = async (): Promise<Listed<T>> => {
       const items: T[] = [];
       let version = '';
-      for await (const page of this.pages(resource, () => deadline)) {
+      for await (const page of this.pages(resource, () => deadline, scope)) {
         version = page.resourceVersion;
         for (const raw of page.items) {
           const kept = keep(raw);
@@ -120,11 +127,17 @@ export class KubeApi {
    * All of them, page by page, as of one moment. {@link Expired} where that moment grew too old on the way.
    * @param deadlineOf of the next page
    */
-  async *pages(resource: Resource, deadlineOf: () => Deadline): AsyncGenerator<Page, void, undefined> {
+  async *pages(
+    resource: Resource,
+    deadlineOf: () => Deadline,
+    { namespace, fieldSelector }: Scope = {},
+  ): AsyncGenerator<Page, void, undefined> {
     let from = '';
     do {
-      const query = new URLSearchParams({ limit: String(PAGE), ...(from === '' ? {} : { continue: from }) });
-      const path = `${pathOf(resource)}?${query.toString()}`;
+      const query = new URLSearchParams({ limit: String(PAGE) });
+      if (fieldSelector !== undefined) query.set('fieldSelector', fieldSelector);
+      if (from !== '') query.set('continue', from);
+      const path = `${pathOf(resource, undefined, namespace)}?${query.toString()}`;
       const answer = await this.#read({ method: 'GET', path }, deadlineOf());
       if (answer.status === 410) throw new Expired(statusOf(answer).message);
       if (answer.status !== 200) throw this.#refusal(answer, 'list', resource);
@@ -194,6 +207,13 @@ export class KubeApi {
     );
     if (answer.status === 404 && statusOf(answer).reason === 'NotFound') return undefined;
     return this.#object(answer, 'patch', resource) as T;
+  }
+
+  /** The answer to a body that is a question (a review): nothing is made of it. */
+  async ask(resource: Resource, body: unknown, deadline: Deadline): Promise<unknown> {
+    const answer = await this.#wire.call({ method: 'POST', path: pathOf(resource), body }, deadline);
+    if (answer.status >= 200 && answer.status < 300) return answer.body;
+    throw this.#refusal(answer, 'create', resource);
   }
 
   close(): void {

@@ -21,8 +21,14 @@ export const CLAIMS = core('persistentvolumeclaims');
 export const VOLUME_ATTACHMENTS = storage('volumeattachments');
 export const CSI_NODES = storage('csinodes');
 export const CSI_DRIVERS = storage('csidrivers');
+export const STORAGE_CLASSES = storage('storageclasses');
 export const RUNTIME_CLASSES: Resource = { group: 'node.k8s.io', version: 'v1', plural: 'runtimeclasses' };
 export const EVENTS: Resource = { group: 'events.k8s.io', version: 'v1', plural: 'events' };
+/** The same Events as the core group shows them: its names of fields are those that a list can be narrowed by. */
+export const CORE_EVENTS = core('events');
+export const ACCESS_REVIEWS: Resource = {
+  ...{ group: 'authorization.k8s.io', version: 'v1', plural: 'selfsubjectaccessreviews' },
+};
 
 /** As RBAC spells it: `volumeattachments.storage.k8s.io`. */
 export const resourceName = ({ group, plural }: Resource): string => (group === '' ? plural : `${plural}.${group}`);
@@ -72,13 +78,20 @@ export interface KubePersistentVolume extends KubeObject {
   readonly spec?: {
     readonly csi?: CsiSource;
     readonly claimRef?: { readonly namespace?: string; readonly name?: string; readonly uid?: string };
+    readonly capacity?: { readonly storage?: string };
+    readonly persistentVolumeReclaimPolicy?: string;
   };
   readonly status?: { readonly phase?: string };
 }
 
 export interface KubeClaim extends KubeObject {
-  readonly spec?: { readonly volumeName?: string };
+  readonly spec?: { readonly volumeName?: string; readonly storageClassName?: string };
   readonly status?: { readonly phase?: string };
+}
+
+export interface KubeStorageClass extends KubeObject {
+  readonly provisioner?: string;
+  readonly volumeBindingMode?: string;
 }
 
 interface AttachmentError {
@@ -108,7 +121,30 @@ export interface KubeCsiNode extends KubeObject {
 }
 
 export interface KubePod extends KubeObject {
-  readonly spec?: { readonly runtimeClassName?: string; readonly nodeName?: string };
+  readonly spec?: {
+    readonly runtimeClassName?: string;
+    readonly nodeName?: string;
+    readonly volumes?: readonly {
+      readonly name?: string;
+      readonly persistentVolumeClaim?: { readonly claimName?: string };
+      /** A claim that the pod brings along: it is called `<pod>-<volume>`. */
+      readonly ephemeral?: object;
+    }[];
+  };
+  readonly status?: {
+    readonly phase?: string;
+    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
+  };
+}
+
+/** Of the core group. */
+export interface KubeEvent extends KubeObject {
+  readonly type?: string;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly lastTimestamp?: string | null;
+  readonly eventTime?: string | null;
+  readonly series?: { readonly lastObservedTime?: string };
 }
 
 export interface KubeRuntimeClass extends KubeObject {

@@ -8,6 +8,7 @@ import { berthError } from '../model/errors.js';
 import type { Logger } from '../observe/log.js';
 import type { RuntimeClassOf } from '../sandbox/pod.js';
 import { accessFor, type KubernetesChoice } from './access.js';
+import { RIGHTS, rightsMissing } from './access-review.js';
 import { KubeApi } from './api.js';
 import { Attachments } from './volume-attachments.js';
 import { Events, type Finds, type Note, type Reference } from './events.js';
@@ -15,6 +16,7 @@ import { nodeStates } from './node-states.js';
 import { CSI_DRIVERS, NAMESPACES, NODES, type KubeNode } from './objects.js';
 import { runtimeClassOf } from './runtime-class.js';
 import { HttpWire } from './http.js';
+import { StorageObjects } from './storage-objects.js';
 
 export interface Kubernetes {
   readonly api: KubeApi;
@@ -26,6 +28,13 @@ export interface Kubernetes {
   readonly announce: Announce & ((note: Note) => void);
   /** Ours, with all that bears on them; watched only after `attachments.start()`. */
   readonly attachments: Attachments;
+  /** Claims, classes, pods and Events, for whoever looks at one volume. */
+  readonly objects: StorageObjects;
+  /** `verb resource` of what this account may not do and these services need. Errors of the API. */
+  readonly rightsMissing: (
+    services: readonly ('controller' | 'node')[],
+    deadline: Deadline,
+  ) => Promise<readonly string[]>;
   close(): void;
 }
 
@@ -45,6 +54,13 @@ export async function openKube(choice: KubernetesChoice, driver: string, log: Lo
   return {
     api,
     attachments,
+    objects: new StorageObjects(api),
+    rightsMissing: (services, deadline) =>
+      rightsMissing(
+        api,
+        services.flatMap((one) => RIGHTS[one]),
+        deadline,
+      ),
     nodes: nodeStates(api, log),
     runtimeClassOf: runtimeClassOf(api),
     clusterUid: (deadline) => clusterUid(api, deadline),

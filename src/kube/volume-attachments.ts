@@ -8,6 +8,7 @@ import type { Logger } from '../observe/log.js';
 import type { KubeApi } from './api.js';
 import { Mirror } from './mirror.js';
 import { stateOf } from './node-states.js';
+import { StorageObjects } from './storage-objects.js';
 import type { NodeStateAnswer } from '../attachment/node-state.js';
 import {
   CLAIMS,
@@ -171,6 +172,12 @@ export class Attachments {
   ): Promise<{ readonly uid: string; readonly volume: string } | undefined> {
     const claim = await this.#api.get<KubeClaim>(CLAIMS, name, deadline, namespace);
     return claim && { uid: claim.metadata.uid, volume: claim.spec?.volumeName ?? '' };
+  }
+
+  /** Names of the pods that have a claim (`namespace/name`) on a node, as `namespace/name`. Errors of the API. */
+  async podsOf(claim: string, node: string, deadline: Deadline): Promise<readonly string[]> {
+    const pods = await new StorageObjects(this.#api).podsOfClaim(claim, node, deadline);
+    return pods.map(({ name }) => name);
   }
 
   /** Read anew; what cannot be known is 'unknown', never an error. */

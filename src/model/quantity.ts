@@ -30,3 +30,18 @@ export function parseSeconds(text: string): number | undefined {
   if (digits === undefined || unit === undefined) return undefined;
   return Number(digits) * (SECONDS[unit] ?? 1);
 }
+
+/** Powers of what Kubernetes counts in: `10Gi` is binary, `10G` decimal, unlike in {@link parseBytes}. */
+const POWERS = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
+
+/** Bytes of a Kubernetes quantity such as `10Gi`, `1.5G` or `1048576`, rounded up; undefined for what is none. */
+export function bytesOfQuantity(text: string): bigint | undefined {
+  const [, digits, unit = ''] = /^(\d{1,19}(?:\.\d{1,9})?)(|[kMGTPE]|[KMGTPE]i)$/.exec(text) ?? [];
+  if (digits === undefined) return undefined;
+  const isBinary = unit.endsWith('i');
+  const power = BigInt(POWERS.indexOf(isBinary ? unit.slice(0, 1).replace('K', 'k') : unit));
+  const [whole = '0', fraction = ''] = digits.split('.');
+  const scale = 10n ** BigInt(fraction.length);
+  const scaled = BigInt(whole + fraction) * (isBinary ? 1024n : 1000n) ** power;
+  return (scaled + scale - 1n) / scale;
+}

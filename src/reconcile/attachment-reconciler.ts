@@ -26,7 +26,7 @@ export interface AttachmentTimes {
 export interface AttachmentParts {
   readonly api: Pick<
     Attachments,
-    'driver' | 'isFresh' | 'all' | 'list' | 'read' | 'nodeOf' | 'readVolume' | 'volumeNamed' | 'volumeOf'
+    'driver' | 'isFresh' | 'all' | 'list' | 'read' | 'nodeOf' | 'podsOf' | 'readVolume' | 'volumeNamed' | 'volumeOf'
   >;
   readonly ceph: ImageStates;
   /** What ControllerUnpublish does: it succeeds only where the node provably cannot write any more. */

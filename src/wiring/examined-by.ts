@@ -1,16 +1,18 @@
 /** What the checks of this machine and its clusters examine, from the options. */
 import { DRIVER_NAME } from '../csi/identity-service.js';
+import type { KubernetesSeen } from '../diagnosis/kubernetes-api.js';
 import { run } from '../host/process/exec.js';
 import type { Examined } from '../diagnosis/checks.js';
 import type { Additions } from './additions.js';
 import type { Dependencies } from './dependencies.js';
 
-type Examinable = Pick<Dependencies, 'options' | 'rbd' | 'clusters' | 'demands' | 'installation' | 'log'>;
+type Examinable = Pick<Dependencies, 'options' | 'rbd' | 'clusters' | 'demands' | 'installation' | 'log' | 'kube'>;
 
+/** @param kubeFault why what `--kubernetes` names cannot be used, where that has not ended the process */
 export function examinedBy(
-  { options, rbd, clusters, demands, installation, log }: Examinable,
+  { options, rbd, clusters, demands, installation, log, kube }: Examinable,
   additions: Additions,
-  { versions }: { readonly versions: boolean },
+  { versions, kubeFault }: { readonly versions: boolean; readonly kubeFault?: Error | undefined },
 ): Examined {
   const { services, stateDirectory, kubeletDirectory, mounter, fencing } = options;
   const roles = (['controller', 'node'] as const).filter((role) => services.includes(role));
@@ -22,6 +24,7 @@ export function examinedBy(
     clusters,
     demands,
     installation,
+    kubernetes: kubernetesSeen(options.kubernetes, kube, kubeFault),
     roles,
     stateDirectory,
     kubeletDirectory,
@@ -32,5 +35,16 @@ export function examinedBy(
     versions,
     procRoot: '/proc',
     sysRoot: '/sys',
+  };
+}
+
+function kubernetesSeen(choice: string, kube: Dependencies['kube'], fault: Error | undefined): KubernetesSeen {
+  const isPod = process.env['KUBERNETES_SERVICE_HOST'] !== undefined;
+  return {
+    server: kube?.api.server,
+    choice,
+    fault,
+    isPodWithoutAccount: choice === 'auto' && kube === undefined && isPod,
+    rightsMissing: async (services, deadline) => kube?.rightsMissing(services, deadline) ?? [],
   };
 }

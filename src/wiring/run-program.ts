@@ -4,7 +4,8 @@ import { EXIT_CODES, type ExitCode } from '../cli/exit-codes.js';
 import { isBerthError } from '../model/errors.js';
 import type { Additions } from './additions.js';
 import { endWhatIsLeft } from './end-what-is-left.js';
-import { adopt, attachments, doctor, garbage, trace, undelete, unstage } from './run-commands.js';
+import { adopt, attachments, garbage, undelete, unstage } from './commands/run-commands.js';
+import { doctor, trace, volumes } from './commands/view-commands.js';
 import { serve } from './serve.js';
 
 /** Run it and set the exit code; an error is printed, never thrown. */
@@ -27,17 +28,19 @@ async function dispatch(args: readonly string[], additions: Additions): Promise<
       endWhatIsLeft();
       return EXIT_CODES.well;
     case 'doctor':
-      return doctor(request.options, request.json, additions);
+      return doctor(request.options, request.view, additions);
     case 'adopt':
       return adopt(request.adopt);
     case 'trace':
-      return trace(request.options, request.volume);
+      return trace(request.options, request.subject, request.view);
+    case 'volumes':
+      return volumes(request.options, request.view);
     case 'undelete':
       return undelete(request.options, request.undelete);
     case 'unstage':
       return unstage(request.options, request.volume);
     case 'garbage':
-      return garbage(request.options, request.yes);
+      return garbage(request.options, request);
     case 'attachments':
       return attachments(request.options, request);
     case 'print':

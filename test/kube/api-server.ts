@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { generatedNamed, type Generated } from './generated.js';
-import { bodyOf, merged, placeOf, verbOf, type Place } from './request.js';
+import { bodyOf, isSelected, merged, placeOf, reviewedRight, verbOf, type Place } from './request.js';
 
 export interface Thing {
   metadata: {
@@ -257,7 +257,12 @@ export class ApiServer {
       status(response, 403, `${plural} is forbidden: User "berth" cannot ${verb} resource "${plural}"`);
     } else if (verb === 'watch') this.#watch(collection, searchParams, response);
     else if (verb === 'list') this.#list(collection, searchParams, response);
-    else if (verb === 'create') this.#create(place, JSON.parse(body) as Draft, response);
+    else if (plural === 'selfsubjectaccessreviews') {
+      json(response, 201, {
+        kind: 'SelfSubjectAccessReview',
+        status: { allowed: !this.denied.has(reviewedRight(body)) },
+      });
+    } else if (verb === 'create') this.#create(place, JSON.parse(body) as Draft, response);
     else if (thing === undefined) status(response, 404, `${plural} "${place.name ?? ''}" not found`);
     else if (verb === 'get') json(response, 200, thing);
     else if (verb === 'delete') {
@@ -300,7 +305,8 @@ export class ApiServer {
       return;
     }
     const all = this.#across(collection);
-    const names = [...all.keys()].toSorted().filter((name) => name > after);
+    const selector = query.get('fieldSelector') ?? '';
+    const names = [...all.keys()].toSorted().filter((name) => name > after && isSelected(all.get(name), selector));
     const page = names.slice(0, limit);
     const more = names.length > page.length ? { continue: `${version}|${page.at(-1) ?? ''}` } : {};
     const items = page.map((name) => all.get(name));

@@ -7,7 +7,7 @@ import { Attachments } from '../../src/kube/volume-attachments.js';
 import { createLog } from '../../src/observe/log.js';
 import { attacherFinalizer } from '../../src/diagnosis/attachment/attachment-facts.js';
 import { imageStates } from '../../src/diagnosis/attachment/image-state.js';
-import type { ImageStates } from '../../src/diagnosis/attachment/gather-attachment.js';
+import type { ImageDescriptions, ImageStates } from '../../src/diagnosis/attachment/gather-attachment.js';
 import { detachBy, type Detach } from '../../src/wiring/detach-by.js';
 import { attachVolume, type AttachParts } from '../../src/volume/controller/attach-volume.js';
 import { createVolume } from '../../src/volume/controller/create/create-volume.js';
@@ -29,7 +29,7 @@ export const OLD = '2026-01-01T00:00:00Z';
 
 export interface AttachmentFixture extends ApiFixture {
   cluster: MemoryCluster;
-  ceph: ImageStates;
+  ceph: ImageStates & ImageDescriptions;
   /** What ControllerUnpublish does, counted in {@link detaches}. */
   detach: Detach;
   attachments: Attachments;

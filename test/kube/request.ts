@@ -41,3 +41,22 @@ export function verbOf(method: string, place: Place, query: URLSearchParams): st
   if (place.name !== undefined) return 'get';
   return query.get('watch') === 'true' ? 'watch' : 'list';
 }
+
+/** Does an object match a `fieldSelector`? Only equality, of fields by their path. */
+export function isSelected(object: unknown, selector: string): boolean {
+  return selector.split(',').every((one) => {
+    const [field = '', wanted = ''] = one.split('=');
+    return one === '' || String(valueAt(object, field.split('.')) ?? '') === wanted;
+  });
+}
+
+const valueAt = (object: unknown, [key, ...rest]: readonly string[]): unknown =>
+  key === undefined ? object : valueAt((object as Record<string, unknown> | undefined)?.[key], rest);
+
+/** What a SelfSubjectAccessReview asks for, as `verb plural`. */
+export function reviewedRight(body: string): string {
+  const { spec } = JSON.parse(body) as {
+    readonly spec: { readonly resourceAttributes: { readonly verb: string; readonly resource: string } };
+  };
+  return `${spec.resourceAttributes.verb} ${spec.resourceAttributes.resource}`;
+}

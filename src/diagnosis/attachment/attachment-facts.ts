@@ -21,6 +21,8 @@ export interface AttachmentFacts {
   readonly nodeId: string;
   readonly node: ApiNode;
   readonly image: Image;
+  /** `namespace/name` of each that has it mounted there, or why nobody could tell; undefined where nobody asked. */
+  readonly pods?: readonly string[] | { readonly error: string } | undefined;
 }
 
 const OF_A_DETACH = [

@@ -32,7 +32,7 @@ function alive(facts: AttachmentFacts, measure: Measure): AttachmentFinding | un
   const name = `VolumeAttachment ${attachment.name}`;
   const state = stateOf(facts);
   const isNamed = state !== undefined && isNamedIn(state, facts.nodeId);
-  if (attachment.attached && isNamed) return otherGrant(facts, measure);
+  if (attachment.attached && isNamed) return otherGrant(facts, measure) ?? lostNode(facts, name);
   if (facts.volume === undefined) return volumeUnknown(facts, name);
   if (image === 'absent') return found(facts, 'ImageGone', `${name} is for ${facts.volume}, which Ceph does not have`);
   if (state === undefined) return found(facts, 'CephSilent', silence(facts, name));
@@ -59,6 +59,28 @@ function otherGrant(facts: AttachmentFacts, measure: Measure): AttachmentFinding
   const todo = `its stages are refused; kubectl delete volumeattachment ${name}, and it is attached anew`;
   return found(facts, 'GrantOutdated', `${says}, and ${todo}`);
 }
+
+/**
+ * API and image agree, and the node that both name is not one that can serve it: nothing moves by itself then, for
+ * nobody has asked for a detach. The reconciler, which looks no further where both agree, never comes here.
+ */
+function lostNode(facts: AttachmentFacts, name: string): AttachmentFinding | undefined {
+  const cause = nodeCause(facts.node, facts.nodeName);
+  if (cause === undefined) return undefined;
+  const { nodeName } = facts;
+  const says = `${name} and the image’s record both name ${nodeName} (${openAt(stateOf(facts))}), and ${cause.says}`;
+  return found(facts, cause.reason, `${says}; ${WAY_OUT[cause.reason].replace('NODE', nodeName)}`);
+}
+
+const OUT_OF_SERVICE = 'node.kubernetes.io/out-of-service=nodeshutdown:NoExecute';
+/** NODE stands for its name. */
+const WAY_OUT: Readonly<Record<Cause['reason'], string>> = {
+  NodeGone: 'its pods and then this attachment are removed by Kubernetes; berth attachments says what keeps them',
+  CsiNodeGone: 'start the kubelet and the node plugin there, or move its pods',
+  DriverGone: 'no pod with such a volume starts or ends there until it is; see the pod of berth-node on that node',
+  NodeOutOfService: 'Kubernetes removes its pods and asks for the detach, which fences the node',
+  NodeNotReady: `once it is off for certain, kubectl taint node NODE ${OUT_OF_SERVICE}; it moves its volumes`,
+};
 
 function volumeUnknown(facts: AttachmentFacts, name: string): AttachmentFinding {
   const isGone = facts.pv === 'absent';
@@ -104,7 +126,7 @@ function leavingNamed(facts: AttachmentFacts, state: HoldersOfVolume, name: stri
   const because = cause === undefined ? `node ${nodeName} is there and ready` : cause.says;
   // Its kubelet lives and says so itself: whatever Ceph's list of watchers shows, nobody else may have it yet.
   if (cause === undefined && node.inUse.includes(volume)) {
-    const says = `${name}, and the kubelet of ${nodeName} has it mounted (${openAt(state)}); end its pods there`;
+    const says = `${name}, and the kubelet of ${nodeName} has it mounted (${openAt(state)}); ${endPods(facts)}`;
     return found(facts, 'StillMounted', says);
   }
   if ((state.watchers ?? []).length > 0) {
@@ -112,6 +134,13 @@ function leavingNamed(facts: AttachmentFacts, state: HoldersOfVolume, name: stri
   }
   const says = `${name}; ${because}, and nobody has its image open`;
   return found(facts, cause?.reason ?? 'AttacherSilent', says, 'detach');
+}
+
+function endPods({ pods, volume = '' }: AttachmentFacts): string {
+  if (pods === undefined) return 'end its pods there';
+  if ('error' in pods) return `end its pods there; which they are is not known: ${pods.error}`;
+  if (pods.length > 0) return `end its pods there: ${pods.join(', ')}`;
+  return `no pod of its claim is there, so the kubelet has forgotten it: berth unstage ${volume} in that node's pod`;
 }
 
 /** Only the API is left: what keeps the object is a finalizer. */

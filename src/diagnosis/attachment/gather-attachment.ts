@@ -1,8 +1,9 @@
 /** Reads the facts of one attachment from their homes; what cannot be read is a fact of its own. */
 import type { ApiAttachment, Attachments } from '../../kube/volume-attachments.js';
 import type { Deadline } from '../../model/deadline.js';
-import { isBerthError } from '../../model/errors.js';
+import type { ImageDescription } from '../../volume/image/look/describe-image.js';
 import type { HoldersOfVolume } from '../../volume/image/read-holders.js';
+import { toldOf } from '../message-of.js';
 import type { AttachmentFacts, Image } from './attachment-facts.js';
 
 /** What images say of those who have them: read through the use cases, never past them. */
@@ -19,8 +20,14 @@ export interface ImageStates {
   ): Promise<readonly { readonly volume: string; readonly nodes: readonly string[] }[]>;
 }
 
+/** What else images say, and who has them open that nobody explains: for who looks at one of them. */
+export interface ImageDescriptions {
+  /** Undefined where there is no such image. */
+  describe(volume: string, deadline: Deadline): Promise<ImageDescription | undefined>;
+}
+
 /** The API of one attachment's node and volume. */
-export type AttachmentApi = Pick<Attachments, 'nodeOf' | 'readVolume' | 'volumeNamed' | 'volumeOf'>;
+export type AttachmentApi = Pick<Attachments, 'nodeOf' | 'podsOf' | 'readVolume' | 'volumeNamed' | 'volumeOf'>;
 
 /** Of an attachment of the API, as it stands now; never fails. */
 export async function factsOf(
@@ -29,7 +36,7 @@ export async function factsOf(
   attachment: ApiAttachment,
   deadline: Deadline,
 ): Promise<AttachmentFacts> {
-  const [node, { pv, volume }] = await Promise.all([
+  const [node, { pv, volume, claim }] = await Promise.all([
     api.nodeOf(attachment.node, deadline),
     volumeOf(api, attachment, deadline),
   ]);
@@ -42,7 +49,28 @@ export async function factsOf(
     nodeId,
     node,
     image: await imageOf(ceph, volume, deadline),
+    pods: await podsIn(api, { attachment, node, volume, claim }, deadline),
   };
+}
+
+/** Asked only where somebody has to end them: to be detached, and the kubelet says that it is mounted. */
+async function podsIn(
+  api: Pick<AttachmentApi, 'podsOf'>,
+  { attachment, node, volume, claim }: Pick<AttachmentFacts, 'node' | 'volume'> & Attached,
+  deadline: Deadline,
+): Promise<AttachmentFacts['pods']> {
+  const isWanted = attachment.deletingSince !== undefined && volume !== undefined && node.inUse.includes(volume);
+  if (!isWanted || claim === undefined) return undefined;
+  try {
+    return await api.podsOf(claim, attachment.node, deadline);
+  } catch (error) {
+    return { error: toldOf(error) };
+  }
+}
+
+interface Attached {
+  readonly attachment: ApiAttachment;
+  readonly claim: string | undefined;
 }
 
 /** Of a holder that the API does not know. */
@@ -61,16 +89,16 @@ async function volumeOf(
   api: AttachmentApi,
   { pv, inlineHandle }: ApiAttachment,
   deadline: Deadline,
-): Promise<Pick<AttachmentFacts, 'pv' | 'volume'>> {
-  if (pv === undefined) return { pv: 'unknown', volume: inlineHandle };
+): Promise<Pick<AttachmentFacts, 'pv' | 'volume'> & Pick<Attached, 'claim'>> {
+  if (pv === undefined) return { pv: 'unknown', volume: inlineHandle, claim: undefined };
   const seen = api.volumeNamed(pv);
-  if (seen !== undefined) return { pv: 'present', volume: seen.handle };
+  if (seen !== undefined) return { pv: 'present', volume: seen.handle, claim: seen.claim };
   try {
     const read = await api.readVolume(pv, deadline);
-    if (read === 'absent') return { pv: 'absent', volume: undefined };
-    return { pv: 'present', volume: read?.handle };
+    if (read === 'absent') return { pv: 'absent', volume: undefined, claim: undefined };
+    return { pv: 'present', volume: read?.handle, claim: read?.claim };
   } catch {
-    return { pv: 'unknown', volume: undefined };
+    return { pv: 'unknown', volume: undefined, claim: undefined };
   }
 }
 
@@ -83,6 +111,6 @@ async function imageOf(
   try {
     return await ceph.readHolders(volume, true, deadline);
   } catch (error) {
-    return { error: isBerthError(error) ? error.message : 'an unexpected error, see the log' };
+    return { error: toldOf(error) };
   }
 }

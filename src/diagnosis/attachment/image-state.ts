@@ -1,13 +1,18 @@
 /** What images say of their holders, through the use cases of the driver, never past them. */
+import { describeImage } from '../../volume/image/look/describe-image.js';
 import { readHolders, type ReadHoldersParts } from '../../volume/image/read-holders.js';
 import { listVolumes, type ListVolumesParts } from '../../volume/controller/list/list-volumes.js';
-import type { ImageStates } from './gather-attachment.js';
+import type { ImageDescriptions, ImageStates } from './gather-attachment.js';
 
 export type ImageStateParts = ReadHoldersParts & ListVolumesParts;
 
 /** @param role whose cephx user asks */
-export const imageStates = (parts: ImageStateParts, role: 'controller' | 'node' = 'controller'): ImageStates => ({
+export const imageStates = (
+  parts: ImageStateParts,
+  role: 'controller' | 'node' = 'controller',
+): ImageStates & ImageDescriptions => ({
   readHolders: (volume, watchers, deadline) => readHolders(parts, { volume, role, watchers }, deadline),
+  describe: (volume, deadline) => describeImage(parts, { volume, role }, deadline),
   async listHolders(deadline, leftOut) {
     const found: { readonly volume: string; readonly nodes: readonly string[] }[] = [];
     let startingToken = '';

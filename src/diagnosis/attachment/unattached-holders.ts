@@ -20,6 +20,7 @@ export async function asOfNow(
   return {
     list: (deadline) => api.list(deadline),
     nodeOf: (name, deadline) => api.nodeOf(name, deadline),
+    podsOf: (claim, node, deadline) => api.podsOf(claim, node, deadline),
     readVolume: (name, deadline) => api.readVolume(name, deadline),
     volumeNamed: (name) => byName.get(name),
     volumeOf: (handle) => byHandle.get(handle),

@@ -1,5 +1,6 @@
 /** Does each cluster let in the user of each service? */
 import type { Deadline } from '../../model/deadline.js';
+import { isBerthError } from '../../model/errors.js';
 import type { Finding } from '../../model/finding.js';
 import type { ClusterConfig } from '../../rbd/clusters-file.js';
 import type { Clusters, Role } from '../../rbd/clusters.js';
@@ -37,6 +38,8 @@ async function checkUser(
     const { fsid } = await rbd.identify(access, deadline);
     return { name, level: 'ok', says: `${fsid} lets in client.${access.user}` };
   } catch (error) {
-    return { name, level: 'failed', says: messageOf(error) };
+    const isLate = isBerthError(error, 'BERTH_DEADLINE');
+    const todo = '; the lines of its monitors say which of them answer, ceph -s what is wrong behind them';
+    return { name, level: 'failed', says: `${messageOf(error)}${isLate ? todo : ''}` };
   }
 }

@@ -7,6 +7,13 @@ export const growth = {
     'the {fs} filesystem at {path} could not grow: {why}',
     'unstage and stage the volume again, it grows offline then',
   ),
+  // The kubelet says the PersistentVolume's size, which csi-resizer writes once the image has grown to it.
+  BERTH_IMAGE_TOO_SMALL: entry(
+    'OUT_OF_RANGE',
+    'image {image} of volume {volume} has {have} bytes in Ceph, and the caller, by the PersistentVolume, wants ' +
+      '{wanted}',
+    'the PersistentVolume is ahead of its image: expand the volume at the controller (csi-resizer), or rbd resize it',
+  ),
   BERTH_GROWTH_GIVEN_UP: entry(
     'FAILED_PRECONDITION',
     'the filesystem of volume {volume} is not grown to {size} bytes any more: the last try, by node {node} at ' +

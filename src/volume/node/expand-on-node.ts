@@ -7,6 +7,7 @@ import { growFilesystem, isSmallerThanDevice } from '../../host/filesystem/resiz
 import { filesystemOfEntry, isMountedHere } from '../../journal/entry.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
+import { imageSpec } from '../../model/volume-id.js';
 import { refuseReplaced } from './recovery/entry-image.js';
 import { growForGuest, type GrowForGuestParts } from './guest/grow-for-guest.js';
 import type { Mappers } from './node-mappers.js';
@@ -35,7 +36,7 @@ export interface ExpandOnNode {
 
 /**
  * The size of the device in bytes after the call. BERTH_VOLUME_NOT_AT_PATH, BERTH_IMAGE_REPLACED,
- * BERTH_FILESYSTEM_GROW_FAILED, BERTH_SIZE_OUT_OF_RANGE where the image itself is smaller than asked; of a guest's as
+ * BERTH_FILESYSTEM_GROW_FAILED, BERTH_IMAGE_TOO_SMALL where the image itself is smaller than asked; of a guest's as
  * {@link growForGuest}.
  */
 export async function expandOnNode(
@@ -56,10 +57,8 @@ export async function expandOnNode(
     const { head } = found;
     refuseReplaced(entry, head);
     if (range !== undefined && head.sizeBytes < range.required) {
-      throw berthError('BERTH_SIZE_OUT_OF_RANGE', {
-        size: range.required,
-        why: `the image has ${head.sizeBytes} bytes; expand it at the controller first`,
-      });
+      const { required: wanted } = range;
+      throw berthError('BERTH_IMAGE_TOO_SMALL', { image: imageSpec(found.at), volume, have: head.sizeBytes, wanted });
     }
     operation.step('device size');
     await mappers.named(mapping.mapper).resized(mapping, head.sizeBytes, deadline);

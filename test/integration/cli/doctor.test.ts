@@ -104,6 +104,8 @@ describe('berth doctor', () => {
       ...['monitor dev/127.213.9.1', 'cluster dev (controller)', 'cluster dev (node)'],
     ]);
     expect(failed[0]!.says).toMatch(/v2 127.213.9.1:3300 refuses connections, v1 127.213.9.1:6789 refuses/);
+    // Nobody called anything that could be repeated.
+    expect(answer.stdout).not.toContain('may be repeated');
   });
 
   it('kubelet directory without mount propagation: ends with 1', async () => {
@@ -125,6 +127,26 @@ describe('berth doctor', () => {
     expect(answer.code).toBe(1);
     const says = expect.stringMatching(/loop: this driver has no such mapper: .*development driver only/) as string;
     expect(report(answer).findings).toContainEqual({ name: 'mapper', level: 'failed', says });
+  });
+
+  it('Kubernetes API that refuses connections, or no such kubeconfig: ends with 1 and says so', async () => {
+    const file = path.join(site.directory, 'dead-api');
+    const named = { 'current-context': 'x', contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }] };
+    const clusters = [{ name: 'c', cluster: { server: 'https://127.213.9.1:6443' } }];
+    await writeFile(file, JSON.stringify({ ...named, clusters, users: [{ name: 'u', user: { token: 't' } }] }));
+    const controller = ['--services', 'controller', '--json'];
+    const refused = await doctor(...common(), ...controller, '--kubernetes', file);
+    const missing = await doctor(...common(), ...controller, '--kubernetes', '/nowhere/kubeconfig');
+    for (const [answer, says] of [
+      [refused, /127\.213\.9\.1:6443 gave no usable answer: .*ECONNREFUSED.*; check API server and network$/],
+      [missing, /configuration \/nowhere\/kubeconfig: ENOENT/],
+    ] as const) {
+      expect(answer.code).toBe(1);
+      const { findings } = report(answer);
+      expect(findings.find(({ name }) => name === 'kubernetes')?.says).toMatch(says);
+      // One finding among the others: the cluster was looked at all the same.
+      expect(findings.find(({ name }) => name === 'cluster dev (controller)')?.level).toBe('ok');
+    }
   });
 
   it('clusters file missing, option unknown: names it', async () => {

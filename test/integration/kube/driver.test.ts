@@ -76,7 +76,7 @@ async function eventually(what: string, holds: () => boolean): Promise<void> {
 const berth = (...args: readonly string[]): Promise<string> =>
   new Promise((resolve) => {
     const all = [MAIN, ...args, '--kubernetes', config, '--clusters', site.clustersFile, '--state-dir', node.stateDir];
-    execFile(process.execPath, all, (_, stdout, stderr) => resolve(stdout + stderr));
+    execFile(process.execPath, all, (error, stdout, stderr) => resolve(`${stdout}${stderr}exit ${error?.code ?? 0}\n`));
   });
 
 describe('VolumeAttachment to be deleted, its node gone from the API:', () => {
@@ -88,7 +88,7 @@ describe('VolumeAttachment to be deleted, its node gone from the API:', () => {
     expect(events('free')).toContain('NodeGone');
     expect(await site.metadata(volume.image)).not.toHaveProperty('berth.dev/holder');
     expect(await berth('trace', 'shop/free')).toMatch(
-      /holder record +nobody\n.*\n(.*\n)*stuck +NodeGone: VolumeAttachment va-free/,
+      /holder record +nobody\n(.*\n)*broken +node: NodeGone: VolumeAttachment va-free(.*\n)*exit 2\n/,
     );
     expect(server.asked.filter(({ method, url }) => method !== 'GET' && !url.includes('/events'))).toEqual([]);
     expect(await berth('attachments', '--release', 'va-free')).toContain('nothing was changed');
@@ -102,9 +102,11 @@ describe('VolumeAttachment to be deleted, its node gone from the API:', () => {
     leaving(volume, 'open');
     await eventually('the reason is announced', () => events('open').includes('ImageStillOpen'));
     const page = await berth('trace', volume.id);
-    expect(page).toMatch(/journal, this node +staged at /);
+    expect(page).toMatch(/journal, this node +staged since /);
+    expect(page).toMatch(/^device +\/dev\/\w+, \d+ bytes$/m);
+    expect(page).toMatch(/^mounts +\/\S+: ext4, rw$/m);
     const address = /^image open at +(\S+)$/m.exec(page)?.[1] ?? 'none';
-    expect(page).toMatch(/stuck +ImageStillOpen: .*open at/);
+    expect(page).toMatch(/broken +image open at: ImageStillOpen: .*open at(.*\n)*exit 2\n/);
     expect(await site.rbd('status', volume.image)).toContain(address);
     expect(await berth('attachments', '--release', 'va-open', '--yes')).toContain('BERTH_DETACH_UNPROVEN');
     expect(server.find(VAS, 'va-open')?.metadata.finalizers).toEqual([FINALIZER]);

@@ -30,18 +30,35 @@ describe('the driver', () => {
 describe('doctor', () => {
   it('shares all options with the driver, and stands for the machine that it runs on', () => {
     expect(parse('doctor', '--clusters', '/c', '--json')).toMatchObject({
-      ...{ kind: 'doctor', json: true, options: { clusters: '/c', nodeId: hostname() } },
+      ...{ kind: 'doctor', view: { output: 'json' }, options: { clusters: '/c', nodeId: hostname() } },
     });
-    expect(parse('doctor')).toMatchObject({ kind: 'doctor', json: false });
+    expect(parse('doctor')).toMatchObject({ kind: 'doctor', view: { output: 'table', everyMs: undefined } });
     expect(parse('--node-id', 'doctor')).toMatchObject({ kind: 'serve', options: { nodeId: 'doctor' } });
   });
 });
 
 describe('trace', () => {
   it('takes a volume, and options before and after it', () => {
-    const wanted = { kind: 'trace', volume: 'a/b', options: { kubernetes: '/k' } };
+    const wanted = { kind: 'trace', subject: 'a/b', options: { kubernetes: '/k' } };
     expect(parse('trace', 'a/b', '--kubernetes', '/k')).toMatchObject(wanted);
     expect(parse('trace', '--kubernetes', '/k', 'a/b')).toMatchObject(wanted);
+  });
+});
+
+describe('what only looks', () => {
+  it('takes a form of output by a long or a short name, and looks again if asked', () => {
+    expect(parse('volumes', '-o', 'wide')).toMatchObject({ kind: 'volumes', view: { output: 'wide' } });
+    expect(parse('trace', 'a/b', '--output=yaml')).toMatchObject({ subject: 'a/b', view: { output: 'yaml' } });
+    expect(parse('garbage', '--watch')).toMatchObject({ yes: false, view: { output: 'table', everyMs: 5_000 } });
+    expect(parse('attachments', '-o', 'json')).toMatchObject({ release: undefined, view: { output: 'json' } });
+  });
+
+  it('explains a code with or without its first word, and a reason', () => {
+    expect(text('explain', 'VOLUME_HELD')).toBe(text('explain', 'berth_volume_held'));
+    expect(text('explain', 'BERTH_VOLUME_HELD')).toMatch(
+      /^code {4}BERTH_VOLUME_HELD\nmeans .*\ndo {6}detach it there first\n/,
+    );
+    expect(text('explain', 'nodegone')).toMatch(/^reason {2}NodeGone\nlink {4}node\n/);
   });
 });
 
@@ -114,7 +131,7 @@ describe('a command line that is wrong', () => {
     ],
     ['names the nearest command', ['docter'], "berth: unknown command 'docter' (Did you mean doctor?)"],
     ['names the nearest command for help', ['help', 'trase'], "unknown command 'trase' (Did you mean trace?)"],
-    ['says which argument is missing', ['trace'], "berth trace: missing required argument 'VOLUME'"],
+    ['says which argument is missing', ['trace'], "berth trace: missing required argument 'WHAT'"],
     ['says which value is missing', [...node, '--endpoint'], 'argument missing'],
     ['does not take an option for a value', ['attachments', '--release', '--yes'], '--release: its value is missing'],
     ['does not take an empty value', ['attachments', '--release='], '--release: its value is missing'],
@@ -124,6 +141,9 @@ describe('a command line that is wrong', () => {
       ['attachments', '--holder', 'n', '--volume', 'c/p/i', '--release', 'va'],
       '--holder: it is for what no VolumeAttachment asks for',
     ],
+    ['lists the forms of output', ['volumes', '-o', 'xml'], '--output: "xml" is none of table, wide, json, yaml'],
+    ['takes one form of output', ['doctor', '--json', '-o', 'yaml'], '--json: it is -o json'],
+    ['names the nearest code', ['explain', 'POOL_NOT_FOND'], 'Did you mean BERTH_POOL_NOT_OURS or'],
     ['says what a flag without its option lacks', ['attachments', '--yes'], '--release: it is missing'],
     ['takes no option of another command', ['trace', 'a/b', '--json'], "unknown option '--json'"],
     ['takes one argument', ['trace', 'a/b', 'c/d'], 'too many arguments'],

@@ -20,6 +20,8 @@ describe('in bash', () => {
 
   it('a command has its own options and those that it shares with the driver', () => {
     expect(offered('doctor', '--j')).toEqual(['--json']);
+    expect(offered('volumes', '--wa')).toEqual(['--watch']);
+    expect(offered('exp')).toEqual(['explain']);
     expect(offered('trace', '--kub')).toEqual(['--kubelet-dir', '--kubernetes']);
     expect(offered('adopt', '--kub')).toEqual([]);
     expect(offered('help', 'tr')).toEqual(['trace']);
@@ -28,6 +30,8 @@ describe('in bash', () => {
 
   it('an option has its values; where they cannot be listed nothing, so that files are offered', () => {
     expect(offered('--mounter', 'k')).toEqual(['krbd']);
+    expect(offered('volumes', '-o', '')).toEqual(['table', 'wide', 'json', 'yaml']);
+    expect(offered('trace', '--output', 'y')).toEqual(['yaml']);
     expect(offered('doctor', '--fencing', '')).toEqual(['never', 'out-of-service', 'node-lost']);
     expect(offered('doctor', '--clusters', '')).toEqual([]);
   });

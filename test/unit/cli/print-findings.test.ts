@@ -1,7 +1,8 @@
 /** What a person and a script see of the doctor. */
 import { describe, expect, it } from 'vitest';
 import { EXIT_CODE_OF_LEVEL } from '../../../src/cli/exit-codes.js';
-import { printJson, printTable } from '../../../src/cli/print-findings.js';
+import { textOf } from '../../../src/cli/output/show.js';
+import { printTable } from '../../../src/cli/print-findings.js';
 import { worst, type Finding } from '../../../src/model/finding.js';
 
 const ok: Finding = { name: 'dev', level: 'ok', says: 'fine' };
@@ -31,6 +32,7 @@ describe('the doctor', () => {
   });
 
   it('prints JSON for a script', () => {
-    expect(JSON.parse(printJson([ok, warning]))).toEqual({ level: 'warning', findings: [ok, warning] });
+    const sight = { data: { level: 'warning', findings: [ok, warning] }, text: () => '', code: 2 } as const;
+    expect(JSON.parse(textOf(sight, 'json', undefined))).toEqual({ level: 'warning', findings: [ok, warning] });
   });
 });

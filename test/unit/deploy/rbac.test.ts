@@ -1,5 +1,6 @@
 /** What driver and sidecars may do in the API: all that they need, and not a verb more. */
 import { describe, expect, it } from 'vitest';
+import { RIGHTS } from '../../../src/kube/access-review.js';
 import { argument, controller, object, objects, ofKind, type Rule } from './objects.js';
 
 const READ = ['get', 'list', 'watch'];
@@ -14,6 +15,10 @@ const NEEDED: Readonly<Record<string, Readonly<Record<string, readonly string[]>
     'storage.k8s.io/csinodes': ['get'],
     'storage.k8s.io/csidrivers': ['get'],
     '/persistentvolumeclaims': ['get'],
+    'storage.k8s.io/storageclasses': ['get'],
+    '/pods': ['get', 'list'],
+    'node.k8s.io/runtimeclasses': ['get'],
+    '/events': ['list'],
     '/namespaces': ['get'],
     'events.k8s.io/events': ['create', 'patch'],
   },
@@ -64,6 +69,17 @@ const granted = (rules: readonly Rule[]): string[] =>
     .toSorted();
 
 describe('the rights of the accounts', () => {
+  it.each([
+    ['controller', 'ClusterRole berth-driver'],
+    ['node', 'ClusterRole berth-node'],
+  ] as const)('are what `berth doctor` asks for as the %s', (service, role) => {
+    const asked = RIGHTS[service].flatMap(({ resource: { group, plural }, verbs }) =>
+      verbs.map((verb) => `${verb} ${group}/${plural}`),
+    );
+    const needed = Object.entries(NEEDED[role]!).flatMap(([what, verbs]) => verbs.map((verb) => `${verb} ${what}`));
+    expect(asked.toSorted()).toEqual(needed.toSorted());
+  });
+
   it('are in these roles and no other', () => {
     expect(roles.map((one) => `${one.kind} ${one.metadata.name}`).toSorted()).toEqual(Object.keys(NEEDED).toSorted());
   });

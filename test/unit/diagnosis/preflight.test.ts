@@ -22,6 +22,10 @@ const examined = (more: Partial<Examined> = {}): Examined => ({
   demands: new ClusterDemands(cluster.rbd),
   clusters: cluster.clusters,
   installation: cluster.installation,
+  kubernetes: {
+    ...{ server: undefined, choice: 'off', fault: undefined, isPodWithoutAccount: false },
+    rightsMissing: () => Promise.resolve([]),
+  },
   roles: ['node'],
   stateDirectory: root,
   kubeletDirectory: undefined,
@@ -48,13 +52,13 @@ describe('preflight', () => {
     expect(findings.find(({ name }) => name === 'state-directory')).toMatchObject({ level: 'ok' });
   });
 
-  it('asks of a controller no more than clock and clusters, and its right to fence unless it never does', async () => {
+  it('asks of a controller clock, Kubernetes, clusters, and its right to fence unless it never does', async () => {
     const names = async (more: Partial<Examined>): Promise<string[]> => {
       const findings = await preflight(examined({ roles: ['controller'], ...more }));
       return findings.map(({ name }) => name.split(' ')[0]!);
     };
-    expect(await names({})).toEqual(['clock', 'monitor', 'cluster', 'fencing']);
-    expect(await names({ fencing: 'never' })).toEqual(['clock', 'monitor', 'cluster']);
+    expect(await names({})).toEqual(['clock', 'kubernetes', 'monitor', 'cluster', 'fencing']);
+    expect(await names({ fencing: 'never' })).toEqual(['clock', 'kubernetes', 'monitor', 'cluster']);
   });
 
   it('says once that the clusters file cannot be used', async () => {
@@ -64,7 +68,7 @@ describe('preflight', () => {
       registry: () => Promise.reject(new Error()),
     };
     const findings = await preflight(examined({ roles: ['controller'], clusters }));
-    expect(findings.filter(({ name }) => name !== 'clock')).toEqual([
+    expect(findings.filter(({ name }) => !['clock', 'kubernetes'].includes(name))).toEqual([
       { name: 'clusters-file', level: 'failed', says: 'no such file' },
     ]);
   });

@@ -170,6 +170,42 @@ const rows: readonly Row[] = [
     'none',
     /was told: no such node.*--release csi-1/,
   ],
+  ['attached to a node that is gone', facts({ node: gone }), 'NodeGone', 'none', /both name a .*the API has no node a/],
+  [
+    'attached to a node without CSINode while the image is open there',
+    facts({ image: held('10.0.0.1:0/5'), node: { ...well, csiNode: 'absent' } }),
+    'CsiNodeGone',
+    'none',
+    /open at 10\.0\.0\.1:0\/5/,
+  ],
+  [
+    'attached to a node that is not ready',
+    facts({ node: notReady }),
+    'NodeNotReady',
+    'none',
+    /kubectl taint node a node\.kubernetes\.io\/out-of-service=nodeshutdown:NoExecute/,
+  ],
+  [
+    'a deletion while named pods have it mounted',
+    going({ node: { ...well, inUse: [volume] }, pods: ['shop/db-0', 'shop/db-1'] }),
+    'StillMounted',
+    'none',
+    /end its pods there: shop\/db-0, shop\/db-1$/,
+  ],
+  [
+    'a deletion that a kubelet keeps mounted for no pod',
+    going({ node: { ...well, inUse: [volume] }, pods: [] }),
+    'StillMounted',
+    'none',
+    /no pod of its claim is there.*berth unstage c1\/rbd\/berth-v/,
+  ],
+  [
+    'a deletion of which nobody may say the pods',
+    going({ node: { ...well, inUse: [volume] }, pods: { error: 'BERTH_KUBE_DENIED: list pods' } }),
+    'StillMounted',
+    'none',
+    /which they are is not known: BERTH_KUBE_DENIED/,
+  ],
   ['attached in the API only', facts({ image: free }), 'AttachedInApiOnly', 'none', /record names nobody/],
   [
     'attached in the API while another node holds it',
@@ -277,7 +313,6 @@ describe('an attachment is stuck', () => {
 describe('an attachment is not stuck', () => {
   it.each([
     ['attached and held', facts()],
-    ['attached and held on a node that is lost: that is for Kubernetes to end', facts({ node: gone })],
     ['young', facts({ attachment: attachment({ since: young }), image: free })],
     ['old, and its deletion young', going({}, { deletingSince: young })],
     ['held by FlexVolume, which takes it itself', facts({ attachment: undefined, pv: 'absent', image: taken() })],

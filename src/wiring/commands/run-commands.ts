@@ -1,62 +1,46 @@
 /** The commands of a person at a terminal: each makes what it needs, prints, and answers an exit code. */
 import { join } from 'node:path';
-import { askToUnstage } from '../csi/ask-node.js';
-import { deviceNumber } from '../host/device/block-device.js';
-import { mountAt, readMounts, type Mount } from '../host/mount/mountinfo.js';
-import { podOfPath } from '../host/users/pod-of-process.js';
-import type { JournalEntry } from '../journal/entry.js';
-import { Journal } from '../journal/journal.js';
-import type { HolderArguments, ReleaseArguments } from '../cli/command-line.js';
-import { EXIT_CODE_OF_LEVEL, EXIT_CODES, type ExitCode } from '../cli/exit-codes.js';
-import { printAdoption } from '../cli/print-adoption.js';
-import { printGarbage, printRemoved } from '../cli/print-garbage.js';
-import { printHolder, printRelease, printStuck } from '../cli/print-attachments.js';
-import { printJson, printTable } from '../cli/print-findings.js';
-import { printTrace } from '../cli/print-trace.js';
-import { printDeleted, printRestored } from '../cli/print-undelete.js';
-import type { UndeleteArguments } from '../cli/read-undelete.js';
-import type { AdoptArguments } from '../cli/read-adopt.js';
-import { DRIVER_NAME } from '../csi/identity-service.js';
-import { findStuckAttachments } from '../diagnosis/attachment/find-stuck.js';
-import { imageStates } from '../diagnosis/attachment/image-state.js';
-import { traceVolume } from '../diagnosis/attachment/trace-volume.js';
-import { journalLine } from '../diagnosis/describe-journal.js';
-import { preflight } from '../diagnosis/preflight.js';
-import { Deadline } from '../model/deadline.js';
-import { berthError } from '../model/errors.js';
-import { worst } from '../model/finding.js';
-import { createLog } from '../observe/log.js';
-import type { Options } from '../options/options.js';
-import { Clusters } from '../rbd/clusters.js';
-import { createLibrbd } from '../rbd/librbd/driver/librbd.js';
-import { releaseAttachment } from '../reconcile/release-attachment.js';
-import { releaseHolder } from '../reconcile/release-holder.js';
-import { inspectForAdoption } from '../volume/controller/adopt-image.js';
-import { findGarbage, removeGarbage } from '../volume/controller/garbage/find-garbage.js';
-import { listDeletedVolumes, undeleteVolume } from '../volume/controller/delete/undelete-volume.js';
-import { proveDetach } from '../volume/controller/detach/prove-detach.js';
-import type { Additions } from './additions.js';
-import { askListedVolumes } from '../reconcile/garbage/ask-volumes.js';
-import { makeControllerParts } from './controller-parts.js';
-import { makeDependencies, now, type Dependencies } from './dependencies.js';
-import { detachBy } from './detach-by.js';
-import { examinedBy } from './examined-by.js';
+import { askToUnstage } from '../../csi/ask-node.js';
+import { deviceNumber } from '../../host/device/block-device.js';
+import { mountAt, readMounts, type Mount } from '../../host/mount/mountinfo.js';
+import { podOfPath } from '../../host/users/pod-of-process.js';
+import type { JournalEntry } from '../../journal/entry.js';
+import { Journal } from '../../journal/journal.js';
+import type { HolderArguments, ReleaseArguments } from '../../cli/command-line.js';
+import type { ShowSettings } from '../../cli/output/show.js';
+import { EXIT_CODES, type ExitCode } from '../../cli/exit-codes.js';
+import { printAdoption } from '../../cli/print-adoption.js';
+import { printGarbage, printRemoved } from '../../cli/print-garbage.js';
+import { printHolder, printRelease, printStuck } from '../../cli/print-attachments.js';
+import { printDeleted, printRestored } from '../../cli/print-undelete.js';
+import type { UndeleteArguments } from '../../cli/read-undelete.js';
+import type { AdoptArguments } from '../../cli/read-adopt.js';
+import { DRIVER_NAME } from '../../csi/identity-service.js';
+import { findStuckAttachments } from '../../diagnosis/attachment/find-stuck.js';
+import { Deadline } from '../../model/deadline.js';
+import { berthError } from '../../model/errors.js';
+import { createLog } from '../../observe/log.js';
+import type { Options } from '../../options/options.js';
+import { Clusters } from '../../rbd/clusters.js';
+import { createLibrbd } from '../../rbd/librbd/driver/librbd.js';
+import { releaseAttachment } from '../../reconcile/release-attachment.js';
+import { releaseHolder } from '../../reconcile/release-holder.js';
+import { inspectForAdoption } from '../../volume/controller/adopt-image.js';
+import { findGarbage, removeGarbage } from '../../volume/controller/garbage/find-garbage.js';
+import { listDeletedVolumes, undeleteVolume } from '../../volume/controller/delete/undelete-volume.js';
+import { proveDetach } from '../../volume/controller/detach/prove-detach.js';
+import { askListedVolumes } from '../../reconcile/garbage/ask-volumes.js';
+import { makeControllerParts } from '../controller-parts.js';
+import { now, type Dependencies } from '../dependencies.js';
+import { detachBy } from '../detach-by.js';
+import { imagesOf } from './images-of.js';
+import { showSight } from './view-commands.js';
+import { print, withDependencies } from './with-dependencies.js';
 
 /** How long reading one image may take, in ms. */
 const ADOPT_MS = 30_000;
 /** How long looking through all places for deleted volumes may take, in ms. */
 const UNDELETE_MS = 300_000;
-
-const print = (text: string): void => void process.stdout.write(text);
-
-export function doctor(options: Options, json: boolean, additions: Additions): Promise<ExitCode> {
-  const examine = async (dependencies: Dependencies): Promise<ExitCode> => {
-    const findings = await preflight(examinedBy(dependencies, additions, { versions: true }));
-    print(json ? printJson(findings) : printTable(findings));
-    return EXIT_CODE_OF_LEVEL[worst(findings)];
-  };
-  return withDependencies(options, examine, { records: false });
-}
 
 export async function adopt(asked: AdoptArguments): Promise<ExitCode> {
   const rbd = createLibrbd({ log: createLog('silent') });
@@ -68,15 +52,6 @@ export async function adopt(asked: AdoptArguments): Promise<ExitCode> {
   } finally {
     await rbd.close();
   }
-}
-
-export function trace(options: Options, volume: string): Promise<ExitCode> {
-  return withDependencies(options, async (dependencies) => {
-    const journal = (handle: string): Promise<string> => journalLine(options.stateDirectory, handle);
-    const images = imagesOf(dependencies);
-    print(printTrace(volume, await traceVolume({ api: dependencies.kube?.attachments, images, journal, now }, volume)));
-    return EXIT_CODES.well;
-  });
 }
 
 /** With the controller's own user. */
@@ -93,19 +68,25 @@ export function undelete(options: Options, asked: UndeleteArguments | undefined)
 }
 
 /** With the controller's own user. What it deletes is purged by the controllers. */
-export function garbage(options: Options, yes: boolean): Promise<ExitCode> {
+export function garbage(
+  options: Options,
+  { yes, view }: { readonly yes: boolean; readonly view: ShowSettings },
+): Promise<ExitCode> {
   return withDependencies(options, async (dependencies) => {
     const parts = {
       ...makeControllerParts(dependencies),
       purges: { begin: () => undefined },
       askVolumes: askListedVolumes(dependencies),
     };
+    if (!yes)
+      return showSight(async () => {
+        const report = await findGarbage(parts);
+        const isClean = report.leftOut.length === 0 && report.found.length === 0;
+        const code = isClean ? EXIT_CODES.well : EXIT_CODES.attention;
+        return { data: report, text: () => printGarbage(report), code };
+      }, view);
     const report = await findGarbage(parts);
     const isLeft = report.leftOut.length > 0;
-    if (!yes) {
-      print(printGarbage(report));
-      return isLeft || report.found.length > 0 ? EXIT_CODES.attention : EXIT_CODES.well;
-    }
     const ends = await removeGarbage(parts, report);
     print(printRemoved(ends, report));
     return isLeft || ends.some(({ outcome }) => outcome !== 'removed') ? EXIT_CODES.attention : EXIT_CODES.well;
@@ -118,21 +99,25 @@ export async function unstage(options: Options, volume: string): Promise<ExitCod
   return code;
 }
 
+interface AttachmentsAsked {
+  readonly release: ReleaseArguments | undefined;
+  readonly holder: HolderArguments | undefined;
+  readonly view: ShowSettings;
+}
+
 /** BERTH_KUBE_OFF without Kubernetes, but for a holder. */
-export function attachments(
-  options: Options,
-  { release, holder }: { readonly release: ReleaseArguments | undefined; readonly holder: HolderArguments | undefined },
-): Promise<ExitCode> {
+export function attachments(options: Options, { release, holder, view }: AttachmentsAsked): Promise<ExitCode> {
   return withDependencies(options, async (dependencies) => {
     const api = dependencies.kube?.attachments;
     if (holder !== undefined) return releaseFrom(dependencies, holder);
     if (api === undefined) throw berthError('BERTH_KUBE_OFF', { what: 'berth attachments' });
     const images = imagesOf(dependencies);
-    if (release === undefined) {
-      const found = await findStuckAttachments({ api, images, now });
-      print(printStuck(found));
-      return found.stuck.length > 0 ? EXIT_CODES.attention : EXIT_CODES.well;
-    }
+    if (release === undefined)
+      return showSight(async () => {
+        const found = await findStuckAttachments({ api, images, now });
+        const code = found.stuck.length > 0 ? EXIT_CODES.attention : EXIT_CODES.well;
+        return { data: found, text: () => printStuck(found), code };
+      }, view);
     const detach = detachBy(makeControllerParts(dependencies));
     const released = await releaseAttachment({ api, images, detach }, release);
     print(printRelease(released));
@@ -154,27 +139,6 @@ async function releaseFrom(dependencies: Dependencies, holder: HolderArguments):
   );
   print(printHolder(released));
   return released.outcome === 'shown' ? EXIT_CODES.attention : EXIT_CODES.well;
-}
-
-/** By the user of what this process would serve: in a node's pod there is no other. */
-const imagesOf = (dependencies: Dependencies) =>
-  imageStates(
-    makeControllerParts(dependencies),
-    dependencies.options.services.includes('controller') ? 'controller' : 'node',
-  );
-
-async function withDependencies(
-  options: Options,
-  command: (dependencies: Dependencies) => Promise<ExitCode>,
-  effects: { readonly records?: boolean } = {},
-): Promise<ExitCode> {
-  const dependencies = await makeDependencies(options, createLog('silent'), effects);
-  try {
-    return await command(dependencies);
-  } finally {
-    dependencies.kube?.close();
-    await Promise.all([dependencies.rbd.close(), dependencies.longWork.close()]);
-  }
 }
 
 /**

@@ -1,0 +1,207 @@
+/**
+ * Claims, PersistentVolumes, StorageClasses, pods and Events, as a person asks for those of one volume: read anew,
+ * never watched and never kept.
+ */
+import type { Deadline } from '../model/deadline.js';
+import { bytesOfQuantity } from '../model/quantity.js';
+import type { KubeApi } from './api.js';
+import {
+  CLAIMS,
+  CORE_EVENTS,
+  PERSISTENT_VOLUMES,
+  PODS,
+  RUNTIME_CLASSES,
+  STORAGE_CLASSES,
+  type KubeClaim,
+  type KubeEvent,
+  type KubeObject,
+  type KubePersistentVolume,
+  type KubePod,
+  type KubeStorageClass,
+} from './objects.js';
+
+/** Whom the claim waits for: csi-provisioner, by the name that the controller manager wrote down. */
+const PROVISIONER = 'volume.kubernetes.io/storage-provisioner';
+
+export interface ApiClaim {
+  /** `namespace/name` */
+  readonly name: string;
+  readonly uid: string;
+  /** `Pending`, `Bound`, `Lost`; '' where nobody has said. */
+  readonly phase: string;
+  /** Of its PersistentVolume; '' for one that has none yet. */
+  readonly volume: string;
+  readonly storageClass: string | undefined;
+  /** Who was asked to make its volume; undefined while nobody was. */
+  readonly provisioner: string | undefined;
+  /** ISO 8601; undefined while nobody wants it gone. */
+  readonly deletingSince: string | undefined;
+}
+
+/** More than the mirror of all of them keeps. */
+export interface VolumeObject {
+  readonly name: string;
+  readonly uid: string;
+  readonly driver: string | undefined;
+  readonly handle: string | undefined;
+  /** `namespace/name` of its claim. */
+  readonly claim: string | undefined;
+  readonly claimUid: string | undefined;
+  readonly phase: string;
+  readonly reclaim: string;
+  /** Undefined where it says none that can be read. */
+  readonly capacityBytes: bigint | undefined;
+  readonly deletingSince: string | undefined;
+  readonly finalizers: readonly string[];
+}
+
+export interface ApiPod {
+  /** `namespace/name` */
+  readonly name: string;
+  readonly uid: string;
+  /** Undefined until it is scheduled. */
+  readonly node: string | undefined;
+  readonly phase: string;
+  /** ISO 8601: when it was to be gone, its grace included. */
+  readonly deletingSince: string | undefined;
+  /** Names of claims in its namespace. */
+  readonly claims: readonly string[];
+  readonly runtimeClass: string | undefined;
+  /** Why no node was found for it; undefined where one was, or nobody has tried. */
+  readonly unscheduled: string | undefined;
+}
+
+export interface ApiClass {
+  readonly provisioner: string;
+  /** A volume is made once a pod uses the claim (WaitForFirstConsumer). */
+  readonly waitsForPod: boolean;
+}
+
+export interface ApiEvent {
+  readonly reason: string;
+  readonly message: string;
+  readonly isWarning: boolean;
+  /** ISO 8601, when it was last seen; '' where nobody says. */
+  readonly at: string;
+}
+
+export class StorageObjects {
+  readonly #api: Pick<KubeApi, 'get' | 'list'>;
+
+  constructor(api: Pick<KubeApi, 'get' | 'list'>) {
+    this.#api = api;
+  }
+
+  /** @param name `namespace/name`; undefined where the API has none */
+  async claim(name: string, deadline: Deadline): Promise<ApiClaim | undefined> {
+    const [namespace, own] = partsOf(name);
+    const raw = await this.#api.get<KubeClaim>(CLAIMS, own, deadline, namespace);
+    if (raw === undefined) return undefined;
+    const { metadata, spec, status } = raw;
+    return {
+      name,
+      uid: metadata.uid,
+      phase: status?.phase ?? '',
+      volume: spec?.volumeName ?? '',
+      storageClass: spec?.storageClassName,
+      provisioner: metadata.annotations?.[PROVISIONER],
+      deletingSince: metadata.deletionTimestamp,
+    };
+  }
+
+  /** Of whatever driver; undefined where the API has none. */
+  async volume(name: string, deadline: Deadline): Promise<VolumeObject | undefined> {
+    const raw = await this.#api.get<KubePersistentVolume>(PERSISTENT_VOLUMES, name, deadline);
+    return raw && volumeObjectOf(raw);
+  }
+
+  async storageClass(name: string, deadline: Deadline): Promise<ApiClass | undefined> {
+    const raw = await this.#api.get<KubeStorageClass>(STORAGE_CLASSES, name, deadline);
+    if (raw === undefined) return undefined;
+    return { provisioner: raw.provisioner ?? '', waitsForPod: raw.volumeBindingMode === 'WaitForFirstConsumer' };
+  }
+
+  /** @param name `namespace/name` */
+  async pod(name: string, deadline: Deadline): Promise<ApiPod | undefined> {
+    const [namespace, own] = partsOf(name);
+    const raw = await this.#api.get<KubePod>(PODS, own, deadline, namespace);
+    return raw && podOf(raw);
+  }
+
+  /**
+   * The pods of a claim, ended ones left out.
+   * @param node only those of this node; undefined for all, also those that no node was found for
+   */
+  async podsOfClaim(claim: string, node: string | undefined, deadline: Deadline): Promise<readonly ApiPod[]> {
+    const [namespace, own] = partsOf(claim);
+    const scope = node === undefined ? { namespace } : { namespace, fieldSelector: `spec.nodeName=${node}` };
+    const keep = (raw: KubeObject): ApiPod | undefined => {
+      const pod = podOf(raw as KubePod);
+      return pod.claims.includes(own) && !ENDED.includes(pod.phase) ? pod : undefined;
+    };
+    return (await this.#api.list(PODS, keep, deadline, scope)).items;
+  }
+
+  async hasRuntimeClass(name: string, deadline: Deadline): Promise<boolean> {
+    return (await this.#api.get(RUNTIME_CLASSES, name, deadline)) !== undefined;
+  }
+
+  /**
+   * What is told beside one object, the newest first. Events live an hour.
+   * @param namespace of the object; `default` for one without
+   */
+  async eventsOf(uid: string, namespace: string, deadline: Deadline): Promise<readonly ApiEvent[]> {
+    const scope = { namespace, fieldSelector: `involvedObject.uid=${uid}` };
+    const { items } = await this.#api.list(CORE_EVENTS, (raw) => eventOf(raw as KubeEvent), deadline, scope);
+    return [...items].sort((a, b) => b.at.localeCompare(a.at));
+  }
+}
+
+/** Their volumes are unmounted, and nothing of them waits. */
+const ENDED: readonly string[] = ['Succeeded', 'Failed'];
+
+export function partsOf(name: string): readonly [namespace: string, name: string] {
+  const at = name.indexOf('/');
+  return [name.slice(0, at), name.slice(at + 1)];
+}
+
+function volumeObjectOf({ metadata, spec, status }: KubePersistentVolume): VolumeObject {
+  const { namespace, name, uid } = spec?.claimRef ?? {};
+  return {
+    name: metadata.name,
+    uid: metadata.uid,
+    driver: spec?.csi?.driver,
+    handle: spec?.csi?.volumeHandle,
+    claim: namespace === undefined || name === undefined ? undefined : `${namespace}/${name}`,
+    claimUid: uid,
+    phase: status?.phase ?? '',
+    reclaim: spec?.persistentVolumeReclaimPolicy ?? '',
+    capacityBytes: bytesOfQuantity(spec?.capacity?.storage ?? ''),
+    deletingSince: metadata.deletionTimestamp,
+    finalizers: metadata.finalizers ?? [],
+  };
+}
+
+function podOf({ metadata, spec, status }: KubePod): ApiPod {
+  const claims = (spec?.volumes ?? []).flatMap(({ name = '', persistentVolumeClaim, ephemeral }) =>
+    ephemeral === undefined ? (persistentVolumeClaim?.claimName ?? []) : `${metadata.name}-${name}`,
+  );
+  const scheduled = status?.conditions?.find(({ type }) => type === 'PodScheduled');
+  return {
+    name: `${metadata.namespace ?? ''}/${metadata.name}`,
+    uid: metadata.uid,
+    node: spec?.nodeName,
+    phase: status?.phase ?? '',
+    deletingSince: metadata.deletionTimestamp,
+    claims,
+    runtimeClass: spec?.runtimeClassName,
+    unscheduled: scheduled?.status === 'False' ? (scheduled.message ?? 'no reason is given') : undefined,
+  };
+}
+
+const eventOf = ({ type, reason = '', message = '', lastTimestamp, eventTime, series }: KubeEvent): ApiEvent => ({
+  reason,
+  message,
+  isWarning: type === 'Warning',
+  at: series?.lastObservedTime ?? lastTimestamp ?? eventTime ?? '',
+});
