@@ -136,7 +136,7 @@ export class StorageObjects {
     const [namespace, own] = partsOf(claim);
     const scope = node === undefined ? { namespace } : { namespace, fieldSelector: `spec.nodeName=${node}` };
     const keep = (raw: KubeObject): ApiPod | undefined => {
-      const pod = podOf(raw as KubePod);
+      const pod = podOf(raw);
       return pod.claims.includes(own) && !ENDED.includes(pod.phase) ? pod : undefined;
     };
     return (await this.#api.list(PODS, keep, deadline, scope)).items;
@@ -166,20 +166,24 @@ export function partsOf(name: string): readonly [namespace: string, name: string
 }
 
 function volumeObjectOf({ metadata, spec, status }: KubePersistentVolume): VolumeObject {
-  const { namespace, name, uid } = spec?.claimRef ?? {};
   return {
     name: metadata.name,
     uid: metadata.uid,
     driver: spec?.csi?.driver,
     handle: spec?.csi?.volumeHandle,
-    claim: namespace === undefined || name === undefined ? undefined : `${namespace}/${name}`,
-    claimUid: uid,
+    ...claimOf(spec),
     phase: status?.phase ?? '',
     reclaim: spec?.persistentVolumeReclaimPolicy ?? '',
     capacityBytes: bytesOfQuantity(spec?.capacity?.storage ?? ''),
     deletingSince: metadata.deletionTimestamp,
     finalizers: metadata.finalizers ?? [],
   };
+}
+
+function claimOf(spec: KubePersistentVolume['spec']): Pick<VolumeObject, 'claim' | 'claimUid'> {
+  const { namespace, name, uid } = spec?.claimRef ?? {};
+  const claim = namespace === undefined || name === undefined ? undefined : `${namespace}/${name}`;
+  return { claim, claimUid: uid };
 }
 
 function podOf({ metadata, spec, status }: KubePod): ApiPod {

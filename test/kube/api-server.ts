@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { generatedNamed, type Generated } from './generated.js';
-import { bodyOf, isSelected, merged, placeOf, reviewedRight, verbOf, type Place } from './request.js';
+import { bodyOf, isSelected, merged, placeOf, REASONS, reviewedRight, verbOf, type Place } from './request.js';
 
 export interface Thing {
   metadata: {
@@ -47,16 +47,6 @@ export interface Asked {
   readonly url: string;
   readonly authorization: string | undefined;
 }
-
-const reasons: Readonly<Record<number, string>> = {
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'NotFound',
-  409: 'Conflict',
-  410: 'Expired',
-  429: 'TooManyRequests',
-  503: 'ServiceUnavailable',
-};
 
 const NAMESPACES = '/api/v1/namespaces';
 
@@ -362,5 +352,5 @@ function json(response: http.ServerResponse, code: number, body: unknown): void 
   response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 
-const status = (response: http.ServerResponse, code: number, message: string, reason = reasons[code]): void =>
+const status = (response: http.ServerResponse, code: number, message: string, reason = REASONS[code]): void =>
   json(response, code, { kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason, message });

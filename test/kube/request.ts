@@ -46,7 +46,8 @@ export function verbOf(method: string, place: Place, query: URLSearchParams): st
 export function isSelected(object: unknown, selector: string): boolean {
   return selector.split(',').every((one) => {
     const [field = '', wanted = ''] = one.split('=');
-    return one === '' || String(valueAt(object, field.split('.')) ?? '') === wanted;
+    const value = valueAt(object, field.split('.'));
+    return one === '' || (typeof value === 'string' ? value : '') === wanted;
   });
 }
 
@@ -60,3 +61,14 @@ export function reviewedRight(body: string): string {
   };
   return `${spec.resourceAttributes.verb} ${spec.resourceAttributes.resource}`;
 }
+
+/** What a Status says beside its code. */
+export const REASONS: Readonly<Record<number, string>> = {
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'NotFound',
+  409: 'Conflict',
+  410: 'Expired',
+  429: 'TooManyRequests',
+  503: 'ServiceUnavailable',
+};

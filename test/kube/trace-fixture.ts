@@ -17,7 +17,7 @@ import { KataRecords } from '../../src/sandbox/kata/kata-records.js';
 import { findImageId } from '../../src/volume/image/look/find-image-id.js';
 import { DEFAULT_SIZE } from '../../src/volume/image/volume-size.js';
 import { PODS, PVCS, PVS } from './api-fixture.js';
-import type { Draft, Thing } from './api-server.js';
+import type { Thing } from './api-server.js';
 import { attachmentFixture, DRIVER, OLD, VOLUME, type AttachmentFixture } from './attachment-fixture.js';
 
 export const CLASSES = '/apis/storage.k8s.io/v1/storageclasses';
@@ -106,7 +106,7 @@ const acts = (at: TraceFixture): Partial<TraceFixture> => ({
       metadata: { ...old, ...metadata },
       spec: { ...oldSpec, ...spec },
       status: { ...oldStatus, ...status },
-    } as Draft);
+    });
   },
   pod: ({ metadata, spec, status, name = 'db-0' } = {}) =>
     void at.server.put(PODS, {

@@ -45,11 +45,12 @@ export async function show(
   }
   const { code } = seen;
   let last = code;
-  for (let failure: string | undefined; !signal.aborted; ) {
+  const isOver = (): boolean => signal.aborted;
+  for (let failure: string | undefined; !isOver(); ) {
     const head = terminal === undefined ? `# ${new Date().toISOString()}\n` : CLEAR;
     print(`${head}${textOf(seen, output, terminal)}${failure ?? ''}`);
     await sleep(everyMs, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted) break;
+    if (isOver()) break;
     try {
       seen = await look();
       failure = undefined;

@@ -56,13 +56,13 @@ function guess(parts: SubjectParts, name: string, deadline: Deadline): Promise<S
 
 /** The first kind that there is; the error of the first where there is none. */
 async function first(parts: SubjectParts, kinds: readonly Kind[], name: string, deadline: Deadline): Promise<Subject> {
-  const failures: unknown[] = [];
+  const failures: Error[] = [];
   for (const kind of kinds) {
     try {
       const found = await find(parts, kind, name, deadline);
       if (await exists(parts, found, deadline)) return found;
     } catch (error) {
-      if (failures.length === 0 && !isAbsence(error)) throw error;
+      if (!(error instanceof Error) || (failures.length === 0 && !isAbsence(error))) throw error;
       failures.push(error);
     }
   }

@@ -191,7 +191,7 @@ async function factsOfAll(
   if (handle === undefined) return { image: undefined, facts };
   const known = facts.find((one) => one.volume === handle)?.image;
   const image =
-    known ?? (await images.readHolders(handle, true, deadline).catch((error) => ({ error: toldOf(error) })));
+    known ?? (await images.readHolders(handle, true, deadline).catch((error: unknown) => ({ error: toldOf(error) })));
   // Whether a holder lacks an attachment can only be said by who could see those.
   if (api === undefined || attachments === undefined) return { image, facts };
   const holders = typeof image === 'object' && 'holders' in image ? image.holders : [];
@@ -208,7 +208,7 @@ async function factsOfAll(
  * no answer is asked nothing else, for each question would take its whole time.
  */
 function lookInto(unseen: Unseen[], isController: boolean): Look {
-  let down: unknown;
+  let down: Error | undefined;
   return async (link, act) => {
     try {
       const asksApi = link !== 'snapshots';

@@ -59,10 +59,10 @@ async function flood(count: number, path: string, body: Buffer): Promise<Readonl
   const sessions = Array.from({ length: CONNECTIONS }, connect);
   try {
     const all = Array.from({ length: count }, (_, n) => post(sessions[n % CONNECTIONS]!, path, body));
-    let isOver = false;
-    const rest = Promise.all(all).finally(() => (isOver = true));
+    const progress = { isOver: false };
+    const rest = Promise.all(all).finally(() => (progress.isOver = true));
     let answered = 0;
-    while (!isOver) {
+    while (!progress.isOver) {
       expect((await driver.identity.GetPluginInfo({})).name).toBe('rbd.csi.berth.dev');
       answered += 1;
     }

@@ -18,16 +18,18 @@ export async function findImageId(
   { imageId, role }: { readonly imageId: string; readonly role: Role },
   deadline: Deadline,
 ): Promise<string | undefined> {
-  const failures: unknown[] = [];
+  const failures: Error[] = [];
   for (const place of await clusters.pools(role)) {
     try {
       const image = await rbd.nameById(place, imageId, deadline);
       const { access, pool, namespace } = place;
       if (image !== undefined) return formatVolumeId({ cluster: access.cluster, pool, namespace, image });
     } catch (error) {
+      if (!(error instanceof Error)) throw error;
       failures.push(error);
     }
   }
-  if (failures.length > 0) throw failures[0];
+  const [first] = failures;
+  if (first !== undefined) throw first;
   return undefined;
 }
