@@ -37,6 +37,8 @@ export class Driver {
   readonly logFile: string;
   /** Where it keeps records for Kata's runtimes; exists once there was one. */
   readonly kataRecords: string;
+  /** With which the next start goes on; undefined for the driver of development. */
+  program: string | undefined;
   readonly #options: DriverOptions;
   #child: ChildProcess | undefined;
   #ended: Promise<string> = Promise.resolve('never started');
@@ -51,6 +53,7 @@ export class Driver {
     this.stateDir = path.join(directory, `${name}-state`);
     this.kataRecords = path.join(directory, `${name}-kata/direct-volumes`);
     this.logFile = path.join(directory, `${name}.log`);
+    this.program = options.program;
   }
 
   get calls(): Services {
@@ -97,9 +100,9 @@ export class Driver {
   }
 
   #arguments(): readonly string[] {
-    const { nodeId, clustersFile, services = 'identity,controller,node', program = DEVELOPMENT } = this.#options;
+    const { nodeId, clustersFile, services = 'identity,controller,node' } = this.#options;
     return [
-      path.resolve(program),
+      path.resolve(this.program ?? DEVELOPMENT),
       ...['--endpoint', `unix://${this.socket}`, '--clusters', clustersFile, '--node-id', nodeId],
       ...['--state-dir', this.stateDir, '--services', services, '--log-level', 'trace'],
       ...['--kata-records', this.kataRecords, '--kubelet-dir', 'none'],
