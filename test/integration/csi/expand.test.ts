@@ -114,6 +114,14 @@ describe('ControllerExpand and NodeStage, a volume that nobody uses', () => {
     expect(Number((await df(target)).size)).toBeGreaterThan(96 * MiB * OVERHEAD);
   });
 
+  it('whose PersistentVolume is ahead of its image is refused by the node, which says which is which', async () => {
+    const volume = await site.create(one, ext4(), { sizeBytes: SMALL_BYTES });
+    const target = await volume.bring(one);
+    const has = `image ${volume.image} of volume .* has ${SMALL_BYTES} bytes in Ceph`;
+    const says = new RegExp(`BERTH_IMAGE_TOO_SMALL: ${has}, .*wants ${2 * SMALL_BYTES};`);
+    await refused(volume.expandOn(one, 2 * SMALL_BYTES, target), 'OUT_OF_RANGE', says);
+  });
+
   it('cannot be asked of a node where it is not', async () => {
     const volume = await site.create(one, ext4(), { sizeBytes: SMALL_BYTES });
     await volume.expand(96 * MiB);
