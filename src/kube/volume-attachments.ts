@@ -9,6 +9,7 @@ import type { KubeApi } from './api.js';
 import { Mirror } from './mirror.js';
 import { stateOf } from './node-states.js';
 import { StorageObjects } from './storage-objects.js';
+import { SharedTexts } from './shared-texts.js';
 import type { NodeStateAnswer } from '../attachment/node-state.js';
 import {
   CLAIMS,
@@ -76,6 +77,7 @@ export interface ApiNode {
 export class Attachments {
   readonly #api: KubeApi;
   readonly #driver: string;
+  readonly #shared = new SharedTexts();
   readonly #attachments: Mirror<ApiAttachment>;
   readonly #volumes: Mirror<ApiVolume, 'handle'>;
 
@@ -83,12 +85,8 @@ export class Attachments {
     this.#api = api;
     this.#driver = driver;
     const options = { log };
-    this.#attachments = new Mirror(
-      api,
-      VOLUME_ATTACHMENTS,
-      { keep: (raw) => attachmentOf(raw, driver), keys: {} },
-      options,
-    );
+    const keep = (raw: KubeObject): ApiAttachment | undefined => attachmentOf(raw, driver, this.#shared);
+    this.#attachments = new Mirror(api, VOLUME_ATTACHMENTS, { keep, keys: {} }, options);
     this.#volumes = new Mirror(
       api,
       PERSISTENT_VOLUMES,
@@ -134,14 +132,18 @@ export class Attachments {
 
   /** All of ours, read anew. */
   async list(deadline: Deadline): Promise<readonly ApiAttachment[]> {
-    const { items } = await this.#api.list(VOLUME_ATTACHMENTS, (raw) => attachmentOf(raw, this.#driver), deadline);
+    const { items } = await this.#api.list(
+      VOLUME_ATTACHMENTS,
+      (raw) => attachmentOf(raw, this.#driver, this.#shared),
+      deadline,
+    );
     return items;
   }
 
   /** One of ours, read anew; undefined where it is gone or another driver's. */
   async read(name: string, deadline: Deadline): Promise<ApiAttachment | undefined> {
     const raw = await this.#api.get(VOLUME_ATTACHMENTS, name, deadline);
-    return raw === undefined ? undefined : attachmentOf(raw, this.#driver);
+    return raw === undefined ? undefined : attachmentOf(raw, this.#driver, this.#shared);
   }
 
   /** 'absent' only where the API said so; undefined for a PersistentVolume of another driver. */
@@ -214,23 +216,25 @@ export class Attachments {
   }
 }
 
-function attachmentOf(raw: KubeObject, driver: string): ApiAttachment | undefined {
+/** @param shared very many are for few nodes, and have the same finalizers */
+function attachmentOf(raw: KubeObject, driver: string, shared: SharedTexts): ApiAttachment | undefined {
   const { metadata, spec, status } = raw as KubeVolumeAttachment;
   if (spec?.attacher !== driver) return undefined;
   const { detachError, attachError, attached, attachmentMetadata } = status ?? {};
+  const nodeId = metadata.annotations?.[NODE_ID];
   return {
     name: metadata.name,
     uid: metadata.uid,
     resourceVersion: metadata.resourceVersion,
-    node: spec.nodeName ?? '',
-    nodeId: metadata.annotations?.[NODE_ID],
+    node: shared.text(spec.nodeName ?? ''),
+    nodeId: nodeId && shared.text(nodeId),
     pv: spec.source?.persistentVolumeName,
     inlineHandle: spec.source?.inlineVolumeSpec?.csi?.volumeHandle,
     attached: attached === true,
     grant: attachmentMetadata?.[GRANT],
     since: metadata.creationTimestamp,
     deletingSince: metadata.deletionTimestamp,
-    finalizers: metadata.finalizers ?? [],
+    finalizers: shared.list(metadata.finalizers ?? []),
     error: (metadata.deletionTimestamp === undefined ? attachError : detachError)?.message,
   };
 }
@@ -239,6 +243,7 @@ function volumeFrom(raw: KubeObject, driver: string): ApiVolume | undefined {
   const { metadata, spec } = raw as KubePersistentVolume;
   if (spec?.csi?.driver !== driver) return undefined;
   const { namespace, name } = spec.claimRef ?? {};
-  const claim = namespace === undefined || name === undefined ? undefined : `${namespace}/${name}`;
+  // Joined, for a template keeps both parts beside what is made of them.
+  const claim = namespace === undefined || name === undefined ? undefined : [namespace, name].join('/');
   return { name: metadata.name, uid: metadata.uid, handle: spec.csi.volumeHandle, claim };
 }
