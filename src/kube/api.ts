@@ -124,7 +124,8 @@ export class KubeApi {
   }
 
   /**
-   * All of them, page by page, as of one moment. {@link Expired} where that moment grew too old on the way.
+   * All of them, page by page, as of one moment. {@link Expired} where that moment grew too old on the way;
+   * BERTH_KUBE_UNSERVED where the server knows no such kind.
    * @param deadlineOf of the next page
    */
   async *pages(
@@ -140,6 +141,8 @@ export class KubeApi {
       const path = `${pathOf(resource, undefined, namespace)}?${query.toString()}`;
       const answer = await this.#read({ method: 'GET', path }, deadlineOf());
       if (answer.status === 410) throw new Expired(statusOf(answer).message);
+      if (answer.status === 404)
+        throw berthError('BERTH_KUBE_UNSERVED', { resource: resourceName(resource), version: resource.version });
       if (answer.status !== 200) throw this.#refusal(answer, 'list', resource);
       const { metadata, items } = answer.body as Partial<PageBody>;
       // A page cut short by somebody in between must not read as "there are no more".

@@ -29,6 +29,17 @@ export const CORE_EVENTS = core('events');
 export const ACCESS_REVIEWS: Resource = {
   ...{ group: 'authorization.k8s.io', version: 'v1', plural: 'selfsubjectaccessreviews' },
 };
+/** The kinds of external-snapshotter, which a cluster has only where their CRDs are installed. */
+export const SNAPSHOT_CONTENTS: Resource = {
+  group: 'snapshot.storage.k8s.io',
+  version: 'v1',
+  plural: 'volumesnapshotcontents',
+};
+export const GROUP_SNAPSHOT_CONTENTS: Resource = {
+  group: 'groupsnapshot.storage.k8s.io',
+  version: 'v1',
+  plural: 'volumegroupsnapshotcontents',
+};
 
 /** As RBAC spells it: `volumeattachments.storage.k8s.io`. */
 export const resourceName = ({ group, plural }: Resource): string => (group === '' ? plural : `${plural}.${group}`);
@@ -118,6 +129,27 @@ export interface KubeVolumeAttachment extends KubeObject {
 
 export interface KubeCsiNode extends KubeObject {
   readonly spec?: { readonly drivers?: readonly { readonly name: string; readonly nodeID: string }[] };
+}
+
+export interface KubeSnapshotContent extends KubeObject {
+  readonly spec?: {
+    readonly driver?: string;
+    /** One of the two: a snapshot that is to be taken, or one that was there before. */
+    readonly source?: { readonly volumeHandle?: string; readonly snapshotHandle?: string };
+  };
+  readonly status?: { readonly snapshotHandle?: string };
+}
+
+export interface KubeGroupSnapshotContent extends KubeObject {
+  readonly spec?: {
+    readonly driver?: string;
+    /** One of the two, as above. */
+    readonly source?: {
+      readonly volumeHandles?: readonly string[];
+      readonly groupSnapshotHandles?: { readonly volumeGroupSnapshotHandle?: string };
+    };
+  };
+  readonly status?: { readonly volumeGroupSnapshotHandle?: string };
 }
 
 export interface KubePod extends KubeObject {

@@ -12,6 +12,7 @@ import type { NodeParts } from './node-parts.js';
 import { FORGOTTEN_METRIC, takeDownWanted } from '../volume/node/recovery/forgotten-stages.js';
 import { returnPendingRecords } from '../volume/node/recovery/return-records.js';
 import type { RegistrationLoop } from '../volume/node/registration/registration-loop.js';
+import { askListedContents } from '../reconcile/garbage/ask-contents.js';
 import { askWatchedVolumes } from '../reconcile/garbage/ask-volumes.js';
 import type { ControllerParts } from './controller-parts.js';
 import { now, type Dependencies } from './dependencies.js';
@@ -236,7 +237,8 @@ function garbageOf({ dependencies, controller }: LoopParts): Loop | undefined {
   const { kube, log, options, counters } = dependencies;
   if (controller === undefined || options.reconcileInterval === 0) return undefined;
   const announce = kube?.announce ?? (() => undefined);
-  const garbage = { ...controller, askVolumes: askWatchedVolumes(dependencies) };
+  const askContents = askListedContents(dependencies);
+  const garbage = { ...controller, askVolumes: askWatchedVolumes(dependencies), askContents };
   const search = new GarbageRound({ garbage, announce, counters, log });
   const round = async (): Promise<void> => {
     try {

@@ -56,7 +56,7 @@ export class ApiServer {
   readonly generated = new Map<string, Generated>();
   /** Bearer tokens that are let in; undefined for anybody. */
   tokens: Set<string> | undefined;
-  /** `verb plural`, as RBAC would refuse it. */
+  /** `verb plural`, as RBAC would refuse it; `serve plural` where the cluster has no CRD of it. */
   readonly denied = new Set<string>();
   /** Every answer waits this long, in ms. */
   slowMs = 0;
@@ -236,7 +236,7 @@ export class ApiServer {
 
   #serve(method: string, { pathname, searchParams }: URL, body: string, response: http.ServerResponse): void {
     const place = placeOf(pathname);
-    if (place === undefined) {
+    if (place === undefined || this.denied.has(`serve ${place.plural}`)) {
       response.writeHead(404).end('404 page not found\n');
       return;
     }

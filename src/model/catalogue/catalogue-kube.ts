@@ -23,6 +23,11 @@ export const kubernetes = {
     'check API server and network; the call may be repeated',
   ),
   BERTH_KUBE_NOT_FOUND: entry('NOT_FOUND', 'Kubernetes has no {resource} {name}', 'check name and namespace'),
+  BERTH_KUBE_UNSERVED: entry(
+    'FAILED_PRECONDITION',
+    'the Kubernetes API does not serve {resource} in {version}',
+    'install the CRD that has it, or ignore this where nothing of that kind is used',
+  ),
   BERTH_KUBE_CONFLICT: entry(
     'ABORTED',
     'somebody else changed {resource} meanwhile: {why}',

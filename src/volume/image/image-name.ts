@@ -33,5 +33,8 @@ export function imageName(prefix: string, name: string): string {
 /** What {@link imageName} makes of the provisioner's names and of names that are not plain, whatever the prefix. */
 const MADE = /(?:pvc-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|x\.[0-9a-f]{32})$/;
 
+/** Is it called as {@link imageName} calls a volume of the provisioner's, or one with a name that is not plain? */
+export const isMadeName = (image: string): boolean => MADE.test(image);
+
 /** Does an image's name look like one that we gave? A hint for a person: a name proves nothing. */
-export const looksLikeOurs = (image: string): boolean => image.startsWith(DEFAULT_PREFIX) || MADE.test(image);
+export const looksLikeOurs = (image: string): boolean => image.startsWith(DEFAULT_PREFIX) || isMadeName(image);

@@ -29,6 +29,7 @@ import { inspectForAdoption } from '../../volume/controller/adopt-image.js';
 import { findGarbage, removeGarbage } from '../../volume/controller/garbage/find-garbage.js';
 import { listDeletedVolumes, undeleteVolume } from '../../volume/controller/delete/undelete-volume.js';
 import { proveDetach } from '../../volume/controller/detach/prove-detach.js';
+import { askListedContents } from '../../reconcile/garbage/ask-contents.js';
 import { askListedVolumes } from '../../reconcile/garbage/ask-volumes.js';
 import { makeControllerParts } from '../controller-parts.js';
 import { now, type Dependencies } from '../dependencies.js';
@@ -77,6 +78,7 @@ export function garbage(
       ...makeControllerParts(dependencies),
       purges: { begin: () => undefined },
       askVolumes: askListedVolumes(dependencies),
+      askContents: askListedContents(dependencies),
     };
     if (!yes)
       return showSight(async () => {

@@ -9,6 +9,7 @@ import {
   type GarbageParts,
   type Removed,
 } from '../../../src/volume/controller/garbage/find-garbage.js';
+import type { KnownContents } from '../../../src/volume/controller/garbage/known-contents.js';
 import type { KnownVolumes } from '../../../src/volume/controller/garbage/known-volumes.js';
 import { ForeignImages } from '../../../src/volume/controller/list/foreign-images.js';
 import { Operations } from '../../../src/volume/operation/operations.js';
@@ -22,8 +23,11 @@ export class GarbageSearch {
   readonly #parts: GarbageParts;
   #aheadMs = LATER_MS;
 
-  /** @param known undefined without an orchestrator */
-  constructor(clustersFile: string, known?: KnownVolumes) {
+  /**
+   * @param known undefined without an orchestrator
+   * @param contents of snapshots and of groups
+   */
+  constructor(clustersFile: string, known?: KnownVolumes, contents?: KnownContents) {
     const rbd = this.#rbd;
     const log = createLog('silent');
     const now = () => new Date(Date.now() + this.#aheadMs);
@@ -36,6 +40,7 @@ export class GarbageSearch {
       operations: new Operations(),
       foreignImages: new ForeignImages(),
       askVolumes: () => Promise.resolve(known),
+      askContents: () => Promise.resolve(contents),
     };
   }
 

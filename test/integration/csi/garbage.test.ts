@@ -3,6 +3,7 @@
  * and goes, while nothing that lives is touched.
  */
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { block, SMALL_BYTES } from './capabilities.js';
@@ -10,6 +11,7 @@ import type { KnownClaim } from '../../../src/volume/controller/garbage/known-vo
 import type { Driver } from './driver.js';
 import { GarbageSearch } from './garbage-search.js';
 import { Groups } from './groups.js';
+import { PurgingController } from './purging-controller.js';
 import { Site } from './site.js';
 import { Snapshots } from './snapshots.js';
 import type { Volume } from './volume.js';
@@ -28,15 +30,19 @@ let groups: Groups;
 const bound = new Set<string>();
 /** Claims that are there. */
 const claims = new Map<string, KnownClaim>();
+/** Handles of snapshots and groups that have an object. */
+const told = new Set<string>();
 
 beforeAll(async () => {
   site = await Site.open('garbage');
   driver = await site.driver('one', { services: 'controller', arguments: ['--installation', INSTALLATION] }).start();
-  search = new GarbageSearch(site.clustersFile, {
+  const volumes = {
     installation: INSTALLATION,
-    hasVolume: (handle) => bound.has(handle),
-    claim: (namespace, name) => Promise.resolve(claims.get(`${namespace}/${name}`)),
-  });
+    hasVolume: (handle: string) => bound.has(handle),
+    claim: (namespace: string, name: string) => Promise.resolve(claims.get(`${namespace}/${name}`)),
+  };
+  const contents = { installation: INSTALLATION, explains: (handle: string) => told.has(handle) };
+  search = new GarbageSearch(site.clustersFile, volumes, contents);
   snapshots = new Snapshots(site);
   groups = new Groups(site);
 });
@@ -69,6 +75,18 @@ async function killedAt(step: string, call: () => Promise<unknown>): Promise<voi
 }
 
 const cut = ({ image }: Volume, name: string) => site.rbd('snap', 'create', '--no-progress', `${image}@${name}`);
+/** The data of all that was deleted. */
+async function purge(): Promise<void> {
+  const purging = new PurgingController(site.clustersFile);
+  try {
+    await purging.until(
+      async () => (await site.deleted()).length === 0,
+      async () => (await site.deleted()).join(', '),
+    );
+  } finally {
+    await purging.close();
+  }
+}
 /** As a report names it. */
 const imageOf = ({ image }: Volume): string => image;
 
@@ -83,17 +101,23 @@ it('what kills and hands have left is listed after an hour, --yes removes it, an
   ] as const;
   claims.set('shop/pvc-uid-7', { uid: 'uid-7', volume: '' });
   await site.rbd('bench', '--io-type', 'write', '--io-size', '4096', '--io-total', '4096', imageOf(data));
-  const living = await snapshots.take(driver, origin);
+  const [living, kept] = [await snapshots.take(driver, origin), await snapshots.take(driver, other)];
+  const [keptName = ''] = await snapshots.of(imageOf(other));
+  const names = { copy: site.unique('pvc'), group: site.unique('g'), kept: site.unique('g') };
+  const cutShort = { name: site.unique('s'), untold: site.unique('s') };
   const group = await groups.take(driver, [origin, other]);
-  const names = { copy: site.unique('pvc'), group: site.unique('g'), name: site.unique('s'), untold: site.unique('s') };
-  const copy = {
-    ...site.request(block(), { sizeBytes: SMALL_BYTES, name: names.copy }),
+  const keptGroup = await groups.take(driver, [origin], names.kept);
+  for (const handle of [living.snapshotId, group.groupSnapshotId]) told.add(handle);
+  const half = `pvc-${randomUUID()}`;
+  const copy = (name: string) => ({
+    ...site.request(block(), { sizeBytes: SMALL_BYTES, name }),
     volumeContentSource: { volume: { volumeId: origin.id } },
-  };
-  await killedAt('create:clone image', () => driver.controller.CreateVolume(copy));
+  });
+  await killedAt('create:clone image', () => driver.controller.CreateVolume(copy(names.copy)));
+  await killedAt('create:trash cut', () => driver.controller.CreateVolume(copy(half)));
   await killedAt('createGroup:look at snapshots', () => groups.take(driver, [origin, other], names.group));
-  await killedAt('createSnapshot:take snapshot', () => snapshots.take(driver, origin, names.name));
-  await killedAt('createSnapshot:write name', () => snapshots.take(driver, origin, names.untold));
+  await killedAt('createSnapshot:take snapshot', () => snapshots.take(driver, origin, cutShort.name));
+  await killedAt('createSnapshot:write name', () => snapshots.take(driver, origin, cutShort.untold));
   await killedAt('delete:move aside', () => going.delete());
   await driver.start();
   await cut(origin, 'berth-growth-7');
@@ -106,32 +130,45 @@ it('what kills and hands have left is listed after an hour, --yes removes it, an
     `group berth.group-snapshots berth-group-${names.group}`,
     `group-snapshot ${imageOf(origin)}@berth-group-gone.01234567`,
     `growth-snapshot ${imageOf(origin)}@berth-growth-7`,
-    `snapshot-name berth.snapshot-names berth-snap-${names.name}`,
+    `snapshot ${imageOf(other)}@${keptName}`,
+    `snapshot-name berth.snapshot-names berth-snap-${cutShort.name}`,
+    `told-group berth.group-snapshots berth-group-${names.kept}`,
+    `unfinished-copy ${site.pool}/${site.namespace}/berth-${half}`,
     `unfinished-delete ${imageOf(going)}`,
-    `untold-snapshot berth.snapshot-names berth-snap-${names.untold}`,
+    `untold-snapshot berth.snapshot-names berth-snap-${cutShort.untold}`,
     `volume ${imageOf(data)}`,
     `volume ${imageOf(empty)}`,
   ];
   expect(await search.report()).toEqual([...left].sort());
 
   const ends = await search.remove();
-  const kept = ends.filter(({ outcome }) => outcome !== 'removed');
-  expect(kept.map(({ garbage, outcome }) => `${garbage.kind} ${outcome}`).sort()).toEqual([
+  const stay = ends.filter(({ outcome }) => outcome !== 'removed');
+  expect(stay.map(({ garbage, outcome }) => `${garbage.kind} ${outcome}`).sort()).toEqual([
     'group-snapshot kept',
+    'snapshot kept',
+    'told-group kept',
     'volume kept',
   ]);
   await site.rbd('snap', 'rm', '--no-progress', `${imageOf(origin)}@berth-group-gone.01234567`);
+  for (const handle of [kept.snapshotId, keptGroup.groupSnapshotId]) told.add(handle);
+  // What the copy stood on is nobody's once that has gone.
+  expect(await search.report()).toEqual([
+    `clone-snapshot ${imageOf(origin)}@berth-clone-berth-${half}`,
+    `volume ${imageOf(data)}`,
+  ]);
+  await purge();
+  await search.remove();
   expect(await search.report()).toEqual([`volume ${imageOf(data)}`]);
 
   expect([...(await site.images())].sort()).toEqual(
     [origin, other, data, claimed].map((one) => imageOf(one).split('/').at(-1)).sort(),
   );
   const standing = await snapshots.of(imageOf(origin));
-  expect(standing.filter((name) => name.startsWith('berth-group-'))).toHaveLength(1);
+  expect(standing.filter((name) => name.startsWith('berth-group-'))).toHaveLength(2);
   expect(standing.filter((name) => !name.startsWith('berth-group-'))).toHaveLength(2);
   expect(standing).toContain('by-hand');
   expect(await snapshots.list(driver, { snapshotId: living.snapshotId })).toEqual([living]);
-  await groups.remove(group.groupSnapshotId);
+  for (const { groupSnapshotId } of [group, keptGroup]) await groups.remove(groupSnapshotId);
   await site.rbd('snap', 'rm', '--no-progress', `${imageOf(origin)}@by-hand`);
 }, 240_000);
 

@@ -20,6 +20,8 @@ const NEEDED: Readonly<Record<string, Readonly<Record<string, readonly string[]>
     'node.k8s.io/runtimeclasses': ['get'],
     '/events': ['list'],
     '/namespaces': ['get'],
+    'snapshot.storage.k8s.io/volumesnapshotcontents': ['list'],
+    'groupsnapshot.storage.k8s.io/volumegroupsnapshotcontents': ['list'],
     'events.k8s.io/events': ['create', 'patch'],
   },
   'ClusterRole berth-provisioner': {

@@ -39,6 +39,7 @@ beforeEach(() => {
     now: () => new Date(Date.parse(NOW) + 86_400_000),
     foreignImages: new ForeignImages(),
     askVolumes: () => Promise.resolve(known),
+    askContents: () => Promise.resolve(undefined),
   };
   const announce = (note: Note) => void said.push(note);
   round = new GarbageRound({ garbage, announce, counters, log: createLog('silent') });

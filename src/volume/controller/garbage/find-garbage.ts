@@ -14,16 +14,16 @@ import type { ForeignImages } from '../list/foreign-images.js';
 import { SNAPSHOT_NAMES_OBJECT } from '../snapshot/name-record.js';
 import type { Garbage } from './garbage.js';
 import { judgeImage, judgeTrash, type ImageGarbageParts } from './image-garbage.js';
-import type { AskVolumes, KnownVolumes } from './known-volumes.js';
+import { askOrchestrator, type Knowledge, type KnowledgeParts } from './knowledge.js';
+import type { KnownVolumes } from './known-volumes.js';
 import { judgeGroup, judgeName, keysOf, type RecordGarbageParts } from './record-garbage.js';
 
-export interface GarbageParts extends ImageGarbageParts, RecordGarbageParts {
+export interface GarbageParts extends ImageGarbageParts, RecordGarbageParts, KnowledgeParts {
   readonly clusters: ImageGarbageParts['clusters'] & RecordGarbageParts['clusters'] & Pick<Clusters, 'pools'>;
   readonly rbd: ImageGarbageParts['rbd'] & RecordGarbageParts['rbd'] & Pick<RbdPort, 'list' | 'interruptedRemovals'>;
   readonly longWork: ImageGarbageParts['longWork'];
   /** Those that a list has read and found to be none of ours are not read again. */
   readonly foreignImages: Pick<ForeignImages, 'knows'>;
-  readonly askVolumes: AskVolumes;
 }
 
 export interface GarbageReport {
@@ -64,31 +64,19 @@ class Search {
 
   async run(): Promise<GarbageReport> {
     const { clusters } = this.#parts;
-    const known = await this.#known();
+    const known = await askOrchestrator(this.#parts, (what) => this.#leftOut.add(what), soon);
     const places = await clusters.pools('controller');
     for (const place of places) await this.#at(place, nameOf(place), () => this.#searchPlace(place, known));
     for (const cluster of new Set(places.map(({ access }) => access.cluster))) {
       const [place] = places.filter(({ access }) => access.cluster === cluster);
-      if (place !== undefined) await this.#at(place, `the records of ${cluster}`, () => this.#searchRecords(cluster));
+      if (place !== undefined)
+        await this.#at(place, `the records of ${cluster}`, () => this.#searchRecords(cluster, known));
     }
     if (this.#stopped()) this.#leftOut.add('the driver stops');
     return { found: this.#found, leftOut: [...this.#leftOut] };
   }
 
-  async #known(): Promise<KnownVolumes | undefined> {
-    const { askVolumes } = this.#parts;
-    const what = 'volumes without a PersistentVolume are not known';
-    try {
-      const known = await askVolumes(soon());
-      if (known === undefined) this.#leftOut.add(`${what}: there is no Kubernetes`);
-      return known;
-    } catch (error) {
-      this.#leftOut.add(`${what}: ${messageOf(error)}`);
-      return undefined;
-    }
-  }
-
-  async #searchPlace(place: PoolRef, known: KnownVolumes | undefined): Promise<void> {
+  async #searchPlace(place: PoolRef, known: Knowledge): Promise<void> {
     const { rbd, foreignImages } = this.#parts;
     const trash = await rbd.interruptedRemovals(place, soon());
     this.#add(...trash.map((one) => judgeTrash(this.#parts, place, one)));
@@ -107,19 +95,20 @@ class Search {
     }
   }
 
-  async #searchRecords(cluster: string): Promise<void> {
-    const { rbd, clusters } = this.#parts;
-    const registry = await clusters.registry(cluster, 'controller', soon());
-    for (const [object, judge] of [
-      [GROUPS_OBJECT, judgeGroup],
-      [SNAPSHOT_NAMES_OBJECT, judgeName],
-    ] as const) {
-      for await (const key of keysOf(rbd, registry, object, soon)) {
-        if (this.#isOver(registry)) return;
-        await this.#at(registry, `${object} ${key}`, async () => {
-          this.#add(await judge(this.#parts, registry, key, soon()));
-        });
-      }
+  async #searchRecords(cluster: string, known: Knowledge): Promise<void> {
+    const registry = await this.#parts.clusters.registry(cluster, 'controller', soon());
+    await this.#judgeKeys(registry, GROUPS_OBJECT, (key) => judgeGroup(this.#parts, registry, key, known, soon()));
+    await this.#judgeKeys(registry, SNAPSHOT_NAMES_OBJECT, (key) => judgeName(this.#parts, registry, key, soon()));
+  }
+
+  async #judgeKeys(
+    registry: PoolRef,
+    object: string,
+    judge: (key: string) => Promise<Garbage | undefined>,
+  ): Promise<void> {
+    for await (const key of keysOf(this.#parts.rbd, registry, object, soon)) {
+      if (this.#isOver(registry)) return;
+      await this.#at(registry, `${object} ${key}`, async () => this.#add(await judge(key)));
     }
   }
 

@@ -1,7 +1,8 @@
 /** What nothing explains any more: what each piece is, since when, and how it goes. */
 import type { Deadline } from '../../../model/deadline.js';
 import { berthError, isBerthError } from '../../../model/errors.js';
-import type { ImageRef } from '../../../rbd/port.js';
+import type { ImageHead, ImageRef } from '../../../rbd/port.js';
+import type { Snapshot } from '../../../rbd/port/snapshot-port.js';
 import { imageSpec } from '../../../model/volume-id.js';
 import type { KnownVolumes } from './known-volumes.js';
 
@@ -17,6 +18,8 @@ export type GarbageKind =
   | 'growth-snapshot'
   | 'group-snapshot'
   | 'group'
+  | 'snapshot'
+  | 'told-group'
   | 'snapshot-name'
   | 'untold-snapshot';
 
@@ -31,6 +34,13 @@ export interface Garbage {
   /** ISO 8601; undefined where Ceph does not say it. */
   readonly since: string | undefined;
   readonly end: GarbageEnd;
+}
+
+/** A snapshot as it was found, with the image as it was then. */
+export interface SeenCut {
+  readonly at: ImageRef;
+  readonly head: ImageHead;
+  readonly snapshot: Snapshot;
 }
 
 /**

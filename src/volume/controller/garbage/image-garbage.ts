@@ -8,14 +8,17 @@ import { isDeletedName, looksLikeOurs } from '../../image/image-name.js';
 import { UNDER_WAY_MS, type InterruptedCreates } from '../create/interrupted-create.js';
 import { parseDeleted } from '../delete/deleted-record.js';
 import { volumeOf } from '../snapshot/find-snapshot.js';
+import { judgeCopy, type CopyGarbageParts } from './copy-garbage.js';
 import { isOld, unlessUnreadable, whereIs, type Garbage } from './garbage.js';
-import type { KnownVolumes } from './known-volumes.js';
+import type { Knowledge } from './knowledge.js';
+import { judgeToldSnapshot } from './snapshot-without-content.js';
 import { judgeSnapshot, type SnapshotGarbageParts } from './snapshot-garbage.js';
 import { judgeVolume, type VolumeGarbageParts } from './volume-garbage.js';
 
-export interface ImageGarbageParts extends VolumeGarbageParts, SnapshotGarbageParts {
+export interface ImageGarbageParts extends VolumeGarbageParts, CopyGarbageParts, SnapshotGarbageParts {
   readonly clusters: VolumeGarbageParts['clusters'] & SnapshotGarbageParts['clusters'];
   readonly rbd: VolumeGarbageParts['rbd'] &
+    CopyGarbageParts['rbd'] &
     SnapshotGarbageParts['rbd'] &
     Pick<RbdPort, 'snapshotsById' | 'interruptedCreate' | 'watchers'>;
   readonly interruptedCreates: Pick<InterruptedCreates, 'clear'>;
@@ -26,7 +29,7 @@ export async function judgeImage(
   parts: ImageGarbageParts,
   place: PoolRef,
   { name, id }: NamedImage,
-  known: KnownVolumes | undefined,
+  known: Knowledge,
   deadline: Deadline,
 ): Promise<readonly Garbage[]> {
   const at = { ...place, image: name };
@@ -34,10 +37,17 @@ export async function judgeImage(
   if (found === undefined) return judgeHeaderless(parts, place, { name, id }, deadline);
   const { head, snapshots } = found;
   const all: (Garbage | undefined)[] = [];
-  for (const snapshot of snapshots) all.push(await judgeSnapshot(parts, { at, head, snapshot }, deadline));
+  for (const snapshot of snapshots) {
+    const cut = { at, head, snapshot };
+    all.push(await judgeSnapshot(parts, cut, deadline), await judgeToldSnapshot(parts, cut, known, deadline));
+  }
   const volume = volumeOf(place, name, head);
   if (isDeletedName(name)) all.push(judgeDeleted(parts, found, at));
-  else if (volume !== undefined) all.push(await judgeVolume(parts, { at, volume, head, snapshots }, known, deadline));
+  else if (volume !== undefined) {
+    const image = { at, volume, head, snapshots };
+    all.push(await judgeVolume(parts, image, known.volumes, deadline));
+    all.push(await judgeCopy(parts, image, known.volumes, deadline));
+  }
   return all.filter((one) => one !== undefined);
 }
 

@@ -1,4 +1,7 @@
-/** Records of the registry place that no snapshot stands behind any more, and snapshots that nobody was told of. */
+/**
+ * Records of the registry place that no snapshot stands behind any more, and snapshots that nobody was told of, or that
+ * nobody names any more.
+ */
 import type { Deadline } from '../../../model/deadline.js';
 import { formatGroupId } from '../../../model/snapshot/group-id.js';
 import type { PoolRef, RbdPort } from '../../../rbd/port.js';
@@ -8,8 +11,10 @@ import { GroupRecords, GROUPS_OBJECT, type ReadGroup } from '../group/group-reco
 import { recordedSnapshot, removeRecorded, type ClaimParts } from '../snapshot/claim-name.js';
 import { NameRecords, SNAPSHOT_NAMES_OBJECT, type ReadRecord } from '../snapshot/name-record.js';
 import { isOld, type Garbage } from './garbage.js';
+import { judgeToldGroup, type ToldGroupParts } from './group-without-content.js';
+import type { Knowledge } from './knowledge.js';
 
-export interface RecordGarbageParts extends DeleteGroupParts {
+export interface RecordGarbageParts extends DeleteGroupParts, ToldGroupParts {
   readonly clusters: DeleteGroupParts['clusters'] & ClaimParts['clusters'];
   readonly rbd: DeleteGroupParts['rbd'] & ClaimParts['rbd'] & Pick<RbdPort, 'listRecords'>;
   readonly now: () => Date;
@@ -35,20 +40,32 @@ export async function* keysOf(
 }
 
 const groupsOf = ({ rbd }: RecordGarbageParts, registry: PoolRef) => new GroupRecords(rbd, registry);
-const isCutShort = ({ state, at }: ReadGroup, now: Date): boolean => state !== 'taken' && isOld(at, now);
 
 /**
- * A group that was never answered, since the answer comes after `taken`, or whose delete was begun: one operation.
- * BERTH_RECORD_UNREADABLE.
+ * A group that was never answered, since the answer comes after `taken`, or whose delete was begun: one operation. One
+ * that was taken is for the orchestrator to explain. BERTH_RECORD_UNREADABLE.
  */
 export async function judgeGroup(
   parts: RecordGarbageParts,
   registry: PoolRef,
   name: string,
+  known: Knowledge,
   deadline: Deadline,
 ): Promise<Garbage | undefined> {
   const seen = await groupsOf(parts, registry).read(name, deadline);
-  if (seen === undefined || !isCutShort(seen, parts.now())) return undefined;
+  if (seen === undefined || !isOld(seen.at, parts.now())) return undefined;
+  const handle = formatGroupId({ cluster: registry.access.cluster, name, attempt: seen.attempt });
+  const remove = (deadline: Deadline): Promise<void> => deleteGroup(parts, handle, [], undefined, deadline);
+  if (seen.state === 'taken') return judgeToldGroup(parts, { registry, name, record: seen, remove }, known, deadline);
+  return judgeCutShort(parts, registry, name, seen);
+}
+
+async function judgeCutShort(
+  parts: RecordGarbageParts,
+  registry: PoolRef,
+  name: string,
+  seen: ReadGroup,
+): Promise<Garbage | undefined> {
   for (const { volume } of seen.members) if (!(await isListed(parts, volume))) return undefined;
   const { cluster } = registry.access;
   const remove = async (_known: unknown, deadline: Deadline): Promise<boolean> => {

@@ -2,8 +2,7 @@
 import type { Deadline } from '../../../model/deadline.js';
 import { parseMemberName } from '../../../model/snapshot/group-id.js';
 import type { Clusters } from '../../../rbd/clusters.js';
-import type { ImageHead, ImageRef, RbdPort } from '../../../rbd/port.js';
-import type { Snapshot } from '../../../rbd/port/snapshot-port.js';
+import type { ImageRef, RbdPort } from '../../../rbd/port.js';
 import { GROWTH_SNAPSHOT, parseGrowth } from '../../image/growth-record.js';
 import { parseVolumeRecord } from '../../image/volume-record.js';
 import { copyOfCut } from '../create/copy/copy-records.js';
@@ -17,19 +16,13 @@ import {
   type Garbage,
   type GarbageEnd,
   type GarbageKind,
+  type SeenCut,
 } from './garbage.js';
 
 export interface SnapshotGarbageParts {
   readonly clusters: Pick<Clusters, 'pools' | 'registry'>;
   readonly rbd: GroupRecordsPort & Pick<RbdPort, 'head' | 'snapshotById' | 'removeSnapshotById'>;
   readonly now: () => Date;
-}
-
-/** A snapshot as it was found, with the image as it was then. */
-export interface SeenCut {
-  readonly at: ImageRef;
-  readonly head: ImageHead;
-  readonly snapshot: Snapshot;
 }
 
 /** What it is, where nothing needs it; undefined for all others. */

@@ -7,15 +7,14 @@ import { readHolderRecord } from '../../../attachment/holder-record.js';
 import type { Deadline } from '../../../model/deadline.js';
 import type { ImageHead, ImageRef, RbdPort } from '../../../rbd/port.js';
 import type { Snapshot } from '../../../rbd/port/snapshot-port.js';
-import { looksLikeOurs } from '../../image/image-name.js';
-import { parseVolumeRecord, VOLUME_KEY, type VolumeRecord } from '../../image/volume-record.js';
+import { parseVolumeRecord, type VolumeRecord } from '../../image/volume-record.js';
 import { deleteVolume, type DeleteParts } from '../delete/delete-volume.js';
 import { parseDeleted } from '../delete/deleted-record.js';
 import { isOld, mustKnow, unlessGone, unlessUnreadable, whereIs, type Garbage, type GarbageEnd } from './garbage.js';
 import { claimOf, isClaimed, type KnownVolumes } from './known-volumes.js';
 
 export interface VolumeGarbageParts extends DeleteParts {
-  readonly rbd: DeleteParts['rbd'] & Pick<RbdPort, 'isEmpty' | 'parentById'>;
+  readonly rbd: DeleteParts['rbd'] & Pick<RbdPort, 'isEmpty'>;
 }
 
 /** An image that is nobody's by its name alone. */
@@ -39,8 +38,7 @@ export async function judgeVolume(
 ): Promise<Garbage | undefined> {
   const { volume, head } = image;
   const record = unlessUnreadable(() => parseVolumeRecord(head.metadata, volume, head));
-  if (record === 'unreadable') return undefined;
-  if (record === undefined) return judgeCopy(parts, image, deadline);
+  if (record === 'unreadable' || record === undefined) return undefined;
   if (known === undefined || isExplained(known, volume, record)) return undefined;
   const mark = unlessUnreadable(() => parseDeleted(head, volume));
   if (mark === 'unreadable' || mark?.restoring === true) return undefined;
@@ -131,19 +129,4 @@ function unfinishedDelete(parts: VolumeGarbageParts, { at, volume, head }: SeenI
   const says = `volume ${volume} is marked as deleted, and its delete was cut short and never repeated`;
   const { cluster } = at.access;
   return { kind: 'unfinished-delete', cluster, where: whereIs(at), says, since, end: { remove } };
-}
-
-/** An image with the record of another that stands on a snapshot. A full copy by `rbd cp` is somebody's. */
-async function judgeCopy(
-  { rbd }: VolumeGarbageParts,
-  { at, head }: SeenImage,
-  deadline: Deadline,
-): Promise<Garbage | undefined> {
-  if (!head.metadata.has(VOLUME_KEY) || !looksLikeOurs(at.image)) return undefined;
-  const parent = await rbd.parentById(at, head.id, deadline);
-  if (parent === undefined) return undefined;
-  const says = 'an image without a record of its own, which stands on a snapshot: a copy that was never finished';
-  const keptBecause = 'it may be a clone that somebody made by hand; `rbd rm` removes it';
-  const { cluster } = at.access;
-  return { kind: 'unfinished-copy', cluster, where: whereIs(at), says, since: undefined, end: { keptBecause } };
 }

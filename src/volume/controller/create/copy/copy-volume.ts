@@ -73,6 +73,7 @@ async function usePresent(
   const { volume, name, shape, range, source } = plan;
   const record = parseVolumeRecord(head.metadata, volume, head);
   if (record === undefined || (await isOfSource(parts, plan, head, record, deadline))) {
+    refuseAbandoned(volume, head);
     const isClone = await canBeFinished(parts, plan, head, deadline);
     return isClone ? finishCopy(parts, plan, head.id, operation, deadline) : undefined;
   }
@@ -82,6 +83,18 @@ async function usePresent(
   if (difference !== undefined) throw berthError('BERTH_VOLUME_INCOMPATIBLE', { volume, ...difference });
   refuseOtherSize(volume, head.sizeBytes, range);
   return { volume, sizeBytes: head.sizeBytes };
+}
+
+/**
+ * BERTH_VOLUME_DELETING where somebody has begun to clear the unfinished copy away. A claim that came with the source
+ * is none, nor is one that cannot be read: a later Berth has written that at the source.
+ */
+function refuseAbandoned(volume: string, head: ImageHead): void {
+  try {
+    holderRecordToTake(head, volume);
+  } catch (error) {
+    if (!isBerthError(error, 'BERTH_RECORD_UNREADABLE')) throw error;
+  }
 }
 
 /**

@@ -44,9 +44,12 @@ const askVolumes: GarbageParts['askVolumes'] = () => {
   );
 };
 
+/** What is told of has its object: without-content.test.ts is about what has none. */
+const askContents: GarbageParts['askContents'] = () => Promise.resolve({ installation: 'here', explains: () => true });
+
 const parts = (now = LATER, rbd: RbdPort = cluster.rbd): GarbageParts => ({
   ...createParts(cluster),
-  ...{ rbd, longWork: rbd, now: () => now, foreignImages: new ForeignImages(), askVolumes },
+  ...{ rbd, longWork: rbd, now: () => now, foreignImages: new ForeignImages(), askVolumes, askContents },
 });
 const report = async (by = parts()) =>
   (await findGarbage(by)).found.map(({ kind, where }) => `${kind} ${where}`).sort();
