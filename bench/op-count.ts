@@ -10,6 +10,7 @@ import { Operations } from '../src/volume/operation/operations.js';
 import { MkfsTrial } from '../src/host/filesystem/mkfs/try-mkfs.js';
 import { ForeignImages } from '../src/volume/controller/list/foreign-images.js';
 import { PoolCapacity } from '../src/volume/controller/pool-capacity.js';
+import { CHAIN_LIMITS } from '../src/volume/controller/flatten/chain-depth.js';
 import { InterruptedCreates } from '../src/volume/controller/create/interrupted-create.js';
 import { createSnapshot, type CreateSnapshotParts } from '../src/volume/controller/snapshot/create-snapshot.js';
 import type { ContentSource } from '../src/volume/image/volume-record.js';
@@ -53,6 +54,13 @@ export async function countOperations(site: BenchCluster, which: 'create' | 'all
       withoutSnapshots: new ForeignImages(),
       operations: new Operations(),
       installation: new Installation(),
+      // Of copies alone.
+      flattens: {
+        limits: CHAIN_LIMITS,
+        enlist: () => Promise.resolve(),
+        begin: () => undefined,
+        hurry: () => Promise.resolve(undefined),
+      },
       log,
       now: () => new Date(),
     };

@@ -21,6 +21,10 @@ function endAtChosenStep(log: Logger): Observer | undefined {
 const OPERATION_MS = 'BERTH_OPERATION_MS';
 const operationMs = Number(process.env[OPERATION_MS]);
 
+/** `6,12`: the limits of chains of copies, so that a test need not make long ones. */
+const CHAIN_LIMITS = 'BERTH_CHAIN_LIMITS';
+const [toFlatten = 0, most = 0] = (process.env[CHAIN_LIMITS] ?? '').split(',').map(Number);
+
 /** Where the virtual machines of this driver's tests keep their files: those of others on this machine do not count. */
 const GUESTS_IN = 'BERTH_GUESTS_IN';
 const guestsIn = process.env[GUESTS_IN];
@@ -29,5 +33,6 @@ await runProgram(process.argv.slice(2), {
   mappers: ({ stateDirectory: stateDir }, log) => [new LoopMapper({ exec: run, stateDir, log })],
   stepObserver: endAtChosenStep,
   operationMs: operationMs > 0 ? operationMs : undefined,
+  chainLimits: toFlatten > 0 ? { toFlatten, most } : undefined,
   isGuest: (argv) => guestsIn === undefined || argv.some((one) => one.includes(`${guestsIn}/`)),
 });

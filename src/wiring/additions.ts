@@ -2,6 +2,7 @@
 import type { Logger } from '../observe/log.js';
 import type { Options } from '../options/options.js';
 import type { Mapper } from '../rbd/mapping/mapper.js';
+import type { ChainLimits } from '../volume/controller/flatten/chain-depth.js';
 import type { EnteredStep } from '../volume/operation/operation-settings.js';
 
 export interface Additions {
@@ -11,6 +12,8 @@ export interface Additions {
   readonly stepObserver: (log: Logger) => ((at: EnteredStep) => void) | undefined;
   /** The least time of an operation, in ms, where it is to be another one than usual: for tests that outlast it. */
   readonly operationMs: number | undefined;
+  /** Where chains of copies are to be shortened sooner than usual, so that a test need not make long ones. */
+  readonly chainLimits: ChainLimits | undefined;
   /** Of virtual machines on this machine, told their arguments: may it be a guest of this driver's? */
   readonly isGuest: (argv: readonly string[]) => boolean;
 }
@@ -19,5 +22,6 @@ export const NO_ADDITIONS: Additions = {
   mappers: () => [],
   stepObserver: () => undefined,
   operationMs: undefined,
+  chainLimits: undefined,
   isGuest: () => true,
 };

@@ -18,6 +18,8 @@ import { Turns } from '../volume/controller/blocks/turns.js';
 import { InterruptedCreates } from '../volume/controller/create/interrupted-create.js';
 import { ForeignImages } from '../volume/controller/list/foreign-images.js';
 import { Purges } from '../volume/controller/delete/purges.js';
+import { CHAIN_LIMITS } from '../volume/controller/flatten/chain-depth.js';
+import { Flattens } from '../volume/controller/flatten/flattens.js';
 import { PoolCapacity } from '../volume/controller/pool-capacity.js';
 import { CallLines } from '../volume/operation/call-lines.js';
 import type { EnteredStep } from '../volume/operation/operation-settings.js';
@@ -33,6 +35,7 @@ export interface ControllerParts {
   readonly rbd: RbdPort;
   readonly longWork: RbdPort;
   readonly purges: Purges;
+  readonly flattens: Flattens;
   readonly blockTurns: Turns;
   readonly clusters: Clusters;
   readonly holderRecords: HolderRecords;
@@ -69,11 +72,18 @@ export function makeControllerParts(dependencies: Dependencies, additions = NO_A
   };
   const operations = new Operations<ControllerSteps>(observer === undefined ? settings : { ...settings, entered });
   const idleMs = (): number => operations.idleMs;
-  const purgesParts = { idleMs, rbd, longWork, clusters, counters, log, by: randomUUID(), now };
+  const background = { idleMs, rbd, longWork, clusters, counters, log, by: randomUUID(), now };
+  const purges = new Purges(background, options.purges);
   return {
     rbd,
     longWork,
-    purges: new Purges(purgesParts, options.purges),
+    purges,
+    flattens: new Flattens({
+      ...background,
+      limits: additions.chainLimits ?? CHAIN_LIMITS,
+      entered: (step, key) => observer?.({ op: 'flatten', step, key }),
+      parentFree: (cluster, imageId) => purges.lookAgain(cluster, imageId),
+    }),
     blockTurns: new Turns(BLOCK_READS),
     clusters,
     holderRecords,

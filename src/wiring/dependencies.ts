@@ -16,6 +16,7 @@ import { FreshFiles } from '../rbd/fresh-file.js';
 import { ClusterDemands } from '../rbd/mapping/krbd/cluster-demands.js';
 import { createLibrbd } from '../rbd/librbd/driver/librbd.js';
 import type { RbdPort } from '../rbd/port.js';
+import { FLATTEN_OBJECT } from '../volume/controller/flatten/flatten-list.js';
 import { GROUPS_OBJECT } from '../volume/controller/group/group-record.js';
 import { SNAPSHOT_NAMES_OBJECT } from '../volume/controller/snapshot/name-record.js';
 import { NAMES_OBJECT } from '../volume/flexvolume/attach-by-name.js';
@@ -87,7 +88,7 @@ export async function makeDependencies(
   const longWork = createLibrbd({ log, ...LONG_WORK });
   const counters = new Counters();
   counters.declare(FAULTS_METRIC, 'Faults of the clusters file that were told while the last good one was in use.');
-  const objects = [...NODES_OBJECTS, FENCES_OBJECT, NAMES_OBJECT, SNAPSHOT_NAMES_OBJECT, GROUPS_OBJECT];
+  const objects = [...NODES_OBJECTS, FENCES_OBJECT, NAMES_OBJECT, SNAPSHOT_NAMES_OBJECT, GROUPS_OBJECT, FLATTEN_OBJECT];
   const registries = new RegistryFinder({ rbd, objects, records, log, now });
   const clusters = new Clusters(options.clusters, new FreshFiles(), tellFault(log, counters), registries);
   const orchestrator = { nodeStates: kube?.nodes ?? NO_NODE_STATES, announce: kube?.announce ?? (() => undefined) };

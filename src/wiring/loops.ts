@@ -21,7 +21,7 @@ import { makeNodeReconciler } from './make-node-reconciler.js';
 
 /** A guest opens its image seconds after the hand-over; an OSD that was away for a while is back. */
 const PROMPT_MS = 15_000;
-/** Between two looks for deleted volumes, in ms. */
+/** Between two looks for deleted volumes, and for volumes on long chains, in ms. */
 const PURGES_MS = 300_000;
 /** Between two looks for what nothing explains, in ms; and before the first, when others are busy with their start. */
 const GARBAGE_MS = 3_600_000;
@@ -142,6 +142,15 @@ export const LOOPS: readonly LoopEntry[] = [
     make: purgesOf,
   },
   {
+    name: 'flattens',
+    does: 'lets volumes stand alone that stand on six images and more, while nobody uses them',
+    every: 'at once after a create; all of them at the start and every 300 s, 10 % more or less',
+    owner: 'controller',
+    option: 'none',
+    stops: 'begins no further slice, waits 5 s for the running ones',
+    make: flattensOf,
+  },
+  {
     name: 'garbage',
     does: 'looks for images, snapshots and records that nothing explains, and says so; removes nothing',
     every: '1 h, 10 % more or less; the first time five minutes after the start',
@@ -214,6 +223,23 @@ function promptRoundsOf({ dependencies: { options, counters }, node }: LoopParts
   const everyMs = intervalMs === 0 ? PROMPT_MS : Math.min(PROMPT_MS, intervalMs);
   const rounds: Rounds = new Rounds(round, { everyMs, jitter: 0.2, stopMs: 5_000 });
   return rounds;
+}
+
+/** Creates begin by themselves: the rounds find what others left, or what waited when the driver ended. */
+function flattensOf({ dependencies: { log }, controller }: LoopParts): Loop | undefined {
+  if (controller === undefined) return undefined;
+  const { flattens } = controller;
+  const round = (): Promise<void> =>
+    flattens.round().catch((error: unknown) => {
+      log.warn({ err: error }, 'volumes on long chains could not be looked for; it will be tried again');
+    });
+  const rounds = new Rounds(round, { everyMs: PURGES_MS, jitter: 0.1, stopMs: 1_000 });
+  return {
+    start: () => rounds.start(),
+    stop: async () => {
+      await Promise.all([rounds.stop(), flattens.stop()]);
+    },
+  };
 }
 
 /** Deletes begin purges by themselves: the rounds find what others left, or what waited when the driver ended. */

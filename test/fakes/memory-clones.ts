@@ -1,7 +1,17 @@
 /** Clones of the fake's images: what they stand on, as the headers of both sides have it. */
 import { berthError } from '../../src/model/errors.js';
 import { imageSpec, type PoolSpec } from '../../src/model/volume-id.js';
-import type { CloneHead, CloneParent, CloneSource, MetadataChange, NewClone } from '../../src/rbd/port/clone-port.js';
+import type {
+  CloneHead,
+  CloneParent,
+  CloneSource,
+  CopySlice,
+  KnownMetadata,
+  LinkObstacle,
+  MetadataChange,
+  NewClone,
+  ParentSnapshot,
+} from '../../src/rbd/port/clone-port.js';
 import { headOf, newImage, type MemoryImage } from './memory-image.js';
 import { moveToTrash, snapshotNamed, snapshotsOf } from './memory-snapshots.js';
 
@@ -15,6 +25,11 @@ export interface StandsOn extends PoolSpec {
   isLinked: boolean;
 }
 
+/** How much of a clone one slice copies, in bytes. */
+const SLICE = 512n << 20n;
+/** The clones that an image knows of, as `snapshot id/image id`. */
+const known = new WeakMap<MemoryImage, Set<string>>();
+
 /** A clone of the snapshot, with all that the source says of itself. */
 export function cloneOf(source: MemoryImage, from: CloneSource, id: string, spec: NewClone): MemoryImage {
   const name = imageSpec({ ...from, image: `${from.image}@${from.snapshot}` });
@@ -24,6 +39,7 @@ export function cloneOf(source: MemoryImage, from: CloneSource, id: string, spec
   }
   const cut = snapshotNamed(source, from.snapshot);
   source.cuts.set(cut.name, { ...cut, cloneCount: cut.cloneCount + 1 });
+  known.set(source, (known.get(source) ?? new Set()).add(`${cut.id}/${id}`));
   const { sizeBytes } = cut;
   const objectSizeBytes = spec.objectSizeBytes ?? source.spec.objectSizeBytes;
   const clone = newImage(id, { ...spec, objectSizeBytes, sizeBytes, metadata: new Map() }, new Map(source.metadata));
@@ -35,21 +51,62 @@ export function cloneOf(source: MemoryImage, from: CloneSource, id: string, spec
   return clone;
 }
 
-/** Copied, or gone: its source's snapshot has one clone less. */
+/** Copied, or gone: its source's snapshot has one clone less, and goes with the last one. */
 export function standAlone(clone: MemoryImage): void {
   const { standsOn } = clone;
-  clone.standsOn = undefined;
-  clone.parent = undefined;
   if (standsOn === undefined) return;
-  clone.written ||= standsOn.wasWritten;
   const { image, snapshotId } = standsOn;
+  letGo(clone);
+  forget(image, snapshotId, clone.id);
   const cut = snapshotsOf(image).find(({ id }) => id === snapshotId);
-  if (cut === undefined) return;
-  const left = { ...cut, cloneCount: cut.cloneCount - 1 };
-  image.cuts.set(cut.name, left);
-  if (cut.kind !== 'trash' || left.cloneCount > 0) return;
+  if (cut === undefined || cut.kind !== 'trash' || cut.cloneCount > 0) return;
   image.snapshots = image.snapshots.filter((name) => name !== cut.name);
   image.cuts.delete(cut.name);
+}
+
+function letGo(clone: MemoryImage): void {
+  clone.written ||= clone.standsOn?.wasWritten === true;
+  clone.standsOn = undefined;
+  clone.parent = undefined;
+}
+
+function forget(image: MemoryImage, snapshotId: bigint, cloneId: string): void {
+  if (known.get(image)?.delete(`${snapshotId}/${cloneId}`) !== true) return;
+  const cut = snapshotsOf(image).find(({ id }) => id === snapshotId);
+  if (cut !== undefined) image.cuts.set(cut.name, { ...cut, cloneCount: cut.cloneCount - 1 });
+}
+
+function obstacleAt(clone: MemoryImage, { key, value }: KnownMetadata): LinkObstacle | undefined {
+  if ((clone.metadata.get(key) ?? '') !== (value ?? '')) return 'changed';
+  if (clone.snapshots.length > 0) return 'snapshots';
+  if (clone.spec.features.includes('journaling')) return 'unfit';
+  return clone.watchers.length > 0 || clone.locks.length > 0 ? 'open' : undefined;
+}
+
+/** Half a GiB at a time. */
+export function copyUp(clone: MemoryImage | undefined, from: bigint, unless: KnownMetadata): CopySlice | undefined {
+  if (clone?.standsOn === undefined) return undefined;
+  const obstacle = obstacleAt(clone, unless);
+  if (obstacle !== undefined) return { obstacle };
+  return { next: from + SLICE < clone.sizeBytes ? from + SLICE : undefined };
+}
+
+export function cutLink(clone: MemoryImage | undefined, unless: KnownMetadata): 'cut' | LinkObstacle | undefined {
+  if (clone?.standsOn === undefined) return undefined;
+  const obstacle = obstacleAt({ ...clone, watchers: [] }, unless);
+  if (obstacle === undefined) letGo(clone);
+  return obstacle ?? 'cut';
+}
+
+export function forgetClone(
+  clone: MemoryImage | undefined,
+  cloneId: string,
+  image: MemoryImage | undefined,
+  { snapshotId }: ParentSnapshot,
+): boolean {
+  if (clone?.standsOn !== undefined) return false;
+  if (image !== undefined) forget(image, snapshotId, cloneId);
+  return true;
 }
 
 export function parentOf(clone: MemoryImage | undefined): CloneParent | undefined {

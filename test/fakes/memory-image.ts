@@ -2,6 +2,7 @@
 import { berthError } from '../../src/model/errors.js';
 import { imageSpec } from '../../src/model/volume-id.js';
 import type { ImageDetail, ImageHead, ImageLock, ImageRef, NewImage, PoolRef, Watcher } from '../../src/rbd/port.js';
+import type { ImageUsers } from '../../src/rbd/port/delete-port.js';
 import type { Snapshot } from '../../src/rbd/port/snapshot-port.js';
 import type { StandsOn } from './memory-clones.js';
 
@@ -59,6 +60,13 @@ export function detailOf(image: MemoryImage, fsid: string): ImageDetail {
   const stripes = { stripeUnitBytes, stripeCount: spec.stripeCount ?? 1, dataPool: spec.dataPool };
   const kin = { parent, clones: [...clones], snapshots: [...snapshots] };
   return { ...head, ...stripes, ...kin, watchers: [...watchers] };
+}
+
+/** @param blocked the clients whose watches count no more */
+export function usersIn(at: ImageRef, image: MemoryImage, blocked: ReadonlyMap<string, unknown>): ImageUsers {
+  const { watchers, snapshots, parentId, group } = image;
+  if (group !== undefined) throw groupedError(at, group);
+  return { watchers: watchers.filter(({ address }) => !blocked.has(address)), snapshots: snapshots.length, parentId };
 }
 
 /** What keeps an image from being removed, as librbd has it. */

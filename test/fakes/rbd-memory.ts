@@ -19,16 +19,16 @@ import {
   headOf,
   namesIn,
   newImage,
-  groupedError,
   poolMissing,
   refuseUsed,
+  usersIn,
 } from './memory-image.js';
 import type { MemoryImage, Namespace } from './memory-image.js';
 import { cutSnapshot, cutTogether, dropSnapshot, snapshotsOf } from './memory-snapshots.js';
 import { allSnapshotsOf, extentsOf, spanFactsOf } from './memory-diff.js';
 import { refuseLocked } from '../../src/rbd/image-lock.js';
-import { changeMetadata, cloneHeadOf, cloneOf, isEmpty, isUnwritten } from './memory-clones.js';
-import { parentOf, standAlone, trashSnapshot } from './memory-clones.js';
+import { changeMetadata, cloneHeadOf, cloneOf, copyUp, cutLink, forgetClone, isEmpty } from './memory-clones.js';
+import { isUnwritten, parentOf, standAlone, trashSnapshot } from './memory-clones.js';
 import { featureBits } from '../../src/rbd/feature-bits.js';
 
 export type { MemoryImage };
@@ -102,7 +102,6 @@ export class MemoryRbd implements RbdPort {
   inspect = this.#operation('inspect', (at) => detailOf(this.#image(at), this.fsid));
 
   isEmpty = this.#operation('isEmpty', (at) => isEmpty(this.#image(at)));
-
   isUnwritten = this.#operation('isUnwritten', (at) => isUnwritten(this.#image(at)));
 
   cloneImage = this.#operation('cloneImage', (at, from, spec) => {
@@ -120,11 +119,16 @@ export class MemoryRbd implements RbdPort {
   cloneById = this.#operation('cloneById', (at, id) => cloneHeadOf(this.#withId(at, id), this.fsid));
 
   cutById = this.#operation('cutById', (at, id, snapshot) => void cutSnapshot(this.#unlocked(at, id), snapshot));
-
   trashSnapshot = this.#operation('trashSnapshot', (at, id, snapshot) => trashSnapshot(this.#byId(at, id), snapshot));
 
   changeMetadata = this.#operation('changeMetadata', (at, id, change) =>
     changeMetadata(this.#byId(at, id).metadata, change),
+  );
+
+  copyUp = this.#operation('copyUp', (at, id, from, known) => copyUp(this.#withId(at, id), from, known));
+  cutLink = this.#operation('cutLink', (at, id, known) => cutLink(this.#withId(at, id), known));
+  forgetClone = this.#operation('forgetClone', (at, id, of) =>
+    forgetClone(this.#withId(at, id), id, this.#withId({ ...at, ...of }, of.imageId), of),
   );
 
   flatten = this.#operation('flatten', (at) => standAlone(this.#image(at)));
@@ -183,15 +187,7 @@ export class MemoryRbd implements RbdPort {
     image.sizeBytes = sizeBytes;
   });
 
-  usersOf = this.#operation('usersOf', (at, id) => {
-    const { watchers, snapshots, parentId, group } = this.#byId(at, id);
-    if (group !== undefined) throw groupedError(at, group);
-    return {
-      watchers: watchers.filter(({ address }) => !this.blocked.has(address)),
-      snapshots: snapshots.length,
-      parentId,
-    };
-  });
+  usersOf = this.#operation('usersOf', (at, id) => usersIn(at, this.#byId(at, id), this.blocked));
 
   rename = this.#operation('rename', (at, id, to) => {
     const { images } = this.#existing(at);

@@ -3,6 +3,7 @@ import { berthError } from '../../model/errors.js';
 import type { EnteredStep } from '../../volume/operation/operation-settings.js';
 import {
   ANSWER,
+  BACKGROUND_STEPS,
   CONTROLLER_STEPS,
   FLEXVOLUME_STEPS,
   HAND_OVER_STEPS,
@@ -19,6 +20,7 @@ const FORM = '<operation>:<step>[@<end of a volume handle>][+<ms>]';
 /** An expansion is the node's: the controller's has the same name. */
 const STEPS = {
   ...CONTROLLER_STEPS,
+  ...BACKGROUND_STEPS,
   ...NODE_STEPS,
   ...HAND_OVER_STEPS,
   ...FLEXVOLUME_STEPS,

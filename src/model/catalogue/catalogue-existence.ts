@@ -49,6 +49,12 @@ export const existence = {
     'image {image} is being made from {source} since {age} s: {why}',
     'the call is repeated; what nobody finishes is completed, or cleared away and made anew',
   ),
+  BERTH_COPY_FLATTENING: entry(
+    'ABORTED',
+    'volume {volume} stands on {depth} images, too many for a kernel to map safely, and is given data of its own: ' +
+      '{percent} % are done',
+    'the call is repeated and answered when it stands alone; nothing has to be done',
+  ),
   BERTH_PUBLISHED_OTHERWISE: entry(
     'ALREADY_EXISTS',
     'volume {volume} is at {path} with another {what}',

@@ -39,6 +39,23 @@ export interface MetadataChange {
   readonly remove: readonly string[];
 }
 
+/** An entry of an image's metadata, as whoever decided on it has read it. */
+export interface KnownMetadata {
+  readonly key: string;
+  /** Undefined for absent. */
+  readonly value: string | undefined;
+}
+
+/**
+ * Why a clone keeps standing on its parent for now: `open` somewhere else, or its exclusive lock is not to be had, or
+ * what was copied is not there; `changed` where its metadata is not what the caller knows; `snapshots` of its own,
+ * which stand on the parent as well; `unfit` for ever: a journal, a mirror, a migration or an encryption of its own.
+ */
+export type LinkObstacle = 'open' | 'changed' | 'snapshots' | 'unfit';
+
+/** How far a clone has data of its own; `next` is where the next slice begins, undefined behind the last. */
+export type CopySlice = { readonly next: bigint | undefined } | { readonly obstacle: LinkObstacle };
+
 export interface ClonePort {
   /**
    * Clone (format 2) and say the new image's id. librbd copies the metadata of the source's image, whatever they say of
@@ -63,6 +80,36 @@ export interface ClonePort {
   isUnwritten(at: ImageRef, deadline: Deadline): Promise<boolean>;
   /** One OSD operation. False where the condition does not hold; BERTH_IMAGE_NOT_FOUND where the image is gone. */
   changeMetadata(at: PoolRef, imageId: string, change: MetadataChange, deadline: Deadline): Promise<boolean>;
+  /**
+   * Copy what the image has of its parent and lacks itself, from this offset on, for so many ms; what is copied stays
+   * so, and no byte of the image changes. With `next` undefined each object from the offset to the end that the parent
+   * has anything of was seen at the OSDs, whatever an object map says of it. Undefined where the image stands on
+   * nothing, or is gone.
+   */
+  copyUp(
+    at: PoolRef,
+    imageId: string,
+    from: bigint,
+    known: KnownMetadata,
+    ms: number,
+    deadline: Deadline,
+  ): Promise<CopySlice | undefined>;
+  /**
+   * Let the image stand on nothing, in one operation that changes nothing where its metadata or its snapshots are not
+   * what they were. Only for an image that {@link copyUp} has gone through, from offset 0 to the end: what was not
+   * copied is lost. Its parent still knows of it afterwards. Undefined where it stands on nothing, or is gone.
+   */
+  cutLink(
+    at: PoolRef,
+    imageId: string,
+    known: KnownMetadata,
+    deadline: Deadline,
+  ): Promise<'cut' | LinkObstacle | undefined>;
+  /**
+   * Let the parent forget an image that stands on it no more, or is gone; may be repeated. False where the image still
+   * stands on anything: nothing is done then.
+   */
+  forgetClone(at: PoolRef, imageId: string, parent: ParentSnapshot, deadline: Deadline): Promise<boolean>;
   /** Let the image stand on nothing: copy all that it has of its parent. BERTH_IMAGE_NOT_FOUND. */
   flatten(at: ImageRef, deadline: Deadline): Promise<void>;
 }

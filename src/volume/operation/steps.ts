@@ -186,7 +186,9 @@ export const CONTROLLER_STEPS = {
     'clone image',
     'resize copy',
     'trash cut',
+    'list as deep',
     'record copy',
+    'stand alone',
     'drop cut',
   ],
   delete: ['look', 'claim', 'watchers', 'give claim back', 'mark', 'move aside', 'clear away unfinished'],
@@ -214,6 +216,11 @@ export const CONTROLLER_STEPS = {
     'give name back',
   ],
   deleteGroup: ['look', 'claim delete', 'remove snapshots', 'forget name'],
+} as const;
+
+/** What a controller does when nobody asks, one image at a time: no operation that a caller could join. */
+export const BACKGROUND_STEPS = {
+  flatten: ['look', 'take lease', 'copy slice', 'note parent', 'cut link', 'forget clone', 'remove cut', 'strike off'],
 } as const;
 
 /** What an operation enters before its first step and after its last one, when only the answer is missing. */

@@ -37,7 +37,15 @@ afterAll(async () => {
 });
 
 /** Those of other ways to make a volume, and what only a race of two comes to. */
-const ELSEWHERE = ['pool capacity', 'try mkfs', 'create image', 'clear away unfinished', 'drop cut'];
+const ELSEWHERE = [
+  'pool capacity',
+  'try mkfs',
+  'create image',
+  'clear away unfinished',
+  'drop cut',
+  'list as deep',
+  'stand alone',
+];
 const STEPS = [START, ...CONTROLLER_STEPS.create.filter((step) => !ELSEWHERE.includes(step)), ANSWER];
 
 it.each(sampled(STEPS))('CreateVolume from a volume, killed at %s: the next one has it whole', async (step) => {

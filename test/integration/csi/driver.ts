@@ -23,6 +23,8 @@ export interface DriverOptions {
   readonly clustersFile: string;
   readonly services?: string;
   readonly arguments?: readonly string[];
+  /** Of its environment, whenever it is started. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Below the package; default: the driver of development. */
   readonly program?: string;
   /** A program with arguments that runs the driver's command line in its own place; its pid must stay. */
@@ -85,7 +87,7 @@ export class Driver {
     const log = await open(this.logFile, 'a', 0o600);
     const [program = '', ...args] = [...(this.#options.within ?? []), process.execPath, ...this.#arguments()];
     const child = spawn(program, args, {
-      env: { ...process.env, BERTH_GUESTS_IN: this.#options.directory, ...env },
+      env: { ...process.env, BERTH_GUESTS_IN: this.#options.directory, ...this.#options.env, ...env },
       stdio: ['ignore', log.fd, log.fd],
     });
     await log.close();

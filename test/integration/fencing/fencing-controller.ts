@@ -22,6 +22,8 @@ import { detachVolume } from '../../../src/volume/controller/detach/detach-volum
 import { Operations } from '../../../src/volume/operation/operations.js';
 import { ForeignImages } from '../../../src/volume/controller/list/foreign-images.js';
 import { Turns } from '../../../src/volume/controller/blocks/turns.js';
+import { CHAIN_LIMITS } from '../../../src/volume/controller/flatten/chain-depth.js';
+import { Flattens } from '../../../src/volume/controller/flatten/flattens.js';
 import { Purges } from '../../../src/volume/controller/delete/purges.js';
 import { PoolCapacity } from '../../../src/volume/controller/pool-capacity.js';
 import { InterruptedCreates } from '../../../src/volume/controller/create/interrupted-create.js';
@@ -88,6 +90,13 @@ export class FencingController {
       rbd,
       longWork: rbd,
       purges: new Purges({ ...longWork, now: () => new Date() }, 2),
+      flattens: new Flattens({
+        ...longWork,
+        now: () => new Date(),
+        limits: CHAIN_LIMITS,
+        entered: () => undefined,
+        parentFree: () => undefined,
+      }),
       blockTurns: new Turns(2),
       clusters,
       holderRecords: new HolderRecords(rbd),

@@ -1,6 +1,6 @@
 /** What every RbdPort must do with clones; run against the fake and against librbd. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { NewClone } from '../../../src/rbd/port/clone-port.js';
+import type { KnownMetadata, NewClone } from '../../../src/rbd/port/clone-port.js';
 import type { ImageRef, RbdPort } from '../../../src/rbd/port.js';
 import { MIB, refused, soon, spec, type PortFixture } from './port.contract.js';
 
@@ -128,6 +128,66 @@ export function describeClones(name: string, prepare: () => Promise<PortFixture>
       expect(await port.isUnwritten(child, soon())).toBe(false);
       expect((await port.snapshotsById(at, id, soon()))?.snapshots).toMatchObject([{ cloneCount: 0 }]);
       await refused(port.flatten(clone('never-made'), soon()), 'BERTH_IMAGE_NOT_FOUND');
+    });
+
+    const nobody = { key: 'holder', value: undefined };
+    /** What comes of copying all, slice after slice. */
+    const copyAll = async (at: ImageRef, id: string, known: KnownMetadata = nobody) => {
+      for (let from = 0n; ; ) {
+        const slice = await port.copyUp(at, id, from, known, 10_000, soon());
+        if (slice === undefined || 'obstacle' in slice || slice.next === undefined) return slice;
+        expect(slice.next).toBeGreaterThan(from);
+        from = slice.next;
+      }
+    };
+
+    it('gives a clone all data of its own, cuts its link, and lets its parent forget it, in this order', async () => {
+      const { at, id, snapshotId, from, child } = await prepared(true);
+      const made = await port.cloneImage(child, from, shape(), soon());
+      const parent = (await port.parentById(child, made, soon()))!;
+      expect(await copyAll(child, made)).toEqual({ next: undefined });
+      expect(await port.parentById(child, made, soon())).toMatchObject({ imageId: id, isLinked: true });
+      expect(await port.forgetClone(child, made, parent, soon())).toBe(false);
+      expect(await port.cutLink(child, made, nobody, soon())).toBe('cut');
+      expect(await port.parentById(child, made, soon())).toBeUndefined();
+      const clones = async () => (await port.snapshotById(at, id, snapshotId, soon()))?.snapshot.cloneCount;
+      expect(await clones()).toBe(1);
+      for (let time = 0; time < 2; time += 1) {
+        expect(await port.forgetClone(child, made, parent, soon())).toBe(true);
+        expect(await clones()).toBe(0);
+      }
+      expect(await port.isUnwritten(child, soon())).toBe(false);
+      expect(await copyAll(child, made)).toBeUndefined();
+      expect(await port.cutLink(child, made, nobody, soon())).toBeUndefined();
+      expect(await port.removeSnapshotById(at, id, snapshotId, soon())).toBe(true);
+      expect(await port.remove(at, soon())).toBe(true);
+    });
+
+    it('leaves a clone its parent that is not as it is known, has snapshots or a journal, or is open', async () => {
+      const { id, from, child } = await prepared(true);
+      const made = await port.cloneImage(child, from, shape(), soon());
+      await port.setMetadata(child, made, new Map([['holder', 'somebody']]), soon());
+      expect(await copyAll(child, made)).toEqual({ obstacle: 'changed' });
+      expect(await port.cutLink(child, made, nobody, soon())).toBe('changed');
+      const known = { key: 'holder', value: 'somebody' };
+      const watcher = await fixture.watch(child);
+      try {
+        expect(await copyAll(child, made, known)).toEqual({ obstacle: 'open' });
+      } finally {
+        await watcher.stop();
+      }
+      expect(await copyAll(child, made, known)).toEqual({ next: undefined });
+      await port.createSnapshot(child, 'its-own', soon());
+      expect(await copyAll(child, made, known)).toEqual({ obstacle: 'snapshots' });
+      expect(await port.cutLink(child, made, known, soon())).toBe('snapshots');
+      expect(await port.parentById(child, made, soon())).toMatchObject({ imageId: id, isLinked: true });
+      const journaled = clone(`journaled-${used}`);
+      const features = ['layering', 'exclusive-lock', 'journaling'];
+      const other = await port.cloneImage(journaled, from, shape({ features }), soon());
+      expect(await copyAll(journaled, other)).toEqual({ obstacle: 'unfit' });
+      expect(await port.cutLink(journaled, other, nobody, soon())).toBe('unfit');
+      for (const gone of [await copyAll(child, 'abcdef'), await port.cutLink(child, 'abcdef', nobody, soon())])
+        expect(gone).toBeUndefined();
     });
 
     it('changes several entries at once, or none', async () => {

@@ -68,6 +68,11 @@ const bindPool = (lib: Library) => ({
     lib,
     'int rados_ioctx_pool_requires_alignment2(void *, void *)',
   ),
+  /** ENOENT where the object is not there; its size and time are written to two cells. */
+  stat: bind<[Ioctx, object: string, size: Address, time: Address], number>(
+    lib,
+    'int rados_stat(void *, const char *, void *, void *)',
+  ),
   poolIdOf: bind<[Ioctx], number | bigint>(lib, 'int64_t rados_ioctx_get_id(void *)'),
   closePool: bind<[Ioctx], undefined>(lib, 'void rados_ioctx_destroy(void *)'),
 });

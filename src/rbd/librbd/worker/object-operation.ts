@@ -148,9 +148,9 @@ export const createObject =
 
 /** The omap value must be this; an absent key is as good as an empty value. ECANCELED */
 export const mustEqual =
-  ({ rados }: CephLibraries, key: string, value: string): WriteStep =>
+  ({ rados }: CephLibraries, key: string, value: string | Buffer): WriteStep =>
   (op) => {
-    const [k, v] = [Buffer.from(key), Buffer.from(value)];
+    const [k, v] = [Buffer.from(key), typeof value === 'string' ? Buffer.from(value) : value];
     rados.mustEqual.now(op, k, EQUAL, v, k.length, v.length, null);
   };
 

@@ -13,6 +13,8 @@ import { createLog } from '../../../../src/observe/log.js';
 import { Counters } from '../../../../src/observe/metrics.js';
 import { InterruptedCreates } from '../../../../src/volume/controller/create/interrupted-create.js';
 import { ForeignImages } from '../../../../src/volume/controller/list/foreign-images.js';
+import { CHAIN_LIMITS } from '../../../../src/volume/controller/flatten/chain-depth.js';
+import { Flattens } from '../../../../src/volume/controller/flatten/flattens.js';
 import { Purges } from '../../../../src/volume/controller/delete/purges.js';
 import { PoolCapacity } from '../../../../src/volume/controller/pool-capacity.js';
 import { Operations } from '../../../../src/volume/operation/operations.js';
@@ -49,11 +51,22 @@ export const deleteParts = ({ rbd, clusters }: CephInMemory) => ({
   log,
 });
 
+/** @param parentFree hears of each image that a flattened one stood on */
+export const flattensOf = (
+  { rbd, clusters }: CephInMemory,
+  parentFree: (cluster: string, imageId: string) => void = () => undefined,
+): Flattens =>
+  new Flattens({
+    ...{ rbd, longWork: rbd, clusters, counters: new Counters(), log, by: `test-${Math.random()}`, now },
+    ...{ idleMs: () => Number.POSITIVE_INFINITY, limits: CHAIN_LIMITS, entered: () => undefined, parentFree },
+  });
+
 export const createParts = ({ rbd, clusters, installation = new Installation() }: CephInMemory) => ({
   ...deleteParts({ rbd, clusters }),
   installation,
   poolCapacity: new PoolCapacity(rbd),
   mkfsTrial: { check: () => Promise.resolve() },
+  flattens: flattensOf({ rbd, clusters }),
   now,
 });
 

@@ -10,6 +10,8 @@ import { mustEqual, mustExist, removeEntries, unlessChanged, write, writeClass }
 import type { OpenPool } from '../open-pool.js';
 import { cloneImage, flatten } from './clone-image.js';
 import { readClone, readParent } from './clone-parent.js';
+import { copyUp } from './copy-up.js';
+import { cutLink, forgetClone } from './cut-link.js';
 
 type OnImage = <T>(
   at: WireImage,
@@ -33,6 +35,12 @@ export const cloneOperations = (onImage: OnImage, onHeader: OnHeader, onPool: On
   isUnwritten: (at, deadline) => onImage(at, deadline, 'look into', (place) => isUnwritten(place, at.image)),
   changeMetadata: (at, id, change, deadline) =>
     onHeader(at, id, deadline, (place) => changeMetadata(place, id, change)),
+  copyUp: (at, id, from, known, ms, deadline) =>
+    onPool(at, deadline, `copy data into id ${id}`, (place) => copyUp(place, id, from, known, ms)),
+  cutLink: (at, id, known, deadline) =>
+    onPool(at, deadline, `let id ${id} stand alone`, (place) => cutLink(place, id, known)),
+  forgetClone: (at, id, parent, deadline) =>
+    onPool(at, deadline, `forget clone id ${id}`, (place) => forgetClone(place, id, parent)),
   flatten: (at, deadline) => onImage(at, deadline, 'flatten', (place) => flatten(place, at.image)),
 });
 

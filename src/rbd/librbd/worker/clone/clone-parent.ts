@@ -10,7 +10,7 @@ import type { OpenPool } from '../open-pool.js';
 /** What a header says instead of a pool where the image has no parent. */
 const NO_POOL = -1n;
 
-const PARENT = rbdClass('parent_get');
+export const PARENT = rbdClass('parent_get');
 
 /** Two operations; undefined for an image without a parent, and for none. */
 export async function readParent(place: OpenPool, imageId: string): Promise<CloneParent | undefined> {
@@ -33,7 +33,7 @@ export const readClone = (place: OpenPool, imageId: string): Promise<CloneHead |
   });
 
 /** cls::rbd::ParentImageSpec */
-async function parentIn(place: OpenPool, answer: Buffer | undefined): Promise<ParentSnapshot | undefined> {
+export async function parentIn(place: OpenPool, answer: Buffer | undefined): Promise<ParentSnapshot | undefined> {
   const spec = new Decoder(answer ?? Buffer.alloc(0)).versioned();
   const poolId = BigInt.asIntN(64, spec.u64());
   if (poolId === NO_POOL) return undefined;
@@ -63,7 +63,8 @@ async function knowsClone({ link, io }: OpenPool, imageId: string, snapshotId: b
   return false;
 }
 
-function poolName({ link }: OpenPool, id: bigint): Promise<string> {
+/** By our own map of the cluster. @throws CephErrno ENOENT */
+export function poolName({ link }: OpenPool, id: bigint): Promise<string> {
   const bytes = 256;
   return withCells(bytes / 8, async (cells) => {
     const length = await link.ceph.rados.poolName.later(link.cluster, id, cells.at(0), bytes);

@@ -43,7 +43,8 @@ export const readExtents = (
     }),
   );
 
-async function extentsIn(
+/** With what a clone has of its parent, where there is no base. @param base the name of a snapshot */
+export async function extentsIn(
   { link, deadline }: OpenPool,
   image: Image,
   base: string | null,
@@ -64,7 +65,7 @@ async function extentsIn(
  * The bytes after which the objects begin anew, and how many are asked for at a time. A call begins where an object
  * does: librbd before 16.2.8 tells wrong offsets elsewhere (fast-diff, tracker 53784).
  */
-async function windowOf(place: OpenPool, image: Image, imageId: string): Promise<readonly [bigint, bigint]> {
+export async function windowOf(place: OpenPool, image: Image, imageId: string): Promise<readonly [bigint, bigint]> {
   const { rbd } = place.link.ceph;
   const head = await readHeadById(place, imageId);
   const objectSize = BigInt(head?.objectSizeBytes ?? 1);

@@ -19,6 +19,7 @@ import { copyFeatures, cutName, type CopyOperation, type CopyPlan } from './copy
 import { finishCopy, type FinishParts } from './finish-copy.js';
 import { findSource, type FoundSource, type SourceParts } from './find-source.js';
 import { cutSource, dropCut, type CutParts } from './cut-source.js';
+import { enlistDeep, settleChain } from './settle-chain.js';
 
 export interface CopyParts extends SourceParts, FinishParts, CutParts, InterruptedCopyParts {
   readonly clusters: Pick<Clusters, 'all' | 'pool'>;
@@ -37,7 +38,7 @@ const ATTEMPTS = 3;
 /**
  * Make the copy or return the one that is there, also where its source has gone since. BERTH_SOURCE_NOT_FOUND,
  * BERTH_SOURCE_UNFIT, BERTH_SIZE_OUT_OF_RANGE, BERTH_VOLUME_INCOMPATIBLE, BERTH_IMAGE_FOREIGN; BERTH_COPY_UNFINISHED
- * while somebody else is at it, or may be.
+ * while somebody else is at it, or may be; BERTH_COPY_FLATTENING while it stands on too many images.
  */
 export async function copyVolume(
   parts: CopyParts,
@@ -82,6 +83,8 @@ async function usePresent(
   const difference = differsFrom(record, name, shape) ?? sourceDiffers(record, source);
   if (difference !== undefined) throw berthError('BERTH_VOLUME_INCOMPATIBLE', { volume, ...difference });
   refuseOtherSize(volume, head.sizeBytes, range);
+  const depth = await enlistDeep(parts, plan, head.id, undefined, operation, deadline);
+  await settleChain(parts, plan, head.id, depth, operation, deadline);
   return { volume, sizeBytes: head.sizeBytes };
 }
 

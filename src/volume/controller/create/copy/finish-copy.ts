@@ -5,23 +5,25 @@ import type { RbdPort } from '../../../../rbd/port.js';
 import { chooseCopySize } from '../../../image/volume-size.js';
 import type { CreatedVolume } from '../create-plan.js';
 import { copyMetadata, type CopyOperation, type CopyPlan } from './copy-records.js';
+import { enlistDeep, settleChain, type ChainParts } from './settle-chain.js';
 
-export interface FinishParts {
+export interface FinishParts extends ChainParts {
   readonly rbd: Pick<RbdPort, 'cloneById' | 'resize' | 'changeMetadata' | 'trashSnapshot'>;
   readonly now: () => Date;
 }
 
 /**
  * The record comes last, so that an image which has it lacks nothing, and has left nothing behind. Undefined where the
- * image has gone, or somebody else has finished it: the next look tells.
+ * image has gone, or somebody else has finished it: the next look tells. BERTH_COPY_FLATTENING.
  */
 export async function finishCopy(
-  { rbd, now }: FinishParts,
+  parts: FinishParts,
   plan: CopyPlan,
   id: string,
   operation: CopyOperation,
   deadline: Deadline,
 ): Promise<CreatedVolume | undefined> {
+  const { rbd, now } = parts;
   const { at, volume, range, source } = plan;
   const clone = await rbd.cloneById(at, id, deadline);
   if (clone === undefined) return undefined;
@@ -37,9 +39,11 @@ export async function finishCopy(
       operation.step('resize copy');
       await rbd.resize(at, sizeBytes, deadline);
     }
+    const depth = await enlistDeep(parts, plan, id, parent, operation, deadline);
     operation.step('record copy');
-    const isRecorded = await rbd.changeMetadata(at, id, copyMetadata(plan, clone, now()), deadline);
-    return isRecorded ? { volume, sizeBytes } : undefined;
+    if (!(await rbd.changeMetadata(at, id, copyMetadata(plan, clone, now()), deadline))) return undefined;
+    await settleChain(parts, plan, id, depth, operation, deadline);
+    return { volume, sizeBytes };
   } catch (error) {
     if (isBerthError(error, 'BERTH_IMAGE_NOT_FOUND')) return undefined;
     throw error;

@@ -1,0 +1,111 @@
+/** When volumes on long chains are made to stand alone, and which creates wait for it. */
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { berthError } from '../../../../../src/model/errors.js';
+import { Counters } from '../../../../../src/observe/metrics.js';
+import { createVolume } from '../../../../../src/volume/controller/create/create-volume.js';
+import { CHAIN_LIMITS, countParents } from '../../../../../src/volume/controller/flatten/chain-depth.js';
+import { enlist, readList } from '../../../../../src/volume/controller/flatten/flatten-list.js';
+import { Flattens, FLATTENS_METRIC } from '../../../../../src/volume/controller/flatten/flattens.js';
+import { creation, memoryCluster, place, soon } from '../memory-cluster.js';
+import { createParts, log } from '../use-case-parts.js';
+import { longChain } from './long-chain.js';
+
+const { toFlatten: DEPTH_TO_FLATTEN, most: MOST_DEPTH } = CHAIN_LIMITS;
+const cluster = memoryCluster();
+let counters: Counters;
+let freed: string[];
+let flattens: Flattens;
+
+const controller = (): Flattens =>
+  new Flattens({
+    ...{ rbd: cluster.rbd, longWork: cluster.rbd, clusters: cluster.clusters, counters, log, by: 'one' },
+    ...{
+      now: () => new Date(),
+      idleMs: () => Number.POSITIVE_INFINITY,
+      entered: () => undefined,
+      limits: CHAIN_LIMITS,
+    },
+    parentFree: (_, imageId) => void freed.push(imageId),
+  });
+beforeEach(() => {
+  counters = new Counters();
+  freed = [];
+  flattens = controller();
+});
+afterEach(() => flattens.stop());
+
+const copy = (of: string, name = 'copy') =>
+  createVolume(
+    { ...createParts(cluster), flattens },
+    { ...creation(name), range: undefined, source: { kind: 'volume', id: of } },
+    soon(),
+  );
+const listed = async () => readList(cluster.rbd, await cluster.clusters.registry('c1', 'controller', soon()), soon());
+const depthOf = (name: string) => countParents(cluster, place(), cluster.image(name)!.id, soon());
+const copies = (): number => cluster.rbd.calls.filter(({ operation }) => operation === 'copyUp').length;
+const ended = (what: string) => expect.poll(() => counters.value(FLATTENS_METRIC, { what }), { timeout: 20_000 });
+
+it('CreateVolume of one on a long chain is answered at once, and the volume stands alone some time later', async () => {
+  const { last } = await longChain(cluster, DEPTH_TO_FLATTEN - 1);
+  const answer = copy(last.volume);
+  await answer;
+  expect(copies()).toBe(0);
+  expect(await listed()).toHaveLength(1);
+  await ended('flat').toBe(1);
+  expect(await depthOf('berth-copy')).toBe(0);
+  expect(await listed()).toEqual([]);
+  expect(freed).toEqual([last.imageId]);
+});
+
+it('one on a shorter chain is on no list, and costs nothing but the look', async () => {
+  const { last } = await longChain(cluster, DEPTH_TO_FLATTEN - 2);
+  await copy(last.volume);
+  expect(await listed()).toEqual([]);
+  expect(await depthOf('berth-copy')).toBe(DEPTH_TO_FLATTEN - 1);
+});
+
+it('CreateVolume of one on too long a chain is answered when it stands alone, without an error', async () => {
+  const { last } = await longChain(cluster, MOST_DEPTH);
+  expect(await copy(last.volume)).toMatchObject({ volume: 'c1/rbd/berth-copy' });
+  expect(await depthOf('berth-copy')).toBe(0);
+});
+
+it('what does not come to that in time is told how far it is, and answered when it is asked for again', async () => {
+  const { last } = await longChain(cluster, MOST_DEPTH);
+  cluster.rbd.failNext('copyUp', () => berthError('BERTH_DEADLINE', { what: 'copy', ms: 0 }));
+  const early = copy(last.volume);
+  await expect(early).rejects.toThrow(/BERTH_COPY_FLATTENING: volume c1\/rbd\/berth-copy stands on 13 images/);
+  expect(await depthOf('berth-copy')).toBe(MOST_DEPTH + 1);
+  await flattens.stop();
+  flattens = controller();
+  expect(await copy(last.volume)).toMatchObject({ volume: 'c1/rbd/berth-copy' });
+  expect(await depthOf('berth-copy')).toBe(0);
+});
+
+it('a volume that somebody has by now, or that has snapshots, is answered as it is', async () => {
+  const { last, images } = await longChain(cluster, MOST_DEPTH + 1);
+  images.at(-1)!.snapshots.push('by hand');
+  const name = last.volume.replace('c1/rbd/berth-', '');
+  const from = name.replace(/\d+$/, (n) => String(Number(n) - 1));
+  expect(await copy(`c1/rbd/berth-${from}`, name)).toMatchObject({ volume: last.volume });
+  expect(images.at(-1)!.standsOn).toBeDefined();
+});
+
+it('a controller that starts finds what an earlier one left, where its clusters file lists the place', async () => {
+  const { last, images } = await longChain(cluster, DEPTH_TO_FLATTEN);
+  const registry = await cluster.clusters.registry('c1', 'controller', soon());
+  await enlist(cluster.rbd, registry, { ...last, pool: 'foreign' }, new Date(), soon());
+  await flattens.round();
+  await ended('flat').toBe(1);
+  expect(images.at(-1)!.standsOn).toBeUndefined();
+  expect(await listed()).toMatchObject([{ pool: 'foreign' }]);
+  expect(counters.text()).toContain('berth_flattens_total{what="flat"} 1');
+});
+
+it('metrics say what the volumes wait for that do not stand alone yet', async () => {
+  const { images } = await longChain(cluster, DEPTH_TO_FLATTEN);
+  images.at(-1)!.watchers.push({ address: '10.0.0.9:0/1', client: 1n });
+  await flattens.round();
+  await ended('open').toBe(1);
+  await expect.poll(() => counters.text()).toContain('berth_flattens_waiting{state="open"} 1');
+});
