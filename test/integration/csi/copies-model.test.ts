@@ -1,7 +1,7 @@
 /**
  * Random lives of volumes, snapshots, groups and copies, with kills of the controller, duplicates and callers that give
- * up: each always has the data that it must have, and nothing is left when all is deleted. A failure prints seed and
- * path; BERTH_MODEL_SEED and _PATH run that one again.
+ * up, while copies are made to stand alone: each always has the data that it must have, and nothing is left when all is
+ * deleted. A failure prints seed and path; BERTH_MODEL_SEED and _PATH run that one again.
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -12,6 +12,8 @@ import { Site } from './site.js';
 
 const { BERTH_COPY_RUNS = '2', BERTH_MODEL_SEED: SEED, BERTH_MODEL_PATH: PATH } = process.env;
 const RUNS = Number(BERTH_COPY_RUNS);
+/** Every copy is made to stand alone, beside all that happens to it; one on three images before it is answered. */
+const LIMITS = { BERTH_CHAIN_LIMITS: '1,2' };
 /** Much more than a run takes on a busy machine. */
 const RUN_MS = 240_000;
 
@@ -20,7 +22,7 @@ let system: CopySystem;
 
 beforeAll(async () => {
   site = await Site.open('copies');
-  system = new CopySystem(site, await site.driver('one', { services: 'controller' }).start());
+  system = new CopySystem(site, await site.driver('one', { services: 'controller', env: LIMITS }).start());
 });
 afterAll(async () => {
   await system.close();

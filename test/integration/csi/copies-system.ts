@@ -14,6 +14,7 @@ import { outcomeOf } from '../node/model-system.js';
 import { startLibrbd } from '../rbd/librbd.js';
 import { block, bytes, MiB } from './capabilities.js';
 import type { Driver } from './driver.js';
+import { FlatteningController } from './flattening-controller.js';
 import { GarbageSearch } from './garbage-search.js';
 import { PurgingController } from './purging-controller.js';
 import type { Site } from './site.js';
@@ -180,6 +181,12 @@ export class CopySystem {
       await purging.close();
     }
     const { pool, namespace } = this.#site;
+    const flattening = new FlatteningController(this.#site.clustersFile);
+    try {
+      await flattening.finish(pool, namespace);
+    } finally {
+      await flattening.close();
+    }
     const args = ['trash', 'ls', '--all', `${pool}/${namespace}`, '--format', 'json'];
     const trash = JSON.parse(await this.#site.rbd(...args)) as { readonly name: string }[];
     const names = trash.map(({ name }) => `trash ${name}`);
