@@ -29,6 +29,7 @@ const LONGEST = [
   'integration/rbd/loop-mapper',
   'integration/node/journal',
   'integration/csi/snapshot-metadata',
+  'integration/csi/flatten',
   'integration/dev/dev',
   'integration/node/model',
   'integration/kata/volume',
