@@ -3,9 +3,12 @@
  * so that a crash leaves the old or the new.
  */
 import { createHash } from 'node:crypto';
-import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isErrno } from '../host/errno.js';
 import { makeDirectories } from '../host/make-directories.js';
+import { unlinkIfThere } from '../host/unlink-if-there.js';
 import { berthError, isBerthError } from '../model/errors.js';
 import { newerVersion, VERSION, whyNotEntry, type JournalEntry } from './entry.js';
 import { KeptEntries } from './kept-entries.js';
@@ -29,22 +32,30 @@ export class Journal {
     // What a crash left between write and rename was never an entry; on a disk that takes nothing any more it may stay.
     const drafts = (await readdir(this.#directory)).filter((name) => name.endsWith(DRAFT));
     for (const name of drafts) await rm(join(this.#directory, name), { force: true }).catch(() => undefined);
-    const isTorn = (file: string): Promise<boolean> =>
-      this.#parse(file).then(
-        () => false,
-        (error: unknown) => isBerthError(error, 'BERTH_JOURNAL_UNREADABLE'),
-      );
-    await this.#kept.settle(this.#directory, isTorn);
+    await this.#kept.settle(this.#directory, (file) => this.#isTorn(file));
+  }
+
+  #isTorn(file: string): boolean {
+    try {
+      this.#parse(file);
+      return false;
+    } catch (error) {
+      return isBerthError(error, 'BERTH_JOURNAL_UNREADABLE');
+    }
   }
 
   /**
    * The entry of a volume; undefined where there is none. BERTH_JOURNAL_UNREADABLE where there is one that cannot be
    * trusted, BERTH_JOURNAL_NEWER where a later version of Berth wrote it: that one may mean things which this one would
-   * undo wrongly.
+   * undo wrongly. Read in place: some hundred bytes of a local disk that were written a moment ago.
    */
-  async read(volume: string): Promise<JournalEntry | undefined> {
+  read(volume: string): Promise<JournalEntry | undefined> {
+    return new Promise((resolve) => resolve(this.#read(volume)));
+  }
+
+  #read(volume: string): JournalEntry | undefined {
     const file = this.#file(volume);
-    const entry = await this.#parse(file);
+    const entry = this.#parse(file);
     if (entry === undefined || entry.volume === volume) return entry;
     // Copied or restored by somebody: acting on it would undo another volume.
     throw berthError('BERTH_JOURNAL_UNREADABLE', { file, why: `it is about ${entry.volume}` });
@@ -87,7 +98,7 @@ export class Journal {
    */
   async forget(volume: string): Promise<void> {
     const file = this.#file(volume);
-    await rm(file, { force: true }).catch((error: unknown) => {
+    await unlinkIfThere(file).catch((error: unknown) => {
       throw berthError('BERTH_JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
     });
     // Behind the entry: what is kept of one that is gone is nobody's.
@@ -115,9 +126,12 @@ export class Journal {
     const unreadable: string[] = [];
     for (const name of (await readdir(this.#directory)).filter((one) => one.endsWith(SUFFIX)).sort()) {
       const file = join(this.#directory, name);
-      const entry = await this.#parse(file).catch(() => 'unreadable' as const);
-      if (entry === 'unreadable') unreadable.push(file);
-      else if (entry !== undefined) entries.push(entry);
+      try {
+        const entry = this.#parse(file);
+        if (entry !== undefined) entries.push(entry);
+      } catch {
+        unreadable.push(file);
+      }
     }
     return { entries, unreadable };
   }
@@ -130,12 +144,12 @@ export class Journal {
     return join(this.#directory, `${createHash('sha256').update(volume).digest('hex').slice(0, 32)}${SUFFIX}`);
   }
 
-  async #parse(file: string): Promise<JournalEntry | undefined> {
+  #parse(file: string): JournalEntry | undefined {
     let text: string;
     try {
-      text = await readFile(file, 'utf8');
+      text = readFileSync(file, 'utf8');
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      if (isErrno(error, 'ENOENT')) return undefined;
       throw berthError('BERTH_JOURNAL_UNREADABLE', { file, why: reason(error) }, error);
     }
     let value: unknown;

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { readAttribute } from '../host/device/kernel-attribute.js';
 import { isErrno } from '../host/errno.js';
 import { isThere } from '../host/is-there.js';
+import { unlinkIfThere } from '../host/unlink-if-there.js';
 
 const thisBoot = (): string => readAttribute('/proc/sys/kernel/random/boot_id') ?? '';
 
@@ -53,20 +54,20 @@ export class KeptEntries {
   /** The file is on the disk, or gone. What cannot be removed does no harm: it is settled at the next start. */
   async drop(file: string): Promise<void> {
     if (!this.#known.delete(file)) return;
-    await rm(this.#nameOf(file), { force: true }).catch(() => undefined);
+    await unlinkIfThere(this.#nameOf(file)).catch(() => undefined);
   }
 
   /**
    * At the start of a driver: a file of `entries` that the end of an earlier boot has torn becomes what it was before,
    * every other one is brought to the disk, and nothing is kept any more. Never fails: a disk may take nothing.
    */
-  async settle(entries: string, isTorn: (file: string) => Promise<boolean>): Promise<void> {
+  async settle(entries: string, isTorn: (file: string) => boolean): Promise<void> {
     const names = await readdir(this.#directory).catch(() => []);
     for (const name of names) {
       const kept = path.join(this.#directory, name);
       const [digest = '', boot = ''] = name.split('.');
       const file = path.join(entries, `${digest}.json`);
-      await this.#settleOne(kept, file, boot, await isTorn(file)).catch(() => this.#known.add(file));
+      await this.#settleOne(kept, file, boot, isTorn(file)).catch(() => this.#known.add(file));
     }
   }
 

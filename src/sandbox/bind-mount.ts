@@ -83,19 +83,35 @@ export async function unbindAt(
     step('unmount');
     await unmountSeen(exec, target, deadline);
   }
+  step('remove target');
+  await removeEmpty(target);
+}
+
+/** A directory or file of ours, as long as nothing is in it; gone already is a success. BERTH_TARGET_OCCUPIED. */
+async function removeEmpty(target: string): Promise<void> {
+  // It is a directory as a rule, and the kernel says itself where it is not, or not empty.
+  try {
+    await rmdir(target);
+    return;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return;
+    if (codeOf(error) !== 'ENOTDIR')
+      throw berthError('BERTH_TARGET_OCCUPIED', { path: target, what: 'a directory that is not empty' }, error);
+  }
   const stats = await lstat(target).catch(ignoreMissing);
   if (stats === undefined) return;
-  step('remove target');
-  if (stats.isDirectory()) await rmdir(target).catch((error: unknown) => notEmpty(target, error));
-  else if (stats.isFile() && stats.size === 0) await unlink(target).catch(ignoreMissing);
+  if (stats.isFile() && stats.size === 0) await unlink(target).catch(ignoreMissing);
   else throw berthError('BERTH_TARGET_OCCUPIED', { path: target, what: 'not an empty file that Berth made' });
 }
 
 /** An empty directory, or BERTH_TARGET_OCCUPIED; BERTH_FIELD_INVALID where its parent is not there. */
 export async function makeDirectory(target: string): Promise<void> {
-  await mkdir(target, { mode: 0o750 }).catch((error: unknown) => {
+  try {
+    await mkdir(target, { mode: 0o750 });
+    return;
+  } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw missingParentError(target, error);
-  });
+  }
   if (!(await lstat(target)).isDirectory())
     throw berthError('BERTH_TARGET_OCCUPIED', { path: target, what: 'not a directory' });
   // Content under a mount is hidden, not gone: whoever wrote it there thought that it was the volume.
@@ -119,11 +135,6 @@ const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoExc
 function ignoreMissing(error: unknown): undefined {
   if (codeOf(error) !== 'ENOENT') throw error;
   return undefined;
-}
-
-function notEmpty(target: string, error: unknown): void {
-  if (codeOf(error) === 'ENOENT') return;
-  throw berthError('BERTH_TARGET_OCCUPIED', { path: target, what: 'a directory that is not empty' }, error);
 }
 
 function missingParentError(target: string, error: unknown): Error {

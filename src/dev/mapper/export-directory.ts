@@ -4,6 +4,7 @@
  */
 import { chmod, mkdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
+import { listDirectory } from '../../host/device/kernel-attribute.js';
 import { isErrno } from '../../host/errno.js';
 import { findLoops } from './loop-device.js';
 import { locationName, parseLocationName } from '../../rbd/mapping/location-name.js';
@@ -12,6 +13,8 @@ import type { ImageLocation, Mapping } from '../../rbd/mapping/mapper.js';
 export class ExportDirectory {
   readonly #stateDir: string;
   readonly #directory: string;
+  /** Once it is known; the state directory does not move while a driver runs. */
+  #resolved: string | undefined;
 
   constructor(stateDir: string) {
     this.#stateDir = stateDir;
@@ -27,7 +30,8 @@ export class ExportDirectory {
   /** Resolved, as the kernel shows the backing files of loop devices. */
   async path(): Promise<string> {
     try {
-      return await realpath(this.#directory);
+      this.#resolved ??= await realpath(this.#directory);
+      return this.#resolved;
     } catch (error) {
       if (isErrno(error, 'ENOENT', 'ENOTDIR')) return this.#directory;
       throw error;
@@ -37,6 +41,14 @@ export class ExportDirectory {
   /** The file that is, or would be, this image. Nobody may stat it in this process: the daemon behind it may hang. */
   async file(location: ImageLocation): Promise<string> {
     return path.join(await this.path(), locationName(location));
+  }
+
+  /**
+   * May the daemon have this image open? Its file is made before the image is opened and removed after it was closed.
+   * The directory tells: a look at the file itself might hang.
+   */
+  async hasFile(location: ImageLocation): Promise<boolean> {
+    return listDirectory(await this.path()).includes(locationName(location));
   }
 
   /** Loop devices on files of this directory, read from the kernel; also dead ones. */

@@ -1,10 +1,10 @@
 /** Loop devices: a file as a block device. What is attached is read from sysfs, never remembered. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError, isBerthError } from '../../model/errors.js';
 import { setDeviceReadOnly } from '../../host/device/block-device.js';
+import { listDirectory, readAttribute } from '../../host/device/kernel-attribute.js';
 import { pollUntil } from '../../model/time-limit.js';
 import { isErrno } from '../../host/errno.js';
 import type { Exec, ExecResult } from '../../host/process/exec.js';
@@ -143,10 +143,10 @@ function readLoop(sysfs: string, name: string): LoopDevice | undefined {
 /** Who would keep the device after a detach, as far as this mount namespace and sysfs show it. */
 async function holders(device: string): Promise<string | undefined> {
   const name = path.basename(device);
-  const number = (await readFile(`${SYSFS}/${name}/dev`, 'utf8').catch(() => '')).trim();
+  const number = readAttribute(`${SYSFS}/${name}/dev`);
   const mount = (await readMounts()).find((one) => one.device === number);
   if (mount !== undefined) return `it is mounted at ${mount.target}`;
-  const stacked = await readdir(`${SYSFS}/${name}/holders`).catch(() => []);
+  const stacked = listDirectory(`${SYSFS}/${name}/holders`);
   return stacked.length > 0 ? `${stacked.join(', ')} stands on it` : undefined;
 }
 

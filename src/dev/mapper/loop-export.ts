@@ -3,6 +3,7 @@
  * left of it.
  */
 import type { Deadline } from '../../model/deadline.js';
+import { settleAll } from '../../model/settle-all.js';
 import { locationId, requestedLocation } from '../../rbd/mapping/location-name.js';
 import type { ImageLocation, MapRequest } from '../../rbd/mapping/mapper.js';
 import { saysAbsent } from './qemu-messages.js';
@@ -56,9 +57,12 @@ export async function dropOthers(
   deadline: Deadline,
 ): Promise<void> {
   const keep = new Set(live.map(locationId));
-  const nodes = records(await session.execute('query-named-block-nodes', { flat: true }, deadline));
-  const names = nodes.map((node) => node['node-name']).filter((name) => typeof name === 'string');
-  const found = [...names, ...(await exportIds(session, deadline))].filter((name) => OURS.test(name));
+  const [nodes, exports] = await settleAll(
+    session.execute('query-named-block-nodes', { flat: true }, deadline),
+    exportIds(session, deadline),
+  );
+  const names = records(nodes).map((node) => node['node-name']);
+  const found = [...names.filter((name) => typeof name === 'string'), ...exports].filter((name) => OURS.test(name));
   for (const id of new Set(found.map((name) => name.slice(1)))) {
     if (!keep.has(id)) await dropId(session, id, deadline);
   }

@@ -63,7 +63,7 @@ export class LoopMapper implements Mapper {
   }
 
   whyNot(): Promise<string | undefined> {
-    return whyNotLoop();
+    return Promise.resolve(whyNotLoop());
   }
 
   limit(): Promise<number> {
@@ -72,7 +72,8 @@ export class LoopMapper implements Mapper {
 
   async find(location: ImageLocation, deadline: Deadline): Promise<Mapping | undefined> {
     const mapping = await this.#mappingOf(location);
-    return mapping ?? this.#turns.run(TURN, deadline, () => this.#closeUnlessMapped(location, deadline));
+    if (mapping !== undefined || !(await this.#exports.hasFile(location))) return mapping;
+    return this.#turns.run(TURN, deadline, () => this.#closeUnlessMapped(location, deadline));
   }
 
   async list(): Promise<readonly Mapping[]> {
@@ -87,13 +88,17 @@ export class LoopMapper implements Mapper {
     }
     return this.#turns.run(TURN, deadline, () =>
       this.#inSession(deadline, async (session) => {
-        const mapping = await this.#mappingOf(location);
+        const mappings = await this.#exports.mappings();
+        const mapping = mappings.find((one) => sameLocation(one.location, location));
         if (mapping !== undefined) {
           if (await isExported(session, location, deadline)) return mapping;
           const users = await dropStaleLoop(this.#exec, mapping.device, deadline);
           const dead = `its storage daemon has died, and its old device ${mapping.device} is still in use`;
           if (users !== undefined) throw this.#mapError(request, `${dead}: ${users}`);
         }
+        const live = mappings.filter((one) => one !== mapping).map((one) => one.location);
+        // What an earlier attempt left when its time was over, its own image's first of all.
+        await dropOthers(session, live, deadline);
         return this.#mapAnew(session, request, deadline);
       }),
     );
@@ -168,7 +173,6 @@ export class LoopMapper implements Mapper {
 
   async #mapAnew(session: QmpSession, request: MapRequest, deadline: Deadline): Promise<Mapping> {
     const location = requestedLocation(request);
-    await this.#dropStrays(session, deadline);
     const file = await this.#exports.file(location);
     await removeExportFile(this.#exec, file, deadline);
     await writeFile(file, '', { mode: 0o600, flag: 'wx' });
@@ -199,15 +203,7 @@ export class LoopMapper implements Mapper {
     return undefined;
   }
 
-  async #dropStrays(session: QmpSession, deadline: Deadline): Promise<void> {
-    const live = (await this.#exports.mappings()).map((mapping) => mapping.location);
-    await dropOthers(session, live, deadline);
-  }
-
-  /**
-   * As far as it goes: what stays (the daemon may be hanging) is dropped by the next operation, the first error is the
-   * one to tell.
-   */
+  /** As far as it goes: what stays (the daemon may hang) is dropped by the next operation; the first error is told. */
   async #undo(session: QmpSession, location: ImageLocation): Promise<void> {
     const deadline = Deadline.after(UNDO_MS);
     try {
@@ -224,13 +220,16 @@ export class LoopMapper implements Mapper {
     const image = imageSpec(location);
     const current = await this.#mappingOf(location);
     if (current !== undefined && current.device !== device) return;
-    if (current !== undefined) {
-      // losetup -d of a device in use answers 0 and detaches it later, behind everybody's back.
-      const who = await lastingUsers(device, KERNEL_ROOTS, deadline);
-      if (who !== undefined) throw berthError('BERTH_UNMAP_BUSY', { device, image, who });
-      await this.#detach(device, image, deadline);
+    // The daemon greets while the device is looked at.
+    const connecting = this.#daemon.connect(deadline);
+    connecting.catch(() => undefined);
+    try {
+      if (current !== undefined) await this.#free(device, image, deadline);
+    } catch (error) {
+      void connecting.then((session) => session?.close()).catch(() => undefined);
+      throw error;
     }
-    const session = await this.#daemon.connect(deadline);
+    const session = await connecting;
     try {
       if (session !== undefined) await dropExport(session, location, deadline);
     } catch (error) {
@@ -243,7 +242,11 @@ export class LoopMapper implements Mapper {
     await removeExportFile(this.#exec, await this.#exports.file(location), deadline);
   }
 
-  async #detach(device: string, image: string, deadline: Deadline): Promise<void> {
+  /** BERTH_UNMAP_BUSY while something uses the device. */
+  async #free(device: string, image: string, deadline: Deadline): Promise<void> {
+    // losetup -d of a device in use answers 0 and detaches it later, behind everybody's back.
+    const who = await lastingUsers(device, KERNEL_ROOTS, deadline);
+    if (who !== undefined) throw berthError('BERTH_UNMAP_BUSY', { device, image, who });
     try {
       await detachLoop(this.#exec, device, deadline);
     } catch (error) {

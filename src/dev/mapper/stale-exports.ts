@@ -1,5 +1,4 @@
 /** What a storage daemon leaves when it is killed: loop devices and mounts that answer every access with an error. */
-import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Exec } from '../../host/process/exec.js';
 import { detachLoop } from './loop-device.js';
@@ -7,6 +6,7 @@ import { mountAt } from '../../host/mount/mountinfo.js';
 import { unmount } from '../../host/mount/mount.js';
 import type { Deadline } from '../../model/deadline.js';
 import { listDirectory } from '../../host/device/kernel-attribute.js';
+import { unlinkIfThere } from '../../host/unlink-if-there.js';
 import { lastingUsers } from '../../rbd/mapping/device-users.js';
 import type { ExportDirectory } from './export-directory.js';
 import { KERNEL_ROOTS } from '../../rbd/mapping/roots.js';
@@ -22,7 +22,7 @@ export async function dropStaleLoop(exec: Exec, device: string, deadline: Deadli
 export async function removeExportFile(exec: Exec, file: string, deadline: Deadline): Promise<void> {
   // A file is mounted once for each daemon that served it and died.
   while ((await mountAt(file)) !== undefined) await unmount(exec, file, deadline);
-  await rm(file, { force: true });
+  await unlinkIfThere(file);
 }
 
 /** With no daemon running: clean up whatever nobody uses, leave the rest as it is. */

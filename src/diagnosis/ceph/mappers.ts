@@ -73,7 +73,7 @@ function chosenOf(choice: MounterChoice, abilities: ReadonlyMap<MapperName, Abil
 async function abilityOfKrbd({ exec, sysRoot, versions }: MapperParts): Promise<Ability> {
   const bus = rbdBus(sysRoot);
   const module = await moduleState(exec, 'rbd', bus);
-  const missing = (await missingProgram('rbd')) ?? module.why;
+  const missing = missingProgram('rbd') ?? module.why;
   if (missing !== undefined) return { why: missing, says: '' };
   if (module.says === 'loaded' && !(await isWritable(bus))) {
     return { why: `${bus}/add cannot be written: is /sys mounted read-only?`, says: '' };
@@ -88,7 +88,7 @@ async function abilityOfKrbd({ exec, sysRoot, versions }: MapperParts): Promise<
 
 async function abilityOfNbd({ exec, sysRoot, versions }: MapperParts): Promise<Ability> {
   const module = await moduleState(exec, 'nbd', path.join(sysRoot, 'module/nbd'));
-  const missing = (await missingProgram('rbd-nbd', 'rbd')) ?? module.why;
+  const missing = missingProgram('rbd-nbd', 'rbd') ?? module.why;
   if (missing !== undefined) return { why: missing, says: '' };
   return { says: `module ${module.says}${versions ? `; ${await versionOf(exec, 'rbd-nbd', '--version')}` : ''}` };
 }

@@ -40,7 +40,7 @@ export function checkPrograms(exec: Exec | undefined): Promise<readonly Finding[
 }
 
 async function check({ name, level, without, packages, programs, version }: ProgramPurpose, exec: Exec | undefined) {
-  const found = await Promise.all(programs.map(async (one) => ({ one, file: await findProgram(one) })));
+  const found = programs.map((one) => ({ one, file: findProgram(one) }));
   const missing = found.filter(({ file }) => file === undefined).map(({ one }) => one);
   if (missing.length > 0) {
     return { name, level, says: `${missing.join(', ')} not installed: ${without}; install ${packages}` };

@@ -12,13 +12,19 @@ export const PAGE_BYTES = 4096;
 /** TypeScript's library for Node does not declare it, DOM's does. */
 declare const WebAssembly: { Memory: new (size: { initial: number; maximum: number }) => { buffer: ArrayBuffer } };
 
-/** The first {@link PAGE_BYTES} bytes; system call errors as they are. */
-export async function readUncached(device: string): Promise<Buffer> {
+/** What WebAssembly's memory is measured in, bytes. */
+const MEMORY_PAGE_BYTES = 65_536;
+
+/**
+ * The first `bytes`, a multiple of {@link PAGE_BYTES}; fewer where it ends before. System call errors as they are.
+ */
+export async function readUncached(device: string, bytes = PAGE_BYTES): Promise<Buffer> {
   const file = await openDirect(device);
   try {
     // O_DIRECT wants page-aligned memory, which Buffer does not promise and WebAssembly does.
-    const memory = Buffer.from(new WebAssembly.Memory({ initial: 1, maximum: 1 }).buffer);
-    const { bytesRead } = await file.read(memory, 0, PAGE_BYTES, 0);
+    const pages = Math.ceil(bytes / MEMORY_PAGE_BYTES);
+    const memory = Buffer.from(new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer);
+    const { bytesRead } = await file.read(memory, 0, bytes, 0);
     return Buffer.from(memory.subarray(0, bytesRead));
   } finally {
     await file.close();

@@ -3,8 +3,9 @@
  * memory is read in place: by way of libuv's threads one value takes ten times as long, and two hundred times on a busy
  * machine, while a node with a hundred devices reads a thousand values for each call.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { isErrno } from '../errno.js';
 
 /** What a device or process that is going away answers; all of it means "not there". */
@@ -30,6 +31,24 @@ export async function readWaitingAttribute(file: string): Promise<string | undef
   } catch (error) {
     if (isGone(error)) return undefined;
     throw error;
+  }
+}
+
+/** As {@link readAttribute}, for what may also be withheld (hidepid, a masked /proc): undefined then, too. */
+export function readShown(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The last name of what a link leads to (`rbd0`); undefined where there is no such link. */
+export function linkedName(file: string): string | undefined {
+  try {
+    return path.basename(readlinkSync(file));
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,9 +1,9 @@
 /** ext4: it grows mounted or not, and e2fsck checks and repairs it where no kernel is to mount it. */
-import { readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { deviceSizeBytes } from '../device/block-device.js';
+import { linkedName, readAttribute, readShown } from '../device/kernel-attribute.js';
 import { CAP_SYS_RESOURCE, hasCapability } from '../process/confine/capability-set.js';
 import type { Exec } from '../process/exec.js';
 import { runE2fsck } from './check/e2fsck.js';
@@ -94,15 +94,14 @@ const laysOutDescriptors = (options: readonly MkfsOption[]): boolean =>
   );
 
 /** Counted in the superblock until e2fsck has checked it; the kernel shows the count in sysfs. */
-async function countedErrors(number: string, sysRoot: string): Promise<string | undefined> {
-  const name = path.basename(await readlink(path.join(sysRoot, 'dev/block', number)).catch(() => ''));
-  if (name === '') return undefined;
-  const attribute = async (file: string): Promise<string> =>
-    (await readFile(path.join(sysRoot, 'fs/ext4', name, file), 'utf8').catch(() => '')).trim();
-  const count = Number(await attribute('errors_count'));
+function countedErrors(number: string, sysRoot: string): string | undefined {
+  const name = linkedName(path.join(sysRoot, 'dev/block', number));
+  if (name === undefined) return undefined;
+  const attribute = (file: string): string => readShown(path.join(sysRoot, 'fs/ext4', name, file)) ?? '';
+  const count = Number(attribute('errors_count'));
   if (!(count > 0)) return undefined;
-  const where = await attribute('last_error_func');
-  const at = Number(await attribute('last_error_time'));
+  const where = attribute('last_error_func');
+  const at = Number(attribute('last_error_time'));
   const last = at > 0 ? `, the last ${where === '' ? '' : `in ${where} `}at ${new Date(at * 1000).toISOString()}` : '';
   return `its ext4 filesystem counts ${count} errors${last}; e2fsck is due`;
 }
@@ -132,7 +131,7 @@ async function growMounted(exec: Exec, device: string, mountPoint: string, deadl
   if (result.exitCode === 0) return;
   const { stderr } = result;
   if (saysNotOpened(stderr)) throw growError('ext4', mountPoint, NOT_OPENED);
-  throw growError('ext4', mountPoint, saysNotPermitted(stderr) ? await whyNotPermitted() : complaint(result));
+  throw growError('ext4', mountPoint, saysNotPermitted(stderr) ? whyNotPermitted() : complaint(result));
 }
 
 /** Smallest block that it may leave unused at the end of its device. */
@@ -168,15 +167,13 @@ export const forbidsWritesToMounted = (commandLine: string): boolean => {
   return /^(0|n|off)/i.test(last?.[1] ?? '');
 };
 
-async function whyNotPermitted(): Promise<string> {
-  if (!(await hasPrivilege())) {
+function whyNotPermitted(): string {
+  if (!hasPrivilege()) {
     return 'the kernel lets only CAP_SYS_RESOURCE grow a mounted ext4, and this process does not have it';
   }
   return 'the kernel refused it; ext4 does so where it recorded errors (kernel log)';
 }
 
-const hasPrivilege = async (): Promise<boolean> =>
-  hasCapability(await readFile('/proc/self/status', 'utf8'), CAP_SYS_RESOURCE);
+const hasPrivilege = (): boolean => hasCapability(readAttribute('/proc/self/status') ?? '', CAP_SYS_RESOURCE);
 
-const mayGrowMounted = async (): Promise<boolean> =>
-  (await hasPrivilege()) && !forbidsWritesToMounted(await readFile('/proc/cmdline', 'utf8').catch(() => ''));
+const mayGrowMounted = (): boolean => hasPrivilege() && !forbidsWritesToMounted(readShown('/proc/cmdline') ?? '');

@@ -34,11 +34,7 @@ export function whyShownStopped({ superOptions, fsType }: Mount, readOnly: boole
  * Why it is not well, errors that it has survived included; undefined where nothing is known against it. `readOnly`: it
  * was mounted so on purpose.
  */
-export async function whyFilesystemSick(
-  mount: Mount,
-  readOnly: boolean,
-  sysRoot = '/sys',
-): Promise<string | undefined> {
+export function whyFilesystemSick(mount: Mount, readOnly: boolean, sysRoot = '/sys'): string | undefined {
   const stopped = whyShownStopped(mount, readOnly);
   if (stopped !== undefined) return `${stopped}; ${MENDING}`;
   const { fsType, device } = mount;

@@ -117,7 +117,7 @@ export interface Filesystem {
    * Errors that the kernel has counted in a mounted one, as a sentence; undefined for none, and where it counts none.
    * @param number "major:minor" of its device
    */
-  readonly countedErrors: (number: string, sysRoot: string) => Promise<string | undefined>;
+  readonly countedErrors: (number: string, sysRoot: string) => string | undefined;
 
   /** Does one that has shut down look well in mountinfo? Then its root has to be looked at. */
   readonly hidesShutdown: boolean;
@@ -148,7 +148,7 @@ export interface Filesystem {
    */
   readonly growUnmounted: ((exec: Exec, growth: UnmountedGrowth, deadline: Deadline) => Promise<void>) | undefined;
   /** May this process grow a mounted one? */
-  readonly growsMountedHere: () => Promise<boolean>;
+  readonly growsMountedHere: () => boolean;
   /** Grow the one mounted writable at `mountPoint`. BERTH_FILESYSTEM_GROW_FAILED, BERTH_PROBE_FAILED, DEADLINE. */
   readonly growMounted: (exec: Exec, device: string, mountPoint: string, deadline: Deadline) => Promise<void>;
 }

@@ -3,8 +3,9 @@
  * data was lost to that (rook#1553, ceph-csi#1820).
  */
 import type { Deadline } from '../../model/deadline.js';
-import { berthError } from '../../model/errors.js';
+import { berthError, isBerthError } from '../../model/errors.js';
 import { deviceSizeBytes } from '../device/block-device.js';
+import { readInThread } from '../device/first-page.js';
 import type { Exec, ExecResult } from '../process/exec.js';
 
 export type DeviceContent =
@@ -45,12 +46,27 @@ export async function probeDevice(exec: Exec, device: string, deadline: Deadline
 
 /**
  * Is there nothing but zeroes at the beginning of a device that its storage says was never written? A second opinion in
- * one read, stricter than blkid's, where {@link probeDevice} reads what nobody else can vouch for. Errors as there.
+ * one read past the page cache, stricter than blkid's, where {@link probeDevice} reads what nobody else can vouch for.
+ * Errors as there.
  */
 export async function isBlank(exec: Exec, device: string, deadline: Deadline): Promise<boolean> {
   const size = await deviceSizeBytes(device);
   if (size === 0n) throw berthError('BERTH_PROBE_FAILED', { device, why: 'it has a size of 0 bytes' });
-  return isZero(exec, device, 0n, size < HEAD_BYTES ? size : HEAD_BYTES, deadline);
+  const bytes = size < HEAD_BYTES ? size : HEAD_BYTES;
+  const head = await readHead(device, Number(bytes), deadline);
+  return head === undefined ? isZero(exec, device, 0n, bytes, deadline) : head.equals(Buffer.alloc(Number(bytes)));
+}
+
+/** Undefined where a child has to read. */
+async function readHead(device: string, bytes: number, deadline: Deadline): Promise<Buffer | undefined> {
+  try {
+    const head = await readInThread(device, bytes, deadline);
+    return head?.length === bytes ? head : undefined;
+  } catch (error) {
+    if (isBerthError(error)) throw error;
+    const why = error instanceof Error ? error.message : 'read failed';
+    throw berthError('BERTH_PROBE_FAILED', { device, why }, error);
+  }
 }
 
 /** What blkid finds in a file that bears what a device would; undefined for nothing. */

@@ -23,7 +23,7 @@ export const xfs: Filesystem = {
   mkfsTrial: { dryRun: '-N', makes: 'nothing', sparse: [], whyNotMountable },
   mkfsArguments,
   parseSuperblock,
-  countedErrors: () => Promise.resolve(undefined),
+  countedErrors: () => undefined,
   hidesShutdown: true,
   mountShowsDeviceNumber: true,
   // xfs refuses a second filesystem with the same uuid,
@@ -34,7 +34,7 @@ export const xfs: Filesystem = {
   check: undefined,
   growProgram: 'xfs_growfs',
   growUnmounted: undefined,
-  growsMountedHere: () => Promise.resolve(true),
+  growsMountedHere: () => true,
   growMounted,
 };
 

@@ -5,6 +5,7 @@
 import { readlink, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { berthError } from '../../model/errors.js';
+import { settleAll } from '../../model/settle-all.js';
 import { isErrno } from '../errno.js';
 
 /** PATH_MAX less the final NUL. */
@@ -27,11 +28,13 @@ export function checkAbsolute(field: string, given: string): void {
  */
 export async function resolveTarget(field: string, given: string): Promise<string> {
   checkAbsolute(field, given);
-  const resolved = path.join(await resolveExisting(field, path.dirname(given)), path.basename(given));
-  if (await isSymbolicLink(resolved)) {
-    throw berthError('BERTH_FIELD_INVALID', { field, why: `${given} is a symbolic link` });
-  }
-  return resolved;
+  const [directory, isLink] = await settleAll(
+    resolveExisting(field, path.dirname(given)),
+    // Through whatever links its directory has: it is the same end.
+    isSymbolicLink(given),
+  );
+  if (isLink) throw berthError('BERTH_FIELD_INVALID', { field, why: `${given} is a symbolic link` });
+  return path.join(directory, path.basename(given));
 }
 
 /**

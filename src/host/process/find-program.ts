@@ -1,5 +1,5 @@
 /** Is a program there? Asked of the search path, without starting anything. */
-import { access, constants } from 'node:fs/promises';
+import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 
 /** Searched after PATH, as children are (exec.ts): system programs are not on everybody's path. */
@@ -8,21 +8,25 @@ const SYSTEM = ['/usr/sbin', '/sbin'];
 /** Where a program was last, by search path and name: asked for at every stage, and it hardly ever moves. */
 const places = new Map<string, string>();
 
-const isThere = (file: string): Promise<boolean> =>
-  access(file, constants.X_OK).then(
-    () => true,
-    () => false,
-  );
+/** In place: the kernel knows the names of what is started all the time. */
+function isThere(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** The program's absolute path, or undefined. */
-export async function findProgram(name: string): Promise<string | undefined> {
+export function findProgram(name: string): string | undefined {
   const search = process.env['PATH'] ?? '/usr/bin:/bin';
   const key = `${search}\0${name}`;
   const before = places.get(key);
-  if (before !== undefined && (await isThere(before))) return before;
+  if (before !== undefined && isThere(before)) return before;
   for (const directory of search.split(path.delimiter).concat(SYSTEM)) {
     const file = path.join(directory, name);
-    if (!(await isThere(file))) continue;
+    if (!isThere(file)) continue;
     places.set(key, file);
     return file;
   }
@@ -30,8 +34,7 @@ export async function findProgram(name: string): Promise<string | undefined> {
 }
 
 /** The first of these programs that is missing, as a reason; undefined where all are there. */
-export async function missingProgram(...names: string[]): Promise<string | undefined> {
-  const found = await Promise.all(names.map(findProgram));
-  const missing = names.find((_, index) => found[index] === undefined);
+export function missingProgram(...names: string[]): string | undefined {
+  const missing = names.find((name) => findProgram(name) === undefined);
   return missing === undefined ? undefined : `the program ${missing} is not installed`;
 }

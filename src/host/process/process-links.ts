@@ -3,8 +3,15 @@
  * they are answered from memory and never wait for a filesystem.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import path from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+
+/** An open descriptor. */
+export interface Descriptor {
+  /** The kernel's link to what it is open on; who follows it asks that file. */
+  readonly file: string;
+  /** Where it points to, as text. */
+  readonly target: string;
+}
 
 export interface ProcessLinks {
   readonly pid: number;
@@ -12,42 +19,53 @@ export interface ProcessLinks {
   readonly name: () => string;
   /** `mnt:[4026531840]`; undefined where the process has ended or may not be examined. */
   readonly mountNamespace: () => string | undefined;
-  /** Where its open descriptors point to. */
-  readonly descriptors: () => readonly string[];
+  /** Read anew each time. */
+  readonly descriptors: () => readonly Descriptor[];
   /** Working directory, root and program. */
   readonly places: () => readonly string[];
 }
 
+/** For how long processes are looked at in one go, ms; a node has thousands, and most take some microseconds. */
+const TURN_MS = 1;
+
 /**
  * Every process, the youngest first: whoever came last is in the way as a rule. Read without the thread pool, which
- * costs fifty times what the kernel needs for a link; between two processes everybody else has a turn.
+ * costs fifty times what the kernel needs for a link; everybody else has a turn after each {@link TURN_MS}.
  */
 export async function* processLinks(procRoot = '/proc'): AsyncGenerator<ProcessLinks> {
   const pids = list(procRoot).filter((name) => /^\d+$/.test(name));
+  let begun = performance.now();
   for (const pid of pids.map(Number).sort((a, b) => b - a)) {
-    await turn();
-    yield linksOf(path.join(procRoot, String(pid)), pid);
+    if (performance.now() - begun > TURN_MS) {
+      await turn();
+      begun = performance.now();
+    }
+    yield linksOf(procRoot, pid);
   }
 }
 
 export const mountNamespaceOf = (procRoot: string, pid: number | 'self'): string | undefined =>
-  link(path.join(procRoot, String(pid), 'ns/mnt'));
+  link(`${procRoot}/${pid}/ns/mnt`);
 
-function linksOf(directory: string, pid: number): ProcessLinks {
-  const follow = (names: readonly string[]): readonly string[] =>
-    names.map((name) => link(path.join(directory, name))).filter((target) => target !== undefined);
+function linksOf(procRoot: string, pid: number): ProcessLinks {
+  const directory = `${procRoot}/${pid}`;
   return {
     pid,
     name: () => {
       try {
-        return readFileSync(path.join(directory, 'comm'), 'utf8').trim();
+        return readFileSync(`${directory}/comm`, 'utf8').trim();
       } catch {
         return 'ended';
       }
     },
-    mountNamespace: () => mountNamespaceOf(path.dirname(directory), pid),
-    descriptors: () => follow(list(path.join(directory, 'fd')).map((name) => `fd/${name}`)),
-    places: () => follow(['cwd', 'root', 'exe']),
+    mountNamespace: () => mountNamespaceOf(procRoot, pid),
+    descriptors: () =>
+      list(`${directory}/fd`).flatMap((name) => {
+        const file = `${directory}/fd/${name}`;
+        const target = link(file);
+        return target === undefined ? [] : { file, target };
+      }),
+    places: () => ['cwd', 'root', 'exe'].flatMap((name) => link(`${directory}/${name}`) ?? []),
   };
 }
 

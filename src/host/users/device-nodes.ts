@@ -2,10 +2,11 @@
  * Device nodes under other names and in other places:
  * bind mounts of them, and those that a runtime makes inside a container.
  */
-import { readdirSync, readlinkSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { deviceNumber, formatDeviceNumber } from '../device/block-device.js';
 import type { Mount } from '../mount/mountinfo.js';
+import type { Descriptor } from '../process/process-links.js';
 import type { DeviceTree } from './device-tree.js';
 
 /** Is this a mount of one of the devices, or a bind mount of one's node? */
@@ -19,33 +20,15 @@ export async function isMountOfTree(mount: Mount, tree: DeviceTree, namespace: '
 }
 
 /**
- * Has a process of another mount namespace one of the devices open by a node that a container runtime made under `/dev`
- * there (a raw block volume at its `devicePath`)? Only nodes in such a /dev are examined: it is a tmpfs, which answers
- * from memory.
+ * Does a process of another mount namespace have one of the devices open by a node that a container runtime made under
+ * `/dev` there (a raw block volume at its `devicePath`)? Only nodes in such a /dev are examined: it is a tmpfs, which
+ * answers from memory.
  */
-export function opensUnderAnotherName(procRoot: string, pid: number, { numbers }: DeviceTree): boolean {
-  const directory = path.join(procRoot, String(pid), 'fd');
-  try {
-    return readdirSync(directory).some((descriptor) => {
-      const file = path.join(directory, descriptor);
-      return isOtherNode(read(file)) && numbers.has(blockNumber(file) ?? '');
-    });
-  } catch {
-    // It has ended, or is none of ours to examine.
-    return false;
-  }
-}
+export const isOpenUnderAnotherName = ({ file, target }: Descriptor, { numbers }: DeviceTree): boolean =>
+  isOtherNode(target) && numbers.has(blockNumber(file) ?? '');
 
 const isOtherNode = (target: string): boolean =>
   target.startsWith('/dev/') && !/^\/dev\/(null|zero|full|u?random|tty|ptmx|console|pts\/|shm\/|mqueue\/)/.test(target);
-
-function read(file: string): string {
-  try {
-    return readlinkSync(file);
-  } catch {
-    return '';
-  }
-}
 
 function blockNumber(file: string): string | undefined {
   try {

@@ -9,10 +9,10 @@
 import path from 'node:path';
 import type { Deadline } from '../../model/deadline.js';
 import { mountsBelow, type Mount } from '../mount/mountinfo.js';
-import { mountNamespaceOf, processLinks, type ProcessLinks } from '../process/process-links.js';
+import { mountNamespaceOf, processLinks, type Descriptor, type ProcessLinks } from '../process/process-links.js';
 import type { Owner, UserMount, Users } from './describe-users.js';
 import { deviceTree, loopsOf, type DeviceTree } from './device-tree.js';
-import { isMountOfTree, opensUnderAnotherName } from './device-nodes.js';
+import { isMountOfTree, isOpenUnderAnotherName } from './device-nodes.js';
 import { mentions, ownerOf, tableOf } from './process-facts.js';
 
 export interface Roots {
@@ -32,13 +32,12 @@ export interface UserSearch {
 /** Users of `/dev/rbd0`, of its partitions, and of devices that stand on it. */
 export async function usersOfDevice(device: string, { roots, deadline, except = [] }: UserSearch): Promise<Users> {
   const tree = deviceTree(path.basename(device), roots.sys);
+  const isOfDevice = (one: Descriptor, isForeign: boolean): boolean =>
+    isNodeOf(tree, one.target) || (isForeign && isOpenUnderAnotherName(one, tree));
   const scanned = await scan(
     roots.proc,
     deadline,
-    (one, isForeign) =>
-      !except.includes(one.pid) &&
-      (one.descriptors().some((target) => isNodeOf(tree, target)) ||
-        (isForeign && opensUnderAnotherName(roots.proc, one.pid, tree))),
+    (one, isForeign) => !except.includes(one.pid) && one.descriptors().some((open) => isOfDevice(open, isForeign)),
   );
   const mounts: UserMount[] = [];
   for (const mount of mountsOf(roots.proc, 'self', tree)) {
@@ -68,7 +67,8 @@ export async function usersOfDirectory(
   const scanned = await scan(
     roots.proc,
     deadline,
-    (one) => !except.includes(one.pid) && [...one.places(), ...one.descriptors()].some(inside),
+    (one) =>
+      !except.includes(one.pid) && [...one.places(), ...one.descriptors().map(({ target }) => target)].some(inside),
   );
   return { mounts, devicesOnTop, ...finish(scanned) };
 }

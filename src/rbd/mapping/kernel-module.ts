@@ -1,5 +1,5 @@
 /** Is a kernel module there, loading it where that is possible? */
-import { access } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import type { Exec } from '../../host/process/exec.js';
 import { Deadline } from '../../model/deadline.js';
 
@@ -18,15 +18,6 @@ const RETRY_MS = 60_000;
 /** By mark: why the module could not be loaded, and until when that is believed. */
 const refused = new Map<string, { readonly why: string; readonly until: number }>();
 
-const exists = async (file: string): Promise<boolean> => {
-  try {
-    await access(file);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
 /**
  * Undefined where `mark` (a sysfs path that the module makes) exists, loading the module first where it does not; else
  * the reason. `options` are module parameters, used only where the module was not loaded yet.
@@ -37,7 +28,7 @@ export async function whyNotModule(
   mark: string,
   options: readonly string[] = [],
 ): Promise<string | undefined> {
-  if (await exists(mark)) return undefined;
+  if (existsSync(mark)) return undefined;
   const before = refused.get(mark);
   if (before !== undefined && performance.now() < before.until) return before.why;
   let why = '';
@@ -47,7 +38,7 @@ export async function whyNotModule(
     // Its absence and its refusal are the same answer: no module.
     why = error instanceof Error ? ` (${error.message})` : '';
   }
-  if (await exists(mark)) return undefined;
+  if (existsSync(mark)) return undefined;
   const answer = `the kernel has no ${module}${why}`;
   refused.set(mark, { why: answer, until: performance.now() + RETRY_MS });
   return answer;

@@ -106,7 +106,6 @@ export async function refuseStrangersBefore(
 }
 
 export interface PresentUseParts {
-  readonly rbd: Pick<RbdPort, 'identify'>;
   readonly self: NodeIdentity;
   readonly mappers: Pick<Mappers, 'named' | 'mappingOf'>;
 }
@@ -114,6 +113,8 @@ export interface PresentUseParts {
 export interface PresentUseQuestion {
   readonly found: FoundVolume;
   readonly fsid: string;
+  /** The client by which this driver itself opens images. */
+  readonly instance: string;
   readonly mapper: Mapper;
   /** The journal's entry, of an earlier try or an earlier life of the plugin. */
   readonly before: JournalEntry | undefined;
@@ -123,15 +124,12 @@ export interface PresentUseQuestion {
 
 /** What this node has of the image already: an earlier life of the plugin may have mapped it. */
 export async function presentUse(
-  { rbd, self, mappers }: PresentUseParts,
-  { found, fsid, mapper, before, isOfNoUse }: PresentUseQuestion,
+  { self, mappers }: PresentUseParts,
+  { found, fsid, instance, mapper, before, isOfNoUse }: PresentUseQuestion,
   deadline: Deadline,
 ): Promise<PresentUse> {
   const by = before === undefined ? mapper : mappers.named(before.mapper);
-  const [{ instance }, mapping] = await Promise.all([
-    rbd.identify(found.at.access, deadline),
-    mappers.mappingOf(before ?? { volume: found.volume, fsid, mapper: mapper.name }, deadline),
-  ]);
+  const mapping = await mappers.mappingOf(before ?? { volume: found.volume, fsid, mapper: mapper.name }, deadline);
   const kernel = mapping && (await by.clientOf?.(mapping));
   const known = [
     { address: instance },

@@ -13,6 +13,7 @@ import { asksReadOnly, type Capability } from '../../model/capability.js';
 import type { Journal } from '../../journal/journal.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
+import { settleAll } from '../../model/settle-all.js';
 import type { Logger } from '../../observe/log.js';
 import type { Mapping } from '../../rbd/mapping/mapper.js';
 import type { Choice, Sandbox, SandboxWish } from '../../sandbox/choose-sandbox.js';
@@ -82,8 +83,10 @@ export async function checkPublish(request: PublishVolume): Promise<CheckedPubli
   checkCapabilities([request.capability]);
   checkAbsolute('staging_target_path', request.stagingPath);
   checkAbsolute('target_path', request.targetPath);
-  const stagingPath = await resolveTarget('staging_target_path', request.stagingPath);
-  const targetPath = await resolveTarget('target_path', request.targetPath);
+  const [stagingPath, targetPath] = await settleAll(
+    resolveTarget('staging_target_path', request.stagingPath),
+    resolveTarget('target_path', request.targetPath),
+  );
   if (targetPath === stagingPath)
     throw berthError('BERTH_FIELD_INVALID', { field: 'target_path', why: 'it is the staging path' });
   checkPod(request.pod, podOfPath(targetPath));

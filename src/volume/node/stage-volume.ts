@@ -6,7 +6,7 @@
 import { holderRecordToTake } from '../../attachment/holder-record.js';
 import { deviceSizeBytes } from '../../host/device/block-device.js';
 import { checkAbsolute, resolveTarget } from '../../host/mount/target-path.js';
-import { isMountedHere, type JournalEntry } from '../../journal/entry.js';
+import type { JournalEntry } from '../../journal/entry.js';
 import type { Journal } from '../../journal/journal.js';
 import { asksReadOnly, type Capability } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
@@ -33,9 +33,10 @@ import { inspectDevice, type DeviceInspection, type Preparation } from './filesy
 import { mended } from './filesystem/mend-filesystem.js';
 import { settleGrowth, type SettleParts } from './filesystem/settle-growth.js';
 import { mountDevice, type FilesystemStagingParts } from './filesystem/stage-filesystem.js';
-import { isMountedFrom, makeStagingDirectory } from './filesystem/staging-mount.js';
+import { isMountedFrom } from './filesystem/staging-mount.js';
 import { recordRawUse } from './filesystem/write-provenance.js';
-import { confirmStaged } from './confirm-staged.js';
+import { announce, announceBeside } from './stage/announce-stage.js';
+import { confirmStaged } from './stage/confirm-staged.js';
 import { isOtherImage } from './recovery/entry-image.js';
 import { leaveReplaced, refuseUnderOtherName } from './recovery/replaced-image.js';
 import { entryToStage } from './journal-faults.js';
@@ -91,7 +92,7 @@ export async function stageWithin(
   operation: NodeOperation<'stage'>,
   deadline: Deadline,
 ): Promise<void> {
-  const { rbd, mappers, journal, log } = parts;
+  const { rbd, mappers, log } = parts;
   const { volume, secrets } = request;
   operation.step('read journal');
   const known = await entryToStage(parts, volume, deadline);
@@ -103,7 +104,7 @@ export async function stageWithin(
   const mending = confirmed === 'sick' && before !== undefined;
   holderRecordToTake(found.head, volume);
   const record = parseVolumeRecord(found.head.metadata, volume);
-  const [{ fsid }, mapper] = await Promise.all([
+  const [{ fsid, instance }, mapper] = await Promise.all([
     rbd.identify(found.at.access, deadline),
     mappers.forChoice(record?.shape.mounter ?? 'auto'),
   ]);
@@ -112,19 +113,19 @@ export async function stageWithin(
   const goesBack = isHalfGrown(found) && !request.readOnly;
   const isLeftover = goesBack || (before !== undefined && isOfNoUse(before, request, mapper.name));
   operation.step('watchers');
-  const [watchers] = await settleAll(
-    listWatchers(parts, request, { found, fsid, mapper, before, isOfNoUse: isLeftover }, deadline),
+  const present = { found, fsid, instance, mapper, before, isOfNoUse: isLeftover };
+  const looking = settleAll(
+    listWatchers(parts, request, present, deadline),
     refuseFullNode(parts, mapper, { volume, fsid }, deadline),
-  );
+  ).then(([watchers]) => watchers);
+  const isClean = known === undefined && !isLeftover;
+  if (isClean) await announceBeside(parts, entry, looking, operation);
+  const watchers = await looking;
   if (isLeftover) {
     const steps = { step: operation.step, unmount: 'unmount leftover', unmap: 'unmap leftover' } as const;
     await unmountAndUnmap(parts, before ?? entry, steps, deadline);
   }
-  // Where it cannot be, nothing is taken or mapped that would have to be given back.
-  if (isMountedHere(entry)) await makeStagingDirectory(entry.stagingPath);
-  operation.step('write intent');
-  // Before the record is taken: a record that no journal knows of would keep the volume on this node for ever.
-  await journal.write(entry);
+  if (!isClean) await announce(parts, entry, operation);
   await withUndo({ what: 'stage', volume, operation, log }, async (undo) => {
     pushUndos(undo, parts, entry, found);
     operation.step('take holder record');

@@ -1,5 +1,5 @@
 /** Everything that can be known before the kernel is asked to map, for its own answers are bare error numbers. */
-import { access, constants } from 'node:fs/promises';
+import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import type { Exec } from '../../../host/process/exec.js';
 import { berthError } from '../../../model/errors.js';
@@ -16,10 +16,10 @@ import type { MapRequest } from '../mapper.js';
 /** Why krbd cannot work on this node; undefined where it can. Loads the module where it is not loaded yet. */
 export async function whyNotKrbd(exec: Exec, sysRoot: string): Promise<string | undefined> {
   const bus = rbdBus(sysRoot);
-  const why = (await missingProgram('rbd')) ?? (await whyNotModule(exec, 'rbd', bus));
+  const why = missingProgram('rbd') ?? (await whyNotModule(exec, 'rbd', bus));
   if (why !== undefined) return why;
   try {
-    await access(path.join(bus, 'add'), constants.W_OK);
+    accessSync(path.join(bus, 'add'), constants.W_OK);
     return undefined;
   } catch {
     // EROFS: a container that was not given the host's /sys, or is not privileged.

@@ -58,7 +58,7 @@ export class NbdMapper implements Mapper {
   }
 
   async whyNot(): Promise<string | undefined> {
-    const missing = await missingProgram('rbd-nbd', 'rbd');
+    const missing = missingProgram('rbd-nbd', 'rbd');
     if (missing !== undefined) return missing;
     return whyNotModule(this.#exec, 'nbd', path.join(this.#roots.sys, 'module/nbd'), [`nbds_max=${DEVICES}`]);
   }

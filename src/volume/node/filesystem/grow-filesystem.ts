@@ -33,7 +33,7 @@ export async function growAtStage(
 ): Promise<void> {
   const isMounted = target.mountedAt !== undefined;
   const { growUnmounted, growsMountedHere } = filesystems[target.type];
-  const growsBefore = growUnmounted !== undefined && (target.forGuest || !(await growsMountedHere()));
+  const growsBefore = growUnmounted !== undefined && (target.forGuest || !growsMountedHere());
   if (growsBefore === isMounted) return;
   const begin = (): void => operation.step(isMounted ? 'grow after mount' : 'grow before mount');
   const warning = 'the filesystem could not grow to its device and is mounted as it is';

@@ -54,7 +54,7 @@ export async function unmountSick(
     throw berthError('BERTH_FILESYSTEM_STOPPED', { volume, why: stopped, who: pods.map(describe).join(', ') });
   }
   // A reader's device takes no repair, so what the kernel has counted in it stays counted.
-  const why = stopped ?? (readOnly ? undefined : await whyFilesystemSick(mount, readOnly));
+  const why = stopped ?? (readOnly ? undefined : whyFilesystemSick(mount, readOnly));
   if (why === undefined) return false;
   parts.log.warn({ volume, why }, 'the filesystem is unmounted, to be checked and mounted anew');
   operation.step('write mending');

@@ -50,7 +50,8 @@ const parts = (mapper: Mapper) => {
 async function before(mapper: Mapper, more: { entry?: Partial<JournalEntry>; isOfNoUse?: boolean } = {}) {
   const found = await find();
   const entry = more.entry && ({ mapper: mapper.name, ...more.entry } as JournalEntry);
-  const question = { found, fsid: 'f', mapper, before: entry, isOfNoUse: more.isOfNoUse === true };
+  const { instance } = await cluster.rbd.identify(found.at.access, soon());
+  const question = { found, fsid: 'f', instance, mapper, before: entry, isOfNoUse: more.isOfNoUse === true };
   const use = await presentUse(parts(mapper), question, soon());
   return refuseStrangersBefore(parts(mapper), mapper, { found, secrets: noSecrets, ...use }, soon());
 }

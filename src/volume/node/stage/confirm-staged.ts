@@ -2,18 +2,18 @@
  * Whether a volume that the journal knows is staged as asked already, and still this node's. What is not good for
  * anything any more is cut off, or unmounted, so that the stage can go on.
  */
-import { refuseOtherGrant } from '../../attachment/decide-take.js';
-import { isMountedHere, type JournalEntry } from '../../journal/entry.js';
-import type { Deadline } from '../../model/deadline.js';
-import { berthError } from '../../model/errors.js';
-import type { Logger } from '../../observe/log.js';
-import type { NodeOperation } from '../operation/operations.js';
-import { unmountSick, type MendParts } from './filesystem/mend-filesystem.js';
-import { isMountedFrom } from './filesystem/staging-mount.js';
-import type { Mappers } from './node-mappers.js';
-import { cutOffAndUnmap, standingOf, unmountRevoked, type RevocationParts } from './recovery/cut-off.js';
-import { liveTargets } from './target/published-targets.js';
-import { grantShown, meaningOfEntry, type StageVolume } from './stage-decisions.js';
+import { refuseOtherGrant } from '../../../attachment/decide-take.js';
+import { isMountedHere, type JournalEntry } from '../../../journal/entry.js';
+import type { Deadline } from '../../../model/deadline.js';
+import { berthError } from '../../../model/errors.js';
+import type { Logger } from '../../../observe/log.js';
+import type { NodeOperation } from '../../operation/operations.js';
+import { unmountSick, type MendParts } from '../filesystem/mend-filesystem.js';
+import { isMountedFrom } from '../filesystem/staging-mount.js';
+import type { Mappers } from '../node-mappers.js';
+import { cutOffAndUnmap, standingOf, unmountRevoked, type RevocationParts } from '../recovery/cut-off.js';
+import { liveTargets } from '../target/published-targets.js';
+import { grantShown, meaningOfEntry, type StageVolume } from '../stage-decisions.js';
 
 export interface ConfirmStagedParts extends RevocationParts, MendParts {
   readonly mappers: Pick<Mappers, 'mappingOf' | 'named'>;
