@@ -14,6 +14,7 @@ import type { MounterChoice } from '../model/mapper-name.js';
 import type { RbdPort } from '../rbd/port.js';
 import { checkAccess } from './ceph/cluster-access.js';
 import { checkClustersFile } from './ceph/configured-clusters.js';
+import { checkHealth } from './ceph/cluster-health.js';
 import { checkFencingRights } from './ceph/fencing-rights.js';
 import { checkInstallation } from './ceph/installation-nodes.js';
 import { checkKernelClient } from './ceph/kernel-client.js';
@@ -33,7 +34,7 @@ import { checkUdev } from './machine/udev.js';
 /** What is examined, and with what. */
 export interface Examined {
   readonly exec: Exec;
-  readonly rbd: Pick<RbdPort, 'identify' | 'blocklistRightsMissing' | 'listRecords'>;
+  readonly rbd: Pick<RbdPort, 'identify' | 'health' | 'blocklistRightsMissing' | 'listRecords'>;
   readonly demands: Pick<ClusterDemands, 'of'>;
   readonly clusters: Pick<Clusters, 'all' | 'access' | 'registry'>;
   readonly installation: Pick<Installation, 'known'>;
@@ -111,6 +112,7 @@ export const CHECKS: readonly DoctorCheck[] = [
   { name: 'clusters-file', when: always, find: ({ clusters }) => checkClustersFile(clusters) },
   { name: 'monitor', when: always, find: ({ clusters }) => checkMonitors(clusters, soon()) },
   { name: 'cluster', when: always, find: (examined) => checkAccess(examined, soon()) },
+  { name: 'health', when: always, find: (examined) => checkHealth(examined, soon()) },
   { name: 'kernel-client', when: onNode, find: (examined) => checkKernelClient(examined, soon()) },
   { name: 'installation', when: always, find: (examined) => checkInstallation(examined, soon()) },
   { name: 'fencing', when: mayFence, find: (examined) => checkFencingRights(examined, soon()) },

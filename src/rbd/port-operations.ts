@@ -95,5 +95,6 @@ export const PORT_OPERATIONS: PortOperations = {
   unblocklist: { at: 'cluster', describe: (_, instance) => `take ${instance} off the blocklist` },
   blocklisted: { at: 'cluster', describe: ({ cluster }) => `list the blocklist of ${cluster}` },
   clientDemands: { at: 'cluster', describe: ({ cluster }) => `ask what ${cluster} wants of its clients` },
+  health: { at: 'cluster', describe: ({ cluster }) => `ask how ${cluster} is` },
   blocklistRightsMissing: { at: 'cluster', describe: ({ cluster }) => `try the blocklist of ${cluster}` },
 };

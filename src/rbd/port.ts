@@ -8,6 +8,7 @@ import type {
   BlocklistRight,
   ClientDemands,
   ClusterAccess,
+  ClusterHealth,
   ClusterIdentity,
   ImageDetail,
   ImageHead,
@@ -150,6 +151,9 @@ export interface RbdPort extends SnapshotPort, DeletePort, ClonePort, DiffPort, 
 
   /** Asked of the monitors: two small commands, and the map of the OSDs where its clients may have to be of Ceph 18. */
   clientDemands(access: ClusterAccess, deadline: Deadline): Promise<ClientDemands>;
+
+  /** What the monitors say of the cluster as a whole: one small command. */
+  health(access: ClusterAccess, deadline: Deadline): Promise<ClusterHealth>;
 
   /** End connections and the worker; calls in flight fail with BERTH_SHUTTING_DOWN. */
   close(): Promise<void>;

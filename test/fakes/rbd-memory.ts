@@ -297,6 +297,8 @@ export class MemoryRbd implements RbdPort {
 
   clientDemands = this.#operation('clientDemands', () => NO_DEMANDS);
 
+  health = this.#operation('health', () => ({ status: 'HEALTH_OK', checks: [] }));
+
   blocklistRightsMissing = this.#operation('blocklistRightsMissing', () => [...this.rightsMissing]);
 
   close(): Promise<void> {

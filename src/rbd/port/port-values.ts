@@ -114,6 +114,14 @@ export interface ClientDemands {
   readonly v2Only: boolean;
 }
 
+/** As `ceph health` says it. */
+export interface ClusterHealth {
+  /** `HEALTH_OK`, `HEALTH_WARN`, `HEALTH_ERR`. */
+  readonly status: string;
+  /** Without those that somebody has muted. */
+  readonly checks: readonly { readonly code: string; readonly says: string }[];
+}
+
 /** What a user may do to the blocklist. */
 export type BlocklistRight = 'add' | 'rm';
 

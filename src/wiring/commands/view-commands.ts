@@ -1,6 +1,7 @@
 /** The commands that only look: doctor, trace, volumes. Each makes what it needs, and answers how it ends. */
 import { EXIT_CODE_OF_LEVEL, EXIT_CODES, type ExitCode } from '../../cli/exit-codes.js';
 import { show, type ShowSettings, type Sight } from '../../cli/output/show.js';
+import { withProgress } from '../../cli/output/progress.js';
 import { terminalOf } from '../../cli/output/terminal.js';
 import { printVolumes } from '../../cli/output/print-volumes.js';
 import { printTable } from '../../cli/print-findings.js';
@@ -30,7 +31,8 @@ export async function showSight(look: () => Promise<Sight>, view: ShowSettings):
   const stop = (): void => end.abort();
   if (view.everyMs !== undefined) process.once('SIGINT', stop).once('SIGTERM', stop);
   const terminal = terminalOf(process.stdout, process.env);
-  return show(look, view, { print, terminal, signal: end.signal });
+  const told = (): Promise<Sight> => withProgress(look, process.stderr);
+  return show(told, view, { print, terminal, signal: end.signal });
 }
 
 export async function doctor(options: Options, view: ShowSettings, additions: Additions): Promise<ExitCode> {

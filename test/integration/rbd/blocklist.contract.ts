@@ -76,6 +76,15 @@ export function describeBlocklist(name: string, prepare: () => Promise<PortFixtu
       expect({ movedPrimaries, v2Only }).toEqual({ movedPrimaries: [], v2Only: false });
     });
 
+    it('says how the cluster is', async () => {
+      const { status, checks } = await port.health(at.access, soon());
+      expect(status).toMatch(/^HEALTH_(OK|WARN)$/);
+      for (const { code, says } of checks) {
+        expect(code).toMatch(/^[A-Z_]+$/);
+        expect(says).not.toBe('');
+      }
+    });
+
     it('changes a record only while it is as it was, and one that is not there as well', async () => {
       const swap = (expected: string | undefined, next: string | undefined, key = 'one') =>
         port.compareAndSetRecord(fixture.at, 'swapped', key, expected, next, soon());

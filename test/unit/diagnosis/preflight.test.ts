@@ -57,8 +57,8 @@ describe('preflight', () => {
       const findings = await preflight(examined({ roles: ['controller'], ...more }));
       return findings.map(({ name }) => name.split(' ')[0]!);
     };
-    expect(await names({})).toEqual(['clock', 'kubernetes', 'monitor', 'cluster', 'fencing']);
-    expect(await names({ fencing: 'never' })).toEqual(['clock', 'kubernetes', 'monitor', 'cluster']);
+    expect(await names({})).toEqual(['clock', 'kubernetes', 'monitor', 'cluster', 'health', 'fencing']);
+    expect(await names({ fencing: 'never' })).toEqual(['clock', 'kubernetes', 'monitor', 'cluster', 'health']);
   });
 
   it('says once that the clusters file cannot be used', async () => {

@@ -1,6 +1,6 @@
 /**
  * What the release before wrote is read by this one, word for word as it stands in clusters and on nodes. A format may
- * only gain fields that need not be there: these texts are never changed.
+ * only gain fields that need not be there: these texts are never changed. `in-turn.test.ts` runs the old driver itself.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';

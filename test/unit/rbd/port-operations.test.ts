@@ -81,6 +81,7 @@ const DESCRIBED: Readonly<Record<PortOperation, readonly [said: string, ...other
   unblocklist: ['take 10.0.0.7:0/1 off the blocklist', '10.0.0.7:0/1'],
   blocklisted: ['list the blocklist of c'],
   clientDemands: ['ask what c wants of its clients'],
+  health: ['ask how c is'],
   blocklistRightsMissing: ['try the blocklist of c'],
 };
 

@@ -9,6 +9,7 @@ import {
   rightsMissing,
 } from './blocklist.js';
 import { readDemands } from './client-demands.js';
+import { readHealth } from './connection/cluster-health.js';
 import type { Connections } from './connections.js';
 import { usersOf, watchersById } from './delete/image-users.js';
 import { renameImage } from './delete/rename-image.js';
@@ -208,7 +209,9 @@ async function readName(place: OpenPool, id: string): Promise<string | undefined
   return name;
 }
 
-type MonitorOperation = 'blocklist' | 'unblocklist' | 'blocklisted' | 'blocklistRightsMissing' | 'clientDemands';
+type MonitorOperation =
+  | ('blocklist' | 'unblocklist' | 'blocklisted' | 'blocklistRightsMissing')
+  | ('clientDemands' | 'health');
 
 function monitorOperations(connections: Connections): Pick<WorkerOperations, MonitorOperation> {
   const inCluster = <T>(at: WireAccess, deadline: Deadline, work: (link: ClusterConnection) => Promise<T>) =>
@@ -220,6 +223,7 @@ function monitorOperations(connections: Connections): Pick<WorkerOperations, Mon
     blocklisted: (at, deadline) => inCluster(at, deadline, listBlocked),
     blocklistRightsMissing: (at, deadline) => inCluster(at, deadline, rightsMissing),
     clientDemands: (at, deadline) => inCluster(at, deadline, readDemands),
+    health: (at, deadline) => inCluster(at, deadline, readHealth),
   };
 }
 
