@@ -14,15 +14,15 @@ const CLEAR_LINE = '\r\u001b[K';
 export async function withProgress<T>(work: () => Promise<T>, stream: ErrorStream, quietMs = QUIET_MS): Promise<T> {
   if (stream.isTTY !== true) return work();
   const began = performance.now();
-  let shown = false;
+  let lines = 0;
   const timer = setInterval(() => {
-    shown = true;
+    lines += 1;
     stream.write(`${CLEAR_LINE}looking since ${Math.round((performance.now() - began) / 1000)} s`);
   }, quietMs);
   try {
     return await work();
   } finally {
     clearInterval(timer);
-    if (shown) stream.write(CLEAR_LINE);
+    if (lines > 0) stream.write(CLEAR_LINE);
   }
 }

@@ -8,9 +8,11 @@ export async function readHealth(link: ClusterConnection): Promise<ClusterHealth
   const answer = await monCommand(link, { prefix: 'health' });
   const checks = Object.entries((field(answer, 'checks') ?? {}) as Readonly<Record<string, unknown>>);
   return {
-    status: String(field(answer, 'status')),
+    status: textOf(field(answer, 'status')),
     checks: checks
       .filter(([, check]) => field(check, 'muted') !== true)
-      .map(([code, check]) => ({ code, says: String(field(field(check, 'summary'), 'message') ?? '') })),
+      .map(([code, check]) => ({ code, says: textOf(field(field(check, 'summary'), 'message')) })),
   };
 }
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
