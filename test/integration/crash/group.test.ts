@@ -1,6 +1,6 @@
 /**
  * A controller that is killed, as by kill -9, at each step of CreateVolumeGroupSnapshot and DeleteVolumeGroupSnapshot:
- * another one ends what it began, and nothing is left. Two controllers that do the same at the same time.
+ * another one ends what it began, and nothing is left.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ANSWER, CONTROLLER_STEPS, START } from '../../../src/volume/operation/steps.js';
@@ -12,8 +12,6 @@ import { driverDiesAt } from './driver-dies-at.js';
 import { Site } from '../csi/site.js';
 import { Snapshots } from '../csi/snapshots.js';
 import type { Volume } from '../csi/volume.js';
-
-const ROUNDS = Number(process.env['BERTH_GROUP_ROUNDS'] ?? 1);
 
 let site: Site;
 let dying: Driver;
@@ -95,18 +93,4 @@ describe('DeleteVolumeGroupSnapshot, the controller is killed', () => {
       await isNothingLeft(name);
     },
   );
-});
-
-it(`two controllers do the same at the same time: one group and one answer, ${ROUNDS} times`, {
-  timeout: 60_000 + ROUNDS * 15_000,
-}, async () => {
-  await dying.start();
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const name = site.unique('group');
-    const [one, two] = await Promise.all([dying, living].map((driver) => groups.take(driver, volumes, name)));
-    expect(one, `round ${round}`).toEqual(two);
-    expect(await cuts()).toHaveLength(2);
-    await Promise.all([dying, living].map((driver) => groups.remove(one!.groupSnapshotId, driver)));
-    await isNothingLeft(name);
-  }
 });

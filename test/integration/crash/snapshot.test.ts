@@ -1,6 +1,6 @@
 /**
  * A controller that is killed, as by kill -9, at each step of CreateSnapshot and DeleteSnapshot: another one ends what
- * it began, and nothing is left. Two controllers that do the same at the same time.
+ * it began, and nothing is left.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { HOLDER_KEY } from '../../../src/attachment/holder-record.js';
@@ -14,8 +14,6 @@ import { driverDiesAt } from './driver-dies-at.js';
 import { Site } from '../csi/site.js';
 import { Snapshots } from '../csi/snapshots.js';
 import type { Volume } from '../csi/volume.js';
-
-const ROUNDS = Number(process.env['BERTH_SNAPSHOT_ROUNDS'] ?? 2);
 
 let site: Site;
 let dying: Driver;
@@ -133,32 +131,4 @@ describe('DeleteSnapshot, the controller is killed', () => {
       await isNothingLeft(volume, name);
     },
   );
-});
-
-it(`two controllers do the same at the same time: one snapshot and one answer, ${ROUNDS} times`, {
-  timeout: 60_000 + ROUNDS * 10_000,
-}, async () => {
-  const [volume, other] = [await make(), await make()];
-  await dying.start();
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const name = site.unique('snap');
-    const [one, two] = await Promise.all([dying, living].map((driver) => snapshots.take(driver, volume, name)));
-    expect(one, `round ${round}`).toEqual(two);
-    expect(await snapshots.of(volume.image)).toEqual([`berth-snap-${name}`]);
-    await Promise.all([dying, living].map((driver) => snapshots.remove(one!.snapshotId, driver)));
-    await isNothingLeft(volume, name);
-    // Of two sources that want one name, one gets it.
-    const contest = site.unique('snap');
-    const settled = await Promise.allSettled([
-      snapshots.take(dying, volume, contest),
-      snapshots.take(living, other, contest),
-    ]);
-    expect(
-      settled.filter(({ status }) => status === 'fulfilled'),
-      `round ${round}`,
-    ).toHaveLength(1);
-    await snapshots.end();
-    await isNothingLeft(volume, contest);
-    await isNothingLeft(other, contest);
-  }
 });

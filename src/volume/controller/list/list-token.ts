@@ -9,8 +9,11 @@ import type { PoolRef } from '../../../rbd/port.js';
 const LETTERS = 4;
 const NAME_BYTES = 124;
 
-/** Can a page end at this image? An image that no handle can name may have a name that no token can carry. */
-export const canEndAt = (image: string): boolean => Buffer.byteLength(image) <= NAME_BYTES;
+/**
+ * Can a page end at this image? An image that no handle can name may have a name that no token can carry. A slash tells
+ * a token of the list of snapshots.
+ */
+export const canEndAt = (image: string): boolean => Buffer.byteLength(image) <= NAME_BYTES && !image.includes('/');
 
 /** @param after '' for the place's first image */
 export function formatListToken(places: readonly PoolRef[], index: number, after: string): string {

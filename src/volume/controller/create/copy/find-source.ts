@@ -8,6 +8,7 @@ import type { Clusters, Credentials } from '../../../../rbd/clusters.js';
 import type { ImageHead, PoolRef, RbdPort } from '../../../../rbd/port.js';
 import { refuseHalfGrown } from '../../../image/growth-record.js';
 import type { ContentSource } from '../../../image/volume-record.js';
+import { isOurSnapshot } from '../../snapshot/snapshot-name.js';
 
 export interface SourceParts {
   readonly clusters: Pick<Clusters, 'all' | 'pool'>;
@@ -35,8 +36,9 @@ export interface FoundSource {
 const notFoundError = (source: string): Error => berthError('BERTH_SOURCE_NOT_FOUND', { source });
 
 /**
- * BERTH_SOURCE_NOT_FOUND for what is not there, cannot be a handle of ours, lies in no place of ours, or is being
- * deleted; BERTH_SOURCE_UNFIT for what is of another cluster, or cannot be cloned. One or two OSD operations.
+ * BERTH_SOURCE_NOT_FOUND for what is not there, cannot be a handle of ours, lies in no place of ours, is no snapshot of
+ * ours, or is being deleted; BERTH_SOURCE_UNFIT for what is of another cluster, or cannot be cloned. One or two OSD
+ * operations.
  */
 export async function findSource(parts: SourceParts, asked: SourceAsked, deadline: Deadline): Promise<FoundSource> {
   const { kind, id } = asked.source;
@@ -62,17 +64,11 @@ async function findSnapshot({ clusters, rbd }: SourceParts, asked: SourceAsked, 
   if (id === undefined) throw notFoundError(handle);
   const place = await placeOf(clusters, id, asked);
   const found = await rbd.snapshotById(place, id.imageId, id.snapshotId, deadline);
-  const isGone = found === undefined || found.snapshot.kind === 'trash';
-  const image = isGone ? undefined : await rbd.nameById(place, id.imageId, deadline);
-  if (isGone || image === undefined) throw notFoundError(handle);
+  // As for every other call, there are no snapshots but ours: others come and go without anybody's telling.
+  const isOurs = found !== undefined && isOurSnapshot(found.snapshot);
+  const image = isOurs ? await rbd.nameById(place, id.imageId, deadline) : undefined;
+  if (!isOurs || image === undefined) throw notFoundError(handle);
   const { head, snapshot } = found;
-  if (snapshot.kind !== 'user') {
-    throw berthError('BERTH_SOURCE_UNFIT', {
-      source: handle,
-      why: `it is a snapshot of the kind ${snapshot.kind}, which librbd does not clone by its name`,
-      todo: 'take a snapshot of the volume itself',
-    });
-  }
   return { place, image, head, snapshot };
 }
 
