@@ -26,16 +26,23 @@ export async function refuseForeignImage(
   head: ImageHead,
   deadline: Deadline,
 ): Promise<void> {
-  const { image } = plan.at;
-  const foreignError = (why: string): Error => berthError('BERTH_IMAGE_FOREIGN', { image, why });
-  if (![...head.metadata].every(isLeftByUs(plan.volume, head))) throw foreignError('it has metadata of somebody else');
-  const have = chosenFeatures(head.features);
-  if (chosenFeatures(plan.shape.features) !== have) throw foreignError(`it has the features ${have}`);
+  refuseForeignHead(plan, head);
   const { parent, snapshots, watchers } = await rbd.inspect(plan.at, deadline);
-  if (parent !== undefined || snapshots.length > 0) throw foreignError('it has a parent or snapshots');
-  if (watchers.length > 0) throw foreignError(`it is open at ${watchers.map((one) => one.address).join(', ')}`);
-  if (!(await rbd.isEmpty(plan.at, deadline))) throw foreignError('it holds data');
+  if (parent !== undefined || snapshots.length > 0) throw foreignError(plan, 'it has a parent or snapshots');
+  if (watchers.length > 0) throw foreignError(plan, `it is open at ${watchers.map((one) => one.address).join(', ')}`);
+  if (!(await rbd.isEmpty(plan.at, deadline))) throw foreignError(plan, 'it holds data');
 }
+
+/** BERTH_IMAGE_FOREIGN for what no create that was cut short, of this plan, leaves in a header. */
+export function refuseForeignHead(plan: CreatePlan, head: ImageHead): void {
+  if (![...head.metadata].every(isLeftByUs(plan.volume, head)))
+    throw foreignError(plan, 'it has metadata of somebody else');
+  const have = chosenFeatures(head.features);
+  if (chosenFeatures(plan.shape.features) !== have) throw foreignError(plan, `it has the features ${have}`);
+}
+
+export const foreignError = ({ at: { image } }: Pick<CreatePlan, 'at'>, why: string): Error =>
+  berthError('BERTH_IMAGE_FOREIGN', { image, why });
 
 /** What such a create may have left: nothing at all, or the first entries of {@link completeCreate}. */
 const isLeftByUs =

@@ -161,6 +161,22 @@ describe('an image of its name without a record', () => {
     expect(cluster.image('berth-copy')?.id).not.toBe(image.id);
   });
 
+  it('is no stranger’s while another controller is making it: open without a parent, or with one since', async () => {
+    const image = await halfMade();
+    const { standsOn, parent } = image;
+    image.metadata.clear();
+    image.standsOn = undefined;
+    image.watchers = [{ address: '10.0.0.7:0/1', client: 7n }];
+    await refused(copy(snapshot), 'BERTH_COPY_UNFINISHED');
+    image.watchers = [];
+    // Its parent has come between two looks.
+    expect(parent).toBeDefined();
+    await refused(copy(snapshot), 'BERTH_COPY_UNFINISHED');
+    image.standsOn = standsOn;
+    expect(await copy(snapshot)).toMatchObject({ sizeBytes: GiB });
+    expect(cluster.image('berth-copy')).toBe(image);
+  });
+
   it('is refused where it holds data, or stands on something else', async () => {
     const image = await halfMade();
     image.written = true;

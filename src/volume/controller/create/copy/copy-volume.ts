@@ -75,7 +75,11 @@ async function usePresent(
   const record = parseVolumeRecord(head.metadata, volume, head);
   if (record === undefined || (await isOfSource(parts, plan, head, record, deadline))) {
     refuseAbandoned(volume, head);
-    const isClone = await canBeFinished(parts, plan, head, deadline);
+    const isClone = await canBeFinished(parts, plan, head, deadline).catch((error: unknown) => {
+      // Somebody else has cleared it away meanwhile.
+      if (isBerthError(error, 'BERTH_IMAGE_NOT_FOUND')) return false;
+      throw error;
+    });
     return isClone ? finishCopy(parts, plan, head.id, operation, deadline) : undefined;
   }
   // The same name asked for anew while its delete goes on: what is answered now would vanish.

@@ -7,13 +7,13 @@ import { berthError } from '../../../../model/errors.js';
 import type { Logger } from '../../../../observe/log.js';
 import type { CloneParent } from '../../../../rbd/port/clone-port.js';
 import type { ImageHead, RbdPort } from '../../../../rbd/port.js';
-import { refuseForeignImage } from '../complete-create.js';
+import { foreignError, refuseForeignHead } from '../complete-create.js';
 import type { InterruptedCreates } from '../interrupted-create.js';
 import { copyFeatures, cutName, type CopyPlan } from './copy-records.js';
 import { findSource, readSource, type FoundSource, type SourceParts } from './find-source.js';
 
 export interface InterruptedCopyParts extends SourceParts {
-  readonly rbd: SourceParts['rbd'] & Pick<RbdPort, 'parentById' | 'inspect' | 'isEmpty' | 'isUnwritten' | 'watchers'>;
+  readonly rbd: SourceParts['rbd'] & Pick<RbdPort, 'parentById' | 'inspect' | 'isUnwritten' | 'watchers'>;
   readonly interruptedCreates: Pick<InterruptedCreates, 'clearCopy'>;
   readonly log: Pick<Logger, 'warn'>;
 }
@@ -34,12 +34,7 @@ export async function canBeFinished(
   const { at, volume, source } = plan;
   const parent = await rbd.parentById(at, head.id, deadline);
   if (parent === undefined) {
-    await refuseForeignImage(
-      parts,
-      { ...plan, shape: { ...plan.shape, features: copyFeatures(plan) } },
-      head,
-      deadline,
-    );
+    await refuseUnlessBegun(parts, plan, head, deadline);
     const why = 'it does not stand on it yet';
     await interruptedCreates.clearCopy(at, head.id, { source: source.id, why }, deadline);
     return false;
@@ -50,8 +45,7 @@ export async function canBeFinished(
     const why = `it is open at ${watchers.map(({ address }) => address).join(', ')}`;
     throw berthError('BERTH_COPY_UNFINISHED', { image: at.image, source: source.id, age: 0, why });
   }
-  if (!(await rbd.isUnwritten(at, deadline)))
-    throw berthError('BERTH_IMAGE_FOREIGN', { image: at.image, why: 'it holds data of its own' });
+  if (!(await rbd.isUnwritten(at, deadline))) throw foreignError(plan, 'it holds data of its own');
   if (!parent.isLinked) {
     const why = 'its source does not know of it yet';
     await interruptedCreates.clearCopy(at, head.id, { source: source.id, why }, deadline);
@@ -61,6 +55,29 @@ export async function canBeFinished(
   return true;
 }
 
+/**
+ * An image without a parent is all that there is of a copy for a moment, also of one that another controller makes just
+ * now: who has it open, or a parent that has come since it was looked at, is no stranger then. BERTH_IMAGE_FOREIGN
+ * where it can be no beginning of this copy.
+ */
+async function refuseUnlessBegun(
+  { rbd }: InterruptedCopyParts,
+  plan: CopyPlan,
+  head: ImageHead,
+  deadline: Deadline,
+): Promise<void> {
+  const { at, source } = plan;
+  refuseForeignHead({ ...plan, shape: { ...plan.shape, features: copyFeatures(plan) } }, head);
+  const { parent, snapshots, watchers } = await rbd.inspect(at, deadline);
+  if (snapshots.length > 0) throw foreignError(plan, 'it has snapshots');
+  if (parent !== undefined || watchers.length > 0) {
+    const who = watchers.map(({ address }) => address).join(', ');
+    const why = parent === undefined ? `it is open at ${who}` : 'it is being made just now';
+    throw berthError('BERTH_COPY_UNFINISHED', { image: at.image, source: source.id, age: 0, why });
+  }
+  if (!(await rbd.isUnwritten(at, deadline))) throw foreignError(plan, 'it holds data');
+}
+
 /** BERTH_IMAGE_FOREIGN unless it stands on what is asked for; BERTH_SOURCE_NOT_FOUND where that cannot be told. */
 async function refuseOtherParent(
   parts: InterruptedCopyParts,
@@ -68,7 +85,7 @@ async function refuseOtherParent(
   parent: CloneParent,
   deadline: Deadline,
 ): Promise<void> {
-  const { at, source, parameters, secrets } = plan;
+  const { source, parameters, secrets } = plan;
   const { pool, namespace, imageId, snapshotId } = parent;
   const id = readSource(source);
   const isThere = id?.cluster === parameters.cluster && id.pool === pool && id.namespace === namespace;
@@ -84,8 +101,7 @@ async function refuseOtherParent(
         )
       : its.imageId === imageId && its.snapshotId === snapshotId;
   if (isThere && isSame) return;
-  const why = `it stands on snapshot ${snapshotId} of image id ${imageId}, and not on ${source.id}`;
-  throw berthError('BERTH_IMAGE_FOREIGN', { image: at.image, why });
+  throw foreignError(plan, `it stands on snapshot ${snapshotId} of image id ${imageId}, and not on ${source.id}`);
 }
 
 /** Not a snapshot that somebody else has made, which would be trashed. */
