@@ -21,6 +21,7 @@ const LONGEST = [
   'integration/crash/stage',
   'integration/fencing/return',
   'integration/csi/restore',
+  'integration/csi/restore-elsewhere',
   'integration/flexvolume/sequences',
   'integration/csi/foreign-client',
   'integration/csi/conformance-snapshot',
