@@ -135,8 +135,15 @@ module.exports = {
       'a table: it starts nothing',
     ),
     forbid(
+      'manifests-are-texts',
+      room('manifests'),
+      '^src/(?!(?:manifests|options|model)/|rbd/clusters-file[.]ts)',
+      'it renders files of deploy/: no cluster, no API',
+    ),
+    forbid('few-print-manifests', '^src/(?!manifests/|cli/|wiring/|dev/)', room('manifests'), 'no driver needs them'),
+    forbid(
       'only-programs-read-options',
-      '^src/(?!options/|cli/|wiring/|dev/)',
+      '^src/(?!options/|cli/|manifests/|wiring/|dev/)',
       room('options'),
       'everybody else is given the values that he needs',
     ),

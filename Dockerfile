@@ -76,6 +76,9 @@ COPY proto proto
 COPY deploy/image/alive.js deploy/image/self-check.js deploy/image/sbom.js deploy/image/
 # The FlexVolume driver's installer; the driver itself runs on a copy of this image's node (docs/flexvolume.md).
 COPY flexvolume/install.sh flexvolume/
+# What `berth manifests` prints.
+COPY deploy/kubernetes deploy/kubernetes
+COPY deploy/site deploy/site
 COPY --from=dependencies /opt/berth/node_modules node_modules
 COPY --from=build /opt/berth/dist dist
 # berth: for a person who runs a command in the container: kubectl exec ... -- berth doctor

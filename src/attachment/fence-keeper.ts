@@ -30,6 +30,8 @@ const WIDTH = 16;
 const STOP_MS = 1_000;
 
 export const FENCES_METRIC = 'berth_fences_total';
+/** Its label `what`. */
+export const FENCE_ENDS = ['fenced', 'failed', 'renewed', 'done', 'lapsed'] as const;
 
 export interface FenceKeeperParts {
   readonly fences: Pick<Fences, 'all' | 'blocked' | 'renew' | 'leaveToLapse' | 'forget'>;
@@ -45,6 +47,8 @@ export interface FenceKeeperParts {
 export class FenceKeeper {
   readonly #parts: FenceKeeperParts;
   readonly #rounds: Rounds;
+  /** By cluster, as they were found last. */
+  readonly #found = new Map<string, readonly Fence[]>();
   /** By cluster, when nodes that are gone were looked for last, ms. */
   readonly #forgotten = new Map<string, number>();
 
@@ -59,6 +63,15 @@ export class FenceKeeper {
 
   stop(): Promise<void> {
     return this.#rounds.stop();
+  }
+
+  /** By cluster: those that are kept up, and those that are left to lapse. */
+  standing(): ReadonlyMap<string, { readonly kept: number; readonly done: number }> {
+    const counted = [...this.#found].map(([cluster, all]) => {
+      const done = all.filter((fence) => fence.done !== undefined).length;
+      return [cluster, { kept: all.length - done, done }] as const;
+    });
+    return new Map(counted);
   }
 
   /** Every cluster once; a cluster that does not answer costs a line in the log. */
@@ -78,6 +91,7 @@ export class FenceKeeper {
   async #settle(registry: PoolRef, deadline: Deadline): Promise<void> {
     const { fences } = this.#parts;
     const all = await fences.all(registry, deadline);
+    this.#found.set(registry.access.cluster, all);
     if (all.length > 0) await this.#settleEach(registry, all, deadline);
     await this.#forgetNodes(registry, all, deadline);
   }

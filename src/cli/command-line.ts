@@ -1,6 +1,7 @@
 /** A command line becomes one typed request, or an error that says what is wrong with it and what comes nearest. */
 import { hostname } from 'node:os';
 import { Argument, Command, CommanderError, Option } from 'commander';
+import type { GivenSettings } from '../manifests/read-settings.js';
 import { packageVersion } from '../model/package-root.js';
 import { readOptions, type Environment, type Given, type Options } from '../options/options.js';
 import { usageError } from '../options/usage-error.js';
@@ -36,7 +37,13 @@ export interface HolderArguments {
 
 export type Request =
   | { readonly kind: 'serve'; readonly options: Options }
-  | { readonly kind: 'doctor'; readonly view: ShowSettings; readonly options: Options }
+  | {
+      readonly kind: 'doctor';
+      readonly view: ShowSettings;
+      /** Before anything is created. */
+      readonly install: boolean;
+      readonly options: Options;
+    }
   | { readonly kind: 'adopt'; readonly adopt: AdoptArguments }
   | { readonly kind: 'trace'; readonly subject: string; readonly view: ShowSettings; readonly options: Options }
   | { readonly kind: 'volumes'; readonly view: ShowSettings; readonly options: Options }
@@ -50,6 +57,8 @@ export type Request =
   | { readonly kind: 'undelete'; readonly undelete: UndeleteArguments | undefined; readonly options: Options }
   | { readonly kind: 'garbage'; readonly yes: boolean; readonly view: ShowSettings; readonly options: Options }
   | { readonly kind: 'unstage'; readonly volume: string; readonly options: Options }
+  /** `files` are still the names of files. */
+  | { readonly kind: 'manifests'; readonly given: GivenSettings }
   /** Help, version or completion: to be printed as it is. */
   | { readonly kind: 'print'; readonly text: string };
 
@@ -58,6 +67,8 @@ interface Parsed {
   readonly entry: CommandEntry;
   readonly argument: string;
   readonly values: Given;
+  /** Of options that may be given several times. */
+  readonly lists: Readonly<Record<string, readonly string[]>>;
   readonly flags: ReadonlySet<string>;
 }
 
@@ -69,12 +80,17 @@ export function parseCommandLine(args: readonly string[], env: Environment): Req
   return requestOf(parsed, env);
 }
 
-function requestOf({ entry: { name }, argument, values, flags }: Parsed, env: Environment): Request {
+function requestOf({ entry: { name }, argument, values, lists, flags }: Parsed, env: Environment): Request {
   // A person at a terminal has no node to speak for, and registers none.
   const here = { NODE_ID: hostname(), ...env };
   switch (name) {
     case 'doctor':
-      return { kind: 'doctor', view: readView(name, values, flags), options: readOptions(values, here) };
+      return {
+        kind: 'doctor',
+        view: readView(name, values, flags),
+        install: flags.has('install'),
+        options: readOptions(values, here),
+      };
     case 'adopt':
       return { kind: 'adopt', adopt: readAdopt(argument, values, env) };
     case 'trace':
@@ -97,6 +113,8 @@ function requestOf({ entry: { name }, argument, values, flags }: Parsed, env: En
       return { kind: 'unstage', volume: argument, options: readOptions(values, here) };
     case 'attachments':
       return attachmentsOf(values, flags, readOptions(values, here));
+    case 'manifests':
+      return { kind: 'manifests', given: { set: lists['set'] ?? [], files: lists['set-file'] ?? [] } };
     case 'completion':
       return { kind: 'print', text: completionScript(argument) };
     default:
@@ -180,9 +198,12 @@ function describe(command: Command, entry: CommandEntry): void {
   command.addHelpText('after', `\nExit codes:\n${codes.join('\n')}`);
 }
 
-function optionOf({ flag, short, value, help }: CommandOption): Option {
+function optionOf({ flag, short, value, repeats, help }: CommandOption): Option {
   const names = short === undefined ? `--${flag}` : `-${short}, --${flag}`;
-  return new Option(value === undefined ? names : `${names} <${value}>`, help);
+  const option = new Option(value === undefined ? names : `${names} <${value}>`, help);
+  return repeats === true
+    ? option.argParser((one: string, before?: readonly string[]) => [...(before ?? []), one])
+    : option;
 }
 
 function act(command: Command, entry: CommandEntry, done: (parsed: Parsed) => void): void {
@@ -194,12 +215,17 @@ function act(command: Command, entry: CommandEntry, done: (parsed: Parsed) => vo
         'a command stands first, its options after it',
         `berth ${command.name()} --help`,
       );
-    const given = Object.entries(command.opts<Record<string, string | true>>());
     const flagOf = (key: string): string =>
       command.options.find((one) => one.attributeName() === key)?.long?.slice(2) ?? key;
-    const values = given.flatMap(([key, value]) => (value === true ? [] : [[flagOf(key), value] as const]));
-    const flags = given.flatMap(([key, value]) => (value === true ? [flagOf(key)] : []));
-    done({ entry, argument: command.args[0] ?? '', values: Object.fromEntries(values), flags: new Set(flags) });
+    const values: Record<string, string> = {};
+    const lists: Record<string, readonly string[]> = {};
+    const flags = new Set<string>();
+    for (const [key, value] of Object.entries(command.opts<Record<string, string | true | readonly string[]>>())) {
+      if (value === true) flags.add(flagOf(key));
+      else if (typeof value === 'string') values[flagOf(key)] = value;
+      else lists[flagOf(key)] = value;
+    }
+    done({ entry, argument: command.args[0] ?? '', values, lists, flags });
   });
 }
 

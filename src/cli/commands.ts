@@ -2,6 +2,7 @@
  * The commands of `berth`, each once: arguments, options, exit codes and help. Parsing, `--help`, completion and
  * docs/operations.md all come from this table.
  */
+import { SETTINGS, type Setting } from '../manifests/settings.js';
 import { FILESYSTEMS } from '../model/capability.js';
 import { OPTIONS, type OptionName } from '../options/options.js';
 import { OUTPUTS } from './output/show.js';
@@ -15,6 +16,8 @@ export interface CommandOption {
   /** What stands for its value in the help; undefined for an option without one. */
   readonly value?: string;
   readonly choices?: readonly string[];
+  /** It may be given several times, and each counts. */
+  readonly repeats?: true;
   readonly help: string;
 }
 
@@ -34,6 +37,12 @@ export interface CommandEntry {
 
 const ALL_OPTIONS = Object.keys(OPTIONS) as OptionName[];
 const NOT_POSSIBLE = 'it was not possible, and the sentence says why';
+
+/** As the help of `berth manifests` shows a setting. */
+const settingLine = ({ path, fallback, help }: Setting): string => {
+  const isShown = typeof fallback !== 'object' && fallback !== '';
+  return `  ${path.padEnd(24)}${help}${isShown ? ` (${String(fallback)})` : ''}`;
+};
 
 export const SHELLS = ['bash', 'zsh'] as const;
 
@@ -66,6 +75,10 @@ export const COMMANDS: readonly CommandEntry[] = [
     options: [
       { flag: 'json', help: 'print {"level", "findings": [{"name", "level", "says"}]}, as -o json does' },
       ...VIEW,
+      {
+        flag: 'install',
+        help: 'what is missing before anything is created: on a node, in the clusters, in Kubernetes',
+      },
     ],
     driverOptions: ALL_OPTIONS,
     exits: { well: 'all is well', failed: 'something fails', attention: 'warnings only' },
@@ -202,6 +215,19 @@ export const COMMANDS: readonly CommandEntry[] = [
       failed: NOT_POSSIBLE,
       attention: 'unstaged; the holder record is given back when the cluster answers',
     },
+  },
+  {
+    name: 'manifests',
+    does: 'prints the manifests of Kubernetes for one installation',
+    more:
+      'For `kubectl apply -f -`. It asks nobody and changes nothing. Keys come from files, for others see arguments. ' +
+      `Settings:\n\n${SETTINGS.map(settingLine).join('\n')}`,
+    options: [
+      { flag: 'set', value: 'NAME=VALUE', repeats: true, help: 'a setting; variables.BERTH_FENCING=node-lost too' },
+      { flag: 'set-file', value: 'NAME=FILE', repeats: true, help: 'a setting whose value is the content of a file' },
+    ],
+    driverOptions: [],
+    exits: { well: 'printed', failed: NOT_POSSIBLE },
   },
   {
     name: 'completion',

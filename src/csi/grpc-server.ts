@@ -12,7 +12,7 @@ import type { IdentityHandlers } from './gen/csi/v1/Identity.js';
 import type { NodeHandlers } from './gen/csi/v1/Node.js';
 import type { SnapshotMetadataHandlers } from './gen/csi/v1/SnapshotMetadata.js';
 import { contract } from './proto.js';
-import { type RpcHandler, type RpcHandlers, unary } from './rpc.js';
+import { type CallEdge, type RpcHandler, type RpcHandlers, unary } from './rpc.js';
 import { serverStream, type StreamHandler, type StreamHandlers } from './streams/server-stream.js';
 
 export type IdentityService = RpcHandlers<IdentityHandlers>;
@@ -33,6 +33,8 @@ export interface ServerOptions {
     readonly Node?: NodeService;
   };
   readonly log: Logger;
+  /** Told the end of every call. */
+  readonly ended?: CallEdge['ended'];
 }
 
 export interface RunningServer {
@@ -55,7 +57,7 @@ const LIMITS = { 'grpc.max_receive_message_length': MESSAGE_BYTES, 'grpc.max_con
 const GOODBYE_MS = 1000;
 
 /** Serves until drained. BERTH_CONFIG_INVALID for an endpoint that is malformed, occupied or cannot be bound. */
-export async function startServer({ endpoint, services, log }: ServerOptions): Promise<RunningServer> {
+export async function startServer({ endpoint, services, log, ended }: ServerOptions): Promise<RunningServer> {
   const file = socketPath(endpoint);
   const directory = await stat(path.dirname(file)).catch(() => undefined);
   if (!directory?.isDirectory()) {
@@ -68,7 +70,8 @@ export async function startServer({ endpoint, services, log }: ServerOptions): P
   const { v1 } = contract();
   for (const name of ['Identity', 'Controller', 'GroupController', 'SnapshotMetadata', 'Node'] as const) {
     const handlers = services[name];
-    if (handlers !== undefined) server.addService(v1[name].service, implement(v1[name].service, handlers, log, drain));
+    if (handlers !== undefined)
+      server.addService(v1[name].service, implement(v1[name].service, handlers, { log, drain, ended }));
   }
   await bindSocket(server, endpoint);
   // Whoever may connect may mount and delete: owner only, whatever the umask.
@@ -79,8 +82,7 @@ export async function startServer({ endpoint, services, log }: ServerOptions): P
 function implement(
   definition: ServiceDefinition,
   handlers: IdentityService | ControllerService | GroupControllerService | SnapshotMetadataService | NodeService,
-  log: Logger,
-  drain: Drain,
+  edge: CallEdge,
 ): UntypedServiceImplementation {
   // The mapped types have checked each handler against its method; from here on they are all alike.
   const byName = handlers as Readonly<Record<string, unknown>>;
@@ -89,8 +91,8 @@ function implement(
     const handler = byName[name];
     if (handler === undefined) continue;
     methods[name] = responseStream
-      ? serverStream(handler as StreamHandler<object, unknown>, { log, drain })
-      : unary(handler as RpcHandler<object, unknown>, { log, drain });
+      ? serverStream(handler as StreamHandler<object, unknown>, edge)
+      : unary(handler as RpcHandler<object, unknown>, edge);
   }
   return methods;
 }

@@ -37,6 +37,24 @@ const QUIET = /^(Probe|GetPluginInfo|NodeGetInfo|NodeGetVolumeStats|\w*Get\w*Cap
 /** Of a caller's time, at most this much is kept back for the answer's way, in ms. */
 const MARGIN_MS = 2_000;
 
+/** How a call ended, for metrics. */
+export interface EndedCall {
+  readonly rpc: string;
+  /** gRPC's, as `OK`. */
+  readonly status: string;
+  /** Of the catalogue; undefined for a success. */
+  readonly code: string | undefined;
+  readonly seconds: number;
+}
+
+/** What both forms of a method have of their server. */
+export interface CallEdge {
+  readonly log: Logger;
+  readonly drain: Drain;
+  /** Told the end of every call. */
+  readonly ended?: ((call: EndedCall) => void) | undefined;
+}
+
 /** What its lines in the log and its deadline come from. */
 export interface RunningCall {
   readonly rpc: string;
@@ -46,6 +64,7 @@ export interface RunningCall {
   /** Later than `deadline` and still before the caller's: an answer leaves by then, whatever the handler waits for. */
   readonly lastMoment: Deadline;
   readonly log: Logger;
+  readonly ended: CallEdge['ended'];
   /** What every line of this call says of it. */
   readonly about: Readonly<Record<string, string>>;
   readonly startedAt: number;
@@ -55,10 +74,10 @@ export interface RunningCall {
 /** Wraps `handler` for a grpc-js server. */
 export function unary<Request extends object, Response>(
   handler: RpcHandler<Request, Response>,
-  edge: { readonly log: Logger; readonly drain: Drain },
+  edge: CallEdge,
 ): handleUnaryCall<Request, Response> {
   return (grpcCall, reply) => {
-    const call = describeCall(grpcCall, edge.log);
+    const call = describeCall(grpcCall, edge);
     answerCall(handler, grpcCall.request, call, edge.drain).then(
       (response) => {
         logEnd(call, undefined);
@@ -106,7 +125,7 @@ async function answerCall<Request extends object, Response>(
 type AnyCall = Pick<ServerUnaryCall<object, unknown>, 'getPath' | 'getDeadline' | 'request' | 'cancelled'>;
 
 /** @param budgetMs how long a caller waits who names no deadline, in ms */
-export function describeCall(call: AnyCall, log: Logger, budgetMs?: number): RunningCall {
+export function describeCall(call: AnyCall, { log, ended }: CallEdge, budgetMs?: number): RunningCall {
   const path = call.getPath();
   const rpc = path.slice(path.lastIndexOf('/') + 1);
   const volume = firstField(
@@ -128,6 +147,7 @@ export function describeCall(call: AnyCall, log: Logger, budgetMs?: number): Run
     deadline: caller.less(margin),
     lastMoment: caller.less(margin / 2),
     log,
+    ended,
     about: { rpc, ...(volume && { volume }), ...(node && { node }) },
     startedAt: performance.now(),
     abandoned: () => call.cancelled,
@@ -155,8 +175,11 @@ export function endWithError(call: RunningCall, error: BerthError): StatusObject
 }
 
 export function logEnd(call: RunningCall, failure: { error: BerthError; details: string } | undefined): void {
-  const ms = Math.round(performance.now() - call.startedAt);
+  const elapsed = performance.now() - call.startedAt;
+  const ms = Math.round(elapsed);
   const gone = call.abandoned() && { callerGone: true };
+  const status = failure === undefined ? 'OK' : failure.error.status;
+  call.ended?.({ rpc: call.rpc, status, code: failure?.error.code, seconds: elapsed / 1000 });
   if (failure === undefined) {
     const level = QUIET.test(call.rpc) ? 'debug' : 'info';
     call.log[level]({ ...call.about, ms, code: 'OK', ...gone }, call.rpc);

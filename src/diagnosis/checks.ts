@@ -20,6 +20,10 @@ import { checkInstallation } from './ceph/installation-nodes.js';
 import { checkKernelClient } from './ceph/kernel-client.js';
 import { checkMappers } from './ceph/mappers.js';
 import { checkMonitors } from './ceph/monitors.js';
+import { checkKata } from './install/kata-configuration.js';
+import { checkKubeletRoot } from './install/kubelet-root.js';
+import { checkKubernetesForInstall, type InstallApi } from './install/kubernetes.js';
+import { checkPools } from './install/pools.js';
 import { checkKubernetes, type KubernetesSeen, type Service } from './kubernetes-api.js';
 import { checkClock } from './machine/clock.js';
 import { checkConfinement } from './machine/confinement.js';
@@ -55,6 +59,14 @@ export interface Examined {
   readonly versions: boolean;
   readonly procRoot: string;
   readonly sysRoot: string;
+  /** What is to be installed into; undefined for a driver that is there. */
+  readonly install: Installing | undefined;
+}
+
+export interface Installing {
+  readonly kubernetes: InstallApi | undefined;
+  /** The node's root directory, as this process sees it. */
+  readonly hostRoot: string;
 }
 
 export interface DoctorCheck {
@@ -69,6 +81,11 @@ export interface DoctorCheck {
 const always = (): boolean => true;
 const onNode = ({ roles }: Examined): boolean => roles.includes('node');
 const isService = (role: Role): role is Service => role === 'controller' || role === 'node';
+/** What only the plugin's own container has. */
+const inPlugin = (examined: Examined): boolean => onNode(examined) && examined.install === undefined;
+const installed = ({ install }: Examined): boolean => install === undefined;
+const beforeInstall = ({ install }: Examined): boolean => install !== undefined;
+const beforeInstallOnNode = (examined: Examined): boolean => onNode(examined) && beforeInstall(examined);
 const mayFence = ({ roles, fencing }: Examined): boolean => roles.includes('controller') && fencing !== 'never';
 
 /** What a check may take, in ms. */
@@ -80,13 +97,13 @@ export const CHECKS: readonly DoctorCheck[] = [
   { name: 'privileges', when: onNode, stopsEveryVolume: true, find: ({ procRoot }) => checkPrivileges(procRoot) },
   {
     name: 'state-directory',
-    when: onNode,
+    when: inPlugin,
     stopsEveryVolume: true,
     find: ({ stateDirectory }) => checkStateDirectory(stateDirectory, soon()),
   },
   {
     name: 'mount-propagation',
-    when: onNode,
+    when: inPlugin,
     stopsEveryVolume: true,
     find: ({ procRoot, kubeletDirectory: kubelet, driver }) => checkPropagation({ procRoot, kubelet, driver }),
   },
@@ -114,6 +131,18 @@ export const CHECKS: readonly DoctorCheck[] = [
   { name: 'cluster', when: always, find: (examined) => checkAccess(examined, soon()) },
   { name: 'health', when: always, find: (examined) => checkHealth(examined, soon()) },
   { name: 'kernel-client', when: onNode, find: (examined) => checkKernelClient(examined, soon()) },
-  { name: 'installation', when: always, find: (examined) => checkInstallation(examined, soon()) },
+  {
+    name: 'kubelet-root',
+    when: beforeInstallOnNode,
+    find: ({ install, kubeletDirectory }) => checkKubeletRoot(install?.hostRoot ?? '/', kubeletDirectory),
+  },
+  { name: 'kata', when: beforeInstallOnNode, find: ({ install }) => checkKata(install?.hostRoot ?? '/') },
+  { name: 'pool', when: beforeInstall, find: (examined) => checkPools(examined, soon()) },
+  {
+    name: 'kubernetes-version',
+    when: beforeInstall,
+    find: ({ install, driver }) => checkKubernetesForInstall(install?.kubernetes, driver, soon()),
+  },
+  { name: 'installation', when: installed, find: (examined) => checkInstallation(examined, soon()) },
   { name: 'fencing', when: mayFence, find: (examined) => checkFencingRights(examined, soon()) },
 ];

@@ -37,6 +37,14 @@ export interface JournalTarget {
   readonly asked?: string;
 }
 
+/** Names in Kubernetes. */
+export interface JournalName {
+  /** `namespace/name` of the claim that the image was made for. */
+  readonly claim?: string;
+  /** The PersistentVolume's. */
+  readonly pv?: string;
+}
+
 /** How virtual machines bear on a filesystem volume. */
 export interface JournalGuest {
   /** Mounted at the staging path by this node; false where it is left to a guest, or to the first pod to say. */
@@ -95,6 +103,8 @@ export interface JournalEntry {
   readonly mending?: true | undefined;
   /** Absent where no virtual machine bears on it: a filesystem is mounted at the staging path then. */
   readonly guest?: JournalGuest;
+  /** What Kubernetes calls it, as the image said at the stage: for people and metrics. Absent where it said nothing. */
+  readonly named?: JournalName;
   /** The attach by which it was staged, as the holder record names it; absent where nobody attached or named it. */
   readonly grant?: string;
   /** The node took the holder record itself, so it gives it back at unstage. */
@@ -147,11 +157,18 @@ function whyNotParts(entry: Partial<Record<keyof JournalEntry, unknown>>): strin
   if (entry.unpublished !== undefined && typeof entry.unpublished !== 'string') return 'unpublished is malformed';
   if (entry.imageId !== undefined && typeof entry.imageId !== 'string') return 'imageId is malformed';
   if (entry.guest !== undefined && !isGuest(entry.guest)) return 'guest is malformed';
+  if (entry.named !== undefined && !isName(entry.named)) return 'named is malformed';
   if (entry.guestClients !== undefined && !isTexts(entry.guestClients)) return 'guestClients is malformed';
   if (typeof entry.targets !== 'object' || entry.targets === null || Array.isArray(entry.targets))
     return 'targets is missing';
   const strange = Object.entries(entry.targets).find(([, target]) => !isTarget(target));
   return strange === undefined ? undefined : `target ${strange[0]} is malformed`;
+}
+
+function isName(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { claim = '', pv = '' } = value as Partial<Record<keyof JournalName, unknown>>;
+  return typeof claim === 'string' && typeof pv === 'string';
 }
 
 const isTexts = (value: unknown): boolean =>

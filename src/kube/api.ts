@@ -219,6 +219,9 @@ export class KubeApi {
     throw this.#refusal(answer, 'create', resource);
   }
 
+  /** A GET of what is no resource: what a server says of itself. Every status is an answer. */
+  readonly about = (path: string, deadline: Deadline): Promise<Answer> => this.#read({ method: 'GET', path }, deadline);
+
   close(): void {
     this.#wire.close();
   }

@@ -152,6 +152,14 @@ export interface KubeGroupSnapshotContent extends KubeObject {
   readonly status?: { readonly volumeGroupSnapshotHandle?: string };
 }
 
+export interface KubeCsiDriver extends KubeObject {
+  readonly spec?: { readonly attachRequired?: boolean };
+}
+
+export interface KubeLabelled extends KubeObject {
+  readonly metadata: Meta & { readonly labels?: Readonly<Record<string, string>> };
+}
+
 export interface KubePod extends KubeObject {
   readonly spec?: {
     readonly runtimeClassName?: string;

@@ -123,7 +123,9 @@ export const OPTIONS = {
     fallback: 'auto',
     value: MOUNTER_CHOICES.join('|'),
     choices: MOUNTER_CHOICES,
-    help: 'how a volume is mapped whose StorageClass leaves it open; loop only in a development driver',
+    help:
+      'how a volume is mapped whose StorageClass leaves it open, auto by the first that works; ' +
+      'loop only in a development driver',
     read: oneOf(MOUNTER_CHOICES),
   }),
   maxVolumes: optional({
@@ -149,7 +151,7 @@ export const OPTIONS = {
     variable: 'BERTH_RECONCILE_INTERVAL',
     fallback: '300',
     value: 'SECONDS',
-    help: 'between two comparisons of what should be with what is; 0 for none',
+    help: 'between two comparisons of what should be with what is; 0 for none, and no look for garbage',
     read: wholeNumber(0),
   }),
   /** In s. */

@@ -193,6 +193,13 @@ export class AttachmentReconciler {
     return true;
   }
 
+  /** What the last round found, by reason. */
+  found(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const { reason } of this.#findings) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    return counts;
+  }
+
   /**
    * Read once more: the attachment of before may have ended, and the node may have been granted the volume anew.
    */

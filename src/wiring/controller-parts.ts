@@ -1,7 +1,7 @@
 /** All parts of a controller process; each use case names the few of them that it takes. */
 import { randomUUID } from 'node:crypto';
 import { DeleteClaims } from '../attachment/delete-claims.js';
-import { FENCES_METRIC } from '../attachment/fence-keeper.js';
+import { FENCE_ENDS, FENCES_METRIC } from '../attachment/fence-keeper.js';
 import { Fences } from '../attachment/fences.js';
 import type { HolderRecords } from '../attachment/holder-records.js';
 import type { Installation } from '../attachment/node-identity.js';
@@ -63,6 +63,7 @@ export function makeControllerParts(dependencies: Dependencies, additions = NO_A
   counters.declare(
     FENCES_METRIC,
     'Ceph clients fenced by this controller, fences that it renewed, was done with, saw lapse, or could not make.',
+    { what: FENCE_ENDS },
   );
   const settings = { late: tellLate(log), children: false, turn: new CallLines().take };
   const observer = additions.stepObserver(log);

@@ -14,7 +14,7 @@ import { type Options } from '../options/options.js';
 import { Clusters, type FaultListener } from '../rbd/clusters.js';
 import { FreshFiles } from '../rbd/fresh-file.js';
 import { ClusterDemands } from '../rbd/mapping/krbd/cluster-demands.js';
-import { createLibrbd } from '../rbd/librbd/driver/librbd.js';
+import { createLibrbd, type Librbd } from '../rbd/librbd/driver/librbd.js';
 import type { RbdPort } from '../rbd/port.js';
 import { FLATTEN_OBJECT } from '../volume/controller/flatten/flatten-list.js';
 import { GROUPS_OBJECT } from '../volume/controller/group/group-record.js';
@@ -28,6 +28,8 @@ export interface Dependencies {
   readonly rbd: RbdPort;
   /** The same port over a worker process of its own, for what takes long: nobody else waits for a thread of it. */
   readonly longWork: RbdPort;
+  /** The worker processes of both, for whoever looks after them. */
+  readonly workers: Workers;
   readonly clusters: Clusters;
   /** What the clusters ask of the kernel's client. */
   readonly demands: ClusterDemands;
@@ -41,6 +43,9 @@ export interface Dependencies {
   /** Undefined without Kubernetes. */
   readonly kube: Kubernetes | undefined;
 }
+
+/** By what they are for. */
+export type Workers = Readonly<Record<string, Pick<Librbd, 'workerPid' | 'workerState'>>>;
 
 export const now = (): Date => new Date();
 
@@ -97,6 +102,7 @@ export async function makeDependencies(
     holderRecords: new HolderRecords(rbd),
     nodes: new NodeRegistry(rbd),
     counters,
+    workers: { calls: rbd, 'long work': longWork },
   };
   const installation = new Installation(options.installation, kube?.clusterUid);
   return { options, log, rbd, longWork, clusters, installation, ...own, ...orchestrator, kube };

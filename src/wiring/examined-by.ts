@@ -8,11 +8,18 @@ import type { Dependencies } from './dependencies.js';
 
 type Examinable = Pick<Dependencies, 'options' | 'rbd' | 'clusters' | 'demands' | 'installation' | 'log' | 'kube'>;
 
+/** The root of the node's first process: a container that is in the host's pid namespace sees the host by it. */
+const HOST_ROOT = '/proc/1/root';
+
 /** @param kubeFault why what `--kubernetes` names cannot be used, where that has not ended the process */
 export function examinedBy(
   { options, rbd, clusters, demands, installation, log, kube }: Examinable,
   additions: Additions,
-  { versions, kubeFault }: { readonly versions: boolean; readonly kubeFault?: Error | undefined },
+  {
+    versions,
+    kubeFault,
+    install = false,
+  }: { readonly versions: boolean; readonly kubeFault?: Error | undefined; readonly install?: boolean },
 ): Examined {
   const { services, stateDirectory, kubeletDirectory, mounter, fencing } = options;
   const roles = (['controller', 'node'] as const).filter((role) => services.includes(role));
@@ -35,6 +42,7 @@ export function examinedBy(
     versions,
     procRoot: '/proc',
     sysRoot: '/sys',
+    install: install ? { kubernetes: kube?.api, hostRoot: HOST_ROOT } : undefined,
   };
 }
 

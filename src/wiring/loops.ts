@@ -2,15 +2,10 @@
 import { FenceKeeper } from '../attachment/fence-keeper.js';
 import { imageStates } from '../diagnosis/attachment/image-state.js';
 import type { Readiness } from '../diagnosis/readiness.js';
-import type { JournalEntry } from '../journal/entry.js';
 import { Rounds } from '../model/rounds.js';
-import { serveMetrics, type MetricsServer } from '../observe/metrics-server.js';
 import { AttachmentReconciler } from '../reconcile/attachment-reconciler.js';
 import { GarbageRound } from '../reconcile/garbage/garbage-round.js';
-import { GuestClients } from '../volume/node/handover/guest-clients.js';
 import type { NodeParts } from './node-parts.js';
-import { FORGOTTEN_METRIC, takeDownWanted } from '../volume/node/recovery/forgotten-stages.js';
-import { returnPendingRecords } from '../volume/node/recovery/return-records.js';
 import type { RegistrationLoop } from '../volume/node/registration/registration-loop.js';
 import { askListedContents } from '../reconcile/garbage/ask-contents.js';
 import { askWatchedVolumes } from '../reconcile/garbage/ask-volumes.js';
@@ -18,9 +13,10 @@ import type { ControllerParts } from './controller-parts.js';
 import { now, type Dependencies } from './dependencies.js';
 import { detachBy } from './detach-by.js';
 import { makeNodeReconciler } from './make-node-reconciler.js';
+import { promptRounds } from './prompt-rounds.js';
+import { serveWhileRunning } from './metrics/serve-while-running.js';
+import { showFences, showFindings, showOperations, showStuck, showWorkers } from './metrics/show-metrics.js';
 
-/** A guest opens its image seconds after the hand-over; an OSD that was away for a while is back. */
-const PROMPT_MS = 15_000;
 /** Between two looks for deleted volumes, and for volumes on long chains, in ms. */
 const PURGES_MS = 300_000;
 /** Between two looks for what nothing explains, in ms; and before the first, when others are busy with their start. */
@@ -121,7 +117,7 @@ export const LOOPS: readonly LoopEntry[] = [
     owner: 'controller',
     option: 'none',
     stops: 'begins no further cluster, waits 1 s for the running one',
-    make: ({ controller }) => (controller === undefined ? undefined : new FenceKeeper(controller)),
+    make: fenceKeeperOf,
   },
   {
     name: 'attachment reconciliation',
@@ -183,46 +179,30 @@ export async function startLoops(parts: LoopParts): Promise<RunningLoops> {
   return { stop: () => stop(false), stopLast: () => stop(true) };
 }
 
-function metricsOf({ dependencies: { options, counters } }: LoopParts): Loop | undefined {
-  const { metricsAddress } = options;
-  if (metricsAddress === undefined) return undefined;
-  let server: MetricsServer | undefined;
-  return {
-    start: async () => {
-      server = await serveMetrics(counters, metricsAddress);
-    },
-    stop: async () => server?.stop(),
-  };
+function metricsOf({ dependencies, controller, node }: LoopParts): Loop | undefined {
+  const { counters, workers, options } = dependencies;
+  if (options.metricsAddress === undefined) return undefined;
+  showOperations(counters, { controller: controller?.operations, node: node?.operations });
+  showWorkers(counters, workers);
+  return serveWhileRunning(counters, options.metricsAddress);
 }
 
-function nodeReconcilerOf({ dependencies: { options }, node }: LoopParts): Loop | undefined {
-  return node === undefined || options.reconcileInterval === 0 ? undefined : makeNodeReconciler(node, options);
+function fenceKeeperOf({ dependencies: { counters }, controller }: LoopParts): Loop | undefined {
+  if (controller === undefined) return undefined;
+  const keeper = new FenceKeeper(controller);
+  showFences(counters, keeper);
+  return keeper;
 }
 
-/** None where the journal is unreadable as a whole: the machine's check says so. */
-const entriesOf = ({ journal }: Pick<NodeParts, 'journal'>): Promise<readonly JournalEntry[]> =>
-  journal.all().then(
-    ({ entries }) => entries,
-    () => [],
-  );
+function nodeReconcilerOf({ dependencies: { options, counters }, node }: LoopParts): Loop | undefined {
+  if (node === undefined || options.reconcileInterval === 0) return undefined;
+  const reconciler = makeNodeReconciler(node, options);
+  showFindings(counters, reconciler);
+  return reconciler;
+}
 
-/** What cannot wait for reconciliation: others wait for it, or a fence may be needed before. */
 function promptRoundsOf({ dependencies: { options, counters }, node }: LoopParts): Loop | undefined {
-  if (node === undefined) return undefined;
-  counters.declare(FORGOTTEN_METRIC, 'Volumes that no pod used and that were wanted elsewhere, by what came of it.');
-  const count = (what: string): void => counters.count(FORGOTTEN_METRIC, { what });
-  const guests = new GuestClients(node);
-  const round = async (): Promise<void> => {
-    const stopped = (): boolean => rounds.stopped;
-    const entries = await entriesOf(node);
-    await guests.round(entries, stopped);
-    const taken = await takeDownWanted(node, entries, count, stopped);
-    await returnPendingRecords(node, taken > 0 ? await entriesOf(node) : entries, stopped);
-  };
-  const intervalMs = options.reconcileInterval * 1000;
-  const everyMs = intervalMs === 0 ? PROMPT_MS : Math.min(PROMPT_MS, intervalMs);
-  const rounds: Rounds = new Rounds(round, { everyMs, jitter: 0.2, stopMs: 5_000 });
-  return rounds;
+  return node === undefined ? undefined : promptRounds(node, options, counters);
 }
 
 /** Creates begin by themselves: the rounds find what others left, or what waited when the driver ended. */
@@ -293,8 +273,13 @@ function attachmentReconcilerOf({ dependencies, controller }: LoopParts): Loop |
   const { attachments: api, announce } = kube;
   api.start();
   const times = { everyMs: options.reconcileInterval * 1000, ageMs: options.leftoverAge * 1000 };
-  counters.declare(STUCK_METRIC, 'Attachments found stuck, by reason, and detaches completed, by this controller.');
+  counters.declare(STUCK_METRIC, 'Attachments found stuck, by reason, and detaches completed, by this controller.', {
+    reason: ['DetachCompleted'],
+  });
   const count = (reason: string): void => counters.count(STUCK_METRIC, { reason });
   const ceph = imageStates(controller);
-  return new AttachmentReconciler({ api, announce, count, ceph, detach: detachBy(controller), log, now }, times);
+  const parts = { api, announce, count, ceph, detach: detachBy(controller), log, now };
+  const reconciler = new AttachmentReconciler(parts, times);
+  showStuck(counters, reconciler);
+  return reconciler;
 }

@@ -4,6 +4,7 @@ import { EXIT_CODES, type ExitCode } from '../cli/exit-codes.js';
 import { isBerthError } from '../model/errors.js';
 import type { Additions } from './additions.js';
 import { endWhatIsLeft } from './end-what-is-left.js';
+import { manifests } from './commands/print-manifests.js';
 import { adopt, attachments, garbage, undelete, unstage } from './commands/run-commands.js';
 import { doctor, trace, volumes } from './commands/view-commands.js';
 import { serve } from './serve.js';
@@ -28,7 +29,7 @@ async function dispatch(args: readonly string[], additions: Additions): Promise<
       endWhatIsLeft();
       return EXIT_CODES.well;
     case 'doctor':
-      return doctor(request.options, request.view, additions);
+      return doctor(request.options, request, additions);
     case 'adopt':
       return adopt(request.adopt);
     case 'trace':
@@ -43,6 +44,8 @@ async function dispatch(args: readonly string[], additions: Additions): Promise<
       return garbage(request.options, request);
     case 'attachments':
       return attachments(request.options, request);
+    case 'manifests':
+      return manifests(request.given);
     case 'print':
       process.stdout.write(request.text);
       return EXIT_CODES.well;

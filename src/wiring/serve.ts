@@ -34,6 +34,7 @@ import { makeRegistration } from './make-registration.js';
 import { examinedBy } from './examined-by.js';
 import { endAtTheLatest } from './end-what-is-left.js';
 import { startLoops } from './loops.js';
+import { observeCalls, showReadiness } from './metrics/show-metrics.js';
 
 /** How long calls in flight may take after SIGTERM, in ms; after that, work has `--work-grace`. */
 const DRAIN_MS = 25_000;
@@ -65,9 +66,11 @@ export async function serve(options: Options, additions: Additions): Promise<voi
   if (controller !== undefined) checks['installation'] = installationKnown(dependencies.installation);
   if (registration !== undefined) checks['registration'] = () => registration.whyNot();
   const readiness = new Readiness(checks, log);
+  showReadiness(dependencies.counters, version, readiness);
   const server = await startServer({
     endpoint,
     log,
+    ended: observeCalls(dependencies.counters),
     services: {
       Identity: identityService({ readiness: () => readiness.current() }),
       ...(controller === undefined ? {} : controllerServices(controller)),

@@ -7,8 +7,9 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { aboutServer, generatedPage, json, send, status } from './answers.js';
 import { generatedNamed, type Generated } from './generated.js';
-import { bodyOf, isSelected, merged, placeOf, REASONS, reviewedRight, verbOf, type Place } from './request.js';
+import { bodyOf, isSelected, merged, placeOf, reviewedRight, verbOf, type Call, type Place } from './request.js';
 
 export interface Thing {
   metadata: {
@@ -20,6 +21,7 @@ export interface Thing {
     deletionTimestamp?: string;
     finalizers?: string[];
     annotations?: Record<string, string>;
+    labels?: Record<string, string>;
     managedFields?: readonly unknown[];
   };
   [key: string]: unknown;
@@ -56,8 +58,14 @@ export class ApiServer {
   readonly generated = new Map<string, Generated>();
   /** Bearer tokens that are let in; undefined for anybody. */
   tokens: Set<string> | undefined;
+  /** May whoever has this token do so? Asked for every call, as a server's authorizer is. */
+  mayCall: (token: string, call: Call) => boolean = () => true;
   /** `verb plural`, as RBAC would refuse it; `serve plural` where the cluster has no CRD of it. */
   readonly denied = new Set<string>();
+  /** What it says of itself. */
+  version = 'v1.34.1';
+  /** Groups that it serves beside those that things were put into, as `snapshot.storage.k8s.io/v1`. */
+  readonly groups = new Set<string>();
   /** Every answer waits this long, in ms. */
   slowMs = 0;
   /** So many requests are answered with this status. */
@@ -227,14 +235,21 @@ export class ApiServer {
     const body = await bodyOf(request);
     if (this.slowMs > 0) await sleep(this.slowMs);
     const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
+    const about = aboutServer(url, this);
     if (this.tokens?.has(token) === false) status(response, 401, 'Unauthorized');
     else if (this.failNext.times > 0) {
       this.failNext.times -= 1;
       status(response, this.failNext.status, 'the server is currently unable to handle the request');
-    } else this.#serve(method, new URL(url, 'http://x'), body, response);
+    } else if (about !== undefined) json(response, 200, about);
+    else this.#serve({ method, token }, new URL(url, 'http://x'), body, response);
   }
 
-  #serve(method: string, { pathname, searchParams }: URL, body: string, response: http.ServerResponse): void {
+  #serve(
+    { method, token }: { readonly method: string; readonly token: string },
+    { pathname, searchParams }: URL,
+    body: string,
+    response: http.ServerResponse,
+  ): void {
     const place = placeOf(pathname);
     if (place === undefined || this.denied.has(`serve ${place.plural}`)) {
       response.writeHead(404).end('404 page not found\n');
@@ -243,7 +258,8 @@ export class ApiServer {
     const { plural, collection } = place;
     const verb = verbOf(method, place, searchParams);
     const thing = this.#named(verb, collection, place.name ?? '');
-    if (this.denied.has(`${verb} ${plural}`)) {
+    const isAllowed = this.mayCall(token, { verb, group: place.group, plural, name: place.name });
+    if (!isAllowed || this.denied.has(`${verb} ${plural}`)) {
       status(response, 403, `${plural} is forbidden: User "berth" cannot ${verb} resource "${plural}"`);
     } else if (verb === 'watch') this.#watch(collection, searchParams, response);
     else if (verb === 'list') this.#list(collection, searchParams, response);
@@ -287,11 +303,7 @@ export class ApiServer {
     }
     const generated = this.generated.get(collection);
     if (generated !== undefined) {
-      const begin = Number(after);
-      const end = Math.min(begin + limit, generated.count);
-      const items = Array.from({ length: end - begin }, (_, index) => generated.make(begin + index));
-      const more = end < generated.count ? { continue: `${version}|${end}` } : {};
-      json(response, 200, { kind: 'List', metadata: { resourceVersion: version, ...more }, items });
+      json(response, 200, generatedPage(generated, { version, begin: Number(after), limit }));
       return;
     }
     const all = this.#across(collection);
@@ -344,13 +356,3 @@ export class ApiServer {
     json(response, 200, put);
   }
 }
-
-const send = (response: http.ServerResponse, { type, object }: Change): void =>
-  void response.write(`${JSON.stringify({ type, object })}\n`);
-
-function json(response: http.ServerResponse, code: number, body: unknown): void {
-  response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-}
-
-const status = (response: http.ServerResponse, code: number, message: string, reason = REASONS[code]): void =>
-  json(response, code, { kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason, message });

@@ -24,13 +24,27 @@ export interface Place {
   readonly collection: string;
   readonly name: string | undefined;
   readonly plural: string;
+  /** Empty for the core group. */
+  readonly group: string;
+}
+
+/** What an authorizer is asked about. */
+export interface Call {
+  readonly verb: string;
+  /** Empty for the core group. */
+  readonly group: string;
+  readonly plural: string;
+  /** Undefined for a call about a collection. */
+  readonly name: string | undefined;
 }
 
 export function placeOf(pathname: string): Place | undefined {
   const found = /^(\/api\/v1|\/apis\/[^/]+\/[^/]+)((?:\/namespaces\/[^/]+)?\/([^/]+))(?:\/([^/]+))?$/.exec(pathname);
   if (found === null) return undefined;
   const [, root = '', rest = '', plural = '', name] = found;
-  return { collection: `${root}${rest}`, plural, name: name === undefined ? undefined : decodeURIComponent(name) };
+  const [, group = ''] = /^[/]apis[/]([^/]+)/.exec(root) ?? [];
+  const decoded = name === undefined ? undefined : decodeURIComponent(name);
+  return { collection: `${root}${rest}`, plural, group, name: decoded };
 }
 
 /** As RBAC names it. */

@@ -5,10 +5,9 @@
 import { once } from 'node:events';
 import type { handleServerStreamingCall, ServerWritableStream } from '@grpc/grpc-js';
 import { berthError } from '../../model/errors.js';
-import type { Logger } from '../../observe/log.js';
 import type { Drain } from '../../serving/drain.js';
 import { asBerthError } from '../../serving/error-status.js';
-import { admit, describeCall, endWithError, logEnd, type RpcContext, type RunningCall } from '../rpc.js';
+import { admit, describeCall, endWithError, logEnd, type CallEdge, type RpcContext, type RunningCall } from '../rpc.js';
 
 /** Messages in the order in which they are sent; what is thrown ends the stream as an error. */
 export type StreamHandler<Request, Message> = (request: Request, context: RpcContext) => AsyncIterable<Message>;
@@ -28,10 +27,10 @@ const UNBOUNDED_MS = Number.POSITIVE_INFINITY;
 /** Wraps `handler` for a grpc-js server. */
 export function serverStream<Request extends object, Message>(
   handler: StreamHandler<Request, Message>,
-  edge: { readonly log: Logger; readonly drain: Drain },
+  edge: CallEdge,
 ): handleServerStreamingCall<Request, Message> {
   return (grpcCall) => {
-    const call = describeCall(grpcCall, edge.log, UNBOUNDED_MS);
+    const call = describeCall(grpcCall, edge, UNBOUNDED_MS);
     send(handler, grpcCall, call, edge.drain).then(
       () => {
         logEnd(call, undefined);

@@ -3,8 +3,8 @@
  * of its counters cannot tell that, so a device that was asked for is read again every few seconds until nobody asks
  * any more.
  */
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { readAttribute } from './kernel-attribute.js';
 
 /**
  * Columns of /sys/class/block/X/stat (Documentation/block/stat.rst): ended reads, writes, discards, flushes; in flight.
@@ -39,13 +39,13 @@ export class IoWatch {
   }
 
   /** The state of `/dev/rbd0` now, and from now on under watch; undefined where there is no such device. */
-  async state(device: string): Promise<IoState | undefined> {
+  state(device: string): IoState | undefined {
     const name = path.basename(device);
-    const state = await this.#read(name);
+    const state = this.#read(name);
     const watched = this.#devices.get(name);
     if (watched !== undefined) watched.asked = performance.now();
     if (this.#timer === undefined && this.#devices.size > 0) {
-      this.#timer = setInterval(() => void this.#round(), EVERY_MS);
+      this.#timer = setInterval(() => this.#round(), EVERY_MS);
       this.#timer.unref();
     }
     return state;
@@ -57,17 +57,17 @@ export class IoWatch {
     this.#devices.clear();
   }
 
-  async #round(): Promise<void> {
+  #round(): void {
     const now = performance.now();
     for (const [name, { asked }] of this.#devices) {
       if (now - asked > FORGET_MS) this.#devices.delete(name);
-      else await this.#read(name);
+      else this.#read(name);
     }
     if (this.#devices.size === 0) this.stop();
   }
 
-  async #read(name: string): Promise<IoState | undefined> {
-    const text = await readFile(path.join(this.#sysRoot, 'class/block', name, 'stat'), 'utf8').catch(() => undefined);
+  #read(name: string): IoState | undefined {
+    const text = readAttribute(path.join(this.#sysRoot, 'class/block', name, 'stat'));
     if (text === undefined) {
       this.#devices.delete(name);
       return undefined;

@@ -1,7 +1,7 @@
 /** The controller's own look for what nothing explains: it removes nothing, and says what there is. */
 import type { Note } from '../../kube/events.js';
 import type { Logger } from '../../observe/log.js';
-import type { Counters } from '../../observe/metrics.js';
+import type { Counters, Samples } from '../../observe/metrics.js';
 import { findGarbage, type GarbageParts, type GarbageReport } from '../../volume/controller/garbage/find-garbage.js';
 import type { Garbage } from '../../volume/controller/garbage/garbage.js';
 import { changesBetween } from '../changes.js';
@@ -24,7 +24,8 @@ export class GarbageRound {
   constructor(parts: GarbageRoundParts) {
     this.#parts = parts;
     const help = 'Images, snapshots and records that nothing explains, by kind, as the last round found them.';
-    parts.counters.gauge(GARBAGE_METRIC, help, () => [...countsOf(this.#told)].map(([kind, n]) => [{ kind }, n]));
+    const read = (): Samples => [...countsOf(this.#told)].map(([kind, n]) => [{ kind }, n]);
+    parts.counters.gauge(GARBAGE_METRIC, { help, labels: ['kind'], read });
   }
 
   /** Fails only where not even the clusters file can be read. */

@@ -35,12 +35,12 @@ export interface VolumeParameters {
 
 /** The PersistentVolume's name, on images of a provisioner with --extra-create-metadata. */
 export const PV_NAME_KEY = 'csi.storage.k8s.io/pv/name';
-export const LABELS: readonly string[] = [
-  'csi.storage.k8s.io/pvc/name',
-  'csi.storage.k8s.io/pvc/namespace',
-  PV_NAME_KEY,
-];
-const KNOWN = [
+/** Those of the claim that it was made for. */
+export const CLAIM_NAME_KEY = 'csi.storage.k8s.io/pvc/name';
+export const CLAIM_NAMESPACE_KEY = 'csi.storage.k8s.io/pvc/namespace';
+export const LABELS: readonly string[] = [CLAIM_NAME_KEY, CLAIM_NAMESPACE_KEY, PV_NAME_KEY];
+/** All keys that a StorageClass may have; docs/parameters.md explains them. */
+export const PARAMETER_NAMES: readonly string[] = [
   'clusterID',
   'pool',
   'radosNamespace',
@@ -77,8 +77,10 @@ const PREFIX = /^(?!berth-deleted-)[A-Za-z0-9][A-Za-z0-9._-]{0,23}$/;
 
 /** BERTH_PARAMETER_UNKNOWN, BERTH_PARAMETER_INVALID or BERTH_FIELD_MISSING for what a StorageClass must not say. */
 export function parseParameters(parameters: Readonly<Record<string, string>>): VolumeParameters {
-  const strange = Object.keys(parameters).find((name) => !KNOWN.includes(name));
-  if (strange !== undefined) throw berthError('BERTH_PARAMETER_UNKNOWN', { name: strange, known: KNOWN.join(', ') });
+  const strange = Object.keys(parameters).find((name) => !PARAMETER_NAMES.includes(name));
+  if (strange !== undefined) {
+    throw berthError('BERTH_PARAMETER_UNKNOWN', { name: strange, known: PARAMETER_NAMES.join(', ') });
+  }
   const read = new Values(parameters);
   const objectSizeBytes = read.bytes('objectSize');
   if (

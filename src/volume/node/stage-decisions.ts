@@ -9,7 +9,13 @@ import type { Capability } from '../../model/capability.js';
 import type { MapperName } from '../../model/mapper-name.js';
 import { filesystemTypeOf } from '../image/filesystem-type.js';
 import type { Credentials, FoundVolume } from '../image/find-volume.js';
-import { words, type SandboxParameters } from '../image/parameters.js';
+import {
+  CLAIM_NAME_KEY,
+  CLAIM_NAMESPACE_KEY,
+  PV_NAME_KEY,
+  words,
+  type SandboxParameters,
+} from '../image/parameters.js';
 import type { VolumeRecord } from '../image/volume-record.js';
 import type { Preparation } from './filesystem/inspect-device.js';
 import { guestAtStage } from './guest/guest-mode.js';
@@ -92,6 +98,7 @@ export function intentOf(
   const fsType = access.kind === 'mount' ? filesystemTypeOf(access.fsType, found) : undefined;
   const grant = grantShown(right);
   const guest = fsType === undefined ? undefined : guestAtStage(found.head.metadata, record?.shape, sandbox);
+  const named = nameIn(found.head.metadata);
   return {
     version: 1,
     volume,
@@ -106,6 +113,7 @@ export function intentOf(
     flagsDigest: flagsDigest(capability),
     mapper,
     ...(guest === undefined ? {} : { guest }),
+    ...(named === undefined ? {} : { named }),
     ...(withPods === undefined ? {} : { withPods }),
     ...(mending ? { mending } : {}),
     ...(grant === undefined ? {} : { grant }),
@@ -116,6 +124,13 @@ export function intentOf(
     targets: before?.targets ?? {},
     since: now.toISOString(),
   };
+}
+
+/** As the provisioner's --extra-create-metadata left it in the image. */
+function nameIn(metadata: ReadonlyMap<string, string>): JournalEntry['named'] {
+  const [name, namespace, pv] = [CLAIM_NAME_KEY, CLAIM_NAMESPACE_KEY, PV_NAME_KEY].map((key) => metadata.get(key));
+  const claim = name === undefined || namespace === undefined ? {} : { claim: `${namespace}/${name}` };
+  return name === undefined && pv === undefined ? undefined : { ...claim, ...(pv === undefined ? {} : { pv }) };
 }
 
 /** By which attach a node wants the volume; undefined where it is not told, or takes it itself. */

@@ -156,6 +156,12 @@ export class Operations<Table extends StepTable = StepTable> {
     return [...this.#running.values()].reduce((sum, all) => sum + all.length, 0);
   }
 
+  /** Each that is under way, and for how long it has been, in ms. */
+  underWay(): readonly { readonly op: string; readonly ageMs: number }[] {
+    const now = performance.now();
+    return [...this.#running.values()].flat().map(({ op, startedAt }) => ({ op, ageMs: now - startedAt }));
+  }
+
   /** Those that have begun work and are not through: a stop waits for them. */
   working(): readonly WorkingOperation[] {
     const children = (running: Running) => childrenOf(running).filter(({ isWork }) => isWork);

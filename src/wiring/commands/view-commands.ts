@@ -35,11 +35,15 @@ export async function showSight(look: () => Promise<Sight>, view: ShowSettings):
   return show(told, view, { print, terminal, signal: end.signal });
 }
 
-export async function doctor(options: Options, view: ShowSettings, additions: Additions): Promise<ExitCode> {
+export async function doctor(
+  options: Options,
+  { view, install }: { readonly view: ShowSettings; readonly install: boolean },
+  additions: Additions,
+): Promise<ExitCode> {
   const kubeFault = await whyNoKubernetes(options.kubernetes);
   const examine = (dependencies: Dependencies): Promise<ExitCode> =>
     showSight(async () => {
-      const findings = await preflight(examinedBy(dependencies, additions, { versions: true, kubeFault }));
+      const findings = await preflight(examinedBy(dependencies, additions, { versions: true, kubeFault, install }));
       const level = worst(findings);
       return { data: { level, findings }, text: () => printTable(findings), code: EXIT_CODE_OF_LEVEL[level] };
     }, view);

@@ -62,7 +62,7 @@ export class FencingController {
   constructor(site: Site, policy: FencingPolicy = 'out-of-service', installation?: string) {
     this.#installation = new Installation(installation);
     this.#namespace = site.namespace;
-    this.counters.declare(FENCES_METRIC, 'fences');
+    this.counters.declare(FENCES_METRIC, 'fences', { what: [] });
     this.parts = this.#over(site, this.rbd, policy);
     this.keeper = new FenceKeeper(this.parts);
   }

@@ -10,6 +10,7 @@ import { HOLDER_KEY, parseHolderRecord } from '../../../src/attachment/holder-re
 import { ApiServer } from '../../kube/api-server.js';
 import { EVENTS, PODS, PVCS, PVS, RUNTIME_CLASSES, VAS } from '../../kube/api-fixture.js';
 import { DRIVER, FINALIZER, OLD } from '../../kube/attachment-fixture.js';
+import { Rights } from '../../kube/rights.js';
 import { refused } from '../csi/calls.js';
 import { ext4, SMALL_BYTES } from '../csi/capabilities.js';
 import type { Driver } from '../csi/driver.js';
@@ -21,23 +22,35 @@ const server = new ApiServer();
 let site: Site;
 let controller: Driver;
 let node: Driver;
+/** By the token of each: drivers are let do what the manifests allow their accounts, a person anything. */
+const rights: Readonly<Record<string, Rights>> = {
+  controller: new Rights('berth-controller', ['berth-driver']),
+  node: new Rights('berth-node', ['berth-node']),
+};
 let config: string;
 
-beforeAll(async () => {
-  await server.start();
-  site = await Site.open('kube');
-  config = path.join(site.directory, 'kubeconfig');
+async function kubeconfig(token: string): Promise<string> {
+  const file = path.join(site.directory, `kubeconfig-${token}`);
   const named = { 'current-context': 'x', contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }] };
   const rest = {
     clusters: [{ name: 'c', cluster: { server: server.url } }],
-    users: [{ name: 'u', user: { token: 't' } }],
+    users: [{ name: 'u', user: { token } }],
   };
-  await writeFile(config, JSON.stringify({ ...named, ...rest }));
-  const kubernetes = ['--kubernetes', config];
+  await writeFile(file, JSON.stringify({ ...named, ...rest }));
+  return file;
+}
+
+beforeAll(async () => {
+  server.mayCall = (token, call) => rights[token]?.allows(call) ?? true;
+  await server.start();
+  site = await Site.open('kube');
+  config = await kubeconfig('person');
   const rounds = ['--reconcile-interval', '1', '--leftover-age', '60'];
   const both = 'identity,controller';
-  controller = await site.driver('controller', { services: both, arguments: [...kubernetes, ...rounds] }).start();
-  node = await site.driver('node', { arguments: kubernetes }).start();
+  const by = async (token: string): Promise<readonly string[]> => ['--kubernetes', await kubeconfig(token)];
+  const settings = { services: both, arguments: [...(await by('controller')), ...rounds] };
+  controller = await site.driver('controller', settings).start();
+  node = await site.driver('node', { services: 'identity,node', arguments: await by('node') }).start();
 });
 afterEach(() => site.endVolumes());
 afterAll(async () => {
@@ -203,5 +216,12 @@ describe('NodePublish, the pod’s RuntimeClass', () => {
     server.denied.clear();
     await volume.publish(node, 'pod', { volumeContext: context });
     expect(await records()).toHaveLength(1);
+  });
+});
+
+describe('the manifests', () => {
+  it('allow both accounts all that their drivers asked of the API in these lives', () => {
+    expect(server.asked.length).toBeGreaterThan(20);
+    expect([rights['controller']?.refused, rights['node']?.refused]).toEqual([[], []]);
   });
 });

@@ -72,7 +72,7 @@ describe('the keeper of fences', () => {
     await keeper.round();
     expect(cluster.rbd.blocked.get(CLIENT.address)! - Date.now()).toBeGreaterThan(364 * DAY_MS);
     expect(parts.counters.value(FENCES_METRIC, { what: 'renewed' })).toBe(1);
-    expect(parts.counters.text()).toContain(`${FENCES_METRIC}{what="renewed"} 1`);
+    expect(await parts.counters.text()).toContain(`${FENCES_METRIC}{what="renewed"} 1`);
   });
 
   it('leaves what it cannot read to whoever wrote it', async () => {

@@ -1,8 +1,9 @@
 /** The components that a site adds for an older Kubernetes and for nodes of other distributions fit the manifests. */
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { container, controller, kustomization, node, text } from './objects.js';
+import { container, controller, kustomization, node, root, text } from './objects.js';
 
 interface Act {
   readonly op: string;
@@ -71,15 +72,19 @@ describe('nodes of other distributions', () => {
     expect(needed).toHaveLength(5);
   });
 
-  it('without SELinux, and with an /etc that cannot be written to, are spared the directory in it', () => {
-    const { patches = [] } = kustomization('deploy/kubernetes/no-selinux');
+  it.each([
+    ['no-selinux', 'selinux', '/etc'],
+    ['no-modules', 'modules', '/lib'],
+  ])('that cannot make an empty directory are spared it by %s: %s in %s', (component, volume, parent) => {
+    const { patches = [] } = kustomization(`deploy/kubernetes/${component}`);
     expect(patches.map(({ target }) => target)).toEqual([{ kind: 'DaemonSet', name: 'berth-node' }]);
     const { spec } = (parse(patches[0]!.patch) as { spec: { template: { spec: Record<string, unknown> } } }).spec
       .template;
-    const mount = container(node, 'berth').volumeMounts.find(({ name }) => name === 'selinux');
+    const mount = container(node, 'berth').volumeMounts.find(({ name }) => name === volume);
+    expect(path.dirname(mount?.mountPath ?? '')).toBe(parent);
     expect(spec).toEqual({
       containers: [{ name: 'berth', volumeMounts: [{ mountPath: mount?.mountPath, $patch: 'delete' }] }],
-      volumes: [{ name: 'selinux', $patch: 'delete' }],
+      volumes: [{ name: volume, $patch: 'delete' }],
     });
   });
 });
@@ -88,9 +93,10 @@ describe('a site', () => {
   it('is shown every component, and which of them it may need', () => {
     const shown = text('deploy/site/kustomization.yaml').match(/(?<=- )\.\.\/kubernetes\/\S+/g);
     expect(shown?.toSorted()).toEqual(
-      ['flexvolume', 'group-snapshots', 'kubelet-root', 'no-selinux', 'older-kubernetes', 'snapshot-metadata'].map(
-        (name) => `../kubernetes/${name}`,
-      ),
+      readdirSync(path.join(root, 'deploy/kubernetes'), { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map(({ name }) => `../kubernetes/${name}`)
+        .toSorted(),
     );
   });
 });

@@ -106,7 +106,9 @@ describe('kubectl berth', () => {
   it('without a command shows its help, which names every command that a person runs', () => {
     const { stdout, code } = plugin();
     expect(code).toBe(0);
-    for (const { name } of COMMANDS) if (name !== 'completion') expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
+    const here = ['completion', 'manifests'];
+    for (const { name = '' } of COMMANDS.filter((one) => !here.includes(one.name ?? '')))
+      expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
     expect(plugin('help').stdout).toBe(stdout);
   });
 });

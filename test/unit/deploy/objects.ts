@@ -8,6 +8,7 @@ export interface Rule {
   readonly apiGroups: string[];
   readonly resources: string[];
   readonly verbs: string[];
+  readonly resourceNames?: string[];
 }
 
 export interface Probe {
@@ -50,7 +51,11 @@ export interface Volume {
   readonly projected?: {
     readonly sources: {
       readonly configMap?: { readonly name: string };
-      readonly secret?: { readonly name: string; readonly items: { readonly key: string; readonly path: string }[] };
+      readonly secret?: {
+        readonly name: string;
+        readonly optional?: boolean;
+        readonly items?: { readonly key: string; readonly path: string }[];
+      };
     }[];
   };
 }

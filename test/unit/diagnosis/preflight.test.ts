@@ -36,6 +36,7 @@ const examined = (more: Partial<Examined> = {}): Examined => ({
   versions: false,
   procRoot: path.join(root, 'proc'),
   sysRoot: path.join(root, 'sys'),
+  install: undefined,
   ...more,
 });
 const capabilities = async (mask: string): Promise<void> => {
@@ -59,6 +60,14 @@ describe('preflight', () => {
     };
     expect(await names({})).toEqual(['clock', 'kubernetes', 'monitor', 'cluster', 'health', 'fencing']);
     expect(await names({ fencing: 'never' })).toEqual(['clock', 'kubernetes', 'monitor', 'cluster', 'health']);
+  });
+
+  it('before an installation looks at pools and Kubernetes, at nothing that only the plugin’s pod has', async () => {
+    const install = { kubernetes: undefined, hostRoot: root };
+    const findings = await preflight(examined({ install, kubeletDirectory: '/var/lib/kubelet' }));
+    const names = findings.map(({ name }) => name.split(' ')[0]!);
+    expect(names).toEqual(expect.arrayContaining(['kubelet-root', 'kata', 'pool', 'kubernetes-version', 'mapper']));
+    for (const name of ['state-directory', 'mount-propagation', 'installation']) expect(names).not.toContain(name);
   });
 
   it('says once that the clusters file cannot be used', async () => {

@@ -18,8 +18,8 @@ async function served(): Promise<{ counters: Counters; url: string }> {
 describe('the metrics server', () => {
   it('shows a counter from its declaration on, and as it is when it is asked', async () => {
     const { counters, url } = await served();
-    counters.declare('berth_fences_total', 'Fences.');
-    expect(await (await fetch(`${url}/metrics`)).text()).toContain('berth_fences_total 0\n');
+    counters.declare('berth_fences_total', 'Fences.', { what: ['fenced'] });
+    expect(await (await fetch(`${url}/metrics`)).text()).toContain('berth_fences_total{what="fenced"} 0\n');
     counters.count('berth_fences_total', { what: 'fenced' });
     const answer = await fetch(`${url}/metrics`);
     expect(answer.headers.get('content-type')).toContain('version=0.0.4');

@@ -108,7 +108,7 @@ it('the table, the port over librbd, the worker and the fake know the same opera
   const workerOptions = { threads: 4, idleMs: 1, connectSeconds: 1, operationSeconds: 1, extraConf: {} };
   const connections = new Connections({} as CephLibraries, new Lanes(4), workerOptions);
   expect(Object.keys(DESCRIBED).sort()).toEqual(names);
-  expect(Object.keys(port).sort()).toEqual([...names, 'close', 'workerPid'].sort());
+  expect(Object.keys(port).sort()).toEqual([...names, 'close', 'workerPid', 'workerState'].sort());
   expect(Object.keys(createOperations(connections)).sort()).toEqual(names);
   expect(names.filter((name) => typeof new MemoryRbd('pool')[name as PortOperation] !== 'function')).toEqual([]);
 });

@@ -48,13 +48,13 @@ beforeEach(() => {
 it('says how many there are of each kind beside the driver’s own object, and removes none', async () => {
   const { volume } = await make('here');
   await round.round(never);
-  expect(counters.text()).toContain('berth_garbage{kind="volume"} 1\n');
+  expect(await counters.text()).toContain('berth_garbage{kind="volume"} 1\n');
   const message = expect.stringContaining('1 volume; `berth garbage` lists them') as string;
   expect(said).toEqual([{ kind: 'Warning', reason: 'Garbage', message, about: { driver: true } }]);
   expect(cluster.image('berth-pvc-1')).toBeDefined();
   bound.add(volume);
   await round.round(never);
-  expect(counters.text()).not.toContain('berth_garbage{');
+  expect(await counters.text()).not.toContain('berth_garbage{');
   expect(said).toHaveLength(1);
 });
 
@@ -72,11 +72,11 @@ it('a round that is stopped says nothing of what it has not seen', async () => {
   await make('here');
   await round.round(never);
   await round.round(() => true);
-  expect(counters.text()).toContain('berth_garbage{kind="volume"} 1\n');
+  expect(await counters.text()).toContain('berth_garbage{kind="volume"} 1\n');
 });
 
 it('what may be another installation’s alarms nobody', async () => {
   await make('');
   expect((await round.round(never)).found).toHaveLength(1);
-  expect([said, counters.text().includes('berth_garbage{')]).toEqual([[], false]);
+  expect([said, (await counters.text()).includes('berth_garbage{')]).toEqual([[], false]);
 });

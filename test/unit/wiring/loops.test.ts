@@ -23,7 +23,12 @@ describe('without reconciliation', () => {
     ({
       dependencies: {
         options: { reconcileInterval, leftoverAge: 600, kubeletDirectory: '/k', metricsAddress: undefined },
-        counters: { declare: () => undefined, count: () => undefined, gauge: () => undefined },
+        counters: {
+          declare: () => undefined,
+          count: () => undefined,
+          gauge: () => undefined,
+          counted: () => undefined,
+        },
         kube: { attachments: { start: () => undefined }, announce: () => undefined },
       },
       node: { journal: {} },

@@ -18,6 +18,7 @@ export interface LibrbdOptions extends Partial<WorkerOptions>, WorkerLife {
 export interface Librbd extends RbdPort {
   /** Undefined while no worker runs; the first call starts one. */
   workerPid(): number | undefined;
+  workerState(): Supervisor['state'];
 }
 
 const DEFAULTS: WorkerOptions = {
@@ -39,7 +40,12 @@ export function createLibrbd(given: LibrbdOptions): Librbd {
     log,
     endIdleMs === undefined ? {} : { endIdleMs },
   );
-  return { ...callsOver(supervisor), close: () => supervisor.close(), workerPid: () => supervisor.pid };
+  return {
+    ...callsOver(supervisor),
+    close: () => supervisor.close(),
+    workerPid: () => supervisor.pid,
+    workerState: () => supervisor.state,
+  };
 }
 
 /**

@@ -26,6 +26,7 @@ export class Supervisor {
   readonly #life: WorkerLife;
   #worker: WorkerProcess | undefined;
   #crashes = 0;
+  #deaths = 0;
   #notBefore = 0;
   #closed = false;
   /** Of callers that wait. */
@@ -44,6 +45,11 @@ export class Supervisor {
 
   get pid(): number | undefined {
     return this.#worker?.pid;
+  }
+
+  /** Calls whose callers wait, and how often a worker ended that was not told to. */
+  get state(): { readonly calls: number; readonly deaths: number } {
+    return { calls: this.#calls, deaths: this.#deaths };
   }
 
   /** @throws DEADLINE, BERTH_WORKER_DIED, BERTH_SHUTTING_DOWN, or what the operation answers */
@@ -126,6 +132,7 @@ export class Supervisor {
     if (this.#worker === worker) this.#worker = undefined;
     if (this.#closed || this.#dismissed.has(worker)) return;
     this.#log.error({ worker: worker.pid, how }, 'librbd worker ended; the next call starts another');
+    this.#deaths += 1;
     this.#crashes = performance.now() - worker.startedAt < HEALTHY_MS ? this.#crashes + 1 : 0;
     // The first crash costs no pause: a retry is to succeed at once.
     const pause = this.#crashes > 1 ? Math.min(BACKOFF_MS * 2 ** this.#crashes, BACKOFF_LIMIT_MS) : 0;

@@ -67,14 +67,20 @@ export class Purges {
     this.#parts = parts;
     this.#width = width;
     this.#slices = new GentleSlices(parts.idleMs);
-    parts.counters.declare(PURGES_METRIC, 'Deleted volumes looked at by this controller, by what came of it.');
+    parts.counters.declare(PURGES_METRIC, 'Deleted volumes looked at by this controller, by what came of it.', {
+      what: ['purged', 'failed'],
+    });
     parts.counters.declare(PURGED_BYTES_METRIC, 'Size of the volumes that this controller has purged.');
-    parts.counters.gauge(DELETED_METRIC, 'Deleted volumes whose data is still there, by what they wait for.', () =>
-      this.#states(),
-    );
-    parts.counters.gauge(OLDEST_METRIC, 'Age of the longest deleted one that is not kept on purpose.', () => [
-      [{}, this.#oldestSeconds()],
-    ]);
+    parts.counters.gauge(DELETED_METRIC, {
+      help: 'Deleted volumes whose data is still there, by what they wait for.',
+      labels: ['state'],
+      read: () => this.#states(),
+    });
+    parts.counters.gauge(OLDEST_METRIC, {
+      help: 'Age of the longest deleted one that is not kept on purpose.',
+      labels: [],
+      read: () => [[{}, this.#oldestSeconds()]],
+    });
   }
 
   /**

@@ -89,10 +89,14 @@ export class Flattens implements FlattenQueue {
     this.#parts = parts;
     this.#slices = new GentleSlices(parts.idleMs);
     const { counters } = parts;
-    counters.declare(FLATTENS_METRIC, 'Volumes on long chains looked at by this controller, by what came of it.');
-    counters.gauge(WAITING_METRIC, 'Volumes on long chains that do not stand alone yet, by what they wait for.', () =>
-      this.#states(),
-    );
+    counters.declare(FLATTENS_METRIC, 'Volumes on long chains looked at by this controller, by what came of it.', {
+      what: ['failed'],
+    });
+    counters.gauge(WAITING_METRIC, {
+      help: 'Volumes on long chains that do not stand alone yet, by what they wait for.',
+      labels: ['state'],
+      read: () => this.#states(),
+    });
   }
 
   async enlist(cluster: string, image: ToFlatten, secrets: Credentials | undefined, deadline: Deadline): Promise<void> {

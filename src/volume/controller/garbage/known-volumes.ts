@@ -1,5 +1,6 @@
 /** What an orchestrator knows of volumes: whether anything of it explains one. */
 import type { Deadline } from '../../../model/deadline.js';
+import { CLAIM_NAME_KEY, CLAIM_NAMESPACE_KEY } from '../../image/parameters.js';
 import type { VolumeRecord } from '../../image/volume-record.js';
 
 /** As an orchestrator answers. Each answer is sure: one that cannot be had is an error. */
@@ -21,9 +22,6 @@ export interface KnownClaim {
 /** Asked anew; undefined without an orchestrator. Its errors where it does not answer. */
 export type AskVolumes = (deadline: Deadline) => Promise<KnownVolumes | undefined>;
 
-const CLAIM_NAME = 'csi.storage.k8s.io/pvc/name';
-const CLAIM_NAMESPACE = 'csi.storage.k8s.io/pvc/namespace';
-
 /** The claim for which an image was made, as its labels say. */
 export interface MadeFor {
   readonly namespace: string;
@@ -32,7 +30,7 @@ export interface MadeFor {
 
 /** Undefined for an image of a provisioner without --extra-create-metadata. */
 export function claimOf(metadata: ReadonlyMap<string, string>): MadeFor | undefined {
-  const [namespace, name] = [metadata.get(CLAIM_NAMESPACE), metadata.get(CLAIM_NAME)];
+  const [namespace, name] = [metadata.get(CLAIM_NAMESPACE_KEY), metadata.get(CLAIM_NAME_KEY)];
   return namespace === undefined || name === undefined ? undefined : { namespace, name };
 }
 

@@ -11,7 +11,7 @@ const file = () => path.join(root, 'class/block/rbd0/stat');
 /** Real files and a clock of our own. */
 const stat = (ended: number, inFlight: number) =>
   writeFile(file(), `   ${ended} 0 8 1   7 0 8 2   ${inFlight} 10 20   0 0 0 0   0 0\n`);
-const state = () => watch.state('/dev/rbd0');
+const state = () => Promise.resolve(watch.state('/dev/rbd0'));
 
 beforeEach(async () => {
   root = await mkdtemp(path.join(tmpdir(), 'berth-io-'));

@@ -97,7 +97,7 @@ describe('a purge', () => {
     expect(isThere(image)).toBe(true);
     expect(recordOf(image).purge).toBeUndefined();
     expect(asked('cutTo') + asked('remove')).toBe(0);
-    expect(counters.text()).toContain('berth_deleted_volumes{state="waiting"} 1');
+    expect(await counters.text()).toContain('berth_deleted_volumes{state="waiting"} 1');
     leave(image);
     purges.lookAgain('c1', image.id);
     await purges.idle();

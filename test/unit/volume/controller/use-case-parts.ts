@@ -93,7 +93,7 @@ export const attachParts = ({ rbd, clusters, installation = new Installation() }
 export function detachParts(cluster: CephInMemory) {
   const announced: Announcement[] = [];
   const counters = new Counters();
-  counters.declare(FENCES_METRIC, 'fences');
+  counters.declare(FENCES_METRIC, 'fences', { what: [] });
   return {
     ...attachParts(cluster),
     nodeStates: NO_NODE_STATES,

@@ -99,7 +99,7 @@ it('a controller that starts finds what an earlier one left, where its clusters 
   await ended('flat').toBe(1);
   expect(images.at(-1)!.standsOn).toBeUndefined();
   expect(await listed()).toMatchObject([{ pool: 'foreign' }]);
-  expect(counters.text()).toContain('berth_flattens_total{what="flat"} 1');
+  expect(await counters.text()).toContain('berth_flattens_total{what="flat"} 1');
 });
 
 it('metrics say what the volumes wait for that do not stand alone yet', async () => {

@@ -1,0 +1,146 @@
+/** What a node shows of its volumes: names, devices, I/O; of 500 volumes in time. */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { JournalEntry } from '../../../../../src/journal/entry.js';
+import { Counters } from '../../../../../src/observe/metrics.js';
+import { showVolumes } from '../../../../../src/volume/node/metrics/volume-metrics.js';
+
+let root: string;
+let counters: Counters;
+let entries: readonly JournalEntry[];
+let watch: { stop(): void };
+const mountinfo = (): string => path.join(root, 'mountinfo');
+
+beforeEach(async () => {
+  root = await mkdtemp(path.join(os.tmpdir(), 'berth-volume-metrics-'));
+  await writeFile(mountinfo(), '');
+  counters = new Counters();
+  entries = [];
+  watch = showVolumes({ node: 'n1', counters, entries: () => entries, sysRoot: root, mountinfo: mountinfo() });
+});
+afterEach(async () => {
+  watch.stop();
+  await rm(root, { recursive: true });
+});
+
+const entryOf = (name: string, device: string, more: Partial<JournalEntry> = {}): JournalEntry => ({
+  ...{ version: 1, volume: `main/hyper/${name}`, fsid: 'f', stagingPath: `/stage/${name}`, state: 'staged' },
+  ...{ mode: 'SINGLE_NODE_WRITER', access: 'mount', readOnly: false, fsType: 'ext4', flagsDigest: '', mapper: 'krbd' },
+  ...{ mapping: { mapper: 'krbd', device, readOnly: false }, holdsRecord: true, targets: {}, since: '' },
+  ...more,
+});
+
+async function device(name: string, stat: string): Promise<void> {
+  await mkdir(path.join(root, 'class/block', name), { recursive: true });
+  await writeFile(path.join(root, 'class/block', name, 'stat'), `${stat}\n`);
+}
+
+const shown = async (name: string): Promise<readonly string[]> =>
+  (await counters.text()).split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+
+describe('berth_volume_info', () => {
+  it('has the whole chain, from the claim to the sandbox', async () => {
+    entries = [entryOf('a', '/dev/rbd0', { named: { claim: 'shop/data', pv: 'pvc-1' } })];
+    expect(await shown('berth_volume_info')).toEqual([
+      'berth_volume_info{volume="main/hyper/a",cluster="main",pool="hyper",image="a",namespace="shop",' +
+        'persistentvolumeclaim="data",persistentvolume="pvc-1",device="/dev/rbd0",mapper="krbd",access="mount",' +
+        'sandbox="host",node="n1"} 1',
+    ]);
+  });
+
+  it.each([
+    ['/var/lib/kubelet/pods/u/volumes/kubernetes.io~csi/pvc-7/mount', 'pvc-7'],
+    ['/var/lib/kubelet/plugins/kubernetes.io/csi/volumeDevices/publish/pvc-8/u', 'pvc-8'],
+  ])('of an entry of an earlier release: the PersistentVolume by the kubelet’s path %s', async (target, pv) => {
+    entries = [entryOf('a', '/dev/rbd0', { targets: { [target]: { readOnly: false, mode: 'SINGLE_NODE_WRITER' } } })];
+    expect((await shown('berth_volume_info'))[0]).toContain(`persistentvolume="${pv}"`);
+  });
+
+  it('says whose virtual machine has it', async () => {
+    const guest = { mounted: false, written: true, allowHostMount: false };
+    entries = [entryOf('a', '/dev/rbd0', { guest }), { ...entryOf('b', ''), mapping: undefined!, handedTo: 'hyperd' }];
+    const lines = await shown('berth_volume_info');
+    expect(lines[0]).toContain('sandbox="kata"');
+    expect(lines[1]).toContain('sandbox="hyperd"');
+  });
+
+  it('goes with its volume', async () => {
+    entries = [entryOf('a', '/dev/rbd0')];
+    expect(await shown('berth_volume_info')).toHaveLength(1);
+    entries = [];
+    expect(await shown('berth_volume_info')).toEqual([]);
+  });
+});
+
+describe('the I/O of a volume', () => {
+  it('is what the kernel counts of its device, bytes by sectors of 512', async () => {
+    await device('rbd0', '5 1 16 40 7 2 24 90 3 50 130 2 0 8 1 4 20');
+    entries = [entryOf('a', '/dev/rbd0')];
+    const of = async (name: string) => (await shown(`berth_volume_${name}`))[0]?.replace(/^.* /, '');
+    expect(await of('reads_total')).toBe('5');
+    expect(await of('read_bytes_total')).toBe(String(16 * 512));
+    expect(await of('read_seconds_total')).toBe('0.04');
+    expect(await of('writes_total')).toBe('7');
+    expect(await of('written_bytes_total')).toBe(String(24 * 512));
+    expect(await of('write_seconds_total')).toBe('0.09');
+    expect(await of('discards_total')).toBe('2');
+    expect(await of('flushes_total')).toBe('4');
+    expect(await of('flush_seconds_total')).toBe('0.02');
+    expect(await of('io_in_flight')).toBe('3');
+    expect(await of('io_stalled_seconds')).toBe('0');
+  });
+
+  it('is left out where the device has gone, and of a kernel without flushes 0', async () => {
+    await device('rbd0', '5 1 16 40 7 2 24 90 0 50 130');
+    entries = [entryOf('a', '/dev/rbd0'), entryOf('gone', '/dev/rbd9')];
+    expect(await shown('berth_volume_reads_total')).toHaveLength(1);
+    expect(await shown('berth_volume_flushes_total')).toEqual(['berth_volume_flushes_total{volume="main/hyper/a"} 0']);
+  });
+});
+
+describe('berth_volume_filesystem_stopped', () => {
+  const line = (name: string, options: string) => `36 35 251:0 / /stage/${name} rw - ext4 /dev/rbd0 ${options}\n`;
+
+  it('is 1 where the kernel made it read-only, 0 where it is well or asked so, nothing of raw devices', async () => {
+    await writeFile(
+      mountinfo(),
+      line('well', 'rw') + line('sick', 'ro') + line('asked', 'ro') + line('shut', 'rw,shutdown'),
+    );
+    entries = [
+      ...['well', 'sick', 'shut'].map((name) => entryOf(name, '/dev/rbd0')),
+      entryOf('asked', '/dev/rbd0', { readOnly: true }),
+      entryOf('raw', '/dev/rbd0', { access: 'block' }),
+    ];
+    const values = (await shown('berth_volume_filesystem_stopped')).map((one) =>
+      one.replace(/^.*hyper\/(\w+)"} /, '$1 '),
+    );
+    expect(values).toEqual(['well 0', 'sick 1', 'shut 1', 'asked 0']);
+  });
+});
+
+describe('a node', () => {
+  it('counts its mappings and what it set out to do', async () => {
+    entries = [entryOf('a', '/dev/rbd0'), entryOf('b', '/dev/rbd1', { state: 'staging' })];
+    expect(await shown('berth_mappings')).toEqual(['berth_mappings{mapper="krbd"} 2']);
+    expect(await shown('berth_journal_entries')).toEqual([
+      'berth_journal_entries{state="staging"} 1',
+      'berth_journal_entries{state="staged"} 1',
+      'berth_journal_entries{state="unstaging"} 0',
+    ]);
+  });
+
+  it('with 500 volumes reads each device twice a scrape, for all metrics of it', async () => {
+    await device('rbd0', '5 1 16 40 7 2 24 90 0 50 130');
+    entries = Array.from({ length: 500 }, (_, index) => entryOf(`v${index}`, '/dev/rbd0'));
+    await counters.text();
+    const before = process.cpuUsage();
+    const text = await counters.text();
+    const { user, system } = process.cpuUsage(before);
+    process.stderr.write(
+      `500 volumes: ${text.length} bytes in ${((user + system) / 1000).toFixed(0)} ms of processor\n`,
+    );
+    expect(text.split('\n').filter((line) => line.startsWith('berth_volume_'))).toHaveLength(12 * 500);
+  });
+});
