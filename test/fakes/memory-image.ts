@@ -42,11 +42,11 @@ export function newImage(id: string, spec: NewImage, metadata: Map<string, strin
   return { id, spec, sizeBytes: spec.sizeBytes, ...kin, ...fresh };
 }
 
-export function headOf({ id, sizeBytes, spec, metadata, locks }: MemoryImage, fsid: string): ImageHead {
+export function headOf({ id, sizeBytes, spec, metadata, locks, standsOn }: MemoryImage, fsid: string): ImageHead {
   const sorted = new Map([...metadata].sort(([a], [b]) => byBytes(a, b)));
   const objectSizeBytes = spec.objectSizeBytes ?? OBJECT_BYTES;
   const more = { features: [...spec.features], metadata: sorted, locks: [...locks] };
-  return { id, fsid, sizeBytes, objectSizeBytes, ...more };
+  return { id, fsid, sizeBytes, objectSizeBytes, isClone: standsOn !== undefined, ...more };
 }
 
 /** Undefined for none. */

@@ -43,6 +43,8 @@ export interface ImageHead extends ImageIdentity {
   readonly sizeBytes: bigint;
   readonly objectSizeBytes: number;
   readonly features: readonly string[];
+  /** Does it stand on a snapshot of another image? */
+  readonly isClone: boolean;
   readonly metadata: ReadonlyMap<string, string>;
   /** Advisory locks, without those that Ceph's clients take by themselves. */
   readonly locks: readonly ImageLock[];

@@ -107,6 +107,8 @@ export function describeClones(name: string, prepare: () => Promise<PortFixture>
       const made = await port.cloneImage(child, { ...from, snapshot: 'for-a-copy' }, shape(), soon());
       const { head, parent } = (await port.cloneById(child, made, soon()))!;
       expect(head).toEqual(await port.head(child, soon()));
+      expect(head.isClone).toBe(true);
+      expect((await port.head({ ...at, image: from.image }, soon()))?.isClone).toBe(false);
       expect(await port.cloneById(at, id, soon())).toBeUndefined();
       await port.trashSnapshot(at, id, parent.snapshotId, soon());
       await port.trashSnapshot(at, id, parent.snapshotId, soon());

@@ -80,6 +80,7 @@ export function describeRbdPort(name: string, prepare: () => Promise<PortFixture
         objectSizeBytes: 1_048_576,
         features: ['layering'],
         metadata: new Map(),
+        isClone: false,
         locks: [],
       });
     });

@@ -32,6 +32,7 @@ export const rbdClass = (method: string, input = new Encoder()): ClassCall => ({
   method,
   input: input.end(),
 });
+export const PARENT = rbdClass('parent_get');
 /** The object that is the image: all but its name and its data. */
 export const header = (id: string): string => `rbd_header.${id}`;
 /** Where class rbd keeps a metadata entry in the header's omap (RBD_METADATA_KEY_PREFIX). */
@@ -74,20 +75,30 @@ export async function readInterruptedCreate(place: OpenPool, image: string): Pro
   return hadHeader ? undefined : id;
 }
 
+/** What a header says instead of a pool where the image has no parent. */
+const NO_POOL = -1n;
+
+/** Of cls::rbd::ParentImageSpec, the answer of {@link PARENT}: the id of the parent's pool; undefined without parent. */
+export function parentPoolIn(answer: Buffer | undefined): bigint | undefined {
+  const poolId = BigInt.asIntN(64, new Decoder(answer ?? Buffer.alloc(0)).versioned().u64());
+  return poolId === NO_POOL ? undefined : poolId;
+}
+
 const readHeader = async (place: OpenPool, id: string): Promise<ImageHead> => (await readHeaderAnd(place, id, [])).head;
 
-/** The head with what more class methods of its header answer, all in one operation. @throws CephErrno */
+/** The head, the answer of {@link PARENT}, and what more class methods answer, in one operation. @throws CephErrno */
 export async function readHeaderAnd(
   { link, io }: OpenPool,
   id: string,
   more: readonly ClassCall[],
-): Promise<{ readonly head: ImageHead; readonly answers: readonly Buffer[] }> {
+): Promise<{ readonly head: ImageHead; readonly kin: Buffer | undefined; readonly answers: readonly Buffer[] }> {
   const page = (after: string): ClassCall => rbdClass('metadata_list', new Encoder().bytes(after).u64(BigInt(PAGE)));
-  const [size, features, first, locked, ...answers] = await callClasses(link.ceph, io, header(id), [
+  const [size, features, first, locked, kin, ...answers] = await callClasses(link.ceph, io, header(id), [
     rbdClass('get_size', new Encoder().u64(NO_SNAPSHOT)),
     rbdClass('get_features', new Encoder().u64(NO_SNAPSHOT).u8(1)),
     page(''),
     LOCKS,
+    PARENT,
     ...more,
   ]);
   const sizes = new Decoder(size ?? Buffer.alloc(0));
@@ -104,8 +115,10 @@ export async function readHeaderAnd(
   const bits = new Decoder(features ?? Buffer.alloc(0)).u64();
   const locks = locksIn(locked ?? Buffer.alloc(0));
   const fsid = await link.fsid();
-  const head = { id, fsid, sizeBytes, objectSizeBytes: 2 ** order, features: featureNames(bits), metadata, locks };
-  return { head, answers };
+  const isClone = parentPoolIn(kin) !== undefined;
+  const shape = { sizeBytes, objectSizeBytes: 2 ** order, features: featureNames(bits), isClone };
+  const head = { id, fsid, ...shape, metadata, locks };
+  return { head, kin, answers };
 }
 
 /** One operation, and only where none of the keys is there yet: false where one is. @throws CephErrno ENOENT */

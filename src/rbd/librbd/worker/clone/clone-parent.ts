@@ -3,14 +3,9 @@ import type { CloneHead, CloneParent, ParentSnapshot } from '../../../port/clone
 import { ENOENT, CephErrno, unlessAbsent } from '../../ceph-errors.js';
 import { withCells } from '../../foreign/c-memory.js';
 import { Decoder, Encoder } from '../../foreign/ceph-encoding.js';
-import { header, rbdClass, readHeaderAnd, unlessImageAbsent } from '../image-header.js';
+import { header, PARENT, parentPoolIn, rbdClass, readHeaderAnd, unlessImageAbsent } from '../image-header.js';
 import { callClasses } from '../object-operation.js';
 import type { OpenPool } from '../open-pool.js';
-
-/** What a header says instead of a pool where the image has no parent. */
-const NO_POOL = -1n;
-
-export const PARENT = rbdClass('parent_get');
 
 /** Two operations; undefined for an image without a parent, and for none. */
 export async function readParent(place: OpenPool, imageId: string): Promise<CloneParent | undefined> {
@@ -27,16 +22,17 @@ export async function readParent(place: OpenPool, imageId: string): Promise<Clon
 /** One operation. */
 export const readClone = (place: OpenPool, imageId: string): Promise<CloneHead | undefined> =>
   unlessImageAbsent(place, async () => {
-    const { head, answers } = await readHeaderAnd(place, imageId, [PARENT]);
-    const parent = await parentIn(place, answers[0]);
+    const { head, kin } = await readHeaderAnd(place, imageId, []);
+    const parent = await parentIn(place, kin);
     return parent && { head, parent };
   });
 
 /** cls::rbd::ParentImageSpec */
 export async function parentIn(place: OpenPool, answer: Buffer | undefined): Promise<ParentSnapshot | undefined> {
+  const poolId = parentPoolIn(answer);
+  if (poolId === undefined) return undefined;
   const spec = new Decoder(answer ?? Buffer.alloc(0)).versioned();
-  const poolId = BigInt.asIntN(64, spec.u64());
-  if (poolId === NO_POOL) return undefined;
+  spec.u64();
   const [namespace, imageId, snapshotId] = [spec.text(), spec.text(), spec.u64()];
   return { pool: await poolName(place, poolId), namespace, imageId, snapshotId };
 }

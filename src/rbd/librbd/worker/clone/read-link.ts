@@ -4,7 +4,7 @@ import type { ImageHead } from '../../../port.js';
 import { Decoder } from '../../foreign/ceph-encoding.js';
 import { rbdClass, readHeaderAnd } from '../image-header.js';
 import type { OpenPool } from '../open-pool.js';
-import { PARENT, parentIn } from './clone-parent.js';
+import { parentIn } from './clone-parent.js';
 
 export interface Link {
   readonly head: ImageHead;
@@ -19,11 +19,10 @@ const UNFIT: readonly string[] = ['journaling', 'migrating', 'non-primary', 'dir
 
 /** One operation; undefined where it stands on nothing. @throws CephErrno ENOENT */
 export async function readLink(place: OpenPool, imageId: string): Promise<Link | undefined> {
-  const calls = [PARENT, rbdClass('get_snapcontext')];
-  const { head, answers } = await readHeaderAnd(place, imageId, calls);
-  const parent = await parentIn(place, answers[0]);
+  const { head, kin, answers } = await readHeaderAnd(place, imageId, [rbdClass('get_snapcontext')]);
+  const parent = await parentIn(place, kin);
   if (parent === undefined) return undefined;
-  const context = new Decoder(answers[1] ?? Buffer.alloc(0));
+  const context = new Decoder(answers[0] ?? Buffer.alloc(0));
   return { head, parent, sequence: context.u64(), snapshots: context.u32() };
 }
 

@@ -80,7 +80,7 @@ async function usePresent(
       if (isBerthError(error, 'BERTH_IMAGE_NOT_FOUND')) return false;
       throw error;
     });
-    return isClone ? finishCopy(parts, plan, head.id, operation, deadline) : undefined;
+    return isClone ? finishCopy(parts, plan, head.id, undefined, operation, deadline) : undefined;
   }
   // The same name asked for anew while its delete goes on: what is answered now would vanish.
   holderRecordToTake(head, volume);
@@ -139,7 +139,7 @@ async function makeCopy(
   const spec = { features: copyFeatures(plan), objectSizeBytes, stripeUnitBytes, stripeCount, dataPool };
   try {
     const id = await parts.rbd.cloneImage(at, from, spec, deadline);
-    return await finishCopy(parts, plan, id, operation, deadline);
+    return await finishCopy(parts, plan, id, found.head, operation, deadline);
   } catch (error) {
     const isTaken = isBerthError(error, 'BERTH_IMAGE_EXISTS');
     if (isTaken && found.snapshot === undefined) cuts.push(found);

@@ -27,21 +27,24 @@ const imageOf = ({ at: { pool, namespace }, volume }: ChainPlan, imageId: string
 /**
  * On how many images the copy stands; one that is deep is on the list afterwards. It comes before the volume is
  * recorded, so that no deep one is forgotten.
- * @param parent what it stands on, where the caller knows
+ * @param parent what it stands on, where the caller knows; `isClone` says whether that stands on something
  */
 export async function enlistDeep(
   parts: ChainParts,
   plan: ChainPlan,
   imageId: string,
-  parent: ParentSnapshot | undefined,
+  parent: (ParentSnapshot & { readonly isClone?: boolean | undefined }) | undefined,
   operation: Operation<'list as deep' | 'stand alone'>,
   deadline: Deadline,
 ): Promise<number> {
   const { access } = plan.at;
+  // What stands alone never stands on anything again.
   const depth =
     parent === undefined
       ? await countParents(parts, plan.at, imageId, deadline)
-      : 1 + (await countParents(parts, { access, ...parent }, parent.imageId, deadline));
+      : parent.isClone === false
+        ? 1
+        : 1 + (await countParents(parts, { access, ...parent }, parent.imageId, deadline));
   if (depth < parts.flattens.limits.toFlatten) return depth;
   operation.step('list as deep');
   await parts.flattens.enlist(plan.parameters.cluster, imageOf(plan, imageId), plan.secrets, deadline);
