@@ -78,7 +78,7 @@ export async function readInterruptedCreate(place: OpenPool, image: string): Pro
 /** What a header says instead of a pool where the image has no parent. */
 const NO_POOL = -1n;
 
-/** Of cls::rbd::ParentImageSpec, the answer of {@link PARENT}: the id of the parent's pool; undefined without parent. */
+/** Of cls::rbd::ParentImageSpec, the answer of {@link PARENT}: the id of the parent's pool; undefined for none. */
 export function parentPoolIn(answer: Buffer | undefined): bigint | undefined {
   const poolId = BigInt.asIntN(64, new Decoder(answer ?? Buffer.alloc(0)).versioned().u64());
   return poolId === NO_POOL ? undefined : poolId;
