@@ -91,10 +91,11 @@ export class VolumeStats {
 
   async #whySick(entry: JournalEntry, mapping: Mapping, mount: Mount | undefined): Promise<readonly string[]> {
     const { device } = mapping;
-    const [filesystem, served, io, readOnly] = await Promise.all([
-      entry.access === 'mount' && mount !== undefined ? whyFilesystemSick(mount, entry.readOnly) : undefined,
+    const filesystem =
+      entry.access === 'mount' && mount !== undefined ? whyFilesystemSick(mount, entry.readOnly) : undefined;
+    const io = this.#io.state(device);
+    const [served, readOnly] = await Promise.all([
       this.#parts.mappers.named(mapping.mapper).whyUnserved?.(mapping),
-      this.#io.state(device),
       isDeviceReadOnly(device).catch(() => undefined),
     ]);
     const stalled = io !== undefined && io.stalledMs >= STALLED_MS ? await sayStalled(mapping, io) : undefined;
