@@ -62,9 +62,14 @@ export async function deleteSnapshot(
       if (isBerthError(error, 'BERTH_IMAGE_NOT_FOUND')) return;
       if (record === undefined || !isBerthError(error, ...REFUSALS)) throw error;
       operation.step('restore name');
-      await names.change(nameOf(found), undefined, record, deadline);
-      throw error;
+      const restored = await names.change(nameOf(found), undefined, record, deadline);
+      // Refused, perhaps, because another controller was at it: then it may be gone, and the name is nobody's.
+      if (restored === undefined || (await findToRemove(parts, handle, secrets, deadline)) !== undefined) throw error;
+      await names.forget(nameOf(found), restored, deadline);
+      return;
     }
+    // Whoever took the name before this call may have been refused meanwhile, and have given it back.
+    if (record === undefined) await forgetName(names, found, deadline);
   });
 }
 

@@ -5,6 +5,7 @@
 import { linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { lstat, readdir, readFile, rmdir } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isErrno } from '../../../host/errno.js';
 import { readMounts, type Mount } from '../../../host/mount/mountinfo.js';
 import type { Deadline } from '../../../model/deadline.js';
@@ -17,6 +18,9 @@ import { asOnlyOperation, type OperationParts, type RecoveryOutcome } from './as
 export const DATA_FILE = 'vol_data.json';
 /** The same file on its way out; found after a crash in between it means the same. */
 export const DATA_DRAFT = `${DATA_FILE}.berth`;
+
+/** Between the look at a name and the open of what it is, in one call of the kernel; many times that, ms. */
+const OPENED_MS = 20;
 
 export interface OrphanedDirectory {
   readonly volume: string;
@@ -54,7 +58,7 @@ export function removeOrphanedDirectory(
     operation.step('remove mount point');
     await removeEmpty(leftover.mountPoint);
     operation.step('remove data file');
-    if (!removeData(leftover)) return 'changed';
+    if (!(await removeData(leftover))) return 'changed';
     operation.step('remove directory');
     await removeEmpty(leftover.directory);
     return 'done';
@@ -111,9 +115,9 @@ async function removeEmpty(directory: string): Promise<void> {
 /**
  * The kubelet writes this file anew right before it asks for the volume, and without it could never take the pod down:
  * a file that was written in between must survive. So it is moved aside, its time is read, and it is put back where it
- * is fresh. Synchronous, to keep the moment in which a crash could leave it aside as short as it can be.
+ * is fresh. Whoever had looked the name up by then, and opens what it was, is given a moment to do so: the time tells.
  */
-function removeData({ directory, unchangedSince }: OrphanedDirectory): boolean {
+async function removeData({ directory, unchangedSince }: OrphanedDirectory): Promise<boolean> {
   const file = path.join(directory, DATA_FILE);
   const draft = path.join(directory, DATA_DRAFT);
   try {
@@ -121,6 +125,7 @@ function removeData({ directory, unchangedSince }: OrphanedDirectory): boolean {
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
   }
+  await sleep(OPENED_MS);
   const stats = lstatSync(draft, { throwIfNoEntry: false });
   if (stats === undefined) return true;
   const isFresh = !stats.isFile() || stats.mtimeMs > unchangedSince;

@@ -283,6 +283,40 @@ describe('DeleteSnapshot', () => {
     await expect(take('s', other)).rejects.toEqual(code('BERTH_SNAPSHOT_EXISTS'));
   });
 
+  it('refused because another controller is at it, which has removed it by then: deleted, and its name as well', async () => {
+    const { handle } = await take();
+    const busy = seeing({
+      removeSnapshotById: async (...given) => {
+        await cluster.rbd.removeSnapshotById(...given);
+        throw berthError('BERTH_IMAGE_BUSY', { image: 'berth-one', why: 'it is being removed' });
+      },
+    });
+    await remove(handle, busy);
+    expect([names(), await records()]).toEqual([[], new Map()]);
+  });
+
+  it('beside another controller, which is refused and gives the name back meanwhile: the name goes too', async () => {
+    const { handle } = await take();
+    const text = JSON.stringify((await records()).get('berth-snap-s'));
+    const write = async (value: string): Promise<void> =>
+      cluster.rbd.setRecords(await registry(), SNAPSHOT_NAMES_OBJECT, new Map([['berth-snap-s', value]]), soon());
+    const overtaken = seeing({
+      getRecords: async (...given) => {
+        const { rbd } = cluster;
+        return rbd.calls.some(({ operation }) => operation === 'removeSnapshotById')
+          ? rbd.getRecords(...given)
+          : new Map<string, string>();
+      },
+      removeSnapshotById: async (...given) => {
+        const removed = await cluster.rbd.removeSnapshotById(...given);
+        await write(text);
+        return removed;
+      },
+    });
+    await remove(handle, overtaken);
+    expect([names(), await records()]).toEqual([[], new Map()]);
+  });
+
   it('its volume is deleted and moved aside: found by the id of the image, listed, and deleted', async () => {
     const seen = await take();
     await deleteVolume(deleteParts(cluster), volume, noSecrets, soon());

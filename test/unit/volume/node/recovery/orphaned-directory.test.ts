@@ -127,7 +127,7 @@ describe('it stays as it is', () => {
 });
 
 it('never takes the data file from a kubelet that writes it while we clear', async () => {
-  for (let round = 0; round < 200; round += 1) {
+  for (let round = 0; round < 100; round += 1) {
     await mkdir(leftover.mountPoint, { recursive: true });
     await writeFile(file(DATA_FILE), JSON.stringify({ driverName: DRIVER, volumeHandle: VOLUME }));
     await old(leftover.mountPoint, file(DATA_FILE));
