@@ -283,37 +283,26 @@ describe('DeleteSnapshot', () => {
     await expect(take('s', other)).rejects.toEqual(code('BERTH_SNAPSHOT_EXISTS'));
   });
 
-  it('refused because another controller is at it, which has removed it by then: deleted, and its name as well', async () => {
-    const { handle } = await take();
-    const busy = seeing({
-      removeSnapshotById: async (...given) => {
-        await cluster.rbd.removeSnapshotById(...given);
-        throw berthError('BERTH_IMAGE_BUSY', { image: 'berth-one', why: 'it is being removed' });
-      },
-    });
-    await remove(handle, busy);
+  it('refused because another controller removes it, or beside one that is refused: its name goes as well', async () => {
+    const first = await take();
+    const { removeSnapshotById } = cluster.rbd;
+    const busy: RbdPort['removeSnapshotById'] = async (...given) => {
+      await removeSnapshotById(...given);
+      throw berthError('BERTH_IMAGE_BUSY', { image: 'berth-one', why: 'it is being removed' });
+    };
+    await remove(first.handle, seeing({ removeSnapshotById: busy }));
     expect([names(), await records()]).toEqual([[], new Map()]);
-  });
 
-  it('beside another controller, which is refused and gives the name back meanwhile: the name goes too', async () => {
-    const { handle } = await take();
-    const text = JSON.stringify((await records()).get('berth-snap-s'));
-    const write = async (value: string): Promise<void> =>
-      cluster.rbd.setRecords(await registry(), SNAPSHOT_NAMES_OBJECT, new Map([['berth-snap-s', value]]), soon());
-    const overtaken = seeing({
-      getRecords: async (...given) => {
-        const { rbd } = cluster;
-        return rbd.calls.some(({ operation }) => operation === 'removeSnapshotById')
-          ? rbd.getRecords(...given)
-          : new Map<string, string>();
+    const second = await take();
+    // The other one has taken the name, is refused, and gives it back before this one is through.
+    const beside: Partial<RbdPort> = {
+      getRecords: () => Promise.resolve(new Map<string, string>()),
+      removeSnapshotById: (...given) => {
+        delete beside.getRecords;
+        return removeSnapshotById(...given);
       },
-      removeSnapshotById: async (...given) => {
-        const removed = await cluster.rbd.removeSnapshotById(...given);
-        await write(text);
-        return removed;
-      },
-    });
-    await remove(handle, overtaken);
+    };
+    await remove(second.handle, seeing(beside));
     expect([names(), await records()]).toEqual([[], new Map()]);
   });
 
