@@ -283,7 +283,7 @@ describe('DeleteSnapshot', () => {
     await expect(take('s', other)).rejects.toEqual(code('BERTH_SNAPSHOT_EXISTS'));
   });
 
-  it('refused because another controller removes it, or beside one that is refused: its name goes as well', async () => {
+  it('refused as another controller removes it, or beside one that is refused: its name goes as well', async () => {
     const first = await take();
     const { removeSnapshotById } = cluster.rbd;
     const busy: RbdPort['removeSnapshotById'] = async (...given) => {
