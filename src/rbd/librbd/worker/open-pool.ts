@@ -7,7 +7,7 @@ import type { Connections } from './connections.js';
 import { CephErrno, check, ENOENT, refusalError } from '../ceph-errors.js';
 import type { ClusterConnection } from './cluster-connection.js';
 import { withCells } from '../foreign/c-memory.js';
-import type { WirePool } from '../worker-messages.js';
+import type { WireImage, WirePool } from '../worker-messages.js';
 
 /** A pool as an operation works in it: the handles of C, where it is, and by when it must be done. */
 export interface OpenPool {
@@ -16,6 +16,23 @@ export interface OpenPool {
   readonly at: WirePool;
   readonly deadline: Deadline;
 }
+
+/** Runs work on an image in its open pool, by its name. */
+export type OnImage = <T>(
+  at: WireImage,
+  deadline: Deadline,
+  what: string,
+  work: (place: OpenPool) => Promise<T>,
+) => Promise<T>;
+
+/** Runs work on an image in its open pool, by its id. */
+export type OnImageId = <T>(
+  at: WirePool,
+  id: string,
+  deadline: Deadline,
+  what: string,
+  work: (place: OpenPool) => Promise<T>,
+) => Promise<T>;
 
 /** `pool[/namespace]/image`, for messages. */
 export const specOf = (at: PoolSpec, image: string): string => imageSpec({ ...at, image });

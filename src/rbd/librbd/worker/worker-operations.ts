@@ -53,7 +53,7 @@ import {
 } from './object-operation.js';
 import type { ClusterConnection } from './cluster-connection.js';
 import { withPool, specOf } from './open-pool.js';
-import type { OpenPool } from './open-pool.js';
+import type { OnImage, OnImageId, OpenPool } from './open-pool.js';
 import { identify, poolStats } from './pool-stats.js';
 import { snapshotOperations } from './snapshot/snapshot-operations.js';
 import type { WireAccess, WireImage, WirePool, WorkerOperation } from '../worker-messages.js';
@@ -123,21 +123,6 @@ export function createOperations(connections: Connections): WorkerOperations {
     ...monitorOperations(connections),
   };
 }
-
-type OnImage = <T>(
-  at: WireImage,
-  deadline: Deadline,
-  what: string,
-  work: (place: OpenPool) => Promise<T>,
-) => Promise<T>;
-
-type OnImageId = <T>(
-  at: WirePool,
-  id: string,
-  deadline: Deadline,
-  what: string,
-  work: (place: OpenPool) => Promise<T>,
-) => Promise<T>;
 
 const watcherOperations = (
   onImage: OnImage,

@@ -3,22 +3,16 @@ import type { ClonePort, MetadataChange } from '../../../port/clone-port.js';
 import type { Deadline } from '../../../../model/deadline.js';
 import { CephErrno, EEXIST } from '../../ceph-errors.js';
 import { Encoder } from '../../foreign/ceph-encoding.js';
-import type { WireImage, WirePool, WorkerOperation } from '../../worker-messages.js';
+import type { WirePool, WorkerOperation } from '../../worker-messages.js';
 import { isUnwritten } from '../emptiness.js';
 import { header, metadataKey, rbdClass } from '../image-header.js';
 import { mustEqual, mustExist, removeEntries, unlessChanged, write, writeClass } from '../object-operation.js';
-import type { OpenPool } from '../open-pool.js';
+import type { OnImage, OpenPool } from '../open-pool.js';
 import { cloneImage, flatten } from './clone-image.js';
 import { readClone, readParent } from './clone-parent.js';
 import { copyUp } from './copy-up.js';
 import { cutLink, forgetClone } from './cut-link.js';
 
-type OnImage = <T>(
-  at: WireImage,
-  deadline: Deadline,
-  what: string,
-  work: (place: OpenPool) => Promise<T>,
-) => Promise<T>;
 type OnHeader = <T>(at: WirePool, id: string, deadline: Deadline, work: (place: OpenPool) => Promise<T>) => Promise<T>;
 /** Without what an ENOENT of one image would mean: two are at work. */
 type OnPool = <T>(at: WirePool, deadline: Deadline, what: string, work: (place: OpenPool) => Promise<T>) => Promise<T>;

@@ -1,32 +1,16 @@
 /** The operations of the port on snapshots: cut, go back to, remove, read. */
 import { breakingLocks, describeLocks } from '../../../image-lock.js';
 import type { SnapshotPort } from '../../../port/snapshot-port.js';
-import type { Deadline } from '../../../../model/deadline.js';
 import { check, CephErrno, EEXIST, ENOENT, EROFS, refusalError } from '../../ceph-errors.js';
 import type { Image } from '../../foreign/bindings.js';
 import { withCells } from '../../foreign/c-memory.js';
 import { thisCall } from '../../foreign/progress.js';
-import type { WireImage, WirePool, WorkerOperation } from '../../worker-messages.js';
+import type { WorkerOperation } from '../../worker-messages.js';
 import { readHead, readHeadById } from '../image-header.js';
 import { withImage, type ImageKey } from '../open-image.js';
 import { specOf } from '../open-pool.js';
-import type { OpenPool } from '../open-pool.js';
+import type { OnImage, OnImageId, OpenPool } from '../open-pool.js';
 import { readSnapshotById, readSnapshots } from './read-snapshots.js';
-
-type OnImage = <T>(
-  at: WireImage,
-  deadline: Deadline,
-  what: string,
-  work: (place: OpenPool) => Promise<T>,
-) => Promise<T>;
-
-type OnImageId = <T>(
-  at: WirePool,
-  id: string,
-  deadline: Deadline,
-  what: string,
-  work: (place: OpenPool) => Promise<T>,
-) => Promise<T>;
 
 export const snapshotOperations = (
   onImage: OnImage,
