@@ -71,7 +71,6 @@ export const PORT_OPERATIONS: PortOperations = {
   copyUp: { at: 'pool', describe: (_, id) => `copy data of its parent into image id ${id}` },
   cutLink: { at: 'pool', describe: (_, id) => `let image id ${id} stand alone` },
   forgetClone: { at: 'pool', describe: (_, id, { imageId }) => `let image id ${imageId} forget its clone ${id}` },
-  flatten: { at: 'image', describe: ({ image }) => `flatten image ${image}` },
   resize: { at: 'image', describe: ({ image }) => `resize image ${image}` },
   cutTo: { at: 'image', describe: ({ image }) => `cut image ${image}` },
   remove: { at: 'image', describe: ({ image }) => `remove image ${image}` },

@@ -131,8 +131,6 @@ export class MemoryRbd implements RbdPort {
     forgetClone(this.#withId(at, id), id, this.#withId({ ...at, ...of }, of.imageId), of),
   );
 
-  flatten = this.#operation('flatten', (at) => standAlone(this.#image(at)));
-
   readStart = this.#operation('readStart', (at, bytes) => {
     const { sizeBytes, start } = this.#image(at);
     const read = Buffer.alloc(Number(sizeBytes < BigInt(bytes) ? sizeBytes : BigInt(bytes)));

@@ -110,6 +110,4 @@ export interface ClonePort {
    * stands on anything: nothing is done then.
    */
   forgetClone(at: PoolRef, imageId: string, parent: ParentSnapshot, deadline: Deadline): Promise<boolean>;
-  /** Let the image stand on nothing: copy all that it has of its parent. BERTH_IMAGE_NOT_FOUND. */
-  flatten(at: ImageRef, deadline: Deadline): Promise<void>;
 }

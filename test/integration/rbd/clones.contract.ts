@@ -121,17 +121,6 @@ export function describeClones(name: string, prepare: () => Promise<PortFixture>
       await refused(port.cutById(at, 'abcdef', 'cut', soon()), 'BERTH_IMAGE_NOT_FOUND');
     });
 
-    it('lets a clone stand alone, with its data, as often as asked', async () => {
-      const { at, id, from, child } = await prepared(true);
-      const made = await port.cloneImage(child, from, shape(), soon());
-      await port.flatten(child, soon());
-      await port.flatten(child, soon());
-      expect(await port.parentById(child, made, soon())).toBeUndefined();
-      expect(await port.isUnwritten(child, soon())).toBe(false);
-      expect((await port.snapshotsById(at, id, soon()))?.snapshots).toMatchObject([{ cloneCount: 0 }]);
-      await refused(port.flatten(clone('never-made'), soon()), 'BERTH_IMAGE_NOT_FOUND');
-    });
-
     const nobody = { key: 'holder', value: undefined };
     /** What comes of copying all, slice after slice. */
     const copyAll = async (at: ImageRef, id: string, known: KnownMetadata = nobody) => {

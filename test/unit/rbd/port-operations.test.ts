@@ -61,7 +61,6 @@ const DESCRIBED: Readonly<Record<PortOperation, readonly [said: string, ...other
     '1234',
     { pool: 'p', namespace: '', imageId: '5678', snapshotId: 1n },
   ],
-  flatten: ['flatten image i'],
   resize: ['resize image i', 1n],
   cutTo: ['cut image i', 1n],
   remove: ['remove image i'],

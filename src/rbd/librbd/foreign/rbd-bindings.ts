@@ -145,7 +145,6 @@ const bindKin = (lib: Library) => ({
     lib,
     'void rbd_linked_image_spec_list_cleanup(void *, size_t)',
   ),
-  flatten: bind<[ImageHandle], number>(lib, 'int rbd_flatten(void *)'),
   group: bind<[ImageHandle, out: Address, bytes: number], number>(lib, 'int rbd_get_group(void *, void *, size_t)'),
   freeGroup: bind<[Address, bytes: number], number>(lib, 'int rbd_group_info_cleanup(void *, size_t)'),
 });

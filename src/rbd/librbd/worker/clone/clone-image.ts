@@ -3,7 +3,6 @@ import type { CloneSource, NewClone } from '../../../port/clone-port.js';
 import { check, EEXIST, EINVAL, ENOENT, ENOSYS, refusalError, unlessAbsent } from '../../ceph-errors.js';
 import { readHead, readImageId } from '../image-header.js';
 import { setShape, withOptions } from '../images.js';
-import { parentOf, withImage } from '../open-image.js';
 import { checkOtherPool, specOf } from '../open-pool.js';
 import type { OpenPool } from '../open-pool.js';
 import { refuseDataPool, refuseErasureCoded } from '../pool-stats.js';
@@ -64,13 +63,5 @@ async function refuseWithoutLayering(parent: OpenPool, from: CloneSource): Promi
     source: specOf(from, `${from.image}@${from.snapshot}`),
     why: 'its image has no feature layering, without which nothing can stand on it',
     todo: 'copy the data, or take a source of a class with the image feature layering',
-  });
-}
-
-/** An image that stands on nothing is a success: librbd calls it EINVAL. @throws CephErrno ENOENT */
-export function flatten(place: OpenPool, name: string): Promise<void> {
-  return withImage(place, name, 'read-write', async (image) => {
-    if ((await parentOf(place, image)) === undefined) return;
-    check(await place.link.ceph.rbd.flatten.later(image), `flatten ${specOf(place.at, name)}`);
   });
 }

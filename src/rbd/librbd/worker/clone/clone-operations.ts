@@ -8,7 +8,7 @@ import { isUnwritten } from '../emptiness.js';
 import { header, metadataKey, rbdClass } from '../image-header.js';
 import { mustEqual, mustExist, removeEntries, unlessChanged, write, writeClass } from '../object-operation.js';
 import type { OnImage, OpenPool } from '../open-pool.js';
-import { cloneImage, flatten } from './clone-image.js';
+import { cloneImage } from './clone-image.js';
 import { readClone, readParent } from './clone-parent.js';
 import { copyUp } from './copy-up.js';
 import { cutLink, forgetClone } from './cut-link.js';
@@ -35,7 +35,6 @@ export const cloneOperations = (onImage: OnImage, onHeader: OnHeader, onPool: On
     onPool(at, deadline, `let id ${id} stand alone`, (place) => cutLink(place, id, known)),
   forgetClone: (at, id, parent, deadline) =>
     onPool(at, deadline, `forget clone id ${id}`, (place) => forgetClone(place, id, parent)),
-  flatten: (at, deadline) => onImage(at, deadline, 'flatten', (place) => flatten(place, at.image)),
 });
 
 /** One that is there already is a success. @throws CephErrno ENOENT */
