@@ -1,7 +1,15 @@
 /** Settings as they are given become checked values; a wrong one is answered by a sentence that names it. */
 import type { BerthError } from '../model/errors.js';
 import { usageError } from '../options/usage-error.js';
-import { SETTINGS, whyNotVariables, type Setting, type SettingValue, type Variables } from './settings.js';
+import {
+  COUNT,
+  SETTINGS,
+  whyNotVariables,
+  type Pattern,
+  type Setting,
+  type SettingValue,
+  type Variables,
+} from './settings.js';
 
 export type SettingValues = ReadonlyMap<string, SettingValue>;
 
@@ -48,7 +56,7 @@ function valueOf({ path, kind }: Setting, text: string): SettingValue {
     return text === 'true';
   }
   if (kind !== 'count') return text;
-  if (!/^[1-9]\d{0,3}$/.test(text)) throw settingError(path, `"${text}" is no whole number above zero`);
+  if (!new RegExp(COUNT).test(text)) throw settingError(path, `"${text}" is no whole number above zero`);
   return Number(text);
 }
 
@@ -58,7 +66,7 @@ function check({ path, kind, pattern, whyNot }: Setting, value: SettingValue): v
     if (why !== undefined) throw settingError(path, why);
   }
   if (typeof value !== 'string') return;
-  if (pattern !== undefined && !new RegExp(pattern.text).test(value)) {
+  if (pattern !== undefined && !isAsWanted(value, pattern)) {
     // A key stands in no sentence.
     const shown = kind === 'key' ? 'what is given' : `"${value}"`;
     throw settingError(path, `${shown} is not ${pattern.wants}`);
@@ -66,5 +74,8 @@ function check({ path, kind, pattern, whyNot }: Setting, value: SettingValue): v
   const why = whyNot?.(value);
   if (why !== undefined) throw settingError(path, why);
 }
+
+const isAsWanted = (text: string, { text: wanted, unless }: Pattern): boolean =>
+  new RegExp(wanted).test(text) && (unless === undefined || !new RegExp(unless).test(text));
 
 const settingError = (where: string, why: string): BerthError => usageError(where, why, 'berth manifests --help');

@@ -11,6 +11,15 @@ export type SettingKind = 'text' | 'key' | 'count' | 'switch' | 'variables';
 export type Variables = Readonly<Record<string, string>>;
 export type SettingValue = string | number | boolean | Variables;
 
+/** What a text must be, by regular expressions that JavaScript and Go read alike: Go's have no look-ahead. */
+export interface Pattern {
+  readonly text: string;
+  /** What it must not be all the same. */
+  readonly unless?: string;
+  /** In words, behind "is not". */
+  readonly wants: string;
+}
+
 export interface Setting {
   /** `controller.userKey`: as Helm and `--set` write it. */
   readonly path: string;
@@ -19,14 +28,15 @@ export interface Setting {
   /** Where the chart has another one, since Helm does a part by itself. */
   readonly chartFallback?: SettingValue;
   readonly help: string;
-  /** As a regular expression of both JavaScript and JSON schemas, with what it wants in words. */
-  readonly pattern?: { readonly text: string; readonly wants: string };
+  readonly pattern?: Pattern;
   /** Why a text cannot be, where a pattern does not tell; undefined where it can. */
   readonly whyNot?: (text: string) => string | undefined;
 }
 
+/** Of a count, as text. */
+export const COUNT = '^[1-9][0-9]{0,3}$';
 const NAME = { text: '^[A-Za-z0-9][A-Za-z0-9._-]*$', wants: 'a name of A-Z a-z 0-9 . _ -' };
-const USER = { text: '^(?!client\\.|admin$)[A-Za-z0-9][A-Za-z0-9._-]*$', wants: 'a user without client., not admin' };
+const USER = { text: NAME.text, unless: '^client[.]|^admin$', wants: 'a user without client., not admin' };
 const KEY = { text: '^$|^[A-Za-z0-9+/]{20,}={0,2}$', wants: 'a key as ceph auth get-key prints it' };
 const PATH = { text: '^/[^ ]*[^/ ]$', wants: 'an absolute path without a slash at its end' };
 const IMAGE = { text: '^[a-z0-9][a-z0-9._:/-]*[a-z0-9]$', wants: 'an image without its tag' };

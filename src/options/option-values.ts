@@ -1,8 +1,29 @@
 /** How the text of an option becomes its value; each refuses with BERTH_USAGE, which names the option. */
 import { usageError } from './usage-error.js';
 
-/** @param where the option or the variable that the text comes from, for the error */
-export type Reader<T> = (text: string, where: string) => T;
+/** What a text must look like, where a regular expression tells that JavaScript and Go read alike. */
+export interface Form {
+  readonly pattern: string;
+  /** The rest of a sentence about a text that does not: "is not an absolute path". */
+  readonly refusal: string;
+}
+
+export interface Reader<T> {
+  /** @param where the option or the variable that the text comes from, for the error */
+  (text: string, where: string): T;
+  /** For those who ask before the driver does (the Helm chart); without one every text is taken. */
+  readonly form?: Form;
+}
+
+/** A reader that refuses what has not this form. */
+export function formed<T>(form: Form, read: (text: string) => T): Reader<T> {
+  const pattern = new RegExp(form.pattern);
+  const reader = (text: string, where: string): T => {
+    if (!pattern.test(text)) throw usageError(where, `"${text}" ${form.refusal}`);
+    return read(text);
+  };
+  return Object.assign(reader, { form });
+}
 
 export const asText: Reader<string> = (text) => text;
 
@@ -10,32 +31,28 @@ export const asText: Reader<string> = (text) => text;
 export const textOrNone: Reader<string | undefined> = (text) => (text === '' ? undefined : text);
 
 /** What stands in keys and sentences; an empty text stands for nothing. */
-export const identifier: Reader<string | undefined> = (text, where) => {
-  if (text === '' || /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)) return text === '' ? undefined : text;
-  throw usageError(where, `"${text}" is not 1 to 64 of A-Z a-z 0-9 . _ - with a letter or digit first`);
-};
+export const identifier: Reader<string | undefined> = formed(
+  {
+    pattern: '^$|^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$',
+    refusal: 'is not 1 to 64 of A-Z a-z 0-9 . _ - with a letter or digit first',
+  },
+  (text) => (text === '' ? undefined : text),
+);
 
-export const absolutePath: Reader<string> = (text, where) => {
-  if (!text.startsWith('/')) throw usageError(where, `"${text}" is not an absolute path`);
-  return text;
-};
+/** @param words what it may be instead */
+export const absolutePathOr = <T>(words: readonly string[], read: (text: string) => T): Reader<T> =>
+  formed({ pattern: `^(/|${words.join('|')}$)`, refusal: 'is not an absolute path' }, read);
 
-export function wholeNumber(least: number): Reader<number> {
-  const wanted = least === 1 ? 'above zero' : `from ${least}`;
-  return (text, where) => {
-    const number = Number(text);
-    if (text.trim() === '' || !Number.isInteger(number) || number < least)
-      throw usageError(where, `"${text}" is no whole number ${wanted}`);
-    return number;
-  };
+export const absolutePath = formed({ pattern: '^/', refusal: 'is not an absolute path' }, (text) => text);
+
+export function wholeNumber(least: 0 | 1): Reader<number> {
+  const pattern = least === 0 ? '^ *[0-9]{1,15} *$' : '^ *0*[1-9][0-9]{0,14} *$';
+  return formed({ pattern, refusal: `is no whole number ${least === 0 ? 'from 0' : 'above zero'}` }, Number);
 }
 
 export function oneOf<T extends string>(all: readonly T[]): Reader<T> {
-  return (text, where) => {
-    const found = all.find((one) => one === text.trim());
-    if (found === undefined) throw usageError(where, `"${text}" is none of ${all.join(', ')}`);
-    return found;
-  };
+  const pattern = `^\\s*(${all.join('|')})\\s*$`;
+  return formed({ pattern, refusal: `is none of ${all.join(', ')}` }, (text) => text.trim() as T);
 }
 
 /** Separated by commas; what is between two of them may be empty. */

@@ -6,7 +6,9 @@ import { FENCING_POLICIES } from '../attachment/decide-detach.js';
 import { MOUNTER_CHOICES } from '../model/mapper-name.js';
 import {
   absolutePath,
+  absolutePathOr,
   asText,
+  formed,
   identifier,
   listOf,
   oneOf,
@@ -20,6 +22,14 @@ export type ServiceName = 'identity' | 'controller' | 'node';
 
 const SERVICES: readonly ServiceName[] = ['identity', 'controller', 'node'];
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+const oneService = oneOf(SERVICES);
+const servicesOf = formed(
+  {
+    pattern: `^\\s*(${SERVICES.join('|')})\\s*(,\\s*(${SERVICES.join('|')})\\s*)*$`,
+    refusal: `has what is none of ${SERVICES.join(', ')}`,
+  },
+  (text): readonly ServiceName[] => [...new Set<ServiceName>(['identity', ...listOf(oneService)(text, '--services')])],
+);
 /** What CSI allows a node id, in bytes. */
 const MAX_NODE_ID = 256;
 
@@ -112,9 +122,7 @@ export const OPTIONS = {
     value: 'LIST',
     choices: SERVICES,
     help: 'what this process serves; identity always',
-    read: (text, where): readonly ServiceName[] => [
-      ...new Set<ServiceName>(['identity', ...listOf(oneOf(SERVICES))(text, where)]),
-    ],
+    read: servicesOf,
   }),
   /** Of volumes whose StorageClass leaves it open. */
   mounter: option({
@@ -143,7 +151,7 @@ export const OPTIONS = {
     value: 'DIRECTORY|none',
     choices: ['none'],
     help: "the kubelet's root directory, below which its pods and plugins are; none where there is no kubelet",
-    read: (text, where) => (text === 'none' ? undefined : absolutePath(text, where)),
+    read: absolutePathOr(['none'], (text) => (text === 'none' ? undefined : text)),
   }),
   /** In s; 0 for none at all. */
   reconcileInterval: option({
@@ -241,7 +249,7 @@ export const OPTIONS = {
     value: 'auto|off|FILE',
     choices: ['auto', 'off'],
     help: "the API: by the pod's service account where there is one, none, or by a kubeconfig",
-    read: (text, where) => (text === 'auto' || text === 'off' ? text : absolutePath(text, where)),
+    read: absolutePathOr(['auto', 'off'], (text) => text),
   }),
   metricsAddress: optional({
     flag: 'metrics-address',

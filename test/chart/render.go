@@ -2,7 +2,8 @@
 //
 //	render CHART VALUES.json NAMESPACE
 //
-// Prints every template but NOTES.txt, which is only parsed and run; a `fail` is the last line of standard error.
+// Fails where the schema has a pattern that Go does not compile, which helm would say of every installation. Prints every
+// template but NOTES.txt, which is only parsed and run; a `fail` is the last line of standard error.
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"sort"
 	"text/template"
 
@@ -25,6 +27,9 @@ func main() {
 }
 
 func render(chart, valuesFile, namespace string) error {
+	if err := compilePatterns(filepath.Join(chart, "values.schema.json")); err != nil {
+		return err
+	}
 	text, err := os.ReadFile(valuesFile)
 	if err != nil {
 		return err
@@ -42,13 +47,16 @@ func render(chart, valuesFile, namespace string) error {
 		return err
 	}
 	sort.Strings(files)
+	functions := sprig.TxtFuncMap()
+	// Sprig's own takes a pattern that is none for one that nothing matches.
+	functions["regexMatch"] = regexp.MatchString
 	for _, file := range files {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
 		// As helm: a value that is nowhere is no error by itself, and an empty text.
-		parsed, err := template.New(filepath.Base(file)).Option("missingkey=zero").Funcs(sprig.TxtFuncMap()).Parse(string(source))
+		parsed, err := template.New(filepath.Base(file)).Option("missingkey=zero").Funcs(functions).Parse(string(source))
 		if err != nil {
 			return err
 		}
@@ -58,6 +66,42 @@ func render(chart, valuesFile, namespace string) error {
 		}
 		if filepath.Ext(file) == ".yaml" {
 			fmt.Printf("---\n# Source: %s\n%s\n", filepath.Base(file), out.String())
+		}
+	}
+	return nil
+}
+
+// As helm compiles them before it looks at a template.
+func compilePatterns(schemaFile string) error {
+	text, err := os.ReadFile(schemaFile)
+	if err != nil {
+		return err
+	}
+	var schema interface{}
+	if err := json.Unmarshal(text, &schema); err != nil {
+		return err
+	}
+	return compileBelow(schema)
+}
+
+func compileBelow(node interface{}) error {
+	switch node := node.(type) {
+	case []interface{}:
+		for _, one := range node {
+			if err := compileBelow(one); err != nil {
+				return err
+			}
+		}
+	case map[string]interface{}:
+		for key, one := range node {
+			if pattern, isText := one.(string); isText && key == "pattern" {
+				if _, err := regexp.Compile(pattern); err != nil {
+					return err
+				}
+			}
+			if err := compileBelow(one); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -1,6 +1,6 @@
 /** The chart's files beside its templates of objects: values, their schema, and the sentences about wrong ones. */
-import { OPTIONS } from '../../options/options.js';
-import { SETTINGS, type Setting, type SettingValue } from '../../manifests/settings.js';
+import { OPTIONS, type OptionEntry } from '../../options/options.js';
+import { COUNT, SETTINGS, type Setting, type SettingValue } from '../../manifests/settings.js';
 
 /** Where all of it lives: the names of Secrets in classes and arguments say so as well. */
 const NAMESPACE = 'berth-system';
@@ -69,46 +69,67 @@ export function valuesSchema(): string {
   return `${JSON.stringify(schema, undefined, 2)}\n`;
 }
 
+/**
+ * Types and names only: Helm looks at the schema before any template, and says of a pattern "does not match". The
+ * sentences of checks.yaml answer for what a text is.
+ */
 function schemaOf({ kind, help, pattern }: Setting): object {
   const description = pattern === undefined ? help : `${help}; ${pattern.wants}`;
   if (kind === 'switch') return { type: 'boolean', description };
-  if (kind === 'count') return { type: 'integer', minimum: 1, description };
-  if (kind === 'variables') {
-    const names = Object.values(OPTIONS).map(({ variable }) => variable);
-    return { type: 'object', description, propertyNames: { enum: names }, additionalProperties: { type: 'string' } };
-  }
-  return { type: 'string', description, ...(pattern === undefined ? {} : { pattern: pattern.text }) };
+  if (kind === 'count') return { type: 'integer', description };
+  if (kind !== 'variables') return { type: 'string', description };
+  const names = Object.values(OPTIONS).map(({ variable }) => variable);
+  return { type: 'object', description, propertyNames: { enum: names }, additionalProperties: { type: 'string' } };
 }
 
-/** What a schema cannot say in words: Helm shows the sentence and installs nothing. */
+/** Of each value that cannot be, in words: Helm shows the sentence and installs nothing. */
 export function checksTemplate(): string {
   const checks = [
-    `{{- if ne .Release.Namespace ${JSON.stringify(NAMESPACE)} }}`,
-    `{{- fail "install it with --namespace ${NAMESPACE}: classes, Secrets and arguments name that one" }}`,
-    '{{- end }}',
-    '{{- if not .Values.clusters }}',
-    '{{- fail "clusters: it is needed: --set-file clusters=clusters.yaml (docs/parameters.md)" }}',
-    '{{- end }}',
+    ...refuse(
+      `ne .Release.Namespace ${JSON.stringify(NAMESPACE)}`,
+      `"install it with --namespace ${NAMESPACE}: classes, Secrets and arguments name that one"`,
+    ),
+    ...refuse(
+      'not (trim (toString .Values.clusters))',
+      '"clusters: it is needed: --set-file clusters=clusters.yaml (docs/parameters.md)"',
+    ),
     ...SETTINGS.flatMap(checkOf),
   ];
   return `${checks.join('\n')}\n`;
 }
 
-/** Go's regular expressions know no look-ahead: such a pattern is left to the schema. */
+const refuse = (condition: string, sentence: string): readonly string[] => [
+  `{{- if ${condition} }}`,
+  `{{- fail ${sentence} }}`,
+  '{{- end }}',
+];
+
 function checkOf({ path, kind, pattern }: Setting): readonly string[] {
-  if (kind === 'switch')
+  const value = `.Values.${path}`;
+  const shown = (place: string, rest: string): string => `(printf "${path}: ${place} ${rest}" ${value})`;
+  if (kind === 'variables')
     return [
-      `{{- if not (kindIs "bool" .Values.${path}) }}`,
-      `{{- fail (printf "${path}: %v is neither true nor false" .Values.${path}) }}`,
-      '{{- end }}',
+      `{{- $variables := default dict ${value} }}`,
+      ...Object.values(OPTIONS).flatMap((option) => checkOfVariable(path, option)),
     ];
-  if (pattern === undefined || pattern.text.includes('(?!')) return [];
-  const shown = kind === 'key' ? `"${path}: what is given is not ${pattern.wants}"` : wrongText(path, pattern.wants);
-  return [
-    `{{- if not (regexMatch ${JSON.stringify(pattern.text)} (toString .Values.${path})) }}`,
-    `{{- fail ${kind === 'key' ? shown : `(${shown})`} }}`,
-    '{{- end }}',
-  ];
+  if (kind === 'switch') return refuse(`not (kindIs "bool" ${value})`, shown('%v', 'is neither true nor false'));
+  if (kind === 'count') {
+    return refuse(`not (${matches(COUNT, value)})`, shown('%v', 'is no whole number above zero'));
+  }
+  if (pattern === undefined) return [];
+  const wrong = `not (${matches(pattern.text, value)})`;
+  const condition = pattern.unless === undefined ? wrong : `or (${wrong}) (${matches(pattern.unless, value)})`;
+  const rest = `is not ${pattern.wants}`;
+  // A key stands in no sentence.
+  return refuse(condition, kind === 'key' ? `"${path}: what is given ${rest}"` : shown('%q', rest));
 }
 
-const wrongText = (path: string, wants: string): string => `printf "${path}: %q is not ${wants}" .Values.${path}`;
+/** As the driver refuses it by itself, where a regular expression tells. */
+function checkOfVariable(path: string, { variable, read: { form } }: OptionEntry<unknown>): readonly string[] {
+  if (form === undefined) return [];
+  const value = `(index $variables ${JSON.stringify(variable)})`;
+  const condition = `and (hasKey $variables ${JSON.stringify(variable)}) (not (${matches(form.pattern, value)}))`;
+  return refuse(condition, `(printf "${path}: ${variable}: %q ${form.refusal}" ${value})`);
+}
+
+const matches = (pattern: string, value: string): string => `regexMatch ${JSON.stringify(pattern)} (toString ${value})`;
