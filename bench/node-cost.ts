@@ -16,7 +16,16 @@ type Step = (typeof STEPS)[number];
 type Times = Record<Step, number[]>;
 
 const PATIENCE_MS = 60_000;
-const GOAL = 1.1;
+/** Against commands by hand, each image in a daemon of its own. */
+const GOAL_BY_HAND = 1.1;
+/** Against commands by hand where the daemon runs already: the bounds of docs/scaling.md. */
+export const GOALS: Readonly<Record<Step, number>> = {
+  'stage, fresh': 1.25,
+  publish: 1.5,
+  unpublish: 1.5,
+  unstage: 1.5,
+  'stage, again': 1.25,
+};
 const CAPABILITY = { mount: { fsType: 'ext4' }, accessMode: { mode: 'SINGLE_NODE_WRITER' } } as const;
 const noTimes = (): Times => Object.fromEntries(STEPS.map((step) => [step, [] as number[]])) as Times;
 
@@ -72,14 +81,19 @@ function report({ own, shared, ours }: Spent, rounds: number): void {
   for (const step of STEPS) {
     const took = median(ours[step]);
     const ratio = took / median(own[step]);
-    const goal = step.startsWith('stage') ? { text: `at most ${GOAL.toFixed(2)}`, met: ratio <= GOAL } : undefined;
+    const beside = took / median(shared[step]);
     figure(`${step}: by hand`, ms(median(own[step])));
     figure(`${step}: by hand, in a daemon that runs already`, ms(median(shared[step])));
     figure(`${step}: Berth`, ms(took));
-    figure(`${step}: ratio`, times(ratio), goal);
-    figure(`${step}: ratio, daemon running`, times(took / median(shared[step])));
+    figure(`${step}: ratio`, times(ratio), step.startsWith('stage') ? atMost(GOAL_BY_HAND, ratio) : undefined);
+    figure(`${step}: ratio, daemon running`, times(beside), atMost(GOALS[step], beside));
   }
 }
+
+const atMost = (goal: number, ratio: number): { readonly text: string; readonly met: boolean } => ({
+  text: `at most ${goal.toFixed(2)}`,
+  met: ratio <= goal,
+});
 
 function byHand(site: BenchCluster, client: CsiClient, hand: ByHand, name: string): Life {
   return async (round, meter) => {

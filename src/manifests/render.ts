@@ -4,9 +4,9 @@
  */
 import path from 'node:path';
 import { packageRoot } from '../model/package-root.js';
-import { changeObject, isBranch, type KubeObject, type Tree } from './kube-object.js';
+import { changeObject, type KubeObject, type Tree } from './kube-object.js';
 import { addComponent, buildDirectory, readManifests } from './kustomize/build.js';
-import { changeImages } from './kustomize/replacements.js';
+import { changeImages, setField } from './kustomize/replacements.js';
 import type { SettingValues } from './read-settings.js';
 import type { Variables } from './settings.js';
 
@@ -88,11 +88,8 @@ function tell(objects: readonly KubeObject[], values: SettingValues): readonly K
 
 function classOf(one: KubeObject, values: SettingValues): KubeObject {
   const pool = put(one, ['parameters', 'pool'], textOf(values, 'storageClasses.pool'));
-  return put(pool, ['parameters', 'clusterID'], textOf(values, 'storageClasses.clusterID')) as unknown as KubeObject;
+  return put(pool, ['parameters', 'clusterID'], textOf(values, 'storageClasses.clusterID'));
 }
 
-function put(tree: Tree | undefined, [name, ...rest]: readonly string[], value: Tree): Tree {
-  if (name === undefined) return value;
-  if (!isBranch(tree)) throw new Error(`the manifests have no field ${name}`);
-  return { ...tree, [name]: put(tree[name], rest, value) };
-}
+const put = (object: KubeObject, at: readonly string[], value: Tree): KubeObject =>
+  setField(object, at, () => value) as unknown as KubeObject;

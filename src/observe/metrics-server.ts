@@ -11,7 +11,7 @@ export interface MetricsServer {
 }
 
 /**
- * @param address `host:port`, `:port` for every address, `[::1]:9810`;
+ * @param address `host:port`, `:port` for every address, `[::1]:9810`, `[10.0.0.1]:9810`;
  * BERTH_CONFIG_INVALID where nobody can listen there
  */
 export async function serveMetrics(counters: Pick<Counters, 'text'>, address: string): Promise<MetricsServer> {

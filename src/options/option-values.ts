@@ -55,6 +55,16 @@ export function oneOf<T extends string>(all: readonly T[]): Reader<T> {
   return formed({ pattern, refusal: `is none of ${all.join(', ')}` }, (text) => text.trim() as T);
 }
 
+/**
+ * Separated by commas, each once.
+ * @param always those that are there in any case
+ */
+export function someOf<T extends string>(all: readonly T[], always: readonly T[]): Reader<readonly T[]> {
+  const one = `\\s*(${all.join('|')})\\s*`;
+  const form = { pattern: `^${one}(,${one})*$`, refusal: `has what is none of ${all.join(', ')}` };
+  return formed(form, (text) => [...new Set([...always, ...text.split(',').map((name) => name.trim() as T)])]);
+}
+
 /** Separated by commas; what is between two of them may be empty. */
 export const listOf =
   <T>(read: Reader<T>): Reader<readonly T[]> =>

@@ -8,10 +8,10 @@ import {
   absolutePath,
   absolutePathOr,
   asText,
-  formed,
   identifier,
   listOf,
   oneOf,
+  someOf,
   textOrNone,
   wholeNumber,
   type Reader,
@@ -22,14 +22,6 @@ export type ServiceName = 'identity' | 'controller' | 'node';
 
 const SERVICES: readonly ServiceName[] = ['identity', 'controller', 'node'];
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
-const oneService = oneOf(SERVICES);
-const servicesOf = formed(
-  {
-    pattern: `^\\s*(${SERVICES.join('|')})\\s*(,\\s*(${SERVICES.join('|')})\\s*)*$`,
-    refusal: `has what is none of ${SERVICES.join(', ')}`,
-  },
-  (text): readonly ServiceName[] => [...new Set<ServiceName>(['identity', ...listOf(oneService)(text, '--services')])],
-);
 /** What CSI allows a node id, in bytes. */
 const MAX_NODE_ID = 256;
 
@@ -122,7 +114,7 @@ export const OPTIONS = {
     value: 'LIST',
     choices: SERVICES,
     help: 'what this process serves; identity always',
-    read: servicesOf,
+    read: someOf(SERVICES, ['identity']),
   }),
   /** Of volumes whose StorageClass leaves it open. */
   mounter: option({

@@ -75,6 +75,16 @@ const tellFault =
  */
 const LONG_WORK = { threads: 32, endIdleMs: 30_000, extraConf: { rbd_concurrent_management_ops: '2' } };
 
+/** What Berth keeps in a cluster's registry place, beside the mark of the place itself. */
+export const REGISTRY_OBJECTS: readonly string[] = [
+  ...NODES_OBJECTS,
+  FENCES_OBJECT,
+  NAMES_OBJECT,
+  SNAPSHOT_NAMES_OBJECT,
+  GROUPS_OBJECT,
+  FLATTEN_OBJECT,
+];
+
 /** The client is loaded only where there is somebody to talk to. */
 async function kubernetes(choice: string, log: Logger): Promise<Kubernetes | undefined> {
   if (choice === 'off') return undefined;
@@ -93,8 +103,7 @@ export async function makeDependencies(
   const longWork = createLibrbd({ log, ...LONG_WORK });
   const counters = new Counters();
   counters.declare(FAULTS_METRIC, 'Faults of the clusters file that were told while the last good one was in use.');
-  const objects = [...NODES_OBJECTS, FENCES_OBJECT, NAMES_OBJECT, SNAPSHOT_NAMES_OBJECT, GROUPS_OBJECT, FLATTEN_OBJECT];
-  const registries = new RegistryFinder({ rbd, objects, records, log, now });
+  const registries = new RegistryFinder({ rbd, objects: REGISTRY_OBJECTS, records, log, now });
   const clusters = new Clusters(options.clusters, new FreshFiles(), tellFault(log, counters), registries);
   const orchestrator = { nodeStates: kube?.nodes ?? NO_NODE_STATES, announce: kube?.announce ?? (() => undefined) };
   const own = {

@@ -90,7 +90,7 @@ export function checksTemplate(): string {
       `"install it with --namespace ${NAMESPACE}: classes, Secrets and arguments name that one"`,
     ),
     ...refuse(
-      'not (trim (toString .Values.clusters))',
+      'not (trim (default "" .Values.clusters))',
       '"clusters: it is needed: --set-file clusters=clusters.yaml (docs/parameters.md)"',
     ),
     ...SETTINGS.flatMap(checkOf),

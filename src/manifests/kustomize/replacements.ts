@@ -60,15 +60,20 @@ function partSetter(value: string, options: Replacement['targets'][number]['opti
   };
 }
 
-function setField(tree: Tree | undefined, [step, ...rest]: readonly string[], set: (before: Tree) => Tree): Tree {
-  if (tree === undefined) throw new Error('a replacement names a field that is not there');
+/**
+ * @param steps names of fields, `[name=socket]` for an item of a list
+ * @throws where one of them is not there
+ */
+export function setField(tree: Tree | undefined, steps: readonly string[], set: (before: Tree) => Tree): Tree {
+  const [step, ...rest] = steps;
+  if (tree === undefined) throw new Error('the manifests lack a field that is to be set');
   if (step === undefined) return set(tree);
   const [, key, wanted] = /^\[(\w+)=(.+)\]$/.exec(step) ?? [];
   if (isList(tree) && key !== undefined) {
     const index = tree.findIndex((one) => isBranch(one) && one[key] === wanted);
-    if (index < 0) throw new Error(`a replacement finds no ${step}`);
+    if (index < 0) throw new Error(`the manifests have no ${step} to be set`);
     return tree.with(index, setField(tree[index], rest, set));
   }
-  if (!isBranch(tree)) throw new Error(`a replacement finds no ${step}`);
+  if (!isBranch(tree)) throw new Error(`the manifests have no ${step} to be set`);
   return { ...tree, [step]: setField((tree as Branch)[step], rest, set) };
 }

@@ -62,6 +62,7 @@ export interface Volume {
 
 export interface PodSpec {
   readonly serviceAccountName: string;
+  readonly runtimeClassName?: string;
   readonly terminationGracePeriodSeconds: number;
   readonly hostNetwork?: boolean;
   readonly securityContext?: Readonly<Record<string, unknown>>;
@@ -72,7 +73,12 @@ export interface PodSpec {
 export interface KubeObject {
   readonly apiVersion: string;
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Record<string, string> };
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Record<string, string>;
+    readonly annotations?: Record<string, string>;
+  };
   readonly spec: {
     readonly selector: { readonly matchLabels: Record<string, string> };
     readonly template: { readonly metadata: { readonly labels: Record<string, string> }; readonly spec: PodSpec };
@@ -85,6 +91,9 @@ export interface KubeObject {
   readonly stringData: Record<string, string>;
   readonly provisioner: string;
   readonly parameters: Record<string, string>;
+  /** Of a RuntimeClass. */
+  readonly handler: string;
+  readonly overhead: { readonly podFixed: Record<string, string> };
 }
 
 export const root = packageRoot();

@@ -1,8 +1,9 @@
 /** The StorageClasses: parameters that the driver accepts, and claims that fit them. */
 import { describe, expect, it } from 'vitest';
 import { parseClusters } from '../../../src/rbd/clusters-file.js';
+import { chooseSandbox, SANDBOX_ANNOTATION } from '../../../src/sandbox/choose-sandbox.js';
 import { parseParameters } from '../../../src/volume/image/parameters.js';
-import { argument, controller, object, ofKind } from './objects.js';
+import { argument, controller, object, ofKind, text } from './objects.js';
 
 describe('the StorageClass', () => {
   it('has parameters that the driver accepts, once the provisioner has taken its own out', () => {
@@ -29,6 +30,17 @@ describe('the StorageClass', () => {
     ]);
     expect(template.spec.containers[0]!.volumeMounts.map(({ subPath }) => subPath)).toEqual([undefined]);
     expect(template.spec).toMatchObject({ runtimeClassName: expect.stringMatching(/^kata-/) as string });
+  });
+
+  it('of the database meets a RuntimeClass that is said to be of Kata, with an overhead', () => {
+    const { runtimeClassName } = object('StatefulSet', 'berth-database').spec.template.spec;
+    const { metadata, handler, overhead } = object('RuntimeClass', runtimeClassName!);
+    const annotation = metadata.annotations?.[SANDBOX_ANNOTATION];
+    for (const said of [annotation, undefined])
+      expect(chooseSandbox({ name: metadata.name, handler, annotation: said }, 'auto').sandbox).toBe('kata');
+    expect(annotation).toBe('kata');
+    expect(Object.keys(overhead.podFixed)).toEqual(['cpu', 'memory']);
+    expect(text('docs/kata.md')).toContain('deploy/examples/runtimeclass.yaml');
   });
 
   it('is the one that the examples claim from', () => {

@@ -3,15 +3,15 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { FENCES_OBJECT } from '../../../src/attachment/fences.js';
 import { NODES_OBJECTS } from '../../../src/attachment/nodes/node-objects.js';
 import { REGISTRY_OBJECT } from '../../../src/attachment/registry/registry-marks.js';
 import { SETTINGS } from '../../../src/manifests/settings.js';
 import { packageRoot } from '../../../src/model/package-root.js';
-import { GROUPS_OBJECT } from '../../../src/volume/controller/group/group-record.js';
-import { SNAPSHOT_NAMES_OBJECT } from '../../../src/volume/controller/snapshot/name-record.js';
-import { NAMES_OBJECT } from '../../../src/volume/flexvolume/attach-by-name.js';
+import { renderManifests } from '../../../src/manifests/render.js';
+import { readSettings } from '../../../src/manifests/read-settings.js';
+import { REGISTRY_OBJECTS } from '../../../src/wiring/dependencies.js';
 import { kustomization } from '../deploy/objects.js';
+import { CLUSTERS } from '../manifests/three-ways.js';
 
 const textOf = (file: string): string => readFileSync(path.join(packageRoot(), file), 'utf8');
 const page = textOf('docs/install.md');
@@ -50,8 +50,42 @@ describe('docs/install.md', () => {
     expect(table.split('\n\n')[0]!.trimEnd().split('\n')).toEqual(rows);
   });
 
+  it('looks for the claims of every class that may be installed', () => {
+    const [, pattern = ''] = /get pvc --all-namespaces \| grep -E '([^']+)'/.exec(uninstalling) ?? [];
+    const switches = ['kata', 'kataBlock'].map((name) => `storageClasses.${name}=true`);
+    const all = renderManifests(readSettings({ set: [`clusters=${CLUSTERS}`, ...switches], files: [] }));
+    const classes = all.filter(({ kind }) => kind === 'StorageClass').map(({ metadata }) => metadata.name);
+    expect(classes).toHaveLength(3);
+    for (const name of classes)
+      expect(`default  claim  Bound  pvc-1  1Gi  RWO  ${name}  2d`).toMatch(new RegExp(pattern));
+  });
+
+  it('says of each of the three ways how it is upgraded and uninstalled', () => {
+    const [, upgrading = ''] = page.split('\n## Upgrading\n');
+    const commands = [
+      'kubectl apply -k my-berth/site',
+      'helm upgrade --install berth ',
+      'manifests.sh | kubectl apply -f -',
+    ];
+    for (const command of commands) expect(upgrading.split('\n## ')[0]).toContain(command);
+    for (const command of ['delete -k my-berth/site', 'helm uninstall berth ', 'manifests.sh | kubectl delete -f -'])
+      expect(uninstalling).toContain(command);
+  });
+
+  it('gives the image the user whose files it is to read: it is nobody of this machine by itself', () => {
+    const runs = blocks('sh').flatMap((block) => block.match(/docker run(?:[^\n]*\\\n)*[^\n]*/g) ?? []);
+    expect(runs).toHaveLength(2);
+    for (const run of runs) expect(run).toContain('--user "$(id -u):$(id -g)"');
+    const debug = blocks('sh').find((block) => block.includes('kubectl debug node/'))!;
+    const [, written = ''] = /cat > root.json <<'END'\n([^]*?)\nEND/.exec(debug) ?? [];
+    expect(JSON.parse(written)).toEqual({ securityContext: { runAsUser: 0, runAsGroup: 0 } });
+    expect(debug).toContain('--custom=root.json');
+  });
+
   it('forgets no object that Berth leaves in a pool when it is uninstalled', () => {
-    for (const object of [FENCES_OBJECT, REGISTRY_OBJECT, GROUPS_OBJECT, SNAPSHOT_NAMES_OBJECT, NAMES_OBJECT])
+    const single = REGISTRY_OBJECTS.filter((name) => !NODES_OBJECTS.includes(name));
+    expect(single.length).toBeGreaterThan(3);
+    for (const object of [...single, REGISTRY_OBJECT])
       expect(uninstalling, object).toContain(`rados -p hyper rm ${object}\n`);
     const shards = NODES_OBJECTS.filter((name) => /\.\d+$/.test(name));
     expect(uninstalling).toContain(`seq -w 0 ${shards.length - 1}`);

@@ -2,14 +2,21 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { GOALS as NODE_GOALS } from '../../../bench/node-cost.js';
 import { EXIT_CODE_OF_LEVEL } from '../../../src/cli/exit-codes.js';
 import { controllerCaps, volumeCaps } from '../../../src/dev/ceph/users.js';
+import { REASONS } from '../../../src/diagnosis/attachment/attachment-facts.js';
 import { catalogue } from '../../../src/model/errors.js';
 import { packageRoot } from '../../../src/model/package-root.js';
 import { LABELS, PARAMETER_NAMES, parseParameters } from '../../../src/volume/image/parameters.js';
 
 const root = packageRoot();
 const textOf = (file: string): string => readFileSync(path.join(root, file), 'utf8');
+
+const pages = [
+  ...['README.md', 'SECURITY.md'],
+  ...readdirSync(path.join(root, 'docs')).map((name) => `docs/${name}`),
+].filter((name) => name.endsWith('.md'));
 
 /** The rows of the table under this heading line, cell by cell. */
 function table(page: string, heading: string): readonly (readonly string[])[] {
@@ -64,13 +71,15 @@ describe('docs/ceph-users.md', () => {
 });
 
 describe('docs/operations.md', () => {
-  it('lists every Event that is written, and no other', () => {
-    const written = sources.flatMap((text) =>
+  it('lists every Event that is written, those of a broken chain included, and no other', () => {
+    const announced = sources.flatMap((text) =>
       [...text.matchAll(/announce\(\{ kind: '(\w+)', reason: '(\w+)'/g)].map(([, kind, reason]) => `${reason} ${kind}`),
     );
+    expect(announced).toEqual(expect.arrayContaining(['NodeFenced Warning', 'NodeUnfenced Normal', 'Garbage Warning']));
+    const written = new Set([...announced, ...REASONS.map((reason) => `${reason} Warning`)]);
     const listed = table('docs/operations.md', '| reason | type | beside | means |');
-    const own = listed.filter(([reason = '']) => !reason.includes(' ')).map(([reason, type]) => `${reason} ${type}`);
-    expect(own.toSorted()).toEqual(written.toSorted());
+    const own = listed.flatMap(([reasons = '', type]) => reasons.split(', ').map((reason) => `${reason} ${type}`));
+    expect(own.toSorted()).toEqual([...written].toSorted());
   });
 
   it('says of each exit code of the doctor what it means', () => {
@@ -79,11 +88,36 @@ describe('docs/operations.md', () => {
   });
 });
 
+describe('docs/scaling.md', () => {
+  it('has the bounds of node calls that the bench holds them to', () => {
+    const rows = table('docs/scaling.md', '| call | ours | times the bare commands | bound |');
+    const bounds = rows.map(
+      ([call = '', , , bound]) => [call.replace('a new volume', 'fresh'), Number(bound)] as const,
+    );
+    expect(Object.fromEntries(bounds)).toEqual(NODE_GOALS);
+  });
+});
+
 describe('docs/limitations.md', () => {
   it('has three headings, and no statement outside of them', () => {
     const headings = textOf('docs/limitations.md').match(/^#+ .+$/gm);
     expect(headings).toEqual(['# Limitations', '## Not supported', '## Known behaviour', '## Not tested']);
     expect(textOf('docs/limitations.md').split('## Not supported')[0]).not.toMatch(/^- /m);
+  });
+});
+
+describe.each(pages)('%s', (page) => {
+  const text = textOf(page);
+
+  it('names codes whole, as logs and answers have them', () => {
+    const words = text.match(/(?<![A-Z_])[A-Z]+(?:_[A-Z]+)+(?![A-Z_])/g) ?? [];
+    expect(words.filter((word) => `BERTH_${word}` in catalogue)).toEqual([]);
+  });
+
+  it('leads from the codes that it names to their page', () => {
+    const names = Object.keys(catalogue).some((code) => text.includes(`\`${code}\``));
+    const leads = page === 'docs/errors.md' || /\]\((docs\/)?errors\.md/.test(text);
+    expect(leads || !names).toBe(true);
   });
 });
 

@@ -1,8 +1,10 @@
 /** Counters over HTTP. */
+import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Counters } from '../../../src/observe/metrics.js';
 import { serveMetrics, type MetricsServer } from '../../../src/observe/metrics-server.js';
 
+const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
 const running: MetricsServer[] = [];
 afterEach(async () => {
   for (const one of running.splice(0)) await one.stop();
@@ -31,6 +33,16 @@ describe('the metrics server', () => {
     expect((await fetch(`${url}/`)).status).toBe(404);
     expect((await fetch(`${url}/metrics`, { method: 'POST' })).status).toBe(404);
   });
+
+  it.each(['[127.0.0.1]:0', ...(hasIpv6 ? ['[::1]:0'] : [])])(
+    'listens at %s: the manifest writes brackets around either',
+    async (address) => {
+      const server = await serveMetrics(new Counters(), address);
+      running.push(server);
+      const host = address.includes('::') ? '[::1]' : '127.0.0.1';
+      expect((await fetch(`http://${host}:${server.port}/metrics`)).status).toBe(200);
+    },
+  );
 
   it.each(['9810', 'host', 'a:b', '127.0.0.1:70000', '::1:9810'])('refuses the address %s', async (address) => {
     await expect(serveMetrics(new Counters(), address)).rejects.toThrow(/^BERTH_CONFIG_INVALID: .*metrics-address/);
