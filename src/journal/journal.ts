@@ -3,15 +3,11 @@
  * so that a crash leaves the old or the new.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { open, readdir, rename, rm } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isErrno } from '../host/errno.js';
 import { makeDirectories } from '../host/make-directories.js';
-import { unlinkIfThere } from '../host/unlink-if-there.js';
-import { berthError, isBerthError } from '../model/errors.js';
+import { berthError } from '../model/errors.js';
 import { newerVersion, VERSION, whyNotEntry, type JournalEntry } from './entry.js';
-import { KeptEntries } from './kept-entries.js';
 
 const SUFFIX = '.json';
 const DRAFT = '.tmp';
@@ -19,12 +15,10 @@ const DAMAGED = '.damaged';
 
 export class Journal {
   readonly #directory: string;
-  readonly #kept: KeptEntries;
 
   /** @param directory on a local disk that survives a restart of the plugin */
-  constructor(directory: string, kept = new KeptEntries(`${directory}.kept`)) {
+  constructor(directory: string) {
     this.#directory = directory;
-    this.#kept = kept;
   }
 
   async open(): Promise<void> {
@@ -32,30 +26,16 @@ export class Journal {
     // What a crash left between write and rename was never an entry; on a disk that takes nothing any more it may stay.
     const drafts = (await readdir(this.#directory)).filter((name) => name.endsWith(DRAFT));
     for (const name of drafts) await rm(join(this.#directory, name), { force: true }).catch(() => undefined);
-    await this.#kept.settle(this.#directory, (file) => this.#isTorn(file));
-  }
-
-  #isTorn(file: string): boolean {
-    try {
-      this.#parse(file);
-      return false;
-    } catch (error) {
-      return isBerthError(error, 'BERTH_JOURNAL_UNREADABLE');
-    }
   }
 
   /**
    * The entry of a volume; undefined where there is none. BERTH_JOURNAL_UNREADABLE where there is one that cannot be
    * trusted, BERTH_JOURNAL_NEWER where a later version of Berth wrote it: that one may mean things which this one would
-   * undo wrongly. Read in place: some hundred bytes of a local disk that were written a moment ago.
+   * undo wrongly.
    */
-  read(volume: string): Promise<JournalEntry | undefined> {
-    return new Promise((resolve) => resolve(this.#read(volume)));
-  }
-
-  #read(volume: string): JournalEntry | undefined {
+  async read(volume: string): Promise<JournalEntry | undefined> {
     const file = this.#file(volume);
-    const entry = this.#parse(file);
+    const entry = await this.#parse(file);
     if (entry === undefined || entry.volume === volume) return entry;
     // Copied or restored by somebody: acting on it would undo another volume.
     throw berthError('BERTH_JOURNAL_UNREADABLE', { file, why: `it is about ${entry.volume}` });
@@ -66,18 +46,16 @@ export class Journal {
    * BERTH_JOURNAL_WRITE_FAILED means that the act must not begin.
    */
   async write(entry: JournalEntry): Promise<void> {
-    await this.#put(entry, 'durably');
-    await this.#kept.drop(this.#file(entry.volume));
+    await this.#put(entry, () => this.#syncDirectory());
   }
 
   /**
    * As {@link write}, but a power cut may bring back the entry that was there before, whole; a driver that is killed
    * loses nothing. For what ends with the power by itself (a mount, a mapping), of a volume that has an entry already.
-   * Nobody waits for the disk: the entry that was written last is kept beside it.
+   * Half the price of a write: nobody waits for the directory's blocks.
    */
   async note(entry: JournalEntry): Promise<void> {
-    const isKept = await this.#kept.keep(this.#file(entry.volume));
-    await this.#put(entry, isKept ? 'soon' : 'bytes first');
+    await this.#put(entry, () => Promise.resolve());
   }
 
   /** Durably. */
@@ -86,7 +64,6 @@ export class Journal {
     try {
       await rm(file, { force: true });
       await this.#syncDirectory();
-      await this.#kept.drop(file);
     } catch (error) {
       throw berthError('BERTH_JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
     }
@@ -98,11 +75,9 @@ export class Journal {
    */
   async forget(volume: string): Promise<void> {
     const file = this.#file(volume);
-    await unlinkIfThere(file).catch((error: unknown) => {
+    await rm(file, { force: true }).catch((error: unknown) => {
       throw berthError('BERTH_JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
     });
-    // Behind the entry: what is kept of one that is gone is nobody's.
-    await this.#kept.drop(file);
   }
 
   /**
@@ -114,7 +89,6 @@ export class Journal {
     try {
       await rename(file, file.slice(0, -SUFFIX.length) + DAMAGED);
       await this.#syncDirectory();
-      await this.#kept.drop(file);
     } catch (error) {
       throw berthError('BERTH_JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);
     }
@@ -126,12 +100,9 @@ export class Journal {
     const unreadable: string[] = [];
     for (const name of (await readdir(this.#directory)).filter((one) => one.endsWith(SUFFIX)).sort()) {
       const file = join(this.#directory, name);
-      try {
-        const entry = this.#parse(file);
-        if (entry !== undefined) entries.push(entry);
-      } catch {
-        unreadable.push(file);
-      }
+      const entry = await this.#parse(file).catch(() => 'unreadable' as const);
+      if (entry === 'unreadable') unreadable.push(file);
+      else if (entry !== undefined) entries.push(entry);
     }
     return { entries, unreadable };
   }
@@ -144,12 +115,12 @@ export class Journal {
     return join(this.#directory, `${createHash('sha256').update(volume).digest('hex').slice(0, 32)}${SUFFIX}`);
   }
 
-  #parse(file: string): JournalEntry | undefined {
+  async #parse(file: string): Promise<JournalEntry | undefined> {
     let text: string;
     try {
-      text = readFileSync(file, 'utf8');
+      text = await readFile(file, 'utf8');
     } catch (error) {
-      if (isErrno(error, 'ENOENT')) return undefined;
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw berthError('BERTH_JOURNAL_UNREADABLE', { file, why: reason(error) }, error);
     }
     let value: unknown;
@@ -170,23 +141,20 @@ export class Journal {
     return entry;
   }
 
-  /**
-   * The old entry or the new one, whatever is cut short: the new one's bytes are on the disk before its name is, or the
-   * old one is kept.
-   */
-  async #put(entry: JournalEntry, how: 'durably' | 'bytes first' | 'soon'): Promise<void> {
+  /** The old entry or the new one, whatever is cut short: the new one's bytes are on the disk before its name is. */
+  async #put(entry: JournalEntry, end: () => Promise<void>): Promise<void> {
     const file = this.#file(entry.volume);
     const draft = `${file}${DRAFT}`;
     try {
       const handle = await open(draft, 'w', 0o600);
       try {
         await handle.writeFile(`${JSON.stringify({ ...entry, sum: sumOf(entry) }, undefined, 2)}\n`);
-        if (how !== 'soon') await handle.sync();
+        await handle.sync();
       } finally {
         await handle.close();
       }
       await rename(draft, file);
-      if (how === 'durably') await this.#syncDirectory();
+      await end();
     } catch (error) {
       await rm(draft, { force: true }).catch(() => undefined);
       throw berthError('BERTH_JOURNAL_WRITE_FAILED', { file, why: reason(error) }, error);

@@ -33,8 +33,7 @@ const BLKID = { found: 0, nothing: 2, ambivalent: 8 } as const;
 export async function probeDevice(exec: Exec, device: string, deadline: Deadline): Promise<DeviceContent> {
   const size = await deviceSizeBytes(device);
   if (size === 0n) throw berthError('BERTH_PROBE_FAILED', { device, why: 'it has a size of 0 bytes' });
-  // Drop what the page cache kept while something had the device open: another node may have written since.
-  await ask(exec, device, 'blockdev', ['--flushbufs', device], [0], deadline);
+  await dropCached(exec, device, deadline);
   // Zeroes first: every signature that blkid knows is in these edges, and it says "nothing found" of a device that
   // gives I/O errors too (measured, 2.38), so every zero is read in any case.
   const tail = size > EDGE_BYTES ? size - EDGE_BYTES : 0n;
@@ -54,7 +53,14 @@ export async function isBlank(exec: Exec, device: string, deadline: Deadline): P
   if (size === 0n) throw berthError('BERTH_PROBE_FAILED', { device, why: 'it has a size of 0 bytes' });
   const bytes = size < HEAD_BYTES ? size : HEAD_BYTES;
   const head = await readHead(device, Number(bytes), deadline);
-  return head === undefined ? isZero(exec, device, 0n, bytes, deadline) : head.equals(Buffer.alloc(Number(bytes)));
+  if (head !== undefined) return head.equals(Buffer.alloc(Number(bytes)));
+  await dropCached(exec, device, deadline);
+  return isZero(exec, device, 0n, bytes, deadline);
+}
+
+/** What the page cache kept while something had the device open: another node may have written since. */
+async function dropCached(exec: Exec, device: string, deadline: Deadline): Promise<void> {
+  await ask(exec, device, 'blockdev', ['--flushbufs', device], [0], deadline);
 }
 
 /** Undefined where a child has to read. */

@@ -19,8 +19,11 @@ export interface ProcessLinks {
   readonly name: () => string;
   /** `mnt:[4026531840]`; undefined where the process has ended or may not be examined. */
   readonly mountNamespace: () => string | undefined;
-  /** Read anew each time. */
-  readonly descriptors: () => readonly Descriptor[];
+  /**
+   * Read anew each time, one after the other: who follows one does so before the next is read, while it is what its
+   * text says.
+   */
+  readonly descriptors: () => Iterable<Descriptor>;
   /** Working directory, root and program. */
   readonly places: () => readonly string[];
 }
@@ -59,14 +62,17 @@ function linksOf(procRoot: string, pid: number): ProcessLinks {
       }
     },
     mountNamespace: () => mountNamespaceOf(procRoot, pid),
-    descriptors: () =>
-      list(`${directory}/fd`).flatMap((name) => {
-        const file = `${directory}/fd/${name}`;
-        const target = link(file);
-        return target === undefined ? [] : { file, target };
-      }),
+    descriptors: () => descriptorsOf(`${directory}/fd`),
     places: () => ['cwd', 'root', 'exe'].flatMap((name) => link(`${directory}/${name}`) ?? []),
   };
+}
+
+function* descriptorsOf(directory: string): Generator<Descriptor> {
+  for (const name of list(directory)) {
+    const file = `${directory}/${name}`;
+    const target = link(file);
+    if (target !== undefined) yield { file, target };
+  }
 }
 
 /** Nothing where the process has ended or belongs to somebody whom we may not examine. */

@@ -37,7 +37,7 @@ export async function usersOfDevice(device: string, { roots, deadline, except = 
   const scanned = await scan(
     roots.proc,
     deadline,
-    (one, isForeign) => !except.includes(one.pid) && one.descriptors().some((open) => isOfDevice(open, isForeign)),
+    (one, isForeign) => !except.includes(one.pid) && some(one.descriptors(), (open) => isOfDevice(open, isForeign)),
   );
   const mounts: UserMount[] = [];
   for (const mount of mountsOf(roots.proc, 'self', tree)) {
@@ -68,9 +68,16 @@ export async function usersOfDirectory(
     roots.proc,
     deadline,
     (one) =>
-      !except.includes(one.pid) && [...one.places(), ...one.descriptors().map(({ target }) => target)].some(inside),
+      !except.includes(one.pid) &&
+      (one.places().some(inside) || some(one.descriptors(), ({ target }) => inside(target))),
   );
   return { mounts, devicesOnTop, ...finish(scanned) };
+}
+
+/** Nothing behind the first hit is read. */
+function some<T>(all: Iterable<T>, isIt: (one: T) => boolean): boolean {
+  for (const one of all) if (isIt(one)) return true;
+  return false;
 }
 
 interface Scanned {

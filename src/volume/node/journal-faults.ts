@@ -16,15 +16,15 @@ interface JournalReading {
 }
 
 /**
- * The entry that a stage starts from. A damaged one (a power loss leaves files of zero bytes) counts as none while the
- * kernel has no mapping of the volume: then there is nothing that could be undone wrongly. BERTH_JOURNAL_UNREADABLE
- * where it has, BERTH_JOURNAL_NEWER, BERTH_VOLUME_IN_USE where another runtime was given the image.
+ * The entry that a stage starts from; `damaged` (a power loss leaves files of zero bytes) counts as none while the
+ * kernel has no mapping of the volume: then there is nothing that could be undone wrongly. It stays until the stage
+ * writes its own, for it may be about a guest that has the image open. BERTH_JOURNAL_UNREADABLE where the kernel has one, BERTH_JOURNAL_NEWER, BERTH_VOLUME_IN_USE where another runtime was given the image.
  */
 export async function entryToStage(
   { journal, mappers, log }: JournalReading & { readonly mappers: Pick<Mappers, 'findUnrecorded'> },
   volume: string,
   deadline: Deadline,
-): Promise<JournalEntry | undefined> {
+): Promise<JournalEntry | 'damaged' | undefined> {
   try {
     const entry = await journal.read(volume);
     if (entry?.handedTo === undefined) return entry;
@@ -34,7 +34,7 @@ export async function entryToStage(
     const isLost = isBerthError(error, 'BERTH_JOURNAL_UNREADABLE');
     if (!isLost || (await mappers.findUnrecorded(volume, deadline)) !== undefined) throw error;
     log.warn({ volume, err: error }, 'a damaged journal entry counts as none: the kernel has nothing of the volume');
-    return undefined;
+    return 'damaged';
   }
 }
 

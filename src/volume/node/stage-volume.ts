@@ -95,7 +95,8 @@ export async function stageWithin(
   const { rbd, mappers, log } = parts;
   const { volume, secrets } = request;
   operation.step('read journal');
-  const known = await entryToStage(parts, volume, deadline);
+  const read = await entryToStage(parts, volume, deadline);
+  const known = read === 'damaged' ? undefined : read;
   const confirmed = known && (await confirmStaged(parts, known, request, operation, deadline));
   if (confirmed === 'staged') return;
   operation.step('look');
@@ -118,7 +119,7 @@ export async function stageWithin(
     listWatchers(parts, request, present, deadline),
     refuseFullNode(parts, mapper, { volume, fsid }, deadline),
   ).then(([watchers]) => watchers);
-  const isClean = known === undefined && !isLeftover;
+  const isClean = read === undefined && !isLeftover;
   if (isClean) await announceBeside(parts, entry, looking, operation);
   const watchers = await looking;
   if (isLeftover) {

@@ -111,6 +111,13 @@ describe.each(DAMAGES)('NodeStage, NodePublish and their likes, a journal entry 
     await volume.unstage(driver);
     await writeFile(file, copy);
     await damage(file);
+    // It may be about a guest that has the image open: whoever asks for it must find that it is unreadable.
+    const damaged = await readFile(file).catch(() => undefined);
+    await site.rbd('lock', 'add', volume.image, 'somebody');
+    await refused(volume.stage(driver), 'FAILED_PRECONDITION', /IMAGE_LOCKED/);
+    expect(await readFile(file).catch(() => undefined)).toEqual(damaged);
+    const [lock] = JSON.parse(await site.rbd('lock', 'ls', volume.image, '--format', 'json')) as { locker: string }[];
+    await site.rbd('lock', 'rm', volume.image, 'somebody', lock!.locker);
     if ((await readdir(disk.directory, { withFileTypes: true })).some((one) => one.isDirectory())) {
       // Nothing can be renamed over a directory: even then the volume is refused and not half brought.
       await refused(volume.stage(driver), 'INTERNAL', /JOURNAL_WRITE_FAILED/);

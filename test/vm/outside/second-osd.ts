@@ -2,20 +2,20 @@
 import { mkdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admin } from '../../../src/dev/ceph/admin.js';
 import { OSD_BYTES } from '../../../src/dev/ceph/conf.js';
 import type { Layout } from '../../../src/dev/ceph/layout.js';
 import { cephPrograms } from '../../../src/dev/ceph/programs.js';
 import { findProcesses, stopProcesses } from '../../../src/dev/processes.js';
 import { run } from '../../../src/host/process/exec.js';
+import { isThere } from '../../../src/host/is-there.js';
 import { Deadline } from '../../../src/model/deadline.js';
+import { pollUntil } from '../../../src/model/time-limit.js';
 
 const NAME = 'osd.1';
 const CAPS = ['mon', 'allow profile osd', 'mgr', 'allow profile osd', 'osd', 'allow *'];
 const START_MS = 180_000;
 const GRACE_MS = 4_000;
-const POLL_MS = 500;
 
 interface Group {
   readonly state: string;
@@ -52,13 +52,18 @@ export class SecondOsd {
   /** Its data goes to the first one, then it is as if it had never been. Nothing to do where there is none. */
   async remove(): Promise<void> {
     const deadline = Deadline.after(START_MS);
+    if (!(await isThere(this.#directory))) return;
     const daemons = await findProcesses(({ argv }) => argv.includes('--osd-data') && argv.includes(this.#directory));
-    if (daemons.length === 0) return;
-    await this.#admin.ceph(['osd', 'out', '1'], deadline);
-    while (await this.#isNeeded(deadline)) await sleep(POLL_MS);
-    await stopProcesses(daemons, GRACE_MS, deadline);
+    if (daemons.length > 0) {
+      await this.#admin.ceph(['osd', 'out', '1'], deadline);
+      const spare = async (): Promise<true | undefined> => ((await this.#isNeeded(deadline)) ? undefined : true);
+      await pollUntil(spare, 'the first OSD to have everything', deadline);
+      await stopProcesses(daemons, GRACE_MS, deadline);
+    }
+    // Also what an add that failed half way has left; what is not there is a success for all of these.
     await this.#admin.ceph(['osd', 'down', '1'], deadline);
     await this.#admin.ceph(['osd', 'purge', '1', '--yes-i-really-mean-it'], deadline);
+    await this.#admin.ceph(['auth', 'rm', NAME], deadline);
     await rm(this.#directory, { recursive: true });
   }
 
