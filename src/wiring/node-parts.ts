@@ -1,6 +1,7 @@
 /** All parts of a node process; each use case names the few of them that it takes. */
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
+import { IoWatch } from '../host/device/io-watch.js';
 import { makeDirectories } from '../host/make-directories.js';
 import { run, type Exec } from '../host/process/exec.js';
 import { toolNamespace } from '../host/process/confine/tool-namespace.js';
@@ -53,6 +54,8 @@ export interface NodeParts extends ThisNode {
   /** An operator's own limit of volumes on this node; undefined takes what the mapper can. */
   readonly maxVolumes: number | undefined;
   readonly stillGuests: StillGuests;
+  /** Of the devices that somebody asked for. */
+  readonly io: IoWatch;
 }
 
 function operationSettings(log: Logger, { stepObserver, operationMs }: Additions): OperationSettings {
@@ -107,6 +110,7 @@ export async function makeNodeParts(dependencies: Dependencies, additions: Addit
     attaches: kube !== undefined,
     maxVolumes: options.maxVolumes,
     stillGuests: stillGuests(additions.isGuest),
+    io: new IoWatch(),
   };
 }
 

@@ -1,4 +1,4 @@
-/** What a node does every few seconds with its journal, and the metrics of its volumes, which are as old as that. */
+/** What a node does every few seconds with its journal, and the metrics of its volumes. */
 import type { JournalEntry } from '../journal/entry.js';
 import { Rounds } from '../model/rounds.js';
 import type { Counters } from '../observe/metrics.js';
@@ -30,12 +30,10 @@ export function promptRounds(
   });
   const count = (what: string): void => counters.count(FORGOTTEN_METRIC, { what });
   const guests = new GuestClients(node);
-  // What a scrape shows: it must not wait for the disk, and is as old as the last round.
-  let entries: readonly JournalEntry[] = [];
-  const watch = showVolumes({ node: options.nodeId, counters, entries: () => entries });
+  showVolumes({ node: options.nodeId, counters, entries: () => entriesOf(node), io: node.io });
   const round = async (): Promise<void> => {
     const stopped = (): boolean => rounds.stopped;
-    entries = await entriesOf(node);
+    let entries = await entriesOf(node);
     await guests.round(entries, stopped);
     const taken = await takeDownWanted(node, entries, count, stopped);
     if (taken > 0) entries = await entriesOf(node);
@@ -47,7 +45,7 @@ export function promptRounds(
   return {
     start: () => rounds.start(),
     stop: () => {
-      watch.stop();
+      node.io.stop();
       return rounds.stop();
     },
   };

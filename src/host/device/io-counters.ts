@@ -1,7 +1,4 @@
-/** What the kernel counts of a block device's I/O, from sysfs and without a touch of the device. */
-import path from 'node:path';
-import { readAttribute } from './kernel-attribute.js';
-
+/** What the kernel counts of a block device's I/O. */
 export interface IoCounters {
   readonly reads: number;
   readonly readBytes: number;
@@ -20,13 +17,9 @@ export interface IoCounters {
 const SECTOR_BYTES = 512;
 const MS = 1000;
 
-/** Undefined where there is no such device. @param device `/dev/rbd0` */
-export function readIoCounters(device: string, sysRoot = '/sys'): IoCounters | undefined {
-  const text = readAttribute(path.join(sysRoot, 'class/block', path.basename(device), 'stat'));
-  if (text === undefined) return undefined;
-  // Documentation/block/stat.rst
-  const columns = text.trim().split(/\s+/).map(Number);
-  const at = (column: number): number => columns[column] ?? 0;
+/** @param columns of /sys/class/block/X/stat (Documentation/block/stat.rst) */
+export function ioCountersIn(columns: readonly string[]): IoCounters {
+  const at = (column: number): number => Number(columns[column] ?? 0);
   return {
     reads: at(0),
     readBytes: at(2) * SECTOR_BYTES,

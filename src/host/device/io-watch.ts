@@ -4,6 +4,7 @@
  * any more.
  */
 import path from 'node:path';
+import { ioCountersIn, type IoCounters } from './io-counters.js';
 import { readAttribute } from './kernel-attribute.js';
 
 /**
@@ -27,6 +28,7 @@ export interface IoState {
   readonly inFlight: number;
   /** For how long none of them has ended, as far as was watched, in ms; 0 where nothing waits. */
   readonly stalledMs: number;
+  readonly counters: IoCounters;
 }
 
 export class IoWatch {
@@ -81,6 +83,6 @@ export class IoWatch {
     const moves = inFlight === 0 || before?.ended !== ended;
     const moved = moves ? now : before.moved;
     this.#devices.set(name, { ended, moved, asked: before?.asked ?? now });
-    return { inFlight, stalledMs: now - moved };
+    return { inFlight, stalledMs: now - moved, counters: ioCountersIn(columns) };
   }
 }

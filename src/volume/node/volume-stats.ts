@@ -1,6 +1,6 @@
 /** How a volume is on this node: usage and condition, always within the deadline, and without I/O that could hang. */
 import { deviceSizeBytes, isDeviceReadOnly } from '../../host/device/block-device.js';
-import { IoWatch } from '../../host/device/io-watch.js';
+import type { IoWatch } from '../../host/device/io-watch.js';
 import { isErrno } from '../../host/errno.js';
 import { MENDING, whyFilesystemSick } from '../../host/filesystem/filesystem-health.js';
 import type { Mount } from '../../host/mount/mountinfo.js';
@@ -35,11 +35,11 @@ const STATFS_MS = 2_000;
 export interface VolumeStatsParts extends GuestStatsParts, FindAtPathParts {
   readonly mappers: Pick<Mappers, 'mappingOf' | 'named'>;
   readonly exec: Exec;
+  readonly io: Pick<IoWatch, 'state'>;
 }
 
 export class VolumeStats {
   readonly #parts: VolumeStatsParts;
-  readonly #io = new IoWatch();
   readonly #reader: UsageReader;
   /** By volume: kubelet forgets a condition that comes without usage (kubernetes/kubernetes#126475). */
   readonly #last = new Map<string, VolumeUsage>();
@@ -93,7 +93,7 @@ export class VolumeStats {
     const { device } = mapping;
     const filesystem =
       entry.access === 'mount' && mount !== undefined ? whyFilesystemSick(mount, entry.readOnly) : undefined;
-    const io = this.#io.state(device);
+    const io = this.#parts.io.state(device);
     const [served, readOnly] = await Promise.all([
       this.#parts.mappers.named(mapping.mapper).whyUnserved?.(mapping),
       isDeviceReadOnly(device).catch(() => undefined),

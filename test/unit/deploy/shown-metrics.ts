@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { FENCE_ENDS, FENCES_METRIC } from '../../../src/attachment/fence-keeper.js';
+import { IoWatch } from '../../../src/host/device/io-watch.js';
 import type { JournalEntry } from '../../../src/journal/entry.js';
 import { Counters } from '../../../src/observe/metrics.js';
 import { showVolumes } from '../../../src/volume/node/metrics/volume-metrics.js';
@@ -76,7 +77,7 @@ function showParts(counters: Counters, isSick: boolean, events: number): void {
   counters.gauge('berth_deleted_volumes', { help: 'g', labels: ['state'], read: () => [[{ state: 'queued' }, 1]] });
 }
 
-async function showVolume(counters: Counters, isSick: boolean, directory: string): Promise<{ stop(): void }> {
+async function showVolume(counters: Counters, isSick: boolean, directory: string): Promise<IoWatch> {
   await mkdir(path.join(directory, 'class/block/rbd0'), { recursive: true });
   await writeFile(path.join(directory, 'class/block/rbd0/stat'), '1 0 8 1 7 0 8 2 2 10 20 0 0 0 0 3 4\n');
   const mountinfo = path.join(directory, 'mountinfo');
@@ -88,5 +89,7 @@ async function showVolume(counters: Counters, isSick: boolean, directory: string
     ...{ mapper: 'krbd', mapping: { mapper: 'krbd', device: '/dev/rbd0', readOnly: false }, holdsRecord: true },
     ...{ named: { claim: 'shop/data', pv: 'pvc-1' }, targets: {}, since: '2026-01-01T00:00:00Z' },
   } as JournalEntry;
-  return showVolumes({ node: 'n1', counters, entries: () => [entry], sysRoot: directory, mountinfo });
+  const io = new IoWatch(directory);
+  showVolumes({ node: 'n1', counters, entries: () => Promise.resolve([entry]), io, mountinfo });
+  return io;
 }

@@ -1,9 +1,10 @@
 /**
  * What a node shows of its own volumes: which claim is which image on which device, and how its I/O goes. It asks
- * neither a cluster nor a filesystem: the journal as it was read last, sysfs and mountinfo.
+ * neither a cluster nor a filesystem of a volume: the journal as it is now, for the kernel gives a device's name to the
+ * next volume at once, sysfs and mountinfo.
  */
-import { readIoCounters, type IoCounters } from '../../../host/device/io-counters.js';
-import { IoWatch, type IoState } from '../../../host/device/io-watch.js';
+import type { IoCounters } from '../../../host/device/io-counters.js';
+import type { IoState, IoWatch } from '../../../host/device/io-watch.js';
 import { whyShownStopped } from '../../../host/filesystem/filesystem-health.js';
 import { readMounts } from '../../../host/mount/mountinfo.js';
 import { isMountedHere, type JournalEntry, type StageState } from '../../../journal/entry.js';
@@ -43,67 +44,65 @@ const FLOW: readonly (readonly [string, string, (state: IoState) => number])[] =
 export interface VolumeMetricsParts {
   readonly node: string;
   readonly counters: Pick<Counters, 'gauge' | 'counted'>;
-  /** The journal as it was read last. */
-  readonly entries: () => readonly JournalEntry[];
-  readonly sysRoot?: string;
+  /** The journal as it is now. */
+  readonly entries: () => Promise<readonly JournalEntry[]>;
+  readonly io: Pick<IoWatch, 'state'>;
   /** As proc_pid_mountinfo(5). */
   readonly mountinfo?: string;
 }
 
-/** Announces them; `stop` ends the watch over devices. */
-export function showVolumes({ node, counters, entries, sysRoot, mountinfo }: VolumeMetricsParts): { stop(): void } {
-  const watch = new IoWatch(sysRoot);
-  const mapped = (): readonly JournalEntry[] => entries().filter(({ mapping }) => mapping !== undefined);
+/** Announces them. */
+export function showVolumes({ node, counters, entries: readEntries, io, mountinfo }: VolumeMetricsParts): void {
+  const entries = oncePerTurn(readEntries);
+  const states = oncePerTurn(async () =>
+    (await entries()).flatMap(({ volume, mapping }) => {
+      const state = mapping && io.state(mapping.device);
+      // A device that has gone is left out.
+      return state === undefined ? [] : [{ volume, state }];
+    }),
+  );
   const labels = ['volume'];
   counters.gauge('berth_volume_info', {
     help: 'Each volume of this node: always 1, what is known of it in the labels.',
     labels: INFO_LABELS,
-    read: () => entries().map((entry) => [infoOf(entry, node), 1]),
+    read: async () => (await entries()).map((entry) => [infoOf(entry, node), 1]),
   });
   counters.gauge('berth_journal_entries', {
     help: 'Volumes in the journal of this node, by what was set out to do with them.',
     labels: ['state'],
-    read: () => STATES.map((state) => [{ state }, entries().filter((entry) => entry.state === state).length]),
+    read: async () => {
+      const all = await entries();
+      return STATES.map((state) => [{ state }, all.filter((entry) => entry.state === state).length]);
+    },
   });
   counters.gauge('berth_mappings', {
     help: 'Images that are mapped on this node, by mapper.',
     labels: ['mapper'],
-    read: () => [...countBy(mapped(), ({ mapper }) => mapper)].map(([mapper, n]) => [{ mapper }, n]),
+    read: async () => {
+      const mapped = (await entries()).filter(({ mapping }) => mapping !== undefined);
+      return [...countBy(mapped, ({ mapper }) => mapper)].map(([mapper, n]) => [{ mapper }, n]);
+    },
   });
-  const io = oncePerTurn(() => ofEach(mapped(), (device) => readIoCounters(device, sysRoot)));
+  const ofEach = (of: (state: IoState) => number) => async (): Promise<Samples> =>
+    (await states()).map(({ volume, state }) => [{ volume }, of(state)]);
   for (const [name, help, of] of IO) {
-    counters.counted(name, { help, labels, read: () => io().map(([volume, one]) => [{ volume }, of(one)]) });
+    counters.counted(name, { help, labels, read: ofEach(({ counters: counted }) => of(counted)) });
   }
-  const flow = oncePerTurn(() => ofEach(mapped(), (device) => watch.state(device)));
-  for (const [name, help, of] of FLOW) {
-    counters.gauge(name, { help, labels, read: () => flow().map(([volume, one]) => [{ volume }, of(one)]) });
-  }
+  for (const [name, help, of] of FLOW) counters.gauge(name, { help, labels, read: ofEach(of) });
   counters.gauge('berth_volume_filesystem_stopped', {
     help: '1 where the kernel gave up the filesystem of a volume after errors: read-only, or shut down.',
     labels,
-    read: () => stoppedOf(entries(), mountinfo),
-  });
-  return watch;
-}
-
-/** What is known of each volume's device; a device that has gone is left out. */
-function ofEach<T>(
-  entries: readonly JournalEntry[],
-  read: (device: string) => T | undefined,
-): readonly (readonly [string, T])[] {
-  return entries.flatMap(({ volume, mapping }) => {
-    const found = mapping && read(mapping.device);
-    return found === undefined ? [] : [[volume, found] as const];
+    read: async () => stoppedOf(await entries(), mountinfo),
   });
 }
 
-/** All metrics of a scrape are read in one turn of the event loop: each device is read once for all of them. */
+/** All metrics of a scrape are asked for in one turn of the event loop: each thing is read once for all of them. */
 function oncePerTurn<T>(read: () => T): () => T {
   let kept: { readonly value: T } | undefined;
   return () => {
     if (kept === undefined) {
       kept = { value: read() };
-      setImmediate(() => (kept = undefined));
+      queueMicrotask(() => (kept = undefined));
     }
     return kept.value;
   };

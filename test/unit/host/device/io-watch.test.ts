@@ -30,14 +30,14 @@ describe('a device', () => {
     await stat(5, 0);
     await state();
     vi.advanceTimersByTime(60_000);
-    expect(await state()).toEqual({ inFlight: 0, stalledMs: 0 });
+    expect(await state()).toMatchObject({ inFlight: 0, stalledMs: 0 });
   });
 
   it('whose requests wait and none ends is stalled since it was seen so', async () => {
     await stat(5, 2);
-    expect(await state()).toEqual({ inFlight: 2, stalledMs: 0 });
+    expect(await state()).toMatchObject({ inFlight: 2, stalledMs: 0 });
     vi.advanceTimersByTime(12_000);
-    expect(await state()).toEqual({ inFlight: 2, stalledMs: 12_000 });
+    expect(await state()).toMatchObject({ inFlight: 2, stalledMs: 12_000 });
   });
 
   it('whose requests end one by one is slow, not stalled', async () => {
@@ -45,7 +45,7 @@ describe('a device', () => {
     await state();
     vi.advanceTimersByTime(12_000);
     await stat(6, 2);
-    expect(await state()).toEqual({ inFlight: 2, stalledMs: 0 });
+    expect(await state()).toMatchObject({ inFlight: 2, stalledMs: 0 });
   });
 
   it('that moved between two questions is not stalled: it was looked at meanwhile', async () => {

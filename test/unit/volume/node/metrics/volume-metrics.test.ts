@@ -4,13 +4,16 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { JournalEntry } from '../../../../../src/journal/entry.js';
+import { IoWatch } from '../../../../../src/host/device/io-watch.js';
 import { Counters } from '../../../../../src/observe/metrics.js';
 import { showVolumes } from '../../../../../src/volume/node/metrics/volume-metrics.js';
 
 let root: string;
 let counters: Counters;
 let entries: readonly JournalEntry[];
-let watch: { stop(): void };
+let watch: IoWatch;
+/** What was read since the test began. */
+const read = { journal: 0, devices: 0 };
 const mountinfo = (): string => path.join(root, 'mountinfo');
 
 beforeEach(async () => {
@@ -18,7 +21,19 @@ beforeEach(async () => {
   await writeFile(mountinfo(), '');
   counters = new Counters();
   entries = [];
-  watch = showVolumes({ node: 'n1', counters, entries: () => entries, sysRoot: root, mountinfo: mountinfo() });
+  watch = new IoWatch(root);
+  Object.assign(read, { journal: 0, devices: 0 });
+  const io = {
+    state: (device: string) => {
+      read.devices += 1;
+      return watch.state(device);
+    },
+  };
+  const journal = () => {
+    read.journal += 1;
+    return Promise.resolve(entries);
+  };
+  showVolumes({ node: 'n1', counters, entries: journal, io, mountinfo: mountinfo() });
 });
 afterEach(async () => {
   watch.stop();
@@ -75,10 +90,20 @@ describe('berth_volume_info', () => {
 });
 
 describe('the I/O of a volume', () => {
+  it('is shown under the name of the volume that has the device now', async () => {
+    await device('rbd0', '5 1 16 40 7 2 24 90 3 50 130 2 0 8 1 4 20');
+    entries = [entryOf('a', '/dev/rbd0')];
+    await shown('berth_volume_reads_total');
+    entries = [entryOf('b', '/dev/rbd0')];
+    expect(await shown('berth_volume_reads_total')).toEqual(['berth_volume_reads_total{volume="main/hyper/b"} 5']);
+  });
+
   it('is what the kernel counts of its device, bytes by sectors of 512', async () => {
     await device('rbd0', '5 1 16 40 7 2 24 90 3 50 130 2 0 8 1 4 20');
     entries = [entryOf('a', '/dev/rbd0')];
     const of = async (name: string) => (await shown(`berth_volume_${name}`))[0]?.replace(/^.* /, '');
+    // First: from then on it is watched, and its requests do not end.
+    expect(await of('io_stalled_seconds')).toBe('0');
     expect(await of('reads_total')).toBe('5');
     expect(await of('read_bytes_total')).toBe(String(16 * 512));
     expect(await of('read_seconds_total')).toBe('0.04');
@@ -89,7 +114,6 @@ describe('the I/O of a volume', () => {
     expect(await of('flushes_total')).toBe('4');
     expect(await of('flush_seconds_total')).toBe('0.02');
     expect(await of('io_in_flight')).toBe('3');
-    expect(await of('io_stalled_seconds')).toBe('0');
   });
 
   it('is left out where the device has gone, and of a kernel without flushes 0', async () => {
@@ -131,7 +155,7 @@ describe('a node', () => {
     ]);
   });
 
-  it('with 500 volumes reads each device twice a scrape, for all metrics of it', async () => {
+  it('with 500 volumes reads the journal and each device once a scrape, for all metrics of it', async () => {
     await device('rbd0', '5 1 16 40 7 2 24 90 0 50 130');
     entries = Array.from({ length: 500 }, (_, index) => entryOf(`v${index}`, '/dev/rbd0'));
     await counters.text();
@@ -142,5 +166,6 @@ describe('a node', () => {
       `500 volumes: ${text.length} bytes in ${((user + system) / 1000).toFixed(0)} ms of processor\n`,
     );
     expect(text.split('\n').filter((line) => line.startsWith('berth_volume_'))).toHaveLength(12 * 500);
+    expect(read).toEqual({ journal: 2, devices: 2 * 500 });
   });
 });
