@@ -18,7 +18,8 @@ interface JournalReading {
 /**
  * The entry that a stage starts from; `damaged` (a power loss leaves files of zero bytes) counts as none while the
  * kernel has no mapping of the volume: then there is nothing that could be undone wrongly. It stays until the stage
- * writes its own, for it may be about a guest that has the image open. BERTH_JOURNAL_UNREADABLE where the kernel has one, BERTH_JOURNAL_NEWER, BERTH_VOLUME_IN_USE where another runtime was given the image.
+ * writes its own, for it may be about a guest that has the image open. BERTH_JOURNAL_UNREADABLE where the kernel has
+ * one, BERTH_JOURNAL_NEWER, BERTH_VOLUME_IN_USE where another runtime was given the image.
  */
 export async function entryToStage(
   { journal, mappers, log }: JournalReading & { readonly mappers: Pick<Mappers, 'findUnrecorded'> },
