@@ -60,7 +60,6 @@ export async function refuseStrangers(
   const { rbd } = parts;
   const { found, node, ownOf } = question;
   const { at, volume } = found;
-  const patience = deadline.within(PATIENCE_MS);
   const strangersAmong = (watchers: readonly Watcher[], record: HolderRecord | undefined): readonly Watcher[] => {
     const { clients, unnamed } = ownOf(watchers, record);
     return unexplainedWatchers({ watchers, record, node, own: clients }, unnamed);
@@ -72,6 +71,8 @@ export async function refuseStrangers(
       : await rbd.watchers(at, deadline);
   let strangers = strangersAmong(watchers, holderRecordToTake(found.head, volume));
   if (strangers.length > 0) await question.shutOut?.(strangers);
+  // From here on: however long the monitor took, whoever was shut out is looked for once more.
+  const patience = deadline.within(PATIENCE_MS);
   while (strangers.length > 0) {
     if (patience.expired) {
       throw berthError('BERTH_VOLUME_IN_USE', { volume, who: await describeStrangers(parts, question, strangers) });

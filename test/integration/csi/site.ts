@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { stringify } from 'yaml';
 import type { CreateVolumeRequest } from '../../../src/csi/gen/csi/v1/CreateVolumeRequest.js';
@@ -23,6 +24,8 @@ import { PurgingController } from './purging-controller.js';
 import { Volume, type Secrets } from './volume.js';
 
 const soon = (): Deadline => Deadline.after(60_000);
+/** Longer than a purge is given, shorter than the hook of vitest, ms. */
+const STEP_MS = 150_000;
 const CLUSTER = 'dev';
 
 export interface CreateOptions {
@@ -184,8 +187,8 @@ export class Site {
    */
   async close(): Promise<void> {
     try {
-      await this.endVolumes();
-      await this.#purge();
+      await named('end the volumes', this.endVolumes());
+      await named('purge what was deleted', this.#purge());
       for (const root of this.#kubelets.splice(0)) await run('umount', [root], { deadline: soon() });
       expect(await this.#leftOnNode(), 'mounts and loop devices of this suite').toEqual([]);
       for (const driver of this.#drivers) expect(await driver.stop(), `how ${driver.name} ended`).toBe('exit code 0');
@@ -239,6 +242,20 @@ export class Site {
   async #processes(): Promise<readonly string[]> {
     const ours = await findProcesses(({ argv }) => argv.some((one) => one.includes(`${this.directory}/`)));
     return ours.filter(({ program }) => program !== 'qemu-storage-daemon').map(({ argv }) => argv.join(' '));
+  }
+}
+
+/** What hangs is told by its name, before the hook that waits for it gives up. */
+async function named<T>(step: string, work: Promise<T>): Promise<T> {
+  const patience = new AbortController();
+  const hung = sleep(STEP_MS, undefined, { signal: patience.signal }).then(() => {
+    throw new Error(`the end of this suite hangs: ${step}`);
+  });
+  try {
+    return await Promise.race([work, hung]);
+  } finally {
+    hung.catch(() => undefined);
+    patience.abort();
   }
 }
 

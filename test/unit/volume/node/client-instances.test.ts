@@ -1,5 +1,5 @@
 /** Nobody else may have an image open that a node maps for writing: before the map, and after it. */
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { HOLDER_KEY, type ClientInstance, type Holder } from '../../../../src/attachment/holder-record.js';
 import type { JournalEntry } from '../../../../src/journal/entry.js';
 import type { Mapper, Mapping } from '../../../../src/rbd/mapping/mapper.js';
@@ -35,8 +35,11 @@ function record(...holders: Partial<Holder>[]): void {
   image.metadata.set(HOLDER_KEY, JSON.stringify({ ...shape, holders: all }));
 }
 
+let shutOut: () => Promise<void>;
+
 beforeEach(async () => {
   present = undefined;
+  shutOut = () => Promise.resolve();
   await createVolume(createParts(cluster), creation('v'), soon());
   image = cluster.image('berth-v')!;
 });
@@ -44,7 +47,7 @@ beforeEach(async () => {
 const find = (): Promise<FoundVolume> => mustFindVolume(cluster, 'c1/rbd/berth-v', 'controller', noSecrets, soon());
 const parts = (mapper: Mapper) => {
   const mappers = { named: () => mapper, mappingOf: () => Promise.resolve(present?.mapping) };
-  const formerClients = { shutOut: () => Promise.resolve() };
+  const formerClients = { shutOut: () => shutOut() };
   return { rbd: cluster.rbd, clusters: cluster.clusters, self: nodeNamed('node-a'), mappers, formerClients, log };
 };
 async function before(mapper: Mapper, more: { entry?: Partial<JournalEntry>; isOfNoUse?: boolean } = {}) {
@@ -73,6 +76,20 @@ describe.each([
     watching();
     const opened = await before(mapper);
     await expect(map(mapper, opened, OURS, FOREIGN)).rejects.toMatchObject(inUse);
+  });
+
+  it('a client of an earlier life is looked for once more after it was shut out, however long that took', async () => {
+    watching(FOREIGN);
+    let wait = 0;
+    const now = performance.now.bind(performance);
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + wait);
+    onTestFinished(() => clock.mockRestore());
+    shutOut = () => {
+      wait = 10_000;
+      watching();
+      return Promise.resolve();
+    };
+    expect(await map(mapper, await before(mapper), OURS)).toEqual([client(OURS)]);
   });
 
   it('alone is right, and the client is told', async () => {
