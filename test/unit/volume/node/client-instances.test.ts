@@ -85,7 +85,7 @@ describe.each([
     const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + wait);
     onTestFinished(() => clock.mockRestore());
     shutOut = () => {
-      wait = 10_000;
+      wait = 2_000;
       watching();
       return Promise.resolve();
     };
