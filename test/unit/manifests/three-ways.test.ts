@@ -10,13 +10,12 @@ import type { KubeObject } from '../../../src/manifests/kube-object.js';
 import { buildDirectory } from '../../../src/manifests/kustomize/build.js';
 import { readSettings } from '../../../src/manifests/read-settings.js';
 import { renderManifests } from '../../../src/manifests/render.js';
-import { SETTINGS } from '../../../src/manifests/settings.js';
 import { CHART, chartRenderer, whyNoGo, type ChartRenderer } from '../../chart/go-renderer.js';
+import { BASE, INSTALLATIONS } from './installations.js';
 import { kustomizeProgram, realKustomize } from './real-kustomize.js';
 import { siteOf, sorted } from './site.js';
-import { asSet, asSite, asValues, CLUSTERS, type Told } from './three-ways.js';
+import { asSet, asSite, asValues, type Told } from './three-ways.js';
 
-const KEY = 'AQD0DeVnKhFPLxAAzq1aG1QX0uJr5n9Ln3yzGA==';
 const scratch = mkdtempSync(path.join(os.tmpdir(), 'berth-three-ways-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
@@ -27,42 +26,6 @@ if (kustomize === undefined)
   process.stderr.write('\n!! SKIPPED: neither kubectl nor kustomize is here to compare with\n');
 let made: ChartRenderer | undefined;
 const renderer = (): ChartRenderer => (made ??= chartRenderer());
-
-const switches = SETTINGS.filter(({ kind }) => kind === 'switch').map(({ path }) => path);
-/** What the chart has differently, since Helm makes the namespace. */
-const BASE: Told = { clusters: CLUSTERS, createNamespace: true };
-const KEYS = { 'controller.userKey': KEY, 'node.userKey': KEY };
-const together = (on: boolean): Told => Object.fromEntries(switches.map((name) => [name, on]));
-
-const INSTALLATIONS: readonly (readonly [string, Told])[] = [
-  ['the defaults', BASE],
-  ['with keys', { ...BASE, ...KEYS }],
-  ['with the key of the controller alone', { ...BASE, 'controller.userKey': KEY, 'controller.userID': 'ctl' }],
-  [
-    'everything that can be told',
-    {
-      ...{ ...BASE, ...KEYS, 'controller.userID': 'ctl', 'node.userID': 'nod', 'controller.replicas': 3 },
-      ...{
-        'image.repository': 'registry.example:5000/a/berth',
-        'image.tag': '1.2.3-ceph20',
-        kubeletRoot: '/var/lib/k0s/kubelet',
-        volumePlugins: '/opt/kubelet/exec',
-        flexVolume: true,
-      },
-      ...{ 'storageClasses.pool': 'fast', 'storageClasses.clusterID': 'prod' },
-      variables: { BERTH_FENCING: 'node-lost', BERTH_LOG_LEVEL: 'debug' },
-    },
-  ],
-  ['every switch on', { ...BASE, ...together(true) }],
-  ['every switch off', { ...BASE, ...together(false) }],
-  ...switches.map((name): [string, Told] => [
-    `${name} the other way`,
-    {
-      ...BASE,
-      [name]: SETTINGS.find((one) => one.path === name)!.fallback !== true,
-    },
-  ]),
-];
 
 const variable = (name: string, text: string): Told => ({ variables: { [name]: text } });
 /** What the schema takes and the chart refuses, as `berth manifests` does. */
