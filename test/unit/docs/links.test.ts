@@ -1,20 +1,12 @@
 /** The documents hold together: links lead somewhere, and codes that they name exist. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { catalogue } from '../../../src/model/errors.js';
 import { packageRoot } from '../../../src/model/package-root.js';
+import { anchorOf, documents, textOf } from './document.js';
 
 const root = packageRoot();
-const pages = ['README.md', 'SECURITY.md', ...readdirSync(path.join(root, 'docs')).map((name) => `docs/${name}`)];
-const textOf = (page: string): string => readFileSync(path.join(root, page), 'utf8');
-
-/** As GitHub makes an anchor of a heading: lower case, spaces to hyphens, everything but words dropped. */
-const anchorOf = (heading: string): string =>
-  heading
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
-    .replaceAll(/\s/g, '-');
 const anchors = (page: string): readonly string[] =>
   [...textOf(page).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchorOf(heading!));
 
@@ -27,7 +19,7 @@ function faultOf(page: string, link: string): string | undefined {
   return `${page}: ${link}: there is no such heading`;
 }
 
-describe.each(pages)('%s', (page) => {
+describe.each(documents)('%s', (page) => {
   it('has only links that lead to a file and a heading that are there', () => {
     const links = [...textOf(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link!);
     const own = links.filter((link) => !/^https?:/.test(link));

@@ -1,5 +1,5 @@
 /** What the documents list is what the code has: parameters, caps, Events, exit codes, headings. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { GOALS as NODE_GOALS } from '../../../bench/node-cost.js';
@@ -9,14 +9,9 @@ import { REASONS } from '../../../src/diagnosis/attachment/attachment-facts.js';
 import { catalogue } from '../../../src/model/errors.js';
 import { packageRoot } from '../../../src/model/package-root.js';
 import { LABELS, PARAMETER_NAMES, parseParameters } from '../../../src/volume/image/parameters.js';
+import { documents, textOf } from './document.js';
 
 const root = packageRoot();
-const textOf = (file: string): string => readFileSync(path.join(root, file), 'utf8');
-
-const pages = [
-  ...['README.md', 'SECURITY.md'],
-  ...readdirSync(path.join(root, 'docs')).map((name) => `docs/${name}`),
-].filter((name) => name.endsWith('.md'));
 
 /** The rows of the table under this heading line, cell by cell. */
 function table(page: string, heading: string): readonly (readonly string[])[] {
@@ -106,7 +101,7 @@ describe('docs/limitations.md', () => {
   });
 });
 
-describe.each(pages)('%s', (page) => {
+describe.each(documents)('%s', (page) => {
   const text = textOf(page);
 
   it('names codes whole, as logs and answers have them', () => {
@@ -116,7 +111,7 @@ describe.each(pages)('%s', (page) => {
 
   it('leads from the codes that it names to their page', () => {
     const names = Object.keys(catalogue).some((code) => text.includes(`\`${code}\``));
-    const leads = page === 'docs/errors.md' || /\]\((docs\/)?errors\.md/.test(text);
+    const leads = page === 'docs/errors.md' || /\]\((docs\/|\.\.\/)?errors\.md/.test(text);
     expect(leads || !names).toBe(true);
   });
 });
