@@ -54,6 +54,19 @@ export default defineConfig({
         },
       },
       {
+        // A database on volumes, in emulated guests too: minutes each, one at a time.
+        test: {
+          name: 'workload',
+          include: ['test/workload/**/*.test.ts'],
+          globalSetup: ['test/integration/cluster.setup.ts'],
+          testTimeout: 120_000,
+          expect: { poll: { timeout: HUNG_MS } },
+          hookTimeout: 1_200_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 4 },
+        },
+      },
+      {
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],

@@ -41,7 +41,8 @@ const UNWANTED = ['./usr/share', './lib/udev/hwdb.d', './usr/lib/udev/hwdb.d', '
  */
 const MERGED_USR = String.raw`s,^\./\(bin\|sbin\|lib\)/,./usr/\1/,`;
 
-const cacheDirectory = (): string =>
+/** Where guests' kernels and programs are kept. */
+export const guestCache = (): string =>
   process.env['BERTH_VM_CACHE'] ??
   path.join(process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'berth-vm');
 
@@ -62,7 +63,7 @@ export async function unpackedPackages(
   // Another choice of files is another content.
   const chosen = [...versions, ...MODULES, ...MODULE_FILES, ...UNWANTED];
   const name = createHash('sha256').update(chosen.join('\n')).digest('hex').slice(0, 16);
-  const target = path.join(cacheDirectory(), name);
+  const target = path.join(guestCache(), name);
   await cachedDirectory(target, async (draft) => {
     say(`downloading ${versions.join(', ')} (about 75 MB) and unpacking them into ${target}`);
     await unpack(exec, draft, kernel, deadline);

@@ -11,6 +11,7 @@ import type { Deadline } from '../../model/deadline.js';
 import { cachedDirectory } from './cached-directory.js';
 import { downloadPackages } from './private-apt.js';
 import type { Suite } from './release.js';
+import { HOW_UNPACKED, unpackPackages } from './unpack-packages.js';
 
 /** What a cluster, the mapper of development and the driver run; apt adds what those need. */
 const CEPH = ['ceph-mon', 'ceph-mgr', 'ceph-osd', 'ceph-common', 'rbd-nbd'];
@@ -33,13 +34,8 @@ const STORAGE_DAEMON: Readonly<Record<Suite, string>> = {
   sid: 'qemu-utils',
 };
 
-/** The same whether a package still has /lib or already /usr/lib. */
-const MERGED_USR = String.raw`s,^\./\(bin\|sbin\|lib\|lib64\)/,./usr/\1/,`;
-const UNWANTED = ['./usr/share/doc', './usr/share/man', './usr/share/locale', './usr/share/info'];
 /** Links that the packages' scripts would make. */
 const LINKS = [['mawk', 'awk']] as const;
-
-const PARALLEL = 2;
 
 const cacheDirectory = (): string =>
   process.env['BERTH_ROOTS'] ??
@@ -57,31 +53,18 @@ export async function unpackedRoot(
 ): Promise<string> {
   const packages = ['?essential', ...CEPH, ...TOOLS, STORAGE_DAEMON[suite]];
   const key = createHash('sha256')
-    .update([...packages, ...UNWANTED, MERGED_USR].join('\n'))
+    .update([...packages, ...HOW_UNPACKED].join('\n'))
     .digest('hex');
   const target = path.join(cacheDirectory(), `${suite}-${key.slice(0, 12)}`);
   return cachedDirectory(target, async (draft) => {
     say(`downloading Ceph and tools of Debian ${suite} (about 170 MB) and unpacking them into ${target}`);
     const files = await downloadPackages(exec, path.join(draft, 'apt'), suite, packages, deadline);
-    await unpack(exec, files, draft, deadline);
+    await unpackPackages(exec, files, draft, deadline);
+    for (const [to, name] of LINKS) await symlink(to, path.join(draft, 'usr/bin', name)).catch(() => undefined);
+    // A place for the program that runs us.
+    await writeFile(path.join(draft, 'usr/bin/node'), '', { flag: 'a' });
     await rm(path.join(draft, 'apt'), { recursive: true });
     const names = files.map((file) => path.basename(file, '.deb')).sort();
     await writeFile(path.join(draft, 'packages'), `${names.join('\n')}\n`);
   });
-}
-
-async function unpack(exec: Exec, files: readonly string[], target: string, deadline: Deadline): Promise<void> {
-  const exclude = UNWANTED.map((pattern) => `--exclude=${pattern}`).join(' ');
-  const how = `${exclude} --transform '${MERGED_USR}' --keep-directory-symlink`;
-  const script = `dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" ${how}`;
-  const left = [...files];
-  const worker = async (): Promise<void> => {
-    for (let file = left.pop(); file !== undefined; file = left.pop()) {
-      await exec('bash', ['-o', 'pipefail', '-c', script, 'unpack', file, target], { deadline });
-    }
-  };
-  await Promise.all(Array.from({ length: PARALLEL }, worker));
-  for (const [to, name] of LINKS) await symlink(to, path.join(target, 'usr/bin', name)).catch(() => undefined);
-  // A place for the program that runs us.
-  await writeFile(path.join(target, 'usr/bin/node'), '', { flag: 'a' });
 }
