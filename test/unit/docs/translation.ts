@@ -15,7 +15,7 @@ export const englishOf = (file: string): string =>
 
 /** Commands, without comments: those may be translated. Of a drawing, which has words in it, the lines are counted. */
 function commandsOf({ language, text }: Block): string {
-  if (text.includes('┌')) return `a drawing of ${text.split('\n').length} lines`;
+  if (/[┌─]/u.test(text)) return `a drawing of ${text.split('\n').length} lines`;
   const lines = text.split('\n').map((line) => (language === '' ? line : line.replace(/(^|\s+)#.*$/, '')).trimEnd());
   return lines.filter((line) => line !== '').join('\n');
 }
