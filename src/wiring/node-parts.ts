@@ -21,6 +21,7 @@ import { KataRecords } from '../sandbox/kata/kata-records.js';
 import { SHIM_ROOTS } from '../sandbox/kata/shim.js';
 import { NO_RUNTIME_CLASSES } from '../sandbox/pod.js';
 import { markGuestWritten } from '../volume/image/guest-mark.js';
+import { GuestUsages } from '../volume/node/guest/guest-usages.js';
 import { stillGuests, type StillGuests } from '../volume/node/handover/still-guests.js';
 import { FormerClients } from '../rbd/former-clients.js';
 import { NodeHolderRecords, type ThisNode } from '../volume/node/node-holder-records.js';
@@ -34,6 +35,7 @@ import { now, tellLate, type Dependencies } from './dependencies.js';
 import { findThisNode } from './this-node.js';
 
 export interface NodeParts extends ThisNode {
+  readonly guestUsages: GuestUsages;
   readonly rbd: RbdPort;
   readonly clusters: Clusters;
   readonly holderRecords: NodeHolderRecords;
@@ -111,6 +113,7 @@ export async function makeNodeParts(dependencies: Dependencies, additions: Addit
     maxVolumes: options.maxVolumes,
     stillGuests: stillGuests(additions.isGuest),
     io: new IoWatch(),
+    guestUsages: new GuestUsages(),
   };
 }
 

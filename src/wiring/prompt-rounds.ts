@@ -30,7 +30,8 @@ export function promptRounds(
   });
   const count = (what: string): void => counters.count(FORGOTTEN_METRIC, { what });
   const guests = new GuestClients(node);
-  showVolumes({ node: options.nodeId, counters, entries: () => entriesOf(node), io: node.io });
+  const { io, guestUsages } = node;
+  showVolumes({ node: options.nodeId, counters, entries: () => entriesOf(node), io, guestUsages });
   const round = async (): Promise<void> => {
     const stopped = (): boolean => rounds.stopped;
     let entries = await entriesOf(node);

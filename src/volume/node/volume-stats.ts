@@ -12,6 +12,7 @@ import { whatClientWaitsFor } from '../../rbd/mapping/krbd/kernel-client.js';
 import type { Mapping } from '../../rbd/mapping/mapper.js';
 import type { Condition } from '../image/volume-condition.js';
 import { guestStats, type GuestStatsParts } from './guest/guest-stats.js';
+import type { GuestUsages } from './guest/guest-usages.js';
 import type { Exec } from '../../host/process/exec.js';
 import type { Mappers } from './node-mappers.js';
 import { findAtPath, type FindAtPathParts } from './target/find-at-path.js';
@@ -36,6 +37,7 @@ export interface VolumeStatsParts extends GuestStatsParts, FindAtPathParts {
   readonly mappers: Pick<Mappers, 'mappingOf' | 'named'>;
   readonly exec: Exec;
   readonly io: Pick<IoWatch, 'state'>;
+  readonly guestUsages: Pick<GuestUsages, 'keep'>;
 }
 
 export class VolumeStats {
@@ -75,6 +77,7 @@ export class VolumeStats {
       this.#whySick(entry, mapping, undefined),
       guestStats(this.#parts, entry, mapping, path, deadline),
     ]);
+    this.#parts.guestUsages.keep(entry.volume, guest.usage);
     const why = [...sick, ...guest.sick];
     const note = guest.note === undefined ? [] : [`usage is known inside its virtual machine alone (${guest.note})`];
     const well = why.length === 0 ? [`${mapping.device} (${mapping.mapper}) is well`] : why;

@@ -6,6 +6,7 @@ import { FENCE_ENDS, FENCES_METRIC } from '../../../src/attachment/fence-keeper.
 import { IoWatch } from '../../../src/host/device/io-watch.js';
 import type { JournalEntry } from '../../../src/journal/entry.js';
 import { Counters } from '../../../src/observe/metrics.js';
+import { GuestUsages } from '../../../src/volume/node/guest/guest-usages.js';
 import { showVolumes } from '../../../src/volume/node/metrics/volume-metrics.js';
 import * as show from '../../../src/wiring/metrics/show-metrics.js';
 
@@ -90,6 +91,9 @@ async function showVolume(counters: Counters, isSick: boolean, directory: string
     ...{ named: { claim: 'shop/data', pv: 'pvc-1' }, targets: {}, since: '2026-01-01T00:00:00Z' },
   } as JournalEntry;
   const io = new IoWatch(directory);
-  showVolumes({ node: 'n1', counters, entries: () => Promise.resolve([entry]), io, mountinfo });
+  const guestUsages = new GuestUsages();
+  const amount = { total: 10n, used: 3n, available: 7n };
+  guestUsages.keep(entry.volume, { bytes: amount, inodes: amount });
+  showVolumes({ node: 'n1', counters, entries: () => Promise.resolve([entry]), io, guestUsages, mountinfo });
   return io;
 }

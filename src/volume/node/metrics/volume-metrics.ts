@@ -9,6 +9,8 @@ import { whyShownStopped } from '../../../host/filesystem/filesystem-health.js';
 import { readMounts } from '../../../host/mount/mountinfo.js';
 import { isMountedHere, type JournalEntry, type StageState } from '../../../journal/entry.js';
 import type { Counters, Labels, Samples } from '../../../observe/metrics.js';
+import type { GuestUsages } from '../guest/guest-usages.js';
+import { showGuests } from './guest-metrics.js';
 
 /** From the path that a kubelet publishes at: .../kubernetes.io~csi/PV/mount, .../volumeDevices/publish/PV/POD. */
 const PV_OF_TARGET = /[/]kubernetes[.]io~csi[/]([^/]+)[/]mount$|[/]volumeDevices[/]publish[/]([^/]+)[/]/;
@@ -47,12 +49,14 @@ export interface VolumeMetricsParts {
   /** The journal as it is now. */
   readonly entries: () => Promise<readonly JournalEntry[]>;
   readonly io: Pick<IoWatch, 'state'>;
+  readonly guestUsages: Pick<GuestUsages, 'of'>;
   /** As proc_pid_mountinfo(5). */
   readonly mountinfo?: string;
 }
 
 /** Announces them. */
-export function showVolumes({ node, counters, entries: readEntries, io, mountinfo }: VolumeMetricsParts): void {
+export function showVolumes(parts: VolumeMetricsParts): void {
+  const { node, counters, entries: readEntries, io, mountinfo } = parts;
   const entries = oncePerTurn(readEntries);
   const states = oncePerTurn(async () =>
     (await entries()).flatMap(({ volume, mapping }) => {
@@ -94,6 +98,7 @@ export function showVolumes({ node, counters, entries: readEntries, io, mountinf
     labels,
     read: async () => stoppedOf(await entries(), mountinfo),
   });
+  showGuests(parts, entries);
 }
 
 /** All metrics of a scrape are asked for in one turn of the event loop: each thing is read once for all of them. */

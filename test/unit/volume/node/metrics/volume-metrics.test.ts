@@ -6,12 +6,15 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { JournalEntry } from '../../../../../src/journal/entry.js';
 import { IoWatch } from '../../../../../src/host/device/io-watch.js';
 import { Counters } from '../../../../../src/observe/metrics.js';
+import { GuestUsages } from '../../../../../src/volume/node/guest/guest-usages.js';
 import { showVolumes } from '../../../../../src/volume/node/metrics/volume-metrics.js';
 
 let root: string;
 let counters: Counters;
 let entries: readonly JournalEntry[];
 let watch: IoWatch;
+let guestUsages: GuestUsages;
+let now: number;
 /** What was read since the test began. */
 const read = { journal: 0, devices: 0 };
 const mountinfo = (): string => path.join(root, 'mountinfo');
@@ -22,6 +25,8 @@ beforeEach(async () => {
   counters = new Counters();
   entries = [];
   watch = new IoWatch(root);
+  now = 0;
+  guestUsages = new GuestUsages(() => now);
   Object.assign(read, { journal: 0, devices: 0 });
   const io = {
     state: (device: string) => {
@@ -33,7 +38,7 @@ beforeEach(async () => {
     read.journal += 1;
     return Promise.resolve(entries);
   };
-  showVolumes({ node: 'n1', counters, entries: journal, io, mountinfo: mountinfo() });
+  showVolumes({ node: 'n1', counters, entries: journal, io, guestUsages, mountinfo: mountinfo() });
 });
 afterEach(async () => {
   watch.stop();
@@ -121,6 +126,42 @@ describe('the I/O of a volume', () => {
     entries = [entryOf('a', '/dev/rbd0'), entryOf('gone', '/dev/rbd9')];
     expect(await shown('berth_volume_reads_total')).toHaveLength(1);
     expect(await shown('berth_volume_flushes_total')).toEqual(['berth_volume_flushes_total{volume="main/hyper/a"} 0']);
+  });
+});
+
+describe('berth_volume_guest_bytes, _inodes, _age_seconds', () => {
+  const amount = (total: bigint, used: bigint) => ({ total, used, available: total - used });
+  const usage = { bytes: amount(1_000n, 400n), inodes: amount(64n, 11n) };
+  const names = ['berth_volume_guest_bytes', 'berth_volume_guest_inodes', 'berth_volume_guest_age_seconds'];
+  const all = async (): Promise<readonly string[]> => (await Promise.all(names.map(shown))).flat();
+
+  it('are what the guest said last, and how long ago that was', async () => {
+    entries = [entryOf('a', '/dev/rbd0'), entryOf('b', '/dev/rbd1')];
+    guestUsages.keep('main/hyper/a', usage);
+    now = 42_000;
+    const volume = 'volume="main/hyper/a"';
+    expect(await all()).toEqual([
+      `berth_volume_guest_bytes{${volume},kind="total"} 1000`,
+      `berth_volume_guest_bytes{${volume},kind="used"} 400`,
+      `berth_volume_guest_bytes{${volume},kind="available"} 600`,
+      `berth_volume_guest_inodes{${volume},kind="total"} 64`,
+      `berth_volume_guest_inodes{${volume},kind="used"} 11`,
+      `berth_volume_guest_inodes{${volume},kind="available"} 53`,
+      `berth_volume_guest_age_seconds{${volume}} 42`,
+    ]);
+  });
+
+  it('go with the guest that does not answer any more, and with the volume', async () => {
+    entries = [entryOf('a', '/dev/rbd0'), entryOf('b', '/dev/rbd1')];
+    guestUsages.keep('main/hyper/a', usage);
+    guestUsages.keep('main/hyper/b', usage);
+    guestUsages.keep('main/hyper/a', undefined);
+    expect((await all()).filter((line) => line.includes('hyper/a'))).toEqual([]);
+    entries = [entryOf('a', '/dev/rbd0')];
+    expect(await all()).toEqual([]);
+    // It is forgotten, not hidden: a later volume of that name begins with nothing.
+    entries = [entryOf('b', '/dev/rbd1')];
+    expect(await all()).toEqual([]);
   });
 });
 
