@@ -106,7 +106,7 @@ module.exports = {
     ),
     forbid(
       'few-ask-for-a-diagnosis',
-      '^src/(?!diagnosis/|csi/|flexvolume/|cli/|reconcile/|wiring/|dev/)',
+      '^src/(?!diagnosis/|csi/|flexvolume/|cli/|page/|reconcile/|wiring/|dev/)',
       room('diagnosis'),
       'what is below is examined, and does not examine',
     ),
@@ -128,6 +128,13 @@ module.exports = {
       '^src/(attachment|journal|sandbox|host)/',
       'edges call volume/',
     ),
+    forbid(
+      'page-only-shows',
+      room('page'),
+      allBut('page/', 'diagnosis/', 'observe/', 'model/'),
+      'it is told what diagnosis sees: no use case, no cluster, no API of its own',
+    ),
+    forbid('only-wiring-opens-the-page', '^src/(?!page/|wiring/)', room('page'), 'nobody else needs it'),
     forbid(
       'options-are-values',
       room('options'),

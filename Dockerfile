@@ -79,6 +79,9 @@ COPY flexvolume/install.sh flexvolume/
 # What `berth manifests` prints.
 COPY deploy/kubernetes deploy/kubernetes
 COPY deploy/site deploy/site
+# What the controller's page shows (docs/page.md).
+COPY page page
+COPY docs/runbook.md docs/trace.md docs/errors.md docs/operations.md docs/
 COPY --from=dependencies /opt/berth/node_modules node_modules
 COPY --from=build /opt/berth/dist dist
 # berth: for a person who runs a command in the container: kubectl exec ... -- berth doctor

@@ -52,6 +52,7 @@ export class Mirror<T, Index extends string = never> {
   #heardAt = Number.NEGATIVE_INFINITY;
   #watching = false;
   #failures = 0;
+  #changes = 0;
   #waiting: (() => void)[] = [];
 
   constructor(
@@ -88,6 +89,11 @@ export class Mirror<T, Index extends string = never> {
 
   get(name: string): T | undefined {
     return this.#items.get(name);
+  }
+
+  /** Rises with every list and every change: where it is the same, so is all that is kept. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** Listed, and watched now or a moment ago: old news must not be acted on. */
@@ -133,6 +139,7 @@ export class Mirror<T, Index extends string = never> {
       }
     }
     this.#items = next;
+    this.#changes += 1;
     this.#version = version;
     this.#listedAt = performance.now();
     this.#heard();
@@ -165,6 +172,8 @@ export class Mirror<T, Index extends string = never> {
     this.#heard();
     if (type === 'BOOKMARK') return;
     const kept = type === 'DELETED' ? undefined : this.#keep(raw);
+    if (kept === undefined && this.#items.get(name) === undefined) return;
+    this.#changes += 1;
     if (kept === undefined) this.#items.delete(name);
     else this.#items.set(name, kept);
   }

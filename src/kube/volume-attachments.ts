@@ -80,6 +80,7 @@ export class Attachments {
   readonly #shared = new SharedTexts();
   readonly #attachments: Mirror<ApiAttachment>;
   readonly #volumes: Mirror<ApiVolume, 'handle'>;
+  #isStarted = false;
 
   constructor(api: KubeApi, driver: string, log: Logger) {
     this.#api = api;
@@ -99,8 +100,10 @@ export class Attachments {
     return this.#driver;
   }
 
-  /** Begin to watch. */
+  /** Begin to watch; what watches already goes on. */
   start(): void {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
     this.#attachments.start();
     this.#volumes.start();
   }
@@ -118,6 +121,16 @@ export class Attachments {
   /** As watched. */
   all(): readonly ApiAttachment[] {
     return this.#attachments.values();
+  }
+
+  /** As watched: all PersistentVolumes. */
+  allVolumes(): readonly ApiVolume[] {
+    return this.#volumes.values();
+  }
+
+  /** Rises with every change of what is watched. */
+  get changes(): number {
+    return this.#attachments.changes + this.#volumes.changes;
   }
 
   /** As watched: the PersistentVolume of a handle. */

@@ -34,6 +34,8 @@ export const COMPONENTS: readonly (readonly [string, string | undefined])[] = [
   ['dashboard', 'dashboard'],
   ['group-snapshots', 'groupSnapshots'],
   ['snapshot-metadata', 'snapshotMetadata'],
+  ['page', 'page'],
+  ['page-service', 'pageService'],
 ];
 
 /** Objects of deploy/kubernetes that a switch leaves out. */

@@ -124,6 +124,8 @@ export const SETTINGS: readonly Setting[] = [
   off('networkPolicy', "a NetworkPolicy for the controller's pods"),
   off('monitoring', 'ServiceMonitor and alerts; needs the CRDs of monitoring.coreos.com'),
   off('dashboard', "a dashboard for Grafana's sidecar"),
+  off('page', 'the page of all volumes, for kubectl port-forward; needs the Secret berth-page (docs/page.md)'),
+  off('pageService', 'a Service for it, by TLS; needs page, and tls.crt and tls.key in that Secret'),
   on('podDisruptionBudget', 'a drain leaves one controller'),
   off('noSelinux', 'for nodes without SELinux whose /etc is read-only'),
   off('noModules', 'for nodes whose kernel has rbd built in, with a read-only root and no /lib/modules'),

@@ -4,6 +4,7 @@
  */
 import { FENCING_POLICIES } from '../attachment/decide-detach.js';
 import { MOUNTER_CHOICES } from '../model/mapper-name.js';
+import { option, optional, type OptionEntry } from './option-entry.js';
 import {
   absolutePath,
   absolutePathOr,
@@ -14,8 +15,8 @@ import {
   someOf,
   textOrNone,
   wholeNumber,
-  type Reader,
 } from './option-values.js';
+import { PAGE_OPTIONS } from './page-options.js';
 import { usageError } from './usage-error.js';
 
 export type ServiceName = 'identity' | 'controller' | 'node';
@@ -24,40 +25,6 @@ const SERVICES: readonly ServiceName[] = ['identity', 'controller', 'node'];
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 /** What CSI allows a node id, in bytes. */
 const MAX_NODE_ID = 256;
-
-export interface OptionEntry<T> {
-  /** Without the two dashes. */
-  readonly flag: string;
-  /** Read where the flag is not given. */
-  readonly variable: string;
-  /** The text that is read where neither is given; undefined: the option is then undefined. */
-  readonly fallback: string | undefined;
-  /** What stands for its value in the help. */
-  readonly value: string;
-  /** For completion: the values that there are, where they can be listed. */
-  readonly choices: readonly string[];
-  readonly help: string;
-  readonly read: Reader<T>;
-}
-
-interface Written<T> {
-  readonly flag: string;
-  readonly variable: string;
-  readonly value: string;
-  readonly choices?: readonly string[];
-  readonly help: string;
-  readonly read: Reader<T>;
-}
-
-const option = <T>(written: Written<T> & { readonly fallback: string }): OptionEntry<T> => ({
-  choices: [],
-  ...written,
-});
-const optional = <T>(written: Written<T>): OptionEntry<T | undefined> => ({
-  choices: [],
-  fallback: undefined,
-  ...written,
-});
 
 export const OPTIONS = {
   endpoint: option({
@@ -250,6 +217,7 @@ export const OPTIONS = {
     help: 'where /metrics shows counters to Prometheus; nowhere unless it is given',
     read: textOrNone,
   }),
+  ...PAGE_OPTIONS,
   logLevel: option({
     flag: 'log-level',
     variable: 'BERTH_LOG_LEVEL',

@@ -1,42 +1,25 @@
 /** What a driver process does when nobody asks: one table, from which it is started and stopped. */
 import { FenceKeeper } from '../attachment/fence-keeper.js';
 import { imageStates } from '../diagnosis/attachment/image-state.js';
-import type { Readiness } from '../diagnosis/readiness.js';
 import { Rounds } from '../model/rounds.js';
 import { AttachmentReconciler } from '../reconcile/attachment-reconciler.js';
-import { GarbageRound } from '../reconcile/garbage/garbage-round.js';
-import type { NodeParts } from './node-parts.js';
-import type { RegistrationLoop } from '../volume/node/registration/registration-loop.js';
-import { askListedContents } from '../reconcile/garbage/ask-contents.js';
-import { askWatchedVolumes } from '../reconcile/garbage/ask-volumes.js';
-import type { ControllerParts } from './controller-parts.js';
-import { now, type Dependencies } from './dependencies.js';
+import { now } from './dependencies.js';
 import { detachBy } from './detach-by.js';
 import { makeNodeReconciler } from './make-node-reconciler.js';
 import { promptRounds } from './prompt-rounds.js';
+import { pageOf } from './page/page-loop.js';
+import { garbageOf } from './rounds/garbage-loop.js';
+import type { Loop, LoopParts } from './rounds/loop.js';
 import { serveWhileRunning } from './metrics/serve-while-running.js';
 import { showFences, showFindings, showOperations, showStuck, showWorkers } from './metrics/show-metrics.js';
 
 /** Between two looks for deleted volumes, and for volumes on long chains, in ms. */
 const PURGES_MS = 300_000;
-/** Between two looks for what nothing explains, in ms; and before the first, when others are busy with their start. */
-const GARBAGE_MS = 3_600_000;
-const GARBAGE_FIRST_MS = 300_000;
 const STUCK_METRIC = 'berth_attachments_stuck_total';
 
-export interface Loop {
-  /** Begin; rejects only where the process cannot serve without it. */
-  start(): void | Promise<void>;
-  stop(): void | Promise<void>;
-}
-
-/** What this process has; a service that it does not serve is undefined. */
-export interface LoopParts {
-  readonly dependencies: Dependencies;
-  readonly controller: ControllerParts | undefined;
-  readonly node: NodeParts | undefined;
-  readonly registration: RegistrationLoop | undefined;
-  readonly readiness: Readiness;
+/** What others look at is made before all. */
+interface MadeParts extends LoopParts {
+  readonly attachments: AttachmentReconciler | undefined;
 }
 
 interface LoopEntry {
@@ -53,7 +36,7 @@ interface LoopEntry {
   /** With the last call in flight, not at the signal. */
   readonly lasts?: true;
   /** Undefined where this process has nothing to do for it. */
-  readonly make: (parts: LoopParts) => Loop | undefined;
+  readonly make: (parts: MadeParts) => Loop | undefined;
 }
 
 /** In the order in which they start; docs/operations.md shows the same table. */
@@ -67,6 +50,15 @@ export const LOOPS: readonly LoopEntry[] = [
     stops: 'after the last call in flight',
     lasts: true,
     make: metricsOf,
+  },
+  {
+    name: 'page',
+    does: 'shows all volumes to people',
+    every: 'at each request',
+    owner: 'controller',
+    option: '`--page-address`; off unless given',
+    stops: 'at once',
+    make: ({ attachments, ...parts }) => pageOf(parts, () => attachments?.findings() ?? []),
   },
   {
     name: 'registration',
@@ -126,7 +118,7 @@ export const LOOPS: readonly LoopEntry[] = [
     owner: 'controller',
     option: '`--reconcile-interval`; 0 is off, as is `--kubernetes off`',
     stops: 'begins no further detach, waits 5 s for the running one',
-    make: attachmentReconcilerOf,
+    make: ({ attachments }) => attachments,
   },
   {
     name: 'purges',
@@ -164,15 +156,25 @@ export interface RunningLoops {
   stopLast(): Promise<void>;
 }
 
-/** Starts what this process has of the table, in its order. BERTH_CONFIG_INVALID where metrics cannot be served. */
+interface MadeLoop {
+  readonly name: string;
+  readonly lasts: boolean;
+  readonly loop: Loop;
+}
+
+/** What this process has of the table, in its order; nothing of it has begun. */
+export function makeLoops(parts: LoopParts): readonly MadeLoop[] {
+  const made = { ...parts, attachments: attachmentReconcilerOf(parts) };
+  return LOOPS.flatMap(({ name, make, lasts = false }) => {
+    const loop = make(made);
+    return loop === undefined ? [] : [{ name, lasts, loop }];
+  });
+}
+
+/** Starts them one after the other. BERTH_CONFIG_INVALID where metrics or page cannot be served. */
 export async function startLoops(parts: LoopParts): Promise<RunningLoops> {
-  const running: { readonly lasts: boolean; readonly loop: Loop }[] = [];
-  for (const { make, lasts = false } of LOOPS) {
-    const loop = make(parts);
-    if (loop === undefined) continue;
-    await loop.start();
-    running.push({ lasts, loop });
-  }
+  const running = makeLoops(parts);
+  for (const { loop } of running) await loop.start();
   const stop = async (last: boolean): Promise<void> => {
     await Promise.all(running.filter(({ lasts }) => lasts === last).map(async ({ loop }) => loop.stop()));
   };
@@ -239,35 +241,7 @@ function purgesOf({ dependencies: { log }, controller }: LoopParts): Loop | unde
   };
 }
 
-function garbageOf({ dependencies, controller }: LoopParts): Loop | undefined {
-  const { kube, log, options, counters } = dependencies;
-  if (controller === undefined || options.reconcileInterval === 0) return undefined;
-  const announce = kube?.announce ?? (() => undefined);
-  const askContents = askListedContents(dependencies);
-  const garbage = { ...controller, askVolumes: askWatchedVolumes(dependencies), askContents };
-  const search = new GarbageRound({ garbage, announce, counters, log });
-  const round = async (): Promise<void> => {
-    try {
-      await search.round(() => rounds.stopped);
-    } catch (error) {
-      log.warn({ err: error }, 'what nothing explains could not be looked for');
-    }
-  };
-  const rounds: Rounds = new Rounds(round, { everyMs: GARBAGE_MS, jitter: 0.1, stopMs: 5_000 });
-  let first: NodeJS.Timeout | undefined;
-  return {
-    start: () => {
-      first = setTimeout(() => rounds.start(), GARBAGE_FIRST_MS);
-      first.unref();
-    },
-    stop: () => {
-      clearTimeout(first);
-      return rounds.stop();
-    },
-  };
-}
-
-function attachmentReconcilerOf({ dependencies, controller }: LoopParts): Loop | undefined {
+function attachmentReconcilerOf({ dependencies, controller }: LoopParts): AttachmentReconciler | undefined {
   const { kube, log, options, counters } = dependencies;
   if (controller === undefined || kube === undefined || options.reconcileInterval === 0) return undefined;
   const { attachments: api, announce } = kube;

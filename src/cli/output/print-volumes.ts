@@ -1,6 +1,7 @@
 /** The table of `berth volumes`: within 100 columns, or with everything in full. */
 import type { VolumeRow } from '../../diagnosis/volumes/volume-rows.js';
 import type { VolumesSeen } from '../../diagnosis/volumes/list-volumes-seen.js';
+import { sizeText } from '../../diagnosis/volumes/size-text.js';
 import { columns, TABLE_WIDTH } from './columns.js';
 
 const NARROW = ['claim', 'pv', 'size', 'node', 'device', 'sandbox', 'state'] as const;
@@ -29,13 +30,4 @@ function cellsOf({ claim, pv, volume, sizeBytes, nodes, device, sandbox, state, 
     state,
     says: says || NONE,
   };
-}
-
-const UNITS = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi'] as const;
-
-/** As a claim would ask for it: `10Gi`; bytes where it is no whole number of a unit of at least 1024. */
-export function sizeText(bytes: bigint): string {
-  let [size, unit] = [bytes, 0];
-  while (size > 0n && size % 1024n === 0n && unit < UNITS.length - 1) [size, unit] = [size / 1024n, unit + 1];
-  return `${size}${UNITS[unit] ?? ''}`;
 }

@@ -1,5 +1,6 @@
 /** The chart's files beside its templates of objects: values, their schema, and the sentences about wrong ones. */
-import { OPTIONS, type OptionEntry } from '../../options/options.js';
+import type { OptionEntry } from '../../options/option-entry.js';
+import { OPTIONS } from '../../options/options.js';
 import { COUNT, SETTINGS, type Setting, type SettingValue } from '../../manifests/settings.js';
 
 /** Where all of it lives: the names of Secrets in classes and arguments say so as well. */

@@ -59,8 +59,11 @@ const BUDGET_MS = 30_000;
  * BERTH_KUBE_OFF for a name that only Kubernetes knows, BERTH_KUBE_NOT_FOUND, BERTH_VOLUME_NOT_FOUND for a volume of
  * another driver. What else cannot be read is told as a link that was not seen.
  */
-export async function traceVolume(parts: TraceParts, named: VolumeNamed): Promise<VolumeTrace> {
-  const deadline = Deadline.after(BUDGET_MS);
+export async function traceVolume(
+  parts: TraceParts,
+  named: VolumeNamed,
+  deadline = Deadline.after(BUDGET_MS),
+): Promise<VolumeTrace> {
   const unseen: Unseen[] = [];
   const look = lookInto(unseen, parts.isController);
   const bound = await findBound(parts, named, look, deadline);

@@ -91,7 +91,7 @@ async function showVolume(counters: Counters, isSick: boolean, directory: string
     ...{ named: { claim: 'shop/data', pv: 'pvc-1' }, targets: {}, since: '2026-01-01T00:00:00Z' },
   } as JournalEntry;
   const io = new IoWatch(directory);
-  const guestUsages = new GuestUsages(() => 0);
+  const guestUsages = new GuestUsages();
   const amount = { total: 10n, used: 3n, available: 7n };
   guestUsages.keep(entry.volume, { bytes: amount, inodes: amount });
   showVolumes({ node: 'n1', counters, entries: () => Promise.resolve([entry]), io, guestUsages, mountinfo });

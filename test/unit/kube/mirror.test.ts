@@ -38,6 +38,21 @@ describe('a mirror', () => {
     expect(lists()).toBe(1);
   });
 
+  it('counts lists and changes, but not those of what is of no interest', async () => {
+    put('a');
+    const one = mirror();
+    await shows(one, 'a');
+    const before = one.changes;
+    put('x-of-no-interest');
+    expect(one.changes).toBe(before);
+    put('b');
+    await shows(one, 'a', 'b');
+    expect(one.changes).toBe(before + 1);
+    at.server.remove(NODES, 'b');
+    await shows(one, 'a');
+    expect(one.changes).toBe(before + 2);
+  });
+
   it('goes on from where it was after a torn connection, without a new list', async () => {
     put('a');
     const one = mirror();

@@ -1,7 +1,8 @@
 /** The table of loops: what docs/operations.md says of it, and what `--reconcile-interval 0` turns off. */
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { LOOPS, type LoopParts } from '../../../src/wiring/loops.js';
+import { LOOPS, makeLoops } from '../../../src/wiring/loops.js';
+import type { LoopParts } from '../../../src/wiring/rounds/loop.js';
 
 describe('the table of loops', () => {
   it('is the one of docs/operations.md', async () => {
@@ -36,11 +37,11 @@ describe('without reconciliation', () => {
       registration: {},
       readiness: {},
     }) as unknown as LoopParts;
-  const made = (interval: number) => LOOPS.flatMap(({ name, make }) => (make(parts(interval)) ? [name] : []));
+  const made = (interval: number) => makeLoops(parts(interval)).map(({ name }) => name);
 
   it('everything else goes on: registration, fences, guests’ clients, holder records', () => {
     const reconciliation = ['node reconciliation', 'attachment reconciliation', 'garbage'];
-    expect(made(300)).toEqual(LOOPS.map(({ name }) => name).filter((name) => name !== 'metrics'));
+    expect(made(300)).toEqual(LOOPS.map(({ name }) => name).filter((name) => !['metrics', 'page'].includes(name)));
     expect(made(0)).toEqual(made(300).filter((name) => !reconciliation.includes(name)));
   });
 });

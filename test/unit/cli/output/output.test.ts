@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { columns } from '../../../../src/cli/output/columns.js';
-import { printVolumes, sizeText } from '../../../../src/cli/output/print-volumes.js';
+import { printVolumes } from '../../../../src/cli/output/print-volumes.js';
+import { sizeText } from '../../../../src/diagnosis/volumes/size-text.js';
 import { show, textOf, type Sight } from '../../../../src/cli/output/show.js';
 import { forTerminal, terminalOf, wrapped } from '../../../../src/cli/output/terminal.js';
 import type { VolumeRow } from '../../../../src/diagnosis/volumes/volume-rows.js';

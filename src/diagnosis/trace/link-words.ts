@@ -1,5 +1,5 @@
-/** The words of one link on the page of `berth trace`. */
-import type { VolumeTrace } from '../../diagnosis/trace/trace-volume.js';
+/** The words of one link, for `berth trace` and the page. */
+import type { VolumeTrace } from './trace-volume.js';
 
 type Attachment = NonNullable<VolumeTrace['attachments']>[number];
 type Node = VolumeTrace['facts'][number]['node'];
