@@ -15,6 +15,7 @@ import type { PoolRef, RbdPort } from '../../rbd/port.js';
 import { mustFindVolume, type Credentials, type FoundVolume, type ImageLookup } from '../image/find-volume.js';
 import { refuseStrangers, type StrangerParts } from '../image/refuse-strangers.js';
 import type { ControllerOperations } from './controller-operations.js';
+import type { Flattens } from './flatten/flattens.js';
 import type { ForeignImages } from './list/foreign-images.js';
 import { nodeNamed } from './own-holders.js';
 
@@ -22,6 +23,9 @@ import { nodeNamed } from './own-holders.js';
 export interface AttachParts extends ImageLookup {
   readonly clusters: ImageLookup['clusters'] & Pick<Clusters, 'registry'>;
   readonly rbd: StrangerParts['rbd'] & Pick<RbdPort, 'identify'>;
+  /** The same port over the worker for what takes long. */
+  readonly longWork: Pick<RbdPort, 'identify'>;
+  readonly flattens: Pick<Flattens, 'isAt'>;
   readonly nodes: Pick<NodeRegistry, 'find'>;
   readonly installation: Pick<Installation, 'known'>;
   readonly holderRecords: Pick<HolderRecords, 'attach'>;
@@ -93,7 +97,7 @@ async function refuseUnknown(
 
 /**
  * A node that holds it already has it open itself, and whoever may not have it is told by the record. Own is what this
- * controller resizes just now.
+ * controller resizes just now, and what it gives data of its own: a slice of that does a writer no harm.
  */
 async function refuseOpen(
   parts: AttachParts,
@@ -105,7 +109,12 @@ async function refuseOpen(
   const record = holderRecordToTake(found.head, volume);
   const isHolder = record?.holders.some((one) => isSameNode(one, node)) === true;
   if (isHolder || decideAttach(record, asked, '').kind === 'refused') return;
-  const { instance } = await parts.rbd.identify(found.at.access, deadline);
-  const ownOf = () => ({ clients: [{ address: instance }], unnamed: 0 }) as const;
+  const { at, head, id } = found;
+  const { pool, namespace } = at;
+  const isFlattened = parts.flattens.isAt(id.cluster, { pool, namespace, imageId: head.id });
+  const own = isFlattened ? [parts.rbd, parts.longWork] : [parts.rbd];
+  const identities = await Promise.all(own.map((port) => port.identify(at.access, deadline)));
+  const clients = identities.map(({ instance }) => ({ address: instance }));
+  const ownOf = () => ({ clients, unnamed: 0 }) as const;
   await refuseStrangers(parts, { found, node, role: 'controller', secrets, expects: 'nobody', ownOf }, deadline);
 }

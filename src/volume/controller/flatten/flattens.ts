@@ -30,7 +30,10 @@ type WaitsFor = keyof typeof AGAIN_MS;
 /** A create is not held up by these: somebody has the volume already, or a person has to do something. */
 const NOT_TO_WAIT_FOR: readonly (WaitsFor | undefined)[] = ['in use', 'snapshots'];
 const LIST_MS = 30_000;
-/** How many work at a time: the first for volumes that nobody waits for. */
+/**
+ * How many of a cluster work at a time: the first for volumes that nobody waits for. One that is silent holds up none of
+ * another.
+ */
 const WIDTH = { background: 1, urgent: 4 } as const;
 /** How long a create waits before it is answered that it has to come again, in ms: it takes a place of others. */
 const CREATE_MS = 4_000;
@@ -123,9 +126,17 @@ export class Flattens implements FlattenQueue {
     while (!limit.expired && !this.#stopped) {
       await sleep(LOOK_MS);
       if (this.#known.get(keyOf(cluster, image)) !== known) return undefined;
-      if (isSettled(known)) return undefined;
+      if (isSettled(known)) {
+        known.urgent = false;
+        return undefined;
+      }
     }
     return known.percent;
+  }
+
+  /** Whether this controller gives it data of its own, or is to: it may have its image open then, for a moment. */
+  isAt(cluster: string, image: Omit<ToFlatten, 'volume'>): boolean {
+    return this.#known.has(keyOf(cluster, image));
   }
 
   /**
@@ -171,9 +182,9 @@ export class Flattens implements FlattenQueue {
   #work(): void {
     for (const urgent of [true, false]) {
       for (const known of this.#known.values()) {
-        const running = [...this.#running.keys()].filter((one) => one.urgent === urgent).length;
-        if (this.#stopped || running >= (urgent ? WIDTH.urgent : WIDTH.background)) break;
+        if (this.#stopped) break;
         if (known.state !== 'queued' || known.urgent !== urgent) continue;
+        if (this.#runningBeside(known) >= (urgent ? WIDTH.urgent : WIDTH.background)) continue;
         const work = this.#flatten(known).finally(() => {
           this.#running.delete(known);
           this.#work();
@@ -182,6 +193,10 @@ export class Flattens implements FlattenQueue {
       }
     }
     this.#wakeLater();
+  }
+
+  #runningBeside({ cluster, urgent }: Known): number {
+    return [...this.#running.keys()].filter((one) => one.cluster === cluster && one.urgent === urgent).length;
   }
 
   async #flatten(known: Known): Promise<void> {

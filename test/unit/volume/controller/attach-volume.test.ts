@@ -2,7 +2,7 @@
  * ControllerPublish and ControllerUnpublish: the record is the attachment, and it is given up only when that is proven
  * safe.
  */
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { HOLDER_KEY, parseHolderRecord } from '../../../../src/attachment/holder-record.js';
 import type { Capability } from '../../../../src/model/capability.js';
 import { attachVolume, type AttachParts } from '../../../../src/volume/controller/attach-volume.js';
@@ -170,6 +170,19 @@ describe('attaching while a client has the image open', () => {
     await attach('a');
     watching({ address: '10.0.0.9:0/9', client: 9n });
     await attach('a');
+    expect(holders()).toEqual(['a']);
+  });
+
+  it('is no matter where that is the controller, which gives the volume data of its own', async () => {
+    const address = '10.0.0.2:0/2';
+    const isAt = vi.fn(() => false);
+    const identify = () => Promise.resolve({ fsid: cluster.rbd.fsid, instance: address });
+    const flattening = { ...parts, longWork: { identify }, flattens: { isAt } };
+    watching({ address, client: 2n });
+    await expect(attach('a', mounted, volume, flattening)).rejects.toMatchObject(inUse);
+    isAt.mockReturnValue(true);
+    await attach('a', mounted, volume, flattening);
+    expect(isAt).toHaveBeenCalledWith('c1', { pool: 'rbd', namespace: '', imageId: cluster.image('berth-v')!.id });
     expect(holders()).toEqual(['a']);
   });
 

@@ -81,6 +81,8 @@ export const expandParts = ({ rbd, clusters }: CephInMemory) => ({
 
 export const attachParts = ({ rbd, clusters, installation = new Installation() }: CephInMemory) => ({
   rbd,
+  longWork: rbd,
+  flattens: flattensOf({ rbd, clusters }),
   clusters,
   installation,
   nodes: new NodeRegistry(rbd),

@@ -1,5 +1,6 @@
 /** When volumes on long chains are made to stand alone, and which creates wait for it. */
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { readFile, writeFile } from 'node:fs/promises';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { berthError } from '../../../../../src/model/errors.js';
 import { Counters } from '../../../../../src/observe/metrics.js';
 import { createVolume } from '../../../../../src/volume/controller/create/create-volume.js';
@@ -7,6 +8,7 @@ import { CHAIN_LIMITS, countParents } from '../../../../../src/volume/controller
 import { enlist, readList } from '../../../../../src/volume/controller/flatten/flatten-list.js';
 import { Flattens, FLATTENS_METRIC } from '../../../../../src/volume/controller/flatten/flattens.js';
 import { creation, memoryCluster, place, soon } from '../memory-cluster.js';
+import { replacing } from '../snapshot/replacing.js';
 import { createParts, log } from '../use-case-parts.js';
 import { longChain } from './long-chain.js';
 
@@ -16,9 +18,9 @@ let counters: Counters;
 let freed: string[];
 let flattens: Flattens;
 
-const controller = (): Flattens =>
+const controller = (longWork = cluster.rbd): Flattens =>
   new Flattens({
-    ...{ rbd: cluster.rbd, longWork: cluster.rbd, clusters: cluster.clusters, counters, log, by: 'one' },
+    ...{ rbd: cluster.rbd, longWork, clusters: cluster.clusters, counters, log, by: 'one' },
     ...{
       now: () => new Date(),
       idleMs: () => Number.POSITIVE_INFINITY,
@@ -108,4 +110,48 @@ it('metrics say what the volumes wait for that do not stand alone yet', async ()
   await flattens.round();
   await ended('open').toBe(1);
   await expect.poll(() => counters.text()).toContain('berth_flattens_waiting{state="open"} 1');
+});
+
+it('a cluster that does not answer keeps no volume of another one waiting', async () => {
+  const text = await readFile(cluster.clustersFile, 'utf8');
+  await writeFile(cluster.clustersFile, text + text.replace('clusters:\n', '').replace('c1', 'silent'));
+  const [{ last: silent }, { last }] = [
+    await longChain(cluster, DEPTH_TO_FLATTEN),
+    await longChain(cluster, DEPTH_TO_FLATTEN),
+  ];
+  let end: (nothing: undefined) => void = () => undefined;
+  const hangs = new Promise<undefined>((resolve) => (end = resolve));
+  const longWork = replacing(cluster.rbd, {
+    copyUp: (at, ...given) => (at.access.cluster === 'silent' ? hangs : cluster.rbd.copyUp(at, ...given)),
+  });
+  flattens = controller(longWork);
+  flattens.begin('silent', silent, undefined);
+  flattens.begin('c1', last, undefined);
+  await ended('flat')
+    .toBe(1)
+    .finally(() => end(undefined));
+});
+
+it('a volume that a create did not wait for in the end is given its data at leisure', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
+  try {
+    const { last, images } = await longChain(cluster, DEPTH_TO_FLATTEN);
+    const slices: number[] = [];
+    const longWork = replacing(cluster.rbd, {
+      copyUp: (...given) => {
+        slices.push(given[4]);
+        return cluster.rbd.copyUp(...given);
+      },
+    });
+    flattens = controller(longWork);
+    images.at(-1)!.snapshots.push('by hand');
+    expect(await flattens.hurry('c1', last, undefined, soon())).toBeUndefined();
+    images.at(-1)!.snapshots.pop();
+    await vi.advanceTimersByTimeAsync(1_800_000);
+    await ended('flat').toBe(1);
+    expect(slices[0]).toBe(1_000);
+    for (const ms of slices.slice(1)) expect(ms).toBeLessThan(1_000);
+  } finally {
+    vi.useRealTimers();
+  }
 });
