@@ -21,6 +21,7 @@ export interface StandsOn extends PoolSpec {
   readonly snapshotId: bigint;
   /** There was something on it when it was cut. */
   readonly wasWritten: boolean;
+  createdAt: Date;
   /** False as after a clone that was cut short: tests set it. */
   isLinked: boolean;
 }
@@ -45,7 +46,15 @@ export function cloneOf(source: MemoryImage, from: CloneSource, id: string, spec
   const clone = newImage(id, { ...spec, objectSizeBytes, sizeBytes, metadata: new Map() }, new Map(source.metadata));
   const { pool, namespace } = from;
   const wasWritten = source.written || source.standsOn?.wasWritten === true;
-  clone.standsOn = { pool, namespace, image: source, snapshotId: cut.id, wasWritten, isLinked: true };
+  clone.standsOn = {
+    pool,
+    namespace,
+    image: source,
+    snapshotId: cut.id,
+    wasWritten,
+    createdAt: new Date(),
+    isLinked: true,
+  };
   clone.parent = name;
   clone.start = Buffer.from(source.start);
   return clone;
@@ -111,8 +120,8 @@ export function forgetClone(
 
 export function parentOf(clone: MemoryImage | undefined): CloneParent | undefined {
   if (clone?.standsOn === undefined) return undefined;
-  const { pool, namespace, image, snapshotId, isLinked } = clone.standsOn;
-  return { pool, namespace, imageId: image.id, snapshotId, isLinked };
+  const { image, wasWritten: _, ...parent } = clone.standsOn;
+  return { ...parent, imageId: image.id };
 }
 
 /** One that is there already is a success. */

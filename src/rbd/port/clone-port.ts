@@ -23,6 +23,8 @@ export interface CloneParent extends ParentSnapshot {
    * keeps its snapshot.
    */
   readonly isLinked: boolean;
+  /** When the clone was made, by the clock of an OSD: long after its snapshot, where that is an old one. */
+  readonly createdAt: Date;
 }
 
 /** A clone as it is now. */

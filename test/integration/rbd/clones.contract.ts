@@ -37,8 +37,12 @@ export function describeClones(name: string, prepare: () => Promise<PortFixture>
       await port.resize(at, 12n * MIB, soon());
       const made = await port.cloneImage(child, from, shape(), soon());
       const { pool, namespace } = at;
-      const parent = { pool, namespace, imageId: id, snapshotId, isLinked: true };
-      expect(await port.parentById(child, made, soon())).toEqual(parent);
+      const createdAt = expect.any(Date) as Date;
+      const parent = { pool, namespace, imageId: id, snapshotId, isLinked: true, createdAt };
+      const before = Date.now() - 60_000;
+      const seen = await port.parentById(child, made, soon());
+      expect(seen).toEqual(parent);
+      expect(seen!.createdAt.getTime()).toBeGreaterThan(before);
       expect(await port.parentById(at, id, soon())).toBeUndefined();
       const head = await port.head(child, soon());
       expect(head).toMatchObject({ id: made, sizeBytes: 8n * MIB });
@@ -114,7 +118,7 @@ export function describeClones(name: string, prepare: () => Promise<PortFixture>
       await port.trashSnapshot(at, id, parent.snapshotId, soon());
       const kinds = async () => (await port.snapshotsById(at, id, soon()))?.snapshots.map(({ kind }) => kind);
       expect(await kinds()).toEqual(['user', 'trash']);
-      expect(await port.parentById(child, made, soon())).toEqual({ ...parent, isLinked: true });
+      expect(await port.parentById(child, made, soon())).toMatchObject({ ...parent, isLinked: true });
       expect(await port.remove(child, soon())).toBe(true);
       expect(await kinds()).toEqual(['user']);
       await refused(port.trashSnapshot(at, id, parent.snapshotId, soon()), 'BERTH_IMAGE_NOT_FOUND');

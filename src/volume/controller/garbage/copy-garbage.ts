@@ -64,12 +64,13 @@ async function doubtOf(
   parent: CloneParent,
   deadline: Deadline,
 ): Promise<Doubt> {
-  const { pool, namespace, imageId, snapshotId, isLinked } = parent;
+  const { pool, namespace, imageId, snapshotId, isLinked, createdAt } = parent;
+  // Its own age: a create of today may stand on a snapshot of last year.
+  if (!isOld(createdAt, now())) return 'young';
   if (!isMadeName(at.image)) return { why: 'it may be a clone that somebody made by hand; `rbd rm` removes it' };
   const found = await rbd.snapshotById({ access: at.access, pool, namespace }, imageId, snapshotId, deadline);
   if (!isLinked || found === undefined) return { why: 'its snapshot does not know of it; `rbd rm` removes it' };
   const { snapshot } = found;
-  if (!isOld(snapshot.createdAt, now())) return 'young';
   const isOurs = isOurSnapshot(snapshot) || (snapshot.kind === 'user' && copyOfCut(snapshot.name) === at.image);
   if (!isOurs) return { why: 'what it stands on may be nowhere else any more; `rbd rm` removes it' };
   const holders = unlessUnreadable(() => readHolderRecord(head, volume));

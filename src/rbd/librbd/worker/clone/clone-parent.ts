@@ -7,16 +7,19 @@ import { header, PARENT, parentPoolIn, rbdClass, readHeaderAnd, unlessImageAbsen
 import { callClasses } from '../object-operation.js';
 import type { OpenPool } from '../open-pool.js';
 
+const CREATED = rbdClass('get_create_timestamp');
+
 /** Two operations; undefined for an image without a parent, and for none. */
 export async function readParent(place: OpenPool, imageId: string): Promise<CloneParent | undefined> {
   const { link, io, at } = place;
-  const answers = await unlessAbsent(callClasses(link.ceph, io, header(imageId), [PARENT]));
+  const answers = await unlessAbsent(callClasses(link.ceph, io, header(imageId), [PARENT, CREATED]));
   const parent = answers && (await parentIn(place, answers[0]));
   if (parent === undefined) return undefined;
   const { pool, namespace } = parent;
   const parentPlace = { ...place, at: { ...at, pool, namespace }, io: await link.pool({ ...at, pool, namespace }) };
   const child = { poolId: BigInt(link.ceph.rados.poolIdOf.now(io)), namespace: at.namespace, imageId };
-  return { ...parent, isLinked: await knowsClone(parentPlace, parent.imageId, parent.snapshotId, child) };
+  const isLinked = await knowsClone(parentPlace, parent.imageId, parent.snapshotId, child);
+  return { ...parent, isLinked, createdAt: timeIn(answers?.[1]) };
 }
 
 /** One operation. */
@@ -35,6 +38,12 @@ export async function parentIn(place: OpenPool, answer: Buffer | undefined): Pro
   spec.u64();
   const [namespace, imageId, snapshotId] = [spec.text(), spec.text(), spec.u64()];
   return { pool: await poolName(place, poolId), namespace, imageId, snapshotId };
+}
+
+/** utime_t */
+function timeIn(answer: Buffer | undefined): Date {
+  const time = new Decoder(answer ?? Buffer.alloc(8));
+  return new Date(time.u32() * 1000 + Math.floor(time.u32() / 1e6));
 }
 
 /** cls::rbd::ChildImageSpec */
