@@ -92,7 +92,7 @@ export function makeControllerParts(dependencies: Dependencies, additions = NO_A
     nodes,
     poolCapacity: new PoolCapacity(rbd),
     foreignImages: new ForeignImages(),
-    withoutSnapshots: new ForeignImages(),
+    withoutSnapshots: ForeignImages.withoutSnapshots(),
     mkfsTrial: new MkfsTrial(run, (why) =>
       log.warn({ why }, 'options for mkfs could not be tried and are taken as they are'),
     ),

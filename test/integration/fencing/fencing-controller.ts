@@ -105,7 +105,7 @@ export class FencingController {
       installation: this.#installation,
       poolCapacity: new PoolCapacity(rbd),
       foreignImages: new ForeignImages(),
-      withoutSnapshots: new ForeignImages(),
+      withoutSnapshots: ForeignImages.withoutSnapshots(),
       mkfsTrial: { check: () => Promise.resolve() },
       interruptedCreates: new InterruptedCreates(rbd, createLog('silent')),
       fences: new Fences(rbd),

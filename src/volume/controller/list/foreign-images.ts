@@ -8,6 +8,8 @@ import type { PoolRef } from '../../../rbd/port.js';
 const SETTLE_MS = 120_000;
 /** It is read again after so long, and up to as much later, ms: all of them at a time would be a storm. */
 const FORGET_MS = 3_600_000;
+/** So long where any controller, of whom this one hears nothing, may change what is remembered, ms. */
+const SNAPSHOT_FORGET_MS = 300_000;
 /** Some 14 MB. Images beyond that are read by every list. */
 const LIMIT = 100_000;
 
@@ -22,19 +24,26 @@ export class ForeignImages {
   readonly #places = new Map<string, Map<string, Sighting>>();
   readonly #now: () => number;
   readonly #limit: number;
+  readonly #lifeMs: number;
   #size = 0;
   #prunedAt = Number.NEGATIVE_INFINITY;
 
   /** @param now in ms, never backwards */
-  constructor(now: () => number = () => performance.now(), limit = LIMIT) {
+  constructor(now: () => number = () => performance.now(), limit = LIMIT, lifeMs = FORGET_MS) {
     this.#now = now;
     this.#limit = limit;
+    this.#lifeMs = lifeMs;
+  }
+
+  /** Those on which no snapshot of ours stands: another controller may take one at any time, and this one lists it. */
+  static withoutSnapshots(now?: () => number): ForeignImages {
+    return new ForeignImages(now, LIMIT, SNAPSHOT_FORGET_MS);
   }
 
   /** True where it need not be read: it was read twice, two minutes apart and not long ago, and had no record. */
   knows(place: PoolRef, id: string): boolean {
     const seen = this.#places.get(keyOf(place))?.get(id);
-    return seen?.settled === true && this.#now() - seen.since < lifeOf(id);
+    return seen?.settled === true && this.#now() - seen.since < this.#lifeMs * spreadOf(id);
   }
 
   /** It was read just now, and has no record. */
@@ -68,7 +77,7 @@ export class ForeignImages {
     this.#prunedAt = now;
     for (const images of this.#places.values()) {
       for (const [id, { since }] of images) {
-        if (now - since < 3 * FORGET_MS) continue;
+        if (now - since < 3 * this.#lifeMs) continue;
         images.delete(id);
         this.#size -= 1;
       }
@@ -80,4 +89,4 @@ export class ForeignImages {
 const keyOf = ({ access: { cluster }, pool, namespace }: PoolRef): string => `${cluster}/${pool}/${namespace}`;
 
 /** Spread by the id, whose last digits are random. */
-const lifeOf = (id: string): number => FORGET_MS * (1 + Number.parseInt(`0${id.slice(-4)}`, 16) / 0x1_0000);
+const spreadOf = (id: string): number => 1 + Number.parseInt(`0${id.slice(-4)}`, 16) / 0x1_0000;

@@ -113,7 +113,7 @@ export const snapshotParts = (cluster: CephInMemory) => ({
   rbd: cluster.rbd,
   clusters: cluster.clusters,
   installation: cluster.installation ?? new Installation(),
-  withoutSnapshots: new ForeignImages(),
+  withoutSnapshots: ForeignImages.withoutSnapshots(),
   purges: deleteParts(cluster).purges,
   operations: operations(),
   log,

@@ -185,7 +185,7 @@ describe('a foreign image', () => {
     now = 0;
     parts = {
       ...{ ...snapshotParts(cluster), installation: new Installation('A') },
-      withoutSnapshots: new ForeignImages(() => now),
+      withoutSnapshots: ForeignImages.withoutSnapshots(() => now),
     };
     for (let n = 0; n < 20; n += 1) await put(`foreign-${n}`);
     for (let n = 0; n < 10; n += 1) await put(`theirs-${n}`, new Map([[VOLUME_KEY, theirs]]));
@@ -206,7 +206,7 @@ describe('a foreign image', () => {
     now += 120_000;
     expect(await reads()).toBe(4 + 30);
     expect(await reads()).toBe(4);
-    now += 2 * 3_600_000;
+    now += 2 * 300_000;
     expect(await reads()).toBe(4 + 30);
     expect(await reads()).toBe(4);
   });
@@ -223,6 +223,14 @@ describe('a foreign image', () => {
     );
     const { snapshots } = await list({ volume: 'c1/rbd/foreign-8' }, parts);
     expect(snapshots.map((one) => one.handle)).toEqual([other.handle]);
+  });
+
+  it('that is known is listed within ten minutes when it gets a snapshot by another controller', async () => {
+    await known();
+    const elsewhere = { name: 'by another', volume: 'c1/rbd/foreign-8', secrets: noSecrets };
+    const { handle } = await createSnapshot(snapshotParts(cluster), elsewhere, soon());
+    now += 600_000;
+    expect((await list({}, parts)).snapshots.map((one) => one.handle)).toContain(handle);
   });
 
   it('that is known among many ends no page early: each snapshot is told once in pages of any size', async () => {
