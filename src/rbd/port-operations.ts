@@ -68,6 +68,7 @@ export const PORT_OPERATIONS: PortOperations = {
   trashSnapshot: { at: 'pool', describe: (_, id, snapshot) => `trash snapshot ${snapshot} of image id ${id}` },
   isUnwritten: { at: 'image', describe: ({ image }) => `look into image ${image}` },
   changeMetadata: { at: 'pool', describe: (_, id) => `change metadata of image id ${id}` },
+  parentExtents: { at: 'pool', describe: (_, id) => `list what clone id ${id} has of its parent` },
   copyUp: { at: 'pool', describe: (_, id) => `copy data of its parent into image id ${id}` },
   cutLink: { at: 'pool', describe: (_, id) => `let image id ${id} stand alone` },
   forgetClone: { at: 'pool', describe: (_, id, { imageId }) => `let image id ${imageId} forget its clone ${id}` },

@@ -17,6 +17,7 @@ import type { FencingRules } from '../volume/controller/detach/detach-facts.js';
 import { Turns } from '../volume/controller/blocks/turns.js';
 import { InterruptedCreates } from '../volume/controller/create/interrupted-create.js';
 import { ForeignImages } from '../volume/controller/list/foreign-images.js';
+import { GentleSlices } from '../volume/controller/delete/gentle-slices.js';
 import { Purges } from '../volume/controller/delete/purges.js';
 import { CHAIN_LIMITS } from '../volume/controller/flatten/chain-depth.js';
 import { Flattens } from '../volume/controller/flatten/flattens.js';
@@ -72,8 +73,9 @@ export function makeControllerParts(dependencies: Dependencies, additions = NO_A
     if (at.op !== 'expand') observer?.(at);
   };
   const operations = new Operations<ControllerSteps>(observer === undefined ? settings : { ...settings, entered });
-  const idleMs = (): number => operations.idleMs;
-  const background = { idleMs, rbd, longWork, clusters, counters, log, by: randomUUID(), now };
+  // One line of slices for purges and flattens: what they take of a cluster's calls adds up.
+  const slices = new GentleSlices(() => operations.idleMs);
+  const background = { slices, rbd, longWork, clusters, counters, log, by: randomUUID(), now };
   const purges = new Purges(background, options.purges);
   return {
     rbd,

@@ -12,6 +12,7 @@ import type {
   NewClone,
   ParentSnapshot,
 } from '../../src/rbd/port/clone-port.js';
+import type { ExtentBatch } from '../../src/rbd/port/diff-port.js';
 import { headOf, newImage, type MemoryImage } from './memory-image.js';
 import { moveToTrash, snapshotNamed, snapshotsOf } from './memory-snapshots.js';
 
@@ -26,7 +27,8 @@ export interface StandsOn extends PoolSpec {
   isLinked: boolean;
 }
 
-/** How much of a clone one slice copies, in bytes. */
+/** How much of a clone one look lists, and one slice copies, in bytes. */
+const WINDOW = 2n << 30n;
 const SLICE = 512n << 20n;
 /** The clones that an image knows of, as `snapshot id/image id`. */
 const known = new WeakMap<MemoryImage, Set<string>>();
@@ -92,12 +94,24 @@ function obstacleAt(clone: MemoryImage, { key, value }: KnownMetadata): LinkObst
   return clone.watchers.length > 0 || clone.locks.length > 0 ? 'open' : undefined;
 }
 
+/** All bytes of a window, for nothing is known of each. */
+export function parentExtents(clone: MemoryImage | undefined, from: bigint): ExtentBatch | undefined {
+  if (clone?.standsOn === undefined) return undefined;
+  const end = from + WINDOW < clone.sizeBytes ? from + WINDOW : clone.sizeBytes;
+  const extents = clone.standsOn.wasWritten ? BigUint64Array.of(from, end - from) : new BigUint64Array();
+  return { extents, next: end < clone.sizeBytes ? end : undefined };
+}
+
 /** Half a GiB at a time. */
-export function copyUp(clone: MemoryImage | undefined, from: bigint, unless: KnownMetadata): CopySlice | undefined {
+export function copyUp(
+  clone: MemoryImage | undefined,
+  [from = 0n, bytes = 0n]: BigUint64Array,
+  unless: KnownMetadata,
+): CopySlice | undefined {
   if (clone?.standsOn === undefined) return undefined;
   const obstacle = obstacleAt(clone, unless);
   if (obstacle !== undefined) return { obstacle };
-  return { next: from + SLICE < clone.sizeBytes ? from + SLICE : undefined };
+  return { next: SLICE < bytes ? from + SLICE : undefined };
 }
 
 export function cutLink(clone: MemoryImage | undefined, unless: KnownMetadata): 'cut' | LinkObstacle | undefined {
@@ -120,8 +134,8 @@ export function forgetClone(
 
 export function parentOf(clone: MemoryImage | undefined): CloneParent | undefined {
   if (clone?.standsOn === undefined) return undefined;
-  const { image, wasWritten: _, ...parent } = clone.standsOn;
-  return { ...parent, imageId: image.id };
+  const { image, pool, namespace, snapshotId, createdAt, isLinked } = clone.standsOn;
+  return { pool, namespace, imageId: image.id, snapshotId, createdAt, isLinked };
 }
 
 /** One that is there already is a success. */

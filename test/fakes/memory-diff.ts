@@ -22,7 +22,7 @@ export function spanFactsOf(which: MemoryImage | undefined, span: SnapshotSpan):
   const between = snapshotsOf(image).filter(({ id }) => (from ?? to).id <= id && id <= to.id);
   const leastBytes = between.map(({ sizeBytes }) => sizeBytes).reduce((a, b) => (a < b ? a : b));
   const isTracked = from === undefined || image.spec.features.includes('fast-diff');
-  return { target: end(to), base: from && end(from), leastBytes, isTracked };
+  return { target: end(to), base: from && end(from), leastBytes, isTracked, tellsParents: true };
 }
 
 export function extentsOf(image: MemoryImage | undefined, span: SnapshotSpan, at: bigint): ExtentBatch | undefined {

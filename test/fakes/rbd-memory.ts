@@ -28,7 +28,7 @@ import { cutSnapshot, cutTogether, dropSnapshot, snapshotsOf } from './memory-sn
 import { allSnapshotsOf, extentsOf, spanFactsOf } from './memory-diff.js';
 import { refuseLocked } from '../../src/rbd/image-lock.js';
 import { changeMetadata, cloneHeadOf, cloneOf, copyUp, cutLink, forgetClone, isEmpty } from './memory-clones.js';
-import { isUnwritten, parentOf, standAlone, trashSnapshot } from './memory-clones.js';
+import { isUnwritten, parentExtents, parentOf, standAlone, trashSnapshot } from './memory-clones.js';
 import { featureBits } from '../../src/rbd/feature-bits.js';
 
 export type { MemoryImage };
@@ -125,7 +125,8 @@ export class MemoryRbd implements RbdPort {
     changeMetadata(this.#byId(at, id).metadata, change),
   );
 
-  copyUp = this.#operation('copyUp', (at, id, from, known) => copyUp(this.#withId(at, id), from, known));
+  parentExtents = this.#operation('parentExtents', (at, id, from) => parentExtents(this.#withId(at, id), from));
+  copyUp = this.#operation('copyUp', (at, id, extents, known) => copyUp(this.#withId(at, id), extents, known));
   cutLink = this.#operation('cutLink', (at, id, known) => cutLink(this.#withId(at, id), known));
   forgetClone = this.#operation('forgetClone', (at, id, of) =>
     forgetClone(this.#withId(at, id), id, this.#withId({ ...at, ...of }, of.imageId), of),

@@ -1,6 +1,7 @@
 /** The part of the port that is about clones: images that stand on a snapshot of another one. */
 import type { Deadline } from '../../model/deadline.js';
 import type { ImageSpec, PoolSpec } from '../../model/volume-id.js';
+import type { ExtentBatch } from './diff-port.js';
 import type { ImageHead, ImageRef, NewImage, PoolRef } from './port-values.js';
 
 /** A snapshot that somebody called by a name, of an image of the same cluster. */
@@ -51,11 +52,12 @@ export interface KnownMetadata {
 /**
  * Why a clone keeps standing on its parent for now: `open` somewhere else, or its exclusive lock is not to be had, or
  * what was copied is not there; `changed` where its metadata is not what the caller knows; `snapshots` of its own,
- * which stand on the parent as well; `unfit` for ever: a journal, a mirror, a migration or an encryption of its own.
+ * which stand on the parent as well; `unfit` for ever: a journal, a mirror, a migration or an encryption of its own;
+ * `old client` where this machine's librbd overlooks some of what the images below have.
  */
-export type LinkObstacle = 'open' | 'changed' | 'snapshots' | 'unfit';
+export type LinkObstacle = 'open' | 'changed' | 'snapshots' | 'unfit' | 'old client';
 
-/** How far a clone has data of its own; `next` is where the next slice begins, undefined behind the last. */
+/** How far a clone has data of its own; `next` is where the next slice begins, undefined behind what was asked for. */
 export type CopySlice = { readonly next: bigint | undefined } | { readonly obstacle: LinkObstacle };
 
 export interface ClonePort {
@@ -83,23 +85,36 @@ export interface ClonePort {
   /** One OSD operation. False where the condition does not hold; BERTH_IMAGE_NOT_FOUND where the image is gone. */
   changeMetadata(at: PoolRef, imageId: string, change: MetadataChange, deadline: Deadline): Promise<boolean>;
   /**
-   * Copy what the image has of its parent and lacks itself, from this offset on, for so many ms; what is copied stays
-   * so, and no byte of the image changes. With `next` undefined each object from the offset to the end that the parent
-   * has anything of was seen at the OSDs, whatever an object map says of it. Undefined where the image stands on
-   * nothing, or is gone.
+   * Which bytes the image or what it stands on has, in whole objects, within what it can have of its parent: a part
+   * that begins at `from` (0, or where the part before ends). True as long as it stands there, for no snapshot changes
+   * and a clone loses no object there. As costly as readExtents. Undefined where the image stands on nothing, or is
+   * gone.
+   */
+  parentExtents(
+    at: PoolRef,
+    imageId: string,
+    from: bigint,
+    deadline: Deadline,
+  ): Promise<ExtentBatch | { readonly obstacle: LinkObstacle } | undefined>;
+  /**
+   * Copy what the image has of its parent and lacks itself of these extents ({@link parentExtents}), for so many ms;
+   * what is copied stays so, and no byte of the image changes. Each object of theirs before `next`, all where that is
+   * undefined, was seen at the OSDs, whatever an object map says of it. Undefined where the image stands on nothing, or
+   * is gone.
    */
   copyUp(
     at: PoolRef,
     imageId: string,
-    from: bigint,
+    extents: BigUint64Array,
     known: KnownMetadata,
     ms: number,
     deadline: Deadline,
   ): Promise<CopySlice | undefined>;
   /**
    * Let the image stand on nothing, in one operation that changes nothing where its metadata or its snapshots are not
-   * what they were. Only for an image that {@link copyUp} has gone through, from offset 0 to the end: what was not
-   * copied is lost. Its parent still knows of it afterwards. Undefined where it stands on nothing, or is gone.
+   * what they were. Only for an image that {@link copyUp} has gone through, with all parts of {@link parentExtents}:
+   * what was not copied is lost. Its parent still knows of it afterwards. Undefined where it stands on nothing, or is
+   * gone.
    */
   cutLink(
     at: PoolRef,

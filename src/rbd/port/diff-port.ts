@@ -29,6 +29,8 @@ export interface SpanFacts {
    * what changed.
    */
   readonly isTracked: boolean;
+  /** What is listed of the images below a clone is all that there is: not so with a librbd of an old release. */
+  readonly tellsParents: boolean;
 }
 
 /** A part of the answer: what stands between the `from` that was asked for and `next`. */

@@ -11,6 +11,7 @@ import { Deadline } from '../../../src/model/deadline.js';
 import { imageSpec } from '../../../src/model/volume-id.js';
 import type { CopySlice, NewClone } from '../../../src/rbd/port/clone-port.js';
 import type { ImageRef } from '../../../src/rbd/port.js';
+import { extentsFrom } from '../../../src/volume/controller/flatten/extent-parts.js';
 import { BACKGROUND_STEPS } from '../../../src/volume/operation/steps.js';
 import { accessAs, admin } from '../ceph.js';
 import { startLibrbd } from '../rbd/librbd.js';
@@ -172,7 +173,16 @@ describe('data of a parent, given to its clone', () => {
     return { source, child, id, image: imageSpec(child) };
   }
   const nobody = { key: 'holder', value: undefined };
-  const copyUp = (at: ImageRef, id: string, from = 0n, ms = 30_000) => port.copyUp(at, id, from, nobody, ms, soon());
+  const none = new BigUint64Array();
+  /** What it has of its parent, all in one part: none of these images has more. */
+  async function extentsOf(at: ImageRef, id: string): Promise<BigUint64Array> {
+    const part = (await port.parentExtents(at, id, 0n, soon()))!;
+    if ('obstacle' in part) throw new Error(part.obstacle);
+    expect(part.next).toBeUndefined();
+    return part.extents;
+  }
+  const copyUp = async (at: ImageRef, id: string) =>
+    port.copyUp(at, id, await extentsOf(at, id), nobody, 30_000, soon());
   async function cut(at: ImageRef, id: string): Promise<void> {
     const parent = (await port.parentById(at, id, soon()))!;
     expect(await port.cutLink(at, id, nobody, soon())).toBe('cut');
@@ -238,13 +248,14 @@ describe('data of a parent, given to its clone', () => {
       const at = ((n * 7) % 80) * 65_536 + (n % 5) * 4096;
       return n % 3 === 2 ? { discard: true as const, at, bytes: 65_536 } : { fill: (n % 250) + 1, at, bytes: 4096 };
     });
+    const extents = await extentsOf(child, id);
     const writing = change(site, image, SIZE, changes);
     const seen = new Set<string>();
     const through = async (ms: number): Promise<void> => {
-      for (let begin: bigint | undefined = 0n; begin !== undefined; ) {
-        const slice: CopySlice = (await copyUp(child, id, begin, ms))!;
+      for (let rest = extents; rest.length > 0; ) {
+        const slice: CopySlice = (await port.copyUp(child, id, rest, nobody, ms, soon()))!;
         seen.add('obstacle' in slice ? slice.obstacle : 'copied');
-        if (!('obstacle' in slice)) begin = slice.next;
+        if (!('obstacle' in slice)) rest = slice.next === undefined ? none : extentsFrom(rest, slice.next);
       }
     };
     await Promise.all([writing, through(2_000)]);

@@ -8,6 +8,7 @@ import { createLog } from '../../../src/observe/log.js';
 import { Counters } from '../../../src/observe/metrics.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { Clusters } from '../../../src/rbd/clusters.js';
+import { GentleSlices } from '../../../src/volume/controller/delete/gentle-slices.js';
 import { FLATTEN_OBJECT } from '../../../src/volume/controller/flatten/flatten-list.js';
 import { Flattens } from '../../../src/volume/controller/flatten/flattens.js';
 import { admin } from '../ceph.js';
@@ -30,7 +31,7 @@ export class FlatteningController {
       ...{ rbd, longWork: rbd, counters: new Counters(), log: createLog('silent'), by: randomUUID() },
       clusters: new Clusters(clustersFile),
       now: () => new Date(Date.now() + AHEAD_MS),
-      idleMs: () => Number.POSITIVE_INFINITY,
+      slices: new GentleSlices(() => Number.POSITIVE_INFINITY),
       limits: ONE,
       entered: () => undefined,
       parentFree: () => undefined,

@@ -5,6 +5,7 @@ import { createLog } from '../../../src/observe/log.js';
 import { Counters } from '../../../src/observe/metrics.js';
 import { Clusters } from '../../../src/rbd/clusters.js';
 import type { RbdPort } from '../../../src/rbd/port.js';
+import { GentleSlices } from '../../../src/volume/controller/delete/gentle-slices.js';
 import { Purges } from '../../../src/volume/controller/delete/purges.js';
 import { startLibrbd } from '../rbd/librbd.js';
 
@@ -29,7 +30,7 @@ export class PurgingController {
       log: createLog('silent'),
       by: randomUUID(),
       now,
-      idleMs: () => Number.POSITIVE_INFINITY,
+      slices: new GentleSlices(() => Number.POSITIVE_INFINITY),
     };
     this.purges = new Purges(parts, 8);
   }

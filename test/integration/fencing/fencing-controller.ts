@@ -18,6 +18,7 @@ import { createLog } from '../../../src/observe/log.js';
 import { Counters } from '../../../src/observe/metrics.js';
 import { Clusters } from '../../../src/rbd/clusters.js';
 import type { PoolRef, RbdPort } from '../../../src/rbd/port.js';
+import { GentleSlices } from '../../../src/volume/controller/delete/gentle-slices.js';
 import { detachVolume } from '../../../src/volume/controller/detach/detach-volume.js';
 import { Operations } from '../../../src/volume/operation/operations.js';
 import { ForeignImages } from '../../../src/volume/controller/list/foreign-images.js';
@@ -84,7 +85,7 @@ export class FencingController {
       counters,
       log: createLog('silent'),
       by: site.namespace,
-      idleMs: () => Number.POSITIVE_INFINITY,
+      slices: new GentleSlices(() => Number.POSITIVE_INFINITY),
     };
     return {
       rbd,

@@ -40,7 +40,7 @@ export function describeDiffs(name: string, prepare: () => Promise<PortFixture>)
     it('says the sizes of both ends, and whether changes are tracked', async () => {
       const span = await cutTwice('tracked', ['layering', 'exclusive-lock', 'object-map', 'fast-diff']);
       const end = { sizeBytes: 9n * MIB, parentBytes: 0n };
-      const facts = { target: end, base: end, leastBytes: 9n * MIB, isTracked: true };
+      const facts = { target: end, base: end, leastBytes: 9n * MIB, isTracked: true, tellsParents: true };
       expect(await port.spanFacts(fixture.at, span, soon())).toEqual(facts);
       expect(await port.spanFacts(fixture.at, { ...span, base: undefined }, soon())).toEqual({
         ...facts,

@@ -54,7 +54,14 @@ const DESCRIBED: Readonly<Record<PortOperation, readonly [said: string, ...other
   trashSnapshot: ['trash snapshot 7 of image id 1234', '1234', 7n],
   isUnwritten: ['look into image i'],
   changeMetadata: ['change metadata of image id 1234', '1234', {}],
-  copyUp: ['copy data of its parent into image id 1234', '1234', 0n, { key: 'k', value: undefined }, 100],
+  parentExtents: ['list what clone id 1234 has of its parent', '1234', 0n],
+  copyUp: [
+    'copy data of its parent into image id 1234',
+    '1234',
+    BigUint64Array.of(0n, 9n),
+    { key: 'k', value: undefined },
+    100,
+  ],
   cutLink: ['let image id 1234 stand alone', '1234', { key: 'k', value: undefined }],
   forgetClone: [
     'let image id 5678 forget its clone 1234',

@@ -33,6 +33,7 @@ export const rbdClass = (method: string, input = new Encoder()): ClassCall => ({
   input: input.end(),
 });
 export const PARENT = rbdClass('parent_get');
+export const SNAPSHOTS = rbdClass('get_snapcontext');
 /** The object that is the image: all but its name and its data. */
 export const header = (id: string): string => `rbd_header.${id}`;
 /** Where class rbd keeps a metadata entry in the header's omap (RBD_METADATA_KEY_PREFIX). */
@@ -78,10 +79,33 @@ export async function readInterruptedCreate(place: OpenPool, image: string): Pro
 /** What a header says instead of a pool where the image has no parent. */
 const NO_POOL = -1n;
 
-/** Of cls::rbd::ParentImageSpec, the answer of {@link PARENT}: the id of the parent's pool; undefined for none. */
-export function parentPoolIn(answer: Buffer | undefined): bigint | undefined {
-  const poolId = BigInt.asIntN(64, new Decoder(answer ?? Buffer.alloc(0)).versioned().u64());
-  return poolId === NO_POOL ? undefined : poolId;
+export interface ParentSpec {
+  readonly poolId: bigint;
+  readonly namespace: string;
+  readonly imageId: string;
+  readonly snapshotId: bigint;
+}
+
+/** The answer of {@link PARENT} (cls::rbd::ParentImageSpec); undefined where the image has no parent. */
+export function parentSpecIn(answer: Buffer = Buffer.alloc(0)): ParentSpec | undefined {
+  const spec = new Decoder(answer).versioned();
+  const poolId = BigInt.asIntN(64, spec.u64());
+  if (poolId === NO_POOL) return undefined;
+  return { poolId, namespace: spec.text(), imageId: spec.text(), snapshotId: spec.u64() };
+}
+
+export interface SnapshotContext {
+  /** The newest snapshot id that was ever given. */
+  readonly sequence: bigint;
+  /** Newest first; those in Ceph's trash, which only clones keep, as well. */
+  readonly ids: readonly bigint[];
+}
+
+/** The answer of {@link SNAPSHOTS} (SnapContext). */
+export function snapshotContextIn(answer: Buffer = Buffer.alloc(0)): SnapshotContext {
+  const context = new Decoder(answer);
+  const sequence = context.u64();
+  return { sequence, ids: Array.from({ length: context.u32() }, () => context.u64()) };
 }
 
 const readHeader = async (place: OpenPool, id: string): Promise<ImageHead> => (await readHeaderAnd(place, id, [])).head;
@@ -115,7 +139,7 @@ export async function readHeaderAnd(
   const bits = new Decoder(features ?? Buffer.alloc(0)).u64();
   const locks = locksIn(locked ?? Buffer.alloc(0));
   const fsid = await link.fsid();
-  const isClone = parentPoolIn(kin) !== undefined;
+  const isClone = parentSpecIn(kin) !== undefined;
   const shape = { sizeBytes, objectSizeBytes: 2 ** order, features: featureNames(bits), isClone };
   const head = { id, fsid, ...shape, metadata, locks };
   return { head, kin, answers };

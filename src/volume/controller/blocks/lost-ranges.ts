@@ -1,13 +1,13 @@
 /**
- * Which bytes may have become zeroes between two snapshots without a word of it in librbd's fast-diff. Pure; they are
- * told as changed, for a backup that lacks a change is none, and one that has a block too many is as good.
+ * Which bytes may be there, or have become zeroes between two snapshots, without a word of it in librbd's fast-diff.
+ * Pure; they are told, for a backup that lacks a block is none, and one that has a block too many is as good.
  */
 import type { SpanFacts } from '../../../rbd/port/diff-port.js';
 import { joinRanges, type ByteRange } from './byte-range.js';
 
-/** In ascending order; none for a span without a base. */
-export function lostRanges({ base, target, leastBytes }: SpanFacts): readonly ByteRange[] {
-  if (base === undefined) return [];
+/** In ascending order; for a span without a base, what a clone may have of the images below it. */
+export function lostRanges({ base, target, leastBytes, tellsParents }: SpanFacts): readonly ByteRange[] {
+  if (base === undefined) return tellsParents ? [] : joinRanges([{ from: 0n, to: target.parentBytes }], []);
   const shared = least(base.sizeBytes, target.sizeBytes);
   return joinRanges(
     // A snapshot between the two was smaller, so the image was cut and has grown again. The walk over the object maps

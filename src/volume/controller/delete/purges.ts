@@ -8,7 +8,6 @@ import type { Logger } from '../../../observe/log.js';
 import type { Counters } from '../../../observe/metrics.js';
 import type { Clusters } from '../../../rbd/clusters.js';
 import type { ImageRef, PoolRef, RbdPort } from '../../../rbd/port.js';
-import { GentleSlices } from './gentle-slices.js';
 import { listDeleted } from './list-deleted.js';
 import { purgeImage, type PurgeEnd, type PurgeParts } from './purge-image.js';
 
@@ -26,9 +25,7 @@ export const PURGED_BYTES_METRIC = 'berth_purged_bytes_total';
 const DELETED_METRIC = 'berth_deleted_volumes';
 const OLDEST_METRIC = 'berth_deleted_volumes_oldest_seconds';
 
-export interface PurgesParts extends Omit<PurgeParts, 'stopped' | 'slices'> {
-  /** For how long no call of this controller has run, ms: 0 while one does. */
-  readonly idleMs: () => number;
+export interface PurgesParts extends Omit<PurgeParts, 'stopped'> {
   readonly rbd: Pick<RbdPort, 'list' | 'interruptedRemovals'>;
   readonly clusters: Pick<Clusters, 'pools'>;
   readonly counters: Pick<Counters, 'count' | 'declare' | 'gauge'>;
@@ -52,7 +49,6 @@ interface Known {
 export class Purges {
   readonly #parts: PurgesParts;
   readonly #width: number;
-  readonly #slices: GentleSlices;
   /** By cluster and image id. */
   readonly #known = new Map<string, Known>();
   readonly #queue: string[] = [];
@@ -66,7 +62,6 @@ export class Purges {
   constructor(parts: PurgesParts, width: number) {
     this.#parts = parts;
     this.#width = width;
-    this.#slices = new GentleSlices(parts.idleMs);
     parts.counters.declare(PURGES_METRIC, 'Deleted volumes looked at by this controller, by what came of it.', {
       what: ['purged', 'failed'],
     });
@@ -181,7 +176,7 @@ export class Purges {
     known.state = 'running';
     known.nudged = false;
     try {
-      const parts = { ...this.#parts, slices: this.#slices, stopped: () => this.#stopped };
+      const parts = { ...this.#parts, stopped: () => this.#stopped };
       const end = await purgeImage(parts, known.at, known.id);
       this.#ended(key, known, end);
     } catch (error) {

@@ -14,6 +14,7 @@ import type { BACKGROUND_STEPS } from '../../operation/steps.js';
 import type { GentleSlices } from '../delete/gentle-slices.js';
 import { isGoing } from '../snapshot/find-snapshot.js';
 import { countParents, type ChainLimits } from './chain-depth.js';
+import { endOfExtents, extentsFrom, firstExtents } from './extent-parts.js';
 import {
   asParent,
   asRecorded,
@@ -37,7 +38,8 @@ export interface FlattenParts {
   readonly longWork: FlattenListPort &
     Pick<
       RbdPort,
-      'headById' | 'cloneById' | 'copyUp' | 'cutLink' | 'forgetClone' | 'snapshotById' | 'removeSnapshotById'
+      | ('headById' | 'cloneById' | 'parentExtents' | 'copyUp' | 'cutLink')
+      | ('forgetClone' | 'snapshotById' | 'removeSnapshotById')
     >;
   /** Made up anew by each process. */
   readonly by: string;
@@ -71,6 +73,8 @@ export type FlattenEnd =
   | { readonly kind: 'snapshots' }
   /** Somebody has the image open, perhaps a client that died. */
   | { readonly kind: 'open' }
+  /** This process' librbd does not tell all that the image has of those below. */
+  | { readonly kind: 'old client' }
   /** Its create has not ended yet. */
   | { readonly kind: 'unfinished' }
   | { readonly kind: 'leased' }
@@ -96,7 +100,7 @@ export async function flattenImage(parts: FlattenParts, place: Place): Promise<F
   if (clone === undefined) return standsAlone(parts, place, record.parent && asParent(record.parent));
   const why = await whyNot(parts, place, clone);
   if (why !== undefined) return why;
-  const obstacle = (await copyAll(parts, place)) ?? (await cut(parts, place, clone.parent));
+  const obstacle = (await copyAll(parts, place, clone.head.sizeBytes)) ?? (await cut(parts, place, clone.parent));
   return obstacle ?? standsAlone(parts, place, clone.parent);
 }
 
@@ -116,34 +120,77 @@ const isHeld = (head: ImageHead, { volume }: ToFlatten): boolean =>
   (readHolderRecord(head, volume)?.holders.length ?? 0) > 0;
 
 /** Undefined when nothing is left to be copied. */
-async function copyAll(parts: FlattenParts, place: Place): Promise<FlattenEnd | undefined> {
-  const { longWork, now, step, stopped, urgent, progress, slices } = parts;
+async function copyAll(parts: FlattenParts, place: Place, sizeBytes: bigint): Promise<FlattenEnd | undefined> {
+  const { longWork, progress, urgent } = parts;
   const { at, image } = place;
-  let renewAt = 0;
+  const begin = leased(parts, place);
   for (let from: bigint | undefined = 0n; from !== undefined; ) {
-    if (stopped()) return { kind: 'stopped' };
-    if (now().getTime() >= renewAt) {
-      const refused = await lease(parts, place);
-      if (refused !== undefined) return refused;
-      renewAt = now().getTime() + LEASE_MS / 2;
-    }
-    const head = await longWork.headById(at, image.imageId, soon());
-    const known = knownHolder(head, image);
-    if ('kind' in known) return known;
-    step('copy slice');
-    const copy = (begin: bigint, ms: number) =>
-      longWork.copyUp(at, image.imageId, begin, known, ms, Deadline.after(SLICE_MS));
-    const begin: bigint = from;
-    const slice = urgent()
-      ? await copy(begin, URGENT_MS)
-      : await slices.run(at.access.cluster, (targetMs) => copy(begin, targetMs));
-    if (slice === undefined) return undefined;
-    if ('obstacle' in slice) return endOf(parts, place, slice.obstacle);
-    from = slice.next;
-    progress(from ?? head?.sizeBytes ?? 0n, head?.sizeBytes ?? 0n);
+    const refused = await begin();
+    if (refused !== undefined) return refused;
+    const first: bigint = from;
+    // Once for all slices of this part: it may ask for each object of it on each image below.
+    const part = await inSlice(parts, place, () =>
+      longWork.parentExtents(at, image.imageId, first, Deadline.after(SLICE_MS)),
+    );
+    if (part === undefined) return undefined;
+    if ('obstacle' in part) return endOf(parts, place, part.obstacle);
+    const end = await copyPart(parts, place, { extents: part.extents, sizeBytes, begin });
+    if (end !== undefined) return end;
+    from = part.next;
+    progress(from ?? sizeBytes, sizeBytes);
     if (from !== undefined && !urgent()) await pause(parts);
   }
   return undefined;
+}
+
+/** What one window of the diff has told. */
+interface Part {
+  readonly extents: BigUint64Array;
+  /** Of the image. */
+  readonly sizeBytes: bigint;
+  /** Says why no slice may begin. */
+  readonly begin: () => Promise<FlattenEnd | undefined>;
+}
+
+/** Undefined when nothing of it is left to be copied. */
+async function copyPart(parts: FlattenParts, place: Place, part: Part): Promise<FlattenEnd | undefined> {
+  const { longWork, step, urgent, progress } = parts;
+  const { at, image } = place;
+  for (let rest = part.extents; rest.length > 0; ) {
+    const refused = await part.begin();
+    if (refused !== undefined) return refused;
+    const known = knownHolder(await longWork.headById(at, image.imageId, soon()), image);
+    if ('kind' in known) return known;
+    step('copy slice');
+    const some = firstExtents(rest);
+    const slice = await inSlice(parts, place, (ms) =>
+      longWork.copyUp(at, image.imageId, some, known, ms, Deadline.after(SLICE_MS)),
+    );
+    if (slice === undefined) return undefined;
+    if ('obstacle' in slice) return endOf(parts, place, slice.obstacle);
+    const done = slice.next ?? endOfExtents(some);
+    rest = extentsFrom(rest, done);
+    progress(done, part.sizeBytes);
+    if (rest.length > 0 && !urgent()) await pause(parts);
+  }
+  return undefined;
+}
+
+/** `work` at once where a create waits, else when the calls of this controller let it. */
+const inSlice = <T>({ urgent, slices }: FlattenParts, { at }: Place, work: (ms: number) => Promise<T>): Promise<T> =>
+  urgent() ? work(URGENT_MS) : slices.run(at.access.cluster, work);
+
+/** Says why the next slice may not begin; under a lease that is renewed in time. */
+function leased(parts: FlattenParts, place: Place): () => Promise<FlattenEnd | undefined> {
+  const { now, stopped } = parts;
+  let renewAt = 0;
+  return async () => {
+    if (stopped()) return { kind: 'stopped' };
+    if (now().getTime() < renewAt) return undefined;
+    const refused = await lease(parts, place);
+    renewAt = now().getTime() + LEASE_MS / 2;
+    return refused;
+  };
 }
 
 /** What is to stay as it is; or why it may not be touched. */

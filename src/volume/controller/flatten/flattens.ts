@@ -10,7 +10,6 @@ import type { Logger } from '../../../observe/log.js';
 import type { Counters } from '../../../observe/metrics.js';
 import type { Clusters, Credentials } from '../../../rbd/clusters.js';
 import type { PoolRef } from '../../../rbd/port.js';
-import { GentleSlices } from '../delete/gentle-slices.js';
 import type { ChainLimits } from './chain-depth.js';
 import { flattenImage, type FlattenEnd, type FlattenParts } from './flatten-image.js';
 import { enlist, readList, type FlattenListPort, type FlattenQueue, type ToFlatten } from './flatten-list.js';
@@ -24,15 +23,17 @@ const AGAIN_MS = {
   open: 30_000,
   unfinished: 60_000,
   leased: 60_000,
+  // Only another release of the driver helps.
+  'old client': 1_800_000,
   failed: 60_000,
 } as const;
 type WaitsFor = keyof typeof AGAIN_MS;
 /** A create is not held up by these: somebody has the volume already, or a person has to do something. */
-const NOT_TO_WAIT_FOR: readonly (WaitsFor | undefined)[] = ['in use', 'snapshots'];
+const NOT_TO_WAIT_FOR: readonly (WaitsFor | undefined)[] = ['in use', 'snapshots', 'old client'];
 const LIST_MS = 30_000;
 /**
- * How many of a cluster work at a time: the first for volumes that nobody waits for. One that is silent holds up none of
- * another.
+ * How many of a cluster work at a time: the first for volumes that nobody waits for. One that is silent holds up none
+ * of another.
  */
 const WIDTH = { background: 1, urgent: 4 } as const;
 /** How long a create waits before it is answered that it has to come again, in ms: it takes a place of others. */
@@ -46,15 +47,12 @@ const PAUSE_MS = 1_500;
 /** How long a stop waits for the slices that run, in ms: what is cut short is gone on with by the next controller. */
 const STOP_MS = 5_000;
 
-export interface FlattensParts
-  extends Omit<FlattenParts, 'stopped' | 'urgent' | 'progress' | 'step' | 'slices' | 'pauseMs'> {
+export interface FlattensParts extends Omit<FlattenParts, 'stopped' | 'urgent' | 'progress' | 'step' | 'pauseMs'> {
   readonly rbd: FlattenListPort;
   readonly limits: ChainLimits;
   readonly clusters: Pick<Clusters, 'all' | 'pool' | 'registry'>;
   readonly counters: Pick<Counters, 'count' | 'declare' | 'gauge'>;
   readonly log: Pick<Logger, 'info' | 'warn'>;
-  /** For how long no call of this controller has run, ms: 0 while one does. */
-  readonly idleMs: () => number;
   /** Told of each step, for tests. */
   readonly entered: (step: string, volume: string) => void;
   /** What a volume stood on may be a deleted one's, and go now. */
@@ -80,17 +78,16 @@ interface Known {
 export class Flattens implements FlattenQueue {
   readonly limits: ChainLimits;
   readonly #parts: FlattensParts;
-  readonly #slices: GentleSlices;
   /** By cluster and image. */
   readonly #known = new Map<string, Known>();
   readonly #running = new Map<Known, Promise<void>>();
   #stopped = false;
+  #warned = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(parts: FlattensParts) {
     this.limits = parts.limits;
     this.#parts = parts;
-    this.#slices = new GentleSlices(parts.idleMs);
     const { counters } = parts;
     counters.declare(FLATTENS_METRIC, 'Volumes on long chains looked at by this controller, by what came of it.', {
       what: ['failed'],
@@ -209,7 +206,6 @@ export class Flattens implements FlattenQueue {
       const at: PoolRef = await clusters.pool({ cluster, pool, namespace }, 'controller', secrets);
       const run: FlattenParts = {
         ...this.#parts,
-        slices: this.#slices,
         pauseMs: PAUSE_MS,
         step: (name) => entered(name, volume),
         progress: (done, of) => {
@@ -236,6 +232,10 @@ export class Flattens implements FlattenQueue {
       case 'open':
       case 'unfinished':
       case 'leased':
+      case 'old client':
+        // The same for all volumes, as long as this process lives.
+        if (end.kind === 'old client' && !this.#warned) log.warn({ volume }, OLD_CLIENT);
+        this.#warned ||= end.kind === 'old client';
         this.#wait(known, end.kind);
         return;
       case 'unfit':
@@ -243,9 +243,17 @@ export class Flattens implements FlattenQueue {
         break;
       case 'flat':
         log.info({ volume }, 'a volume on a long chain stands alone now');
-        if (end.parent !== undefined) parentFree(known.cluster, end.parent.imageId);
+        if (end.parent === undefined) break;
+        parentFree(known.cluster, end.parent.imageId);
+        this.#lookAgain(known.cluster, end.parent);
     }
     this.#known.delete(keyOf(known.cluster, known.image));
+  }
+
+  /** What a volume stood on may have had no other snapshot, and be the end of its chain now. */
+  #lookAgain(cluster: string, below: Omit<ToFlatten, 'volume'>): void {
+    const known = this.#known.get(keyOf(cluster, below));
+    if (known?.state === 'waiting' && known.for === 'snapshots') known.state = 'queued';
   }
 
   #wait(known: Known, what: WaitsFor): void {
@@ -282,5 +290,6 @@ export class Flattens implements FlattenQueue {
 /** Does nothing come of waiting for it? */
 const isSettled = ({ state, for: reason }: Known): boolean => state === 'waiting' && NOT_TO_WAIT_FOR.includes(reason);
 const LEAST_PAUSE_MS = 100;
+const OLD_CLIENT = 'volumes stay on long chains: librbd overlooks data of parents; run an image with a newer Ceph';
 const keyOf = (cluster: string, { pool, namespace, imageId }: Omit<ToFlatten, 'volume'>): string =>
   `${cluster}/${pool}/${namespace}/${imageId}`;

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { berthError } from '../../../../src/model/errors.js';
 import { Counters } from '../../../../src/observe/metrics.js';
+import { GentleSlices } from '../../../../src/volume/controller/delete/gentle-slices.js';
 import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
 import { DELETED_KEY, type DeletedRecord } from '../../../../src/volume/controller/delete/deleted-record.js';
 import { deleteVolume } from '../../../../src/volume/controller/delete/delete-volume.js';
@@ -22,7 +23,8 @@ const now = (): Date => new Date(clock);
 
 function controller(by = 'one', width = 2): Purges {
   const { rbd, clusters } = cluster;
-  const purges = new Purges({ rbd, longWork: rbd, clusters, counters, log, by, now, idleMs: () => idleMs() }, width);
+  const slices = new GentleSlices(() => idleMs());
+  const purges = new Purges({ rbd, longWork: rbd, clusters, counters, log, by, now, slices }, width);
   controllers.push(purges);
   return purges;
 }

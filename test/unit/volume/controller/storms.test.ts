@@ -4,6 +4,7 @@ import { HOLDER_KEY } from '../../../../src/attachment/holder-record.js';
 import type { NodeState } from '../../../../src/attachment/node-state.js';
 import type { RbdPort } from '../../../../src/rbd/port.js';
 import { Counters } from '../../../../src/observe/metrics.js';
+import { GentleSlices } from '../../../../src/volume/controller/delete/gentle-slices.js';
 import { attachVolume } from '../../../../src/volume/controller/attach-volume.js';
 import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
 import { deleteVolume } from '../../../../src/volume/controller/delete/delete-volume.js';
@@ -42,7 +43,7 @@ it('500 deletes at once: eight at a time, each asks of Ceph what one does, all a
   for (const name of names) await createVolume(createParts(cluster), creation(name), soon());
   const purging = {
     ...deleteParts(cluster),
-    idleMs: () => Number.POSITIVE_INFINITY,
+    slices: new GentleSlices(() => Number.POSITIVE_INFINITY),
     counters: new Counters(),
     by: 'one',
     now,

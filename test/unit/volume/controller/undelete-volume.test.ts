@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { HOLDER_KEY } from '../../../../src/attachment/holder-record.js';
 import { berthError } from '../../../../src/model/errors.js';
 import { Counters } from '../../../../src/observe/metrics.js';
+import { GentleSlices } from '../../../../src/volume/controller/delete/gentle-slices.js';
 import { attachVolume } from '../../../../src/volume/controller/attach-volume.js';
 import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
 import { DELETED_KEY, parseDeleted } from '../../../../src/volume/controller/delete/deleted-record.js';
@@ -129,7 +130,13 @@ describe('undelete', () => {
         const isSafe = !isCut || image.metadata.get(DELETED_KEY)?.includes('restoring') === true;
         if (isSafe) {
           const purges = new Purges(
-            { ...parts, counters: new Counters(), by: 'purger', now: later, idleMs: () => Number.POSITIVE_INFINITY },
+            {
+              ...parts,
+              counters: new Counters(),
+              by: 'purger',
+              now: later,
+              slices: new GentleSlices(() => Number.POSITIVE_INFINITY),
+            },
             1,
           );
           await purges.round();

@@ -11,6 +11,7 @@ import { NodeRegistry } from '../../../../src/attachment/node-registry.js';
 import { NO_NODE_STATES, type Announcement } from '../../../../src/attachment/node-state.js';
 import { createLog } from '../../../../src/observe/log.js';
 import { Counters } from '../../../../src/observe/metrics.js';
+import { GentleSlices } from '../../../../src/volume/controller/delete/gentle-slices.js';
 import { InterruptedCreates } from '../../../../src/volume/controller/create/interrupted-create.js';
 import { ForeignImages } from '../../../../src/volume/controller/list/foreign-images.js';
 import { CHAIN_LIMITS } from '../../../../src/volume/controller/flatten/chain-depth.js';
@@ -41,7 +42,7 @@ export const deleteParts = ({ rbd, clusters }: CephInMemory) => ({
       log,
       by: 'test',
       now,
-      idleMs: () => Number.POSITIVE_INFINITY,
+      slices: new GentleSlices(() => Number.POSITIVE_INFINITY),
     },
     2,
   ),
@@ -58,7 +59,12 @@ export const flattensOf = (
 ): Flattens =>
   new Flattens({
     ...{ rbd, longWork: rbd, clusters, counters: new Counters(), log, by: `test-${Math.random()}`, now },
-    ...{ idleMs: () => Number.POSITIVE_INFINITY, limits: CHAIN_LIMITS, entered: () => undefined, parentFree },
+    ...{
+      slices: new GentleSlices(() => Number.POSITIVE_INFINITY),
+      limits: CHAIN_LIMITS,
+      entered: () => undefined,
+      parentFree,
+    },
   });
 
 export const createParts = ({ rbd, clusters, installation = new Installation() }: CephInMemory) => ({

@@ -12,6 +12,7 @@ import { cloneImage } from './clone-image.js';
 import { readClone, readParent } from './clone-parent.js';
 import { copyUp } from './copy-up.js';
 import { cutLink, forgetClone } from './cut-link.js';
+import { readParentExtents } from './parent-extents.js';
 
 type OnHeader = <T>(at: WirePool, id: string, deadline: Deadline, work: (place: OpenPool) => Promise<T>) => Promise<T>;
 /** Without what an ENOENT of one image would mean: two are at work. */
@@ -29,8 +30,10 @@ export const cloneOperations = (onImage: OnImage, onHeader: OnHeader, onPool: On
   isUnwritten: (at, deadline) => onImage(at, deadline, 'look into', (place) => isUnwritten(place, at.image)),
   changeMetadata: (at, id, change, deadline) =>
     onHeader(at, id, deadline, (place) => changeMetadata(place, id, change)),
-  copyUp: (at, id, from, known, ms, deadline) =>
-    onPool(at, deadline, `copy data into id ${id}`, (place) => copyUp(place, id, from, known, ms)),
+  parentExtents: (at, id, from, deadline) =>
+    onPool(at, deadline, `list extents of id ${id}`, (place) => readParentExtents(place, id, from)),
+  copyUp: (at, id, extents, known, ms, deadline) =>
+    onPool(at, deadline, `copy data into id ${id}`, (place) => copyUp(place, id, extents, known, ms)),
   cutLink: (at, id, known, deadline) =>
     onPool(at, deadline, `let id ${id} stand alone`, (place) => cutLink(place, id, known)),
   forgetClone: (at, id, parent, deadline) =>

@@ -3,7 +3,7 @@ import type { CloneHead, CloneParent, ParentSnapshot } from '../../../port/clone
 import { ENOENT, CephErrno, unlessAbsent } from '../../ceph-errors.js';
 import { withCells } from '../../foreign/c-memory.js';
 import { Decoder, Encoder } from '../../foreign/ceph-encoding.js';
-import { header, PARENT, parentPoolIn, rbdClass, readHeaderAnd, unlessImageAbsent } from '../image-header.js';
+import { header, PARENT, parentSpecIn, rbdClass, readHeaderAnd, unlessImageAbsent } from '../image-header.js';
 import { callClasses } from '../object-operation.js';
 import type { OpenPool } from '../open-pool.js';
 
@@ -30,14 +30,12 @@ export const readClone = (place: OpenPool, imageId: string): Promise<CloneHead |
     return parent && { head, parent };
   });
 
-/** cls::rbd::ParentImageSpec */
+/** With the name of its pool. */
 export async function parentIn(place: OpenPool, answer: Buffer | undefined): Promise<ParentSnapshot | undefined> {
-  const poolId = parentPoolIn(answer);
-  if (poolId === undefined) return undefined;
-  const spec = new Decoder(answer ?? Buffer.alloc(0)).versioned();
-  spec.u64();
-  const [namespace, imageId, snapshotId] = [spec.text(), spec.text(), spec.u64()];
-  return { pool: await poolName(place, poolId), namespace, imageId, snapshotId };
+  const spec = parentSpecIn(answer);
+  if (spec === undefined) return undefined;
+  const { poolId, ...parent } = spec;
+  return { pool: await poolName(place, poolId), ...parent };
 }
 
 /** utime_t */

@@ -9,7 +9,6 @@ import type { ImageHead } from '../../../port.js';
 import { check, EROFS } from '../../ceph-errors.js';
 import type { Image } from '../../foreign/bindings.js';
 import { bytesAt, withCells } from '../../foreign/c-memory.js';
-import { extentsIn, windowOf } from '../diff/read-extents.js';
 import { unlessImageAbsent } from '../image-header.js';
 import { numberOf, watchersOf, withImage } from '../open-image.js';
 import type { OpenPool } from '../open-pool.js';
@@ -32,7 +31,7 @@ const ENCRYPTED = Buffer.from('RBDL');
 export const copyUp = (
   place: OpenPool,
   imageId: string,
-  from: bigint,
+  extents: BigUint64Array,
   known: KnownMetadata,
   ms: number,
 ): Promise<CopySlice | undefined> =>
@@ -45,9 +44,9 @@ export const copyUp = (
       // From here on others see that it is open.
       const found = await readLink(place, imageId);
       if (found === undefined) return undefined;
-      const obstacle = obstacleIn(found, known) ?? (await obstacleAt(place, image, found.head, from));
+      const obstacle = obstacleIn(found, known) ?? (await obstacleAt(place, image, found.head, extents));
       if (obstacle !== undefined) return { obstacle };
-      return copySlice(place, image, found.head, from, ms);
+      return copySlice(place, image, found.head, extents, ms);
     });
   });
 
@@ -55,10 +54,10 @@ async function obstacleAt(
   place: OpenPool,
   image: Image,
   { features }: ImageHead,
-  from: bigint,
+  extents: BigUint64Array,
 ): Promise<LinkObstacle | undefined> {
   if ((await watchersOf(place, image)).length > 1) return 'open';
-  if (from === 0n && (await isEncrypted(place, image))) return 'unfit';
+  if (extents[0] === 0n && (await isEncrypted(place, image))) return 'unfit';
   return features.includes(LOCK) && !(await takeLock(place, image)) ? 'open' : undefined;
 }
 
@@ -86,27 +85,27 @@ const isOwner = ({ link: { ceph } }: OpenPool, image: Image): Promise<boolean> =
     return cells.i32(0) !== 0;
   });
 
-async function copySlice(place: OpenPool, image: Image, head: ImageHead, from: bigint, ms: number): Promise<CopySlice> {
+async function copySlice(
+  place: OpenPool,
+  image: Image,
+  head: ImageHead,
+  extents: BigUint64Array,
+  ms: number,
+): Promise<CopySlice> {
   const begun = performance.now();
-  const isOver = (): boolean => performance.now() - begun >= ms;
   const isLocked = head.features.includes(LOCK);
   const overlap = await numberOf(place.link.ceph.rbd.overlap, image, 'get overlap');
   const objects = await DataObjects.of(place, image, head.id, BigInt(head.objectSizeBytes));
   const { layout } = objects;
-  const period = periodOf(layout);
-  const [, window] = await windowOf(place, image, head.id);
-  const startOf = (object: bigint): bigint => (object / layout.stripeCount) * period;
-  for (let at = from - (from % period); at < overlap; at += window) {
-    const bytes = at + window > overlap ? overlap - at : window;
-    const extents = await extentsIn(place, image, null, at, bytes);
-    const numbers = objectsOn(layout, extents.toArray());
-    for (let n = 0; n < numbers.length; n += SLOTS) {
-      const some = numbers.slice(n, n + SLOTS);
-      if (!(await copyObjects(place, image, objects, some, isLocked))) return { obstacle: 'open' };
-      const following = numbers[n + SLOTS];
-      if (following !== undefined && isOver() && startOf(following) > from) return { next: startOf(following) };
-    }
-    if (isOver() && at + window < overlap) return { next: at + window };
+  const startOf = (object: bigint): bigint => (object / layout.stripeCount) * periodOf(layout);
+  // Cut smaller since it was listed, it has nothing of its parent there, and nothing comes of a read.
+  const numbers = objectsOn(layout, extents, overlap);
+  for (let n = 0; n < numbers.length; n += SLOTS) {
+    if (!(await copyObjects(place, image, objects, numbers.slice(n, n + SLOTS), isLocked))) return { obstacle: 'open' };
+    const following = numbers[n + SLOTS];
+    if (following === undefined || performance.now() - begun < ms) continue;
+    const next = startOf(following);
+    if (next > (extents[0] ?? 0n)) return { next };
   }
   return { next: undefined };
 }

@@ -21,13 +21,15 @@ export function objectAt({ objectSize, stripeUnit, stripeCount }: Layout, offset
 export const firstByteOf = ({ objectSize, stripeUnit, stripeCount }: Layout, object: bigint): bigint =>
   (object / stripeCount) * objectSize * stripeCount + (object % stripeCount) * stripeUnit;
 
-/** The objects of extents (offset and length in turn), ascending, each once. */
-export function objectsOn(layout: Layout, extents: BigUint64Array): bigint[] {
+/** The objects of extents (offset and length in turn) before the byte `end`, ascending, each once. */
+export function objectsOn(layout: Layout, extents: BigUint64Array, end: bigint): bigint[] {
   const found = new Set<bigint>();
   for (let n = 0; n + 1 < extents.length; n += 2) {
     const [offset, length] = [extents[n] ?? 0n, extents[n + 1] ?? 0n];
+    if (offset >= end) break;
     const first = offset - (offset % layout.stripeUnit);
-    for (let at = first; at < offset + length; at += layout.stripeUnit) found.add(objectAt(layout, at));
+    const behind = offset + length < end ? offset + length : end;
+    for (let at = first; at < behind; at += layout.stripeUnit) found.add(objectAt(layout, at));
   }
   return [...found].sort((a, b) => (a < b ? -1 : 1));
 }

@@ -1,8 +1,7 @@
 /** What a clone's header says of its link to its parent, and what keeps the link from being cut. */
 import type { KnownMetadata, LinkObstacle, ParentSnapshot } from '../../../port/clone-port.js';
 import type { ImageHead } from '../../../port.js';
-import { Decoder } from '../../foreign/ceph-encoding.js';
-import { rbdClass, readHeaderAnd } from '../image-header.js';
+import { readHeaderAnd, SNAPSHOTS, snapshotContextIn } from '../image-header.js';
 import type { OpenPool } from '../open-pool.js';
 import { parentIn } from './clone-parent.js';
 
@@ -19,11 +18,11 @@ const UNFIT: readonly string[] = ['journaling', 'migrating', 'non-primary', 'dir
 
 /** One operation; undefined where it stands on nothing. @throws CephErrno ENOENT */
 export async function readLink(place: OpenPool, imageId: string): Promise<Link | undefined> {
-  const { head, kin, answers } = await readHeaderAnd(place, imageId, [rbdClass('get_snapcontext')]);
+  const { head, kin, answers } = await readHeaderAnd(place, imageId, [SNAPSHOTS]);
   const parent = await parentIn(place, kin);
   if (parent === undefined) return undefined;
-  const context = new Decoder(answers[0] ?? Buffer.alloc(0));
-  return { head, parent, sequence: context.u64(), snapshots: context.u32() };
+  const { sequence, ids } = snapshotContextIn(answers[0]);
+  return { head, parent, sequence, snapshots: ids.length };
 }
 
 /** A lock that a person has laid on an image keeps librbd waiting without end. */

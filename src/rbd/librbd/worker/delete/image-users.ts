@@ -4,7 +4,7 @@ import type { Watcher } from '../../../port/port-values.js';
 import { check, CephErrno, ETIMEDOUT, ENOENT } from '../../ceph-errors.js';
 import { Decoder } from '../../foreign/ceph-encoding.js';
 import { bytesAt, withCells } from '../../foreign/c-memory.js';
-import { header, rbdClass } from '../image-header.js';
+import { header, PARENT, parentSpecIn, rbdClass, SNAPSHOTS, snapshotContextIn } from '../image-header.js';
 import { listWatchers, refuseGrouped } from '../images.js';
 import { callClasses } from '../object-operation.js';
 import { watchersOf, withImage } from '../open-image.js';
@@ -20,28 +20,21 @@ export async function usersOf(place: OpenPool, name: string, id: string): Promis
   const { link, io } = place;
   // First what can be given up after a while, so that the notice does not meet an OSD that hangs: it waits for ever.
   const [context, group, kin] = await callClasses(link.ceph, io, header(id), [
-    rbdClass('get_snapcontext'),
+    SNAPSHOTS,
     rbdClass('image_group_get'),
-    rbdClass('parent_get'),
+    PARENT,
   ]);
   if (groupIn(group ?? Buffer.alloc(0)) !== '') await refuseGrouped(place, name);
   const watchers = (await isWatched(place, id)) ? await listWatchers(place, name) : [];
-  return { watchers, snapshots: snapshotsIn(context ?? Buffer.alloc(0)), parentId: parentIn(kin ?? Buffer.alloc(0)) };
+  return { watchers, snapshots: snapshotContextIn(context).ids.length, parentId: parentSpecIn(kin)?.imageId };
 }
 
 /** @throws CephErrno ENOENT */
 export async function watchersById(place: OpenPool, id: string): Promise<readonly Watcher[]> {
   // As above: this can be given up, and the notice cannot.
-  await callClasses(place.link.ceph, place.io, header(id), [rbdClass('get_snapcontext')]);
+  await callClasses(place.link.ceph, place.io, header(id), [SNAPSHOTS]);
   if (!(await isWatched(place, id))) return [];
   return withImage(place, { id }, 'read-only', (image) => watchersOf(place, image));
-}
-
-/** u64 snap_seq, vector<snapid_t>: those in the trash namespace, which only clones keep, as well. */
-function snapshotsIn(answer: Buffer): number {
-  const context = new Decoder(answer);
-  context.u64();
-  return context.u32();
 }
 
 /** cls::rbd::GroupSpec: pool_id, group_id; the latter is empty where it is in none. */
@@ -49,14 +42,6 @@ function groupIn(answer: Buffer): string {
   const spec = new Decoder(answer).versioned();
   spec.u64();
   return spec.text();
-}
-
-/** cls::rbd::ParentImageSpec: pool_id, pool_namespace, image_id, snap_id. */
-function parentIn(answer: Buffer): string | undefined {
-  const spec = new Decoder(answer).versioned();
-  spec.u64();
-  spec.text();
-  return spec.text() || undefined;
 }
 
 /**

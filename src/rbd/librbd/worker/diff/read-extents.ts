@@ -29,7 +29,8 @@ export const readExtents = (
     withSnapshot(place, { id: imageId }, target, async (image) => {
       const baseName = base === undefined ? null : await nameOf(place, image, base);
       const size = await numberOf(place.link.ceph.rbd.size, image, 'get size');
-      const [period, window] = await windowOf(place, image, imageId);
+      const { objectSizeBytes = 1 } = (await readHeadById(place, imageId)) ?? {};
+      const [period, window] = await windowOf(place, image, BigInt(objectSizeBytes));
       const begun = performance.now();
       const found = new ExtentList();
       const isEnough = (): boolean => found.length >= most || performance.now() - begun >= PART_MS;
@@ -65,10 +66,12 @@ export async function extentsIn(
  * The bytes after which the objects begin anew, and how many are asked for at a time. A call begins where an object
  * does: librbd before 16.2.8 tells wrong offsets elsewhere (fast-diff, tracker 53784).
  */
-export async function windowOf(place: OpenPool, image: Image, imageId: string): Promise<readonly [bigint, bigint]> {
-  const { rbd } = place.link.ceph;
-  const head = await readHeadById(place, imageId);
-  const objectSize = BigInt(head?.objectSizeBytes ?? 1);
+export async function windowOf(
+  { link }: OpenPool,
+  image: Image,
+  objectSize: bigint,
+): Promise<readonly [bigint, bigint]> {
+  const { rbd } = link.ceph;
   const [unit, count] = [
     await numberOf(rbd.stripeUnit, image, 'get stripe unit'),
     await numberOf(rbd.stripeCount, image, 'get stripe count'),

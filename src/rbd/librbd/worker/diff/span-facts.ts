@@ -20,9 +20,10 @@ export const readSpanFacts = (
   unlessImageAbsent(place, () =>
     withSnapshot(place, { id: imageId }, target, async (image) => {
       const ofTarget = await endOf(place, image);
+      const { tellsParents } = place.link.ceph;
       if (base === undefined) {
         const { sizeBytes: leastBytes } = ofTarget;
-        return { target: ofTarget, base: undefined, leastBytes, isTracked: true };
+        return { target: ofTarget, base: undefined, leastBytes, isTracked: true, tellsParents };
       }
       check(await place.link.ceph.rbd.goToSnapshot.later(image, base), `look at snapshot ${base}`);
       const ofBase = await endOf(place, image);
@@ -40,7 +41,7 @@ export const readSpanFacts = (
           imageId,
           within.map(({ id }) => id),
         ));
-      return { target: ofTarget, base: ofBase, leastBytes, isTracked };
+      return { target: ofTarget, base: ofBase, leastBytes, isTracked, tellsParents };
     }),
   );
 

@@ -2,7 +2,7 @@
 import type { ImageSnapshots, Snapshot, SnapshotKind, SnapshotWithHead } from '../../../port/snapshot-port.js';
 import { CephErrno, ENOENT } from '../../ceph-errors.js';
 import { Decoder, Encoder } from '../../foreign/ceph-encoding.js';
-import { header, rbdClass, readHeaderAnd, unlessImageAbsent } from '../image-header.js';
+import { header, rbdClass, readHeaderAnd, SNAPSHOTS, snapshotContextIn, unlessImageAbsent } from '../image-header.js';
 import { callClasses } from '../object-operation.js';
 import type { ClassCall } from '../object-operation.js';
 import type { OpenPool } from '../open-pool.js';
@@ -12,7 +12,6 @@ const PAGE = 64;
 /** Reads of an image whose snapshots go while they are read, before the caller is told to come again. */
 const ATTEMPTS = 5;
 
-const SNAPSHOTS = rbdClass('get_snapcontext');
 const snapshotCall = (id: bigint): ClassCall => rbdClass('snapshot_get', new Encoder().u64(id));
 
 /** One operation. A header that lacks the snapshot answers ENOENT as an absent one does. */
@@ -31,7 +30,8 @@ export const readSnapshots = (place: OpenPool, imageId: string): Promise<ImageSn
   unlessImageAbsent(place, async () => {
     for (let attempt = 1; ; attempt += 1) {
       const { head, answers } = await readHeaderAnd(place, imageId, [SNAPSHOTS]);
-      const snapshots = await readAll(place, imageId, idsIn(answers[0] ?? Buffer.alloc(0)), attempt < ATTEMPTS);
+      const { ids } = snapshotContextIn(answers[0]);
+      const snapshots = await readAll(place, imageId, ids.toReversed(), attempt < ATTEMPTS);
       if (snapshots !== undefined) return { head, snapshots };
     }
   });
@@ -55,14 +55,6 @@ async function readAll(
     }
   }
   return found;
-}
-
-/** SnapContext: the newest id that was ever given, and all ids, newest first. */
-function idsIn(answer: Buffer): bigint[] {
-  const context = new Decoder(answer);
-  context.u64();
-  const ids = Array.from({ length: context.u32() }, () => context.u64());
-  return ids.reverse();
 }
 
 /** SNAPSHOT_NAMESPACE_TYPE_... of cls_rbd_types.h. */

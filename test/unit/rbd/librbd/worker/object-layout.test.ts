@@ -47,8 +47,10 @@ describe.each(LAYOUTS)('of objects of $objectSize bytes, in stripes of $stripeUn
       [0n, BYTES],
     ] as const) {
       const of = new Set(bytes.filter((at) => at >= offset && at < offset + length).map((at) => objectAt(layout, at)));
-      const found = objectsOn(layout, BigUint64Array.from([offset, length, offset, 1n]));
+      const found = objectsOn(layout, BigUint64Array.from([offset, length, offset, 1n]), BYTES);
       expect(found).toEqual([...of].sort((a, b) => Number(a - b)));
+      expect(objectsOn(layout, BigUint64Array.from([offset, BYTES]), offset + length)).toEqual(found);
+      expect(objectsOn(layout, BigUint64Array.from([offset, length]), offset)).toEqual([]);
     }
   });
 });

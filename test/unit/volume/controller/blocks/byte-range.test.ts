@@ -18,10 +18,10 @@ describe('ranges', () => {
   });
 });
 
-describe('what may have become zeroes without a word', () => {
+describe('what may be there, or have become zeroes, without a word', () => {
   const end = (size: number, parent = 0) => ({ sizeBytes: BigInt(size), parentBytes: BigInt(parent) });
   const lost = (base: ReturnType<typeof end>, target: ReturnType<typeof end>, least: number) =>
-    lostRanges({ base, target, leastBytes: BigInt(least), isTracked: true });
+    lostRanges({ base, target, leastBytes: BigInt(least), isTracked: true, tellsParents: true });
 
   it('is nothing where the size stayed, grew or shrank', () => {
     expect(lost(end(40), end(40), 40)).toEqual([]);
@@ -29,7 +29,18 @@ describe('what may have become zeroes without a word', () => {
     expect(lost(end(40), end(18), 18)).toEqual([]);
     expect(lost(end(40, 40), end(80, 40), 40)).toEqual([]);
     expect(lost(end(40, 40), end(18, 18), 18)).toEqual([]);
-    expect(lostRanges({ base: undefined, target: end(40), leastBytes: 18n, isTracked: true })).toEqual([]);
+    expect(
+      lostRanges({ base: undefined, target: end(40), leastBytes: 18n, isTracked: true, tellsParents: true }),
+    ).toEqual([]);
+  });
+
+  it("is all that a clone may have of its parent's where librbd does not tell that", () => {
+    const of = (base: ReturnType<typeof end> | undefined, parent: number, tellsParents: boolean) =>
+      lostRanges({ base, target: end(40, parent), leastBytes: 40n, isTracked: true, tellsParents });
+    expect(of(undefined, 30, true)).toEqual([]);
+    expect(of(undefined, 30, false)).toEqual([range(0, 30)]);
+    expect(of(undefined, 0, false)).toEqual([]);
+    expect(of(end(40, 30), 30, false)).toEqual([]);
   });
 
   it('is what was cut between the two and has grown again', () => {

@@ -82,7 +82,8 @@ describe('the blocks of a snapshot', () => {
     const batches = [batch(4n, 0n, 1n, 2n, 1n), batch(8n), batch(undefined, 8n, 1n)];
     const end = { sizeBytes: 12n * MiB, parentBytes: 0n };
     const longWork: ReadBlocksParts['longWork'] = {
-      spanFacts: () => Promise.resolve({ target: end, base: end, leastBytes: 7n * MiB, isTracked: true }),
+      spanFacts: () =>
+        Promise.resolve({ target: end, base: end, leastBytes: 7n * MiB, isTracked: true, tellsParents: true }),
       readExtents: (_at, _span, from) => {
         asked.push(from / MiB);
         return Promise.resolve(batches.shift());

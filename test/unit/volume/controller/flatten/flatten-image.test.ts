@@ -79,6 +79,7 @@ describe('a volume on a long chain', () => {
     expect(await flatten()).toMatchObject({ kind: 'flat', parent: { imageId: parent().id } });
     await standsAlone();
     const copying = ['copy slice', 'copy slice'];
+    expect(cluster.rbd.calls.filter(({ operation }) => operation === 'parentExtents')).toHaveLength(1);
     const ending = ['note parent', 'cut link', 'forget clone', 'remove cut', 'strike off'];
     expect(steps).toEqual(['look', 'take lease', ...copying, ...ending]);
     expect(await flatten()).toEqual({ kind: 'gone' });
@@ -164,6 +165,7 @@ describe('a volume on a long chain', () => {
 
 const ACTS: readonly PortOperation[] = [
   ...(['getRecords', 'cloneById', 'compareAndSetRecord', 'headById', 'copyUp', 'cutLink'] as const),
+  ...(['parentExtents'] as const),
   ...(['forgetClone', 'snapshotById', 'removeSnapshotById'] as const),
 ];
 

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { berthError } from '../../../../../src/model/errors.js';
 import { Counters } from '../../../../../src/observe/metrics.js';
+import { GentleSlices } from '../../../../../src/volume/controller/delete/gentle-slices.js';
 import { createVolume } from '../../../../../src/volume/controller/create/create-volume.js';
 import { CHAIN_LIMITS, countParents } from '../../../../../src/volume/controller/flatten/chain-depth.js';
 import { enlist, readList } from '../../../../../src/volume/controller/flatten/flatten-list.js';
@@ -23,7 +24,7 @@ const controller = (longWork = cluster.rbd): Flattens =>
     ...{ rbd: cluster.rbd, longWork, clusters: cluster.clusters, counters, log, by: 'one' },
     ...{
       now: () => new Date(),
-      idleMs: () => Number.POSITIVE_INFINITY,
+      slices: new GentleSlices(() => Number.POSITIVE_INFINITY),
       entered: () => undefined,
       limits: CHAIN_LIMITS,
     },
@@ -154,4 +155,29 @@ it('a volume that a create did not wait for in the end is given its data at leis
   } finally {
     vi.useRealTimers();
   }
+});
+
+it('what a volume stood on stands alone next, also where it was looked at before', async () => {
+  const { last, images } = await longChain(cluster, DEPTH_TO_FLATTEN + 1);
+  const volume = last.volume.replace(/\d+$/, String(DEPTH_TO_FLATTEN));
+  flattens.begin('c1', { ...last, imageId: images.at(-2)!.id, volume }, undefined);
+  await ended('snapshots').toBe(1);
+  flattens.begin('c1', last, undefined);
+  await ended('flat').toBe(2);
+  expect(images.at(-2)!.standsOn).toBeUndefined();
+});
+
+it('a librbd that overlooks data of parents flattens nothing, says so once, and holds up no create', async () => {
+  const warn = vi.spyOn(log, 'warn');
+  const longWork = replacing(cluster.rbd, { parentExtents: () => Promise.resolve({ obstacle: 'old client' }) });
+  flattens = controller(longWork);
+  const { last } = await longChain(cluster, MOST_DEPTH + 1);
+  const before = await listed();
+  for (const name of ['copy', 'other']) await copy(last.volume, name);
+  expect(copies()).toBe(0);
+  expect(await listed()).toHaveLength(before.length + 2);
+  expect(await depthOf('berth-other')).toBe(MOST_DEPTH + 2);
+  expect(counters.value(FLATTENS_METRIC, { what: 'old client' })).toBe(2);
+  expect(warn.mock.calls.filter(([, text]) => text?.includes('newer Ceph'))).toHaveLength(1);
+  warn.mockRestore();
 });
