@@ -46,8 +46,10 @@ it('is written before it is known whether the stage may be, and waits for that',
 });
 
 it('goes again where the stage is refused, early or late', async () => {
-  for (const asking of [Promise.reject(inUse), new Promise((_, reject) => setTimeout(() => reject(inUse), 50))]) {
-    await expect(announced(asking)).rejects.toBe(inUse);
+  const late = (): Promise<never> => new Promise((_, reject) => setTimeout(() => reject(inUse), 50));
+  // Made in its turn: nobody listens to one that is refused before.
+  for (const ask of [() => Promise.reject(inUse), late]) {
+    await expect(announced(ask())).rejects.toBe(inUse);
     expect(await readdir(path.join(directory, 'journal'))).toEqual([]);
   }
   expect(steps).toEqual(['write intent', 'undo journal', 'write intent', 'undo journal']);
