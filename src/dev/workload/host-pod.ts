@@ -16,6 +16,20 @@ import type { MariadbTree } from './mariadb-tree.js';
 const HUNG_MS = 60_000;
 const SCRIPT = 'src/dev/workload/host-pod.sh';
 
+/**
+ * Arguments of `unshare` that run a program in a container on the tree.
+ * @param root an empty directory; `volume` is what the program has at /volume
+ */
+export const containerOf = (
+  tree: string,
+  root: string,
+  volume: string,
+  program: readonly string[],
+): readonly string[] => {
+  const script = path.join(packageRoot(), SCRIPT);
+  return ['--mount', '--pid', '--fork', '--kill-child=KILL', 'sh', script, tree, root, volume, ...program];
+};
+
 const soon = (): Deadline => Deadline.after(HUNG_MS);
 
 export class HostPod implements MariadbPod {
@@ -35,8 +49,16 @@ export class HostPod implements MariadbPod {
     this.#gone = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : Promise.resolve();
   }
 
-  /** @param directory of its own; `target` is where the volume was published */
-  static async start({ tree }: MariadbTree, directory: string, target: string): Promise<HostPod> {
+  /**
+   * @param directory of its own
+   * @param target where the volume was published; `settings` are more arguments of the server
+   */
+  static async start(
+    { tree }: MariadbTree,
+    directory: string,
+    target: string,
+    settings: readonly string[] = [],
+  ): Promise<HostPod> {
     const root = path.join(directory, 'root');
     await mkdir(root, { recursive: true });
     await copyTemplate(tree, path.join(target, 'data'));
@@ -44,11 +66,10 @@ export class HostPod implements MariadbPod {
     const descriptor = openSync(log, 'a', 0o600);
     // Abstract: it can be reached from any root, and nothing of it is left.
     const socket = `@berth-${randomBytes(8).toString('hex')}`;
-    const script = path.join(packageRoot(), SCRIPT);
-    const server = [...SERVER, `--socket=${socket}`, '--skip-networking'];
-    const namespaces = ['--mount', '--pid', '--fork', '--kill-child=KILL'];
-    const pod = [...namespaces, 'sh', script, tree, root, target, ...server];
-    const child = spawn(...orphanProof('unshare', pod), { stdio: ['ignore', descriptor, descriptor] });
+    const server = [...SERVER, `--socket=${socket}`, '--skip-networking', ...settings];
+    const child = spawn(...orphanProof('unshare', containerOf(tree, root, target, server)), {
+      stdio: ['ignore', descriptor, descriptor],
+    });
     closeSync(descriptor);
     await once(child, 'spawn');
     return new HostPod(child, await childOf(child), target, log, socket);

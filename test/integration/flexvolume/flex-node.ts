@@ -141,16 +141,16 @@ export class FlexNode {
   }
 
   /** A volume of CSI, which no FlexVolume pod may have. */
-  createByCsi(name?: string): Promise<Volume> {
-    return this.site.create(this.driver, ext4(), { sizeBytes: SMALL_BYTES, ...(name === undefined ? {} : { name }) });
+  createByCsi(name?: string, sizeBytes = SMALL_BYTES): Promise<Volume> {
+    return this.site.create(this.driver, ext4(), { sizeBytes, ...(name === undefined ? {} : { name }) });
   }
 
   /**
    * An image that is no volume of CSI and may be formatted, for FlexVolume's pods. It gets its record back at its end,
    * so that the driver, which looks who has it, deletes it.
    */
-  async create(name?: string): Promise<Volume> {
-    const volume = await this.createByCsi(name);
+  async create(name?: string, sizeBytes?: number): Promise<Volume> {
+    const volume = await this.createByCsi(name, sizeBytes);
     const record = (await this.site.metadata(volume.image))[VOLUME_KEY] ?? '';
     await this.site.rbd('image-meta', 'remove', volume.image, VOLUME_KEY);
     volume.beforeDelete = () => this.site.rbd('image-meta', 'set', volume.image, VOLUME_KEY, record);
