@@ -42,22 +42,43 @@ const cacheDirectory = (): string =>
   path.join(process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'berth-roots');
 
 /**
- * The directory whose `usr` is that of the suite. It is taken from the cache where it is there, however old: whoever
- * wants newer packages removes it. BERTH_PACKAGES_MISSING, BERTH_COMMAND_FAILED, DEADLINE.
+ * The directory whose `usr` has Ceph and its tools of the suite. It is taken from the cache where it is there, however
+ * old: whoever wants newer packages removes it. BERTH_PACKAGES_MISSING, BERTH_COMMAND_FAILED, DEADLINE.
  */
-export async function unpackedRoot(
+export function unpackedRoot(
   exec: Exec,
   suite: Suite,
   say: (line: string) => void,
   deadline: Deadline,
 ): Promise<string> {
-  const packages = ['?essential', ...CEPH, ...TOOLS, STORAGE_DAEMON[suite]];
+  const packages = [...CEPH, ...TOOLS, STORAGE_DAEMON[suite]];
+  return rootWith(exec, { suite, packages, what: 'Ceph and tools', megabytes: 170 }, say, deadline);
+}
+
+export interface RootContent {
+  readonly suite: Suite;
+  /** Beside the essential ones; apt adds what they need. */
+  readonly packages: readonly string[];
+  /** For whoever waits for the download. */
+  readonly what: string;
+  readonly megabytes: number;
+}
+
+/** As {@link unpackedRoot}, with other packages. */
+export async function rootWith(
+  exec: Exec,
+  content: RootContent,
+  say: (line: string) => void,
+  deadline: Deadline,
+): Promise<string> {
+  const { suite, what, megabytes } = content;
+  const packages = ['?essential', ...content.packages];
   const key = createHash('sha256')
     .update([...packages, ...HOW_UNPACKED].join('\n'))
     .digest('hex');
   const target = path.join(cacheDirectory(), `${suite}-${key.slice(0, 12)}`);
   return cachedDirectory(target, async (draft) => {
-    say(`downloading Ceph and tools of Debian ${suite} (about 170 MB) and unpacking them into ${target}`);
+    say(`downloading ${what} of Debian ${suite} (about ${megabytes} MB) and unpacking them into ${target}`);
     const files = await downloadPackages(exec, path.join(draft, 'apt'), suite, packages, deadline);
     await unpackPackages(exec, files, draft, deadline);
     for (const [to, name] of LINKS) await symlink(to, path.join(draft, 'usr/bin', name)).catch(() => undefined);

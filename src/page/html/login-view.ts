@@ -14,6 +14,7 @@ export function loginView(assets: AssetLinks, { says, takesTokens, next }: Login
   const told = says === '' ? '' : html`<p class="bad" role="alert">${says}</p>`;
   const form = html`<form class="login" method="post" action="/login">
 <input type="hidden" name="next" value="${next}">
+<input name="username" value="berth" autocomplete="username" hidden>
 <label>Token <input type="password" name="token" autocomplete="current-password" required autofocus></label>
 <button>Show the volumes</button>
 </form>`;

@@ -55,8 +55,10 @@ function told({ count, page, pages }: Selection, all: number): string {
   return pages === 1 ? whole : `${whole}, page ${page} of ${pages}`;
 }
 
-const countOf = (state: WatchedState, count: number, query: ListQuery): Html =>
-  html`<a class="state ${state}" href="${addressOf('/', { ...query, state, page: 1 })}">${state} ${count}</a> `;
+function countOf(state: WatchedState, count: number, query: ListQuery): Html {
+  const address = addressOf('/', { ...query, state, page: 1 });
+  return html`<a class="state ${count === 0 ? 'nobody' : state}" href="${address}">${state} ${count}</a> `;
+}
 
 const table = (rows: readonly WatchedVolume[]): Html => html`<table>
 <thead><tr><th scope="col">State</th><th scope="col">Claim</th><th scope="col">PersistentVolume</th>

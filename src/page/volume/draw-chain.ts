@@ -18,7 +18,7 @@ const MARKS: Readonly<Record<BoxState, string>> = {
   broken: '✕ suffers',
   unseen: '? not seen',
   none: '– none',
-  whole: '✓',
+  whole: '',
 };
 
 export function drawChain(boxes: readonly Box[]): Html {
@@ -28,12 +28,15 @@ export function drawChain(boxes: readonly Box[]): Html {
   const broken = boxes.filter(({ reason }) => reason !== '').map(({ title, reason }) => `${title}: ${reason}`);
   const label = broken.length === 0 ? 'The chain: no link is broken' : `The chain, broken at ${broken.join(', ')}`;
   return html`<svg class="chain" viewBox="0 0 ${width} ${height}" role="img" aria-label="${label}">
-<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">
-<path d="M0 0 8 4 0 8z"/></marker></defs>
+<defs>${['tip', 'tip-first'].map(tip)}</defs>
 ${boxes.map((one, index) => (index === 0 ? '' : arrow(index, one)))}
 ${boxes.map(box)}
 </svg>`;
 }
+
+const tip = (id: string): Html => html`
+<marker id="${id}" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="14" markerHeight="14"
+orient="auto"><path class="${id}" d="M0 0 8 4 0 8z"/></marker>`;
 
 const left = (index: number): number => EDGE + (index % A_ROW) * (WIDTH + GAP);
 const top = (index: number): number => EDGE + Math.floor(index / A_ROW) * (HEIGHT + ROW_GAP);
@@ -47,7 +50,7 @@ function arrow(index: number, { state }: Box): Html {
   const path = isNewRow
     ? `${down}H${left(index) + WIDTH / 2}V${top(index)}`
     : `M${from} ${middle(index)}H${left(index)}`;
-  return html`<path class="arrow ${state}" d="${path}" marker-end="url(#tip)"/>`;
+  return html`<path class="arrow ${state}" d="${path}" marker-end="url(#${state === 'first' ? 'tip-first' : 'tip'})"/>`;
 }
 
 function box({ title, state, lines, reason }: Box, index: number): Html {
