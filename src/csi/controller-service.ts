@@ -96,7 +96,8 @@ function attachment(parts: AttachDetachParts): ControllerService {
       const { volumeId: volume, nodeId: node, readonly: readOnly } = request;
       const capability = readCapability(request.volumeCapability);
       const asked = { volume, node, capability, readOnly, secrets: readSecrets(request.secrets) };
-      return { publishContext: publishContextOf({ readOnly, grant: await attachVolume(parts, asked, deadline) }) };
+      const grant = await attachVolume(parts, asked, deadline);
+      return { publishContext: publishContextOf({ readOnly, grant, ownUser: parts.volumeUsers !== undefined }) };
     },
 
     async ControllerUnpublishVolume(request, { deadline }) {

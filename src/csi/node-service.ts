@@ -11,7 +11,7 @@ import { unpublishVolume, type UnpublishParts } from '../volume/node/unpublish-v
 import { unstageVolume, type UnstageParts } from '../volume/node/unstage-volume.js';
 import type { _csi_v1_NodeServiceCapability_RPC_Type } from './gen/csi/v1/NodeServiceCapability.js';
 import type { VolumeUsage as WireUsage } from './gen/csi/v1/VolumeUsage.js';
-import { grantOf, READ_ONLY, rightOf } from './publish-context.js';
+import { grantOf, OWN_USER, READ_ONLY, rightOf } from './publish-context.js';
 import { readCapability, readPod, readRange, readSecrets, require } from './read-request.js';
 import type { NodeService } from './grpc-server.js';
 
@@ -50,8 +50,9 @@ function staging(parts: StagingParts): NodeService {
       const readOnly = publishContext[READ_ONLY] === 'true';
       const sandbox = readSandbox(request.volumeContext);
       const right = rightOf(publishContext, parts.attaches);
-      const secrets = readSecrets(request.secrets);
-      await stageVolume(parts, { volume, stagingPath, capability, readOnly, right, secrets, sandbox }, deadline);
+      const ownUser = publishContext[OWN_USER] === 'true' ? (true as const) : undefined;
+      const who = { right, secrets: readSecrets(request.secrets), ownUser };
+      await stageVolume(parts, { volume, stagingPath, capability, readOnly, sandbox, ...who }, deadline);
       return {};
     },
 

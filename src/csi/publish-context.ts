@@ -10,16 +10,28 @@ export const READ_ONLY = 'berth.dev/readonly';
  */
 export const GRANT = 'berth.dev/grant';
 
+/**
+ * `true` where the attach made a Ceph user for the volume. His key is not here: this text lies in the VolumeAttachment,
+ * for whoever may read those.
+ */
+export const OWN_USER = 'berth.dev/own-user';
+
 type Context = Readonly<Record<string, string>>;
 
 export function publishContextOf({
   readOnly,
   grant,
+  ownUser = false,
 }: {
   readonly readOnly: boolean;
   readonly grant: string | undefined;
+  readonly ownUser?: boolean;
 }): Record<string, string> {
-  return { ...(readOnly ? { [READ_ONLY]: 'true' } : {}), ...(grant === undefined ? {} : { [GRANT]: grant }) };
+  return {
+    ...(readOnly ? { [READ_ONLY]: 'true' } : {}),
+    ...(grant === undefined ? {} : { [GRANT]: grant }),
+    ...(ownUser && grant !== undefined ? { [OWN_USER]: 'true' } : {}),
+  };
 }
 
 /** Undefined for an attach of an earlier Berth, and where nobody attached. */

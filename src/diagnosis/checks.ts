@@ -19,6 +19,7 @@ import { checkFencingRights } from './ceph/fencing-rights.js';
 import { checkInstallation } from './ceph/installation-nodes.js';
 import { checkKernelClient } from './ceph/kernel-client.js';
 import { checkMappers } from './ceph/mappers.js';
+import { checkVolumeUsers, type VolumeUsersParts } from './ceph/volume-users.js';
 import { checkMonitors } from './ceph/monitors.js';
 import { checkKata } from './install/kata-configuration.js';
 import { checkKubeletRoot } from './install/kubelet-root.js';
@@ -38,7 +39,7 @@ import { checkUdev } from './machine/udev.js';
 /** What is examined, and with what. */
 export interface Examined {
   readonly exec: Exec;
-  readonly rbd: Pick<RbdPort, 'identify' | 'health' | 'blocklistRightsMissing' | 'listRecords'>;
+  readonly rbd: Pick<RbdPort, 'identify' | 'health' | 'blocklistRightsMissing'> & VolumeUsersParts['rbd'];
   readonly demands: Pick<ClusterDemands, 'of'>;
   readonly clusters: Pick<Clusters, 'all' | 'access' | 'registry'>;
   readonly installation: Pick<Installation, 'known'>;
@@ -55,6 +56,9 @@ export interface Examined {
   readonly moreMappers: readonly Pick<Mapper, 'name' | 'whyNot'>[];
   /** The controller's policy: with `never` it needs no right to fence. */
   readonly fencing: FencingPolicy;
+  /** Does this controller make users of volumes? */
+  readonly volumeUsers: boolean;
+  readonly nodeId: string;
   /** Ask programs for their versions: a child process each. */
   readonly versions: boolean;
   readonly procRoot: string;
@@ -145,4 +149,5 @@ export const CHECKS: readonly DoctorCheck[] = [
   },
   { name: 'installation', when: installed, find: (examined) => checkInstallation(examined, soon()) },
   { name: 'fencing', when: mayFence, find: (examined) => checkFencingRights(examined, soon()) },
+  { name: 'volume-users', when: installed, find: (examined) => checkVolumeUsers(examined, soon()) },
 ];

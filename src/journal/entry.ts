@@ -107,6 +107,8 @@ export interface JournalEntry {
   readonly named?: JournalName;
   /** The attach by which it was staged, as the holder record names it; absent where nobody attached or named it. */
   readonly grant?: string;
+  /** It is opened by the Ceph user that the attach made for it, and no other; absent where the node's own opens it. */
+  readonly ownUser?: true;
   /** The node took the holder record itself, so it gives it back at unstage. */
   readonly holdsRecord: boolean;
   readonly targets: Readonly<Record<string, JournalTarget>>;
@@ -149,6 +151,7 @@ export function whyNotEntry(value: unknown): string | undefined {
     if (!known.includes(entry[key])) return `${key} ${String(entry[key])} is not known to this Berth`;
   }
   if (entry.grant !== undefined && typeof entry.grant !== 'string') return 'grant is malformed';
+  if (entry.ownUser !== undefined && entry.ownUser !== true) return 'ownUser is malformed';
   if (!isAccessMode(entry.mode)) return `mode ${String(entry.mode)} is not known to this Berth`;
   return whyNotParts(entry);
 }

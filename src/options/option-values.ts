@@ -55,6 +55,11 @@ export function oneOf<T extends string>(all: readonly T[]): Reader<T> {
   return formed({ pattern, refusal: `is none of ${all.join(', ')}` }, (text) => text.trim() as T);
 }
 
+export const onOrOff: Reader<boolean> = formed(
+  { pattern: '^\\s*(on|off)\\s*$', refusal: 'is none of on, off' },
+  (text) => text.trim() === 'on',
+);
+
 /**
  * Separated by commas, each once.
  * @param always those that are there in any case

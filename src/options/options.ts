@@ -12,6 +12,7 @@ import {
   identifier,
   listOf,
   oneOf,
+  onOrOff,
   someOf,
   textOrNone,
   wholeNumber,
@@ -148,6 +149,16 @@ export const OPTIONS = {
     value: 'SECONDS',
     help: 'of silence, before a node may count as lost',
     read: wholeNumber(1),
+  }),
+  /** Of the controller alone: nodes are told by the attach. */
+  volumeUsers: option({
+    flag: 'volume-users',
+    variable: 'BERTH_VOLUME_USERS',
+    fallback: 'off',
+    value: 'on|off',
+    choices: ['on', 'off'],
+    help: 'whether the controller makes a Ceph user for each volume that it attaches, and drops it at the detach',
+    read: onOrOff,
   }),
   /** In s. */
   workGrace: option({

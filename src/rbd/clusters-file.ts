@@ -23,6 +23,9 @@ export interface FlexVolumeConfig {
   readonly allowHostMount: boolean;
 }
 
+/** In user and key file of the nodes: the name of the node that reads it, so that each may have a user of its own. */
+export const NODE_MARK = '{node}';
+
 export interface UserConfig {
   /** Without `client.`. */
   readonly id: string;

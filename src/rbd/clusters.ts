@@ -5,10 +5,10 @@
 import { berthError, isBerthError, type BerthError } from '../model/errors.js';
 import { Secret } from '../model/secret.js';
 import type { Deadline } from '../model/deadline.js';
-import type { PoolSpec, VolumeId } from '../model/volume-id.js';
-import { parseClusters, type ClusterConfig } from './clusters-file.js';
+import { formatVolumeId, type PoolSpec, type VolumeId } from '../model/volume-id.js';
+import { NODE_MARK, parseClusters, type ClusterConfig } from './clusters-file.js';
 import { FreshFiles } from './fresh-file.js';
-import type { ClusterAccess, PoolRef } from './port.js';
+import type { ClusterAccess, ImageRef, PoolRef } from './port.js';
 
 /**
  * Which of a cluster's users an operation acts as when its RPC carries no secrets;
@@ -36,6 +36,14 @@ export interface RegistrySource {
   find(config: ClusterConfig, access: ClusterAccess, deadline: Deadline): Promise<PoolSpec>;
 }
 
+/** As whom a node works. */
+export interface NodeUsers {
+  /** Its name: what stands for {@link NODE_MARK} in the clusters file. */
+  readonly node: string;
+  /** The user of its own by which the node opens a volume; undefined for one that it opens by the node's. */
+  of(volume: string, registry: (deadline: Deadline) => Promise<PoolRef>): Promise<Credentials | undefined>;
+}
+
 /** How often a fault that stays is told, ms. */
 const REPEAT_MS = 300_000;
 
@@ -44,6 +52,7 @@ export class Clusters {
   readonly #files: FreshFiles;
   readonly #tell: FaultListener;
   readonly #registries: RegistrySource | undefined;
+  readonly #nodeUsers: NodeUsers | undefined;
   #read: { readonly text: string; readonly clusters: readonly ClusterConfig[] } | undefined;
   /** Of the file as it is now; with its text, which is not parsed again. */
   #fault: { readonly text: string | undefined; readonly error: BerthError; readonly toldAt: number } | undefined;
@@ -52,17 +61,20 @@ export class Clusters {
    * @param files decides how soon a change of the file or of a key is seen
    * @param tell of a file that cannot be used any more
    * @param registries undefined for a program that never asks for a registry
+   * @param nodeUsers undefined for a program that is no node's
    */
   constructor(
     file: string,
     files: FreshFiles = new FreshFiles(),
     tell: FaultListener = () => undefined,
     registries?: RegistrySource,
+    nodeUsers?: NodeUsers,
   ) {
     this.#file = file;
     this.#files = files;
     this.#tell = tell;
     this.#registries = registries;
+    this.#nodeUsers = nodeUsers;
   }
 
   /**
@@ -126,6 +138,16 @@ export class Clusters {
   }
 
   /**
+   * How to reach the image of a volume. For a node the user of the volume goes before all others, also before secrets
+   * of the request. Errors as {@link listed}, and of {@link NodeUsers}.
+   */
+  async image(at: VolumeId, role: Role, secrets?: Credentials): Promise<ImageRef> {
+    const registry = (deadline: Deadline): Promise<PoolRef> => this.registry(at.cluster, 'node', deadline);
+    const own = role === 'node' ? await this.#nodeUsers?.of(formatVolumeId(at), registry) : undefined;
+    return { ...(await this.pool(at, role, own ?? secrets)), image: at.image };
+  }
+
+  /**
    * Every pool and namespace that is ours in every cluster, reached as `role`; without those of a cluster that has no
    * such user, or none with a key that can be read, unless that is all of them: then its error.
    */
@@ -168,11 +190,13 @@ export class Clusters {
     if (secrets !== undefined) return { ...base, ...secrets };
     const user = config.users[role];
     if (user === undefined) throw berthError('BERTH_CREDENTIALS_MISSING', { cluster: config.id, role });
-    const key = await this.#files.read(user.keyFile).catch((error: unknown) => {
-      throw berthError('BERTH_CONFIG_INVALID', { file: user.keyFile, why: 'the key file cannot be read' }, error);
+    const ofNode = (text: string): string =>
+      role === 'node' ? text.replaceAll(NODE_MARK, this.#nodeUsers?.node ?? '') : text;
+    const file = ofNode(user.keyFile);
+    const key = await this.#files.read(file).catch((error: unknown) => {
+      throw berthError('BERTH_CONFIG_INVALID', { file, why: 'the key file cannot be read' }, error);
     });
-    if (key.trim() === '')
-      throw berthError('BERTH_CONFIG_INVALID', { file: user.keyFile, why: 'the key file is empty' });
-    return { ...base, user: user.id, key: new Secret(key.trim()) };
+    if (key.trim() === '') throw berthError('BERTH_CONFIG_INVALID', { file, why: 'the key file is empty' });
+    return { ...base, user: ofNode(user.id), key: new Secret(key.trim()) };
   }
 }

@@ -91,6 +91,10 @@ export const PORT_OPERATIONS: PortOperations = {
   listRecords: { at: 'pool', describe: (_, object) => `list records of ${object}` },
   removeRecords: { at: 'pool', describe: (_, object) => `remove records of ${object}` },
 
+  objectsById: { at: 'pool', describe: (_, id) => `look where the objects of image id ${id} are` },
+  makeUser: { at: 'cluster', describe: (_, user) => `make user client.${user}` },
+  dropUser: { at: 'cluster', describe: (_, user) => `remove user client.${user}` },
+
   blocklist: { at: 'cluster', describe: (_, instance) => `blocklist ${instance}` },
   unblocklist: { at: 'cluster', describe: (_, instance) => `take ${instance} off the blocklist` },
   blocklisted: { at: 'cluster', describe: ({ cluster }) => `list the blocklist of ${cluster}` },

@@ -24,6 +24,7 @@ import type { ClonePort } from './port/clone-port.js';
 import type { DiffPort } from './port/diff-port.js';
 import type { GroupPort } from './port/group-port.js';
 import type { SnapshotPort } from './port/snapshot-port.js';
+import type { UserPort } from './port/user-port.js';
 
 export type * from './port/port-values.js';
 
@@ -32,7 +33,7 @@ export type * from './port/port-values.js';
  * BERTH_CLUSTER_AUTH_FAILED, BERTH_CEPH_DENIED, BERTH_POOL_NOT_FOUND, BERTH_NAMESPACE_NOT_FOUND, BERTH_CLIENT_EVICTED,
  * BERTH_CEPH_FULL, BERTH_WORKER_DIED, BERTH_CEPH_ERROR, or what its comment adds.
  */
-export interface RbdPort extends SnapshotPort, DeletePort, ClonePort, DiffPort, GroupPort {
+export interface RbdPort extends SnapshotPort, DeletePort, ClonePort, DiffPort, GroupPort, UserPort {
   /**
    * Connect and say who the cluster is and who we are. Over the pooled connection nobody is asked: it may be to a
    * cluster that has gone silent since.

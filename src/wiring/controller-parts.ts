@@ -7,6 +7,7 @@ import type { HolderRecords } from '../attachment/holder-records.js';
 import type { Installation } from '../attachment/node-identity.js';
 import type { NodeRegistry } from '../attachment/node-registry.js';
 import type { Announce, NodeStates } from '../attachment/node-state.js';
+import { VolumeUsers } from '../attachment/users/volume-users.js';
 import { MkfsTrial } from '../host/filesystem/mkfs/try-mkfs.js';
 import { run } from '../host/process/exec.js';
 import type { Logger } from '../observe/log.js';
@@ -42,6 +43,8 @@ export interface ControllerParts {
   readonly holderRecords: HolderRecords;
   readonly deleteClaims: DeleteClaims;
   readonly nodes: NodeRegistry;
+  /** Undefined where nodes open volumes by their own user. */
+  readonly volumeUsers: VolumeUsers | undefined;
   readonly poolCapacity: PoolCapacity;
   readonly foreignImages: ForeignImages;
   readonly withoutSnapshots: ForeignImages;
@@ -92,6 +95,7 @@ export function makeControllerParts(dependencies: Dependencies, additions = NO_A
     holderRecords,
     deleteClaims: new DeleteClaims(rbd),
     nodes,
+    volumeUsers: options.volumeUsers ? new VolumeUsers(rbd) : undefined,
     poolCapacity: new PoolCapacity(rbd),
     foreignImages: new ForeignImages(),
     withoutSnapshots: ForeignImages.withoutSnapshots(),

@@ -1,4 +1,5 @@
 /** What a process is built from, by its options: a server's, and a person's at a terminal. */
+import { join } from 'node:path';
 import { HolderRecords } from '../attachment/holder-records.js';
 import { NO_NODE_STATES, type Announce, type NodeStates } from '../attachment/node-state.js';
 import { Installation } from '../attachment/node-identity.js';
@@ -7,6 +8,7 @@ import { NodeRegistry } from '../attachment/node-registry.js';
 import { NODES_OBJECTS } from '../attachment/nodes/node-objects.js';
 import { RegistryFinder } from '../attachment/registry/find-registry.js';
 import { DRIVER_NAME } from '../csi/identity-service.js';
+import { Journal } from '../journal/journal.js';
 import type { Kubernetes } from '../kube/open-kube.js';
 import { type Logger } from '../observe/log.js';
 import { Counters } from '../observe/metrics.js';
@@ -20,6 +22,7 @@ import { FLATTEN_OBJECT } from '../volume/controller/flatten/flatten-list.js';
 import { GROUPS_OBJECT } from '../volume/controller/group/group-record.js';
 import { SNAPSHOT_NAMES_OBJECT } from '../volume/controller/snapshot/name-record.js';
 import { NAMES_OBJECT } from '../volume/flexvolume/attach-by-name.js';
+import { VolumeKeys } from '../volume/node/users/volume-keys.js';
 import type { LateEnd } from '../volume/operation/operation-settings.js';
 
 export interface Dependencies {
@@ -31,6 +34,8 @@ export interface Dependencies {
   /** The worker processes of both, for whoever looks after them. */
   readonly workers: Workers;
   readonly clusters: Clusters;
+  /** By which users a node opens volumes that have one of their own. */
+  readonly volumeKeys: VolumeKeys;
   /** What the clusters ask of the kernel's client. */
   readonly demands: ClusterDemands;
   readonly holderRecords: HolderRecords;
@@ -46,6 +51,8 @@ export interface Dependencies {
 
 /** By what they are for. */
 export type Workers = Readonly<Record<string, Pick<Librbd, 'workerPid' | 'workerState'>>>;
+
+export const journalDirectory = (stateDirectory: string): string => join(stateDirectory, 'journal');
 
 export const now = (): Date => new Date();
 
@@ -104,7 +111,15 @@ export async function makeDependencies(
   const counters = new Counters();
   counters.declare(FAULTS_METRIC, 'Faults of the clusters file that were told while the last good one was in use.');
   const registries = new RegistryFinder({ rbd, objects: REGISTRY_OBJECTS, records, log, now });
-  const clusters = new Clusters(options.clusters, new FreshFiles(), tellFault(log, counters), registries);
+  const installation = new Installation(options.installation, kube?.clusterUid);
+  const volumeKeys = new VolumeKeys({
+    rbd,
+    node: options.nodeId,
+    installation,
+    journal: new Journal(journalDirectory(options.stateDirectory)),
+  });
+  const tell = tellFault(log, counters);
+  const clusters = new Clusters(options.clusters, new FreshFiles(), tell, registries, volumeKeys);
   const orchestrator = { nodeStates: kube?.nodes ?? NO_NODE_STATES, announce: kube?.announce ?? (() => undefined) };
   const own = {
     demands: new ClusterDemands(rbd),
@@ -113,6 +128,5 @@ export async function makeDependencies(
     counters,
     workers: { calls: rbd, 'long work': longWork },
   };
-  const installation = new Installation(options.installation, kube?.clusterUid);
-  return { options, log, rbd, longWork, clusters, installation, ...own, ...orchestrator, kube };
+  return { options, log, rbd, longWork, clusters, volumeKeys, installation, ...own, ...orchestrator, kube };
 }

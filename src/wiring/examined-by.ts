@@ -21,7 +21,7 @@ export function examinedBy(
     install = false,
   }: { readonly versions: boolean; readonly kubeFault?: Error | undefined; readonly install?: boolean },
 ): Examined {
-  const { services, stateDirectory, kubeletDirectory, mounter, fencing } = options;
+  const { services, stateDirectory, kubeletDirectory, mounter, fencing, volumeUsers, nodeId } = options;
   const roles = (['controller', 'node'] as const).filter((role) => services.includes(role));
   // Made only to be asked: a mapper changes nothing before it maps.
   const moreMappers = additions.mappers(options, log);
@@ -39,6 +39,8 @@ export function examinedBy(
     mounter,
     moreMappers,
     fencing,
+    volumeUsers,
+    nodeId,
     versions,
     procRoot: '/proc',
     sysRoot: '/sys',

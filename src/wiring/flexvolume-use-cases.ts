@@ -80,12 +80,14 @@ function flexNode(node: NodeParts, stagingRoot: string): FlexNode {
 
 function flexController(controller: ControllerParts): FlexController {
   const { rbd, clusters, installation } = controller;
+  // What a pod names is opened by the node's own user, or by one that the pod's keyring names.
+  const parts: ControllerParts = { ...controller, volumeUsers: undefined };
   const named: NamedAttachments = {
     rbd,
     clusters,
     installation,
-    attach: (asked, deadline) => attachVolume(controller, { ...asked, readOnly: false, secrets: undefined }, deadline),
-    detach: (asked, deadline) => detachVolume(controller, { ...asked, secrets: undefined }, deadline),
+    attach: (asked, deadline) => attachVolume(parts, { ...asked, readOnly: false, secrets: undefined }, deadline),
+    detach: (asked, deadline) => detachVolume(parts, { ...asked, secrets: undefined }, deadline),
   };
   return {
     attach: (request, deadline) => attachByName(named, request, deadline),

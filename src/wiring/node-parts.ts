@@ -26,12 +26,13 @@ import { stillGuests, type StillGuests } from '../volume/node/handover/still-gue
 import { FormerClients } from '../rbd/former-clients.js';
 import { NodeHolderRecords, type ThisNode } from '../volume/node/node-holder-records.js';
 import { Mappers } from '../volume/node/node-mappers.js';
+import type { VolumeKeys } from '../volume/node/users/volume-keys.js';
 import type { PublishParts } from '../volume/node/publish-volume.js';
 import type { EnteredStep, OperationSettings } from '../volume/operation/operation-settings.js';
 import { Operations } from '../volume/operation/operations.js';
 import type { NodeSteps } from '../volume/operation/steps.js';
 import type { Additions } from './additions.js';
-import { now, tellLate, type Dependencies } from './dependencies.js';
+import { journalDirectory, now, tellLate, type Dependencies } from './dependencies.js';
 import { findThisNode } from './this-node.js';
 
 export interface NodeParts extends ThisNode {
@@ -40,6 +41,7 @@ export interface NodeParts extends ThisNode {
   readonly clusters: Clusters;
   readonly holderRecords: NodeHolderRecords;
   readonly formerClients: FormerClients;
+  readonly volumeKeys: VolumeKeys;
   readonly journal: Journal;
   readonly operations: Operations<NodeSteps>;
   readonly exec: Exec;
@@ -71,14 +73,14 @@ function operationSettings(log: Logger, { stepObserver, operationMs }: Additions
 }
 
 export async function makeNodeParts(dependencies: Dependencies, additions: Additions): Promise<NodeParts> {
-  const { options, log, rbd, clusters, demands, holderRecords, installation, kube } = dependencies;
+  const { options, log, rbd, clusters, volumeKeys, demands, holderRecords, installation, kube } = dependencies;
   const { stateDirectory: stateDir } = options;
   await makeDirectories(stateDir, 0o700);
   await chmod(stateDir, 0o700).catch((error: unknown) => {
     // A disk that turned read-only must not keep volumes here: without a driver nothing could take them away.
     log.warn({ stateDir, err: error }, 'the state directory cannot be changed: no volume can come, all can leave');
   });
-  const journal = new Journal(join(stateDir, 'journal'));
+  const journal = new Journal(journalDirectory(stateDir));
   await journal.open();
   const all = [
     new KrbdMapper({ exec: run, demands }),
@@ -96,6 +98,7 @@ export async function makeNodeParts(dependencies: Dependencies, additions: Addit
     ...thisNode,
     rbd,
     clusters,
+    volumeKeys,
     holderRecords: new NodeHolderRecords({ ...thisNode, installation, clusters, rbd, records: holderRecords, log }),
     formerClients: new FormerClients({ file: join(stateDir, 'clients.json'), bootId: thisNode.bootId, rbd, log }),
     journal,

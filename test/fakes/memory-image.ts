@@ -1,5 +1,6 @@
 /** What RbdPort in memory keeps of images and of the places that they are in. */
 import { berthError } from '../../src/model/errors.js';
+import { featureBits } from '../../src/rbd/feature-bits.js';
 import { imageSpec } from '../../src/model/volume-id.js';
 import type { ImageDetail, ImageHead, ImageLock, ImageRef, NewImage, PoolRef, Watcher } from '../../src/rbd/port.js';
 import type { ImageUsers } from '../../src/rbd/port/delete-port.js';
@@ -67,6 +68,11 @@ export function usersIn(at: ImageRef, image: MemoryImage, blocked: ReadonlyMap<s
   const { watchers, snapshots, parentId, group } = image;
   if (group !== undefined) throw groupedError(at, group);
   return { watchers: watchers.filter(({ address }) => !blocked.has(address)), snapshots: snapshots.length, parentId };
+}
+
+export function refuseFeatures(features: readonly string[]): void {
+  if (featureBits(features) !== undefined) return;
+  throw berthError('BERTH_FIELD_INVALID', { field: 'imageFeatures', why: features.join(',') });
 }
 
 /** What keeps an image from being removed, as librbd has it. */

@@ -20,6 +20,7 @@ import {
   namesIn,
   newImage,
   poolMissing,
+  refuseFeatures,
   refuseUsed,
   usersIn,
 } from './memory-image.js';
@@ -29,7 +30,7 @@ import { allSnapshotsOf, extentsOf, spanFactsOf } from './memory-diff.js';
 import { refuseLocked } from '../../src/rbd/image-lock.js';
 import { changeMetadata, cloneHeadOf, cloneOf, copyUp, cutLink, forgetClone, isEmpty } from './memory-clones.js';
 import { isUnwritten, parentExtents, parentOf, standAlone, trashSnapshot } from './memory-clones.js';
-import { featureBits } from '../../src/rbd/feature-bits.js';
+import { MemoryUsers, objectsOf } from './memory-users.js';
 
 export type { MemoryImage };
 
@@ -51,6 +52,7 @@ export class MemoryRbd implements RbdPort {
   rightsMissing: BlocklistRight[] = [];
   readonly #pools = new Map<string, Map<string, Namespace>>();
   readonly #failures: { readonly operation: PortOperation; readonly make: () => Error }[] = [];
+  readonly users = new MemoryUsers();
   #nextId = 1;
   #closed = false;
 
@@ -83,9 +85,7 @@ export class MemoryRbd implements RbdPort {
   identify = this.#operation('identify', () => ({ fsid: this.fsid, instance: this.instance }));
 
   createImage = this.#operation('createImage', (at, spec) => {
-    if (featureBits(spec.features) === undefined) {
-      throw berthError('BERTH_FIELD_INVALID', { field: 'imageFeatures', why: spec.features.join(',') });
-    }
+    refuseFeatures(spec.features);
     const { images } = this.#existing(at);
     if (spec.dataPool !== undefined && !this.#pools.has(spec.dataPool)) throw poolMissing(at, spec.dataPool);
     this.#refuseTaken(at);
@@ -277,6 +277,10 @@ export class MemoryRbd implements RbdPort {
     watchers: this.#watching(at),
     settled: this.settled,
   }));
+
+  objectsById = this.#operation('objectsById', (at, id) => objectsOf(this.#withId(at, id), at.pool));
+  makeUser = this.#operation('makeUser', (access, user, caps) => this.users.make(access.user, user, caps));
+  dropUser = this.#operation('dropUser', (access, user) => this.users.drop(access.user, user));
 
   blocklist = this.#operation('blocklist', (access, instance, seconds) => {
     if (this.rightsMissing.includes('add'))

@@ -47,6 +47,42 @@ const RENEW_FENCE = [
   'allow command "osd blacklist" with blacklistop=rm',
 ];
 
+/**
+ * What a controller needs on top that makes users of volumes: users of that beginning, with no caps but those of
+ * volumes in these pools. Each of the four daemons is named, for what a maker's cap does not name he may give away.
+ */
+export const userMakerCaps = (pools: readonly string[]): Caps => ({
+  ...controllerCaps(pools),
+  mon: [controllerCaps(pools).mon, makeUsers(pools), `allow command "auth rm" with ${VOLUME_USERS}`].join(', '),
+});
+
+const VOLUME_USERS = 'entity prefix client.berth-volume.';
+
+const makeUsers = (pools: readonly string[]): string =>
+  [
+    `allow command "auth get-or-create" with ${VOLUME_USERS}`,
+    'caps_mon="profile rbd" caps_mgr="allow command nothing" caps_mds="allow r path=/none"',
+    `caps_osd regex '(allow ${RIGHTS} pool=(${pools.join('|')}) ${OBJECTS}(, )?)+'`,
+  ].join(' ');
+
+const RIGHTS = '(rwx|r class-read|class rbd [a-z_]+)';
+const OBJECTS = 'namespace=(""|[A-Za-z0-9_./-]+) object_prefix rbd_[A-Za-z0-9_./-]+';
+
+/**
+ * What a node needs whose volumes have users of their own: its registration, and the keys of its own volumes.
+ * @param node as `<installation>/<node>`
+ */
+export function ownNodeCaps(pools: readonly string[], registry: string, node: string): Caps {
+  const there = `pool=${registry} namespace=""`;
+  const osd = [
+    ...pools.map((pool) => `allow r pool=${pool} object_prefix berth.`),
+    `allow rw ${there} object_prefix berth.nodes`,
+    `allow rw ${there} object_prefix berth.registry`,
+    `allow r ${there} object_prefix "berth-keys/${node}/"`,
+  ];
+  return { mon: 'profile simple-rados-client', osd: osd.join(', ') };
+}
+
 /** Caps as arguments of `ceph auth get-or-create` and `ceph auth caps`. */
 export const capArguments = (caps: Caps): readonly string[] =>
   Object.entries(caps).flatMap(([daemon, cap]: [string, string | undefined]) =>

@@ -7,6 +7,11 @@ export const causes = {
     'user {user} of cluster {cluster} cannot log in: {why}',
     'correct userID and userKey in the Secret, or id and key file in clusters.yaml',
   ),
+  BERTH_VOLUME_USER_FAILED: entry(
+    'UNAVAILABLE',
+    'the Ceph user of volume {volume} cannot be had: {why}',
+    'the call may be repeated; see "Users of single volumes" in docs/ceph-users.md',
+  ),
   BERTH_IMAGE_LOCKED: entry(
     'FAILED_PRECONDITION',
     'image {image} carries the advisory lock {locks}',

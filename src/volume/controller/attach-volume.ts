@@ -18,11 +18,12 @@ import type { ControllerOperations } from './controller-operations.js';
 import type { Flattens } from './flatten/flattens.js';
 import type { ForeignImages } from './list/foreign-images.js';
 import { nodeNamed } from './own-holders.js';
+import { makeAttachUser, type AttachUserParts } from './users/attach-user.js';
 
 /** What an attach reaches: the image, the registered nodes and the holder record; never the orchestrator. */
 export interface AttachParts extends ImageLookup {
   readonly clusters: ImageLookup['clusters'] & Pick<Clusters, 'registry'>;
-  readonly rbd: StrangerParts['rbd'] & Pick<RbdPort, 'identify'>;
+  readonly rbd: StrangerParts['rbd'] & AttachUserParts['rbd'] & Pick<RbdPort, 'identify'>;
   /** The same port over the worker for what takes long. */
   readonly longWork: Pick<RbdPort, 'identify'>;
   readonly flattens: Pick<Flattens, 'isAt'>;
@@ -31,6 +32,8 @@ export interface AttachParts extends ImageLookup {
   readonly holderRecords: Pick<HolderRecords, 'attach'>;
   readonly operations: ControllerOperations;
   readonly foreignImages: Pick<ForeignImages, 'forget'>;
+  /** Undefined where nodes open volumes by their own user. */
+  readonly volumeUsers?: AttachUserParts['volumeUsers'] | undefined;
 }
 
 export interface AttachVolume {
@@ -45,7 +48,7 @@ export interface AttachVolume {
  * Four OSD operations and, for a new writer, two more at the same time, or an open of the image where somebody has it
  * open. BERTH_VOLUME_NOT_FOUND, BERTH_NODE_NOT_FOUND, BERTH_NODE_ELSEWHERE, BERTH_INSTALLATION_UNKNOWN,
  * BERTH_VOLUME_HELD (names the holder), BERTH_PUBLISHED_OTHERWISE, BERTH_VOLUME_IN_USE where a client has the image
- * open that no record explains.
+ * open that no record explains, BERTH_VOLUME_USER_FAILED where volumes have users and this one's cannot be made.
  * Answers by which grant the node has it, which it shows when it stages; undefined where an earlier Berth granted it.
  */
 export async function attachVolume(
@@ -73,7 +76,14 @@ export async function attachVolume(
       asksReadOnly(capability, readOnly) ? Promise.resolve() : refuseOpen(parts, found, { asked, secrets }, deadline),
     );
     operation.step('holder record');
-    return holderRecords.attach(at, head, { ...asked, grant: randomUUID() }, deadline);
+    const grant = await holderRecords.attach(at, head, { ...asked, grant: randomUUID() }, deadline);
+    const { rbd, volumeUsers } = parts;
+    if (volumeUsers === undefined || grant === undefined) return grant;
+    // Behind the record: a user without one is nobody's, and is found by that.
+    operation.step('make user');
+    const granted = { found, node: named, grant, readOnly: asksReadOnly(capability, readOnly) };
+    await makeAttachUser({ rbd, clusters, volumeUsers }, granted, deadline);
+    return grant;
   });
 }
 

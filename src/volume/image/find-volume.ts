@@ -9,7 +9,7 @@ export type { Credentials } from '../../rbd/clusters.js';
 
 /** What finding a volume's image takes: the clusters file, and two reads of Ceph. */
 export interface ImageLookup {
-  readonly clusters: Pick<Clusters, 'all' | 'pool'>;
+  readonly clusters: Pick<Clusters, 'all' | 'image'>;
   readonly rbd: Pick<RbdPort, 'head'>;
 }
 
@@ -23,7 +23,7 @@ export interface FoundVolume {
 
 /** Where a handle points; undefined for a handle that cannot be one of ours, or names a cluster or pool that is not. */
 export async function locate(
-  clusters: Pick<Clusters, 'all' | 'pool'>,
+  clusters: Pick<Clusters, 'all' | 'image'>,
   volume: string,
   role: Role,
   secrets: Credentials | undefined,
@@ -33,7 +33,7 @@ export async function locate(
   const config = (await clusters.all()).find((one) => one.id === id.cluster);
   const pool = config?.pools.find((one) => one.name === id.pool);
   if (pool?.namespaces.includes(id.namespace) !== true) return undefined;
-  return { id, at: { ...(await clusters.pool(id, role, secrets)), image: id.image } };
+  return { id, at: await clusters.image(id, role, secrets) };
 }
 
 /** The pool that a volume's data fills: not its own where a data pool (erasure coded) was asked for. */

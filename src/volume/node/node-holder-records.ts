@@ -10,6 +10,7 @@ import type { Installation, NodeIdentity } from '../../attachment/node-identity.
 import type { JournalEntry } from '../../journal/entry.js';
 import type { AccessMode } from '../../model/capability.js';
 import { Deadline } from '../../model/deadline.js';
+import { isBerthError } from '../../model/errors.js';
 import { parseVolumeId } from '../../model/volume-id.js';
 import type { Logger } from '../../observe/log.js';
 import type { Clusters } from '../../rbd/clusters.js';
@@ -143,6 +144,8 @@ export class NodeHolderRecords {
       );
       return false;
     } catch (error) {
+      // The user of this attach went behind the record: there is nothing left to give back.
+      if (isBerthError(error, 'BERTH_GRANT_OUTDATED')) return true;
       if (isClusterSilent(error)) silent();
       log.warn({ volume, err: error }, 'the holder record could not be given back yet; it will be tried again');
       return false;

@@ -28,6 +28,8 @@ export interface StageVolume {
   readonly readOnly: boolean;
   readonly right: Right;
   readonly secrets: Credentials | undefined;
+  /** The attach made a Ceph user for it, by which it is to be opened. */
+  readonly ownUser?: true | undefined;
   /** As the PersistentVolume says; undefined where it says nothing. */
   readonly sandbox?: SandboxParameters | undefined;
   /** Nobody will unstage it: it goes with its last pod. */
@@ -90,7 +92,7 @@ export interface StageFacts {
 
 /** The entry that announces the stage, with its filesystem and its guests decided. BERTH_RECORD_UNREADABLE. */
 export function intentOf(
-  { volume, stagingPath, capability, readOnly, right, sandbox, withPods }: StageVolume,
+  { volume, stagingPath, capability, readOnly, right, sandbox, withPods, ownUser }: StageVolume,
   before: JournalEntry | undefined,
   { found, record, fsid, mapper, mending = false, now }: StageFacts,
 ): JournalEntry {
@@ -117,6 +119,7 @@ export function intentOf(
     ...(withPods === undefined ? {} : { withPods }),
     ...(mending ? { mending } : {}),
     ...(grant === undefined ? {} : { grant }),
+    ...(ownUser === undefined ? {} : { ownUser }),
     // What the attach granted is not given back at the end,
     // but the record says then that the node has unmapped it (HolderRecords.release).
     holdsRecord: true,

@@ -43,7 +43,8 @@ import { entryToStage } from './journal-faults.js';
 import { mapAsAsked, recordClients, unmountAndUnmap } from './map-image.js';
 import type { NodeHolderRecords } from './node-holder-records.js';
 import type { Mappers } from './node-mappers.js';
-import { intentOf, isOfNoUse, preparationOf, type StageVolume } from './stage-decisions.js';
+import { grantShown, intentOf, isOfNoUse, preparationOf, type StageVolume } from './stage-decisions.js';
+import type { VolumeKeys } from './users/volume-keys.js';
 import { refuseFullNode, type VolumeLimit } from './volume-limit.js';
 
 export interface StageParts extends FilesystemStagingParts, VolumeLimit, Omit<ImageLookup, 'rbd'> {
@@ -57,6 +58,8 @@ export interface StageParts extends FilesystemStagingParts, VolumeLimit, Omit<Im
     SettleParts['rbd'] &
     NodeStrangerParts['rbd'] &
     Pick<RbdPort, 'headById' | 'identify' | 'isEmpty' | 'compareAndSet'>;
+  /** By which Ceph users this node opens volumes. */
+  readonly volumeKeys: Pick<VolumeKeys, 'take'>;
   readonly log: Logger;
   readonly now: () => Date;
 }
@@ -100,6 +103,8 @@ export async function stageWithin(
   const confirmed = known && (await confirmStaged(parts, known, request, operation, deadline));
   if (confirmed === 'staged') return;
   operation.step('look');
+  const ownGrant = request.ownUser === true ? grantShown(request.right) : undefined;
+  await parts.volumeKeys.take(parts.clusters, volume, ownGrant, deadline);
   const found = await mustFindVolume(parts, volume, 'node', secrets, deadline);
   const before = await entryOfImage(parts, known, found, operation, deadline);
   const mending = confirmed === 'sick' && before !== undefined;

@@ -192,8 +192,8 @@ export const CONTROLLER_STEPS = {
     'drop cut',
   ],
   delete: ['look', 'claim', 'watchers', 'give claim back', 'mark', 'move aside', 'clear away unfinished'],
-  attach: ['look', 'watchers', 'holder record'],
-  detach: ['look', 'watchers', 'fence', 'holder record'],
+  attach: ['look', 'watchers', 'holder record', 'make user'],
+  detach: ['look', 'watchers', 'fence', 'holder record', 'drop user'],
   expand: ['look', 'resize image'],
   createSnapshot: [
     'look',

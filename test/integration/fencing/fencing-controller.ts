@@ -109,6 +109,7 @@ export class FencingController {
       withoutSnapshots: ForeignImages.withoutSnapshots(),
       mkfsTrial: { check: () => Promise.resolve() },
       interruptedCreates: new InterruptedCreates(rbd, createLog('silent')),
+      volumeUsers: undefined,
       fences: new Fences(rbd),
       fencingRules: { policy, lostAfterMs: 300_000 },
       nodeStates: { of: (node) => Promise.resolve(views.get(node) ?? 'unknown') },

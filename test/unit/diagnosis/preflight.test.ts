@@ -33,6 +33,7 @@ const examined = (more: Partial<Examined> = {}): Examined => ({
   mounter: 'auto',
   moreMappers: [],
   fencing: 'out-of-service',
+  ...{ volumeUsers: false, nodeId: 'node-1' },
   versions: false,
   procRoot: path.join(root, 'proc'),
   sysRoot: path.join(root, 'sys'),

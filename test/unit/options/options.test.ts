@@ -18,7 +18,7 @@ describe('options', () => {
       ...{ stateDirectory: '/var/lib/berth', services: ['identity', 'controller', 'node'], mounter: 'auto' },
       ...{ maxVolumes: undefined, logLevel: 'info' },
       ...{ kubeletDirectory: '/var/lib/kubelet', reconcileInterval: 300, leftoverAge: 600 },
-      ...{ fencing: 'out-of-service', nodeLostAfter: 300, workGrace: 300, purges: 4 },
+      ...{ fencing: 'out-of-service', nodeLostAfter: 300, workGrace: 300, volumeUsers: false, purges: 4 },
       ...{ flexvolumeEndpoint: undefined, keyringDirectory: '/etc/berth/keyrings' },
       ...{ kataRecords: '/run/kata-containers/shared/direct-volumes', kataHandlers: ['kata', 'kata-*'] },
       kubernetes: 'auto',
@@ -38,7 +38,7 @@ describe('options', () => {
       ...{ endpoint: 'unix:///e', clusters: '/c', nodeId: 'n', stateDirectory: '/s', services: ['identity', 'node'] },
       ...{ mounter: 'krbd', maxVolumes: 12, logLevel: 'debug' },
       ...{ kubeletDirectory: '/k', reconcileInterval: 0, leftoverAge: 7 },
-      ...{ fencing: 'node-lost', nodeLostAfter: 60, workGrace: 900, purges: 4 },
+      ...{ fencing: 'node-lost', nodeLostAfter: 60, workGrace: 900, volumeUsers: false, purges: 4 },
       ...{ flexvolumeEndpoint: 'unix:///f', keyringDirectory: '/r' },
       ...{ kataRecords: '/r', kataHandlers: ['rund', 'kata-qemu'], kubernetes: '/kubeconfig' },
     });

@@ -5,7 +5,7 @@ import { bytesAt, withBytes, withCells } from '../foreign/c-memory.js';
 
 export interface MonCommand {
   readonly prefix: string;
-  readonly [argument: string]: string | number;
+  readonly [argument: string]: string | number | readonly string[];
 }
 
 /** Its answer, parsed. @throws CephErrno, EACCES without the caps for it */

@@ -56,6 +56,7 @@ import { withPool, specOf } from './open-pool.js';
 import type { OnImage, OnImageId, OpenPool } from './open-pool.js';
 import { identify, poolStats } from './pool-stats.js';
 import { snapshotOperations } from './snapshot/snapshot-operations.js';
+import { userOperations } from './users/user-operations.js';
 import type { WireAccess, WireImage, WirePool, WorkerOperation } from '../worker-messages.js';
 
 /** The port on the worker's side. */
@@ -120,6 +121,7 @@ export function createOperations(connections: Connections): WorkerOperations {
       connections.use(at, deadline, `take snapshot ${snapshot} of ${images.length} images`, (link) =>
         cutTogether(link, at, images, snapshot, deadline),
       ),
+    ...userOperations(connections),
     ...monitorOperations(connections),
   };
 }

@@ -19,7 +19,7 @@ import { exchangeDeleted } from './mark-deleted.js';
 const MOST = 100_000;
 
 export interface UndeleteParts {
-  readonly clusters: Pick<Clusters, 'all' | 'pool' | 'pools'>;
+  readonly clusters: Pick<Clusters, 'all' | 'image' | 'pool' | 'pools'>;
   readonly rbd: Pick<
     RbdPort,
     'list' | 'interruptedRemovals' | 'head' | 'headById' | 'compareAndSet' | 'setMetadata' | 'rename'

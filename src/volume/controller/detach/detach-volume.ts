@@ -15,12 +15,14 @@ import { findVolume, refuseUnlisted, type Credentials, type ImageLookup } from '
 import type { Operation } from '../../operation/operations.js';
 import type { ControllerOperations } from '../controller-operations.js';
 import { nodeNamed, ownHolders } from '../own-holders.js';
+import { dropUsersOfDetached, type DropUsersParts } from '../users/drop-users.js';
 import { gatherDetachFacts, type Detachment, type DetachFactsParts } from './detach-facts.js';
 import { fenceHolders, type FenceHoldersParts, type HolderVerdict } from './fence-holders.js';
 
 export type DetachParts = ImageLookup &
   DetachFactsParts &
-  FenceHoldersParts & {
+  FenceHoldersParts &
+  DropUsersParts & {
     readonly clusters: Pick<Clusters, 'listed'>;
     readonly holderRecords: Pick<HolderRecords, 'detach' | 'wantDetach'>;
     readonly installation: Pick<Installation, 'known'>;
@@ -32,7 +34,7 @@ export type DetachParts = ImageLookup &
 /** After a fence everything is asked again, and so it is where a holder changed meanwhile. */
 const ATTEMPTS = 4;
 
-type DetachOperation = Operation<'watchers' | 'fence' | 'holder record'>;
+type DetachOperation = Operation<'watchers' | 'fence' | 'holder record' | 'drop user'>;
 
 export interface DetachVolume {
   readonly volume: string;
@@ -53,17 +55,31 @@ export async function detachVolume(parts: DetachParts, request: DetachVolume, de
   const about = node === '' ? {} : { part: node };
   const what = { op: 'detach', ...about, fingerprint: JSON.stringify([node, unasked]) } as const;
   await parts.operations.run(volume, what, deadline, async (operation, deadline) => {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      operation.step('look');
-      const found = await findVolume(parts, volume, 'controller', secrets, deadline);
-      if (found === undefined) return refuseUnlisted(parts.clusters, volume);
-      const record = readHolderRecord(found.head, volume);
-      if (record === undefined) return;
-      const isDone = () => tryDetach(parts, { found, record, node, secrets, unasked }, operation, deadline);
-      if (await nonFinal(volume, node === '' ? record.holders[0].node : node, isDone)) return;
-    }
-    throw berthError('BERTH_RECORD_CONTENDED', { volume, times: ATTEMPTS });
+    await detachWithin(parts, { volume, node, secrets, unasked }, operation, deadline);
+    if (parts.volumeUsers === undefined) return;
+    // Behind the record, which says then that nobody uses the key in good faith; and behind a fence, for a key that is
+    // gone ends nothing that is open.
+    operation.step('drop user');
+    await nonFinal(volume, node, () => dropUsersOfDetached(parts, { volume, node, secrets }, deadline));
   });
+}
+
+async function detachWithin(
+  parts: DetachParts,
+  { volume, node, secrets, unasked }: Required<DetachVolume>,
+  operation: Operation<'look'> & DetachOperation,
+  deadline: Deadline,
+): Promise<void> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    operation.step('look');
+    const found = await findVolume(parts, volume, 'controller', secrets, deadline);
+    if (found === undefined) return refuseUnlisted(parts.clusters, volume);
+    const record = readHolderRecord(found.head, volume);
+    if (record === undefined) return;
+    const isDone = () => tryDetach(parts, { found, record, node, secrets, unasked }, operation, deadline);
+    if (await nonFinal(volume, node === '' ? record.holders[0].node : node, isDone)) return;
+  }
+  throw berthError('BERTH_RECORD_CONTENDED', { volume, times: ATTEMPTS });
 }
 
 /** What is to be taken from a node ('' for every one), by the record as it was read. */

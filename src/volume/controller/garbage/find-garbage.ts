@@ -16,11 +16,18 @@ import type { Garbage } from './garbage.js';
 import { judgeImage, judgeTrash, type ImageGarbageParts } from './image-garbage.js';
 import { askOrchestrator, type Knowledge, type KnowledgeParts } from './knowledge.js';
 import type { KnownVolumes } from './known-volumes.js';
+import { judgeUser, usersOf, type UserGarbageParts } from './user-garbage.js';
 import { judgeGroup, judgeName, keysOf, type RecordGarbageParts } from './record-garbage.js';
 
-export interface GarbageParts extends ImageGarbageParts, RecordGarbageParts, KnowledgeParts {
-  readonly clusters: ImageGarbageParts['clusters'] & RecordGarbageParts['clusters'] & Pick<Clusters, 'pools'>;
-  readonly rbd: ImageGarbageParts['rbd'] & RecordGarbageParts['rbd'] & Pick<RbdPort, 'list' | 'interruptedRemovals'>;
+export interface GarbageParts extends ImageGarbageParts, RecordGarbageParts, UserGarbageParts, KnowledgeParts {
+  readonly clusters: ImageGarbageParts['clusters'] &
+    RecordGarbageParts['clusters'] &
+    UserGarbageParts['clusters'] &
+    Pick<Clusters, 'pools'>;
+  readonly rbd: ImageGarbageParts['rbd'] &
+    RecordGarbageParts['rbd'] &
+    UserGarbageParts['rbd'] &
+    Pick<RbdPort, 'list' | 'interruptedRemovals'>;
   readonly longWork: ImageGarbageParts['longWork'];
   /** Those that a list has read and found to be none of ours are not read again. */
   readonly foreignImages: Pick<ForeignImages, 'knows'>;
@@ -99,6 +106,11 @@ class Search {
     const registry = await this.#parts.clusters.registry(cluster, 'controller', soon());
     await this.#judgeKeys(registry, GROUPS_OBJECT, (key) => judgeGroup(this.#parts, registry, key, known, soon()));
     await this.#judgeKeys(registry, SNAPSHOT_NAMES_OBJECT, (key) => judgeName(this.#parts, registry, key, soon()));
+    for await (const user of usersOf(this.#parts).all(registry, soon)) {
+      if (this.#isOver(registry)) return;
+      const look = async (): Promise<void> => this.#add(await judgeUser(this.#parts, registry, user, soon()));
+      await this.#at(registry, `the user of attach ${user.grant}`, look);
+    }
   }
 
   async #judgeKeys(

@@ -21,7 +21,8 @@ export type GarbageKind =
   | 'snapshot'
   | 'told-group'
   | 'snapshot-name'
-  | 'untold-snapshot';
+  | 'untold-snapshot'
+  | 'volume-user';
 
 export interface Garbage {
   readonly kind: GarbageKind;

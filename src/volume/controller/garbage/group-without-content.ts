@@ -22,7 +22,7 @@ import { IN_DOUBT, whoseIs } from './known-contents.js';
 import type { Knowledge } from './knowledge.js';
 
 export interface ToldGroupParts {
-  readonly clusters: Pick<Clusters, 'all' | 'pool'>;
+  readonly clusters: Pick<Clusters, 'all' | 'image' | 'pool'>;
   readonly rbd: GroupRecordsPort & Pick<RbdPort, 'snapshotById'>;
 }
 

@@ -22,7 +22,7 @@ import { GroupRecords, type GroupMember, type GroupRecordsPort, type ReadGroup, 
 import { removeMembers, type RemovalParts } from './remove-members.js';
 
 export interface CreateGroupParts extends RemovalParts, GroupLookup {
-  readonly clusters: Pick<Clusters, 'all' | 'pool' | 'registry'>;
+  readonly clusters: Pick<Clusters, 'all' | 'image' | 'pool' | 'registry'>;
   readonly rbd: RemovalParts['rbd'] & GroupLookup['rbd'] & GroupRecordsPort & Pick<RbdPort, 'head'>;
   /** A worker of its own: librbd 16 may abort it where another program cuts a snapshot at the same moment. */
   readonly longWork: Pick<RbdPort, 'cutTogether'>;

@@ -12,7 +12,7 @@ import { unlessPlaceGone } from './find-snapshot.js';
 import type { NameRecord, NameRecords, NamesPort, ReadRecord } from './name-record.js';
 
 export interface ClaimParts {
-  readonly clusters: Pick<Clusters, 'all' | 'pool'>;
+  readonly clusters: Pick<Clusters, 'all' | 'image' | 'pool'>;
   readonly rbd: NamesPort & Pick<RbdPort, 'snapshotById' | 'snapshotsById' | 'removeSnapshotById'>;
   readonly now: () => Date;
 }

@@ -14,7 +14,7 @@ import { parseDeleted } from '../delete/deleted-record.js';
 import { isHalfRemoved, isOurSnapshot } from './snapshot-name.js';
 
 export interface SnapshotLookup {
-  readonly clusters: Pick<Clusters, 'all' | 'pool'>;
+  readonly clusters: Pick<Clusters, 'all' | 'image' | 'pool'>;
   readonly rbd: Pick<RbdPort, 'snapshotById'>;
 }
 

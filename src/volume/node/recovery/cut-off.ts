@@ -9,6 +9,7 @@ import { unmount } from '../../../host/mount/mount.js';
 import type { Exec } from '../../../host/process/exec.js';
 import type { JournalEntry } from '../../../journal/entry.js';
 import type { Deadline } from '../../../model/deadline.js';
+import { isBerthError } from '../../../model/errors.js';
 import type { RbdPort } from '../../../rbd/port.js';
 import { isClusterSilent } from '../../../rbd/cluster-silence.js';
 import type { Logger } from '../../../observe/log.js';
@@ -73,6 +74,8 @@ export async function standingOf(
     const record = readHolderRecord(head, volume);
     return { revoked: whyNotStaged(record, self, entry.grant, clients), isReplaced };
   } catch (error) {
+    // A volume that has a Ceph user of its own: its user went, behind the record.
+    if (isBerthError(error, 'BERTH_GRANT_OUTDATED')) return { revoked: error.message, isReplaced: false };
     if (isClusterSilent(error)) silent();
     log.debug({ volume, err: error }, 'whether the volume is still this node’s cannot be told');
     return OURS;

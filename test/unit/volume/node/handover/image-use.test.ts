@@ -34,7 +34,7 @@ function record(holder: Partial<Holder>): void {
 /** The node reaches the cluster as the controller does, for the clusters file of these tests has no other user. */
 const clusters = () => ({
   all: () => cluster.clusters.all(),
-  pool: (at: Parameters<typeof cluster.clusters.pool>[0]) => cluster.clusters.pool(at, 'controller'),
+  image: (at: Parameters<typeof cluster.clusters.image>[0]) => cluster.clusters.image(at, 'controller'),
 });
 const entryOf = (guestClients?: readonly string[]): JournalEntry =>
   ({
