@@ -23,8 +23,15 @@ for one in usr proc sys dev; do
   mkdir -p "$new/$one"
   mount --rbind "/$one" "$new/$one"
 done
-for one in passwd group nsswitch.conf hosts ld.so.cache alternatives ssl; do
-  [ ! -e "/etc/$one" ] || cp -a "/etc/$one" "$new/etc/"
+# The machine's own stay as they are, whatever root is told to remove here.
+mount -o remount,bind,ro "$new/usr"
+for one in passwd group nsswitch.conf hosts ld.so.cache; do
+  [ ! -e "/etc/$one" ] || cp "/etc/$one" "$new/etc/"
+done
+for one in alternatives ssl; do
+  [ -d "/etc/$one" ] || continue
+  mkdir "$new/etc/$one"
+  mount --bind "/etc/$one" "$new/etc/$one"
 done
 mkdir -m 1777 "$new/tmp" "$new/run"
 while [ "$1" != -- ]; do
