@@ -41,6 +41,7 @@ while [ "$1" != -- ]; do
     : > "$new$target"
   fi
   mount --rbind "$source" "$new$target"
+  case $target in /opt/*) mount -o remount,bind,ro "$new$target" ;; esac
   shift
 done
 shift
