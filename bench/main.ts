@@ -15,6 +15,7 @@ import type { LeanClient } from './lean-client.js';
 import { countOperations } from './op-count.js';
 import { nodeCost } from './node-cost.js';
 import { atPace } from './pace.js';
+import { pageCost } from './page-cost.js';
 import { processorMs, residentKiB } from './process-size.js';
 import { reconcileCost } from './reconcile.js';
 import { idleLoad } from './idle-load.js';
@@ -30,6 +31,7 @@ const { values } = parseArgs({
     delete: { type: 'boolean', default: false },
     blocks: { type: 'boolean', default: false },
     copies: { type: 'boolean', default: false },
+    page: { type: 'boolean', default: false },
     scale: { type: 'boolean', default: false },
     storms: { type: 'boolean', default: false },
   },
@@ -67,6 +69,7 @@ const DELETES = values.quick
   ? { rounds: 3, each: 150, fullImages: 9, objects: 1_024, attaches: 60 }
   : { rounds: 7, each: 250, fullImages: 20, objects: 4_096, attaches: 200 };
 
+const PAGES = values.quick ? [2_000, 10_000] : [10_000, 50_000];
 const COPIES = values.quick
   ? { copies: 5, images: 1_000, snapshots: 100 }
   : { copies: 15, images: 10_000, snapshots: 1_000 };
@@ -181,6 +184,7 @@ async function measure(site: BenchCluster): Promise<void> {
   if (values.delete) return deleteCost(site, DELETES);
   if (values.blocks) return blockStreams(site);
   if (values.copies) return copiesCost(site, COPIES);
+  if (values.page) return pageCost(site, PAGES);
   print('\nRound trips');
   const { create: ops } = await countOperations(site, 'create');
   figure('OSD operations per CreateVolume with metadata', ops.toFixed(1), { text: 'at most 10', met: ops <= 10 });

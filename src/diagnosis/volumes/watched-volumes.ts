@@ -3,9 +3,8 @@
  * lists. Neither the API nor a cluster is asked anything for it.
  */
 import type { ApiAttachment, ApiVolume, Attachments } from '../../kube/volume-attachments.js';
-import { workThrough } from '../../model/settle-all.js';
 import type { AttachmentFinding } from '../attachment/attachment-facts.js';
-import { sortInSlices } from './sort-in-slices.js';
+import { eachInSlices, sortInSlices } from './in-slices.js';
 
 /**
  * `stuck`: the comparison of attachments names a reason. `failing`: the attacher was refused, and repeats it. Of the
@@ -40,7 +39,7 @@ export async function watchedVolumes({ api, findings }: WatchedSources): Promise
   const all = api.all();
   const seen: Seen = { attachments: new Map(), findings: new Map() };
   const uids = new Set<string>();
-  await workThrough(all, 1, (one) => {
+  await eachInSlices(all, (one) => {
     uids.add(one.uid);
     add(seen.attachments, keyOf(one), one);
   });
@@ -51,7 +50,7 @@ export async function watchedVolumes({ api, findings }: WatchedSources): Promise
       add(seen.findings, one.attachment === undefined ? `h ${one.volume ?? ''}` : keyOf(one.attachment), one);
   }
   const rows: WatchedVolume[] = [];
-  await workThrough(api.allVolumes(), 1, (volume) => {
+  await eachInSlices(api.allVolumes(), (volume) => {
     rows.push(rowOf(volume, seen));
   });
   // What is left names no PersistentVolume that is there.

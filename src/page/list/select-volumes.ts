@@ -1,5 +1,5 @@
 /** The volumes that a query asks for, a page of them. */
-import { workThrough } from '../../model/settle-all.js';
+import { eachInSlices } from '../../diagnosis/volumes/in-slices.js';
 import type { WatchedVolume } from '../../diagnosis/volumes/watched-volumes.js';
 import type { ListQuery } from './list-query.js';
 
@@ -21,7 +21,7 @@ export async function selectVolumes(volumes: readonly WatchedVolume[], query: Li
   let found = volumes;
   if (fits !== undefined) {
     const those: WatchedVolume[] = [];
-    await workThrough(volumes, 1, (one) => {
+    await eachInSlices(volumes, (one) => {
       if (fits(one)) those.push(one);
     });
     found = those;

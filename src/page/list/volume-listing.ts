@@ -2,8 +2,8 @@
  * The list of all volumes as it was a moment ago, made when somebody asks for it and the API has changed. However many
  * ask, it takes at most a twentieth of the process' time; nobody who looks costs nothing.
  */
+import { eachInSlices } from '../../diagnosis/volumes/in-slices.js';
 import { WATCHED_STATES, type WatchedState, type WatchedVolume } from '../../diagnosis/volumes/watched-volumes.js';
-import { workThrough } from '../../model/settle-all.js';
 
 export interface ListingParts {
   /** All volumes in the order in which they are shown. */
@@ -92,7 +92,7 @@ export class VolumeListing {
 async function listingOf(id: number, volumes: readonly WatchedVolume[]): Promise<Listing> {
   const counts = Object.fromEntries(WATCHED_STATES.map((state) => [state, 0])) as Record<WatchedState, number>;
   const [namespaces, nodes] = [new Set<string>(), new Set<string>()];
-  await workThrough(volumes, 1, ({ claim, state, nodes: at }) => {
+  await eachInSlices(volumes, ({ claim, state, nodes: at }) => {
     counts[state] += 1;
     if (claim !== undefined) namespaces.add(claim.slice(0, claim.indexOf('/')));
     for (const node of at) nodes.add(node);

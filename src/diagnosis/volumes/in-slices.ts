@@ -1,10 +1,18 @@
-/** Sorts very many items without keeping others from their turn: in runs, which are merged bit by bit. */
+/** Goes through very many items, or sorts them, without keeping others from their turn. */
 import { setImmediate as breathe } from 'node:timers/promises';
 
 /** What is done in one turn: a millisecond or two. */
 const SLICE = 1_000;
 
-/** As `toSorted`: what is equal stays in its order. */
+/** What costs a promise for each of fifty thousand takes ten times as long as the work itself. */
+export async function eachInSlices<T>(items: readonly T[], work: (item: T) => void): Promise<void> {
+  for (let at = 0; at < items.length; at += SLICE) {
+    items.slice(at, at + SLICE).forEach(work);
+    await breathe();
+  }
+}
+
+/** As `toSorted`: what is equal stays in its order. In runs, which are merged bit by bit. */
 export async function sortInSlices<T>(items: readonly T[], compare: (a: T, b: T) => number): Promise<readonly T[]> {
   let runs: (readonly T[])[] = [];
   for (let at = 0; at < items.length; at += SLICE) {
