@@ -6,8 +6,8 @@ import { englishOf, faultsOf, TRANSLATED } from './translation.js';
 const pages = documents.filter((page) => page.startsWith(TRANSLATED));
 
 describe('docs/zh', () => {
-  it('has a page for each that somebody needs first: README, runbook', () => {
-    const wanted = documents.filter((page) => /^(README\.md|docs\/(runbook)(\.md|\/.+))$/.test(page));
+  it('has a page for each that somebody needs first: README, install, runbook', () => {
+    const wanted = documents.filter((page) => /^(README\.md|docs\/(install|runbook)(\.md|\/.+))$/.test(page));
     expect(pages.map(englishOf).toSorted()).toEqual(wanted.toSorted());
   });
 });
