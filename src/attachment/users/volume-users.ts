@@ -89,19 +89,24 @@ export class VolumeUsers {
   }
 
   /**
-   * Drop all users of the volume on the node but that of `keep`, and forget those that are gone for long. To be called
-   * when the record does not grant it any more: then nobody uses the key in good faith. Errors of Ceph.
+   * Drop all users of the volume on the node but that of the attach that it has now, and forget those that are gone for
+   * long. `granted` is asked behind the list: a grant stands in the volume's record before its user is listed here, so
+   * one that is listed and not granted is over. Errors of Ceph.
    */
   async dropOthers(
     registry: PoolRef,
     node: NodeIdentity,
-    { volume, keep }: { readonly volume: string; readonly keep: string | undefined },
+    { volume, granted }: { readonly volume: string; readonly granted: () => Promise<string | undefined> },
     deadline: Deadline,
   ): Promise<void> {
+    const listed: RecordedUser[] = [];
     for await (const one of this.#of(registry, node, () => deadline)) {
       if (one.user?.state === 'dropped') await this.#forgetOld(registry, one, one.user.at, deadline);
-      else if (one.user?.volume === volume && one.grant !== keep) await this.drop(registry, one, deadline);
+      else if (one.user?.volume === volume) listed.push(one);
     }
+    if (listed.length === 0) return;
+    const keep = await granted();
+    for (const one of listed) if (one.grant !== keep) await this.drop(registry, one, deadline);
   }
 
   /** False where the record is not as it was seen: nothing is done then. Errors of Ceph. */

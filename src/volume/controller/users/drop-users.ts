@@ -34,8 +34,10 @@ export async function dropUsersOfDetached(
   if (volumeUsers === undefined || cluster === undefined || node === '') return;
   const named = await nodeNamed(parts.installation, node, deadline);
   const registry = await clusters.registry(cluster, 'controller', deadline);
-  const found = await findVolume(parts, volume, 'controller', secrets, deadline);
-  const record = found && readHolderRecord(found.head, volume);
-  const keep = record?.holders.find((one) => isSameNode(one, named))?.grant;
-  await volumeUsers.dropOthers(registry, named, { volume, keep }, deadline);
+  const granted = async (): Promise<string | undefined> => {
+    const found = await findVolume(parts, volume, 'controller', secrets, deadline);
+    const record = found && readHolderRecord(found.head, volume);
+    return record?.holders.find((one) => isSameNode(one, named))?.grant;
+  };
+  await volumeUsers.dropOthers(registry, named, { volume, granted }, deadline);
 }

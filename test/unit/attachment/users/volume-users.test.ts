@@ -30,7 +30,8 @@ const wanted = (osd = 'o', of = grant) => ({
   caps: () => Promise.resolve({ ...caps, osd }),
 });
 const make = (osd?: string, by = users) => by.make(at, wanted(osd), soon());
-const drop = (keep?: string, by = users) => by.dropOthers(at, node, { volume, keep }, soon());
+const drop = (keep?: string, by = users) =>
+  by.dropOthers(at, node, { volume, granted: () => Promise.resolve(keep) }, soon());
 async function record(of = grant): Promise<VolumeUser | undefined> {
   const text = (await rbd.getRecords(at, keysObjectOf(node), [of], soon())).get(of);
   return text === undefined ? undefined : parseVolumeUser(text);
@@ -97,6 +98,16 @@ describe('dropOthers', () => {
     await users.make(at, { ...wanted('o', 'grant-2'), volume: 'c1/rbd/berth-w' }, soon());
     await drop(grant);
     expect([...rbd.users.keys()].sort()).toEqual([userOf(grant), userOf('grant-2')]);
+  });
+
+  it('asks what is granted behind the list: a user of an attach that came meanwhile stays', async () => {
+    await make();
+    const granted = async () => {
+      await users.make(at, wanted('o', 'grant-2'), soon());
+      return undefined;
+    };
+    await users.dropOthers(at, node, { volume, granted }, soon());
+    expect([...rbd.users.keys()]).toEqual([userOf('grant-2')]);
   });
 
   it.each(['compareAndSetRecord', 'dropUser'] as const)('cut short at %s: repeated, he is gone', async (step) => {
