@@ -43,7 +43,7 @@ export interface NodeViewParts {
 /** Never fails. */
 export async function viewOfNode({ stateDirectory, kataRecords }: NodeViewParts, volume: string): Promise<NodeView> {
   if (stateDirectory === undefined) {
-    return { kind: 'no node', why: 'this is a controller, which has none; the pod of berth-node on its node has' };
+    return { kind: 'no node', why: 'this is a controller, which has none' };
   }
   const directory = join(stateDirectory, 'journal');
   if (!existsSync(directory)) return { kind: 'no node', why: `there is none in ${directory}` };

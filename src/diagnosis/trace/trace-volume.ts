@@ -17,6 +17,7 @@ import { claimBreaks } from './claim-breaks.js';
 import { gatherPods, gatherUnbound, gatherVolumeEvents, type Look, type ObjectsAsked } from './gather-claim.js';
 import { imageBreaks } from './image-breaks.js';
 import { inOrder, LINK_OF, type Break, type Unseen } from './links.js';
+import { linksElsewhere } from './links-elsewhere.js';
 import { nodeBreaks } from './node-breaks.js';
 import type { NodeView } from './node-view.js';
 import { podBreaks } from './pod-breaks.js';
@@ -67,7 +68,8 @@ export async function traceVolume(
   const unseen: Unseen[] = [];
   const look = lookInto(unseen, parts.isController);
   const bound = await findBound(parts, named, look, deadline);
-  const facts = { ...(await gather(parts, bound, look, deadline)), unseen };
+  const seen = await gather(parts, bound, look, deadline);
+  const facts = { ...seen, unseen: [...unseen, ...linksElsewhere(seen)] };
   return { ...facts, breaks: breaksOf(facts) };
 }
 

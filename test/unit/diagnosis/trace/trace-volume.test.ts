@@ -4,9 +4,10 @@ import { printTrace } from '../../../../src/cli/trace/print-trace.js';
 import { needsAttention, traceSubject } from '../../../../src/diagnosis/trace/trace-subject.js';
 import type { TraceParts } from '../../../../src/diagnosis/trace/trace-volume.js';
 import { berthError } from '../../../../src/model/errors.js';
-import { NODES, PVCS, PVS } from '../../../kube/api-fixture.js';
+import { NODES, PODS, PVCS, PVS } from '../../../kube/api-fixture.js';
 import { VOLUME } from '../../../kube/attachment-fixture.js';
 import { traceFixture } from '../../../kube/trace-fixture.js';
+import { withoutAttachment } from './api-breaks.js';
 
 const at = traceFixture();
 const trace = async (name: string, more: Partial<TraceParts> = {}): Promise<string> =>
@@ -19,6 +20,7 @@ describe('berth trace', () => {
   it.each(['shop/data', 'pvc:shop/data', 'pv-1', 'pv:pv-1', VOLUME, 'image:rbd/berth-v', 'rbd/berth-v'])(
     'finds the volume by %s and shows the whole way',
     async (name) => {
+      await at.journal();
       const page = await trace(name);
       expect(field(page, 'claim')).toEqual(['shop/data, Bound']);
       expect(field(page, 'persistent volume')).toEqual(['pv-1, Bound']);
@@ -70,6 +72,7 @@ describe('berth trace', () => {
   });
 
   it('of a node shows a line for each volume that is attached there', async () => {
+    await at.journal();
     expect(await trace('node:a')).toBe(
       `node                 a: ready, driver registered\nvolume               ${VOLUME}: nothing is broken\n`,
     );
@@ -106,6 +109,7 @@ describe('berth trace', () => {
 
 describe('what berth trace cannot look at', () => {
   it('is named where the account may not, and is no fault for a node’s account', async () => {
+    await at.journal();
     for (const one of ['list persistentvolumes', 'list volumeattachments', 'get persistentvolumeclaims'])
       at.server.denied.add(one);
     const page = await trace(VOLUME);
@@ -139,10 +143,37 @@ describe('what berth trace cannot look at', () => {
 
   it('a controller’s journal is no journal that knows nothing', async () => {
     const here = { kind: 'no node', why: 'this is a controller' } as const;
-    expect(await trace(VOLUME, { here: () => Promise.resolve(here) })).not.toContain('journal');
+    expect(field(await trace(VOLUME, { here: () => Promise.resolve(here) }), 'journal, this node')).toEqual([]);
     await at.journal({ volume: 'c1/rbd/berth-other' });
     at.staged({ state: 'released' });
     expect(field(await trace(VOLUME), 'journal, this node')).toEqual(['nothing of it']);
+  });
+
+  it.each(['no node', 'nothing'] as const)(
+    'of what only another node knows (%s here) is named with who knows it, and is no fault',
+    async (kind) => {
+      const here = kind === 'no node' ? { kind, why: 'this is a controller' } : { kind };
+      const parts = at.parts({ here: () => Promise.resolve(here), nodeId: 'b' });
+      const found = await traceSubject(parts, 'shop/data');
+      const page = printTrace(found);
+      expect(field(page, 'journal')[0]).toMatch(/^not looked at: .*kubectl berth trace c1\/rbd\/berth-v --node a$/);
+      for (const link of ['device', 'mounts', 'sandbox'])
+        expect(field(page, link)).toEqual(['not looked at: as the journal']);
+      expect(field(page, 'broken')).toEqual([
+        'nothing of what was looked at; not looked at: journal, device, mounts, sandbox',
+      ]);
+      expect(needsAttention(found)).toBe(false);
+    },
+  );
+
+  it('of a volume that no node has is nothing: nobody has a journal of it', async () => {
+    withoutAttachment(at);
+    at.server.remove(PODS, 'db-0');
+    at.cluster.image('berth-v')!.metadata.delete('berth.dev/holder');
+    at.cluster.image('berth-v')!.watchers.length = 0;
+    const here = { kind: 'no node', why: 'this is a controller' } as const;
+    const page = await trace('shop/data', { here: () => Promise.resolve(here) });
+    expect(field(page, 'broken')).toEqual(['nothing']);
   });
 
   it('an API that is down is asked once, and leaves what Ceph knows', async () => {
