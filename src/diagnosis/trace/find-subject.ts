@@ -5,7 +5,8 @@ import type { Deadline } from '../../model/deadline.js';
 import { berthError, isBerthError } from '../../model/errors.js';
 import { parseVolumeId } from '../../model/volume-id.js';
 import { findHandle, type HandleLookup } from '../../volume/image/find-handle.js';
-import type { TraceParts, VolumeNamed } from './trace-volume.js';
+import type { VolumeNamed } from './find-bound.js';
+import type { TraceParts } from './trace-volume.js';
 
 export interface SubjectParts extends Pick<TraceParts, 'api'> {
   readonly clusters: HandleLookup;

@@ -3,8 +3,9 @@ import { Deadline } from '../../model/deadline.js';
 import { isBerthError } from '../../model/errors.js';
 import { toldOf } from '../message-of.js';
 import { workThrough } from '../../model/settle-all.js';
+import type { VolumeNamed } from './find-bound.js';
 import { findSubject, type Subject, type SubjectParts } from './find-subject.js';
-import { traceVolume, type TraceParts, type VolumeNamed, type VolumeTrace } from './trace-volume.js';
+import { traceVolume, type TraceParts, type VolumeTrace } from './trace-volume.js';
 
 /** A volume of a pod or a node that could not be traced at all. */
 export interface Untraced {

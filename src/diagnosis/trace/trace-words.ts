@@ -11,10 +11,11 @@ export type Line = readonly [string, string];
 export const chainLines = (trace: VolumeTrace): readonly Line[] => [...seenLines(trace), ...notSeenLines(trace.unseen)];
 
 function seenLines(trace: VolumeTrace): readonly Line[] {
-  const { claimName, claim, isClaimGone, pvName, pv, handle, image, description, pods } = trace;
+  const { claimName, claim, isClaimGone, pvName, pv, isPvUnseen, handle, image, description, pods } = trace;
   const lines: Line[] = [];
   const bound = claim?.phase === undefined || claim.phase === '' ? '' : `, ${claim.phase}`;
-  lines.push(['claim', claimName === undefined ? 'none' : `${claimName}${isClaimGone ? ', gone' : bound}`]);
+  if (claimName !== undefined) lines.push(['claim', `${claimName}${isClaimGone ? ', gone' : bound}`]);
+  else if (!isPvUnseen) lines.push(['claim', 'none']);
   if (handle === undefined) lines.push(['persistent volume', pvName === undefined ? 'none yet' : `${pvName}, gone`]);
   else if (pvName !== undefined)
     lines.push(['persistent volume', [pvName, pv?.phase ?? ''].filter((one) => one !== '').join(', ')]);

@@ -40,9 +40,11 @@ export interface VolumeFacts {
   readonly pv: VolumeObject | undefined;
   /** What is told beside the PersistentVolume, newest first; only of one that failed or is to go. */
   readonly pvEvents: readonly ApiEvent[];
+  /** Nobody could tell whether there is one: neither claim nor pods nor attachments can be known then. */
+  readonly isPvUnseen: boolean;
   /** The volume handle; undefined for a claim that has no volume. */
   readonly handle: string | undefined;
-  /** Undefined where they could not be listed. */
+  /** Undefined where they could not be listed, or not be told from those of others. */
   readonly attachments: readonly ApiAttachment[] | undefined;
   /** Of each attachment, then of each node that the record names without one. */
   readonly facts: readonly AttachmentFacts[];
@@ -52,7 +54,7 @@ export interface VolumeFacts {
   /** Undefined where it could not be opened. */
   readonly description: ImageDescription | undefined;
   readonly here: NodeView | undefined;
-  /** Undefined where they could not be listed. */
+  /** Undefined where they could not be listed, or nobody knows whose they would be. */
   readonly pods: readonly SeenPod[] | undefined;
   readonly unseen: readonly Unseen[];
 }

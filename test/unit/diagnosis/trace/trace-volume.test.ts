@@ -116,10 +116,31 @@ describe('what berth trace cannot look at', () => {
     expect(field(page, 'volume attachment')[0]).toMatch(/^not looked at: BERTH_KUBE_DENIED/);
     expect(field(page, 'holder record')[0]).toMatch(/^a since/);
     expect(field(page, 'broken')[0]).toBe(
-      'nothing of what was looked at; not looked at: persistent volume, volume attachment',
+      'nothing of what was looked at; not looked at: claim, persistent volume, node, volume attachment, pod',
     );
+    for (const link of ['claim', 'pod']) expect(field(page, link)).toEqual([expect.stringMatching(/^not looked at: /)]);
     expect(needsAttention(await traceSubject(at.parts(), VOLUME))).toBe(true);
     expect(needsAttention(await traceSubject(at.parts({ isController: false }), VOLUME))).toBe(false);
+  });
+
+  it('whose PersistentVolume may not be listed has no claim that is none, and its holder lacks no attachment', async () => {
+    await at.journal({ named: { claim: 'shop/data', pv: 'pv-1' } });
+    at.server.denied.add('list persistentvolumes');
+    const page = await trace(VOLUME);
+    expect(field(page, 'volume attachment')).toEqual([expect.stringMatching(/^not looked at: BERTH_KUBE_DENIED/)]);
+    expect(field(page, 'claim')).toEqual(['shop/data', expect.stringMatching(/^not looked at: /)]);
+    expect(field(page, 'persistent volume')[0]).toBe('pv-1');
+    expect(field(page, 'broken')[0]).toMatch(/^nothing of what was looked at/);
+  });
+
+  it('of a PersistentVolume that is listed and may not be read is found by its name all the same', async () => {
+    await at.journal();
+    at.server.denied.add('get persistentvolumes');
+    const page = await trace(VOLUME);
+    expect(field(page, 'claim')).toEqual(['shop/data']);
+    expect(field(page, 'volume attachment')[0]).toMatch(/^va-a: a, attached/);
+    expect(field(page, 'pod')).toEqual(['shop/db-0 on a, Running']);
+    expect(field(page, 'broken')).toEqual(['nothing of what was looked at; not looked at: persistent volume']);
   });
 
   it('without Kubernetes is all but the image, and no fault', async () => {
@@ -127,6 +148,7 @@ describe('what berth trace cannot look at', () => {
     const page = printTrace(await traceSubject(parts, VOLUME));
     expect(field(page, 'holder record')[0]).toMatch(/^a since/);
     expect(field(page, 'volume attachment')[0]).toMatch(/^not looked at: BERTH_KUBE_OFF/);
+    expect(field(page, 'claim')).toEqual([expect.stringMatching(/^not looked at: BERTH_KUBE_OFF/)]);
     expect(needsAttention(await traceSubject(parts, 'rbd/berth-v'))).toBe(false);
     await expect(traceSubject(parts, 'pvc:shop/data')).rejects.toThrow(/BERTH_KUBE_OFF/);
   });

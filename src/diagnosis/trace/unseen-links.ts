@@ -1,4 +1,4 @@
-/** The links of a volume that another node has: no process but that node's own can look at them. */
+/** Links that nobody here can look at: another node has them, or what leads to them was not looked at. */
 import type { Link, Unseen } from './links.js';
 import type { VolumeFacts } from './volume-facts.js';
 
@@ -32,4 +32,22 @@ function nodesElsewhere({ here, nodeId, image, facts }: Seen): readonly string[]
   for (const { node } of holders) names.set(node, names.get(node) ?? node);
   if (here?.kind !== 'no node') names.delete(nodeId);
   return [...new Set(names.values())];
+}
+
+/**
+ * The links that only another one leads to: not looked at is not the same as none.
+ * @param unseen what could not be looked at itself
+ */
+export function linksBehind(
+  { isPvUnseen, attachments }: Pick<VolumeFacts, 'isPvUnseen' | 'attachments'>,
+  unseen: readonly Unseen[],
+): readonly Unseen[] {
+  // Nodes are found by attachments, and by the holders that have none.
+  if (!isPvUnseen) return attachments === undefined ? behind('volume attachment', ['node'], unseen) : [];
+  return behind('persistent volume', ['claim', 'node', 'volume attachment', 'pod'], unseen);
+}
+
+function behind(first: Link, links: readonly Link[], unseen: readonly Unseen[]): readonly Unseen[] {
+  const cause = unseen.find(({ link }) => link === first);
+  return cause === undefined ? [] : links.map((link) => ({ ...cause, link }));
 }
