@@ -52,13 +52,17 @@ export async function findBound(parts: BoundParts, named: VolumeNamed, look: Loo
   }
   const claim = await api.objects.claim(name, deadline);
   if (claim === undefined) throw berthError('BERTH_KUBE_NOT_FOUND', { resource: 'PersistentVolumeClaim', name });
-  if (claim.volume === '') {
-    const unbound = await gatherUnbound(api.objects, claim, look, deadline);
-    return { ...NOTHING, claimName: name, claim, unbound };
-  }
+  // It may name a PersistentVolume itself, and wait for that one.
+  const isWaiting = claim.volume === '' || claim.phase === 'Pending';
+  const unbound = isWaiting ? await gatherUnbound(api.objects, claim, look, deadline) : undefined;
+  const own = { claimName: name, claim, unbound, isClaimGone: false };
+  if (claim.volume === '') return { ...NOTHING, ...own };
   const pv = await volumeOf(parts, claim.volume, deadline);
-  if (pv === undefined) return { ...NOTHING, claimName: name, claim, pvName: claim.volume };
-  return { ...(await withVolume(parts, pv, look, deadline)), claimName: name, claim, isClaimGone: false };
+  return {
+    ...(pv === undefined ? NOTHING : await withVolume(parts, pv, look, deadline)),
+    ...own,
+    pvName: claim.volume,
+  };
 }
 
 async function boundOfHandle(parts: BoundParts, handle: string, look: Look, deadline: Deadline): Promise<Bound> {
@@ -96,6 +100,10 @@ async function withVolume({ api }: BoundParts, pv: VolumeObject, look: Look, dea
       ? undefined
       : await look('claim', async () => (await api?.objects.claim(claimName, deadline)) ?? 'absent');
   const claim = found === 'absent' ? undefined : found;
-  const pvEvents = api === undefined ? [] : await gatherVolumeEvents(api.objects, pv, look, deadline);
-  return { ...NOTHING, claimName, claim, isClaimGone: found === 'absent', pvName: pv.name, pv, pvEvents, handle };
+  const own = { claimName, claim, isClaimGone: found === 'absent', pvName: pv.name, pv, handle };
+  if (api === undefined) return { ...NOTHING, ...own };
+  const pvEvents = await gatherVolumeEvents(api.objects, pv, look, deadline);
+  const isWaiting = claim?.phase === 'Pending' && claim.volume === pv.name;
+  const unbound = isWaiting ? await gatherUnbound(api.objects, claim, look, deadline) : undefined;
+  return { ...NOTHING, ...own, pvEvents, unbound };
 }

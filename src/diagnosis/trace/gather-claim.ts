@@ -30,14 +30,14 @@ export async function gatherUnbound(
   return { storageClass: found, events: await eventsBeside(objects, { name, uid }, 'claim', look, deadline) };
 }
 
-/** Of a PersistentVolume that failed or is to go; Events of what has no namespace stand in `default`. */
+/** Of a PersistentVolume that was released, failed or is to go; Events of what has no namespace stand in `default`. */
 export async function gatherVolumeEvents(
   objects: ObjectsAsked,
   { phase, deletingSince, name, uid }: VolumeObject,
   look: Look,
   deadline: Deadline,
 ): Promise<readonly ApiEvent[]> {
-  if (phase !== 'Failed' && deletingSince === undefined) return [];
+  if (phase !== 'Failed' && phase !== 'Released' && deletingSince === undefined) return [];
   return eventsBeside(objects, { name: `default/${name}`, uid }, 'persistent volume', look, deadline);
 }
 

@@ -6,7 +6,7 @@ import type { AttachmentFacts, AttachmentFinding, Image } from '../attachment/at
 import type { Unseen } from './links.js';
 import type { NodeView } from './node-view.js';
 
-/** Why a claim has no volume: read only where it has none. */
+/** Why a claim has no volume: read only where it is bound to none. */
 export interface Unbound {
   /** 'absent': the claim names a class that does not exist; undefined where it names none, or nobody could tell. */
   readonly storageClass: ApiClass | 'absent' | undefined;
@@ -38,7 +38,7 @@ export interface VolumeFacts {
   /** Its own name; undefined for a volume that no PersistentVolume names. */
   readonly pvName: string | undefined;
   readonly pv: VolumeObject | undefined;
-  /** What is told beside the PersistentVolume, newest first; only of one that failed or is to go. */
+  /** What is told beside the PersistentVolume, newest first; only of one that was released, failed or is to go. */
   readonly pvEvents: readonly ApiEvent[];
   /** Nobody could tell whether there is one: neither claim nor pods nor attachments can be known then. */
   readonly isPvUnseen: boolean;
