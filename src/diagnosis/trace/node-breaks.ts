@@ -1,4 +1,5 @@
 /** What is wrong with a volume on this node: its journal, its device, its mounts, and what its runtime finds. */
+import { MENDING, whyShownStopped } from '../../host/filesystem/filesystem-health.js';
 import { isMountedHere } from '../../journal/entry.js';
 import { broken, type Break } from './links.js';
 import type { SeenTarget, StagedHere } from './node-view.js';
@@ -17,7 +18,7 @@ export function nodeBreaks({ here, image, handle = '', nodeId }: VolumeFacts): r
 
 function stagedBreaks(here: StagedHere): readonly Break[] {
   const { entry, deviceBytes, staging, targets } = here;
-  const { volume, mapping, stagingPath, state, readOnly } = entry;
+  const { volume, mapping, stagingPath, state, readOnly, mending } = entry;
   // What is only begun, or being undone, has no state that could be wrong.
   if (state !== 'staged') return [];
   if (mapping !== undefined && deviceBytes === undefined) {
@@ -26,13 +27,12 @@ function stagedBreaks(here: StagedHere): readonly Break[] {
   }
   const found: Break[] = [];
   if (isMountedHere(entry) && entry.handedTo === undefined) {
-    if (staging === undefined)
+    const why = staging && whyShownStopped(staging, readOnly);
+    // A filesystem that is being mended is taken away to be checked, and comes back.
+    if (staging === undefined && mending !== true)
       found.push(broken('NotMounted', `${volume} is staged at ${stagingPath}, and nothing is mounted there`));
-    else if (!readOnly && staging.superOptions.includes('ro')) {
-      const todo =
-        'the kernel gave it up after an error; delete the pods that have it on this node, it is checked then';
-      found.push(broken('MountedReadOnly', `the filesystem of ${volume} at ${stagingPath} is read-only; ${todo}`));
-    }
+    if (why !== undefined)
+      found.push(broken('MountedReadOnly', `${volume} is staged at ${stagingPath}, and ${why}; ${MENDING}`));
   }
   return [...found, ...targets.flatMap((target) => targetBreaks(volume, target))];
 }

@@ -1,12 +1,24 @@
 /** How links break that Ceph, the record or the node shows. Run by breaks.test.ts. */
 import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { JournalEntry } from '../../../../src/journal/entry.js';
 import { berthError } from '../../../../src/model/errors.js';
 import { formatGrowth, GROWTH_KEY } from '../../../../src/volume/image/growth-record.js';
 import { soon, VAS } from '../../../kube/api-fixture.js';
 import { OLD, VOLUME } from '../../../kube/attachment-fixture.js';
 import type { TraceFixture } from '../../../kube/trace-fixture.js';
 import { withoutAttachment, type BreakRow } from './api-breaks.js';
+
+/** The volume is staged, and mounted with these options of its filesystem. */
+export function mountedWith(at: TraceFixture, superOptions: readonly string[], more: Partial<JournalEntry> = {}): void {
+  const entry = { version: 1, volume: VOLUME, fsid: 'f', stagingPath: '/staging', state: 'staged' } as const;
+  const rest = { mode: 'SINGLE_NODE_WRITER', access: 'mount', readOnly: false, fsType: 'ext4' } as const;
+  const others = { flagsDigest: '', mapper: 'krbd', holdsRecord: false, targets: {}, since: OLD } as const;
+  const mount = { id: 1, parentId: 0, device: '252:0', root: '/', target: '/staging', options: ['rw'] } as const;
+  const staging = { ...mount, fsType: 'ext4', source: '/dev/rbd0', superOptions, propagation: [] };
+  const all = { ...entry, ...rest, ...others, ...more };
+  at.here = { kind: 'staged', entry: all, deviceBytes: undefined, staging, targets: [] };
+}
 
 export function cephBreaks(at: TraceFixture): readonly BreakRow[] {
   const image = () => at.cluster.image('berth-v')!;
@@ -50,15 +62,6 @@ export function cephBreaks(at: TraceFixture): readonly BreakRow[] {
     const directory = path.join(at.stateDirectory, 'journal');
     return (await readdir(directory)).map((name) => path.join(directory, name));
   }
-  function mountedReadOnly(): void {
-    const entry = { version: 1, volume: VOLUME, fsid: 'f', stagingPath: '/staging', state: 'staged' } as const;
-    const rest = { mode: 'SINGLE_NODE_WRITER', access: 'mount', readOnly: false, fsType: 'ext4' } as const;
-    const more = { flagsDigest: '', mapper: 'krbd', holdsRecord: false, targets: {}, since: OLD } as const;
-    const mount = { id: 1, parentId: 0, device: '252:0', root: '/', target: '/staging', options: ['rw'] } as const;
-    const staging = { ...mount, fsType: 'ext4', source: '/dev/rbd0', superOptions: ['ro'], propagation: [] };
-    at.here = { kind: 'staged', entry: { ...entry, ...rest, ...more }, deviceBytes: undefined, staging, targets: [] };
-  }
-
   return [
     [
       'VolumeDeleting',
@@ -161,7 +164,11 @@ export function cephBreaks(at: TraceFixture): readonly BreakRow[] {
       () => at.journal({ access: 'mount', fsType: 'ext4' }),
       /is staged at .*staging, and nothing is mounted there/,
     ],
-    ['MountedReadOnly', () => mountedReadOnly(), /is read-only; the kernel gave it up after an error/],
+    [
+      'MountedReadOnly',
+      () => mountedWith(at, ['ro']),
+      /has been made read-only after errors; delete the pods that have the volume on this node/,
+    ],
     [
       'TargetNotMounted',
       () => at.journal({ targets: { '/nowhere/pod': { readOnly: false, mode: 'SINGLE_NODE_WRITER' } } }),
