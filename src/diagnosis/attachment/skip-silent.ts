@@ -4,10 +4,10 @@ import { isClusterSilent } from '../../rbd/cluster-silence.js';
 import type { ImageStates } from './gather-attachment.js';
 
 /** Each volume of a silent cluster gets the error that the first one got. */
-export function skipSilent(ceph: ImageStates): ImageStates {
+export function skipSilent<Asked extends Pick<ImageStates, 'readHolders'>>(ceph: Asked): Asked {
   const silent = new Map<string, unknown>();
   return {
-    listHolders: (deadline, leftOut) => ceph.listHolders(deadline, leftOut),
+    ...ceph,
     async readHolders(volume, watchers, deadline) {
       const cluster = parseVolumeId(volume)?.cluster ?? '';
       if (silent.has(cluster)) throw silent.get(cluster);

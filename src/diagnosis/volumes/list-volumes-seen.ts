@@ -4,13 +4,16 @@ import { deviceSizeBytes } from '../../host/device/block-device.js';
 import { Journal } from '../../journal/journal.js';
 import type { Attachments } from '../../kube/volume-attachments.js';
 import { Deadline } from '../../model/deadline.js';
+import { workThrough } from '../../model/settle-all.js';
+import { skipSilent } from '../attachment/skip-silent.js';
 import { toldOf } from '../message-of.js';
 import { listVolumes, type ListVolumesParts } from '../../volume/controller/list/list-volumes.js';
-import { volumeRows, type ListedImage, type VolumeRow, type VolumeSources } from './volume-rows.js';
+import { readHolders, type ReadHoldersParts } from '../../volume/image/read-holders.js';
+import { volumeRows, type SeenImage, type VolumeRow, type VolumeSources } from './volume-rows.js';
 
 export interface VolumesParts {
   /** Undefined for a node, whose user may list no images. */
-  readonly list: ListVolumesParts | undefined;
+  readonly list: (ListVolumesParts & ReadHoldersParts) | undefined;
   /** Undefined without Kubernetes, and for a node, whose account may list nothing. */
   readonly api: Pick<Attachments, 'list' | 'listVolumes'> | undefined;
   /** Undefined for a controller. */
@@ -44,12 +47,63 @@ export async function listVolumesSeen({ list, api, stateDirectory, nodeId }: Vol
     api && tried('VolumeAttachments', () => api.list(deadline)),
   ]);
   const entries = stateDirectory === undefined ? [] : await entriesOf(stateDirectory, leftOut);
-  const isPartial = leftOut.length > 0;
-  return { volumes: volumeRows({ images, leftOut: isPartial, volumes, attachments, entries, nodeId }), leftOut };
+  const unlisted = unlistedOf(images, [...(volumes ?? []).map(({ handle }) => handle), ...entries.map(handleOf)]);
+  const asked = list && (await askEach(list, unlisted, leftOut, deadline));
+  const known = images && [...images, ...(asked?.found ?? [])];
+  const absent = asked?.absent ?? new Set();
+  return { volumes: volumeRows({ images: known, absent, volumes, attachments, entries, nodeId }), leftOut };
 }
 
-async function imagesOf(parts: ListVolumesParts, leftOut: string[], deadline: Deadline): Promise<ListedImage[]> {
-  const found: ListedImage[] = [];
+const handleOf = ({ volume }: { readonly volume: string }): string => volume;
+
+/** None where nothing was listed. */
+function unlistedOf(images: readonly SeenImage[] | undefined, handles: readonly string[]): ReadonlySet<string> {
+  const listed = new Set(images?.map(handleOf));
+  return new Set(images === undefined ? [] : handles.filter((handle) => !listed.has(handle)));
+}
+
+/** Images asked for at the same time. */
+const WIDTH = 8;
+/** Why nobody has to look at one that no list shows: nothing is known against it. */
+const NOTHING = { abnormal: false, message: '' };
+
+/**
+ * A list proves nothing of what it does not show: an adopted image says of no claim, a pool may have been taken from
+ * the clusters file, a volume may be made meanwhile. So each such handle is asked for.
+ */
+async function askEach(
+  parts: ReadHoldersParts,
+  handles: ReadonlySet<string>,
+  leftOut: string[],
+  deadline: Deadline,
+): Promise<{ readonly found: readonly SeenImage[]; readonly absent: ReadonlySet<string> }> {
+  const ceph = skipSilent({
+    readHolders: (volume: string, watchers: boolean, until: Deadline) =>
+      readHolders(parts, { volume, role: 'controller', watchers }, until),
+  });
+  const found: SeenImage[] = [];
+  const absent = new Set<string>();
+  const unknown = new Map<string, string[]>();
+  await workThrough(handles, WIDTH, async (volume) => {
+    try {
+      const seen = await ceph.readHolders(volume, false, deadline);
+      if (seen === 'absent') absent.add(volume);
+      else {
+        const publishedNodes = seen.holders.map(({ node }) => node);
+        found.push({ volume, sizeBytes: undefined, publishedNodes, condition: NOTHING });
+      }
+    } catch (error) {
+      const why = toldOf(error);
+      unknown.set(why, [...(unknown.get(why) ?? []), volume]);
+    }
+  });
+  for (const [why, volumes] of unknown)
+    if (!leftOut.includes(why)) leftOut.push(`${[...volumes].sort().join(', ')}: ${why}`);
+  return { found, absent };
+}
+
+async function imagesOf(parts: ListVolumesParts, leftOut: string[], deadline: Deadline): Promise<SeenImage[]> {
+  const found: SeenImage[] = [];
   let startingToken = '';
   do {
     const asked = { maxEntries: 0, startingToken, leftOut: (why: Error) => void leftOut.push(toldOf(why)) };

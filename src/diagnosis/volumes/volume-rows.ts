@@ -30,19 +30,20 @@ export interface VolumeRow {
   readonly says: string;
 }
 
-/** What of an image a list of all tells. */
-export interface ListedImage {
+/** What is known of an image that is there. */
+export interface SeenImage {
   readonly volume: string;
-  readonly sizeBytes: bigint;
+  /** Undefined of one that no list shows. */
+  readonly sizeBytes: bigint | undefined;
   readonly publishedNodes: readonly string[];
   readonly condition: Condition;
 }
 
 export interface VolumeSources {
   /** Undefined where Ceph was not asked: this process is a node. */
-  readonly images: readonly ListedImage[] | undefined;
-  /** Places (`cluster/pool[/namespace]`) of which the images are not known. */
-  readonly leftOut: boolean;
+  readonly images: readonly SeenImage[] | undefined;
+  /** Handles of which Ceph says, asked for each of them, that it has no such image. */
+  readonly absent: ReadonlySet<string>;
   /** Undefined without Kubernetes, or where the account may not list them. */
   readonly volumes: readonly ApiVolume[] | undefined;
   readonly attachments: readonly ApiAttachment[] | undefined;
@@ -70,7 +71,7 @@ export function volumeRows(sources: VolumeSources): readonly VolumeRow[] {
 const keyOf = ({ claim, volume }: VolumeRow): string => `${claim ?? '\uFFFF'} ${volume}`;
 
 interface Maps {
-  readonly images: ReadonlyMap<string, ListedImage>;
+  readonly images: ReadonlyMap<string, SeenImage>;
   readonly volumes: ReadonlyMap<string, ApiVolume>;
   readonly attachments: ReadonlyMap<string, readonly ApiAttachment[]>;
   readonly entries: ReadonlyMap<string, VolumeSources['entries'][number]>;
@@ -100,7 +101,7 @@ function rowOf(volume: string, maps: Maps, sources: VolumeSources): VolumeRow {
     nodes: [...nodes].sort(),
     device: entry?.mapping?.device,
     sandbox: entry && sandboxOf(entry),
-    state: stateOf({ image, pv, entry, attachments }, sources),
+    state: sources.absent.has(volume) ? 'no image' : stateOf({ image, pv, entry, attachments }, sources),
     says,
   };
 }
@@ -112,17 +113,15 @@ function sandboxOf({ handedTo, targets }: JournalEntry): string | undefined {
 }
 
 interface Seen {
-  readonly image: ListedImage | undefined;
+  readonly image: SeenImage | undefined;
   readonly pv: ApiVolume | undefined;
   readonly entry: JournalEntry | undefined;
   readonly attachments: readonly ApiAttachment[];
 }
 
 /** What is wrong first, then what moves, then what is. */
-function stateOf({ image, pv, entry, attachments }: Seen, { images, leftOut, volumes }: VolumeSources): VolumeState {
+function stateOf({ image, pv, entry, attachments }: Seen, { volumes }: VolumeSources): VolumeState {
   if (image?.condition.abnormal === true) return 'look';
-  // A place that could not be listed proves nothing of its images.
-  if (images !== undefined && !leftOut && image === undefined) return 'no image';
   if (entry !== undefined) return entry.state;
   if (attachments.some(({ deletingSince }) => deletingSince !== undefined)) return 'detaching';
   if (attachments.some(({ attached }) => !attached)) return 'attaching';

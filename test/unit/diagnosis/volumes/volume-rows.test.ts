@@ -22,7 +22,14 @@ const entry: JournalEntry & { sizeBytes: bigint } = {
   ...{ holdsRecord: false, since: '', sizeBytes: 2048n },
 };
 const controller: VolumeSources = {
-  ...{ images: [image], leftOut: false, volumes: [pv], attachments: [attachment], entries: [], nodeId: 'here' },
+  ...{
+    images: [image],
+    absent: new Set<string>(),
+    volumes: [pv],
+    attachments: [attachment],
+    entries: [],
+    nodeId: 'here',
+  },
 };
 const states = (more: Partial<VolumeSources>) => volumeRows({ ...controller, ...more }).map(({ state }) => state);
 
@@ -34,8 +41,8 @@ it.each<[string, Partial<VolumeSources>, VolumeState]>([
   ['nobody', { attachments: [] }, 'free'],
   ['an image that no PersistentVolume names', { attachments: [], volumes: [] }, 'no pv'],
   ['an image, without Kubernetes', { attachments: undefined, volumes: undefined }, 'free'],
-  ['a PersistentVolume without an image', { images: [] }, 'no image'],
-  ['the same where a place could not be listed', { images: [], leftOut: true }, 'attached'],
+  ['a PersistentVolume without an image', { images: [], absent: new Set([handle]) }, 'no image'],
+  ['the same where Ceph did not say that it has none', { images: [] }, 'attached'],
   ['records that are not in order', { images: [{ ...image, condition: { abnormal: true, message: 'x' } }] }, 'look'],
   ['this node', { entries: [entry] }, 'staged'],
 ])('%s', (_, more, state) => {
