@@ -199,6 +199,17 @@ function isGuest(value: unknown): boolean {
 export const isMountedHere = ({ access, guest }: Pick<JournalEntry, 'access' | 'guest'>): boolean =>
   access === 'mount' && guest?.mounted !== false;
 
+/** Who uses it here: `hyperd` and `kata` are virtual machines, `host` is everything else. */
+export function sandboxOf({
+  handedTo,
+  guest,
+  targets,
+}: Pick<JournalEntry, 'handedTo' | 'guest' | 'targets'>): 'hyperd' | 'kata' | 'host' {
+  if (handedTo !== undefined) return handedTo;
+  const isGuests = guest?.mounted === false || Object.values(targets).some(({ sandbox }) => sandbox === 'kata');
+  return isGuests ? 'kata' : 'host';
+}
+
 /** The filesystem of a volume that is not raw. A stage always writes it; an entry without one means the default. */
 export const filesystemOfEntry = ({ fsType }: Pick<JournalEntry, 'fsType'>): FilesystemType =>
   fsType ?? DEFAULT_FILESYSTEM;

@@ -3,7 +3,6 @@
  * or read anew.
  */
 import type { Deadline } from '../model/deadline.js';
-import { berthError } from '../model/errors.js';
 import type { Logger } from '../observe/log.js';
 import type { KubeApi } from './api.js';
 import { Mirror } from './mirror.js';
@@ -169,14 +168,6 @@ export class Attachments {
   async listVolumes(deadline: Deadline): Promise<readonly ApiVolume[]> {
     const { items } = await this.#api.list(PERSISTENT_VOLUMES, (raw) => volumeFrom(raw, this.#driver), deadline);
     return items;
-  }
-
-  /** The name of a claim's PersistentVolume, '' for one that has none yet; BERTH_KUBE_NOT_FOUND. */
-  async volumeNameOfClaim(namespace: string, name: string, deadline: Deadline): Promise<string> {
-    const claim = await this.#api.get<KubeClaim>(CLAIMS, name, deadline, namespace);
-    if (claim === undefined)
-      throw berthError('BERTH_KUBE_NOT_FOUND', { resource: 'PersistentVolumeClaim', name: `${namespace}/${name}` });
-    return claim.spec?.volumeName ?? '';
   }
 
   /** Read anew, with the name of its PersistentVolume, '' for one that has none yet; undefined without such a claim. */

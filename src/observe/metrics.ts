@@ -19,7 +19,6 @@ interface Read {
 export class Counters {
   readonly #registry = new Registry();
   readonly #counters = new Map<string, Counter>();
-  readonly #values = new Map<string, Map<string, number>>();
   readonly #histograms = new Map<string, Histogram>();
 
   /** Announce a counter, so that it is shown as 0 before anything is counted. @param name ends in `_total` */
@@ -27,7 +26,6 @@ export class Counters {
     if (this.#counters.has(name)) return;
     const counter = new Counter({ name, help, labelNames: Object.keys(labels), registers: [this.#registry] });
     this.#counters.set(name, counter);
-    this.#values.set(name, new Map());
     const [[label, known] = ['', []], ...more] = Object.entries(labels);
     // What counts by two labels would have to be known in pairs.
     if (more.length === 0) for (const value of known) counter.inc({ [label]: value }, 0);
@@ -35,15 +33,9 @@ export class Counters {
 
   /** So many more, one unless said. The counter must have been declared, with these labels. */
   count(name: string, labels: Labels = {}, by = 1): void {
-    const [counter, values] = [this.#counters.get(name), this.#values.get(name)];
-    if (counter === undefined || values === undefined) throw new Error(`no counter ${name}`);
+    const counter = this.#counters.get(name);
+    if (counter === undefined) throw new Error(`no counter ${name}`);
     counter.inc(labels, by);
-    const key = keyOf(labels);
-    values.set(key, (values.get(key) ?? 0) + by);
-  }
-
-  value(name: string, labels: Labels = {}): number {
-    return this.#values.get(name)?.get(keyOf(labels)) ?? 0;
   }
 
   /** Announce what is measured when it is asked for; the one of the same name before is forgotten. */
@@ -88,5 +80,3 @@ export class Counters {
     return this.#registry.metrics();
   }
 }
-
-const keyOf = (labels: Labels): string => JSON.stringify(Object.entries(labels).toSorted());

@@ -24,6 +24,8 @@ export interface ShowSettings {
 
 export interface Screen {
   readonly print: (text: string) => void;
+  /** Beside what is printed: for people, where a program reads that. */
+  readonly warn: (text: string) => void;
   readonly terminal: Terminal | undefined;
   /** Ends the looks. */
   readonly signal: AbortSignal;
@@ -37,7 +39,7 @@ export async function show(
   { output, everyMs }: ShowSettings,
   screen: Screen,
 ): Promise<ExitCode> {
-  const { print, terminal, signal } = screen;
+  const { print, warn, terminal, signal } = screen;
   let seen = await look();
   if (everyMs === undefined) {
     print(textOf(seen, output, terminal));
@@ -45,10 +47,12 @@ export async function show(
   }
   const { code } = seen;
   let last = code;
+  const isForPrograms = output === 'json' || output === 'yaml';
   const isOver = (): boolean => signal.aborted;
   for (let failure: string | undefined; !isOver(); ) {
-    const head = terminal === undefined ? `# ${new Date().toISOString()}\n` : CLEAR;
-    print(`${head}${textOf(seen, output, terminal)}${failure ?? ''}`);
+    // What a program reads has documents in it, and nothing else.
+    if (failure !== undefined && isForPrograms) warn(failure);
+    else print(`${headOf(output, terminal)}${textOf(seen, output, terminal)}${failure ?? ''}`);
     await sleep(everyMs, undefined, { signal }).catch(() => undefined);
     if (isOver()) break;
     try {
@@ -60,6 +64,13 @@ export async function show(
     }
   }
   return last;
+}
+
+/** Between two looks. */
+function headOf(output: Output, terminal: Terminal | undefined): string {
+  if (output === 'json') return '';
+  if (output === 'yaml') return '---\n';
+  return terminal === undefined ? `# ${new Date().toISOString()}\n` : CLEAR;
 }
 
 export function textOf({ data, text }: Sight, output: Output, terminal: Terminal | undefined): string {

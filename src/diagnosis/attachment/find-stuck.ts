@@ -1,8 +1,8 @@
 /** The VolumeAttachments, and the holders without one, that are stuck now, whatever their age, with the reasons. */
 import type { Attachments } from '../../kube/volume-attachments.js';
 import { Deadline } from '../../model/deadline.js';
-import { isBerthError } from '../../model/errors.js';
 import { workThrough } from '../../model/settle-all.js';
+import { toldOf } from '../message-of.js';
 import type { AttachmentFinding } from './attachment-facts.js';
 import { judge } from './decide-attachment.js';
 import { factsOf, type AttachmentApi, type ImageStates } from './gather-attachment.js';
@@ -42,11 +42,11 @@ export async function findStuckAttachments({ api, images, now }: StuckParts): Pr
   const whyNot: string[] = [];
   try {
     const unattached = await findUnattached(await asOfNow(api, deadline), ceph, deadline, (why) => {
-      whyNot.push(why.message);
+      whyNot.push(toldOf(why));
     });
     stuck.push(...unattached.flatMap((one) => judge(one, measure) ?? []));
   } catch (error) {
-    whyNot.push(isBerthError(error) ? error.message : String(error));
+    whyNot.push(toldOf(error));
   }
   return { all: all.length, stuck, whyNoHolders: whyNot.length === 0 ? undefined : whyNot.join('; ') };
 }

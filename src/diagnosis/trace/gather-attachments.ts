@@ -39,8 +39,8 @@ export async function factsOfAll(
 ): Promise<{ readonly image: Image | undefined; readonly facts: readonly AttachmentFacts[] }> {
   const { handle, pvName } = bound;
   const api = asked && knowing(asked.attachments, bound);
-  const facts: AttachmentFacts[] = [];
-  for (const one of attachments ?? []) if (api !== undefined) facts.push(await factsOf(api, images, one, deadline));
+  const asking = (attachments ?? []).flatMap((one) => (api === undefined ? [] : [factsOf(api, images, one, deadline)]));
+  const facts: AttachmentFacts[] = await Promise.all(asking);
   if (handle === undefined) return { image: undefined, facts };
   const known = facts.find((one) => one.volume === handle)?.image;
   const image =

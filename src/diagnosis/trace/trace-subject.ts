@@ -1,9 +1,10 @@
 /** Traces whatever a person named: one volume, all of a pod's, or all of a node's. */
 import { Deadline } from '../../model/deadline.js';
 import { isBerthError } from '../../model/errors.js';
+import { skipSilent } from '../attachment/skip-silent.js';
 import { toldOf } from '../message-of.js';
 import { workThrough } from '../../model/settle-all.js';
-import type { VolumeNamed } from './find-bound.js';
+import type { ApiAsked, VolumeNamed } from './find-bound.js';
 import { findSubject, type Subject, type SubjectParts } from './find-subject.js';
 import { traceVolume, type TraceParts, type VolumeTrace } from './trace-volume.js';
 
@@ -26,21 +27,56 @@ const FIND_MS = 30_000;
 const WIDTH = 4;
 
 /** The errors of {@link findSubject}, and of {@link traceVolume} where one volume was asked for. */
-export async function traceSubject(parts: TraceParts & SubjectParts, text: string): Promise<SubjectTrace> {
+export async function traceSubject(asked: TraceParts & SubjectParts, text: string): Promise<SubjectTrace> {
+  const parts = { ...asked, api: asked.api && listedOnce(asked.api), images: readOnce(asked.images) };
   const { volumes, ...subject } = await findSubject(parts, text, Deadline.after(FIND_MS));
   const [only] = volumes;
   if (only !== undefined && subject.pod === undefined && subject.node === undefined)
     return { traces: [await traceVolume(parts, only)], untraced: [] };
-  const traces: VolumeTrace[] = [];
-  const untraced: Untraced[] = [];
-  await workThrough(volumes, WIDTH, async (named) => {
+  // In the order of the subject, whichever ends first.
+  const ends: (VolumeTrace | Untraced)[] = [];
+  await workThrough(volumes.entries(), WIDTH, async ([at, named]) => {
     try {
-      traces.push(await traceVolume(parts, named));
+      ends[at] = await traceVolume(parts, named);
     } catch (error) {
-      untraced.push({ named, why: toldOf(error), isFault: !isBerthError(error, 'BERTH_VOLUME_NOT_FOUND') });
+      ends[at] = { named, why: toldOf(error), isFault: !isBerthError(error, 'BERTH_VOLUME_NOT_FOUND') };
     }
   });
-  return { ...subject, traces, untraced };
+  const traces = ends.filter((one): one is VolumeTrace => 'breaks' in one);
+  return { ...subject, traces, untraced: ends.filter((one): one is Untraced => 'why' in one) };
+}
+
+/** The attachments are the same for all volumes of a subject: they are listed for the first who asks. */
+function listedOnce(api: ApiAsked): ApiAsked {
+  const { attachments, objects } = api;
+  let listed: ReturnType<typeof attachments.list> | undefined;
+  return {
+    objects,
+    attachments: {
+      list: (deadline) => (listed ??= attachments.list(deadline)),
+      listVolumes: (deadline) => attachments.listVolumes(deadline),
+      nodeOf: (name, deadline) => attachments.nodeOf(name, deadline),
+      podsOf: (claim, node, deadline) => attachments.podsOf(claim, node, deadline),
+      readVolume: (name, deadline) => attachments.readVolume(name, deadline),
+      volumeNamed: (name) => attachments.volumeNamed(name),
+      volumeOf: (handle) => attachments.volumeOf(handle),
+    },
+  };
+}
+
+/** Each image is read once, however many attachments it has, and a silent cluster is waited for once. */
+function readOnce(images: TraceParts['images']): TraceParts['images'] {
+  const ceph = skipSilent(images);
+  const read = new Map<string, ReturnType<typeof ceph.readHolders>>();
+  return {
+    ...ceph,
+    readHolders: (volume, watchers, deadline) => {
+      const key = `${volume} ${String(watchers)}`;
+      const known = read.get(key) ?? ceph.readHolders(volume, watchers, deadline);
+      read.set(key, known);
+      return known;
+    },
+  };
 }
 
 /** Does somebody have to see to what was found? Also where a link could not be looked at through a fault. */

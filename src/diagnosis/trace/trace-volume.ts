@@ -79,12 +79,9 @@ async function gather(
   const isRead = typeof image === 'object' && 'holders' in image;
   const described = handle !== undefined && isRead;
   const here = handle === undefined ? undefined : await parts.here(handle);
-  // What the image said of them at the stage.
-  const named = here?.kind === 'staged' && bound.isPvUnseen ? here.entry.named : undefined;
   return {
     ...bound,
-    claimName: claimName ?? named?.claim,
-    pvName: pvName ?? named?.pv,
+    ...namesOf(bound, here),
     now: measure.now,
     driver,
     nodeId,
@@ -96,6 +93,12 @@ async function gather(
     here,
     pods,
   };
+}
+
+/** Where nobody could look at the PersistentVolume they are what the image said of them at the stage. */
+function namesOf(bound: Bound, here: NodeView | undefined): Pick<VolumeFacts, 'claimName' | 'pvName'> {
+  const named = here?.kind === 'staged' && bound.isPvUnseen ? here.entry.named : undefined;
+  return { claimName: bound.claimName ?? named?.claim, pvName: bound.pvName ?? named?.pv };
 }
 
 /** Without its PersistentVolume nobody knows the claim, and so the pods. */

@@ -1,6 +1,6 @@
 /** Every volume on one line: claim, PersistentVolume, image, size, node, device, sandbox, state. Nothing is opened. */
 import type { ApiAttachment, ApiVolume } from '../../kube/volume-attachments.js';
-import type { JournalEntry } from '../../journal/entry.js';
+import { sandboxOf, type JournalEntry } from '../../journal/entry.js';
 import type { Condition } from '../../volume/image/volume-condition.js';
 
 /**
@@ -94,9 +94,8 @@ function rowOf(volume: string, maps: Maps, sources: VolumeSources): VolumeRow {
   const nodes = new Set([...attachments.map(({ node }) => node), ...(image?.publishedNodes ?? []), ...here]);
   const says = image?.condition.abnormal === true ? image.condition.message : '';
   return {
-    claim: pv?.claim,
-    pv: pv?.name,
     volume,
+    ...namesOf(pv, entry),
     sizeBytes: image?.sizeBytes ?? entry?.sizeBytes,
     nodes: [...nodes].sort(),
     device: entry?.mapping?.device,
@@ -106,11 +105,11 @@ function rowOf(volume: string, maps: Maps, sources: VolumeSources): VolumeRow {
   };
 }
 
-function sandboxOf({ handedTo, targets }: JournalEntry): string | undefined {
-  if (handedTo !== undefined) return handedTo;
-  const all = Object.values(targets).map(({ sandbox = 'host' }) => sandbox);
-  return all.length === 0 ? undefined : [...new Set(all)].sort().join(',');
-}
+/** A node's account may list no PersistentVolumes: its journal has the names that the stage heard. */
+const namesOf = (pv: ApiVolume | undefined, entry: JournalEntry | undefined): Pick<VolumeRow, 'claim' | 'pv'> => ({
+  claim: pv?.claim ?? entry?.named?.claim,
+  pv: pv?.name ?? entry?.named?.pv,
+});
 
 interface Seen {
   readonly image: SeenImage | undefined;

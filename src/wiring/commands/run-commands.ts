@@ -117,7 +117,9 @@ export function attachments(options: Options, { release, holder, view }: Attachm
     if (release === undefined)
       return showSight(async () => {
         const found = await findStuckAttachments({ api, images, now });
-        const code = found.stuck.length > 0 ? EXIT_CODES.attention : EXIT_CODES.well;
+        // What could not be looked for is not known to be well.
+        const isWell = found.stuck.length === 0 && found.whyNoHolders === undefined;
+        const code = isWell ? EXIT_CODES.well : EXIT_CODES.attention;
         return { data: found, text: () => printStuck(found), code };
       }, view);
     const detach = detachBy(makeControllerParts(dependencies));

@@ -32,7 +32,8 @@ export async function showSight(look: () => Promise<Sight>, view: ShowSettings):
   if (view.everyMs !== undefined) process.once('SIGINT', stop).once('SIGTERM', stop);
   const terminal = terminalOf(process.stdout, process.env);
   const told = (): Promise<Sight> => withProgress(look, process.stderr);
-  return show(told, view, { print, terminal, signal: end.signal });
+  const warn = (text: string): void => void process.stderr.write(text);
+  return show(told, view, { print, warn, terminal, signal: end.signal });
 }
 
 export async function doctor(

@@ -10,6 +10,7 @@ import type { Driver } from '../csi/driver.js';
 import { hasSector, putSector } from '../csi/files.js';
 import { Site } from '../csi/site.js';
 import { bootId, FencingController, outOfService, soon, view } from './fencing-controller.js';
+import { counted } from '../../fakes/counted.js';
 
 const DAY_MS = 86_400_000;
 const small = { sizeBytes: SMALL_BYTES };
@@ -95,7 +96,7 @@ describe('ControllerUnpublish, a node that is out of service', () => {
     expect(controller.announced).toMatchObject([
       { kind: 'Warning', reason: 'NodeFenced', about: { node: one.nodeId } },
     ]);
-    expect(controller.counters.value(FENCES_METRIC, { what: 'fenced' })).toBe(1);
+    expect(await counted(controller.counters, FENCES_METRIC, { what: 'fenced' })).toBe(1);
     await volume.leave(two);
   });
 

@@ -7,6 +7,7 @@ import type { NodeRegistration } from '../../../src/attachment/node-registry.js'
 import type { Holder } from '../../../src/attachment/holder-record.js';
 import { memoryCluster, place, soon } from '../volume/controller/memory-cluster.js';
 import { detachParts } from '../volume/controller/use-case-parts.js';
+import { counted } from '../../fakes/counted.js';
 
 const cluster = memoryCluster();
 let parts: ReturnType<typeof detachParts>;
@@ -71,7 +72,7 @@ describe('the keeper of fences', () => {
     cluster.rbd.blocked.set(CLIENT.address, Date.now() + 9 * DAY_MS);
     await keeper.round();
     expect(cluster.rbd.blocked.get(CLIENT.address)! - Date.now()).toBeGreaterThan(364 * DAY_MS);
-    expect(parts.counters.value(FENCES_METRIC, { what: 'renewed' })).toBe(1);
+    expect(await counted(parts.counters, FENCES_METRIC, { what: 'renewed' })).toBe(1);
     expect(await parts.counters.text()).toContain(`${FENCES_METRIC}{what="renewed"} 1`);
   });
 

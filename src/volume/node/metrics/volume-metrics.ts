@@ -7,7 +7,7 @@ import type { IoCounters } from '../../../host/device/io-counters.js';
 import type { IoState, IoWatch } from '../../../host/device/io-watch.js';
 import { whyShownStopped } from '../../../host/filesystem/filesystem-health.js';
 import { readMounts } from '../../../host/mount/mountinfo.js';
-import { isMountedHere, type JournalEntry, type StageState } from '../../../journal/entry.js';
+import { isMountedHere, type JournalEntry, type StageState, sandboxOf } from '../../../journal/entry.js';
 import type { Counters, Labels, Samples } from '../../../observe/metrics.js';
 import type { GuestUsages } from '../guest/guest-usages.js';
 import { showGuests } from './guest-metrics.js';
@@ -129,13 +129,6 @@ const pvOf = ({ targets }: JournalEntry): string | undefined =>
     .map((target) => PV_OF_TARGET.exec(target))
     .map((found) => found?.[1] ?? found?.[2])
     .find((name) => name !== undefined);
-
-/** Who uses it: `hyperd` and `kata` are virtual machines. */
-function sandboxOf({ handedTo, guest, targets }: JournalEntry): string {
-  if (handedTo !== undefined) return handedTo;
-  const isGuests = guest?.mounted === false || Object.values(targets).some(({ sandbox }) => sandbox === 'kata');
-  return isGuests ? 'kata' : 'host';
-}
 
 async function stoppedOf(entries: readonly JournalEntry[], mountinfo: string | undefined): Promise<Samples> {
   const here = entries.filter((entry) => entry.state === 'staged' && isMountedHere(entry));

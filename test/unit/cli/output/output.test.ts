@@ -92,9 +92,30 @@ describe('what was seen', () => {
       printed.push(text);
       if (text.includes('well')) end.abort();
     };
-    const screen = { print, terminal: undefined, signal: end.signal };
+    const screen = { print, warn: print, terminal: undefined, signal: end.signal };
     const code = await show(() => looks.shift()!(), { output: 'table', everyMs: 1 }, screen);
     expect(code).toBe(0);
     expect(printed.map((one) => one.replace(/^# \S+\n/, ''))).toEqual(['text\n', 'text\nthe API is away\n', 'well\n']);
+  });
+
+  it.each([
+    ['json', JSON.parse],
+    ['yaml', (text: string): unknown => parse(text.replace(/^---\n/, ''))],
+  ] as const)('again and again in %s is documents alone; a failure goes to who reads errors', async (output, read) => {
+    const end = new AbortController();
+    const [printed, warned]: [string[], string[]] = [[], []];
+    const looks: (() => Promise<Sight>)[] = [
+      () => Promise.resolve({ ...sight, data: 1 }),
+      () => Promise.reject(new Error('the API is away')),
+      () => Promise.resolve({ ...sight, data: 2 }),
+    ];
+    const print = (text: string): void => {
+      printed.push(text);
+      if (printed.length === 2) end.abort();
+    };
+    const screen = { print, warn: (text: string) => void warned.push(text), terminal: undefined, signal: end.signal };
+    await show(() => looks.shift()!(), { output, everyMs: 1 }, screen);
+    expect(printed.map((text) => read(text) as number)).toEqual([1, 2]);
+    expect(warned).toEqual(['the API is away\n']);
   });
 });

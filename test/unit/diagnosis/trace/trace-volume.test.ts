@@ -1,11 +1,11 @@
 /** `berth trace` over the API's stand-in and Ceph in memory: what it finds by which name, and the page of it. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { printTrace } from '../../../../src/cli/trace/print-trace.js';
 import { needsAttention, traceSubject } from '../../../../src/diagnosis/trace/trace-subject.js';
 import type { TraceParts } from '../../../../src/diagnosis/trace/trace-volume.js';
 import { berthError } from '../../../../src/model/errors.js';
-import { NODES, PODS, PVCS, PVS } from '../../../kube/api-fixture.js';
-import { VOLUME } from '../../../kube/attachment-fixture.js';
+import { NODES, PODS, PVCS, PVS, VAS } from '../../../kube/api-fixture.js';
+import { DRIVER, OLD, VOLUME } from '../../../kube/attachment-fixture.js';
 import { traceFixture } from '../../../kube/trace-fixture.js';
 import { withoutAttachment } from './api-breaks.js';
 
@@ -83,6 +83,27 @@ describe('berth trace', () => {
     await expect(trace('node:z')).rejects.toThrow(/KUBE_NOT_FOUND: Kubernetes has no node z/);
   });
 
+  it('of a node asks once for all attachments and once for each image, and keeps the order of the node', async () => {
+    const other = 'c1/rbd/gone';
+    at.server.put(PVS, { metadata: { name: 'pv-2' }, spec: { csi: { driver: DRIVER, volumeHandle: other } } });
+    at.server.put(VAS, {
+      metadata: { name: 'va-z', creationTimestamp: OLD },
+      spec: { attacher: DRIVER, nodeName: 'a', source: { persistentVolumeName: 'pv-2' } },
+      status: { attached: true },
+    });
+    at.va({ node: 'b', attached: false });
+    const [list, read] = [vi.spyOn(at.attachments, 'list'), vi.spyOn(at.ceph, 'readHolders')];
+    // The first of them ends last.
+    const readHolders: typeof at.ceph.readHolders = async (volume, watchers, deadline) => {
+      if (volume === VOLUME) await expect.poll(() => read.mock.calls.some(([asked]) => asked === other)).toBe(true);
+      return at.ceph.readHolders(volume, watchers, deadline);
+    };
+    const { traces } = await traceSubject(at.parts({ images: { ...at.ceph, readHolders } }), 'node:a');
+    expect(traces.map(({ handle }) => handle)).toEqual([VOLUME, other]);
+    expect(list).toHaveBeenCalledOnce();
+    expect(read.mock.calls.map(([volume]) => volume).sort()).toEqual([VOLUME, other]);
+  });
+
   it('names first what causes, then what suffers from it', async () => {
     at.server.remove(NODES, 'a');
     at.pod({ metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' } });
@@ -123,7 +144,7 @@ describe('what berth trace cannot look at', () => {
     expect(needsAttention(await traceSubject(at.parts({ isController: false }), VOLUME))).toBe(false);
   });
 
-  it('whose PersistentVolume may not be listed has no claim that is none, and its holder lacks no attachment', async () => {
+  it('whose PersistentVolume may not be listed is not said to have no claim and no attachment', async () => {
     await at.journal({ named: { claim: 'shop/data', pv: 'pv-1' } });
     at.server.denied.add('list persistentvolumes');
     const page = await trace(VOLUME);

@@ -1,4 +1,4 @@
-/** What `berth volumes` gathers, over the API's stand-in and Ceph in memory: an image that no list shows is asked for. */
+/** What `berth volumes` gathers, over the stand-in and Ceph in memory: an image that no list shows is asked for. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { listVolumesSeen, type VolumesSeen } from '../../../../src/diagnosis/volumes/list-volumes-seen.js';
 import { HOLDER_KEY } from '../../../../src/attachment/holder-record.js';

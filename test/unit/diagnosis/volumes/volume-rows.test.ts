@@ -49,9 +49,11 @@ it.each<[string, Partial<VolumeSources>, VolumeState]>([
   expect(states(more)).toEqual([state]);
 });
 
-it('of a node has device, sandbox and size, and no claim, for that account may not list them', () => {
-  const own = { images: undefined, volumes: undefined, attachments: undefined, entries: [entry] };
-  expect(volumeRows({ ...controller, ...own })).toEqual([
+it('of a node has device, sandbox and size, and the names of its journal, for that account may not list them', () => {
+  const own = { images: undefined, volumes: undefined, attachments: undefined };
+  const named = { ...entry, named: { claim: 'shop/data', pv: 'pv-1' } };
+  expect(volumeRows({ ...controller, ...own, entries: [named] })).toMatchObject([{ claim: 'shop/data', pv: 'pv-1' }]);
+  expect(volumeRows({ ...controller, ...own, entries: [entry] })).toEqual([
     {
       ...{ claim: undefined, pv: undefined, volume: handle, sizeBytes: 2048n, nodes: ['here'], device: '/dev/rbd0' },
       ...{ sandbox: 'kata', state: 'staged', says: '' },

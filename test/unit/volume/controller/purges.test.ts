@@ -13,6 +13,7 @@ import { deletedName } from '../../../../src/volume/image/image-name.js';
 import type { MemoryImage } from '../../../fakes/rbd-memory.js';
 import { creation, GiB, memoryCluster, MiB, noSecrets, soon } from './memory-cluster.js';
 import { createParts, deleteParts, log } from './use-case-parts.js';
+import { counted } from '../../../fakes/counted.js';
 
 const cluster = memoryCluster();
 let counters: Counters;
@@ -68,8 +69,8 @@ describe('a purge', () => {
     await round(controller());
     expect(images.some(isThere)).toBe(false);
     expect(cluster.image('berth-stays')).toBeDefined();
-    expect(counters.value(PURGES_METRIC, { what: 'purged' })).toBe(3);
-    expect(counters.value(PURGED_BYTES_METRIC)).toBe(Number(3n * GiB));
+    expect(await counted(counters, PURGES_METRIC, { what: 'purged' })).toBe(3);
+    expect(await counted(counters, PURGED_BYTES_METRIC)).toBe(Number(3n * GiB));
   });
 
   it('of an image without an end in sight goes in slices, each a call of its own', async () => {
@@ -199,7 +200,7 @@ describe('a purge', () => {
     const purges = controller('one', 1);
     await round(purges);
     expect(images.filter(isThere)).toHaveLength(1);
-    expect(counters.value(PURGES_METRIC, { what: 'failed' })).toBe(1);
+    expect(await counted(counters, PURGES_METRIC, { what: 'failed' })).toBe(1);
     for (const { id } of images) purges.lookAgain('c1', id);
     await purges.idle();
     expect(images.some(isThere)).toBe(false);

@@ -12,6 +12,7 @@ import { creation, memoryCluster, place, soon } from '../memory-cluster.js';
 import { replacing } from '../snapshot/replacing.js';
 import { createParts, log } from '../use-case-parts.js';
 import { longChain } from './long-chain.js';
+import { counted } from '../../../../fakes/counted.js';
 
 const { toFlatten: DEPTH_TO_FLATTEN, most: MOST_DEPTH } = CHAIN_LIMITS;
 const cluster = memoryCluster();
@@ -46,7 +47,7 @@ const copy = (of: string, name = 'copy') =>
 const listed = async () => readList(cluster.rbd, await cluster.clusters.registry('c1', 'controller', soon()), soon());
 const depthOf = (name: string) => countParents(cluster, place(), cluster.image(name)!.id, soon());
 const copies = (): number => cluster.rbd.calls.filter(({ operation }) => operation === 'copyUp').length;
-const ended = (what: string) => expect.poll(() => counters.value(FLATTENS_METRIC, { what }), { timeout: 20_000 });
+const ended = (what: string) => expect.poll(() => counted(counters, FLATTENS_METRIC, { what }), { timeout: 20_000 });
 
 it('CreateVolume of one on a long chain is answered at once, and the volume stands alone some time later', async () => {
   const { last } = await longChain(cluster, DEPTH_TO_FLATTEN - 1);
