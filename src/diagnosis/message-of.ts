@@ -12,3 +12,12 @@ export function toldOf(error: unknown): string {
 
 /** Without the code: a finding has a name of its own. */
 export const messageOf = (error: unknown): string => toldOf(error).replace(/^BERTH_\w+: /, '');
+
+/** How many of a list a sentence names. */
+const NAMED = 3;
+
+/** The first of them, and how many more there are. */
+export function firstOf(all: readonly string[]): string {
+  const more = all.length - NAMED;
+  return `${all.slice(0, NAMED).join('; ')}${more > 0 ? `, and ${more} more` : ''}`;
+}

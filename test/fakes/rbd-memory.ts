@@ -300,7 +300,9 @@ export class MemoryRbd implements RbdPort {
 
   clientDemands = this.#operation('clientDemands', () => NO_DEMANDS);
 
-  health = this.#operation('health', () => ({ status: 'HEALTH_OK', checks: [] }));
+  /** What the monitors report. */
+  healthNow: PortAnswer<'health'> = { status: 'HEALTH_OK', checks: [] };
+  health = this.#operation('health', () => this.healthNow);
 
   blocklistRightsMissing = this.#operation('blocklistRightsMissing', () => [...this.rightsMissing]);
 

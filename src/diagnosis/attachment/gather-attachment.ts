@@ -1,6 +1,7 @@
 /** Reads the facts of one attachment from their homes; what cannot be read is a fact of its own. */
 import type { ApiAttachment, Attachments } from '../../kube/volume-attachments.js';
 import type { Deadline } from '../../model/deadline.js';
+import type { ClusterHealth } from '../../rbd/port.js';
 import type { ImageDescription } from '../../volume/image/look/describe-image.js';
 import type { HoldersOfVolume } from '../../volume/image/read-holders.js';
 import { toldOf } from '../message-of.js';
@@ -24,6 +25,8 @@ export interface ImageStates {
 export interface ImageDescriptions {
   /** Undefined where there is no such image. */
   describe(volume: string, deadline: Deadline): Promise<ImageDescription | undefined>;
+  /** What the monitors of its cluster report; no OSD is asked. BERTH_CLUSTER_UNKNOWN, and the errors of the port. */
+  health(volume: string, deadline: Deadline): Promise<ClusterHealth>;
 }
 
 /** The API of one attachment's node and volume. */

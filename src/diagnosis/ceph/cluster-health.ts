@@ -3,7 +3,7 @@ import type { Deadline } from '../../model/deadline.js';
 import type { Finding } from '../../model/finding.js';
 import type { Clusters, Role } from '../../rbd/clusters.js';
 import type { ClusterHealth, RbdPort } from '../../rbd/port.js';
-import { messageOf } from '../message-of.js';
+import { firstOf, messageOf } from '../message-of.js';
 import { configuredClusters } from './configured-clusters.js';
 
 export interface HealthParts {
@@ -42,9 +42,11 @@ export async function checkHealth(parts: HealthParts, deadline: Deadline): Promi
 
 /** A warning at most: Berth works, and what waits for the cluster goes on by itself. */
 export function judgeHealth({ status, checks }: ClusterHealth): Pick<Finding, 'level' | 'says'> {
-  const told = checks.flatMap(({ code, says }) => {
+  const told = checks.flatMap(({ code, says, detail }) => {
     const found = BEARS_ON_VOLUMES.find(([pattern]) => pattern.test(code));
-    return found === undefined ? [] : [`${code}: ${says} (${found[1]})`];
+    return found === undefined
+      ? []
+      : [`${code}: ${[says, ...(detail.length > 0 ? [firstOf(detail)] : [])].join(': ')} (${found[1]})`];
   });
   if (told.length > 0) return { level: 'warning', says: told.join('; ') };
   const others =

@@ -1,6 +1,7 @@
 /** Traces whatever a person named: one volume, all of a pod's, or all of a node's. */
 import { Deadline } from '../../model/deadline.js';
 import { isBerthError } from '../../model/errors.js';
+import { parseVolumeId } from '../../model/volume-id.js';
 import { skipSilent } from '../attachment/skip-silent.js';
 import { toldOf } from '../message-of.js';
 import { workThrough } from '../../model/settle-all.js';
@@ -68,12 +69,19 @@ function listedOnce(api: ApiAsked): ApiAsked {
 function readOnce(images: TraceParts['images']): TraceParts['images'] {
   const ceph = skipSilent(images);
   const read = new Map<string, ReturnType<typeof ceph.readHolders>>();
+  const healths = new Map<string, ReturnType<typeof ceph.health>>();
   return {
     ...ceph,
     readHolders: (volume, watchers, deadline) => {
       const key = `${volume} ${String(watchers)}`;
       const known = read.get(key) ?? ceph.readHolders(volume, watchers, deadline);
       read.set(key, known);
+      return known;
+    },
+    health: (volume, deadline) => {
+      const cluster = parseVolumeId(volume)?.cluster ?? '';
+      const known = healths.get(cluster) ?? ceph.health(volume, deadline);
+      healths.set(cluster, known);
       return known;
     },
   };

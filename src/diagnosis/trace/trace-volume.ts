@@ -9,9 +9,10 @@ import { findBound, type ApiAsked, type Bound, type VolumeNamed } from './find-b
 import { attachmentsOf, factsOfAll } from './gather-attachments.js';
 import { gatherPods, type Look } from './gather-claim.js';
 import { imageBreaks } from './image-breaks.js';
-import { inOrder, LINK_OF, type Break, type Unseen } from './links.js';
+import { inOrder, LINK_OF, type Break, type Link, type Unseen } from './links.js';
 import { nodeBreaks } from './node-breaks.js';
 import type { NodeView } from './node-view.js';
+import { poolBreaks } from './pool-breaks.js';
 import { podBreaks } from './pod-breaks.js';
 import { linksBehind, linksElsewhere } from './unseen-links.js';
 import type { VolumeFacts } from './volume-facts.js';
@@ -56,7 +57,8 @@ export async function traceVolume(
 
 const breaksOf = (facts: VolumeFacts): readonly Break[] => {
   const attached = facts.findings.map(({ reason, says }): Break => ({ link: LINK_OF[reason], reason, says }));
-  const all = [...claimBreaks(facts), ...imageBreaks(facts), ...attached, ...nodeBreaks(facts), ...podBreaks(facts)];
+  const ceph = [...poolBreaks(facts), ...imageBreaks(facts)];
+  const all = [...claimBreaks(facts), ...ceph, ...attached, ...nodeBreaks(facts), ...podBreaks(facts)];
   return inOrder(all);
 };
 
@@ -69,6 +71,7 @@ async function gather(
   const { driver, nodeId, now } = parts;
   const { claimName, handle, pvName } = bound;
   const hasVolume = handle !== undefined || pvName !== undefined;
+  const health = askHealth(parts, handle, look, deadline);
   const attachments = hasVolume ? await attachmentsOf(parts, bound, look, deadline) : [];
   // One that is gone is worth a page only where something still names it.
   if (handle === undefined && claimName === undefined && attachments?.length === 0)
@@ -90,9 +93,26 @@ async function gather(
     findings: facts.flatMap((one) => judge(one, measure) ?? []),
     image,
     description: described ? await look('snapshots', () => parts.images.describe(handle, deadline)) : undefined,
+    health: await health(image),
     here,
     pods,
   };
+}
+
+/**
+ * Asked at once: the monitors answer also where an OSD is waited for until the end. Where the image cannot be read
+ * either, that says it.
+ */
+function askHealth(
+  { images }: TraceParts,
+  handle: string | undefined,
+  look: Look,
+  deadline: Deadline,
+): (image: VolumeFacts['image']) => Promise<VolumeFacts['health']> {
+  const asked = handle === undefined ? Promise.resolve(undefined) : images.health(handle, deadline);
+  asked.catch(() => undefined);
+  return (image) =>
+    typeof image === 'object' && 'error' in image ? asked.catch(() => undefined) : look('image', () => asked);
 }
 
 /** Where nobody could look at the PersistentVolume they are what the image said of them at the stage. */
@@ -108,6 +128,9 @@ async function podsOf({ api }: TraceParts, bound: Bound, look: Look, deadline: D
   return isPvUnseen ? undefined : [];
 }
 
+/** What is not asked of the API. */
+const OF_CEPH: readonly Link[] = ['image', 'snapshots'];
+
 /**
  * An API that is down, or an account that may not ask: what the others say is worth more than an error. One that gave
  * no answer is asked nothing else, for each question would take its whole time.
@@ -116,11 +139,11 @@ function lookInto(unseen: Unseen[], isController: boolean): Look {
   let down: Error | undefined;
   return async (link, act) => {
     try {
-      const asksApi = link !== 'snapshots';
+      const asksApi = !OF_CEPH.includes(link);
       if (asksApi && down !== undefined) throw down;
       return await act();
     } catch (error) {
-      if (isBerthError(error, 'BERTH_KUBE_UNREACHABLE', 'BERTH_DEADLINE') && link !== 'snapshots') down = error;
+      if (isBerthError(error, 'BERTH_KUBE_UNREACHABLE', 'BERTH_DEADLINE') && !OF_CEPH.includes(link)) down = error;
       const isByDesign = isBerthError(error, 'BERTH_KUBE_DENIED') && !isController;
       const why = toldOf(error);
       const isKnown = unseen.some((one) => one.link === link && one.why === why);

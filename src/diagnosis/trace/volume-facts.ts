@@ -1,6 +1,7 @@
 /** What was seen of one volume, from its claim to its pods: what the page of `berth trace` shows, and breaks go by. */
 import type { ApiClaim, ApiClass, ApiEvent, ApiPod, VolumeObject } from '../../kube/storage-objects.js';
 import type { ApiAttachment } from '../../kube/volume-attachments.js';
+import type { ClusterHealth } from '../../rbd/port.js';
 import type { ImageDescription } from '../../volume/image/look/describe-image.js';
 import type { AttachmentFacts, AttachmentFinding, Image } from '../attachment/attachment-facts.js';
 import type { Unseen } from './links.js';
@@ -53,6 +54,8 @@ export interface VolumeFacts {
   readonly image: Image | undefined;
   /** Undefined where it could not be opened. */
   readonly description: ImageDescription | undefined;
+  /** What the monitors of its cluster report; undefined without a volume, or where they do not answer. */
+  readonly health: ClusterHealth | undefined;
   readonly here: NodeView | undefined;
   /** Undefined where they could not be listed, or nobody knows whose they would be. */
   readonly pods: readonly SeenPod[] | undefined;

@@ -121,7 +121,29 @@ export interface ClusterHealth {
   /** `HEALTH_OK`, `HEALTH_WARN`, `HEALTH_ERR`. */
   readonly status: string;
   /** Without those that somebody has muted. */
-  readonly checks: readonly { readonly code: string; readonly says: string }[];
+  readonly checks: readonly HealthCheck[];
+}
+
+export interface HealthCheck {
+  /** Stable: `POOL_FULL`, `PG_DAMAGED`. */
+  readonly code: string;
+  /** In one sentence. */
+  readonly says: string;
+  /** Of what it consists, a line each: the first fifty, as the monitors have it. */
+  readonly detail: readonly string[];
+  /** Names of the pools that the detail is about; none where it names none. */
+  readonly pools: readonly string[];
+  /** Those that the detail names. */
+  readonly groups: readonly PlacementGroup[];
+}
+
+export interface PlacementGroup {
+  /** As commands want it: `2.1f`. */
+  readonly id: string;
+  /** Its number in its pool, and how many there are: which objects it has goes by these. */
+  readonly seed: number;
+  readonly of: number;
+  readonly pool: string;
 }
 
 /** What a user may do to the blocklist. */

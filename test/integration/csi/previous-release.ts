@@ -6,7 +6,7 @@ import path from 'node:path';
 import { packageRoot } from '../../../src/model/package-root.js';
 
 /** What counts as the release before as long as none has a tag. */
-const UNTAGGED = '2aee09d8';
+const UNTAGGED = '2aee09d668b47cca0b34f20ce23f813a89bd3a98';
 
 /**
  * `BERTH_PREVIOUS` names a commit, a tag, or a directory that holds its build; `1` is the last tag, or

@@ -18,6 +18,12 @@ export interface ImageDescription {
   /** `pool[/namespace]/image` */
   readonly image: string;
   readonly sizeBytes: bigint;
+  /** Ceph's own name for it, which its objects carry. */
+  readonly imageId: string;
+  /** It has no objects of data beyond so many; sparse, it has fewer. */
+  readonly objectCount: number;
+  /** Where it is not the image's own pool. */
+  readonly dataPool: string | undefined;
   /** What it holds by its own record: a filesystem's name, `raw`, `never formatted`; '' where it has no such record. */
   readonly content: string;
   readonly snapshots: readonly string[];
@@ -41,7 +47,7 @@ export async function describeImage(
   const found = await findVolume(parts, volume, role, undefined, deadline);
   if (found === undefined) return undefined;
   const { head, at } = found;
-  const { watchers, snapshots, clones, parent, locks } = await parts.rbd.inspect(at, deadline);
+  const { watchers, snapshots, clones, parent, locks, dataPool, stripeCount } = await parts.rbd.inspect(at, deadline);
   const record = readHolderRecord(head, volume);
   // Nobody's own clients are known here: what the record does not explain is a stranger.
   const nobody = { node: '', installation: undefined, machine: undefined };
@@ -50,6 +56,10 @@ export async function describeImage(
   return {
     image,
     sizeBytes: head.sizeBytes,
+    imageId: head.id,
+    // A set of stripes that is not full has its bytes in all of its objects.
+    objectCount: Math.ceil(Number(head.sizeBytes) / head.objectSizeBytes) + stripeCount - 1,
+    dataPool,
     content: contentOf(parseProvenance(head, volume)),
     snapshots,
     clones,

@@ -9,7 +9,7 @@ import { memoryCluster } from '../../volume/controller/memory-cluster.js';
 const cluster = memoryCluster();
 const health = (...checks: readonly (readonly [string, string])[]) => ({
   status: 'HEALTH_WARN',
-  checks: checks.map(([code, says]) => ({ code, says })),
+  checks: checks.map(([code, says]) => ({ code, says, detail: [], pools: [], groups: [] })),
 });
 
 it.each([
@@ -29,6 +29,14 @@ it.each([
   expect(says).not.toContain('TELEMETRY');
   const [, page] = /"(.+)"/.exec(says)!;
   expect(readFileSync('docs/runbook.md', 'utf8')).toContain(`\n## ${page}\n`);
+});
+
+it('the first of what it consists of are named', () => {
+  const detail = ['a', 'b', 'c', 'd', 'e'].map((pool) => `pool '${pool}' is full (running out of quota)`);
+  const check = { code: 'POOL_FULL', says: '5 pool(s) full', detail, pools: [], groups: [] };
+  expect(judgeHealth({ status: 'HEALTH_WARN', checks: [check] }).says).toMatch(
+    /^POOL_FULL: 5 pool\(s\) full: pool 'a' is full \(running out of quota\); .*'c' is .*, and 2 more \(a full/,
+  );
 });
 
 it('what is not about volumes is named, and is no warning', () => {

@@ -3,6 +3,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { JournalEntry } from '../../../../src/journal/entry.js';
 import { berthError } from '../../../../src/model/errors.js';
+import { placementOf } from '../../../../src/rbd/placement.js';
 import { formatGrowth, GROWTH_KEY } from '../../../../src/volume/image/growth-record.js';
 import { soon, VAS } from '../../../kube/api-fixture.js';
 import { OLD, VOLUME } from '../../../kube/attachment-fixture.js';
@@ -62,7 +63,29 @@ export function cephBreaks(at: TraceFixture): readonly BreakRow[] {
     const directory = path.join(at.stateDirectory, 'journal');
     return (await readdir(directory)).map((name) => path.join(directory, name));
   }
+  function told(code: string, says: string, detail: readonly string[], groups: readonly number[] = []): void {
+    const check = { code, says, detail, pools: ['rbd'] };
+    const seen = groups.map((seed) => ({ id: `1.${seed.toString(16)}`, seed, of: 64, pool: 'rbd' }));
+    at.cluster.rbd.healthNow = { status: 'HEALTH_ERR', checks: [{ ...check, groups: seen }] };
+  }
+  /** The group that the image's header is in. */
+  const groupOfHeader = () => placementOf(`rbd_header.${image().id}`, '', 64);
   return [
+    [
+      'PoolFull',
+      () => told('POOL_FULL', '1 pool(s) full', ["pool 'rbd' is full (running out of quota)"]),
+      /pool 'rbd' is full \(running out of quota\); nobody writes there.*ceph osd pool get-quota rbd/,
+    ],
+    [
+      'ObjectsUnavailable',
+      () => told('PG_AVAILABILITY', 'Reduced', [`pg 1.${groupOfHeader().toString(16)} is down`], [groupOfHeader()]),
+      /pg 1\.\w+ is down, where rbd_header\.\w+ is; I\/O there waits, and goes on by itself/,
+    ],
+    [
+      'ObjectsDamaged',
+      () => told('PG_DAMAGED', '1 pg inconsistent', [], [groupOfHeader()]),
+      /1\.\w+, where rbd_header\.\w+ is; rados list-inconsistent-obj PG names what is damaged/,
+    ],
     [
       'VolumeDeleting',
       () => image().metadata.set('berth.dev/holder', claimOfDelete()),
