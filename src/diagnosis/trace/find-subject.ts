@@ -21,6 +21,8 @@ export interface Subject {
   /** Set where it is a pod or a node that was asked for. */
   readonly pod?: ApiPod;
   readonly node?: { readonly name: string; readonly seen: ApiNode };
+  /** Set where objects of RADOS were asked for: names by the handle of their volume, and those of no volume of ours. */
+  readonly objects?: { readonly ours: ReadonlyMap<string, readonly string[]>; readonly others: readonly string[] };
 }
 
 const KINDS = ['pvc', 'pv', 'volume', 'image', 'device', 'node', 'pod', 'object'] as const;
@@ -94,6 +96,29 @@ async function find(parts: SubjectParts, kind: Kind, name: string, deadline: Dea
   const handle = await handleOf(parts, kind, name, deadline);
   if (parseVolumeId(handle) === undefined) throw berthError('BERTH_VOLUME_NOT_FOUND', { volume: handle });
   return { volumes: [{ handle }] };
+}
+
+/** As {@link OBJECT}, within any text: what a scrub logged, or what `rados list-inconsistent-obj` says in JSON. */
+const OBJECTS = /\b(?:rbd_data|rbd_header|rbd_object_map)\.(?:\d+\.)?([0-9a-f]+)(?:\.[0-9a-f]{16})?\b/g;
+
+/** The volumes of all objects that a text names. BERTH_USAGE where it names none; the errors of a place. */
+export async function findObjects(
+  { volumeOfImageId }: Pick<SubjectParts, 'volumeOfImageId'>,
+  text: string,
+  deadline: Deadline,
+): Promise<Subject> {
+  const byImage = new Map<string, Set<string>>();
+  for (const [name, imageId = ''] of text.matchAll(OBJECTS))
+    byImage.set(imageId, (byImage.get(imageId) ?? new Set()).add(name));
+  const why = 'it names no object of an image (rbd_data.…), as rados list-inconsistent-obj and scrubs name them';
+  if (byImage.size === 0) throw berthError('BERTH_USAGE', { where: 'the input', why, help: 'berth trace --help' });
+  const [ours, others] = [new Map<string, readonly string[]>(), new Array<string>()];
+  for (const [imageId, names] of byImage) {
+    const handle = await volumeOfImageId(imageId, deadline);
+    if (handle === undefined) others.push(...names);
+    else ours.set(handle, [...names]);
+  }
+  return { volumes: [...ours.keys()].map((handle) => ({ handle })), objects: { ours, others } };
 }
 
 /** `rbd_data.<image id>.<number>`, with the pool's number in between where the data has a pool of its own. */

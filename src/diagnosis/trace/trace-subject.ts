@@ -6,7 +6,7 @@ import { skipSilent } from '../attachment/skip-silent.js';
 import { toldOf } from '../message-of.js';
 import { workThrough } from '../../model/settle-all.js';
 import type { ApiAsked, VolumeNamed } from './find-bound.js';
-import { findSubject, type Subject, type SubjectParts } from './find-subject.js';
+import { findObjects, findSubject, type Subject, type SubjectParts } from './find-subject.js';
 import { traceVolume, type TraceParts, type VolumeTrace } from './trace-volume.js';
 
 /** A volume of a pod or a node that could not be traced at all. */
@@ -17,7 +17,7 @@ export interface Untraced {
   readonly isFault: boolean;
 }
 
-export interface SubjectTrace extends Pick<Subject, 'pod' | 'node'> {
+export interface SubjectTrace extends Omit<Subject, 'volumes'> {
   readonly traces: readonly VolumeTrace[];
   readonly untraced: readonly Untraced[];
 }
@@ -27,12 +27,21 @@ const FIND_MS = 30_000;
 /** Volumes of a node that are traced at the same time. */
 const WIDTH = 4;
 
-/** The errors of {@link findSubject}, and of {@link traceVolume} where one volume was asked for. */
-export async function traceSubject(asked: TraceParts & SubjectParts, text: string): Promise<SubjectTrace> {
+/**
+ * The errors of {@link findSubject} or {@link findObjects}, and of {@link traceVolume} where one volume was asked for.
+ * @param what a name, or a text with names of objects in it
+ */
+export async function traceSubject(
+  asked: TraceParts & SubjectParts,
+  what: string | { readonly text: string },
+): Promise<SubjectTrace> {
   const parts = { ...asked, api: asked.api && listedOnce(asked.api), images: readOnce(asked.images) };
-  const { volumes, ...subject } = await findSubject(parts, text, Deadline.after(FIND_MS));
+  const deadline = Deadline.after(FIND_MS);
+  const found =
+    typeof what === 'string' ? await findSubject(parts, what, deadline) : await findObjects(parts, what.text, deadline);
+  const { volumes, ...subject } = found;
   const [only] = volumes;
-  if (only !== undefined && subject.pod === undefined && subject.node === undefined)
+  if (only !== undefined && Object.keys(subject).length === 0)
     return { traces: [await traceVolume(parts, only)], untraced: [] };
   // In the order of the subject, whichever ends first.
   const ends: (VolumeTrace | Untraced)[] = [];

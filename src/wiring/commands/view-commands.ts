@@ -1,4 +1,5 @@
 /** The commands that only look: doctor, trace, volumes. Each makes what it needs, and answers how it ends. */
+import { text } from 'node:stream/consumers';
 import { EXIT_CODE_OF_LEVEL, EXIT_CODES, type ExitCode } from '../../cli/exit-codes.js';
 import { show, type ShowSettings, type Sight } from '../../cli/output/show.js';
 import { withProgress } from '../../cli/output/progress.js';
@@ -63,12 +64,16 @@ async function whyNoKubernetes(choice: string): Promise<Error | undefined> {
   }
 }
 
-/** Shown, whatever is broken; the errors of a name that leads to nothing. */
+/**
+ * Shown, whatever is broken; the errors of a name that leads to nothing.
+ * @param subject `-`: names of objects are read from standard input, whatever stands around them
+ */
 export const trace = (options: Options, subject: string, view: ShowSettings): Promise<ExitCode> =>
-  withDependencies(options, (dependencies) => {
+  withDependencies(options, async (dependencies) => {
     const parts = tracePartsOf(dependencies);
+    const what = subject === '-' ? { text: await text(process.stdin) } : subject;
     return showSight(async () => {
-      const found = await traceSubject(parts, subject);
+      const found = await traceSubject(parts, what);
       return { data: found, text: () => printTrace(found), code: codeOf(needsAttention(found)) };
     }, view);
   });

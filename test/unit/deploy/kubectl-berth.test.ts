@@ -56,6 +56,15 @@ describe('kubectl berth', () => {
     expect(asked).toEqual([exec('deploy/berth-controller', ...words)]);
   });
 
+  it('trace -: gives the command what is piped to it', () => {
+    const { asked } = plugin('trace', '-');
+    const [words] = asked;
+    expect(words).toContain('-i');
+    expect(words?.filter((word) => word !== '-i')).toEqual(
+      exec('deploy/berth-controller', 'trace', '-', '--services', 'controller'),
+    );
+  });
+
   it('with --node, anywhere: runs in the pod of that node, as a node, with the mapper of the manifest', () => {
     const { asked } = plugin('doctor', '--node', 'worker 7', '--json');
     const find = ['--selector', 'app.kubernetes.io/name=berth,app.kubernetes.io/component=node'];

@@ -57,6 +57,22 @@ describe('berth trace', () => {
     await expect(trace('rbd_data.ffff.0000000000000000')).rejects.toThrow(/BERTH_VOLUME_NOT_FOUND/);
   });
 
+  it('of a text with names of objects says which of our volumes have them, with claim and pods', async () => {
+    await at.journal();
+    const { id } = at.cluster.image('berth-v')!;
+    const names = [`rbd_data.${id}.000000000000000a`, `rbd_data.${id}.0000000000000001`, `rbd_header.${id}`];
+    const scrub = `deep-scrub 1.5 1:a6dc390f:::${names[0]!}:head : on disk size (4096) does not match`;
+    const json = JSON.stringify({ inconsistents: [names[1], names[0], names[2], 'rbd_data.ffff.0000000000000000'] });
+    const found = await traceSubject(at.parts(), { text: `${scrub}\n${json}` });
+    const page = printTrace(found);
+    expect(field(page, 'volume')).toEqual([
+      `${VOLUME}: ${names.join('; ')}; claim shop/data, pods shop/db-0 on a, Running; nothing is broken`,
+    ]);
+    expect(field(page, 'of no volume of ours')).toEqual(['rbd_data.ffff.0000000000000000']);
+    const nothing = traceSubject(at.parts(), { text: 'HEALTH_OK' });
+    await expect(nothing).rejects.toThrow(/BERTH_USAGE: the input: it names no object/);
+  });
+
   it('of a pod shows each of its volumes, and says of another driver’s that it is none of ours', async () => {
     at.server.put(PVCS, { metadata: { name: 'nfs', namespace: 'shop' }, spec: { volumeName: 'pv-nfs' } });
     at.server.put(PVS, { metadata: { name: 'pv-nfs' }, spec: { csi: { driver: 'nfs', volumeHandle: 'x' } } });
