@@ -108,8 +108,8 @@ export const COMMANDS: readonly CommandEntry[] = [
     does: 'shows the whole chain of a volume, from its claim to its pods, and the first link that is broken',
     more:
       'In a node’s pod, give --services node: it then uses that node’s Ceph user and shows that node’s journal, ' +
-      'device and mounts. A KIND in front (pvc:, pv:, volume:, image:, device:, node:, pod:, object:) says what it is. ' +
-      'With - it reads names of objects from what is piped to it, and says whose they are.',
+      'device and mounts. A KIND in front (pvc:, pv:, volume:, image:, device:, node:, pod:, object:) says what it ' +
+      'is. With - it reads names of objects from what is piped to it, and says whose they are.',
     argument: {
       name: 'WHAT',
       help: 'NAMESPACE/CLAIM, a PersistentVolume, POOL/IMAGE, a handle, /dev/rbd0, NAMESPACE/POD, a node or -',
