@@ -42,6 +42,8 @@ export type Request =
       readonly view: ShowSettings;
       /** Before anything is created. */
       readonly install: boolean;
+      /** UIDs of the pods that Kubernetes has on this node; undefined where nobody said. */
+      readonly pods: ReadonlySet<string> | undefined;
       readonly options: Options;
     }
   | { readonly kind: 'adopt'; readonly adopt: AdoptArguments }
@@ -89,6 +91,7 @@ function requestOf({ entry: { name }, argument, values, lists, flags }: Parsed, 
         kind: 'doctor',
         view: readView(name, values, flags),
         install: flags.has('install'),
+        pods: readPods(values['pods']),
         options: readOptions(values, here),
       };
     case 'adopt':
@@ -120,6 +123,15 @@ function requestOf({ entry: { name }, argument, values, lists, flags }: Parsed, 
     default:
       return { kind: 'serve', options: readOptions(values, env) };
   }
+}
+
+/** BERTH_USAGE for what is no UID of a pod; those of static pods have no hyphens. */
+function readPods(text: string | undefined): ReadonlySet<string> | undefined {
+  if (text === undefined) return undefined;
+  const pods = text.split(',').filter((one) => one !== '');
+  const wrong = pods.find((one) => !/^[0-9a-f-]{32,36}$/.test(one));
+  if (wrong !== undefined) throw usageError('--pods', `"${wrong}" is no UID of a pod`, 'berth doctor --help');
+  return new Set(pods);
 }
 
 function attachmentsOf(values: Given, flags: ReadonlySet<string>, options: Options): Request {

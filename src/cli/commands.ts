@@ -79,6 +79,11 @@ export const COMMANDS: readonly CommandEntry[] = [
         flag: 'install',
         help: 'what is missing before anything is created: on a node, in the clusters, in Kubernetes',
       },
+      {
+        flag: 'pods',
+        value: 'UID,...',
+        help: 'all pods that Kubernetes has on this node, as kubectl berth says them: directories of others are named',
+      },
     ],
     driverOptions: ALL_OPTIONS,
     exits: { well: 'all is well', failed: 'something fails', attention: 'warnings only' },

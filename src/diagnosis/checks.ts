@@ -26,6 +26,8 @@ import { checkKubeletRoot } from './install/kubelet-root.js';
 import { checkKubernetesForInstall, type InstallApi } from './install/kubernetes.js';
 import { checkPools } from './install/pools.js';
 import { checkKubernetes, type KubernetesSeen, type Service } from './kubernetes-api.js';
+import { checkFlexDriver } from './kubelet/flex-driver.js';
+import { checkPodDirectories } from './kubelet/pod-directories.js';
 import { checkClock } from './machine/clock.js';
 import { checkConfinement } from './machine/confinement.js';
 import { checkDev, checkSys } from './machine/mounts.js';
@@ -63,6 +65,10 @@ export interface Examined {
   readonly versions: boolean;
   readonly procRoot: string;
   readonly sysRoot: string;
+  /** FlexVolume is served. */
+  readonly flexVolume: boolean;
+  /** UIDs of the pods that Kubernetes has on this node; undefined where nobody asked it. */
+  readonly pods: ReadonlySet<string> | undefined;
   /** What is to be installed into; undefined for a driver that is there. */
   readonly install: Installing | undefined;
 }
@@ -87,6 +93,7 @@ const onNode = ({ roles }: Examined): boolean => roles.includes('node');
 const isService = (role: Role): role is Service => role === 'controller' || role === 'node';
 /** What only the plugin's own container has. */
 const inPlugin = (examined: Examined): boolean => onNode(examined) && examined.install === undefined;
+const withKubelet = (examined: Examined): boolean => inPlugin(examined) && examined.kubeletDirectory !== undefined;
 const installed = ({ install }: Examined): boolean => install === undefined;
 const beforeInstall = ({ install }: Examined): boolean => install !== undefined;
 const beforeInstallOnNode = (examined: Examined): boolean => onNode(examined) && beforeInstall(examined);
@@ -110,6 +117,17 @@ export const CHECKS: readonly DoctorCheck[] = [
     when: inPlugin,
     stopsEveryVolume: true,
     find: ({ procRoot, kubeletDirectory: kubelet, driver }) => checkPropagation({ procRoot, kubelet, driver }),
+  },
+  {
+    name: 'pod-directories',
+    when: withKubelet,
+    find: ({ procRoot, kubeletDirectory: kubelet = '', driver, pods }) =>
+      checkPodDirectories({ procRoot, kubelet, driver, pods }),
+  },
+  {
+    name: 'flexvolume',
+    when: (examined) => withKubelet(examined) && examined.flexVolume,
+    find: ({ procRoot, kubeletDirectory: kubelet = '' }) => checkFlexDriver({ procRoot, kubelet }),
   },
   { name: 'dev', when: onNode, find: ({ procRoot }) => checkDev(procRoot) },
   { name: 'sysfs', when: onNode, find: ({ procRoot }) => checkSys(procRoot) },

@@ -19,7 +19,13 @@ export function examinedBy(
     versions,
     kubeFault,
     install = false,
-  }: { readonly versions: boolean; readonly kubeFault?: Error | undefined; readonly install?: boolean },
+    pods,
+  }: {
+    readonly versions: boolean;
+    readonly kubeFault?: Error | undefined;
+    readonly install?: boolean;
+    readonly pods?: ReadonlySet<string> | undefined;
+  },
 ): Examined {
   const { services, stateDirectory, kubeletDirectory, mounter, fencing, volumeUsers, nodeId } = options;
   const roles = (['controller', 'node'] as const).filter((role) => services.includes(role));
@@ -44,6 +50,8 @@ export function examinedBy(
     versions,
     procRoot: '/proc',
     sysRoot: '/sys',
+    flexVolume: options.flexvolumeEndpoint !== undefined,
+    pods,
     install: install ? { kubernetes: kube?.api, hostRoot: HOST_ROOT } : undefined,
   };
 }

@@ -37,15 +37,23 @@ export async function showSight(look: () => Promise<Sight>, view: ShowSettings):
   return show(told, view, { print, warn, terminal, signal: end.signal });
 }
 
+interface DoctorAsked {
+  readonly view: ShowSettings;
+  readonly install: boolean;
+  readonly pods: ReadonlySet<string> | undefined;
+}
+
 export async function doctor(
   options: Options,
-  { view, install }: { readonly view: ShowSettings; readonly install: boolean },
+  { view, install, pods }: DoctorAsked,
   additions: Additions,
 ): Promise<ExitCode> {
   const kubeFault = await whyNoKubernetes(options.kubernetes);
   const examine = (dependencies: Dependencies): Promise<ExitCode> =>
     showSight(async () => {
-      const findings = await preflight(examinedBy(dependencies, additions, { versions: true, kubeFault, install }));
+      const findings = await preflight(
+        examinedBy(dependencies, additions, { versions: true, kubeFault, install, pods }),
+      );
       const level = worst(findings);
       return { data: { level, findings }, text: () => printTable(findings), code: EXIT_CODE_OF_LEVEL[level] };
     }, view);

@@ -149,6 +149,19 @@ describe('berth doctor', () => {
     }
   });
 
+  it('a controller whose user may not renew fences: ends with 1, and names the cap', async () => {
+    const [file, keyFile] = [path.join(site.directory, 'lesser.yaml'), path.join(site.directory, 'lesser.key')];
+    const { monitors, users } = cluster();
+    await writeFile(keyFile, users.node.key, { mode: 0o600 });
+    const controller = { id: users.node.id, keyFile };
+    const clusters = [{ id: 'dev', monitors, users: { controller }, pools: [{ name: site.pool }] }];
+    await writeFile(file, JSON.stringify({ clusters }));
+    const answer = await doctor(...common(), '--clusters', file, '--services', 'controller', '--json');
+    expect(answer.code).toBe(1);
+    const says = expect.stringMatching(/^client\.\S+ may not osd blocklist rm: .*docs\/ceph-users\.md/) as string;
+    expect(report(answer).findings).toContainEqual({ name: 'fencing dev', level: 'failed', says });
+  });
+
   it('clusters file missing, option unknown: names it', async () => {
     const missing = await doctor('--clusters', '/nowhere.yaml', '--services', 'controller', '--json');
     expect(missing.code).toBe(1);

@@ -79,8 +79,8 @@ describe('a pool that is over its quota', () => {
   afterAll(() => place.remove());
 
   it('is named by doctor, and by trace as what breaks the volume, until the quota is raised', async () => {
-    const { user = '', key } = place.access;
-    const file = await writeClusters('shared', cluster(), place.pool, { id: user, key: key?.reveal() ?? '' });
+    const { user, key } = place.access;
+    const file = await writeClusters('shared', cluster(), place.pool, { id: user, key: key.reveal() });
     await imageIn(admin(), place.pool, 'full');
     await admin().ceph(['osd', 'pool', 'set-quota', place.pool, 'max_bytes', '1048576'], soon());
     const full = `pool '${place.pool}' is full (running out of quota)`;

@@ -16,12 +16,23 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 beforeEach(() => standIn({}));
 
+interface Answers {
+  /** The node plugin's. */
+  readonly pod?: string;
+  /** UIDs of all that run there; '' where they may not be listed. */
+  readonly pods?: string;
+  readonly code?: number;
+}
+
 /** What kubectl answers to `get pods`, and with what the command in the pod ends. */
-function standIn({ pod = 'pod/berth-node-x7', code = 0 }: { readonly pod?: string; readonly code?: number }): void {
+function standIn({ pod = 'pod/berth-node-x7', pods = '', code = 0 }: Answers): void {
   writeFileSync(path.join(directory, 'asked'), '');
   const script = `#!/bin/sh
 for one in "$@"; do printf '%s\\n' "$one"; done >> "${directory}/asked"
 printf 'KUBECONFIG=%s\\n\\n' "\${KUBECONFIG-}" >> "${directory}/asked"
+for one in "$@"; do
+  if [ "$one" = --all-namespaces ]; then echo '${pods}'; exit ${pods === '' ? 1 : 0}; fi
+done
 for one in "$@"; do
   if [ "$one" = get ]; then echo '${pod}'; exit 0; fi
 done
@@ -56,6 +67,16 @@ describe('kubectl berth', () => {
     expect(asked).toEqual([exec('deploy/berth-controller', ...words)]);
   });
 
+  it('doctor --node: says which pods Kubernetes has there, where who asks may list them', () => {
+    standIn({ pods: '1111-2,,3333-4,' });
+    const { asked } = plugin('doctor', '--node', 'worker-7');
+    expect(asked[1]).toEqual(expect.arrayContaining(['--all-namespaces', 'spec.nodeName=worker-7']));
+    const words = ['doctor', '--services', 'node', '--mounter', 'krbd', '--pods', '1111-2,,3333-4,'];
+    expect(asked.at(-1)).toEqual(exec('pod/berth-node-x7', ...words));
+    standIn({});
+    expect(plugin('doctor', '--node', 'worker-7').asked.at(-1)).not.toContain('--pods');
+  });
+
   it('trace -: gives the command what is piped to it', () => {
     const { asked } = plugin('trace', '-');
     const [words] = asked;
@@ -71,7 +92,7 @@ describe('kubectl berth', () => {
     const where = ['--field-selector', 'spec.nodeName=worker 7', '--output', 'name'];
     expect(asked[0]).toEqual(['--namespace', 'berth-system', 'get', 'pods', ...find, ...where, 'KUBECONFIG=']);
     const words = ['doctor', '--json', '--services', 'node', '--mounter', 'krbd'];
-    expect(asked[1]).toEqual(exec('pod/berth-node-x7', ...words));
+    expect(asked.at(-1)).toEqual(exec('pod/berth-node-x7', ...words));
     expect(plugin('--node=w', 'doctor', '--mounter=nbd', '--services', 'node').asked.at(-1)).toEqual(
       exec('pod/berth-node-x7', 'doctor', '--mounter=nbd', '--services', 'node'),
     );

@@ -37,6 +37,8 @@ const examined = (more: Partial<Examined> = {}): Examined => ({
   versions: false,
   procRoot: path.join(root, 'proc'),
   sysRoot: path.join(root, 'sys'),
+  flexVolume: false,
+  pods: undefined,
   install: undefined,
   ...more,
 });
