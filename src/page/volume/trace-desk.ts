@@ -2,7 +2,8 @@
  * Traces of single volumes for whoever looks: two at a time, one a volume, and the same answer to all who ask within a
  * few seconds. So a page that is open everywhere asks Ceph and the API as little as one that is open once.
  */
-import type { VolumeNamed, VolumeTrace } from '../../diagnosis/trace/trace-volume.js';
+import type { VolumeNamed } from '../../diagnosis/trace/find-bound.js';
+import type { VolumeTrace } from '../../diagnosis/trace/trace-volume.js';
 
 /** What a trace may take from its begin, in ms. */
 export const TRACE_MS = 8_000;

@@ -1,5 +1,5 @@
 /** The address of one volume's page: `/volume?pv=NAME`, and for those without one `?volume=HANDLE` or `?claim=NAME`. */
-import type { VolumeNamed } from '../../diagnosis/trace/trace-volume.js';
+import type { VolumeNamed } from '../../diagnosis/trace/find-bound.js';
 import type { WatchedVolume } from '../../diagnosis/volumes/watched-volumes.js';
 import { parseVolumeId } from '../../model/volume-id.js';
 

@@ -1,11 +1,11 @@
 /** What the monitors report of the pools of a volume, as far as it stops the volume: a cause of what stands behind. */
-import { parseVolumeId, type VolumeId } from '../../model/volume-id.js';
-import { placementOf } from '../../rbd/placement.js';
-import type { HealthCheck, PlacementGroup } from '../../rbd/port.js';
-import type { ImageDescription } from '../../volume/image/look/describe-image.js';
-import { firstOf } from '../message-of.js';
-import { broken, type Break } from './links.js';
-import type { VolumeFacts } from './volume-facts.js';
+import { parseVolumeId, type VolumeId } from '../../../model/volume-id.js';
+import { placementOf } from '../../../rbd/placement.js';
+import type { HealthCheck, PlacementGroup } from '../../../rbd/port.js';
+import type { ImageDescription } from '../../../volume/image/look/describe-image.js';
+import { firstOf } from '../../message-of.js';
+import { broken, type Break } from '../links.js';
+import type { VolumeFacts } from '../volume-facts.js';
 
 const FULL = /^POOL_(?:QUOTA_)?FULL$/;
 const UNAVAILABLE = 'PG_AVAILABILITY';

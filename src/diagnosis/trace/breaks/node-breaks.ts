@@ -1,9 +1,9 @@
 /** What is wrong with a volume on this node: its journal, its device, its mounts, and what its runtime finds. */
-import { MENDING, whyShownStopped } from '../../host/filesystem/filesystem-health.js';
-import { isMountedHere } from '../../journal/entry.js';
-import { broken, type Break } from './links.js';
-import type { SeenTarget, StagedHere } from './node-view.js';
-import type { VolumeFacts } from './volume-facts.js';
+import { MENDING, whyShownStopped } from '../../../host/filesystem/filesystem-health.js';
+import { isMountedHere } from '../../../journal/entry.js';
+import { broken, type Break } from '../links.js';
+import type { SeenTarget, StagedHere } from '../node-view.js';
+import type { VolumeFacts } from '../volume-facts.js';
 
 export function nodeBreaks({ here, image, handle = '', nodeId }: VolumeFacts): readonly Break[] {
   if (here?.kind === 'unreadable')

@@ -1,8 +1,8 @@
 /** What is wrong with a claim and its PersistentVolume, decided from facts alone. */
-import type { ApiClaim, ApiEvent, VolumeObject } from '../../kube/storage-objects.js';
-import { attacherFinalizer } from '../attachment/attachment-facts.js';
-import { broken, type Break } from './links.js';
-import type { Unbound, VolumeFacts } from './volume-facts.js';
+import type { ApiClaim, ApiEvent, VolumeObject } from '../../../kube/storage-objects.js';
+import { attacherFinalizer } from '../../attachment/attachment-facts.js';
+import { broken, type Break } from '../links.js';
+import type { Unbound, VolumeFacts } from '../volume-facts.js';
 
 export const claimBreaks = (facts: VolumeFacts): readonly Break[] => [
   ...whyUnbound(facts),

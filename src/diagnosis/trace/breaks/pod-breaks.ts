@@ -1,6 +1,6 @@
 /** What is wrong with the pods of a claim, and with the way that leads to them, decided from facts alone. */
-import { broken, type Break } from './links.js';
-import type { SeenPod, VolumeFacts } from './volume-facts.js';
+import { broken, type Break } from '../links.js';
+import type { SeenPod, VolumeFacts } from '../volume-facts.js';
 
 /** How long after its time a pod may stay, in ms, before that is worth a word. */
 const LATE_MS = 60_000;

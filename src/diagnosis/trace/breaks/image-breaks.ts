@@ -1,6 +1,6 @@
 /** What is wrong with a volume's image and with who has it open, decided from facts alone. */
-import { broken, type Break } from './links.js';
-import type { VolumeFacts } from './volume-facts.js';
+import { broken, type Break } from '../links.js';
+import type { VolumeFacts } from '../volume-facts.js';
 
 export const imageBreaks = (facts: VolumeFacts): readonly Break[] => [
   ...missingImage(facts),
