@@ -85,7 +85,8 @@ function stateOf(
 ): BoxState {
   if (first !== undefined && mine[0] === first) return 'first';
   if (mine.length > 0) return 'broken';
-  if (unseen.some(({ link }) => links.includes(link))) return 'unseen';
+  // A pod is seen without its sandbox, which only its node knows.
+  if (unseen.some(({ link }) => links.includes(link) && link !== 'sandbox')) return 'unseen';
   if (links.includes('device') && here?.kind === 'no node') return 'unseen';
   return lines.length === 0 ? 'none' : 'whole';
 }
