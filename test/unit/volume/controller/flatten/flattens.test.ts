@@ -178,7 +178,7 @@ it('a librbd that overlooks data of parents flattens nothing, says so once, and 
   expect(copies()).toBe(0);
   expect(await listed()).toHaveLength(before.length + 2);
   expect(await depthOf('berth-other')).toBe(MOST_DEPTH + 2);
-  expect(counters.value(FLATTENS_METRIC, { what: 'old client' })).toBe(2);
+  expect(await counted(counters, FLATTENS_METRIC, { what: 'old client' })).toBe(2);
   expect(warn.mock.calls.filter(([, text]) => text?.includes('newer Ceph'))).toHaveLength(1);
   warn.mockRestore();
 });
