@@ -19,6 +19,7 @@ const LONGEST = [
   'integration/csi/interrupted-delete',
   'integration/csi/purge',
   'integration/crash/stage',
+  'integration/install/install',
   'integration/fencing/return',
   'integration/csi/restore',
   'integration/csi/restore-elsewhere',

@@ -72,6 +72,8 @@ export class ApiServer {
   failNext: { status: number; times: number } = { status: 503, times: 0 };
   /** Ends each watch after so many events, in the middle of a line, by closing the connection. */
   tearAfter: number | undefined;
+  /** Of the newest change; a watch from here misses nothing. */
+  readonly resourceVersion = (): string => String(this.#version);
   #server: http.Server | undefined;
   #port = 0;
   #version = 100;

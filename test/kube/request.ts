@@ -13,10 +13,13 @@ export function merged(target: unknown, patch: unknown): unknown {
   return result;
 }
 
-export async function bodyOf(request: http.IncomingMessage): Promise<string> {
+export const bodyOf = async (request: http.IncomingMessage): Promise<string> =>
+  (await bytesOf(request)).toString('utf8');
+
+export async function bytesOf(request: http.IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 /** What a path is about. */

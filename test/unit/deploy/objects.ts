@@ -36,6 +36,7 @@ export interface Container {
       readonly configMapKeyRef?: { readonly name: string; readonly key: string };
     };
   }[];
+  readonly envFrom?: { readonly configMapRef: { readonly name: string } }[];
   readonly livenessProbe?: Probe;
   readonly readinessProbe?: Probe;
   readonly startupProbe?: Probe;
@@ -62,6 +63,7 @@ export interface Volume {
 
 export interface PodSpec {
   readonly serviceAccountName: string;
+  readonly automountServiceAccountToken?: boolean;
   readonly runtimeClassName?: string;
   readonly terminationGracePeriodSeconds: number;
   readonly hostNetwork?: boolean;

@@ -25,9 +25,11 @@ export async function installationOfMetrics(condition: Condition): Promise<reado
     return [...after].map(([name, value]) => {
       const first = before.get(name) ?? 0;
       const step = (value - first) / 10;
+      // What is measured may also fall from one to the other.
+      const steps = step < 0 ? String(step) : `+${step}`;
       return {
         series: name.includes('{') ? name.replace('{', '{instance="i",') : `${name}{instance="i"}`,
-        values: `${first}x${MINUTES - RISING} ${first + step}+${step}x${RISING - 1}`,
+        values: `${first}x${MINUTES - RISING} ${first + step}${steps}x${RISING - 1}`,
       };
     });
   } finally {

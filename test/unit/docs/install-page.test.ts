@@ -62,11 +62,7 @@ describe('docs/install.md', () => {
 
   it('says of each of the three ways how it is upgraded and uninstalled', () => {
     const [, upgrading = ''] = page.split('\n## Upgrading\n');
-    const commands = [
-      'kubectl apply -k my-berth/site',
-      'helm upgrade --install berth ',
-      'manifests.sh | kubectl apply -f -',
-    ];
+    const commands = ['kubectl apply -k my-berth/site', 'sh chart.sh', 'manifests.sh | kubectl apply -f -'];
     for (const command of commands) expect(upgrading.split('\n## ')[0]).toContain(command);
     for (const command of ['delete -k my-berth/site', 'helm uninstall berth ', 'manifests.sh | kubectl delete -f -'])
       expect(uninstalling).toContain(command);
@@ -93,6 +89,21 @@ describe('docs/install.md', () => {
     expect(uninstalling).toMatch(/rados -p hyper rm berth\.nodes +#/);
     for (const word of ['ceph osd blocklist ls', 'ceph auth rm', '/var/lib/berth', 'install.sh --remove'])
       expect(uninstalling).toContain(word);
+  });
+});
+
+describe('docs/operations.md', () => {
+  it('forgets no object where the registry is moved by hand', () => {
+    const [, moving = ''] = textOf('docs/operations.md').split('To move it, stop controller');
+    const named = moving.split('set `registry`')[0]!.match(/(?<=`)berth\.[\w.*-]+(?=`)/g) ?? [];
+    const single = REGISTRY_OBJECTS.filter((name) => !/\.\d+$/.test(name));
+    expect(named.toSorted()).toEqual([...single, 'berth.nodes.*'].toSorted());
+  });
+});
+
+describe.each(['docs/install.md', 'docs/flexvolume.md', 'docs/operations.md'])('%s', (file) => {
+  it('puts no key into an argument, where others of the machine see it', () => {
+    expect(textOf(file)).not.toMatch(/--from-literal=userKey|--set \S*userKey/);
   });
 });
 
