@@ -21,6 +21,7 @@ import { reconcileCost } from './reconcile.js';
 import { idleLoad } from './idle-load.js';
 import { controllerCost, listCost } from './scale.js';
 import { storms } from './storms.js';
+import { vmCost } from './vm/vm-cost.js';
 
 const { values } = parseArgs({
   options: {
@@ -34,6 +35,10 @@ const { values } = parseArgs({
     page: { type: 'boolean', default: false },
     scale: { type: 'boolean', default: false },
     storms: { type: 'boolean', default: false },
+    vm: { type: 'boolean', default: false },
+    // Of --vm: the processor's own virtualisation, and the StorageClass' mounter.
+    kvm: { type: 'boolean', default: false },
+    mapper: { type: 'string' },
   },
 });
 /**
@@ -70,6 +75,16 @@ const DELETES = values.quick
   : { rounds: 7, each: 250, fullImages: 20, objects: 4_096, attaches: 200 };
 
 const PAGES = values.quick ? [2_000, 10_000] : [10_000, 50_000];
+const VM = {
+  rounds: values.quick ? 1 : 3,
+  // Under emulation a statement takes some milliseconds of processor time.
+  amounts: values.quick
+    ? { seconds: 2, files: 200, queries: 150 }
+    : { seconds: 4, files: 400, queries: values.kvm ? 6_000 : 300 },
+  accelerator: values.kvm ? 'kvm' : 'tcg',
+  mapper: values.mapper,
+} as const;
+
 const COPIES = values.quick
   ? { copies: 5, images: 1_000, snapshots: 100 }
   : { copies: 15, images: 10_000, snapshots: 1_000 };
@@ -185,6 +200,7 @@ async function measure(site: BenchCluster): Promise<void> {
   if (values.blocks) return blockStreams(site);
   if (values.copies) return copiesCost(site, COPIES);
   if (values.page) return pageCost(site, PAGES);
+  if (values.vm) return vmCost(site, VM);
   print('\nRound trips');
   const { create: ops } = await countOperations(site, 'create');
   figure('OSD operations per CreateVolume with metadata', ops.toFixed(1), { text: 'at most 10', met: ops <= 10 });
