@@ -11,11 +11,11 @@ import { Secret } from '../../../src/model/secret.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { parseVolumeId } from '../../../src/model/volume-id.js';
 import type { ClusterAccess, ImageRef, RbdPort } from '../../../src/rbd/port.js';
-import { admin, cluster } from '../ceph.js';
+import { accessAs, admin, cluster } from '../ceph.js';
 import { startLibrbd } from '../rbd/librbd.js';
-import { ext4, SMALL_BYTES } from './capabilities.js';
+import { ext4, SMALL_BYTES, xfs, XFS_BYTES } from './capabilities.js';
 import type { Driver } from './driver.js';
-import { put } from './files.js';
+import { get, put } from './files.js';
 import { Site } from './site.js';
 import type { Volume } from './volume.js';
 
@@ -68,6 +68,13 @@ afterAll(async () => {
   for (const id of made) await admin().ceph(['auth', 'rm', `client.${id}`], soon());
 });
 
+const DENIED = { code: 'BERTH_CEPH_DENIED' };
+/** As a user with `profile rbd` for the whole pool: only to look. */
+const adminAccess = (): ClusterAccess => accessAs('controller');
+const makerAccess = async (): Promise<ClusterAccess> => {
+  const key = await readFile(path.join(site.directory, 'own', 'maker', 'key'), 'utf8');
+  return accessOf(`${site.namespace}-maker`, key);
+};
 const place = (access: ClusterAccess, volume: Volume): ImageRef => ({ access, ...parseVolumeId(volume.id)! });
 const accessOf = (user: string, key: string): ClusterAccess => ({
   ...{ cluster: 'dev', monitors: cluster().monitors, user, key: new Secret(key) },
@@ -122,5 +129,94 @@ describe('two nodes, each with a volume', () => {
     expect(loot).toHaveLength(2);
     expect(await whoReads(loot, mine)).toEqual([loot[1]!.user]);
     expect(await whoReads(loot, other)).toEqual([]);
+    const [own] = loot;
+    const records = { access: own!, pool: site.pool, namespace: '' };
+    for (const object of [`berth-keys//${two.nodeId}/`, 'berth-keys'])
+      await expect(port.listRecords(records, object, '', 9, soon())).rejects.toMatchObject(DENIED);
+    for (const access of loot) {
+      await expect(port.list(place(access, other), '', 9, soon())).rejects.toMatchObject(DENIED);
+      const { id } = (await port.head(place(adminAccess(), other), soon()))!;
+      const write = port.setMetadata(place(access, other), id, new Map([['a', 'b']]), soon());
+      await expect(write).rejects.toMatchObject(DENIED);
+    }
   });
+
+  it('a volume that has left: its user is gone, and what was taken before opens nothing any more', async () => {
+    const volume = await site.create(controller, ext4(), small);
+    await bring(volume, one);
+    const [, key] = await taken(one);
+    await volume.leave(one);
+    await expect(port.readStart(place(key!, volume), 512, soon())).rejects.toThrow();
+    expect(await taken(one)).toHaveLength(1);
+    await expect(admin().ceph(['auth', 'get', `client.${key!.user}`], soon())).rejects.toThrow();
+  });
+});
+
+it('a driver that is started anew, a growth, the end of all: by the user of the volume', async () => {
+  const volume = await site.create(controller, xfs(), { sizeBytes: XFS_BYTES });
+  const target = await bring(volume, one);
+  await put(target, 'before');
+  await one.stop('SIGKILL');
+  await one.start();
+  await controller.controller.ControllerExpandVolume({
+    ...{ volumeId: volume.id, capacityRange: { requiredBytes: String(2 * XFS_BYTES) }, secrets: {} },
+  });
+  await one.node.NodeExpandVolume({ volumeId: volume.id, volumePath: target, secrets: {} });
+  const { usage } = await one.node.NodeGetVolumeStats({ volumeId: volume.id, volumePath: target });
+  expect(Number(usage[0]!.total)).toBeGreaterThan(XFS_BYTES);
+  expect(await get(target)).toBe('before');
+  await volume.leave(one);
+  expect(await get(await bring(volume, two))).toBe('before');
+});
+
+it('a copy: its user reads what it stands on, and cannot write there', async () => {
+  const source = await site.create(controller, ext4(), small);
+  await put(await bring(source, one), 'of the source');
+  await source.leave(one);
+  const asked = { name: site.unique('snap'), sourceVolumeId: source.id, secrets: {} };
+  const { snapshot } = await controller.controller.CreateSnapshot(asked);
+  const { snapshotId } = snapshot!;
+  const request = { ...site.request(ext4(), small), volumeContentSource: { snapshot: { snapshotId } }, secrets: {} };
+  const { volume: made } = await controller.controller.CreateVolume(request);
+  const copy = site.track(made!.volumeId, ext4(), controller);
+  expect(await get(await bring(copy, two))).toBe('of the source');
+  const [, key] = await taken(two);
+  const { id } = (await port.head(place(adminAccess(), source), soon()))!;
+  const write = port.setMetadata(place(key!, source), id, new Map([['a', 'b']]), soon());
+  await expect(write).rejects.toMatchObject(DENIED);
+  await copy.leave(two);
+  await controller.controller.DeleteSnapshot({ snapshotId, secrets: {} });
+});
+
+describe('the controller’s user', () => {
+  const caps = {
+    ...{ mon: 'profile rbd', mgr: 'allow command nothing', mds: 'allow r path=/none' },
+    osd: 'allow rwx pool=hyper namespace="" object_prefix rbd_header.1',
+  };
+  it.each([
+    ['mon', 'allow *'],
+    ['mgr', 'allow *'],
+    ['mds', 'allow *'],
+    ['osd', 'allow *'],
+    ['osd', `${caps.osd}; allow rwx pool=hyper`],
+    ['osd', 'allow rwx pool=other namespace="" object_prefix rbd_header.1'],
+  ] as const)('makes no user whose caps for %s are %s', async (daemon, wider) => {
+    const access = await makerAccess();
+    const given = { ...caps, [daemon]: wider };
+    await expect(port.makeUser(access, 'berth-volume.wide', given, soon())).rejects.toMatchObject(DENIED);
+  });
+
+  it('makes no user of another name, and removes none', async () => {
+    const access = await makerAccess();
+    const other = `${site.namespace}-other`;
+    await expect(port.makeUser(access, other, caps, soon())).rejects.toMatchObject(DENIED);
+    await expect(port.dropUser(access, cluster().users.node.id, soon())).rejects.toMatchObject(DENIED);
+  });
+});
+
+it('the doctors of controller and nodes find nothing wrong with it', async () => {
+  for (const driver of [controller, one, two]) {
+    await expect.poll(() => driver.log(), { timeout: 60_000 }).toContain('preflight ended');
+    expect(await driver.log()).not.toMatch(/"check":"volume-users/);
+  }
 });
