@@ -97,6 +97,28 @@ export async function barePool(label: string, also: readonly string[] = []): Pro
   return { pool, namespace: '', access, remove };
 }
 
+/** `rbd_header.<id>` in its pool and namespace, as `rados` wants it. */
+export interface HeaderPlace {
+  readonly pool: string;
+  readonly namespace: string;
+  readonly id: string;
+}
+
+/** Who watches an image's header: `127.0.0.1:0/123`, also of an image that is being removed. */
+export async function watcherAddresses(of: Admin, { pool, namespace, id }: HeaderPlace): Promise<readonly string[]> {
+  const where = ['--pool', pool, '--namespace', namespace];
+  const list = await of.rados([...where, 'listwatchers', `rbd_header.${id}`], soon());
+  return [...list.matchAll(/^watcher=(\S+) /gm)].map(([, address = '']) => address);
+}
+
+/**
+ * Have Ceph forget these clients at once, which it does with one that died after 30 s: the watches of who is on the
+ * blocklist go. Only for clients that are dead, and where the wait is not what is tested.
+ */
+export async function forgetClients(of: Admin, addresses: readonly string[]): Promise<void> {
+  for (const address of addresses) await of.ceph(['osd', 'blocklist', 'add', address, '600'], soon());
+}
+
 /** A fresh directory with a short path, whose mounts, loop devices and daemons are undone with the cluster. */
 export async function scratchDirectory(label: string): Promise<string> {
   const { scratch } = cluster();

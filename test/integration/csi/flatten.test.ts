@@ -6,14 +6,14 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { Deadline } from '../../../src/model/deadline.js';
 import { imageSpec } from '../../../src/model/volume-id.js';
 import type { CopySlice, NewClone } from '../../../src/rbd/port/clone-port.js';
 import type { ImageRef } from '../../../src/rbd/port.js';
 import { extentsFrom } from '../../../src/volume/controller/flatten/extent-parts.js';
 import { BACKGROUND_STEPS } from '../../../src/volume/operation/steps.js';
-import { accessAs, admin } from '../ceph.js';
+import { accessAs, admin, barePool } from '../ceph.js';
 import { startLibrbd } from '../rbd/librbd.js';
 import { soon, spec } from '../rbd/port.contract.js';
 import { block, MiB } from './capabilities.js';
@@ -161,8 +161,8 @@ describe('data of a parent, given to its clone', () => {
     return { features, objectSizeBytes, stripeUnitBytes, stripeCount, dataPool };
   };
   /** A clone of a source with some data; the image may be of any shape. */
-  async function clone(ofSource: Parameters<typeof spec>[0] = {}, ofClone = ofSource) {
-    const at = (image: string): ImageRef => ({ ...place(), image });
+  async function clone(ofSource: Parameters<typeof spec>[0] = {}, ofClone = ofSource, { access } = place()) {
+    const at = (image: string): ImageRef => ({ ...place(), access, image });
     const [source, child] = [at(`source-${++used}`), at(`clone-${used}`)];
     const shape = shapeOf(ofClone);
     await port.createImage(source, spec({ sizeBytes: BigInt(SIZE), ...ofSource }), soon());
@@ -214,6 +214,23 @@ describe('data of a parent, given to its clone', () => {
     await site.rbd('rm', '--no-progress', imageSpec(source));
     expect(await sum(image)).toBe(before);
     expect(await json<{ op_features: string[] }>('info', image)).toMatchObject({ op_features: [] });
+    await site.rbd('rm', '--no-progress', image);
+  });
+
+  it('whose own data goes to another pool is all there when the link is cut', async () => {
+    const data = await barePool('flat-data', [site.pool]);
+    onTestFinished(() => data.remove());
+    const made = await clone({}, { dataPool: data.pool }, data);
+    const { child, id, image } = made;
+    const before = await sum(image);
+    expect(await copyUp(child, id)).toEqual({ next: undefined });
+    await cut(child, id);
+    const objects = await admin().rados(['--pool', data.pool, '--namespace', site.namespace, 'ls'], soon());
+    expect(objects).toContain('rbd_data.');
+    const { source } = made;
+    await site.rbd('snap', 'rm', '--no-progress', `${imageSpec(source)}@cut`);
+    await site.rbd('rm', '--no-progress', imageSpec(source));
+    expect(await sum(image)).toBe(before);
     await site.rbd('rm', '--no-progress', image);
   });
 

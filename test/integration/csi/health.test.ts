@@ -17,7 +17,7 @@ import { run } from '../../../src/host/process/exec.js';
 import { mountAt } from '../../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import type { VolumeCapability } from '../../../src/csi/gen/csi/v1/VolumeCapability.js';
-import { scratchDirectory } from '../ceph.js';
+import { forgetClients, scratchDirectory, watcherAddresses } from '../ceph.js';
 import { block, bytes, ext4, SMALL_BYTES, xfs, XFS_BYTES } from './capabilities.js';
 import { Driver } from './driver.js';
 import { Volume } from './volume.js';
@@ -50,7 +50,6 @@ beforeAll(async () => {
   driver = await new Driver({ name: 'node', nodeId: 'sick-node', directory: root, clustersFile }).start();
 });
 afterEach(async () => {
-  // A client that was killed is forgotten by Ceph after some 30 s, and until then nobody can prove that it is gone.
   for (const volume of volumes.splice(0)) await vi.waitFor(() => volume.end(), { timeout: 90_000, interval: 2_000 });
 });
 afterAll(async () => {
@@ -69,6 +68,12 @@ async function create(capability: VolumeCapability, size = SMALL_BYTES): Promise
   const made = new Volume(volume!.volumeId, capability, driver, {});
   volumes.push(made);
   return made;
+}
+
+/** Who has its image open now. */
+async function watchersOf({ image }: Volume): Promise<readonly string[]> {
+  const { id } = JSON.parse(await admin().rbd(['info', image, '--format', 'json'], soon())) as { id: string };
+  return watcherAddresses(admin(), { pool: cluster.pools[0]!.name, namespace: '', id });
 }
 
 /** The answer, and how long it took in ms. */
@@ -108,7 +113,10 @@ describe('NodeGetVolumeStats, an OSD that hangs (waits for its ten seconds)', ()
     const target = await volume.bring(driver);
     const well = await stats(volume, target);
     const osd = (await runningDaemons(layoutOf(directory))).osd!.pid;
+    let isFrozen = true;
     const thaw = async (): Promise<void> => {
+      if (!isFrozen) return;
+      isFrozen = false;
       process.kill(osd, 'SIGCONT');
       // Frozen for longer than its leases (16 s, on a slow machine) a lone OSD of Ceph 16 answers nothing before it has
       // peered anew.
@@ -176,7 +184,7 @@ describe('NodeGetVolumeStats, a filesystem with errors', () => {
   });
 });
 
-describe('NodeGetVolumeStats, the device’s daemon (then waits 30 s for Ceph to forget it)', () => {
+describe('NodeGetVolumeStats, the device’s daemon', () => {
   it('and died is told in time', async () => {
     const volume = await create(ext4());
     const target = await volume.bring(driver);
@@ -188,6 +196,7 @@ describe('NodeGetVolumeStats, the device’s daemon (then waits 30 s for Ceph to
     expect(message).toMatch(/its storage daemon has died/);
     expect(ms).toBeLessThan(HURRY_MS);
     expect(usage).not.toEqual([]);
+    await forgetClients(admin(), await watchersOf(volume));
   });
 });
 
@@ -204,6 +213,7 @@ describe('ControllerGetVolume and ListVolumes', () => {
       message: expect.stringMatching(/^attached to sick-node, open at 127\./) as string,
     });
     const holder = await admin().rbd(['image-meta', 'get', volume.image, 'berth.dev/holder'], soon());
+    const ours = await watchersOf(volume);
     const watcher = background(
       'rbd',
       '-c',
@@ -221,6 +231,8 @@ describe('ControllerGetVolume and ListVolumes', () => {
     const ended = once(watcher, 'exit');
     watcher.kill('SIGTERM');
     await ended;
+    const dead = (await watchersOf(volume)).filter((address) => !ours.includes(address));
+    await forgetClients(admin(), dead);
     await admin().rbd(['image-meta', 'remove', volume.image, 'berth.dev/holder'], soon());
     expect(await condition(volume)).toMatchObject({
       abnormal: true,

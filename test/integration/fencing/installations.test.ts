@@ -12,7 +12,7 @@ import { Site } from '../csi/site.js';
 import type { Volume } from '../csi/volume.js';
 import { FencingController, soon } from './fencing-controller.js';
 
-const ROUNDS = Number(process.env['BERTH_INSTALLATION_ROUNDS'] ?? 40);
+const ROUNDS = Number(process.env['BERTH_INSTALLATION_ROUNDS'] ?? 15);
 /** A volume is staged by its winner in every so many rounds: it takes a second. */
 const STAGE_EVERY = 10;
 const small = { sizeBytes: SMALL_BYTES };

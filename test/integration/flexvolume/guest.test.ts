@@ -2,7 +2,7 @@
  * A real virtual machine takes the volume: the hand-off file alone makes runv's commands, QEMU's librbd opens the
  * image, the guest writes.
  */
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { HAND_OVER_FILE } from '../../../src/sandbox/hyperd/hand-over-file.js';
@@ -10,6 +10,8 @@ import { podDirectory, type KubeletPod } from '../../../src/dev/flexvolume/kubel
 import { plugOf } from '../../../src/dev/guest/hyperd-plug.js';
 import { guestSystem, type GuestSystem } from '../../../src/dev/guest/guest-system.js';
 import { SandboxGuest } from '../../../src/dev/guest/sandbox-guest.js';
+import { settleAll } from '../../../src/model/settle-all.js';
+import type { Volume } from '../csi/volume.js';
 import { FencingController, outOfService, soon } from '../fencing/fencing-controller.js';
 import { FlexNode } from './flex-node.js';
 
@@ -32,8 +34,7 @@ afterAll(() => flex.close());
 /** From the file alone, as frakti, hyperd and runv would; mounted and shown to the container as hyperstart does. */
 async function start(pod: KubeletPod): Promise<SandboxGuest> {
   const plug = plugOf(await readFile(path.join(podDirectory(pod), HAND_OVER_FILE), 'utf8'));
-  const directory = path.join(flex.site.directory, `g${guests.length}-${performance.now().toFixed(0)}`);
-  await mkdir(directory);
+  const directory = await mkdtemp(path.join(flex.site.directory, 'g-'));
   const guest = await SandboxGuest.start(system, directory);
   guests.push(guest);
   const node = await guest.plugDrive(plug);
@@ -76,43 +77,42 @@ it(
   MINUTES,
 );
 
-it(
-  'FlexVolume unmount, guest alive: nobody else gets the volume until Ceph forgets it (waits 30 s)',
-  async () => {
-    const volume = await flex.create();
-    const pod = flex.pod(volume.image);
-    expect(await flex.mount(pod)).toEqual(SUCCESS);
-    const guest = await start(pod);
-    await guest.sh('echo alive > /volume/_data/file && sync');
-    const early = await flex.unmount(pod);
-    expect(early.message).toMatch(/^BERTH_VOLUME_IN_USE: .*client\.\d+ at/);
-    expect((await flex.mount(flex.pod(volume.image))).message).toMatch(/^BERTH_VOLUME_IN_USE: /);
-    expect((await flex.mount(flex.pod(volume.image, { driver: 'berth~rbd' }))).status).toBe('Failure');
-    await guest.kill();
-    // Ceph forgets a client that died after about 30 s.
-    await expect.poll(() => flex.unmount(pod), { timeout: 90_000, interval: 1_000 }).toEqual(SUCCESS);
-    await flex.isGivenBack(volume);
-  },
-  MINUTES,
-);
+/** Nobody else gets it until Ceph has forgotten the guest, which takes 30 s. */
+async function unmountAlive(volume: Volume): Promise<void> {
+  const pod = flex.pod(volume.image);
+  expect(await flex.mount(pod)).toEqual(SUCCESS);
+  const guest = await start(pod);
+  await guest.sh('echo alive > /volume/_data/file && sync');
+  const early = await flex.unmount(pod);
+  expect(early.message).toMatch(/^BERTH_VOLUME_IN_USE: .*client\.\d+ at/);
+  expect((await flex.mount(flex.pod(volume.image))).message).toMatch(/^BERTH_VOLUME_IN_USE: /);
+  expect((await flex.mount(flex.pod(volume.image, { driver: 'berth~rbd' }))).status).toBe('Failure');
+  await guest.kill();
+  await expect.poll(() => flex.unmount(pod), { timeout: 90_000, interval: 1_000 }).toEqual(SUCCESS);
+  await flex.isGivenBack(volume);
+}
+
+/** Ceph has forgotten it, and nobody else gets the volume before it is gone. */
+async function unmountFrozen(volume: Volume): Promise<void> {
+  const pod = flex.pod(volume.image);
+  expect(await flex.mount(pod)).toEqual(SUCCESS);
+  const guest = await start(pod);
+  await guest.sh('echo before > /volume/_data/file && sync');
+  process.kill(guest.pid, 'SIGSTOP');
+  const isWatched = async () => (await flex.site.rbd('status', volume.image)).includes('watcher=');
+  await expect.poll(isWatched, { timeout: 120_000, interval: 1_000 }).toBe(false);
+  const frozen = await flex.unmount(pod);
+  expect(frozen.message).toMatch(new RegExp(`^BERTH_VOLUME_IN_USE: .*pid ${guest.pid}, stopped.*stands still`));
+  expect((await flex.mount(flex.pod(volume.image))).status).toBe('Failure');
+  await guest.kill();
+  await expect.poll(() => flex.unmount(pod), { timeout: 90_000, interval: 1_000 }).toEqual(SUCCESS);
+  await flex.isGivenBack(volume);
+}
 
 it(
-  'FlexVolume unmount, guest frozen: Ceph has forgotten it, and nobody else gets the volume before it is gone (30 s)',
+  'FlexVolume unmount, guests alive and frozen: nobody else gets their volumes until Ceph forgets them (waits 30 s)',
   async () => {
-    const volume = await flex.create();
-    const pod = flex.pod(volume.image);
-    expect(await flex.mount(pod)).toEqual(SUCCESS);
-    const guest = await start(pod);
-    await guest.sh('echo before > /volume/_data/file && sync');
-    process.kill(guest.pid, 'SIGSTOP');
-    const isWatched = async () => (await flex.site.rbd('status', volume.image)).includes('watcher=');
-    await expect.poll(isWatched, { timeout: 120_000, interval: 1_000 }).toBe(false);
-    const frozen = await flex.unmount(pod);
-    expect(frozen.message).toMatch(new RegExp(`^BERTH_VOLUME_IN_USE: .*pid ${guest.pid}, stopped.*stands still`));
-    expect((await flex.mount(flex.pod(volume.image))).status).toBe('Failure');
-    await guest.kill();
-    await expect.poll(() => flex.unmount(pod), { timeout: 90_000, interval: 1_000 }).toEqual(SUCCESS);
-    await flex.isGivenBack(volume);
+    await settleAll(unmountAlive(await flex.create()), unmountFrozen(await flex.create()));
   },
   MINUTES,
 );

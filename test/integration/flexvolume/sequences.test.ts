@@ -21,7 +21,7 @@ import { get, put } from '../csi/files.js';
 import type { Volume } from '../csi/volume.js';
 import { FlexNode } from './flex-node.js';
 
-const ROUNDS = Number(process.env['BERTH_FLEX_ROUNDS'] ?? 10);
+const ROUNDS = Number(process.env['BERTH_FLEX_ROUNDS'] ?? 4);
 const LANES = 4;
 /** A host's driver: what is not hyper~cephrbd mounts on the node. */
 const HOST = 'berth~rbd';

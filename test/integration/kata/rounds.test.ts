@@ -12,7 +12,7 @@ import type { Driver } from '../csi/driver.js';
 import { Site } from '../csi/site.js';
 
 /** 1,000 take some minutes. */
-const ROUNDS = Number(process.env['BERTH_KATA_ROUNDS'] ?? 50);
+const ROUNDS = Number(process.env['BERTH_KATA_ROUNDS'] ?? 20);
 const ROUND_MS = 3_000;
 
 let site: Site;

@@ -11,7 +11,7 @@ import type { Volume } from '../csi/volume.js';
 import { childrenSince, logLength, servedFiles } from './storage-daemon.js';
 
 /** 64 by `npm run test:full`. */
-const COUNT = Number(process.env['BERTH_MANY'] ?? 32);
+const COUNT = Number(process.env['BERTH_MANY'] ?? 16);
 /** What kubelet gives a mount. */
 const PATIENCE_MS = 120_000;
 

@@ -9,7 +9,7 @@ import { Site } from '../csi/site.js';
 import { Crash, newModel, NodeCall, PodWork, quiesce, type How } from './model.js';
 import { KINDS, PODS, System, type Call } from './model-system.js';
 
-const RUNS = Number(process.env['BERTH_MODEL_RUNS'] ?? 15);
+const RUNS = Number(process.env['BERTH_MODEL_RUNS'] ?? 8);
 const { BERTH_MODEL_SEED: SEED, BERTH_MODEL_PATH: PATH, BERTH_MODEL_REPLAY: REPLAY } = process.env;
 /** Much more than a run takes on a busy machine. */
 const RUN_MS = 60_000;
