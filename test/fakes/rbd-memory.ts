@@ -23,8 +23,9 @@ import {
   refuseFeatures,
   refuseUsed,
   usersIn,
+  type MemoryImage,
+  type Namespace,
 } from './memory-image.js';
-import type { MemoryImage, Namespace } from './memory-image.js';
 import { cutSnapshot, cutTogether, dropSnapshot, snapshotsOf } from './memory-snapshots.js';
 import { allSnapshotsOf, extentsOf, spanFactsOf } from './memory-diff.js';
 import { refuseLocked } from '../../src/rbd/image-lock.js';
@@ -90,8 +91,7 @@ export class MemoryRbd implements RbdPort {
     if (spec.dataPool !== undefined && !this.#pools.has(spec.dataPool)) throw poolMissing(at, spec.dataPool);
     this.#refuseTaken(at);
     const id = `${(this.#nextId++).toString(16)}0cafe`;
-    const metadata = new Map(withIdentity(spec.metadata, { id, fsid: this.fsid }));
-    images.set(at.image, newImage(id, spec, metadata));
+    images.set(at.image, newImage(id, spec, new Map(withIdentity(spec.metadata, { id, fsid: this.fsid }))));
     return id;
   });
 
@@ -372,9 +372,8 @@ export class MemoryRbd implements RbdPort {
   #byId(at: PoolRef, id: string): MemoryImage {
     this.#existing(at);
     const image = this.#withId(at, id);
-    if (image === undefined)
-      throw berthError('BERTH_IMAGE_NOT_FOUND', { image: imageSpec({ ...at, image: `id ${id}` }) });
-    return image;
+    if (image !== undefined) return image;
+    throw berthError('BERTH_IMAGE_NOT_FOUND', { image: imageSpec({ ...at, image: `id ${id}` }) });
   }
 
   /** As librbd, which calls an image read-only beside somebody's lock. */
