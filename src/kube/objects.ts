@@ -164,6 +164,9 @@ export interface KubePod extends KubeObject {
   readonly spec?: {
     readonly runtimeClassName?: string;
     readonly nodeName?: string;
+    readonly containers?: readonly { readonly resources?: { readonly limits?: { readonly memory?: string } } }[];
+    /** What its RuntimeClass adds; written by the API server. */
+    readonly overhead?: { readonly memory?: string };
     readonly volumes?: readonly {
       readonly name?: string;
       readonly persistentVolumeClaim?: { readonly claimName?: string };
@@ -174,7 +177,21 @@ export interface KubePod extends KubeObject {
   readonly status?: {
     readonly phase?: string;
     readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
+    readonly containerStatuses?: readonly KubeContainerStatus[];
   };
+}
+
+export interface KubeContainerStatus {
+  readonly name: string;
+  readonly restartCount?: number;
+  readonly state?: { readonly terminated?: KubeTermination };
+  readonly lastState?: { readonly terminated?: KubeTermination };
+}
+
+export interface KubeTermination {
+  readonly exitCode?: number;
+  readonly reason?: string;
+  readonly finishedAt?: string | null;
 }
 
 /** Of the core group. */

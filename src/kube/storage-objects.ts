@@ -13,6 +13,7 @@ import {
   RUNTIME_CLASSES,
   STORAGE_CLASSES,
   type KubeClaim,
+  type KubeContainerStatus,
   type KubeEvent,
   type KubeObject,
   type KubePersistentVolume,
@@ -69,6 +70,19 @@ export interface ApiPod {
   readonly runtimeClass: string | undefined;
   /** Why no node was found for it; undefined where one was, or nobody has tried. */
   readonly unscheduled: string | undefined;
+  /** The container that was killed last, as one is that wants more memory than there is. */
+  readonly killed: KilledContainer | undefined;
+  /** Limits of all its containers and its RuntimeClass' overhead; undefined where a container has no limit. */
+  readonly memoryBytes: bigint | undefined;
+}
+
+export interface KilledContainer {
+  readonly name: string;
+  /** Was it said to be for want of memory, or was it signal 9, which may have other reasons? */
+  readonly forMemory: boolean;
+  /** ISO 8601 */
+  readonly at: string;
+  readonly restarts: number;
 }
 
 export interface ApiClass {
@@ -200,7 +214,31 @@ function podOf({ metadata, spec, status }: KubePod): ApiPod {
     claims,
     runtimeClass: spec?.runtimeClassName,
     unscheduled: scheduled?.status === 'False' ? (scheduled.message ?? 'no reason is given') : undefined,
+    killed: killedOf(status?.containerStatuses ?? []),
+    memoryBytes: memoryOf(spec),
   };
+}
+
+/** 128 + 9, as a runtime tells signal 9. */
+const KILLED = 137;
+
+/** The container that was killed last; undefined where none was. */
+function killedOf(statuses: readonly KubeContainerStatus[]): KilledContainer | undefined {
+  const all = statuses.flatMap(({ name, restartCount = 0, state, lastState }): readonly KilledContainer[] => {
+    const { exitCode, reason, finishedAt } = state?.terminated ?? lastState?.terminated ?? {};
+    const forMemory = reason === 'OOMKilled';
+    if (typeof finishedAt !== 'string' || (!forMemory && exitCode !== KILLED)) return [];
+    return [{ name, forMemory, at: finishedAt, restarts: restartCount }];
+  });
+  return all.toSorted((a, b) => Date.parse(b.at) - Date.parse(a.at))[0];
+}
+
+/** Undefined where a container has no limit. */
+function memoryOf(spec: KubePod['spec']): bigint | undefined {
+  const limits = (spec?.containers ?? []).map(({ resources }) => bytesOfQuantity(resources?.limits?.memory ?? ''));
+  const overhead = bytesOfQuantity(spec?.overhead?.memory ?? '0') ?? 0n;
+  if (limits.length === 0) return undefined;
+  return limits.reduce((sum, one) => (sum === undefined || one === undefined ? undefined : sum + one), overhead);
 }
 
 const eventOf = ({ type, reason = '', message = '', lastTimestamp, eventTime, series }: KubeEvent): ApiEvent => ({

@@ -69,6 +69,7 @@ export const LINK_OF = {
   PodUnscheduled: 'pod',
   PodWaits: 'pod',
   PodTerminating: 'pod',
+  PodKilled: 'pod',
 } as const satisfies Readonly<Record<string, Link>>;
 export type BreakReason = keyof typeof LINK_OF;
 

@@ -64,6 +64,7 @@ export const SYMPTOM_OF: Readonly<Record<BreakReason, string | undefined>> = {
   PodUnscheduled: undefined,
   PodWaits: WAITS,
   PodTerminating: NODE,
+  PodKilled: 'A database is killed in its virtual machine',
 };
 
 export function runbookOf(reason: BreakReason): { readonly address: string; readonly title: string } {

@@ -4,6 +4,9 @@ import type { SeenPod, VolumeFacts } from '../volume-facts.js';
 
 /** How long after its time a pod may stay, in ms, before that is worth a word. */
 const LATE_MS = 60_000;
+/** A container that was killed longer ago, in ms, lives well now, or waits for something else. */
+const KILLED_MS = 3_600_000;
+const MIB = 1024n * 1024n;
 
 export const podBreaks = (facts: VolumeFacts): readonly Break[] => [
   ...(facts.pods ?? []).flatMap((pod) => breaksOf(pod, facts)),
@@ -20,10 +23,24 @@ function breaksOf(pod: SeenPod, { now }: VolumeFacts): readonly Break[] {
   }
   if (!hasRuntimeClass)
     return [broken('RuntimeClassGone', `RuntimeClass ${runtimeClass ?? ''} of pod ${name} does not exist; make it`)];
-  if (phase !== 'Pending') return [];
+  if (phase !== 'Pending') return killed(pod, now);
   if (unscheduled !== undefined) return [broken('PodUnscheduled', `pod ${name} has no node: ${unscheduled}`)];
   const told = events.find(({ isWarning, reason }) => isWarning && OF_VOLUMES.test(reason));
   return told === undefined ? [] : [broken('PodWaits', `pod ${name}, ${told.reason} at ${told.at}: ${told.message}`)];
+}
+
+/** A virtual machine has the memory of its pod, and its kernel kills what wants more: a database, most often. */
+function killed({ name, killed: one, memoryBytes, runtimeClass }: SeenPod, now: string): readonly Break[] {
+  if (one === undefined || Date.parse(now) - Date.parse(one.at) > KILLED_MS) return [];
+  const how = one.forMemory ? 'for want of memory' : 'by signal 9, as for want of memory';
+  const says = `container ${one.name} of pod ${name} was killed ${how} at ${one.at} (${one.restarts} restarts)`;
+  const has =
+    memoryBytes === undefined
+      ? 'a container has no limit of memory'
+      : `the pod has ${memoryBytes / MIB} MiB, limits and overhead`;
+  const where = runtimeClass === undefined ? '' : `, in a machine of RuntimeClass ${runtimeClass}`;
+  const todo = 'give it more: "How small" in docs/database.md has what MariaDB needs in a virtual machine';
+  return [broken('PodKilled', `${says}; ${has}${where}; ${todo}`)];
 }
 
 /** Other warnings (an image that cannot be pulled) are no volume's concern. */

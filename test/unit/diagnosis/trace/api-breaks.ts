@@ -170,5 +170,20 @@ export function apiBreaks(at: TraceFixture): readonly BreakRow[] {
       () => at.pod({ metadata: { deletionTimestamp: OLD } }),
       /pod shop\/db-0 on a was to be gone at 2026/,
     ],
+    [
+      'PodKilled',
+      () => {
+        const finishedAt = new Date(Date.now() - 60_000).toISOString();
+        const db = { name: 'db', restartCount: 3, lastState: { terminated: { reason: 'OOMKilled', finishedAt } } };
+        at.pod({
+          spec: {
+            ...{ nodeName: 'a', volumes: volumes(), runtimeClassName: 'kata-qemu', overhead: { memory: '64Mi' } },
+            containers: [{ name: 'db', resources: { limits: { memory: '128Mi' } } }],
+          },
+          status: { phase: 'Running', containerStatuses: [db] },
+        });
+      },
+      /container db of pod shop\/db-0 was killed for want of memory .*\(3 restarts\); the pod has 192 MiB.*kata-qemu/,
+    ],
   ];
 }
