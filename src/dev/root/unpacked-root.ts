@@ -37,7 +37,8 @@ const STORAGE_DAEMON: Readonly<Record<Suite, string>> = {
 /** Links that the packages' scripts would make. */
 const LINKS = [['mawk', 'awk']] as const;
 
-const cacheDirectory = (): string =>
+/** Where what was unpacked is kept. */
+export const rootsCache = (): string =>
   process.env['BERTH_ROOTS'] ??
   path.join(process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'berth-roots');
 
@@ -76,7 +77,7 @@ export async function rootWith(
   const key = createHash('sha256')
     .update([...packages, ...HOW_UNPACKED].join('\n'))
     .digest('hex');
-  const target = path.join(cacheDirectory(), `${suite}-${key.slice(0, 12)}`);
+  const target = path.join(rootsCache(), `${suite}-${key.slice(0, 12)}`);
   return cachedDirectory(target, async (draft) => {
     say(`downloading ${what} of Debian ${suite} (about ${megabytes} MB) and unpacking them into ${target}`);
     const files = await downloadPackages(exec, path.join(draft, 'apt'), suite, packages, deadline);

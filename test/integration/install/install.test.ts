@@ -16,6 +16,7 @@ import { admin, cluster, scratchDirectory } from '../ceph.js';
 import { ApiFront } from './api/front.js';
 import type { Machine } from './containers.js';
 import { Operator } from './operator.js';
+import { kubectlOrNone } from './kubectl.js';
 import { commandsOf } from './page.js';
 import { ANSWERS, isOf, isOnNode, type Way } from './plan.js';
 import type { Outcome } from './place.js';
@@ -23,17 +24,9 @@ import { Workloads } from './workloads.js';
 
 const NODE = 'worker-7';
 const soon = (): Deadline => Deadline.after(60_000);
-const hasKubectl = ((): boolean => {
-  try {
-    return /v1\.(3[1-9]|[4-9]\d)/.test(execFileSync('kubectl', ['version', '--client'], { encoding: 'utf8' }));
-  } catch {
-    return false;
-  }
-})();
-if (!hasKubectl)
-  process.stderr.write('\n!! SKIPPED: docs/install.md is not run: there is no kubectl of 1.31 or newer\n');
+const kubectl = await kubectlOrNone();
 
-describe.skipIf(!hasKubectl)('docs/install.md', () => {
+describe.skipIf(kubectl === undefined)('docs/install.md', () => {
   const behind = new ApiServer();
   const pool = `install-${randomBytes(4).toString('hex')}`;
   let front: ApiFront;
@@ -72,7 +65,7 @@ describe.skipIf(!hasKubectl)('docs/install.md', () => {
     workloads = new Workloads(machine, front);
     const layout = layoutOf(cluster().clusterDirectory);
     operator = new Operator({
-      ...{ scratch, node, workloads, kubeconfig: kubeconfig(front.port, account.cert) },
+      ...{ scratch, node, workloads, kubectl: kubectl!, kubeconfig: kubeconfig(front.port, account.cert) },
       ceph: { monitors: cluster().monitors, keyring: keyringOf(layout, 'client.admin') },
       podsNamed: (start) =>
         [...front.objects.values()].filter(({ kind, metadata }) => kind === 'Pod' && metadata.name.startsWith(start)),

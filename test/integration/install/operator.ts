@@ -1,5 +1,4 @@
 /** Who follows the page: a user of a machine with kubectl, ceph and a copy of the tree, who types its commands. */
-import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
@@ -9,6 +8,8 @@ import type { Workloads } from './workloads.js';
 import { PACKAGE, runIn, type Outcome, type Place } from './place.js';
 import { play, type Called } from './programs.js';
 
+/** Where the operator has it: nobody but root reads the cache in which it may be. */
+const KUBECTL = '/opt/kubectl';
 /** Of the operator, who is not root. */
 export const UID = 1_000;
 
@@ -17,6 +18,8 @@ export interface Surroundings {
   /** The root of the one node. */
   readonly node: string;
   readonly workloads: Workloads;
+  /** Path of the real one. */
+  readonly kubectl: string;
   readonly kubeconfig: string;
   /** What finds the cluster for `ceph`, `rbd` and `rados`. */
   readonly ceph: { readonly monitors: readonly string[]; readonly keyring: string };
@@ -37,7 +40,7 @@ export class Operator {
   /** Functions that were typed. */
   #known = '';
 
-  constructor({ scratch, node, workloads, kubeconfig, ceph, podsNamed }: Surroundings) {
+  constructor({ scratch, node, workloads, kubectl, kubeconfig, ceph, podsNamed }: Surroundings) {
     this.scratch = scratch;
     this.node = node;
     this.workloads = workloads;
@@ -60,20 +63,20 @@ export class Operator {
       CEPH_ARGS: `--id admin --keyring ${keyring}`,
       PATH: `${path.join(scratch, 'bin')}:/usr/local/bin:/usr/sbin:/usr/bin:/bin`,
     };
-    const shown = Object.fromEntries([at, path.join(scratch, 'bin'), this.#socket].map((one) => [one, one]));
+    const same = Object.fromEntries([at, path.join(scratch, 'bin'), this.#socket].map((one) => [one, one]));
+    const shown = { ...same, [KUBECTL]: kubectl };
     this.#place = { user: UID, directory: at, shown, env };
     this.#server = http.createServer((request, response) => void this.#answer(request, response));
   }
 
   #writePrograms(): void {
     const bin = path.join(this.scratch, 'bin');
-    const real = execFileSync('sh', ['-c', 'command -v kubectl'], { encoding: 'utf8' }).trim();
     const relay = `exec ${process.execPath} ${path.join(PACKAGE, 'test/integration/install/relay.js')} ${this.#socket}`;
     mkdirSync(bin);
     for (const name of ['docker', 'helm']) writeFileSync(path.join(bin, name), `#!/bin/sh\n${relay} ${name} "$@"\n`);
     const served = `#!/bin/sh\ncase " $* " in *" exec "* | *" logs "* | *" debug "*) ${relay} kubectl "$@" ;; esac\n`;
-    writeFileSync(path.join(bin, 'kubectl'), `${served}exec ${real} "$@"\n`);
-    writeFileSync(path.join(bin, 'real-kubectl'), `#!/bin/sh\nexec ${real} "$@"\n`);
+    writeFileSync(path.join(bin, 'kubectl'), `${served}exec ${KUBECTL} "$@"\n`);
+    writeFileSync(path.join(bin, 'real-kubectl'), `#!/bin/sh\nexec ${KUBECTL} "$@"\n`);
     for (const name of readdirSync(bin)) chmodSync(path.join(bin, name), 0o755);
   }
 
