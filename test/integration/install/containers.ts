@@ -22,11 +22,12 @@ export interface Machine {
 
 export interface Running {
   readonly place: Place;
-  readonly command: readonly string[];
   readonly logFile: string;
   /** Of its socket, seen from outside. */
   readonly socket: string;
   readonly child: ChildProcess;
+  /** How it ended: `exit code 0`, or the signal's name. */
+  readonly ended: Promise<string>;
 }
 
 export function runDriver(machine: Machine, pod: string, spec: PodSpec): Running {
@@ -52,7 +53,11 @@ export function runDriver(machine: Machine, pod: string, spec: PodSpec): Running
   const log = openSync(logFile, 'a');
   try {
     const child = startIn(place, home, command, log);
-    return { place, command, logFile, socket: path.join(shown['/csi']!, 'csi.sock'), child };
+    const ended = new Promise<string>((resolve) => {
+      child.once('error', ({ message }) => resolve(message));
+      child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code ?? 0}`));
+    });
+    return { place, logFile, socket: path.join(shown['/csi']!, 'csi.sock'), child, ended };
   } finally {
     closeSync(log);
   }

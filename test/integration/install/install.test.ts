@@ -33,7 +33,8 @@ describe.skipIf(kubectl === undefined)('docs/install.md', () => {
   let workloads: Workloads;
   let operator: Operator;
   let scratch: string;
-  let kubelet: string;
+  /** Of what was begun, in that order: each is ended, whatever becomes of the others. */
+  const ends: (() => Promise<unknown>)[] = [];
 
   /** The page's pool and users are those of others in this cluster: here they have names of their own. */
   const here = (text: string): string =>
@@ -42,10 +43,13 @@ describe.skipIf(kubectl === undefined)('docs/install.md', () => {
 
   beforeAll(async () => {
     scratch = await scratchDirectory('in');
+    ends.push(removeFromCeph);
     await behind.start();
+    ends.push(() => behind.stop());
     const account = certificate(scratch);
     front = new ApiFront(behind, account);
     await front.start();
+    ends.push(() => front.stop());
     behind.put('/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: NODE } });
     const drivers = { drivers: [{ name: 'rbd.csi.berth.dev', nodeID: NODE }] };
     behind.put('/apis/storage.k8s.io/v1/csinodes', {
@@ -53,16 +57,18 @@ describe.skipIf(kubectl === undefined)('docs/install.md', () => {
       spec: drivers,
     });
     const node = path.join(scratch, 'node');
-    kubelet = path.join(node, 'var/lib/kubelet');
+    const kubelet = path.join(node, 'var/lib/kubelet');
     for (const one of ['tmp', 'var/lib/kubelet/plugins', 'var/lib/kubelet/pods', 'run'])
       mkdirSync(path.join(node, one), { recursive: true });
     await run('mount', ['--bind', kubelet, kubelet], { deadline: soon() });
+    ends.push(() => run('umount', [kubelet], { deadline: soon() }));
     await run('mount', ['--make-shared', kubelet], { deadline: soon() });
     const machine: Machine = {
       ...{ api: behind, directory: scratch, node, nodeName: NODE, port: front.port },
       account: { token: 'pod', ca: account.cert },
     };
     workloads = new Workloads(machine, front);
+    ends.push(() => workloads.stop());
     const layout = layoutOf(cluster().clusterDirectory);
     operator = new Operator({
       ...{ scratch, node, workloads, kubectl: kubectl!, kubeconfig: kubeconfig(front.port, account.cert) },
@@ -71,19 +77,21 @@ describe.skipIf(kubectl === undefined)('docs/install.md', () => {
         [...front.objects.values()].filter(({ kind, metadata }) => kind === 'Pod' && metadata.name.startsWith(start)),
     });
     await operator.start();
+    ends.push(() => operator.stop());
   });
 
   afterAll(async () => {
-    await operator.stop();
-    await workloads.stop();
-    await front.stop();
-    await behind.stop();
-    await run('umount', [kubelet], { deadline: soon() });
+    const ended: PromiseSettledResult<unknown>[] = [];
+    for (const end of ends.toReversed()) ended.push(...(await Promise.allSettled([end()])));
+    expect(ended.filter(({ status }) => status === 'rejected')).toEqual([]);
+  });
+
+  async function removeFromCeph(): Promise<void> {
     for (const role of ['controller', 'node'])
       await admin().ceph(['auth', 'rm', `client.${userOf(role)}`], soon(), { okCodes: [0, 2] });
     await admin().ceph(['config', 'set', 'mon', 'mon_allow_pool_delete', 'true'], soon());
     await admin().ceph(['osd', 'pool', 'rm', pool, pool, '--yes-i-really-really-mean-it'], soon());
-  });
+  }
 
   async function follow(page: string, section: string, way?: Way): Promise<void> {
     const all = commandsOf(page).filter((one) => one.section === section);

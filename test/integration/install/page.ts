@@ -1,7 +1,5 @@
 /** The commands of a page of documentation, as somebody would type them, one after the other. */
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
-import { packageRoot } from '../../../src/model/package-root.js';
+import { sectionsOf, textOf } from '../../unit/docs/document.js';
 
 export interface Command {
   /** The heading under which it stands. */
@@ -10,24 +8,14 @@ export interface Command {
   readonly text: string;
 }
 
-const FENCE = '```';
-
 /** Those of the blocks that are marked as `sh`. */
-export function commandsOf(page: string): readonly Command[] {
-  const lines = readFileSync(path.join(packageRoot(), page), 'utf8').split('\n');
-  const commands: Command[] = [];
-  let section = '';
-  for (let index = 0; index < lines.length; index += 1) {
-    const line = lines[index]!;
-    section = /^#+ (.+)$/.exec(line)?.[1] ?? section;
-    if (!line.trimStart().startsWith(FENCE)) continue;
-    const end = lines.findIndex((one, at) => at > index && one.trim() === FENCE);
-    const block = lines.slice(index + 1, end);
-    if (line.trim() === `${FENCE}sh`) commands.push(...commandsIn(block).map((text) => ({ section, text })));
-    index = end;
-  }
-  return commands;
-}
+export const commandsOf = (page: string): readonly Command[] =>
+  sectionsOf(textOf(page)).flatMap(({ title, blocks }) =>
+    blocks
+      .filter(({ language }) => language === 'sh')
+      .flatMap(({ text }) => commandsIn(text.split('\n')))
+      .map((text) => ({ section: title, text })),
+  );
 
 function commandsIn(block: readonly string[]): readonly string[] {
   const commands: string[] = [];

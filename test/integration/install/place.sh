@@ -1,9 +1,8 @@
 #!/bin/sh
 # place.sh SCRATCH USER DIRECTORY SOURCE=TARGET... -- COMMAND...: runs COMMAND as on a machine or in a container of its
 # own. Programs are this machine's; nothing else of its files is there but each SOURCE, seen at its TARGET, and what
-# USER (root, or a number) writes elsewhere is gone with the last process. What is shared
-# stays so. To be started in a mount namespace of its
-# own; the process stays the same.
+# USER (root, or a number) writes elsewhere is gone with the last process. What is shared stays so. To be started in a
+# mount namespace of its own; the process stays the same.
 set -eu
 scratch=$1 user=$2 directory=$3
 shift 3
@@ -46,7 +45,9 @@ while [ "$1" != -- ]; do
 done
 shift
 if [ "$user" != root ]; then
-  set -- setpriv "--reuid=$user" "--regid=$user" --clear-groups --bounding-set=-all --inh-caps=-all "$@"
+  # The kernel forgets with the user whose death ends this process.
+  set -- setpriv --pdeathsig KILL "--reuid=$user" "--regid=$user" --clear-groups --bounding-set=-all \
+    --inh-caps=-all "$@"
 fi
 # shellcheck disable=SC2016
 exec chroot "$new" sh -c 'cd "$1" && shift && exec "$@"' sh "$directory" "$@"

@@ -2,6 +2,7 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { orphanProof } from '../../../src/host/process/orphan-proof.js';
 import { packageRoot } from '../../../src/model/package-root.js';
 
 export interface Place {
@@ -62,6 +63,9 @@ export function runIn(place: Place, scratch: string, command: readonly string[],
   });
 }
 
-/** Starts what stays; whoever asked for it ends it. */
+/** Starts what stays; whoever asked for it ends it, or it dies with this process. */
 export const startIn = (place: Place, scratch: string, command: readonly string[], log: number): ChildProcess =>
-  spawn('unshare', commandLine(place, scratch, command), { env: environmentOf(place), stdio: ['ignore', log, log] });
+  spawn(...orphanProof('unshare', commandLine(place, scratch, command)), {
+    env: environmentOf(place),
+    stdio: ['ignore', log, log],
+  });

@@ -83,9 +83,11 @@ export class Workloads {
     const calls = connect(running.socket);
     const isReady = async (): Promise<boolean> =>
       (await calls.identity.Probe({}, 2_000).catch(() => undefined))?.ready?.value === true;
+    const state = (): Promise<string> =>
+      Promise.race([running.ended, isReady().then((ready) => (ready ? 'ready' : 'not ready'))]);
     try {
-      await expect.poll(async () => running.child.exitCode !== null || (await isReady())).toBe(true);
-      expect(running.child.exitCode).toBeNull();
+      await expect.poll(state).not.toBe('not ready');
+      expect(await state()).toBe('ready');
     } catch (error) {
       throw new Error(`${name} is not ready: ${readFileSync(running.logFile, 'utf8').slice(-3_000)}`, { cause: error });
     } finally {
@@ -98,10 +100,9 @@ export class Workloads {
     for (const { metadata } of this.#api.all(PODS))
       if (metadata.name.startsWith(`${name}-`)) this.#api.remove(PODS, metadata.name);
     this.running.delete(name);
-    if (running === undefined || running.child.exitCode !== null) return;
-    const ended = new Promise((resolve) => running.child.once('exit', resolve));
+    if (running === undefined) return;
     running.child.kill('SIGTERM');
-    expect(await ended, `how ${name} ended`).toBe(0);
+    expect(await running.ended, `how ${name} ended`).toBe('exit code 0');
   }
 
   /** As csi-provisioner and csi-resizer do. */
