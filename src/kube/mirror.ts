@@ -53,7 +53,7 @@ export class Mirror<T, Index extends string = never> {
   #watching = false;
   #failures = 0;
   #changes = 0;
-  #waiting: (() => void)[] = [];
+  readonly #waiting = new Set<() => void>();
 
   constructor(
     api: KubeApi,
@@ -105,12 +105,17 @@ export class Mirror<T, Index extends string = never> {
   async whenFresh(deadline: Deadline): Promise<boolean> {
     if (this.isFresh) return true;
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(this.isFresh), deadline.remaining());
-      timer.unref();
-      this.#waiting.push(() => {
+      const tell = (): void => {
         clearTimeout(timer);
         resolve(true);
-      });
+      };
+      // While the API is away nothing is heard for hours: who has gone must not be kept.
+      const timer = setTimeout(() => {
+        this.#waiting.delete(tell);
+        resolve(this.isFresh);
+      }, deadline.remaining());
+      timer.unref();
+      this.#waiting.add(tell);
     });
   }
 
@@ -180,7 +185,8 @@ export class Mirror<T, Index extends string = never> {
 
   #heard(): void {
     this.#heardAt = performance.now();
-    for (const tell of this.#waiting.splice(0)) tell();
+    for (const tell of this.#waiting) tell();
+    this.#waiting.clear();
   }
 
   async #afterFailure(error: unknown): Promise<void> {

@@ -45,7 +45,10 @@ export async function answerRequest(parts: AnswerParts, question: Question): Pro
   const { method, url } = question;
   const asset = parts.assets.at(url.pathname);
   if (method === 'GET' && asset !== undefined) {
-    const headers = { 'content-type': asset.type, 'cache-control': 'public, max-age=31536000, immutable' };
+    // Of another release's name, while controllers are replaced, a browser must not keep this one's file.
+    const isNamed = asset.address === `${url.pathname}${url.search}`;
+    const keep = isNamed ? 'public, max-age=31536000, immutable' : 'no-store';
+    const headers = { 'content-type': asset.type, 'cache-control': keep };
     return { status: 200, headers, body: asset.body };
   }
   if (method === 'POST') return answerForm(parts, question);

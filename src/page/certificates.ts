@@ -1,4 +1,5 @@
 /** The page's certificate and the authority of its visitors, from files that are looked at again: they expire. */
+import { constants } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { berthError } from '../model/errors.js';
@@ -9,14 +10,22 @@ import type { TlsFiles } from './page-settings.js';
 /** Between two looks, in ms. */
 const EVERY_MS = 60_000;
 
-/** BERTH_CONFIG_INVALID where a file cannot be read, or they do not fit together. */
+/**
+ * BERTH_CONFIG_INVALID where a file cannot be read, or they do not fit together. No session is resumed: its visitor's
+ * certificate would not be checked again.
+ */
 export async function readCertificates({ cert, key, clientCa }: TlsFiles): Promise<SecureContextOptions> {
   const [certText, keyText, ca] = await Promise.all([
     read('page-tls-cert', cert),
     read('page-tls-key', key),
     clientCa === undefined ? undefined : read('page-client-ca', clientCa),
   ]);
-  const context: SecureContextOptions = { cert: certText, key: keyText, minVersion: 'TLSv1.2' };
+  const context: SecureContextOptions = {
+    cert: certText,
+    key: keyText,
+    minVersion: 'TLSv1.2',
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
   const options = ca === undefined ? context : { ...context, ca };
   try {
     createSecureContext(options);

@@ -1,6 +1,7 @@
 /** Serves the page over HTTP or HTTPS: reads a request within limits, answers it, and lets nobody keep a connection. */
 import { createServer, type IncomingMessage, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import { TLSSocket, type SecureContextOptions } from 'node:tls';
 import { listenAt } from '../observe/http-address.js';
 import type { Logger } from '../observe/log.js';
@@ -119,6 +120,10 @@ const plain = (status: number, says: string, more: Readonly<Record<string, strin
   body: `${says}\n`,
 });
 
+/** Node calls a session of TLS 1.3 that is resumed authorized, also where nobody has ever shown a certificate. */
+const hasCertificate = (socket: Socket): boolean =>
+  socket instanceof TLSSocket && socket.authorized && socket.getPeerX509Certificate() !== undefined;
+
 /** Forms are sent to these alone. */
 const FORMS: readonly string[] = ['/login', '/logout'];
 
@@ -133,8 +138,12 @@ async function questionOf(request: IncomingMessage): Promise<Question | Answer> 
   if (!allowed.includes(method)) return plain(405, 'This page only shows.', { allow: allowed.join(', ') });
   const { authorization, cookie, 'if-none-match': known } = headers;
   const { socket } = request;
-  const hasCertificate = socket instanceof TLSSocket && socket.authorized;
-  const visitor = { address: socket.remoteAddress ?? '', hasCertificate, authorization, cookie };
+  const visitor = {
+    address: socket.remoteAddress ?? '',
+    hasCertificate: hasCertificate(socket),
+    authorization,
+    cookie,
+  };
   if (method !== 'POST') return { method: 'GET', url, visitor, known, form: new URLSearchParams() };
   // A browser says where a form comes from; one of another site does not log anybody in or out.
   if (!['same-origin', 'none', undefined].includes(headers['sec-fetch-site']))

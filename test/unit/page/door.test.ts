@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
+import type { Question } from '../../../src/page/answer-request.js';
 import { LIMITS, servePage } from '../../../src/page/page-server.js';
 import { readPageSettings } from '../../../src/page/page-settings.js';
 import { nextAfterLogin } from '../../../src/page/html/login-view.js';
@@ -45,6 +46,9 @@ describe('without the token', () => {
       const answer = await fetch(at.origin + address);
       expect(answer.status).toBe(200);
       expect(answer.headers.get('cache-control')).toContain('immutable');
+      // As a page of another release names it, which another controller served.
+      const other = await fetch(at.origin + address.replace(/\?.*/, '?of-another-release'));
+      expect([other.status, other.headers.get('cache-control')]).toEqual([200, 'no-store']);
     }
   });
 });
@@ -81,6 +85,24 @@ describe('a login', () => {
     expect((await login(TOKEN, { 'sec-fetch-site': 'cross-site' })).status).toBe(403);
     expect((await login('x'.repeat(5_000))).status).toBe(413);
     expect((await login(TOKEN)).status).toBe(303);
+  });
+
+  it('that breaks off in the middle is no failure of the page: nobody is logged in, and the log has no line', async () => {
+    const said: string[] = [];
+    const log = Object.assign(createLog('silent'), { error: (_: object, text: string) => said.push(text) });
+    const settings = readPageSettings('127.0.0.1:0', { ...NO_FILES, pageTokenFile: '/t' });
+    const answered: string[] = [];
+    const answer = ({ method }: Question) => {
+      answered.push(method);
+      return Promise.resolve({ status: 200, headers: {}, body: 'well' });
+    };
+    const server = await servePage(settings, answer, log);
+    const head = 'POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\ntoken=';
+    const socket = net.connect(server.port, '127.0.0.1', () => socket.write(head, () => socket.destroy()));
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(await (await fetch(`http://127.0.0.1:${server.port}`)).text()).toBe('well');
+    await server.stop();
+    expect([answered, said]).toEqual([['GET'], []]);
   });
 
   it('is not heard any more after ten wrong tokens, not even with the right one; who is in stays in', async () => {

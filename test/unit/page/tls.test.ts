@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import https from 'node:https';
 import path from 'node:path';
+import tls from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { createLog } from '../../../src/observe/log.js';
 import { readCertificates, watchCertificates } from '../../../src/page/certificates.js';
@@ -70,6 +71,37 @@ describe('over TLS', () => {
     expect((await ask(undefined)).status).toBe(401);
     expect((await ask(undefined, { authorization: `Bearer ${TOKEN}` })).status).toBe(200);
   });
+
+  /** What the server says on a connection that resumes `session`, and the session for the next one. */
+  const askOn = (session: Buffer | undefined, who: string | undefined) =>
+    new Promise<{ text: string; session: Buffer | undefined }>((resolve, reject) => {
+      const own =
+        who === undefined ? {} : { cert: readFileSync(file(`${who}.crt`)), key: readFileSync(file(`${who}.key`)) };
+      const { port } = new URL(at.origin);
+      const known = session === undefined ? {} : { session };
+      const peer = { port: Number(port), ca: readFileSync(file('server.crt')), servername: 'localhost' };
+      const socket = tls.connect({ ...peer, ...own, ...known, checkServerIdentity: () => undefined }, () =>
+        socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'),
+      );
+      let [text, next]: [string, Buffer | undefined] = ['', socket.getSession()];
+      socket.on('session', (one: Buffer) => (next = one));
+      socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      socket.once('error', reject);
+      socket.once('close', () => resolve({ text, session: next }));
+    });
+
+  it.each([undefined, 'stranger'])(
+    'a session that is resumed opens no more than the one before: certificate %s',
+    async (who) => {
+      await at.serve({ ...certificates(), pageClientCa: file('ca.crt') });
+      const first = await askOn(undefined, who);
+      expect(first.text).toMatch(/^HTTP\/1.1 401 /);
+      expect(first.session).toBeDefined();
+      const second = await askOn(first.session, who);
+      expect(second.text).toMatch(/^HTTP\/1.1 401 /);
+      expect(second.text).not.toContain('shop/data');
+    },
+  );
 
   it('where certificates alone open it, nobody is asked for a token', async () => {
     await at.serve({ ...certificates(), pageClientCa: file('ca.crt'), pageTokenFile: undefined });
