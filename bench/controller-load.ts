@@ -2,14 +2,10 @@
  * The whole controller process, as the image starts it, on a real cluster and with the API's stand-in over HTTP: what
  * it weighs, and for how long its event loop has no turn while it lists, compares and serves.
  */
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
 import { HOLDER_KEY } from '../src/attachment/holder-record.js';
 import { NodeRegistry } from '../src/attachment/node-registry.js';
 import { Deadline } from '../src/model/deadline.js';
-import { packageRoot } from '../src/model/package-root.js';
 import { workThrough } from '../src/model/settle-all.js';
 import { createLog } from '../src/observe/log.js';
 import type { PoolRef } from '../src/rbd/port.js';
@@ -21,7 +17,7 @@ import { persistentVolume, volumeAttachment } from '../test/kube/large-cluster.j
 import { clustersOver, create, type BenchCluster, type Running } from './bench-cluster.js';
 import { figure, mib, ms, print, times } from './figures.js';
 import { residentKiB } from './process-size.js';
-import type { Watched } from './watched.js';
+import { logged, startWatched } from './watched-driver.js';
 
 const OURS = 'rbd.csi.berth.dev';
 const OTHER = 'ebs.csi.example.com';
@@ -30,8 +26,6 @@ const NODES = 2_000;
 const EVERY = 5;
 /** Real images; each stands for several volumes of the API, so that a look at any of them is a look at the cluster. */
 const IMAGES = 1_000;
-/** As the Dockerfile has them. */
-const FLAGS = ['--max-semi-space-size=2', '--max-old-space-size=96'];
 const NODE = 'bench-node';
 const NAMESPACE = 'full';
 /** So many calls a second, for so long, ms. */
@@ -111,25 +105,8 @@ async function loaded(site: BenchCluster, count: number): Promise<Load> {
   const server = new ApiServer();
   await server.start();
   const name = `scale-${count}`;
-  const watchFile = path.join(site.directory, `${name}.watch`);
-  const kubeconfig = path.join(site.directory, `${name}.kubeconfig`);
-  await writeFile(kubeconfig, kubeconfigOf(server.url));
   serve(server, count);
-  const preload = pathToFileURL(path.join(packageRoot(), 'dist/bench/watched.js')).href;
-  const env = [`NODE_OPTIONS=${[...FLAGS, `--import=${preload}`].join(' ')}`, `BERTH_BENCH_WATCH=${watchFile}`];
-  const running = await site.startDriver(name, {
-    within: ['env', ...env],
-    options: ['--kubernetes', kubeconfig, '--node-lost-after', '86400'],
-  });
-  const watched = async (): Promise<Watched> => {
-    await rm(watchFile, { force: true });
-    process.kill(running.driver.pid, 'SIGUSR2');
-    for (;;) {
-      const text = await readFile(watchFile, 'utf8').catch(() => '');
-      if (text.endsWith('}')) return JSON.parse(text) as Watched;
-      await sleep(20);
-    }
-  };
+  const { running, watched } = await startWatched(site, name, server, ['--node-lost-after', '86400']);
   try {
     await watched();
     await logged(running, 'attachments compared');
@@ -155,13 +132,6 @@ function serve(server: ApiServer, count: number): void {
   server.generated.set('/apis/storage.k8s.io/v1/volumeattachments', { count, make: va });
 }
 
-async function logged({ logFile, driver }: Running, text: string): Promise<void> {
-  for (;;) {
-    if ((await readFile(logFile, 'utf8')).includes(text)) return;
-    if ((await Promise.race([driver.ended, sleep(250)])) !== undefined) throw await driver.death();
-  }
-}
-
 /** Lives of volumes, a call of one of them every 20 ms, and as many changes of the API. Answers calls a second. */
 async function serveCalls({ client }: Running, server: ApiServer): Promise<number> {
   const begun = performance.now();
@@ -185,11 +155,3 @@ async function serveCalls({ client }: Running, server: ApiServer): Promise<numbe
   await Promise.all(lives);
   return calls / ((performance.now() - begun) / 1_000);
 }
-
-const kubeconfigOf = (server: string): string =>
-  JSON.stringify({
-    'current-context': 'bench',
-    contexts: [{ name: 'bench', context: { cluster: 'bench', user: 'bench' } }],
-    clusters: [{ name: 'bench', cluster: { server } }],
-    users: [{ name: 'bench', user: { token: 'none' } }],
-  });

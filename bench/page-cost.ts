@@ -2,25 +2,21 @@
  * What the page costs: a controller that watches very many volumes, with the page and without it; how long a list takes
  * the server, and a browser until it paints.
  */
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
-import { packageRoot } from '../src/model/package-root.js';
 import { Browser } from '../test/browser/browser.js';
 import { chromiumOrNone } from '../test/browser/chromium.js';
 import { ApiServer } from '../test/kube/api-server.js';
 import { persistentVolume, volumeAttachment } from '../test/kube/large-cluster.js';
-import type { BenchCluster, Running } from './bench-cluster.js';
+import type { BenchCluster } from './bench-cluster.js';
 import { figure, median, mib, ms, print } from './figures.js';
 import { residentKiB } from './process-size.js';
-import type { Watched } from './watched.js';
+import { logged, startWatched, type WatchedDriver } from './watched-driver.js';
 
 const OURS = 'rbd.csi.berth.dev';
 const NODES = 2_000;
 const TOKEN = 'the-token-of-the-bench';
-/** As the Dockerfile has them. */
-const FLAGS = ['--max-semi-space-size=2', '--max-old-space-size=96'];
 /** Nothing is old enough to be read in Ceph, where none of these volumes is. */
 const SETTINGS = ['--leftover-age', '2000000000'];
 const ROUNDS = 11;
@@ -47,7 +43,7 @@ export async function pageCost(site: BenchCluster, sizes: readonly number[]): Pr
     figure('a list of 200 rows', `${(seen.bytes / 1024).toFixed(0)} KiB`);
     if (chromium === undefined) continue;
     const paints = await beside(site, count, page, async ({ origin }) => {
-      const browser = await Browser.start(chromium);
+      const browser = await Browser.start(chromium, site.directory);
       try {
         return await painted(browser, origin);
       } finally {
@@ -61,12 +57,9 @@ export async function pageCost(site: BenchCluster, sizes: readonly number[]): Pr
   }
 }
 
-interface At {
-  readonly running: Running;
+interface At extends WatchedDriver {
   readonly server: ApiServer;
   readonly origin: string;
-  /** Since the last time it was asked. */
-  readonly watched: () => Promise<Watched>;
 }
 
 /** What `measure` says of a controller that has listed all. */
@@ -79,25 +72,10 @@ async function beside<T>(
   const server = new ApiServer();
   await server.start();
   const name = `page-${server.url.slice(-5)}`;
-  const kubeconfig = path.join(site.directory, `${name}.kubeconfig`);
-  const watchFile = path.join(site.directory, `${name}.watch`);
-  await writeFile(kubeconfig, kubeconfigOf(server.url));
   fill(server, count);
-  const watching = pathToFileURL(path.join(packageRoot(), 'dist/bench/watched.js')).href;
-  const env = [`NODE_OPTIONS=${[...FLAGS, `--import=${watching}`].join(' ')}`, `BERTH_BENCH_WATCH=${watchFile}`];
-  const options = ['--kubernetes', kubeconfig, ...SETTINGS, ...page];
-  const running = await site.startDriver(name, { options, within: ['env', ...env] });
-  const watched = async (): Promise<Watched> => {
-    await rm(watchFile, { force: true });
-    process.kill(running.driver.pid, 'SIGUSR2');
-    for (;;) {
-      const text = await readFile(watchFile, 'utf8').catch(() => '');
-      if (text.endsWith('}')) return JSON.parse(text) as Watched;
-      await sleep(20);
-    }
-  };
+  const { running, watched } = await startWatched(site, name, server, [...SETTINGS, ...page]);
   try {
-    const log = await compared(running);
+    const log = await logged(running, 'attachments compared');
     const port = /"port":(\d+)/.exec(log)?.[1] ?? '0';
     await watched();
     return await measure({ running, server, origin: `http://127.0.0.1:${port}`, watched });
@@ -114,14 +92,6 @@ function fill(server: ApiServer, count: number): void {
   const va = (index: number) => volumeAttachment(index, OURS, pv(index).metadata.name, `worker-${index % NODES}`);
   server.generated.set('/api/v1/persistentvolumes', { count, make: pv });
   server.generated.set('/apis/storage.k8s.io/v1/volumeattachments', { count, make: va });
-}
-
-async function compared({ logFile, driver }: Running): Promise<string> {
-  for (;;) {
-    const text = await readFile(logFile, 'utf8');
-    if (text.includes('attachments compared')) return text;
-    if ((await Promise.race([driver.ended, sleep(250)])) !== undefined) throw await driver.death();
-  }
 }
 
 async function rest({ running, watched }: At): Promise<{ readonly resident: number; readonly peak: number }> {
@@ -192,11 +162,3 @@ async function painted(browser: Browser, origin: string): Promise<readonly numbe
   }
   return all;
 }
-
-const kubeconfigOf = (server: string): string =>
-  JSON.stringify({
-    'current-context': 'bench',
-    contexts: [{ name: 'bench', context: { cluster: 'bench', user: 'bench' } }],
-    clusters: [{ name: 'bench', cluster: { server } }],
-    users: [{ name: 'bench', user: { token: 'none' } }],
-  });

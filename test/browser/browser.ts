@@ -22,6 +22,8 @@ interface Message {
   readonly error?: { readonly message: string };
 }
 
+const ENDED: Message = { error: { message: 'Chromium has ended' } };
+
 export class Browser {
   readonly #child: ChildProcess;
   readonly #directory: string;
@@ -39,20 +41,28 @@ export class Browser {
       for (const part of parts) this.#take(JSON.parse(part) as Message);
     });
     child.once('exit', () => {
-      for (const tell of this.#waiting.values()) tell({ error: { message: 'Chromium has ended' } });
+      for (const tell of this.#waiting.values()) tell(ENDED);
     });
+    // What is asked of a browser that has ended is told by its end.
+    (child.stdio[3] as Writable).on('error', () => undefined);
   }
 
-  static async start({ command, environment }: Chromium): Promise<Browser> {
-    const directory = await mkdtemp(path.join(os.tmpdir(), 'berth-browser-'));
+  /** @param under where its profile and sockets are until it is closed: who interrupts a run may clear that */
+  static async start({ command, environment }: Chromium, under = os.tmpdir()): Promise<Browser> {
+    const directory = await mkdtemp(path.join(under, 'berth-browser-'));
     const [program, args] = command([...FLAGS, `--user-data-dir=${path.join(directory, 'profile')}`]);
     const child = spawn(program, args, {
-      env: { ...process.env, ...environment, HOME: directory },
+      env: { ...process.env, ...environment, HOME: directory, TMPDIR: directory },
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
     });
     const browser = new Browser(child, directory);
-    await browser.ask('Browser.getVersion');
-    return browser;
+    try {
+      await browser.ask('Browser.getVersion');
+      return browser;
+    } catch (error) {
+      await browser.close();
+      throw error;
+    }
   }
 
   /** A tab with cookies of its own. */
@@ -68,10 +78,15 @@ export class Browser {
   ask(method: string, params: object = {}, sessionId?: string): Promise<Readonly<Record<string, unknown>>> {
     const id = (this.#count += 1);
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, ({ result = {}, error }) => {
+      const tell = ({ result = {}, error }: Message): void => {
         if (error === undefined) resolve(result);
         else reject(new Error(`${method}: ${error.message}`));
-      });
+      };
+      if (this.#hasEnded) {
+        tell(ENDED);
+        return;
+      }
+      this.#waiting.set(id, tell);
       const message = sessionId === undefined ? { id, method, params } : { id, method, params, sessionId };
       (this.#child.stdio[3] as Writable).write(`${JSON.stringify(message)}\0`);
     });
@@ -84,10 +99,14 @@ export class Browser {
   }
 
   async close(): Promise<void> {
-    const ended = new Promise((resolve) => this.#child.once('exit', resolve));
+    const ended = this.#hasEnded ? undefined : new Promise((resolve) => this.#child.once('exit', resolve));
     await this.ask('Browser.close').catch(() => this.#child.kill('SIGKILL'));
     await ended;
     await rm(this.#directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  }
+
+  get #hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
   #take(message: Message): void {

@@ -36,69 +36,80 @@ export interface WatchedSources {
 
 /** Those that want somebody first, then by claim; those without a claim last. Others have their turn meanwhile. */
 export async function watchedVolumes({ api, findings }: WatchedSources): Promise<readonly WatchedVolume[]> {
-  const all = api.all();
-  const seen: Seen = { attachments: new Map(), findings: new Map() };
-  const uids = new Set<string>();
-  await eachInSlices(all, (one) => {
-    uids.add(one.uid);
-    add(seen.attachments, keyOf(one), one);
+  const seen: Seen = { attachments: nothingNamed(), findings: nothingNamed() };
+  const compared = new Set(findings.map(({ attachment }) => attachment?.uid));
+  const present = new Set<string>();
+  await eachInSlices(api.all(), (one) => {
+    if (compared.has(one.uid)) present.add(one.uid);
+    add(seen.attachments, one, one);
   });
   for (const one of findings) {
+    const { attachment, volume } = one;
     // What went since the last comparison is stuck no more.
-    const isGone = one.attachment !== undefined && !uids.has(one.attachment.uid);
-    if (!isGone)
-      add(seen.findings, one.attachment === undefined ? `h ${one.volume ?? ''}` : keyOf(one.attachment), one);
+    const isGone = attachment !== undefined && !present.has(attachment.uid);
+    if (!isGone) add(seen.findings, attachment ?? { pv: undefined, inlineHandle: volume ?? '' }, one);
   }
   const rows: WatchedVolume[] = [];
   await eachInSlices(api.allVolumes(), (volume) => {
     rows.push(rowOf(volume, seen));
   });
-  // What is left names no PersistentVolume that is there.
-  for (const key of new Set([...seen.attachments.keys(), ...seen.findings.keys()])) rows.push(rowWithout(key, seen));
-  return sortInSlices(rows, inOrder);
+  return sortInSlices([...rows, ...rowsWithout(seen)], inOrder);
 }
 
-/** By `p NAME` of a PersistentVolume or `h HANDLE`; what a row took is removed. */
+/** By name of a PersistentVolume, or by handle: maps of their own, for a key made of both costs more than the rest. */
+interface Named<T> {
+  readonly byPv: Map<string, readonly T[]>;
+  readonly byHandle: Map<string, readonly T[]>;
+}
+
 interface Seen {
-  readonly attachments: Map<string, readonly ApiAttachment[]>;
-  readonly findings: Map<string, readonly AttachmentFinding[]>;
+  readonly attachments: Named<ApiAttachment>;
+  readonly findings: Named<AttachmentFinding>;
 }
 
-const keyOf = ({ pv, inlineHandle }: ApiAttachment): string =>
-  inlineHandle === undefined ? `p ${pv ?? ''}` : `h ${inlineHandle}`;
+const nothingNamed = <T>(): Named<T> => ({ byPv: new Map(), byHandle: new Map() });
 
-function add<T>(found: Map<string, readonly T[]>, key: string, one: T): void {
+function add<T>({ byPv, byHandle }: Named<T>, at: Pick<ApiAttachment, 'pv' | 'inlineHandle'>, one: T): void {
+  const [found, key] = at.inlineHandle === undefined ? [byPv, at.pv ?? ''] : [byHandle, at.inlineHandle];
   const present = found.get(key);
   found.set(key, present === undefined ? [one] : [...present, one]);
 }
 
+/** What a row took stays there as nothing: a map that shrinks is built anew, again and again. */
 function take<T>(found: Map<string, readonly T[]>, key: string): readonly T[] {
   const taken = found.get(key) ?? NONE;
-  found.delete(key);
+  if (taken.length > 0) found.set(key, NONE);
   return taken;
 }
 const NONE: readonly never[] = [];
 
-function rowOf({ name, handle, claim }: ApiVolume, seen: Seen): WatchedVolume {
-  const [byName, byHandle] = [`p ${name}`, `h ${handle}`];
-  const attachments = joined(take(seen.attachments, byName), take(seen.attachments, byHandle));
-  const findings = joined(take(seen.findings, byName), take(seen.findings, byHandle));
-  return { claim, pv: name, volume: handle, ...stateOf(attachments, findings) };
+/** Keys of what no row took. */
+function left(...all: readonly ReadonlyMap<string, readonly unknown[]>[]): ReadonlySet<string> {
+  const keys = new Set<string>();
+  for (const found of all) for (const [key, { length }] of found) if (length > 0) keys.add(key);
+  return keys;
+}
+
+function rowOf({ name, handle, claim }: ApiVolume, { attachments, findings }: Seen): WatchedVolume {
+  const mine = joined(take(attachments.byPv, name), take(attachments.byHandle, handle));
+  const told = joined(take(findings.byPv, name), take(findings.byHandle, handle));
+  return { claim, pv: name, volume: handle, ...stateOf(mine, told) };
 }
 
 const joined = <T>(a: readonly T[], b: readonly T[]): readonly T[] => (b.length === 0 ? a : [...a, ...b]);
 
-function rowWithout(key: string, seen: Seen): WatchedVolume {
-  const findings = take(seen.findings, key);
-  const name = key.slice(2);
-  const isHandle = key.startsWith('h ');
-  const volume = isHandle ? name : findings.find((one) => one.volume !== undefined)?.volume;
-  return {
-    claim: undefined,
-    pv: isHandle ? undefined : name,
-    volume,
-    ...stateOf(take(seen.attachments, key), findings),
-  };
+/** What no row took names no PersistentVolume that is there. */
+function rowsWithout({ attachments, findings }: Seen): readonly WatchedVolume[] {
+  const named = [...left(attachments.byPv, findings.byPv)].map((pv): WatchedVolume => {
+    const told = take(findings.byPv, pv);
+    const volume = told.find((one) => one.volume !== undefined)?.volume;
+    return { claim: undefined, pv, volume, ...stateOf(take(attachments.byPv, pv), told) };
+  });
+  const inline = [...left(attachments.byHandle, findings.byHandle)].map((volume): WatchedVolume => {
+    const state = stateOf(take(attachments.byHandle, volume), take(findings.byHandle, volume));
+    return { claim: undefined, pv: undefined, volume, ...state };
+  });
+  return [...named, ...inline];
 }
 
 /** What is wrong first, then what moves, then what is. */
@@ -120,7 +131,8 @@ function quietState(attachments: readonly ApiAttachment[]): WatchedState {
 }
 
 function nodesOf(attachments: readonly ApiAttachment[], findings: readonly AttachmentFinding[]): readonly string[] {
-  const all = [...attachments.map(({ node }) => node), ...findings.map(({ nodeName }) => nodeName)];
+  const all = attachments.map(({ node }) => node);
+  if (findings.length > 0) all.push(...findings.map(({ nodeName }) => nodeName));
   return all.length < 2 ? all : [...new Set(all)].sort();
 }
 
@@ -134,4 +146,4 @@ function inOrder(a: WatchedVolume, b: WatchedVolume): number {
 /** Behind every name of Kubernetes. */
 const LAST = '\uFFFF';
 const nameOf = ({ pv, volume }: WatchedVolume): string => pv ?? volume ?? '';
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+const compare = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1);

@@ -87,7 +87,7 @@ describe('a login', () => {
     expect((await login(TOKEN)).status).toBe(303);
   });
 
-  it('that breaks off in the middle is no failure of the page: nobody is logged in, and the log has no line', async () => {
+  it('that breaks off in the middle is no failure of the page: nobody gets in, the log has no line', async () => {
     const said: string[] = [];
     const log = Object.assign(createLog('silent'), { error: (_: object, text: string) => said.push(text) });
     const settings = readPageSettings('127.0.0.1:0', { ...NO_FILES, pageTokenFile: '/t' });
