@@ -1,6 +1,6 @@
 /**
- * Everything that has to be right before a volume can reach a pod, examined check by check; nothing is changed, nobody
- * is waited for long.
+ * Everything that has to be right before a volume can reach a pod, examined check by check. What a check tries is
+ * undone at once, and nobody is waited for long.
  */
 import type { Finding } from '../model/finding.js';
 import { CHECKS, type DoctorCheck, type Examined } from './checks.js';

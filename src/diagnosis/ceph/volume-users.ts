@@ -38,7 +38,10 @@ export async function checkVolumeUsers(parts: VolumeUsersParts, deadline: Deadli
 const hasOwnUsers = ({ users }: ClusterConfig): boolean => users.node?.id.includes(NODE_MARK) === true;
 const TODO = 'give it the caps of docs/ceph-users.md, "Users of single volumes"';
 
-/** By a user with the caps of a volume that there is not: he is dropped at once. */
+/**
+ * By a user with the caps of a volume that there is not: he is dropped at once. One for each pool, always of the same
+ * name, so that what a check leaves that is cut short is removed by the next, whatever caps it has.
+ */
 async function checkMaker(
   { rbd, clusters }: VolumeUsersParts,
   config: ClusterConfig,
@@ -47,12 +50,13 @@ async function checkMaker(
   const name = `volume-users ${config.id}`;
   const access = await clusters.access(config, 'controller').catch(() => undefined);
   if (access === undefined) return [];
-  const user = userOf(`doctor-${randomUUID()}`);
   const found: Finding[] = [];
   for (const { name: pool } of config.pools) {
+    const user = userOf(`doctor.${encodeURIComponent(pool)}`);
     try {
       const data = { pool, prefix: 'rbd_data.none' };
       const own = { pool, namespace: '', imageId: 'none', data };
+      await rbd.dropUser(access, user, deadline);
       await rbd.makeUser(access, user, capsOf({ image: 'none', own, below: [], readOnly: false }), deadline);
       await rbd.dropUser(access, user, deadline);
     } catch (error) {

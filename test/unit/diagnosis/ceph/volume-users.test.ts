@@ -1,5 +1,5 @@
 /** Whether the controller may make users of volumes, and which keys a node reads. */
-import { beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it, vi } from 'vitest';
 import { Installation } from '../../../../src/attachment/node-identity.js';
 import { checkVolumeUsers, type VolumeUsersParts } from '../../../../src/diagnosis/ceph/volume-users.js';
 import { berthError } from '../../../../src/model/errors.js';
@@ -46,7 +46,19 @@ const check = (more: Partial<VolumeUsersParts>) =>
 
 it('a controller that makes users: tried by one who is gone again', async () => {
   expect(await check({ roles: ['controller'], volumeUsers: true })).toMatchObject([{ level: 'ok' }]);
-  expect(rbd.calls.map(({ operation }) => operation)).toEqual(['makeUser', 'dropUser']);
+  expect(rbd.calls.map(({ operation }) => operation)).toEqual(['dropUser', 'makeUser', 'dropUser']);
+  expect(rbd.users.size).toBe(0);
+});
+
+it('a check that was cut short: the next one removes the user that it left, whatever his caps are', async () => {
+  const end = vi.fn(() => Promise.reject(berthError('BERTH_DEADLINE', { what: 'auth rm', ms: 5_000 })));
+  const cut = { makeUser: rbd.makeUser, dropUser: vi.fn(rbd.dropUser), listRecords: rbd.listRecords };
+  cut.dropUser.mockImplementationOnce(rbd.dropUser).mockImplementationOnce(end);
+  const maker = { roles: ['controller'] as const, volumeUsers: true };
+  expect(await check({ ...maker, rbd: cut })).toEqual([]);
+  const [left = ''] = rbd.users.keys();
+  rbd.users.set(left, { caps: 'of another version', key: 'key' });
+  expect(await check(maker)).toMatchObject([{ level: 'ok' }]);
   expect(rbd.users.size).toBe(0);
 });
 
