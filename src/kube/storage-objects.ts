@@ -214,7 +214,7 @@ function podOf({ metadata, spec, status }: KubePod): ApiPod {
     claims,
     runtimeClass: spec?.runtimeClassName,
     unscheduled: scheduled?.status === 'False' ? (scheduled.message ?? 'no reason is given') : undefined,
-    killed: killedOf(status?.containerStatuses ?? []),
+    killed: killedOf(status?.containerStatuses ?? [], spec?.runtimeClassName !== undefined),
     memoryBytes: memoryOf(spec),
   };
 }
@@ -222,12 +222,16 @@ function podOf({ metadata, spec, status }: KubePod): ApiPod {
 /** 128 + 9, as a runtime tells signal 9. */
 const KILLED = 137;
 
-/** The container that was killed last; undefined where none was. */
-function killedOf(statuses: readonly KubeContainerStatus[]): KilledContainer | undefined {
+/**
+ * The container that was killed last; undefined where none was. Signal 9 alone counts in a virtual machine, whose
+ * kernel tells nobody why. On the host the kubelet says what was for want of memory; the rest is a failed probe, or a
+ * person.
+ */
+function killedOf(statuses: readonly KubeContainerStatus[], isMachine: boolean): KilledContainer | undefined {
   const all = statuses.flatMap(({ name, restartCount = 0, state, lastState }): readonly KilledContainer[] => {
     const { exitCode, reason, finishedAt } = state?.terminated ?? lastState?.terminated ?? {};
     const forMemory = reason === 'OOMKilled';
-    if (typeof finishedAt !== 'string' || (!forMemory && exitCode !== KILLED)) return [];
+    if (typeof finishedAt !== 'string' || (!forMemory && !(isMachine && exitCode === KILLED))) return [];
     return [{ name, forMemory, at: finishedAt, restarts: restartCount }];
   });
   return all.toSorted((a, b) => Date.parse(b.at) - Date.parse(a.at))[0];
