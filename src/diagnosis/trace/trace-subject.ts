@@ -56,15 +56,16 @@ export async function traceSubject(
   return { ...subject, traces, untraced: ends.filter((one): one is Untraced => 'why' in one) };
 }
 
-/** The attachments are the same for all volumes of a subject: they are listed for the first who asks. */
+/** Attachments and PersistentVolumes are the same for all volumes of a subject: they are listed for the first. */
 function listedOnce(api: ApiAsked): ApiAsked {
   const { attachments, objects } = api;
   let listed: ReturnType<typeof attachments.list> | undefined;
+  let volumes: ReturnType<typeof attachments.listVolumes> | undefined;
   return {
     objects,
     attachments: {
       list: (deadline) => (listed ??= attachments.list(deadline)),
-      listVolumes: (deadline) => attachments.listVolumes(deadline),
+      listVolumes: (deadline) => (volumes ??= attachments.listVolumes(deadline)),
       nodeOf: (name, deadline) => attachments.nodeOf(name, deadline),
       podsOf: (claim, node, deadline) => attachments.podsOf(claim, node, deadline),
       readVolume: (name, deadline) => attachments.readVolume(name, deadline),

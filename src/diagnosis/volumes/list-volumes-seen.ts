@@ -94,11 +94,13 @@ async function askEach(
       }
     } catch (error) {
       const why = toldOf(error);
-      unknown.set(why, [...(unknown.get(why) ?? []), volume]);
+      const alike = unknown.get(why);
+      if (alike === undefined) unknown.set(why, [volume]);
+      else alike.push(volume);
     }
   });
   for (const [why, volumes] of unknown)
-    if (!leftOut.includes(why)) leftOut.push(`${[...volumes].sort().join(', ')}: ${why}`);
+    if (!leftOut.includes(why)) leftOut.push(`${volumes.sort().join(', ')}: ${why}`);
   return { found, absent };
 }
 

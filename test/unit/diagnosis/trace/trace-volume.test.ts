@@ -73,6 +73,15 @@ describe('berth trace', () => {
     await expect(nothing).rejects.toThrow(/BERTH_USAGE: the input: it names no object/);
   });
 
+  it('of objects of several volumes lists the PersistentVolumes once', async () => {
+    const list = vi.spyOn(at.attachments, 'listVolumes');
+    const volumeOfImageId = (id: string) => Promise.resolve(`c1/rbd/berth-${id}`);
+    const text = 'rbd_header.aa rbd_header.bb rbd_header.cc';
+    const { traces } = await traceSubject({ ...at.parts(), volumeOfImageId }, { text });
+    expect(traces.map(({ handle }) => handle)).toEqual(['c1/rbd/berth-aa', 'c1/rbd/berth-bb', 'c1/rbd/berth-cc']);
+    expect(list).toHaveBeenCalledOnce();
+  });
+
   it('of a pod shows each of its volumes, and says of another driver’s that it is none of ours', async () => {
     at.server.put(PVCS, { metadata: { name: 'nfs', namespace: 'shop' }, spec: { volumeName: 'pv-nfs' } });
     at.server.put(PVS, { metadata: { name: 'pv-nfs' }, spec: { csi: { driver: 'nfs', volumeHandle: 'x' } } });
