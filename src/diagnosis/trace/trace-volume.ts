@@ -8,6 +8,7 @@ import { claimBreaks } from './breaks/claim-breaks.js';
 import { findBound, type ApiAsked, type Bound, type VolumeNamed } from './find-bound.js';
 import { attachmentsOf, factsOfAll } from './gather-attachments.js';
 import { gatherPods, type Look } from './gather-claim.js';
+import { askHealth, healthHeard, readAfter } from './gather-health.js';
 import { imageBreaks } from './breaks/image-breaks.js';
 import { inOrder, LINK_OF, type Break, type Link, type Unseen } from './links.js';
 import { nodeBreaks } from './breaks/node-breaks.js';
@@ -71,13 +72,14 @@ async function gather(
   const { driver, nodeId, now } = parts;
   const { claimName, handle, pvName } = bound;
   const hasVolume = handle !== undefined || pvName !== undefined;
-  const health = askHealth(parts, handle, look, deadline);
+  const asked = askHealth(parts.images, handle, deadline);
   const attachments = hasVolume ? await attachmentsOf(parts, bound, look, deadline) : [];
   // One that is gone is worth a page only where something still names it.
   if (handle === undefined && claimName === undefined && attachments?.length === 0)
     throw berthError('BERTH_KUBE_NOT_FOUND', { resource: 'PersistentVolume', name: pvName ?? '' });
   const pods = await podsOf(parts, bound, look, deadline);
-  const { image, facts } = await factsOfAll(parts, bound, attachments, deadline);
+  const images = await readAfter(asked, parts.images);
+  const { image, facts } = await factsOfAll({ api: parts.api, images }, bound, attachments, deadline);
   const measure = { now: now().toISOString(), ageMs: 0, driver };
   const isRead = typeof image === 'object' && 'holders' in image;
   const described = handle !== undefined && isRead;
@@ -93,26 +95,10 @@ async function gather(
     findings: facts.flatMap((one) => judge(one, measure) ?? []),
     image,
     description: described ? await look('snapshots', () => parts.images.describe(handle, deadline)) : undefined,
-    health: await health(image),
+    health: await healthHeard(asked, image, look),
     here,
     pods,
   };
-}
-
-/**
- * Asked at once: the monitors answer also where an OSD is waited for until the end. Where the image cannot be read
- * either, that says it.
- */
-function askHealth(
-  { images }: TraceParts,
-  handle: string | undefined,
-  look: Look,
-  deadline: Deadline,
-): (image: VolumeFacts['image']) => Promise<VolumeFacts['health']> {
-  const asked = handle === undefined ? Promise.resolve(undefined) : images.health(handle, deadline);
-  asked.catch(() => undefined);
-  return (image) =>
-    typeof image === 'object' && 'error' in image ? asked.catch(() => undefined) : look('image', () => asked);
 }
 
 /** Where nobody could look at the PersistentVolume they are what the image said of them at the stage. */

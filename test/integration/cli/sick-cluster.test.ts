@@ -160,7 +160,7 @@ describe.skipIf(process.env['BERTH_SICK'] === undefined)('a cluster of its own',
     // One that has a single object of data, elsewhere: nothing of it is there.
     const tiny = JSON.parse(await by.rbd(['info', `${pool}/tiny`, '--format', 'json'], soon())) as { id: string };
     const own = ['rbd_header', 'rbd_object_map', 'rbd_data'].map((kind) => `${kind}.${tiny.id}`);
-    const names = [...own.slice(0, 2), `${own[2] ?? ''}.0000000000000000`, 'rbd_id.tiny', 'rbd_directory'];
+    const names = [...own.slice(0, 2), `${own[2] ?? ''}.0000000000000000`, 'rbd_id.tiny'];
     const isThere = names.some((name) => `1.${placementOf(name, '', 8).toString(16)}` === group);
     expect((await trace(`${pool}/tiny`)).stdout.includes('ObjectsDamaged')).toBe(isThere);
     // What the OSD says of it, as it comes.

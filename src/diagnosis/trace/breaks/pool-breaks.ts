@@ -1,7 +1,7 @@
 /** What the monitors report of the pools of a volume, as far as it stops the volume: a cause of what stands behind. */
 import { parseVolumeId, type VolumeId } from '../../../model/volume-id.js';
 import { placementOf } from '../../../rbd/placement.js';
-import type { HealthCheck, PlacementGroup } from '../../../rbd/port.js';
+import type { ClusterHealth, HealthCheck, PlacementGroup } from '../../../rbd/port.js';
 import type { ImageDescription } from '../../../volume/image/look/describe-image.js';
 import { firstOf } from '../../message-of.js';
 import { broken, type Break } from '../links.js';
@@ -13,6 +13,10 @@ const DAMAGED = /^(?:PG_DAMAGED|OBJECT_UNFOUND)$/;
 /** The monitors say of groups that they do not serve only after a minute. */
 const OSD_DOWN = 'OSD_DOWN';
 const NO_ANSWER = /^BERTH_(?:DEADLINE|CLUSTER_UNREACHABLE)\b/;
+
+/** Do the monitors say that something of the cluster does not serve, so that I/O may wait? */
+export const mayStand = ({ checks }: ClusterHealth): boolean =>
+  checks.some(({ code }) => code === OSD_DOWN || code === UNAVAILABLE);
 
 export function poolBreaks({ health, handle = '', description, image }: VolumeFacts): readonly Break[] {
   const id = parseVolumeId(handle);
@@ -54,7 +58,7 @@ function stoodBy(
   const found = groups.flatMap((group) => {
     const has = objectIn(group, id, description);
     const line = detail.find((one) => one.startsWith(`pg ${group.id} `)) ?? group.id;
-    return has === undefined ? [] : [`${line}${has === '' ? '' : `, where ${has} is`}`];
+    return has === undefined ? [] : [`${line}${has === '' ? '' : `, where ${has} belongs`}`];
   });
   return found.length === 0 ? [] : [broken(reason, `${firstOf(found)}; ${todo}`)];
 }
@@ -72,11 +76,13 @@ function objectIn(
   description: ImageDescription | undefined,
 ): string | undefined {
   if (description === undefined) return pool === own ? '' : undefined;
-  const { imageId, objectCount, dataPool } = description;
+  const { imageId, objectCount, dataPool, parent } = description;
   const isThere = (name: string): boolean => placementOf(name, namespace, of) === seed;
   if (pool === own) {
-    const records = [`rbd_header.${imageId}`, `rbd_id.${image}`, `rbd_object_map.${imageId}`, 'rbd_directory'];
-    const record = records.find(isThere);
+    const records = [`rbd_header.${imageId}`, `rbd_id.${image}`, `rbd_object_map.${imageId}`];
+    // All images of a place have it; to be opened only these ask there, for the parent's name or for the namespace.
+    const asksDirectory = parent !== undefined || namespace !== '';
+    const record = [...records, ...(asksDirectory ? ['rbd_directory'] : [])].find(isThere);
     if (record !== undefined) return record;
   }
   // Names of objects in a data pool begin with a pool's number, which nobody was asked for.

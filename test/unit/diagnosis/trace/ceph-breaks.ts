@@ -79,12 +79,12 @@ export function cephBreaks(at: TraceFixture): readonly BreakRow[] {
     [
       'ObjectsUnavailable',
       () => told('PG_AVAILABILITY', 'Reduced', [`pg 1.${groupOfHeader().toString(16)} is down`], [groupOfHeader()]),
-      /pg 1\.\w+ is down, where rbd_header\.\w+ is; I\/O there waits, and goes on by itself/,
+      /pg 1\.\w+ is down, where rbd_header\.\w+ belongs; I\/O there waits, and goes on by itself/,
     ],
     [
       'ObjectsDamaged',
       () => told('PG_DAMAGED', '1 pg inconsistent', [], [groupOfHeader()]),
-      /1\.\w+, where rbd_header\.\w+ is; rados list-inconsistent-obj PG names what is damaged/,
+      /1\.\w+, where rbd_header\.\w+ belongs; rados list-inconsistent-obj PG names what is damaged/,
     ],
     [
       'VolumeDeleting',

@@ -35,15 +35,27 @@ describe('a placement group that does not serve', () => {
     const data = Array.from({ length: Number(DEFAULT_SIZE) / OBJECT_BYTES }, (_, number) => number);
     const names = data.map((number) => `rbd_data.${image().id}.${number.toString(16).padStart(16, '0')}`);
     const own = ['rbd_header', 'rbd_object_map'].map((kind) => `${kind}.${image().id}`);
-    const taken = new Set(
-      [...names, ...own, 'rbd_id.berth-v', 'rbd_directory'].map((name) => placementOf(name, '', MANY)),
-    );
+    const taken = new Set([...names, ...own, 'rbd_id.berth-v'].map((name) => placementOf(name, '', MANY)));
     const free = Array.from({ length: MANY }, (_, seed) => seed).find((seed) => !taken.has(seed))!;
     tell({ groups: [group(free)] });
     expect(await reasons()).toEqual([]);
     const last = placementOf(names.at(-1)!, '', MANY);
     tell({ groups: [group(free), group(last)], detail: [`pg 1.${last.toString(16)} of pool rbd is down`] });
     expect((await first()).breaks[0]?.says).toContain(`pg 1.${last.toString(16)} of pool rbd is down, where rbd_`);
+  });
+
+  it('with the directory of the pool is a break of a copy alone, which asks there for its parent', async () => {
+    const directory = placementOf('rbd_directory', '', MANY);
+    tell({ groups: [group(directory)], detail: [`pg 1.${directory.toString(16)} of pool rbd is down`] });
+    expect(await reasons()).toEqual([]);
+    const parts = at.parts();
+    const describe = async (...asked: Parameters<typeof parts.images.describe>) => {
+      const own = await parts.images.describe(...asked);
+      return own && { ...own, parent: 'rbd/berth-origin@s' };
+    };
+    const { traces } = await traceSubject({ ...parts, images: { ...parts.images, describe } }, 'shop/data');
+    expect(traces[0]?.breaks.map(({ reason }) => reason)).toEqual(['ObjectsUnavailable']);
+    expect(traces[0]?.breaks[0]?.says).toContain('is down, where rbd_directory belongs; I/O there waits');
   });
 
   it('of another pool is none either', async () => {
@@ -68,6 +80,29 @@ describe('OSDs that are down', () => {
     const { breaks } = await first();
     expect(breaks[0]).toMatchObject({ reason: 'ObjectsUnavailable' });
     expect(breaks[0]?.says).toMatch(/^1 osds down; osd\.0 .* is down; I\/O there waits/);
+  });
+});
+
+describe('an image', () => {
+  const patience = async (): Promise<number[]> => {
+    const { images } = at.parts();
+    const waits: number[] = [];
+    const readHolders: typeof images.readHolders = (volume, watchers, deadline) => {
+      waits.push(deadline.remaining());
+      return images.readHolders(volume, watchers, deadline);
+    };
+    await traceSubject(at.parts({ images: { ...images, readHolders } }), 'shop/data');
+    return waits;
+  };
+
+  it.each(['OSD_DOWN', 'PG_AVAILABILITY'])('is not waited for to the end where monitors say %s', async (code) => {
+    tell({ code });
+    expect(Math.max(...(await patience()))).toBeLessThanOrEqual(5_000);
+  });
+
+  it('has all the time where they say nothing of that', async () => {
+    tell({ code: 'POOL_NEARFULL' });
+    expect(Math.max(...(await patience()))).toBeGreaterThan(5_000);
   });
 });
 
