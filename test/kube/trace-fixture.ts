@@ -21,8 +21,6 @@ import type { Thing } from './api-server.js';
 import { attachmentFixture, DRIVER, OLD, VOLUME, type AttachmentFixture } from './attachment-fixture.js';
 
 export const CLASSES = '/apis/storage.k8s.io/v1/storageclasses';
-export const EVENTS_OF_SHOP = '/api/v1/namespaces/shop/events';
-export const EVENTS_OF_DEFAULT = '/api/v1/namespaces/default/events';
 /** By which node `a` has the image open. */
 export const CLIENT = { address: '10.0.0.1:0/5', client: 'client.5' };
 

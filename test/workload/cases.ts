@@ -9,6 +9,9 @@ import { layoutOf } from '../../src/dev/ceph/layout.js';
 import { admin, cluster } from '../integration/ceph.js';
 import { MiB } from '../integration/csi/capabilities.js';
 import { outOfService, soon } from '../integration/fencing/fencing-controller.js';
+import type { Driver } from '../integration/csi/driver.js';
+import type { Volume } from '../integration/csi/volume.js';
+import type { Acknowledged, Database } from './database.js';
 import type { Way } from './way.js';
 
 /** How long Ceph is silent, s. */
@@ -17,12 +20,42 @@ const MOST_MS = 1_800_000;
 
 /** Stands still from now on; what is returned lets it go on, also more than once, also where some of it has ended. */
 function freeze(pids: readonly number[]): () => void {
-  const alive = new Set(pids);
-  for (const pid of alive) process.kill(pid, 'SIGSTOP');
+  const frozen = new Set(pids);
+  for (const pid of frozen) process.kill(pid, 'SIGSTOP');
   return () => {
-    for (const pid of alive) process.kill(pid, 'SIGCONT');
-    alive.clear();
+    for (const pid of frozen) goOn(pid);
+    frozen.clear();
   };
+}
+
+function goOn(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** A pod on the first node, on a volume of its own. Clients commit to it; some commits are acknowledged already. */
+async function committing(way: Way): Promise<{ readonly volume: Volume; readonly first: Database }> {
+  const volume = await way.create();
+  const first = await way.start(volume, way.one);
+  await first.load();
+  await first.commits(way.some);
+  return { volume, first };
+}
+
+/** The next pod, once the one before is gone from its node: it has all that was acknowledged to that one. */
+async function successor(
+  way: Way,
+  volume: Volume,
+  acknowledged: Acknowledged,
+  { from, on }: { readonly from: Driver; readonly on: Driver },
+): Promise<Database> {
+  await way.leave(volume, from);
+  const next = await way.start(volume, on);
+  expect(await next.findings(acknowledged)).toEqual([]);
+  return next;
 }
 
 /** @param way of the file's beforeAll */
@@ -31,15 +64,9 @@ export function cases(way: () => Way): void {
     'pod killed while it commits: the next one, on the other node, has every acknowledged commit',
     async () => {
       const { one, two } = way();
-      const volume = await way().create();
-      const first = await way().start(volume, one);
-      await first.load();
-      await first.commits(way().some);
-      const acknowledged = await first.kill();
-      await way().leave(volume, one);
-      const second = await way().start(volume, two);
+      const { volume, first } = await committing(way());
+      const second = await successor(way(), volume, await first.kill(), { from: one, on: two });
       expect(await second.pod.log()).toMatch(/Starting crash recovery/);
-      expect(await second.findings(acknowledged)).toEqual([]);
     },
     MOST_MS,
   );
@@ -48,20 +75,14 @@ export function cases(way: () => Way): void {
     'driver killed, and stopped for its next release: the pod commits all the while, and its successor has all of it',
     async () => {
       const { one } = way();
-      const volume = await way().create();
-      const first = await way().start(volume, one);
-      await first.load();
+      const { volume, first } = await committing(way());
       for (const end of ['SIGKILL', 'SIGTERM'] as const) {
-        await first.commits(way().some);
         await one.stop(end);
         await first.commits(way().some);
         await one.start();
+        await first.commits(way().some);
       }
-      await first.commits(way().some);
-      const acknowledged = await first.kill();
-      await way().leave(volume, one);
-      const second = await way().start(volume, one);
-      expect(await second.findings(acknowledged)).toEqual([]);
+      await successor(way(), volume, await first.kill(), { from: one, on: one });
     },
     MOST_MS,
   );
@@ -70,10 +91,7 @@ export function cases(way: () => Way): void {
     'node frozen while it commits, and fenced: the pod on the other node has all of it, and what thaws writes nothing',
     async () => {
       const { one, two, controller } = way();
-      const volume = await way().create();
-      const first = await way().start(volume, one);
-      await first.load();
-      await first.commits(way().some);
+      const { volume, first } = await committing(way());
       const thaw = freeze([...first.pod.pids, ...(await way().clientsOf(one)), one.pid]);
       try {
         controller.views.set(one.nodeId, await outOfService());
@@ -89,10 +107,7 @@ export function cases(way: () => Way): void {
         for (const [client, number] of first.acknowledged()) expect(there.get(client)).toBeGreaterThanOrEqual(number);
         await second.commits(way().some);
         await first.kill();
-        const acknowledged = await second.kill();
-        await way().leave(volume, two);
-        const third = await way().start(volume, two);
-        expect(await third.findings(acknowledged)).toEqual([]);
+        await successor(way(), volume, await second.kill(), { from: two, on: two });
       } finally {
         thaw();
       }
@@ -104,16 +119,10 @@ export function cases(way: () => Way): void {
     'volume grown while it commits, and the pod restarted: it has the new size, and all commits',
     async () => {
       const { one } = way();
-      const volume = await way().create();
-      const first = await way().start(volume, one);
-      await first.load();
-      await first.commits(way().some);
+      const { volume, first } = await committing(way());
       await way().grow(volume, one, 512 * MiB);
       await first.commits(way().some);
-      const acknowledged = await first.stop();
-      await way().leave(volume, one);
-      const second = await way().start(volume, one);
-      expect(await second.findings(acknowledged)).toEqual([]);
+      const second = await successor(way(), volume, await first.stop(), { from: one, on: one });
       expect(await second.pod.sizeBytes()).toBeGreaterThan(400 * MiB);
     },
     MOST_MS,
@@ -123,10 +132,7 @@ export function cases(way: () => Way): void {
     `Ceph silent for ${SILENCE_S} s: the pod waits, commits again, and loses nothing`,
     async () => {
       const { one } = way();
-      const volume = await way().create();
-      const first = await way().start(volume, one);
-      await first.load();
-      await first.commits(way().some);
+      const { volume, first } = await committing(way());
       const osd = (await runningDaemons(layoutOf(cluster().clusterDirectory))).osd!.pid;
       process.kill(osd, 'SIGSTOP');
       try {
@@ -137,10 +143,7 @@ export function cases(way: () => Way): void {
         await admin().ceph(['osd', 'down', '0'], soon());
       }
       await first.commits(way().some);
-      const acknowledged = await first.kill();
-      await way().leave(volume, one);
-      const second = await way().start(volume, one);
-      expect(await second.findings(acknowledged)).toEqual([]);
+      await successor(way(), volume, await first.kill(), { from: one, on: one });
     },
     MOST_MS,
   );
@@ -149,19 +152,13 @@ export function cases(way: () => Way): void {
     'snapshot while it commits: the restored database has all that was acknowledged before, the first one goes on',
     async () => {
       const { one, two } = way();
-      const volume = await way().create();
-      const first = await way().start(volume, one);
-      await first.load();
-      await first.commits(way().some);
+      const { volume, first } = await committing(way());
       const before = first.acknowledged();
       const copy = await way().copy(volume);
       const second = await way().start(copy, two);
       expect(await second.findings(before)).toEqual([]);
       await first.commits(way().some);
-      const acknowledged = await first.kill();
-      await way().leave(volume, one);
-      const third = await way().start(volume, one);
-      expect(await third.findings(acknowledged)).toEqual([]);
+      await successor(way(), volume, await first.kill(), { from: one, on: one });
     },
     MOST_MS,
   );

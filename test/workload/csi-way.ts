@@ -62,11 +62,7 @@ export abstract class CsiWay implements Way {
     const directory = path.join(this.site.directory, `p${this.#serial}`);
     await mkdir(directory);
     const pod = await this.pod(directory, await volume.bring(on), on);
-    const opened = Database.open(pod, this.mariadb.tree, path.join(directory, 'acknowledged'));
-    const database = await opened.catch(async (error: unknown) => {
-      await pod.kill();
-      throw error;
-    });
+    const database = await Database.open(pod, this.mariadb.tree, path.join(directory, 'acknowledged'));
     this.#databases.push(database);
     return database;
   }

@@ -35,14 +35,19 @@ export class Database {
   }
 
   /**
-   * Of a pod that was started; it answers queries when this returns.
+   * Of a pod that was started; it answers queries when this returns, and the pod is killed where it does not.
    * @param tree root of a tree with the client; `notes` the file of what was acknowledged
    */
   static async open(pod: MariadbPod, tree: string, notes: string): Promise<Database> {
     const database = new Database(pod, tree, await open(notes, 'a', 0o600));
-    await database.#answers();
-    await database.query(`CREATE DATABASE IF NOT EXISTS w; USE w; ${TABLES(ACCOUNTS, AMOUNT)}`, 'mysql');
-    return database;
+    try {
+      await database.#answers();
+      await database.query(`CREATE DATABASE IF NOT EXISTS w; USE w; ${TABLES(ACCOUNTS, AMOUNT)}`, 'mysql');
+      return database;
+    } catch (error) {
+      await database.kill();
+      throw error;
+    }
   }
 
   async #answers(): Promise<void> {

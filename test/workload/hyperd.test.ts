@@ -60,11 +60,7 @@ class HyperdWay implements Way {
     const directory = path.join(this.#flex.site.directory, `p${this.#serial}`);
     await mkdir(directory);
     const pod = await this.#guests.hyperd(path.basename(directory), plugOf(await this.#mount(volume, on)));
-    const opened = Database.open(pod, this.#mariadb.tree, path.join(directory, 'acknowledged'));
-    const database = await opened.catch(async (error: unknown) => {
-      await pod.kill();
-      throw error;
-    });
+    const database = await Database.open(pod, this.#mariadb.tree, path.join(directory, 'acknowledged'));
     this.#databases.push(database);
     // Whoever fences the node has to know the guest's client, which the node finds by its rounds.
     const recorded = (): Promise<string> => this.controller.clientOf(volume, on.nodeId).catch(() => 'none');

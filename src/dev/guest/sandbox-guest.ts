@@ -48,14 +48,13 @@ export interface GuestOptions {
   readonly more?: readonly string[];
   /** Default: emulated. Never "kvm if it is there": it may be there and hang. */
   readonly accelerator?: 'tcg' | 'kvm';
-  readonly cores?: number;
 }
 
 function wordsOf(options: GuestOptions): readonly string[] {
-  const { memoryMib = MEMORY_MIB, accelerator = 'tcg', cores = 1, programs, forward, more = [] } = options;
+  const { memoryMib = MEMORY_MIB, accelerator = 'tcg', programs, forward, more = [] } = options;
   const cpu = { tcg: 'max', kvm: 'host' }[accelerator];
   return [
-    ...['-accel', accelerator, '-cpu', cpu, '-smp', String(cores), '-m', String(memoryMib)],
+    ...['-accel', accelerator, '-cpu', cpu, '-smp', '1', '-m', String(memoryMib)],
     ...(programs === undefined ? [] : ['-drive', `file=${programs},if=virtio,format=raw,readonly=on`]),
     ...(forward === undefined ? [] : network(forward)),
     ...more,
