@@ -56,6 +56,19 @@ export interface BenchCluster {
 export async function startBenchCluster(): Promise<BenchCluster> {
   await ensurePackages(run, say, Deadline.after(900_000));
   const directory = await realpath(await mkdtemp(join(tmpdir(), 'berth-bench-')));
+  const down = async (): Promise<void> => {
+    await takeDown(directory);
+    await rm(directory, { recursive: true, force: true });
+  };
+  try {
+    return { ...(await startIn(directory)), down };
+  } catch (error) {
+    await down();
+    throw error;
+  }
+}
+
+async function startIn(directory: string): Promise<Omit<BenchCluster, 'down'>> {
   const site = siteAt(directory);
   const cluster = await clusterUp(run, { directory: site.cluster }, Deadline.after(90_000));
   const admin = adminOf(run, layoutOf(cluster.directory));
@@ -101,10 +114,6 @@ export async function startBenchCluster(): Promise<BenchCluster> {
       const driver = await startDriver({ ...options, program, services, ...more });
       await driver.ready(Deadline.after(30_000));
       return { driver, client: leanClient(socket), socket, logFile: options.logFile };
-    },
-    down: async () => {
-      await takeDown(directory);
-      await rm(directory, { recursive: true, force: true });
     },
   };
 }
