@@ -3,8 +3,8 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SandboxGuest } from '../../src/dev/guest/sandbox-guest.js';
+import { hideVolume, serverEnded, showVolume, startServer, TREE } from '../../src/dev/workload/guest-server.js';
 import { containerOf, HostPod } from '../../src/dev/workload/host-pod.js';
-import { SERVER } from '../../src/dev/workload/mariadb-pod.js';
 import type { MariadbTree } from '../../src/dev/workload/mariadb-tree.js';
 import { run } from '../../src/host/process/exec.js';
 import { Deadline } from '../../src/model/deadline.js';
@@ -23,8 +23,6 @@ const HUNG_MS = 1_200_000;
 const POLL_MS = 300;
 /** Beside those of the tree's etc/berth.cnf; all that is acknowledged is on the disk. */
 const SETTINGS = ['--innodb-buffer-pool-size=64M'];
-/** Where the guest has the tree. */
-const ROOT = '/tree';
 
 const soon = (): Deadline => Deadline.after(HUNG_MS);
 
@@ -44,37 +42,27 @@ const shutDown = (place: Place, address: readonly string[]): Promise<string> =>
 
 const words = (argv: readonly string[]): string => argv.map((one) => `'${one}'`).join(' ');
 
-/** Once, after the boot: the tree with what its programs want. */
-export async function furnish(guest: SandboxGuest): Promise<void> {
-  await guest.sh(`mkdir -p ${ROOT} && mount -t ext4 -o ro /dev/vda ${ROOT}`);
-  for (const name of ['run', 'tmp']) await guest.sh(`mount -t tmpfs tmpfs ${ROOT}/${name}`);
-  await guest.sh(`mount --bind /dev ${ROOT}/dev && mount -t proc proc ${ROOT}/proc`);
-}
-
-/** @param volume where the guest has mounted the volume */
+/** @param volume where the guest, which has the tree, has mounted the volume */
 export async function inGuest(
   guest: SandboxGuest,
   volume: string,
   work: (place: Place) => Promise<void>,
 ): Promise<void> {
-  await guest.sh(`mount --bind ${volume} ${ROOT}/volume`);
+  await showVolume(guest, volume);
   const place: Place = {
-    program: (argv) => guest.sh(`chroot ${ROOT} ${words(argv)} 2>/dev/null </dev/null`, HUNG_MS),
+    program: (argv) => guest.sh(`chroot ${TREE} ${words(argv)} 2>/dev/null </dev/null`, HUNG_MS),
     shell: (line) => guest.sh(`cd ${volume} && ${line}`, HUNG_MS),
     serving: async (use) => {
-      const data = `${volume}/data`;
-      await guest.sh(`[ -d ${data} ] || { cp -a ${ROOT}/template ${data} && sync; }`, HUNG_MS);
-      const server = words([...SERVER, '--skip-networking', ...SETTINGS]);
-      await guest.sh(`chroot ${ROOT} ${server} </dev/null >/dev/console 2>&1 & echo $! > /server`);
+      await startServer(guest, volume, ['--skip-networking', ...SETTINGS]);
       const address = ['--socket=/run/mariadb.sock'];
       await answers(place, address);
       await use(address);
       await shutDown(place, address);
-      await guest.sh('while [ -n "$(readlink /proc/$(cat /server)/exe)" ]; do sleep 0.2; done', HUNG_MS);
+      await serverEnded(guest);
     },
   };
   await work(place);
-  await guest.sh(`umount ${ROOT}/volume`, HUNG_MS);
+  await hideVolume(guest);
 }
 
 /** @param directory of this bench; `volume` is where the host has mounted the volume */

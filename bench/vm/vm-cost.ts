@@ -9,13 +9,13 @@ import { guestNeeds } from '../../src/dev/guest/machine.js';
 import { SandboxGuest } from '../../src/dev/guest/sandbox-guest.js';
 import { ensurePackages, thisMachine } from '../../src/dev/packages.js';
 import { say } from '../../src/dev/say.js';
+import { mountTree } from '../../src/dev/workload/guest-server.js';
 import { mariadbTree } from '../../src/dev/workload/mariadb-tree.js';
 import { run } from '../../src/host/process/exec.js';
 import { Deadline } from '../../src/model/deadline.js';
 import { MiB, type BenchCluster } from '../bench-cluster.js';
 import { median, print } from '../figures.js';
 import { ARCHIVE, FIO_MIB, measure, MEASURES, type Amounts, type Figures, type Measure } from './loads.js';
-import { furnish } from './place.js';
 import { RawVolume } from './raw-volume.js';
 import { MODULES, SharedDirectory } from './shared-directory.js';
 import { mounted, through, WAYS, type Stage, type Way } from './ways.js';
@@ -60,7 +60,7 @@ export async function vmCost(site: BenchCluster, options: VmOptions): Promise<vo
       accelerator: options.accelerator,
       more: shared.words(MEMORY_MIB),
     });
-    await furnish(guest);
+    await mountTree(guest);
     await conditions(guest, options, volume);
     await rounds({ directory, guest, mariadb, volume, shared }, options);
   } finally {

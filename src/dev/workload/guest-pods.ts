@@ -5,7 +5,8 @@ import { guestSystem, type GuestSystem } from '../guest/guest-system.js';
 import type { Plug } from '../guest/hyperd-plug.js';
 import { RUNTIMES, take } from '../guest/kata-runtimes.js';
 import { SandboxGuest } from '../guest/sandbox-guest.js';
-import { SERVER, type MariadbPod } from './mariadb-pod.js';
+import { hideVolume, isServerAlive, mountTree, serverEnded, showVolume, startServer } from './guest-server.js';
+import type { MariadbPod } from './mariadb-pod.js';
 import type { MariadbTree } from './mariadb-tree.js';
 
 const RUNTIME = 'runtime-rs 4.1';
@@ -13,20 +14,6 @@ const PORT = 3306;
 const MEMORY_MIB = 192;
 /** Emulated, on a busy machine: a line that takes longer hangs, ms. */
 const HUNG_MS = 600_000;
-
-/** Where the guest has the tree, and where the container's data is below the guest's /volume. */
-const ROOT = '/maria';
-/** The tree, its volume, and the template's copy: whole or not at all, for a guest may be killed meanwhile. */
-const furnish = (volume: string): readonly string[] => [
-  `mkdir -p ${ROOT} && mount -t ext4 -o ro /dev/vda ${ROOT}`,
-  `mount -t tmpfs tmpfs ${ROOT}/run && mount -t tmpfs tmpfs ${ROOT}/tmp`,
-  `mount --bind ${volume} ${ROOT}/volume && mount --bind /dev ${ROOT}/dev && mount -t proc proc ${ROOT}/proc`,
-  `[ -d ${volume}/data ] || { rm -rf ${volume}/new && cp -a ${ROOT}/template ${volume}/new && sync; }`,
-  `[ -d ${volume}/data ] || { mv ${volume}/new ${volume}/data && sync; }`,
-];
-
-/** Not one that has ended and that nobody has waited for. */
-const RUNS = '[ -n "$(readlink /proc/$(cat /server)/exe)" ]';
 
 export interface GuestPodOptions {
   readonly memoryMib?: number;
@@ -83,10 +70,10 @@ export class GuestPods {
     const options = { memoryMib, programs: this.#mariadb.image, forward: PORT };
     const guest = await SandboxGuest.start(this.#system, directory, options);
     try {
-      for (const line of furnish(await mount(guest))) await guest.sh(line, HUNG_MS);
-      const server = ['chroot', ROOT, ...SERVER, `--port=${PORT}`, '--bind-address=0.0.0.0'].join(' ');
-      // Nothing that it says may be lost with the guest's memory: the console is a file of this machine.
-      await guest.sh(`${server} </dev/null >/dev/console 2>&1 & echo $! > /server`);
+      const volume = await mount(guest);
+      await mountTree(guest);
+      await showVolume(guest, volume);
+      await startServer(guest, volume, [`--port=${PORT}`, '--bind-address=0.0.0.0']);
       return new GuestPod(guest);
     } catch (error) {
       await guest.kill();
@@ -117,14 +104,15 @@ export class GuestPod implements MariadbPod {
     return Number(kib) * 1_024;
   }
 
-  async isAlive(): Promise<boolean> {
-    return (await this.guest.sh(`if ${RUNS}; then echo yes; fi`)) === 'yes';
+  isAlive(): Promise<boolean> {
+    return isServerAlive(this.guest);
   }
 
   /** The container has ended; the guest unmounts and is shut down, as a runtime ends a sandbox. */
   async ended(): Promise<void> {
-    await this.guest.sh(`while ${RUNS}; do sleep 0.2; done`, HUNG_MS);
-    await this.guest.sh(`umount ${ROOT}/volume && umount /volume`, HUNG_MS);
+    await serverEnded(this.guest);
+    await hideVolume(this.guest);
+    await this.guest.sh('umount /volume', HUNG_MS);
     await this.guest.shutDown();
   }
 
