@@ -12,7 +12,9 @@ import { imageSpec } from '../../../src/model/volume-id.js';
 import type { CopySlice, NewClone } from '../../../src/rbd/port/clone-port.js';
 import type { ImageRef } from '../../../src/rbd/port.js';
 import { extentsFrom } from '../../../src/volume/controller/flatten/extent-parts.js';
+import { FLATTENS_METRIC } from '../../../src/volume/controller/flatten/flattens.js';
 import { BACKGROUND_STEPS } from '../../../src/volume/operation/steps.js';
+import { counted } from '../../fakes/counted.js';
 import { accessAs, admin, barePool } from '../ceph.js';
 import { startLibrbd } from '../rbd/librbd.js';
 import { soon, spec } from '../rbd/port.contract.js';
@@ -113,6 +115,35 @@ describe('copies of copies', () => {
       expect(await remains()).toEqual([]);
     },
   );
+
+  it('its source cannot be opened: it is not cut from it, and stands alone when that can be', async () => {
+    const source = chain[0]!;
+    const copy = await copyOf(driver, source);
+    const idOf = async (image: string): Promise<string> => (await json<{ id: string }>('info', image)).id;
+    const { pool, namespace } = site;
+    const listed = { pool, namespace, imageId: await idOf(copy.image), volume: copy.id };
+    const next = new FlatteningController(site.clustersFile);
+    onTestFinished(() => next.close());
+    await next.flattens.enlist('dev', listed, undefined, soon());
+    const header = `rbd_header.${await idOf(source.image)}`;
+    const file = path.join(site.directory, 'size');
+    const sized = (verb: string, ...more: string[]): Promise<string> =>
+      admin().rados(['--pool', pool, '--namespace', namespace, verb, header, 'size', ...more], soon());
+    await sized('getomapval', file);
+    await sized('rmomapkey');
+    try {
+      next.flattens.begin('dev', listed, undefined);
+      await expect.poll(() => counted(next.counters, FLATTENS_METRIC, { what: 'failed' }), PATIENT).toBe(1);
+    } finally {
+      await sized('setomapval', '--input-file', file);
+    }
+    expect(await parentOf(copy.image)).toBeDefined();
+    expect(await sum(copy.image)).toBe(sums[0]);
+    await finish();
+    expect(await parentOf(copy.image)).toBeUndefined();
+    expect(await sum(copy.image)).toBe(sums[0]);
+    await copy.end();
+  });
 
   it(`${LENGTH} in a row: no create fails, each has its data, none stands on too many`, async () => {
     for (let n = 1; n < LENGTH; n += 1) {

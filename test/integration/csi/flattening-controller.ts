@@ -23,12 +23,14 @@ const AHEAD_MS = 3_600_000;
 
 export class FlatteningController {
   readonly flattens: Flattens;
+  readonly counters = new Counters();
   readonly #rbd = startLibrbd();
 
   constructor(clustersFile: string) {
     const rbd = this.#rbd;
+    const { counters } = this;
     this.flattens = new Flattens({
-      ...{ rbd, longWork: rbd, counters: new Counters(), log: createLog('silent'), by: randomUUID() },
+      ...{ rbd, longWork: rbd, counters, log: createLog('silent'), by: randomUUID() },
       clusters: new Clusters(clustersFile),
       now: () => new Date(Date.now() + AHEAD_MS),
       slices: new GentleSlices(() => Number.POSITIVE_INFINITY),

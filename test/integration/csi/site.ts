@@ -5,7 +5,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { stringify } from 'yaml';
 import type { CreateVolumeRequest } from '../../../src/csi/gen/csi/v1/CreateVolumeRequest.js';
@@ -16,6 +15,7 @@ import { run } from '../../../src/host/process/exec.js';
 import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { readMounts } from '../../../src/host/mount/mountinfo.js';
 import { Deadline } from '../../../src/model/deadline.js';
+import { withinDeadline } from '../../../src/model/time-limit.js';
 import { isDeletedName } from '../../../src/volume/image/image-name.js';
 import { admin, cluster, isolatedNamespace, scratchDirectory, type Place } from '../ceph.js';
 import { bytes } from './capabilities.js';
@@ -24,8 +24,8 @@ import { PurgingController } from './purging-controller.js';
 import { Volume, type Secrets } from './volume.js';
 
 const soon = (): Deadline => Deadline.after(60_000);
-/** Longer than a purge is given, shorter than the hook of vitest, ms. */
-const STEP_MS = 150_000;
+/** What the end of a suite may take: longer than a purge is given, shorter than the hook of vitest, ms. */
+const END_MS = 150_000;
 const CLUSTER = 'dev';
 
 export interface CreateOptions {
@@ -186,15 +186,26 @@ export class Site {
    * Everything back, and proof that the drivers by themselves left nothing; what is left after all is removed by force.
    */
   async close(): Promise<void> {
+    const end = Deadline.after(END_MS);
+    /** What hangs is told by its name. */
+    const step = <T>(what: string, work: Promise<T>): Promise<T> =>
+      withinDeadline(work, () => new Error(`the end of this suite hangs: ${what}`), end);
     try {
-      await named('end the volumes', this.endVolumes());
-      await named('purge what was deleted', this.#purge());
+      await step('end the volumes', this.endVolumes());
+      await step('purge what was deleted', this.#purge());
       for (const root of this.#kubelets.splice(0)) await run('umount', [root], { deadline: soon() });
       expect(await this.#leftOnNode(), 'mounts and loop devices of this suite').toEqual([]);
-      for (const driver of this.#drivers) expect(await driver.stop(), `how ${driver.name} ended`).toBe('exit code 0');
+      for (const driver of this.#drivers) {
+        const { name } = driver;
+        expect(await step(`stop ${name}`, driver.stop()), `how ${name} ended`).toBe('exit code 0');
+      }
       expect(await this.#processes(), 'processes of this suite').toEqual([]);
       expect(await filesNaming('/run/berth', [this.directory, this.namespace])).toEqual([]);
       expect(await this.images(), 'images of this suite').toEqual([]);
+    } catch (error) {
+      // At once: to remove what is left may outlast the hook, and then nothing is told but its time.
+      process.stderr.write(`${this.namespace}: ${String(error)}\n`);
+      throw error;
     } finally {
       for (const driver of this.#drivers) await driver.stop('SIGKILL');
       await clearLeftovers(run, this.directory, { fsid: cluster().fsid, lives: true }, soon());
@@ -242,20 +253,6 @@ export class Site {
   async #processes(): Promise<readonly string[]> {
     const ours = await findProcesses(({ argv }) => argv.some((one) => one.includes(`${this.directory}/`)));
     return ours.filter(({ program }) => program !== 'qemu-storage-daemon').map(({ argv }) => argv.join(' '));
-  }
-}
-
-/** What hangs is told by its name, before the hook that waits for it gives up. */
-async function named<T>(step: string, work: Promise<T>): Promise<T> {
-  const patience = new AbortController();
-  const hung = sleep(STEP_MS, undefined, { signal: patience.signal }).then(() => {
-    throw new Error(`the end of this suite hangs: ${step}`);
-  });
-  try {
-    return await Promise.race([work, hung]);
-  } finally {
-    hung.catch(() => undefined);
-    patience.abort();
   }
 }
 

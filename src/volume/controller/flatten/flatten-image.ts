@@ -100,8 +100,9 @@ export async function flattenImage(parts: FlattenParts, place: Place): Promise<F
   if (clone === undefined) return standsAlone(parts, place, record.parent && asParent(record.parent));
   const why = await whyNot(parts, place, clone);
   if (why !== undefined) return why;
-  const obstacle = (await copyAll(parts, place, clone.head.sizeBytes)) ?? (await cut(parts, place, clone.parent));
-  return obstacle ?? standsAlone(parts, place, clone.parent);
+  const copied = await copyAll(parts, place, clone.head.sizeBytes);
+  if (copied !== undefined && copied !== 'not there') return copied;
+  return (await cut(parts, place, clone.parent, copied)) ?? standsAlone(parts, place, clone.parent);
 }
 
 /** Undefined where it may begin. */
@@ -119,8 +120,8 @@ async function whyNot(parts: FlattenParts, place: Place, { head }: CloneHead): P
 const isHeld = (head: ImageHead, { volume }: ToFlatten): boolean =>
   (readHolderRecord(head, volume)?.holders.length ?? 0) > 0;
 
-/** Undefined when nothing is left to be copied. */
-async function copyAll(parts: FlattenParts, place: Place, sizeBytes: bigint): Promise<FlattenEnd | undefined> {
+/** Undefined when all of it was looked at, and nothing is left to be copied. */
+async function copyAll(parts: FlattenParts, place: Place, sizeBytes: bigint): Promise<CopyEnd> {
   const { longWork, progress, urgent } = parts;
   const { at, image } = place;
   const begin = leased(parts, place);
@@ -132,7 +133,7 @@ async function copyAll(parts: FlattenParts, place: Place, sizeBytes: bigint): Pr
     const part = await inSlice(parts, place, () =>
       longWork.parentExtents(at, image.imageId, first, Deadline.after(SLICE_MS)),
     );
-    if (part === undefined) return undefined;
+    if (part === undefined) return 'not there';
     if ('obstacle' in part) return endOf(parts, place, part.obstacle);
     const end = await copyPart(parts, place, { extents: part.extents, sizeBytes, begin });
     if (end !== undefined) return end;
@@ -143,17 +144,19 @@ async function copyAll(parts: FlattenParts, place: Place, sizeBytes: bigint): Pr
   return undefined;
 }
 
+/** `not there` is the image, what it stands on, or its link to that. */
+type CopyEnd = FlattenEnd | 'not there' | undefined;
+
 /** What one window of the diff has told. */
 interface Part {
   readonly extents: BigUint64Array;
-  /** Of the image. */
   readonly sizeBytes: bigint;
   /** Says why no slice may begin. */
   readonly begin: () => Promise<FlattenEnd | undefined>;
 }
 
 /** Undefined when nothing of it is left to be copied. */
-async function copyPart(parts: FlattenParts, place: Place, part: Part): Promise<FlattenEnd | undefined> {
+async function copyPart(parts: FlattenParts, place: Place, part: Part): Promise<CopyEnd> {
   const { longWork, step, urgent, progress } = parts;
   const { at, image } = place;
   for (let rest = part.extents; rest.length > 0; ) {
@@ -166,7 +169,7 @@ async function copyPart(parts: FlattenParts, place: Place, part: Part): Promise<
     const slice = await inSlice(parts, place, (ms) =>
       longWork.copyUp(at, image.imageId, some, known, ms, Deadline.after(SLICE_MS)),
     );
-    if (slice === undefined) return undefined;
+    if (slice === undefined) return 'not there';
     if ('obstacle' in slice) return endOf(parts, place, slice.obstacle);
     const done = slice.next ?? endOfExtents(some);
     rest = extentsFrom(rest, done);
@@ -225,13 +228,23 @@ async function lease(parts: FlattenParts, { registry, image }: Place): Promise<F
   return record.lease?.by === by ? undefined : { kind: 'leased' };
 }
 
-/** Undefined where the link is cut, or was before. */
-async function cut(parts: FlattenParts, place: Place, parent: ParentSnapshot): Promise<FlattenEnd | undefined> {
+/**
+ * Undefined where the link is cut, or was before. Where something was `not there`, nothing is cut: it may be what the
+ * image stands on, which would be read as zeroes then.
+ */
+async function cut(
+  parts: FlattenParts,
+  place: Place,
+  parent: ParentSnapshot,
+  copied: 'not there' | undefined,
+): Promise<FlattenEnd | undefined> {
   const { longWork, step } = parts;
   const { registry, at, image } = place;
   const head = await longWork.headById(at, image.imageId, soon());
   const known = knownHolder(head, image);
   if ('kind' in known) return known;
+  if (copied === 'not there' && head?.isClone !== true) return undefined;
+  if (copied === 'not there') throw new Error(`what image id ${image.imageId} stands on cannot be opened`);
   step('note parent');
   const note = (present: FlattenRecord): FlattenRecord | 'keep' =>
     isOthers(parts, present) ? 'keep' : { ...present, parent: asRecorded(parent) };

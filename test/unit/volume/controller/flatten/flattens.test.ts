@@ -182,3 +182,15 @@ it('a librbd that overlooks data of parents flattens nothing, says so once, and 
   expect(warn.mock.calls.filter(([, text]) => text?.includes('newer Ceph'))).toHaveLength(1);
   warn.mockRestore();
 });
+
+it.each(['parentExtents', 'copyUp'] as const)(
+  '%s finds something that is not there: a volume that stands on a snapshot still is not cut from it',
+  async (operation) => {
+    flattens = controller(replacing(cluster.rbd, { [operation]: () => Promise.resolve(undefined) }));
+    const { last, images } = await longChain(cluster, DEPTH_TO_FLATTEN + 1);
+    flattens.begin('c1', last, undefined);
+    await ended('failed').toBe(1);
+    expect(images.at(-1)!.standsOn).toBeDefined();
+    expect(await listed()).toContainEqual(expect.objectContaining({ imageId: last.imageId }));
+  },
+);

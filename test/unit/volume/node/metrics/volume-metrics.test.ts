@@ -210,3 +210,16 @@ describe('a node', () => {
     expect(read).toEqual({ journal: 2, devices: 2 * 500 });
   });
 });
+
+it('what guests said last of more volumes than a node ever has is forgotten, the oldest first, without a scrape', () => {
+  const amounts = { total: 2n, used: 1n, available: 1n };
+  const usage = { bytes: amounts, inodes: amounts };
+  const volumes = Array.from({ length: 1_025 }, (_, n) => `main/hyper/v${n}`);
+  for (const volume of volumes.slice(0, -1)) guestUsages.keep(volume, usage);
+  guestUsages.keep('main/hyper/v0', usage);
+  guestUsages.keep('main/hyper/v1024', usage);
+  const known = guestUsages.of(new Set(volumes));
+  expect(known.size).toBe(1_024);
+  expect(known.has('main/hyper/v1')).toBe(false);
+  expect(known.has('main/hyper/v0')).toBe(true);
+});
