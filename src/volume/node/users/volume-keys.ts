@@ -13,7 +13,7 @@ import type { PoolRef, RbdPort } from '../../../rbd/port.js';
 
 /** What reading one key may take for a caller that gives no time, ms. */
 const READ_MS = 5_000;
-/** Volumes of which a key is kept; others are read again. */
+/** Volumes of which is kept how they are opened, the last ones; others are looked up again. */
 const KEPT = 1_024;
 /** For so long a key is taken for good, ms; then it is read again, for the volume may have been taken from the node. */
 const FRESH_MS = 60_000;
@@ -29,9 +29,13 @@ export interface VolumeKeysParts {
 }
 
 /** By which attach a volume is opened; by the node's own user where it made none. */
-type Known =
-  | { readonly grant: undefined }
-  | { readonly grant: string; readonly credentials: Credentials; readonly readAt: number };
+type Known = KnownKey | { readonly grant: undefined };
+
+interface KnownKey {
+  readonly grant: string;
+  readonly credentials: Credentials;
+  readonly readAt: number;
+}
 
 type FindRegistry = (deadline: Deadline) => Promise<PoolRef>;
 
@@ -60,8 +64,8 @@ export class VolumeKeys implements NodeUsers {
     grant: string | undefined,
     deadline: Deadline,
   ): Promise<void> {
-    if (grant === undefined) this.#keep(volume, { grant });
-    else await this.#credentials(volume, grant, () => clusters.registry(clusterOf(volume), 'node', deadline), deadline);
+    const registry = () => clusters.registry(clusterOf(volume), 'node', deadline);
+    this.#keep(volume, grant === undefined ? { grant } : await this.#credentials(volume, grant, registry, deadline));
   }
 
   /**
@@ -71,21 +75,28 @@ export class VolumeKeys implements NodeUsers {
   async of(volume: string, registry: FindRegistry): Promise<Credentials | undefined> {
     const known = this.#known.get(volume);
     const grant = known === undefined ? await this.#grantInJournal(volume) : known.grant;
-    return grant === undefined ? undefined : this.#credentials(volume, grant, registry, Deadline.after(READ_MS));
+    if (grant === undefined) return undefined;
+    const read = await this.#credentials(volume, grant, registry, Deadline.after(READ_MS));
+    // A stage by a later attach may have taken the volume meanwhile.
+    if (this.#known.get(volume) === known) this.#keep(volume, read);
+    return read.credentials;
   }
 
+  /** That an entry names none is kept: the disk is asked once, and not by each round of reconciliation. */
   async #grantInJournal(volume: string): Promise<string | undefined> {
     const entry = await this.#parts.journal.read(volume).catch(() => undefined);
-    return entry?.ownUser === true ? entry.grant : undefined;
+    const grant = entry?.ownUser === true ? entry.grant : undefined;
+    const known = this.#known.get(volume);
+    if (known !== undefined) return known.grant;
+    if (entry !== undefined && grant === undefined) this.#keep(volume, { grant });
+    return grant;
   }
 
-  async #credentials(volume: string, grant: string, registry: FindRegistry, deadline: Deadline): Promise<Credentials> {
+  async #credentials(volume: string, grant: string, registry: FindRegistry, deadline: Deadline): Promise<KnownKey> {
     const known = this.#known.get(volume);
-    if (known?.grant === grant && this.#clock() - known.readAt < FRESH_MS) return known.credentials;
+    if (known?.grant === grant && this.#clock() - known.readAt < FRESH_MS) return known;
     const readAt = this.#clock();
-    const credentials = await this.#read(await registry(deadline), volume, grant, deadline);
-    this.#keep(volume, { grant, credentials, readAt });
-    return credentials;
+    return { grant, credentials: await this.#read(await registry(deadline), volume, grant, deadline), readAt };
   }
 
   async #read(registry: PoolRef, volume: string, grant: string, deadline: Deadline): Promise<Credentials> {
@@ -103,8 +114,11 @@ export class VolumeKeys implements NodeUsers {
   }
 
   #keep(volume: string, known: Known): void {
-    if (this.#known.size >= KEPT) this.#known.clear();
+    this.#known.delete(volume);
     this.#known.set(volume, known);
+    const [oldest] = this.#known.keys();
+    // Never the one that a stage has just taken: its entry is written later.
+    if (this.#known.size > KEPT && oldest !== undefined) this.#known.delete(oldest);
   }
 }
 

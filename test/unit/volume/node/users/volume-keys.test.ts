@@ -17,9 +17,11 @@ const made: VolumeUser = { volume, at: '2026-11-27T10:00:00Z', state: 'made', ca
 let rbd: MemoryRbd;
 let entry: Partial<JournalEntry> | undefined;
 let now: number;
+let reads: number;
 beforeEach(() => {
   rbd = new MemoryRbd('rbd');
   entry = undefined;
+  reads = 0;
   now = 0;
 });
 
@@ -28,7 +30,12 @@ const keys = (): VolumeKeys =>
     rbd,
     node: 'node-1',
     installation: new Installation('here'),
-    journal: { read: () => Promise.resolve(entry as JournalEntry | undefined) },
+    journal: {
+      read: () => {
+        reads += 1;
+        return Promise.resolve(entry as JournalEntry | undefined);
+      },
+    },
     clock: () => now,
   });
 const write = (user: VolumeUser, node = 'node-1'): Promise<void> => {
@@ -88,6 +95,30 @@ it('of, a minute after the volume was taken from the node: BERTH_GRANT_OUTDATED'
   await expect(of(here)).rejects.toMatchObject({ code: 'BERTH_GRANT_OUTDATED' });
 });
 
+it('of, whose answer comes behind a stage by a later attach: the volume stays with that attach', async () => {
+  await write(made);
+  const here = keys();
+  await here.take(clusters, volume, grant, soon());
+  now += 60_000;
+  const late = here.of(volume, async () => {
+    await here.take(clusters, volume, undefined, soon());
+    return registry;
+  });
+  expect((await late)?.user).toBe(userOf(grant));
+  expect(await of(here)).toBeUndefined();
+});
+
+it('of, of more volumes than are kept: the one that was taken last is known', async () => {
+  entry = { grant };
+  const here = keys();
+  for (let n = 0; n < 2_000; n += 1) await here.take(clusters, `c1/rbd/v-${n}`, undefined, soon());
+  await write(made);
+  await here.take(clusters, volume, grant, soon());
+  expect(await of(here)).toEqual([userOf(grant), 'the key']);
+  await here.of('c1/rbd/v-1999', () => Promise.resolve(registry));
+  expect(reads).toBe(0);
+});
+
 describe('of, after a restart of the driver', () => {
   it('a volume that was staged by a user of its own: his key is read again', async () => {
     await write(made);
@@ -95,11 +126,14 @@ describe('of, after a restart of the driver', () => {
     expect(await of(keys())).toEqual([userOf(grant), 'the key']);
   });
 
-  it.each([
-    ['by the node’s own user', { grant }],
-    ['by nobody', undefined],
-  ])('a volume that was staged %s: undefined, and nobody is asked', async (_, journal) => {
-    entry = journal;
+  it('a volume that was staged by the node’s own user: undefined, and the disk is read once', async () => {
+    entry = { grant };
+    const here = keys();
+    for (let n = 0; n < 3; n += 1) expect(await of(here)).toBeUndefined();
+    expect([rbd.calls, reads]).toEqual([[], 1]);
+  });
+
+  it('a volume that was staged by nobody: undefined, and nobody is asked', async () => {
     expect(await of(keys())).toBeUndefined();
     expect(rbd.calls).toEqual([]);
   });
