@@ -24,12 +24,17 @@ export type UserRecordPort = Pick<
   'getRecords' | 'listRecords' | 'setRecords' | 'compareAndSetRecord' | 'makeUser' | 'dropUser'
 >;
 
+/** By which attaches the volume is anybody's now. */
+export type AskGrants = () => Promise<ReadonlySet<string | undefined>>;
+
 export interface WantedUser {
   readonly grant: string;
   readonly node: NodeIdentity;
   readonly volume: string;
   /** Asked for where the user is not made yet. */
   readonly caps: () => Promise<UserCaps>;
+  /** Asked behind the record of the user, and before he is made. */
+  readonly granted: AskGrants;
 }
 
 /** A user of a volume as its record has it. */
@@ -63,7 +68,8 @@ export class VolumeUsers {
    * the first of them decides on his caps. BERTH_VOLUME_USER_FAILED where he cannot be made, or the volume was taken
    * from the node meanwhile.
    */
-  async make(registry: PoolRef, { grant, node, volume, caps }: WantedUser, deadline: Deadline): Promise<void> {
+  async make(registry: PoolRef, wanted: WantedUser, deadline: Deadline): Promise<void> {
+    const { grant, node, volume, caps } = wanted;
     const object = keysObjectOf(node);
     const seen = (await this.#read(registry, object, grant, deadline)) ?? {
       text: undefined,
@@ -76,7 +82,12 @@ export class VolumeUsers {
     if (seen.text === undefined) {
       await this.#listOwner(registry, node, deadline);
       if (!(await this.#rbd.compareAndSetRecord(registry, object, grant, undefined, making, deadline)))
-        return this.make(registry, { grant, node, volume, caps }, deadline);
+        return this.make(registry, wanted, deadline);
+    }
+    // A detach elsewhere that did not list him has taken the grant away before: it shows here.
+    if (!(await wanted.granted()).has(grant)) {
+      await this.#dropSurely(registry, { node, grant, text: making, user }, deadline);
+      throw gone(volume);
     }
     const key = new Secret(await this.#makeUser(registry, volume, userOf(grant), user.caps, deadline));
     const made = formatVolumeUser({ ...user, state: 'made', key });
@@ -89,24 +100,34 @@ export class VolumeUsers {
   }
 
   /**
-   * Drop all users of the volume on the node but that of the attach that it has now, and forget those that are gone for
-   * long. `granted` is asked behind the list: a grant stands in the volume's record before its user is listed here, so
-   * one that is listed and not granted is over. Errors of Ceph.
+   * Drop all users of the volume on the node (on every one where it is undefined) but those of attaches that it has
+   * now, and forget those that are gone for long. `granted` is asked behind the list: a grant stands in the volume's
+   * record before its user is listed here, so one that is listed and not granted is over. Errors of Ceph.
    */
   async dropOthers(
     registry: PoolRef,
-    node: NodeIdentity,
-    { volume, granted }: { readonly volume: string; readonly granted: () => Promise<string | undefined> },
+    node: NodeIdentity | undefined,
+    { volume, granted }: { readonly volume: string; readonly granted: AskGrants },
     deadline: Deadline,
   ): Promise<void> {
     const listed: RecordedUser[] = [];
-    for await (const one of this.#of(registry, node, () => deadline)) {
+    const within = (): Deadline => deadline;
+    const seen = node === undefined ? this.all(registry, within) : this.#of(registry, node, within);
+    for await (const one of seen) {
       if (one.user?.state === 'dropped') await this.#forgetOld(registry, one, one.user.at, deadline);
       else if (one.user?.volume === volume) listed.push(one);
     }
     if (listed.length === 0) return;
     const keep = await granted();
-    for (const one of listed) if (one.grant !== keep) await this.drop(registry, one, deadline);
+    for (const one of listed) if (!keep.has(one.grant)) await this.#dropSurely(registry, one, deadline);
+  }
+
+  /** Also where he is made, or dropped by another, just now. */
+  async #dropSurely(registry: PoolRef, seen: RecordedUser, deadline: Deadline): Promise<void> {
+    if (await this.drop(registry, seen, deadline)) return;
+    const now = await this.#read(registry, keysObjectOf(seen.node), seen.grant, deadline);
+    // A record goes forward only, and not for ever.
+    if (now !== undefined && now.text !== seen.text) await this.#dropSurely(registry, { ...seen, ...now }, deadline);
   }
 
   /** False where the record is not as it was seen: nothing is done then. Errors of Ceph. */

@@ -81,7 +81,7 @@ export async function attachVolume(
     if (volumeUsers === undefined || grant === undefined) return grant;
     // Behind the record: a user without one is nobody's, and is found by that.
     operation.step('make user');
-    const granted = { found, node: named, grant, readOnly: asksReadOnly(capability, readOnly) };
+    const granted = { found, node: named, grant, readOnly: asksReadOnly(capability, readOnly), secrets };
     await makeAttachUser({ rbd, clusters, volumeUsers }, granted, deadline);
     return grant;
   });

@@ -6,12 +6,13 @@ import type { Deadline } from '../../../model/deadline.js';
 import { berthError } from '../../../model/errors.js';
 import type { Clusters } from '../../../rbd/clusters.js';
 import type { RbdPort } from '../../../rbd/port.js';
-import type { FoundVolume } from '../../image/find-volume.js';
+import type { Credentials, FoundVolume, ImageLookup } from '../../image/find-volume.js';
+import { grantsOf } from './granted.js';
 import { reachOf } from './volume-reach.js';
 
 export interface AttachUserParts {
-  readonly rbd: Pick<RbdPort, 'objectsById'>;
-  readonly clusters: Pick<Clusters, 'registry'>;
+  readonly rbd: ImageLookup['rbd'] & Pick<RbdPort, 'objectsById'>;
+  readonly clusters: ImageLookup['clusters'] & Pick<Clusters, 'registry'>;
   readonly volumeUsers: Pick<VolumeUsers, 'make'>;
 }
 
@@ -21,6 +22,8 @@ export interface Granted {
   readonly node: NodeIdentity;
   readonly grant: string;
   readonly readOnly: boolean;
+  /** By which the record is read. */
+  readonly secrets: Credentials | undefined;
 }
 
 /**
@@ -29,7 +32,7 @@ export interface Granted {
  */
 export async function makeAttachUser(
   { rbd, clusters, volumeUsers }: AttachUserParts,
-  { found, node, grant, readOnly }: Granted,
+  { found, node, grant, readOnly, secrets }: Granted,
   deadline: Deadline,
 ): Promise<void> {
   const { volume, id } = found;
@@ -40,5 +43,6 @@ export async function makeAttachUser(
     if (why !== undefined) throw berthError('BERTH_VOLUME_USER_FAILED', { volume, why });
     return capsOf(reach);
   };
-  await volumeUsers.make(registry, { grant, node, volume, caps }, deadline);
+  const granted = () => grantsOf({ rbd, clusters }, { volume, secrets }, deadline);
+  await volumeUsers.make(registry, { grant, node, volume, caps, granted }, deadline);
 }

@@ -28,10 +28,11 @@ beforeEach(() => {
 const wanted = (osd = 'o', of = grant) => ({
   ...{ grant: of, node, volume },
   caps: () => Promise.resolve({ ...caps, osd }),
+  granted: () => Promise.resolve(new Set([of])),
 });
 const make = (osd?: string, by = users) => by.make(at, wanted(osd), soon());
 const drop = (keep?: string, by = users) =>
-  by.dropOthers(at, node, { volume, granted: () => Promise.resolve(keep) }, soon());
+  by.dropOthers(at, node, { volume, granted: () => Promise.resolve(new Set([keep])) }, soon());
 async function record(of = grant): Promise<VolumeUser | undefined> {
   const text = (await rbd.getRecords(at, keysObjectOf(node), [of], soon())).get(of);
   return text === undefined ? undefined : parseVolumeUser(text);
@@ -76,6 +77,23 @@ describe('make', () => {
     expect(await keyRead()).toBe(keyThere());
   });
 
+  it('behind a detach that found no user yet: makes nobody, and nobody reads a key, also when repeated', async () => {
+    const late = { ...wanted(), granted: () => Promise.resolve(new Set(['grant-2'])) };
+    for (let n = 0; n < 2; n += 1)
+      await expect(users.make(at, late, soon())).rejects.toMatchObject({ code: 'BERTH_VOLUME_USER_FAILED' });
+    expect(rbd.calls.filter(({ operation }) => operation === 'makeUser')).toEqual([]);
+    expect((await record())?.state).toBe('dropped');
+  });
+
+  it('asks what is granted behind the record and before the user: a detach after that finds the record', async () => {
+    const granted = async () => {
+      expect([(await record())?.state, rbd.users.size]).toEqual(['making', 0]);
+      return new Set([grant]);
+    };
+    await users.make(at, { ...wanted(), granted }, soon());
+    expect(await keyRead()).toBe(keyThere());
+  });
+
   it('without the right: BERTH_VOLUME_USER_FAILED, and made when it is granted', async () => {
     rbd.users.mayBeMade = false;
     await expect(make()).rejects.toThrow(/BERTH_VOLUME_USER_FAILED: .*auth get-or-create/);
@@ -104,7 +122,7 @@ describe('dropOthers', () => {
     await make();
     const granted = async () => {
       await users.make(at, wanted('o', 'grant-2'), soon());
-      return undefined;
+      return new Set<string>();
     };
     await users.dropOthers(at, node, { volume, granted }, soon());
     expect([...rbd.users.keys()]).toEqual([userOf('grant-2')]);
@@ -115,6 +133,25 @@ describe('dropOthers', () => {
     rbd.failNext(step, die);
     await expect(drop()).rejects.toThrow();
     await drop();
+    expect(rbd.users.size).toBe(0);
+    expect((await record())?.state).toBe('dropped');
+  });
+
+  it('a user that is being made as it was listed, and is made meanwhile: dropped all the same', async () => {
+    rbd.failNext('makeUser', die);
+    await expect(make()).rejects.toThrow();
+    const granted = async () => {
+      await make();
+      return new Set<string>();
+    };
+    await users.dropOthers(at, node, { volume, granted }, soon());
+    expect(rbd.users.size).toBe(0);
+    expect((await record())?.state).toBe('dropped');
+  });
+
+  it('by two controllers at once: gone, and both succeed', async () => {
+    await make();
+    await Promise.all([drop(), drop(undefined, new VolumeUsers(rbd, () => new Date(now.getTime() + 1)))]);
     expect(rbd.users.size).toBe(0);
     expect((await record())?.state).toBe('dropped');
   });

@@ -79,13 +79,20 @@ describe('detach', () => {
     expect(users()).toEqual([]);
   });
 
+  it('from every node: drops the user of each', async () => {
+    await attach('a');
+    await detach('');
+    expect(users()).toEqual([]);
+  });
+
   it('that is repeated when the volume is attached to the node again: leaves the new user alone', async () => {
     await attach('a');
     cluster.rbd.failNext('dropUser', die);
     await detach('a').catch(() => undefined);
     const again = await attach('a');
     const node = { node: 'a', installation: '', machine: undefined };
-    await parts.volumeUsers!.dropOthers(place(), node, { volume, granted: () => Promise.resolve(again) }, soon());
+    const granted = () => Promise.resolve(new Set([again]));
+    await parts.volumeUsers!.dropOthers(place(), node, { volume, granted }, soon());
     expect(users()).toEqual([userOf(again!)]);
   });
 });
