@@ -10,6 +10,7 @@ import type { JournalEntry } from '../../../journal/entry.js';
 import { Deadline } from '../../../model/deadline.js';
 import { isBerthError } from '../../../model/errors.js';
 import type { Logger } from '../../../observe/log.js';
+import { isClusterSilent } from '../../../rbd/cluster-silence.js';
 import type { RbdPort } from '../../../rbd/port.js';
 import type { ImageLookup } from '../../image/find-volume.js';
 import type { Operations } from '../../operation/operations.js';
@@ -54,10 +55,9 @@ export async function takeDownWanted(
     const { volume, fsid } = entry;
     if (stopped()) return done;
     if (silent.has(fsid) || operations.isRunning(volume)) continue;
-    const unreadable = (): void => void silent.add(fsid);
     try {
       if ((await usersOf(parts, entry, mounts)).length > 0) continue;
-      const since = await wantedSince(parts, entry, unreadable);
+      const since = await wantedSince(parts, entry, () => silent.add(fsid));
       if (since === undefined) continue;
       log.warn({ volume, since }, 'staged here, used by no pod, not unstaged, and wanted elsewhere: it is taken down');
       if ((await takeDownEntry(parts, entry, Deadline.after(TAKE_DOWN_MS))) !== 'done') continue;
@@ -94,11 +94,14 @@ export async function usersOf(
     .filter((target) => target !== stagingPath);
 }
 
-/** Since when its record says that it is wanted from this boot of this node; undefined where it does not. */
+/**
+ * Since when its record says that it is wanted from this boot of this node; undefined where it does not.
+ * @param silent called where it is the cluster that does not answer
+ */
 async function wantedSince(
   { clusters, rbd, self, bootId, log }: ForgottenParts,
   entry: JournalEntry,
-  unreadable: () => void,
+  silent: () => void,
 ): Promise<string | undefined> {
   const { volume } = entry;
   try {
@@ -107,7 +110,7 @@ async function wantedSince(
     const mine = holders?.find((one) => isSameNode(one, self));
     return mine?.bootId === bootId ? mine.detachWanted : undefined;
   } catch (error) {
-    unreadable();
+    if (isClusterSilent(error)) silent();
     log.debug({ volume, err: error }, 'whether a detach of the volume is wanted cannot be told');
     return undefined;
   }

@@ -102,6 +102,17 @@ it('gives back every other record although one cannot be read, or its pool does 
   expect([...(await round())].sort()).toEqual(pending);
 });
 
+it('owes nothing of an attach that is over and whose Ceph user went with it', async () => {
+  await addPending('a');
+  const [why, known] = ['it was detached', { volume: 'v', node: 'n' }];
+  const image = vi
+    .spyOn(parts.clusters, 'image')
+    .mockRejectedValue(berthError('BERTH_VOLUME_USER_FAILED', { ...known, why }));
+  expect(await round()).toHaveLength(1);
+  image.mockRejectedValue(berthError('BERTH_GRANT_OUTDATED', { ...known, why }));
+  expect(await round()).toEqual([]);
+});
+
 it('leaves alone what is staged, and what another node holds', async () => {
   const staged = await addPending('a', { state: 'staged' });
   const notOurs = await addPending('b', { holdsRecord: false });
