@@ -6,7 +6,9 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { HOLDER_KEY } from '../../../src/attachment/holder-record.js';
 import { capArguments, ownNodeCaps, userMakerCaps } from '../../../src/dev/ceph/users.js';
+import { mountAt } from '../../../src/host/mount/mountinfo.js';
 import { Secret } from '../../../src/model/secret.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { parseVolumeId } from '../../../src/model/volume-id.js';
@@ -90,7 +92,8 @@ async function filesBelow(directory: string): Promise<readonly string[]> {
 async function taken(node: Driver): Promise<readonly ClusterAccess[]> {
   const keyFile = path.join(site.directory, 'own', node.nodeId, 'key');
   const own = accessOf(`${site.namespace}-of-${node.nodeId}`, await readFile(keyFile, 'utf8'));
-  const files = [...(await filesBelow(node.stateDir)), ...(await filesBelow('/run/berth')), node.logFile];
+  const logs = [node.logFile, controller.logFile];
+  const files = [...(await filesBelow(node.stateDir)), ...(await filesBelow('/run/berth')), ...logs];
   for (const file of files) expect(await readFile(file, 'latin1'), file).not.toMatch(/AQ[A-Za-z0-9+/]{37}=/);
   const registry = { access: own, pool: site.pool, namespace: '' };
   const records = await port.listRecords(registry, `berth-keys//${node.nodeId}/`, '', 100, soon());
@@ -167,6 +170,21 @@ it('a driver that is started anew, a growth, the end of all: by the user of the 
   expect(await get(target)).toBe('before');
   await volume.leave(one);
   expect(await get(await bring(volume, two))).toBe('before');
+});
+
+it('a node comes back that has lost its volume, and its user: takes it down, and unstages without him', async () => {
+  const volume = await site.create(controller, ext4(), small);
+  const target = await bring(volume, one);
+  await one.stop('SIGKILL');
+  // As behind a fence: the record names nobody any more.
+  await site.rbd('image-meta', 'remove', volume.image, HOLDER_KEY);
+  await volume.detach(one);
+  await one.start();
+  await expect.poll(() => mountAt(target), { timeout: 60_000 }).toBeUndefined();
+  expect(await one.log()).toMatch(/this node lost the volume/);
+  await volume.leave(one);
+  await expect.poll(() => readdir(path.join(one.stateDir, 'journal')), { timeout: 60_000 }).toEqual([]);
+  await bring(volume, two);
 });
 
 it('a copy: its user reads what it stands on, and cannot write there', async () => {
