@@ -54,8 +54,6 @@ async function checkMaker(
   for (const { name: pool } of config.pools) {
     const user = userOf(`doctor.${encodeURIComponent(pool)}`);
     try {
-      // The same one each time: who may not drop him leaves one behind, and not one with each start.
-      const user = userOf(`doctor-${pool}`);
       const data = { pool, prefix: 'rbd_data.none' };
       const own = { pool, namespace: '', imageId: 'none', data };
       await rbd.dropUser(access, user, deadline);
