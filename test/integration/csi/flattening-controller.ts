@@ -18,8 +18,9 @@ import { startLibrbd } from '../rbd/librbd.js';
 const ONE = { toFlatten: 1, most: 12 };
 /** More than a client that died keeps an image, ms. */
 const LIMIT_MS = 120_000;
-/** Longer than a lease. */
+/** Longer than a lease; each one's clock is so much ahead of the one's before. */
 const AHEAD_MS = 3_600_000;
+let controllers = 0;
 
 export class FlatteningController {
   readonly flattens: Flattens;
@@ -29,10 +30,12 @@ export class FlatteningController {
   constructor(clustersFile: string) {
     const rbd = this.#rbd;
     const { counters } = this;
+    controllers += 1;
+    const aheadMs = controllers * AHEAD_MS;
     this.flattens = new Flattens({
       ...{ rbd, longWork: rbd, counters, log: createLog('silent'), by: randomUUID() },
       clusters: new Clusters(clustersFile),
-      now: () => new Date(Date.now() + AHEAD_MS),
+      now: () => new Date(Date.now() + aheadMs),
       slices: new GentleSlices(() => Number.POSITIVE_INFINITY),
       limits: ONE,
       entered: () => undefined,

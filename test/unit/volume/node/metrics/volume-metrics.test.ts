@@ -211,7 +211,7 @@ describe('a node', () => {
   });
 });
 
-it('what guests said last of more volumes than a node ever has is forgotten, the oldest first, without a scrape', () => {
+it('what guests said last of too many volumes is forgotten without a scrape, the oldest first', () => {
   const amounts = { total: 2n, used: 1n, available: 1n };
   const usage = { bytes: amounts, inodes: amounts };
   const volumes = Array.from({ length: 1_025 }, (_, n) => `main/hyper/v${n}`);
