@@ -26,6 +26,7 @@ import { checkKubeletRoot } from './install/kubelet-root.js';
 import { checkKubernetesForInstall, type InstallApi } from './install/kubernetes.js';
 import { checkPools } from './install/pools.js';
 import { checkKubernetes, type KubernetesSeen, type Service } from './kubernetes-api.js';
+import { checkGuestMemory, type GuestsAsked } from './guest/guest-memory.js';
 import { checkFlexDriver } from './kubelet/flex-driver.js';
 import { checkPodDirectories } from './kubelet/pod-directories.js';
 import { checkClock } from './machine/clock.js';
@@ -69,6 +70,8 @@ export interface Examined {
   readonly flexVolume: boolean;
   /** UIDs of the pods that Kubernetes has on this node; undefined where nobody asked it. */
   readonly pods: ReadonlySet<string> | undefined;
+  /** Where pods and their RuntimeClasses are known; undefined where nobody is to be asked for all of them. */
+  readonly guests: GuestsAsked | undefined;
   /** What is to be installed into; undefined for a driver that is there. */
   readonly install: Installing | undefined;
 }
@@ -164,6 +167,11 @@ export const CHECKS: readonly DoctorCheck[] = [
     name: 'kubernetes-version',
     when: beforeInstall,
     find: ({ install, driver }) => checkKubernetesForInstall(install?.kubernetes, driver, soon()),
+  },
+  {
+    name: 'guest-memory',
+    when: ({ guests }) => guests !== undefined,
+    find: async ({ guests }) => (guests === undefined ? [] : checkGuestMemory(guests, soon())),
   },
   { name: 'installation', when: installed, find: (examined) => checkInstallation(examined, soon()) },
   { name: 'fencing', when: mayFence, find: (examined) => checkFencingRights(examined, soon()) },

@@ -164,7 +164,10 @@ export interface KubePod extends KubeObject {
   readonly spec?: {
     readonly runtimeClassName?: string;
     readonly nodeName?: string;
-    readonly containers?: readonly { readonly resources?: { readonly limits?: { readonly memory?: string } } }[];
+    readonly containers?: readonly KubeContainer[];
+    readonly initContainers?: readonly (KubeContainer & { readonly restartPolicy?: string })[];
+    /** Of the pod as a whole (Kubernetes 1.34): it counts in the place of its containers'. */
+    readonly resources?: KubeContainer['resources'];
     /** What its RuntimeClass adds; written by the API server. */
     readonly overhead?: { readonly memory?: string };
     readonly volumes?: readonly {
@@ -179,6 +182,10 @@ export interface KubePod extends KubeObject {
     readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
     readonly containerStatuses?: readonly KubeContainerStatus[];
   };
+}
+
+export interface KubeContainer {
+  readonly resources?: { readonly limits?: { readonly memory?: string } };
 }
 
 export interface KubeContainerStatus {

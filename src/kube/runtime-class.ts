@@ -14,6 +14,13 @@ const ASK_MS = 10_000;
 /** How long a class may be remembered, in ms: a node that starts again publishes for all its pods at once. */
 const REMEMBER_MS = 30_000;
 
+/** What of it bears on volumes. */
+export const classOf = ({ metadata, handler = '' }: KubeRuntimeClass): RuntimeClass => ({
+  name: metadata.name,
+  handler,
+  annotation: metadata.annotations?.[SANDBOX_ANNOTATION],
+});
+
 /**
  * Errors (BERTH_KUBE_UNREACHABLE, BERTH_KUBE_DENIED, DEADLINE …) are thrown, never taken for `unknown`: a volume of a
  * virtual machine would be mounted on the host because the API was away for a moment.
@@ -27,8 +34,7 @@ export function runtimeClassOf(api: KubeApi): RuntimeClassOf {
     const found = await api.get<KubeRuntimeClass>(RUNTIME_CLASSES, name, deadline);
     // The kubelet could not start the pod either.
     if (found === undefined) throw berthError('BERTH_KUBE_NOT_FOUND', { resource: 'RuntimeClass', name });
-    const annotation = found.metadata.annotations?.[SANDBOX_ANNOTATION];
-    const is = { name, handler: found.handler ?? '', annotation };
+    const is = classOf(found);
     known.set(name, { until: performance.now() + REMEMBER_MS, is });
     return is;
   }

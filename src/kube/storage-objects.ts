@@ -4,6 +4,7 @@
  */
 import type { Deadline } from '../model/deadline.js';
 import { bytesOfQuantity } from '../model/quantity.js';
+import type { RuntimeClass } from '../sandbox/choose-sandbox.js';
 import type { KubeApi } from './api.js';
 import {
   CLAIMS,
@@ -18,8 +19,10 @@ import {
   type KubeObject,
   type KubePersistentVolume,
   type KubePod,
+  type KubeRuntimeClass,
   type KubeStorageClass,
 } from './objects.js';
+import { classOf } from './runtime-class.js';
 
 /** Whom the claim waits for: csi-provisioner, by the name that the controller manager wrote down. */
 const PROVISIONER = 'volume.kubernetes.io/storage-provisioner';
@@ -74,6 +77,8 @@ export interface ApiPod {
   readonly killed: KilledContainer | undefined;
   /** Limits of all its containers and its RuntimeClass' overhead; undefined where a container has no limit. */
   readonly memoryBytes: bigint | undefined;
+  /** Does its RuntimeClass say what its machine takes beside the containers? */
+  readonly hasOverhead: boolean;
 }
 
 export interface KilledContainer {
@@ -156,8 +161,20 @@ export class StorageObjects {
     return (await this.#api.list(PODS, keep, deadline, scope)).items;
   }
 
-  async hasRuntimeClass(name: string, deadline: Deadline): Promise<boolean> {
-    return (await this.#api.get(RUNTIME_CLASSES, name, deadline)) !== undefined;
+  /** Those of all namespaces that have not ended and that `wanted` wants. */
+  async podsThat(wanted: (pod: ApiPod) => boolean, deadline: Deadline): Promise<readonly ApiPod[]> {
+    const keep = (raw: KubeObject): ApiPod | undefined => {
+      const pod = podOf(raw);
+      return wanted(pod) ? pod : undefined;
+    };
+    const fieldSelector = ENDED.map((phase) => `status.phase!=${phase}`).join(',');
+    return (await this.#api.list(PODS, keep, deadline, { fieldSelector })).items;
+  }
+
+  /** Undefined where the API has none. */
+  async runtimeClass(name: string, deadline: Deadline): Promise<RuntimeClass | undefined> {
+    const raw = await this.#api.get<KubeRuntimeClass>(RUNTIME_CLASSES, name, deadline);
+    return raw && classOf(raw);
   }
 
   /**
@@ -215,7 +232,7 @@ function podOf({ metadata, spec, status }: KubePod): ApiPod {
     runtimeClass: spec?.runtimeClassName,
     unscheduled: scheduled?.status === 'False' ? (scheduled.message ?? 'no reason is given') : undefined,
     killed: killedOf(status?.containerStatuses ?? [], spec?.runtimeClassName !== undefined),
-    memoryBytes: memoryOf(spec),
+    ...memoryOf(spec),
   };
 }
 
@@ -237,12 +254,23 @@ function killedOf(statuses: readonly KubeContainerStatus[], isMachine: boolean):
   return all.toSorted((a, b) => Date.parse(b.at) - Date.parse(a.at))[0];
 }
 
-/** Undefined where a container has no limit. */
-function memoryOf(spec: KubePod['spec']): bigint | undefined {
-  const limits = (spec?.containers ?? []).map(({ resources }) => bytesOfQuantity(resources?.limits?.memory ?? ''));
-  const overhead = bytesOfQuantity(spec?.overhead?.memory ?? '0') ?? 0n;
+function memoryOf(spec: KubePod['spec']): Pick<ApiPod, 'memoryBytes' | 'hasOverhead'> {
+  const overhead = bytesOfQuantity(spec?.overhead?.memory ?? '');
+  const limits = limitsOf(spec);
+  const memoryBytes = limits === undefined ? undefined : limits + (overhead ?? 0n);
+  return { memoryBytes, hasOverhead: overhead !== undefined };
+}
+
+/** Undefined where a container has none. */
+function limitsOf(spec: KubePod['spec']): bigint | undefined {
+  const ofPod = bytesOfQuantity(spec?.resources?.limits?.memory ?? '');
+  if (ofPod !== undefined) return ofPod;
+  // Sidecars live as long as the others.
+  const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  const living = [...(spec?.containers ?? []), ...sidecars];
+  const limits = living.map(({ resources }) => bytesOfQuantity(resources?.limits?.memory ?? ''));
   if (limits.length === 0) return undefined;
-  return limits.reduce((sum, one) => (sum === undefined || one === undefined ? undefined : sum + one), overhead);
+  return limits.reduce((sum, one) => (sum === undefined || one === undefined ? undefined : sum + one), 0n);
 }
 
 const eventOf = ({ type, reason = '', message = '', lastTimestamp, eventTime, series }: KubeEvent): ApiEvent => ({

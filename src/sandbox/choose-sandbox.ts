@@ -31,6 +31,10 @@ export type PodRuntime = 'unknown' | 'none' | RuntimeClass;
 /** Handlers of Kata's own deployments, and theirs with a dash and a hypervisor behind it (`kata-clh`). */
 export const KATA_HANDLERS: readonly string[] = ['kata', 'kata-*'];
 
+/** Do pods of this class run in virtual machines, whichever way their volumes go? By its annotation or its handler. */
+export const isOfMachines = ({ annotation, handler }: RuntimeClass, handlers: readonly string[]): boolean =>
+  annotation === 'kata' || isOneOf(handlers, handler);
+
 export interface Choice {
   readonly sandbox: Sandbox;
   /** For the log: what decided. */
@@ -56,12 +60,15 @@ export function chooseSandbox(
     return { sandbox: annotation, why: `RuntimeClass ${name} says so` };
   }
   if (wish === 'host' || wish === 'kata') return { sandbox: wish, why: 'the volume says so' };
-  if (known !== undefined && handlers.some((pattern) => matches(pattern, known.handler))) {
+  if (known !== undefined && isOneOf(handlers, known.handler)) {
     return { sandbox: 'kata', why: `handler ${known.handler} is one of Kata` };
   }
   if (known !== undefined) return { sandbox: 'host', why: `handler ${known.handler} is none of Kata` };
   return { sandbox: 'host', why: runtime === 'none' ? 'its pod has no RuntimeClass' : 'its RuntimeClass is not known' };
 }
+
+const isOneOf = (patterns: readonly string[], handler: string): boolean =>
+  patterns.some((pattern) => matches(pattern, handler));
 
 /** A star at the end stands for anything. */
 const matches = (pattern: string, handler: string): boolean =>

@@ -3,6 +3,7 @@ import { DRIVER_NAME } from '../csi/identity-service.js';
 import type { KubernetesSeen } from '../diagnosis/kubernetes-api.js';
 import { run } from '../host/process/exec.js';
 import type { Examined } from '../diagnosis/checks.js';
+import type { Options } from '../options/options.js';
 import type { Additions } from './additions.js';
 import type { Dependencies } from './dependencies.js';
 
@@ -52,8 +53,19 @@ export function examinedBy(
     sysRoot: '/sys',
     flexVolume: options.flexvolumeEndpoint !== undefined,
     pods,
+    guests: guestsOf(options, kube, versions && !install),
     install: install ? { kubernetes: kube?.api, hostRoot: HOST_ROOT } : undefined,
   };
+}
+
+/** All pods are listed for a person who asks, not at each start; a node may not list them. */
+function guestsOf(
+  { services, kataHandlers }: Options,
+  kube: Dependencies['kube'],
+  isAsked: boolean,
+): Examined['guests'] {
+  if (kube === undefined || !isAsked || !services.includes('controller')) return undefined;
+  return { objects: kube.objects, kataHandlers, driver: DRIVER_NAME };
 }
 
 function kubernetesSeen(choice: string, kube: Dependencies['kube'], fault: Error | undefined): KubernetesSeen {

@@ -62,9 +62,9 @@ export function verbOf(method: string, place: Place, query: URLSearchParams): st
 /** Does an object match a `fieldSelector`? Only equality, of fields by their path. */
 export function isSelected(object: unknown, selector: string): boolean {
   return selector.split(',').every((one) => {
-    const [field = '', wanted = ''] = one.split('=');
+    const [, field = '', not, wanted = ''] = /^([^!=]*)(!?)=(.*)$/.exec(one) ?? [];
     const value = valueAt(object, field.split('.'));
-    return one === '' || (typeof value === 'string' ? value : '') === wanted;
+    return one === '' || ((typeof value === 'string' ? value : '') === wanted) === (not === '');
   });
 }
 

@@ -13,6 +13,7 @@ import type { TraceParts } from '../../src/diagnosis/trace/trace-volume.js';
 import type { JournalEntry } from '../../src/journal/entry.js';
 import { Journal } from '../../src/journal/journal.js';
 import { StorageObjects } from '../../src/kube/storage-objects.js';
+import { KATA_HANDLERS } from '../../src/sandbox/choose-sandbox.js';
 import { KataRecords } from '../../src/sandbox/kata/kata-records.js';
 import { findImageId } from '../../src/volume/image/look/find-image-id.js';
 import { DEFAULT_SIZE } from '../../src/volume/image/volume-size.js';
@@ -81,6 +82,7 @@ const acts = (at: TraceFixture): Partial<TraceFixture> => ({
       here: async (volume) => at.here ?? (await viewOfNode({ stateDirectory: directory, kataRecords }, volume)),
       nodeId: 'a',
       isController: true,
+      kataHandlers: KATA_HANDLERS,
       now: () => new Date(),
       clusters: at.cluster.clusters,
       volumeOfDevice: (device) => volumeOfDevice(directory, device),

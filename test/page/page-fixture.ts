@@ -11,6 +11,7 @@ import { createLog, type Logger } from '../../src/observe/log.js';
 import { AttachmentReconciler } from '../../src/reconcile/attachment-reconciler.js';
 import type { Loop, LoopParts } from '../../src/wiring/rounds/loop.js';
 import { pageOf } from '../../src/wiring/page/page-loop.js';
+import { KATA_HANDLERS } from '../../src/sandbox/choose-sandbox.js';
 import { traceFixture, type TraceFixture } from '../kube/trace-fixture.js';
 import { detachParts } from '../unit/volume/controller/use-case-parts.js';
 
@@ -84,6 +85,7 @@ const loopParts = (at: PageFixture, more: Readonly<Record<string, unknown>>, log
           stateDirectory: at.stateDirectory,
           nodeId: '',
           kataRecords: '/none',
+          kataHandlers: KATA_HANDLERS,
         },
         ...{ pageAddress: '127.0.0.1:0', pageTokenFile: at.tokenFile, ...more },
       },

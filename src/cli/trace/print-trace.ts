@@ -1,6 +1,7 @@
 /** The page of `berth trace`: one line for each link between the claim and its pods, and which is broken first. */
 import { firstOf } from '../../diagnosis/message-of.js';
 import { nodeLine, podLine } from '../../diagnosis/trace/link-words.js';
+import type { Break, Warning } from '../../diagnosis/trace/links.js';
 import type { SubjectTrace } from '../../diagnosis/trace/trace-subject.js';
 import type { VolumeTrace } from '../../diagnosis/trace/trace-volume.js';
 import { chainLines, exceptUnseen, type Line } from '../../diagnosis/trace/trace-words.js';
@@ -38,17 +39,21 @@ function objectLines({ ours, others }: Objects, traces: readonly VolumeTrace[]):
 
 const linesOf = (trace: VolumeTrace): readonly Line[] => [...chainLines(trace), ...verdictLines(trace)];
 
-function verdictLines({ breaks, unseen }: VolumeTrace): readonly Line[] {
+function verdictLines({ breaks, warnings, unseen }: VolumeTrace): readonly Line[] {
   const [first, ...others] = breaks;
-  if (first === undefined) return [['broken', `nothing${exceptUnseen(unseen)}`]];
-  const also = others.map(({ link, reason, says }): Line => ['then', `${link}: ${reason}: ${says}`]);
-  return [['broken', `${first.link}: ${first.reason}: ${first.says}`], ...also];
+  const warned = warnings.map((one): Line => ['warning', told(one)]);
+  if (first === undefined) return [['broken', `nothing${exceptUnseen(unseen)}`], ...warned];
+  return [['broken', told(first)], ...others.map((one): Line => ['then', told(one)]), ...warned];
 }
 
+const told = ({ link, reason, says }: Break | Warning): string => `${link}: ${reason}: ${says}`;
+
 /** On one line. */
-function verdictOf({ breaks, unseen }: VolumeTrace): string {
+function verdictOf({ breaks, warnings, unseen }: VolumeTrace): string {
   const [first] = breaks;
-  return first === undefined ? `nothing is broken${exceptUnseen(unseen)}` : `${first.link}: ${first.reason}`;
+  if (first !== undefined) return `${first.link}: ${first.reason}`;
+  const warned = warnings.map(({ link, reason }) => `; warning: ${link}: ${reason}`);
+  return `nothing is broken${exceptUnseen(unseen)}${warned.join('')}`;
 }
 
 const page = (lines: readonly Line[]): string =>

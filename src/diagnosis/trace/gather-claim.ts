@@ -1,13 +1,15 @@
 /** The part of a volume that only Kubernetes has: its claim, its PersistentVolume, its pods, and what they are told. */
 import type { ApiClaim, ApiEvent, ApiPod, StorageObjects, VolumeObject } from '../../kube/storage-objects.js';
 import type { Deadline } from '../../model/deadline.js';
+import { isOfMachines, type RuntimeClass } from '../../sandbox/choose-sandbox.js';
+import { smallnessOf } from '../guest/how-small.js';
 import type { Link } from './links.js';
 import type { SeenPod, Unbound } from './volume-facts.js';
 
 /** What is asked of the API. */
 export type ObjectsAsked = Pick<
   StorageObjects,
-  'claim' | 'volume' | 'storageClass' | 'pod' | 'podsOfClaim' | 'hasRuntimeClass' | 'eventsOf'
+  'claim' | 'volume' | 'storageClass' | 'pod' | 'podsOfClaim' | 'runtimeClass' | 'eventsOf'
 >;
 
 /** Makes a look that may fail: then it is undefined, and the link is told as one that was not seen. */
@@ -41,9 +43,15 @@ export async function gatherVolumeEvents(
   return eventsBeside(objects, { name: `default/${name}`, uid }, 'persistent volume', look, deadline);
 }
 
+export interface PodsAsked {
+  readonly objects: ObjectsAsked;
+  /** Handlers of RuntimeClasses that run Kata. */
+  readonly kataHandlers: readonly string[];
+}
+
 /** Undefined where the pods could not be listed. */
 export async function gatherPods(
-  objects: ObjectsAsked,
+  { objects, kataHandlers }: PodsAsked,
   claim: string,
   look: Look,
   deadline: Deadline,
@@ -51,20 +59,36 @@ export async function gatherPods(
   const pods = await look('pod', () => objects.podsOfClaim(claim, undefined, deadline));
   if (pods === undefined) return undefined;
   const waiting = pods.filter(({ phase }) => phase === 'Pending').slice(0, PODS);
-  return Promise.all(pods.map((pod) => seenPod(objects, pod, { asks: waiting.includes(pod), look }, deadline)));
+  const classOf = classesOf(objects, look, deadline);
+  const seen = async (pod: ApiPod): Promise<SeenPod> => {
+    const waits = waiting.includes(pod);
+    const { runtimeClass } = pod;
+    // Of one that runs it is worth a request only where its machine may be too small.
+    const isAsked = runtimeClass !== undefined && (waits || smallnessOf(pod) !== undefined);
+    const found = isAsked ? await classOf(runtimeClass) : undefined;
+    return {
+      ...pod,
+      events: waits ? await eventsBeside(objects, pod, 'pod', look, deadline) : [],
+      hasRuntimeClass: !waits || found !== 'absent',
+      isMachine: typeof found === 'object' && isOfMachines(found, kataHandlers),
+    };
+  };
+  return Promise.all(pods.map(seen));
 }
 
-async function seenPod(
+/** Each is asked for once; undefined where it cannot be read. */
+function classesOf(
   objects: ObjectsAsked,
-  pod: ApiPod,
-  { asks, look }: { readonly asks: boolean; readonly look: Look },
+  look: Look,
   deadline: Deadline,
-): Promise<SeenPod> {
-  if (!asks) return { ...pod, events: [], hasRuntimeClass: true };
-  const { runtimeClass } = pod;
-  const has =
-    runtimeClass === undefined || (await look('sandbox', () => objects.hasRuntimeClass(runtimeClass, deadline)));
-  return { ...pod, events: await eventsBeside(objects, pod, 'pod', look, deadline), hasRuntimeClass: has ?? true };
+): (name: string) => Promise<RuntimeClass | 'absent' | undefined> {
+  const known = new Map<string, Promise<RuntimeClass | 'absent' | undefined>>();
+  return (name) => {
+    const asked =
+      known.get(name) ?? look('sandbox', async () => (await objects.runtimeClass(name, deadline)) ?? 'absent');
+    known.set(name, asked);
+    return asked;
+  };
 }
 
 /** Without the right to read Events the rest is told all the same. */

@@ -83,6 +83,20 @@ export interface Break {
 
 export const broken = (reason: BreakReason, says: string): Break => ({ link: LINK_OF[reason], reason, says });
 
+/** What breaks nothing yet, by the link that it will break. Stable as well. */
+export const LINK_OF_WARNING = {
+  MemorySmall: 'pod',
+} as const satisfies Readonly<Record<string, Link>>;
+export type WarningReason = keyof typeof LINK_OF_WARNING;
+
+/** Nothing is broken by it, and whoever reads it may still see to it. */
+export interface Warning {
+  readonly link: Link;
+  readonly reason: WarningReason;
+  /** What may come, then what to do. */
+  readonly says: string;
+}
+
 /** The first link first: what stands behind it may be whole as soon as that one is. */
 export const inOrder = (breaks: readonly Break[]): readonly Break[] =>
   [...breaks].sort((a, b) => LINKS.indexOf(a.link) - LINKS.indexOf(b.link));

@@ -10,11 +10,12 @@ import { attachmentsOf, factsOfAll } from './gather-attachments.js';
 import { gatherPods, type Look } from './gather-claim.js';
 import { askHealth, healthHeard, readAfter } from './gather-health.js';
 import { imageBreaks } from './breaks/image-breaks.js';
-import { inOrder, LINK_OF, type Break, type Link, type Unseen } from './links.js';
+import { inOrder, LINK_OF, type Break, type Link, type Unseen, type Warning } from './links.js';
 import { nodeBreaks } from './breaks/node-breaks.js';
 import type { NodeView } from './node-view.js';
 import { poolBreaks } from './breaks/pool-breaks.js';
 import { podBreaks } from './breaks/pod-breaks.js';
+import { podWarnings } from './pod-warnings.js';
 import { linksBehind, linksElsewhere } from './unseen-links.js';
 import type { VolumeFacts } from './volume-facts.js';
 
@@ -28,12 +29,16 @@ export interface TraceParts {
   readonly nodeId: string;
   /** Rights of a controller: what is refused to a node by design is no fault. */
   readonly isController: boolean;
+  /** Handlers of RuntimeClasses that run Kata. */
+  readonly kataHandlers: readonly string[];
   readonly now: () => Date;
 }
 
 export interface VolumeTrace extends VolumeFacts {
   /** The first is the link that is broken first. */
   readonly breaks: readonly Break[];
+  /** Of what breaks nothing yet. */
+  readonly warnings: readonly Warning[];
 }
 
 /** What all readings may take, in ms. */
@@ -53,7 +58,8 @@ export async function traceVolume(
   const bound = await findBound(parts, named, look, deadline);
   const seen = await gather(parts, bound, look, deadline);
   const facts = { ...seen, unseen: [...unseen, ...linksBehind(seen, unseen), ...linksElsewhere(seen)] };
-  return { ...facts, breaks: breaksOf(facts) };
+  const breaks = breaksOf(facts);
+  return { ...facts, breaks, warnings: podWarnings(facts, breaks) };
 }
 
 const breaksOf = (facts: VolumeFacts): readonly Break[] => {
@@ -108,9 +114,15 @@ function namesOf(bound: Bound, here: NodeView | undefined): Pick<VolumeFacts, 'c
 }
 
 /** Without its PersistentVolume nobody knows the claim, and so the pods. */
-async function podsOf({ api }: TraceParts, bound: Bound, look: Look, deadline: Deadline): Promise<VolumeFacts['pods']> {
+async function podsOf(
+  { api, kataHandlers }: TraceParts,
+  bound: Bound,
+  look: Look,
+  deadline: Deadline,
+): Promise<VolumeFacts['pods']> {
   const { claimName, isPvUnseen } = bound;
-  if (api !== undefined && claimName !== undefined) return gatherPods(api.objects, claimName, look, deadline);
+  if (api !== undefined && claimName !== undefined)
+    return gatherPods({ objects: api.objects, kataHandlers }, claimName, look, deadline);
   return isPvUnseen ? undefined : [];
 }
 

@@ -21,6 +21,8 @@ export interface SeenPod extends ApiPod {
   readonly events: readonly ApiEvent[];
   /** False where it names a RuntimeClass that does not exist. */
   readonly hasRuntimeClass: boolean;
+  /** Its RuntimeClass is one of virtual machines; looked at only where its memory may be too little for one. */
+  readonly isMachine: boolean;
 }
 
 export interface VolumeFacts {

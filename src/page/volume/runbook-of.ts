@@ -1,5 +1,5 @@
 /** Which page of the runbook is about a reason by which a link is broken; for all others the table of all reasons. */
-import type { BreakReason } from '../../diagnosis/trace/links.js';
+import type { BreakReason, WarningReason } from '../../diagnosis/trace/links.js';
 import { anchorOf } from '../docs/render-markdown.js';
 
 const [NODE, WAITS, STAYS, HELD] = [
@@ -8,10 +8,11 @@ const [NODE, WAITS, STAYS, HELD] = [
   'A VolumeAttachment does not go',
   'Multi-Attach error',
 ];
+const KILLED = 'A database is killed in its virtual machine';
 const [PENDING, TERMINATING] = ['A claim stays Pending', 'A claim or a volume stays Terminating'];
 
 /** Headings of docs/runbook.md; undefined where what is said of the break is all there is to say. */
-export const SYMPTOM_OF: Readonly<Record<BreakReason, string | undefined>> = {
+export const SYMPTOM_OF: Readonly<Record<BreakReason | WarningReason, string | undefined>> = {
   NodeGone: NODE,
   CsiNodeGone: STAYS,
   DriverGone: WAITS,
@@ -64,10 +65,11 @@ export const SYMPTOM_OF: Readonly<Record<BreakReason, string | undefined>> = {
   PodUnscheduled: undefined,
   PodWaits: WAITS,
   PodTerminating: NODE,
-  PodKilled: 'A database is killed in its virtual machine',
+  PodKilled: KILLED,
+  MemorySmall: KILLED,
 };
 
-export function runbookOf(reason: BreakReason): { readonly address: string; readonly title: string } {
+export function runbookOf(reason: BreakReason | WarningReason): { readonly address: string; readonly title: string } {
   const symptom = SYMPTOM_OF[reason];
   if (symptom !== undefined) return { address: `/docs/runbook#${anchorOf(symptom)}`, title: `Runbook: ${symptom}` };
   return { address: '/docs/trace#every-way-in-which-a-link-breaks', title: 'All reasons' };

@@ -1,6 +1,6 @@
 /** One volume as HTML: what is broken and what to do, the picture of its chain, and all that was seen in words. */
 import { chainLines, exceptUnseen } from '../../diagnosis/trace/trace-words.js';
-import type { Break } from '../../diagnosis/trace/links.js';
+import type { Break, Warning } from '../../diagnosis/trace/links.js';
 import type { VolumeTrace } from '../../diagnosis/trace/trace-volume.js';
 import { html, type Html } from '../html/html.js';
 import { chainBoxes } from './chain-boxes.js';
@@ -28,14 +28,15 @@ ${verdict(trace)}
 <dl>${chainLines(trace).map(([what, says]) => html`<dt>${what}</dt><dd>${says}</dd>\n`)}</dl>
 <p>In a terminal: <code>berth trace ${trace.handle ?? titleOf(trace)}</code></p>`;
 
-function verdict({ breaks, unseen }: VolumeTrace): Html {
-  if (breaks.length === 0) return html`<p class="good">Nothing is broken${exceptUnseen(unseen)}.</p>`;
+function verdict({ breaks, warnings, unseen }: VolumeTrace): Html {
+  const warned = html`${warnings.map((one) => html`<p>Warning: ${told(one)}</p>\n`)}`;
+  if (breaks.length === 0) return html`<p class="good">Nothing is broken${exceptUnseen(unseen)}.</p>${warned}`;
   return html`<ol class="breaks">${breaks.map(
     (one, index) => html`<li class="${index === 0 ? 'first' : 'then'}">${told(one)}</li>`,
-  )}</ol>`;
+  )}</ol>${warned}`;
 }
 
-function told({ link, reason, says }: Break): Html {
+function told({ link, reason, says }: Break | Warning): Html {
   const { address, title } = runbookOf(reason);
   return html`<strong>${link}: ${reason}</strong> ${says} <a href="${address}">${title}</a>`;
 }

@@ -119,6 +119,7 @@ function tracePartsOf(dependencies: Dependencies): TraceParts & SubjectParts {
     here: (volume) => viewOfNode(here, volume),
     nodeId,
     isController: role === 'controller',
+    kataHandlers: options.kataHandlers,
     now,
     clusters,
     volumeOfDevice: (device) => volumeOfDevice(stateDirectory, device),

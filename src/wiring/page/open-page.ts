@@ -91,6 +91,7 @@ function tracePartsOf({ options }: Dependencies, images: ImageStateParts, kube: 
     here: (volume) => viewOfNode(here, volume),
     nodeId,
     isController: true,
+    kataHandlers: options.kataHandlers,
     now,
   };
 }

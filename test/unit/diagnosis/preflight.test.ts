@@ -38,7 +38,7 @@ const examined = (more: Partial<Examined> = {}): Examined => ({
   procRoot: path.join(root, 'proc'),
   sysRoot: path.join(root, 'sys'),
   flexVolume: false,
-  pods: undefined,
+  ...{ pods: undefined, guests: undefined },
   install: undefined,
   ...more,
 });

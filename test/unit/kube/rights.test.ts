@@ -90,7 +90,8 @@ describe('the controller', () => {
     await kube.objects.storageClass('berth-rbd', soon());
     await kube.objects.pod('shop/db-0', soon());
     await kube.objects.podsOfClaim('shop/data', undefined, soon());
-    await kube.objects.hasRuntimeClass('vm', soon());
+    await kube.objects.podsThat(() => true, soon());
+    await kube.objects.runtimeClass('vm', soon());
     await kube.objects.eventsOf('uid-of-data', 'shop', soon());
     await listSnapshotContents(kube.api, DRIVER_NAME, soon());
     await listGroupContents(kube.api, DRIVER_NAME, soon());

@@ -7,6 +7,7 @@ import { anchorOf } from '../../../src/page/docs/render-markdown.js';
 import { BOXES } from '../../../src/page/volume/chain-boxes.js';
 import { runbookOf, SYMPTOM_OF } from '../../../src/page/volume/runbook-of.js';
 import { TraceDesk } from '../../../src/page/volume/trace-desk.js';
+import { RUNTIME_CLASSES } from '../../kube/api-fixture.js';
 import { pageFixture } from '../../page/page-fixture.js';
 
 const at = pageFixture();
@@ -44,6 +45,22 @@ describe('the page of a volume', () => {
     expect(text).toMatch(/<li class="then"><strong>pod: /);
     expect(text).toContain('aria-label="The chain, broken at Node: NodeNotReady, Pod: ');
     expect(text).toMatch(/class="arrow first"/);
+  });
+
+  it('says beside a chain that is whole that the pod’s virtual machine is too small', async () => {
+    at.server.put(RUNTIME_CLASSES, { metadata: { name: 'kata-qemu' }, handler: 'kata-qemu' });
+    at.pod({
+      spec: {
+        ...{ runtimeClassName: 'kata-qemu', overhead: { memory: '32Mi' } },
+        containers: [{ resources: { limits: { memory: '64Mi' } } }],
+      },
+    });
+    await at.serve();
+    const text = await (await at.get('/volume?pv=pv-1')).text();
+    expect(text).toContain('class="good">Nothing is broken');
+    expect(text).toMatch(
+      /<p>Warning: <strong>pod: MemorySmall<\/strong> .+96 MiB.+ href="\/docs\/runbook#a-database-is-killed/,
+    );
   });
 
   it('is found by its handle, and by its claim, also where the claim has no volume', async () => {
