@@ -36,7 +36,7 @@ export async function checkVolumeUsers(parts: VolumeUsersParts, deadline: Deadli
 }
 
 const hasOwnUsers = ({ users }: ClusterConfig): boolean => users.node?.id.includes(NODE_MARK) === true;
-const TODO = 'give it the caps of docs/ceph-users.md, "Users of single volumes"';
+const REMEDY = 'give it the caps of docs/ceph-users.md, "Users of single volumes"';
 
 /**
  * By a user with the caps of a volume that there is not: he is dropped at once. One for each pool, always of the same
@@ -62,7 +62,7 @@ async function checkMaker(
     } catch (error) {
       if (!isBerthError(error, 'BERTH_CEPH_DENIED')) return [];
       const who = `client.${access.user} may not make or drop users for volumes of pool ${pool}`;
-      found.push({ name, level: 'failed', says: `${who}: no volume of it is attached; ${TODO}` });
+      found.push({ name, level: 'failed', says: `${who}: no volume of it is attached; ${REMEDY}` });
     }
   }
   const says = `client.${access.user} may make and drop users of volumes`;
@@ -81,9 +81,11 @@ async function checkNode(
     const other = keysObjectOf({ node: `nobody-${randomUUID()}`, installation: '' });
     const who = `client.${registry.access.user}`;
     if (!(await mayRead(rbd, registry, own, deadline)))
-      return [{ name, level: 'failed', says: `${who} may not read ${own}: no volume is staged by its user; ${TODO}` }];
+      return [
+        { name, level: 'failed', says: `${who} may not read ${own}: no volume is staged by its user; ${REMEDY}` },
+      ];
     if (await mayRead(rbd, registry, other, deadline)) {
-      const says = `${who} reads the keys of other nodes' volumes: whoever takes this node has them all; ${TODO}`;
+      const says = `${who} reads the keys of other nodes' volumes: whoever takes this node has them all; ${REMEDY}`;
       return [{ name, level: 'failed', says }];
     }
     return [{ name, level: 'ok', says: `${who} reads the keys of this node's volumes and no others` }];

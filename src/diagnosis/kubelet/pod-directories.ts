@@ -41,11 +41,11 @@ export async function checkPodDirectories(examined: PodsExamined, now = Date.now
   }
   if (pods === undefined) return { name: NAME, level: 'ok', says: `${asked} pods have volumes here; ${UNASKED}` };
   if (found.length === 0) return { name: NAME, level: 'ok', says: `${asked} pods have volumes here, and all exist` };
-  return { name: NAME, level: 'warning', says: `of pods that Kubernetes does not have: ${firstOf(found)}; ${TODO}` };
+  return { name: NAME, level: 'warning', says: `of pods that Kubernetes does not have: ${firstOf(found)}; ${REMEDY}` };
 }
 
 const UNASKED = 'which of them Kubernetes still has is told by kubectl berth doctor --node';
-const TODO =
+const REMEDY =
   'the node plugin clears what is its own and at rest for ten minutes; unmount the others by hand, and never rm -r ' +
   'below a mount: docs/runbook.md, "Orphaned pod found"';
 
