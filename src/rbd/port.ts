@@ -81,6 +81,11 @@ export interface RbdPort extends SnapshotPort, DeletePort, ClonePort, DiffPort, 
    * one, or one that lost its header.
    */
   interruptedCreate(at: ImageRef, deadline: Deadline): Promise<string | undefined>;
+  /**
+   * When the name of an image was written, ms since the epoch in whole seconds, by the clock of the client that wrote
+   * it. Undefined where there is no such name.
+   */
+  namedAt(at: ImageRef, deadline: Deadline): Promise<number | undefined>;
   /** Up to `max` images by name, those after `after` ('' for the first), in the directory's own stable order. */
   list(at: PoolRef, after: string, max: number, deadline: Deadline): Promise<readonly NamedImage[]>;
 

@@ -93,6 +93,12 @@ export function exchange(entries: Map<string, string>, key: string, expected = '
   return true;
 }
 
+/** Up to `max` records by key, those after `after`. */
+export function recordsIn(omap: ReadonlyMap<string, string> | undefined, after: string, max: number) {
+  const sorted = [...(omap ?? [])].sort(([a], [b]) => byBytes(a, b)).filter(([key]) => byBytes(key, after) > 0);
+  return new Map(sorted.slice(0, max));
+}
+
 /** A page of a directory. */
 export const namesIn = (images: ReadonlyMap<string, MemoryImage>, after: string, max: number) =>
   [...images]

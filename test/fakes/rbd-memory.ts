@@ -11,7 +11,6 @@ import {
   type PortOperation,
 } from '../../src/rbd/port-operations.js';
 import {
-  byBytes,
   detailOf,
   emptyNamespace,
   exchange,
@@ -20,6 +19,7 @@ import {
   namesIn,
   newImage,
   poolMissing,
+  recordsIn,
   refuseFeatures,
   refuseUsed,
   usersIn,
@@ -47,6 +47,8 @@ export class MemoryRbd implements RbdPort {
   readonly blocked = new Map<string, number>();
   /** Images, as `pool/namespace/image`, of which a removal that was cut short has left something. */
   readonly cutShort = new Set<string>();
+  /** When names were written, by `pool/namespace/image`, ms since the epoch. */
+  readonly named = new Map<string, number>();
   readonly #halves = new Map<string, string | undefined>();
   /** False as while monitors elect. */
   settled = true;
@@ -89,7 +91,7 @@ export class MemoryRbd implements RbdPort {
     refuseFeatures(spec.features);
     const { images } = this.#existing(at);
     if (spec.dataPool !== undefined && !this.#pools.has(spec.dataPool)) throw poolMissing(at, spec.dataPool);
-    this.#refuseTaken(at);
+    this.#takeName(at);
     const id = `${(this.#nextId++).toString(16)}0cafe`;
     images.set(at.image, newImage(id, spec, new Map(withIdentity(spec.metadata, { id, fsid: this.fsid }))));
     return id;
@@ -108,7 +110,7 @@ export class MemoryRbd implements RbdPort {
     const { images } = this.#existing(at);
     if (spec.dataPool !== undefined && !this.#pools.has(spec.dataPool)) throw poolMissing(at, spec.dataPool);
     const source = this.#image({ ...at, ...from });
-    this.#refuseTaken(at);
+    this.#takeName(at);
     const clone = cloneOf(source, from, `${(this.#nextId++).toString(16)}0cafe`, spec);
     images.set(at.image, clone);
     return clone.id;
@@ -210,6 +212,8 @@ export class MemoryRbd implements RbdPort {
       .map((spec) => ({ name: spec.split('/').at(-1) ?? '', id: 'cut0cafe' })),
   );
 
+  namedAt = this.#operation('namedAt', (at) => (this.#isTaken(at) ? this.named.get(imageSpec(at)) : undefined));
+
   interruptedCreate = this.#operation('interruptedCreate', (at) => this.#halves.get(imageSpec(at)));
 
   remove = this.#operation('remove', (at) => {
@@ -257,11 +261,9 @@ export class MemoryRbd implements RbdPort {
     return new Map([...omap].filter(([key]) => keys.includes(key)));
   });
 
-  listRecords = this.#operation('listRecords', (at, object, after, max) => {
-    const omap = this.#namespace(at)?.records.get(object) ?? new Map<string, string>();
-    const sorted = [...omap].sort(([a], [b]) => byBytes(a, b)).filter(([key]) => byBytes(key, after) > 0);
-    return new Map(sorted.slice(0, max));
-  });
+  listRecords = this.#operation('listRecords', (at, object, after, max) =>
+    recordsIn(this.#namespace(at)?.records.get(object), after, max),
+  );
 
   removeRecords = this.#operation('removeRecords', (at, object, keys) => {
     for (const key of keys) this.#namespace(at)?.records.get(object)?.delete(key);
@@ -269,14 +271,11 @@ export class MemoryRbd implements RbdPort {
 
   watchers = this.#operation('watchers', (at) => this.#watching(at));
 
-  watchersById = this.#operation('watchersById', (at, id) =>
-    this.#byId(at, id).watchers.filter(({ address }) => !this.blocked.has(address)),
-  );
+  watchersById = this.#operation('watchersById', (at, id) => this.#unblocked(this.#byId(at, id)));
 
-  observeWatchers = this.#operation('observeWatchers', (at) => ({
-    watchers: this.#watching(at),
-    settled: this.settled,
-  }));
+  observeWatchers = this.#operation('observeWatchers', (at) => {
+    return { watchers: this.#watching(at), settled: this.settled };
+  });
 
   objectsById = this.#operation('objectsById', (at, id) => objectsOf(this.#withId(at, id), at.pool));
   makeUser = this.#operation('makeUser', (access, user, caps) => this.users.make(access.user, user, caps));
@@ -335,14 +334,18 @@ export class MemoryRbd implements RbdPort {
     return method as unknown as RbdPort[Op];
   }
 
-  #watching(at: ImageRef): readonly Watcher[] {
-    return this.#image(at).watchers.filter(({ address }) => !this.blocked.has(address));
+  #watching = (at: ImageRef): readonly Watcher[] => this.#unblocked(this.#image(at));
+  #unblocked = (image: MemoryImage): readonly Watcher[] =>
+    image.watchers.filter(({ address }) => !this.blocked.has(address));
+
+  #isTaken(at: ImageRef): boolean {
+    return this.#existing(at).images.has(at.image) || this.#halves.has(imageSpec(at));
   }
 
   /** @throws BERTH_IMAGE_EXISTS */
-  #refuseTaken(at: ImageRef): void {
-    if (this.#existing(at).images.has(at.image) || this.#halves.has(imageSpec(at)))
-      throw berthError('BERTH_IMAGE_EXISTS', { image: imageSpec(at) });
+  #takeName(at: ImageRef): void {
+    if (this.#isTaken(at)) throw berthError('BERTH_IMAGE_EXISTS', { image: imageSpec(at) });
+    this.named.set(imageSpec(at), Math.floor(Date.now() / 1_000) * 1_000);
   }
 
   /** @throws BERTH_POOL_NOT_FOUND */

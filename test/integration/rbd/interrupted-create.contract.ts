@@ -13,21 +13,30 @@ export function describeInterruptedCreate(name: string, prepare: () => Promise<P
     });
     afterAll(() => fixture.close());
 
-    it.each(['name', 'entry'] as const)('tells the id, and frees the name; of it there is its %s', async (left) => {
-      const { port } = fixture;
-      const at = { ...fixture.at, image: `half-${left}` };
-      expect(await port.interruptedCreate(at, soon())).toBeUndefined();
-      const id = await port.createImage(at, spec(), soon());
-      expect(await port.interruptedCreate(at, soon())).toBeUndefined();
-      await fixture.halve({ ...at, id }, left);
-      expect(await port.interruptedCreate(at, soon())).toBe(id);
-      expect(await port.head(at, soon())).toBeUndefined();
-      await refused(port.createImage(at, spec(), soon()), 'BERTH_IMAGE_EXISTS');
-      await port.remove(at, soon());
-      expect(await port.interruptedCreate(at, soon())).toBeUndefined();
-      await port.createImage(at, spec(), soon());
-      expect(await port.remove(at, soon())).toBe(true);
-    });
+    it.each(['name', 'entry'] as const)(
+      'tells its id and when it got its name, and frees that; of it there is its %s',
+      async (left) => {
+        const { port } = fixture;
+        const at = { ...fixture.at, image: `half-${left}` };
+        expect(await port.interruptedCreate(at, soon())).toBeUndefined();
+        expect(await port.namedAt(at, soon())).toBeUndefined();
+        const before = Math.floor(Date.now() / 1_000) * 1_000;
+        const id = await port.createImage(at, spec(), soon());
+        const after = Date.now();
+        expect(await port.interruptedCreate(at, soon())).toBeUndefined();
+        await fixture.halve({ ...at, id }, left);
+        expect(await port.interruptedCreate(at, soon())).toBe(id);
+        const named = await port.namedAt(at, soon());
+        expect(named).toBeGreaterThanOrEqual(before);
+        expect(named).toBeLessThanOrEqual(after);
+        expect(await port.head(at, soon())).toBeUndefined();
+        await refused(port.createImage(at, spec(), soon()), 'BERTH_IMAGE_EXISTS');
+        await port.remove(at, soon());
+        expect(await port.interruptedCreate(at, soon())).toBeUndefined();
+        await port.createImage(at, spec(), soon());
+        expect(await port.remove(at, soon())).toBe(true);
+      },
+    );
 
     it('does not take an image that lost its header for one that never had any', async () => {
       const { port } = fixture;

@@ -6,7 +6,8 @@ import type { NamedImage } from '../../port/delete-port.js';
 import type { ImageHead } from '../../port.js';
 import { Decoder, Encoder } from '../foreign/ceph-encoding.js';
 import { LOCKS, locksIn } from '../foreign/class-lock.js';
-import { CephErrno, ENOENT, unlessAbsent } from '../ceph-errors.js';
+import { CephErrno, check, ENOENT, unlessAbsent } from '../ceph-errors.js';
+import { withCells } from '../foreign/c-memory.js';
 import { featureNames } from '../../feature-bits.js';
 import {
   callClasses,
@@ -75,6 +76,16 @@ export async function readInterruptedCreate(place: OpenPool, image: string): Pro
   const hadHeader = (await unlessAbsent(readPage(link.ceph, io, `rbd_object_map.${id}`, '', 1))) !== undefined;
   return hadHeader ? undefined : id;
 }
+
+/** ms since the epoch, by the clock of who wrote the name; undefined where there is none. One operation. */
+export const readNamedAt = (place: OpenPool, image: string): Promise<number | undefined> =>
+  unlessImageAbsent(place, () =>
+    withCells(2, async (cells) => {
+      const name = `rbd_id.${image}`;
+      check(await place.link.ceph.rados.stat.later(place.io, name, cells.at(0), cells.at(1)), `look at ${name}`);
+      return Number(cells.u64(1)) * 1_000;
+    }),
+  );
 
 /** What a header says instead of a pool where the image has no parent. */
 const NO_POOL = -1n;

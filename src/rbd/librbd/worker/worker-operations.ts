@@ -23,6 +23,7 @@ import {
   exchangeMetadata,
   listRbdDirectory,
   readInterruptedCreate,
+  readNamedAt,
   readHead,
   readHeadById,
   readNameById,
@@ -103,6 +104,7 @@ export function createOperations(connections: Connections): WorkerOperations {
       onImage(at, deadline, 'remove', (place) => finishInterruptedRemoval(place, at.image)),
     interruptedCreate: (at, deadline) =>
       onImage(at, deadline, 'look for', (place) => readInterruptedCreate(place, at.image)),
+    namedAt: (at, deadline) => onImage(at, deadline, 'look how old', (place) => readNamedAt(place, at.image)),
     list: (at, after, max, deadline) => onObject(at, 'rbd_directory', deadline, (place) => list(place, after, max)),
 
     setMetadata: (at, id, entries, deadline) =>

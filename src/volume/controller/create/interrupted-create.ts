@@ -12,6 +12,11 @@ import type { ImageRef, RbdPort } from '../../../rbd/port.js';
  * after 30 s (`operationSeconds`): after this long, in ms, none of our creates can be between the two any more.
  */
 export const UNDER_WAY_MS = 90_000;
+/**
+ * How much the clocks of two controllers may differ, in ms. Far more than a cluster bears: its monitors warn of 0.05 s,
+ * and its tickets end.
+ */
+export const SKEW_MS = 30_000;
 /** How many are remembered: of those that nobody asks for again, the oldest are forgotten. */
 const MOST = 1_000;
 
@@ -31,25 +36,24 @@ interface CutShort {
 }
 
 export class InterruptedCreates {
-  readonly #rbd: Pick<RbdPort, 'interruptedCreate' | 'remove'>;
+  readonly #rbd: Pick<RbdPort, 'interruptedCreate' | 'namedAt' | 'remove'>;
   readonly #log: Logger;
   readonly #seen = new Map<string, FirstSeen>();
 
-  constructor(rbd: Pick<RbdPort, 'interruptedCreate' | 'remove'>, log: Logger) {
+  constructor(rbd: Pick<RbdPort, 'interruptedCreate' | 'namedAt' | 'remove'>, log: Logger) {
     this.#rbd = rbd;
     this.#log = log;
   }
 
   /**
    * Clears away what an interrupted create left of an image that `head` does not know. Afterwards the name is free,
-   * unless somebody takes it. BERTH_IMAGE_UNFINISHED where it has a name, for {@link UNDER_WAY_MS} from when it was
-   * first seen so.
+   * unless somebody takes it. BERTH_IMAGE_UNFINISHED where it has a name, for {@link UNDER_WAY_MS} of its age.
    */
   async clear(at: ImageRef, deadline: Deadline): Promise<void> {
     const key = keyOf(at);
     const id = await this.#rbd.interruptedCreate(at, deadline);
     if (id !== undefined) {
-      const age = this.#age(key, id);
+      const age = await this.#age(at, id, deadline);
       if (age < UNDER_WAY_MS)
         throw berthError('BERTH_IMAGE_UNFINISHED', { image: at.image, age: Math.round(age / 1000) });
       this.#log.warn({ image: key, id }, 'clearing away an image whose create was cut short before it had a header');
@@ -60,11 +64,11 @@ export class InterruptedCreates {
 
   /**
    * Clears away an image that was to stand on `source`, and of which nothing is there but its shape. The caller has
-   * seen that nobody has it open. BERTH_COPY_UNFINISHED, for {@link UNDER_WAY_MS} from when it was first seen so.
+   * seen that nobody has it open. BERTH_COPY_UNFINISHED, for {@link UNDER_WAY_MS} of its age.
    */
   async clearCopy(at: ImageRef, id: string, { source, why }: CutShort, deadline: Deadline): Promise<void> {
     const key = keyOf(at);
-    const age = this.#age(key, id);
+    const age = await this.#age(at, id, deadline);
     const { image } = at;
     if (age < UNDER_WAY_MS)
       throw berthError('BERTH_COPY_UNFINISHED', { image, source, age: Math.round(age / 1000), why });
@@ -73,8 +77,18 @@ export class InterruptedCreates {
     this.#seen.delete(key);
   }
 
-  /** Since it was first seen with this id, in ms. */
-  #age(key: string, id: string): number {
+  /**
+   * How old it is at least, in ms: since it was first seen here with this id, or by when its name was written. The
+   * latter outlives this process, so that controllers which are restarted again and again come to an end with it.
+   */
+  async #age(at: ImageRef, id: string, deadline: Deadline): Promise<number> {
+    const seenFor = this.#seenFor(keyOf(at), id);
+    if (seenFor >= UNDER_WAY_MS) return seenFor;
+    const named = await this.#rbd.namedAt(at, deadline);
+    return named === undefined ? seenFor : Math.max(seenFor, Date.now() - named - SKEW_MS);
+  }
+
+  #seenFor(key: string, id: string): number {
     const now = performance.now();
     const seen = this.#seen.get(key);
     if (seen?.id === id) return now - seen.at;

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
 import { DEFAULT_FEATURES } from '../../../../src/volume/image/image-features.js';
-import { UNDER_WAY_MS } from '../../../../src/volume/controller/create/interrupted-create.js';
+import { SKEW_MS, UNDER_WAY_MS } from '../../../../src/volume/controller/create/interrupted-create.js';
 import { memoryCluster, creation, GiB, soon } from './memory-cluster.js';
 import { createParts } from './use-case-parts.js';
 
@@ -40,6 +40,21 @@ it('is cleared away and made anew when nobody can be making it any more', async 
   vi.advanceTimersByTime(UNDER_WAY_MS + 1);
   expect(await create()).toEqual({ volume: 'c1/rbd/berth-v', sizeBytes: GiB });
   expect(cluster.image('berth-v')?.metadata.size).toBeGreaterThan(0);
+});
+
+it('is cleared away by a controller that has just begun, where its name is old enough for any clock', async () => {
+  const spec = 'rbd/berth-v';
+  const [key] = [...cluster.rbd.named.keys()].filter((one) => one.endsWith(spec));
+  cluster.rbd.named.set(key!, Date.now() - UNDER_WAY_MS - SKEW_MS + 5_000);
+  await expect(create()).rejects.toThrow(/since 8[45] s/);
+  parts = createParts(cluster);
+  cluster.rbd.named.set(key!, Date.now() - UNDER_WAY_MS - SKEW_MS - 1_000);
+  expect(await create()).toMatchObject({ sizeBytes: GiB });
+});
+
+it('is left alone where its name is of a time that has not come', async () => {
+  for (const key of cluster.rbd.named.keys()) cluster.rbd.named.set(key, Date.now() + 1e9);
+  await expect(create()).rejects.toThrow(/since 0 s/);
 });
 
 it('is left alone where it is another one than was seen before', async () => {
