@@ -1,6 +1,8 @@
 /** The one image of the bench, as a raw device of CSI on this node, and as what hyperd's QEMU is told of it. */
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { status, type ServiceError } from '@grpc/grpc-js';
 import type { CreateVolumeResponse__Output } from '../../src/csi/gen/csi/v1/CreateVolumeResponse.js';
 import { ask, csiClient, type CsiClient } from '../../src/dev/driver/csi-client.js';
 import { plugOf, type Plug } from '../../src/dev/guest/hyperd-plug.js';
@@ -10,8 +12,22 @@ import { legacyMonitors } from '../../src/rbd/legacy-monitors.js';
 import type { BenchCluster, Running } from '../bench-cluster.js';
 
 const CALL_MS = 120_000;
+const PAUSE_MS = 500;
 const NODE = 'vm';
 const CAPABILITY = { block: {}, accessMode: { mode: 'SINGLE_NODE_WRITER' } } as const;
+
+/** As a kubelet, which comes again: whoever shared the volume with the guest closes it a moment later. */
+async function whileBusy(unstage: () => Promise<unknown>, deadline: number): Promise<void> {
+  for (;;) {
+    try {
+      await unstage();
+      return;
+    } catch (error) {
+      if ((error as ServiceError).code !== status.FAILED_PRECONDITION || Date.now() > deadline) throw error;
+      await sleep(PAUSE_MS);
+    }
+  }
+}
 
 export class RawVolume {
   readonly #site: BenchCluster;
@@ -73,7 +89,9 @@ export class RawVolume {
     const options = { deadline: Date.now() + CALL_MS };
     const { controller, node } = this.#client;
     await ask((done) => node.NodeUnpublishVolume({ volumeId, targetPath: this.#target }, options, done));
-    await ask((done) => node.NodeUnstageVolume({ volumeId, stagingTargetPath: this.#staging }, options, done));
+    const unstage = (): Promise<unknown> =>
+      ask((done) => node.NodeUnstageVolume({ volumeId, stagingTargetPath: this.#staging }, options, done));
+    await whileBusy(unstage, options.deadline);
     await ask((done) => controller.ControllerUnpublishVolume({ volumeId, nodeId: NODE }, options, done));
   }
 
