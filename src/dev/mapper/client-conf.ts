@@ -6,8 +6,12 @@ import { byAddress } from '../../rbd/resolve-monitors.js';
 
 /** s until librados stops looking for a monitor; QEMU's whole main loop stands still for that time. */
 const MOUNT_TIMEOUT_S = 10;
-/** s until an operation on a dead OSD is an I/O error; without a limit the daemon would hang with it for ever. */
-const OSD_TIMEOUT_S = 120;
+/**
+ * s until an operation on a dead OSD is an I/O error. krbd and rbd-nbd wait without a limit, for neither a filesystem
+ * nor a database survives one. Here it is far longer than a cluster is silent that comes back, and a machine of
+ * development whose cluster was killed lets go of its mounts at last.
+ */
+const OSD_TIMEOUT_S = 600;
 
 /** Write it (0600, in one piece) and return its path; one file for each cluster, monitors as they are today. */
 export async function writeClientConf(directory: string, fsid: string, access: ClusterAccess): Promise<string> {
