@@ -23,8 +23,10 @@ export async function showVolume(guest: SandboxGuest, volume: string): Promise<v
   await guest.sh(`mount --bind ${volume} ${TREE}/volume`, HUNG_MS);
 }
 
+/** A server that has ended closes its files a moment after it has no program any more. */
 export async function hideVolume(guest: SandboxGuest): Promise<void> {
-  await guest.sh(`umount ${TREE}/volume`, HUNG_MS);
+  const again = 'n=$((n + 1)); [ $n -lt 300 ] || exit 1; sleep 0.2';
+  await guest.sh(`n=0; until umount ${TREE}/volume; do ${again}; done`, HUNG_MS);
 }
 
 /** Started, not yet answering. @param volume as it was shown; `settings` are more arguments of the server */
