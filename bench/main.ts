@@ -39,6 +39,9 @@ const { values } = parseArgs({
     // Of --vm: the processor's own virtualisation, and the StorageClass' mounter.
     kvm: { type: 'boolean', default: false },
     mapper: { type: 'string' },
+    // Of --vm: how long each request waits for Ceph, ms; and variants of the direct disk instead of all ways.
+    delay: { type: 'string', default: '0' },
+    tune: { type: 'boolean', default: false },
   },
 });
 /**
@@ -83,6 +86,8 @@ const VM = {
     : { seconds: 4, files: 400, queries: values.kvm ? 6_000 : 300 },
   accelerator: values.kvm ? 'kvm' : 'tcg',
   mapper: values.mapper,
+  delayMs: Number(values.delay),
+  tune: values.tune,
 } as const;
 
 const COPIES = values.quick

@@ -18,9 +18,10 @@ async function ofBoth(pid: number, measure: (pid: number) => Promise<number>): P
   return { driver: await measure(pid), worker: worker.reduce((a, b) => a + b, 0) };
 }
 
-async function spent(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  // After the name, which may hold anything, utime and stime are the 12th and 13th (proc(5)).
+const spent = async (pid: number): Promise<number> => spentOf(await readFile(`/proc/${pid}/stat`, 'utf8'));
+
+/** Of /proc/PID/stat, ms of all threads: after the name, which may hold anything, the 12th and 13th field (proc(5)). */
+export function spentOf(stat: string): number {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }

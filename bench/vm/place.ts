@@ -65,6 +65,17 @@ export async function inGuest(
   await hideVolume(guest);
 }
 
+/** One program in a container of the host; its standard output. */
+export async function containerRun(
+  { tree }: MariadbTree,
+  root: string,
+  volume: string,
+  argv: readonly string[],
+): Promise<string> {
+  await mkdir(root, { recursive: true });
+  return (await run('unshare', containerOf(tree, root, volume, argv), { deadline: soon() })).stdout;
+}
+
 /** @param directory of this bench; `volume` is where the host has mounted the volume */
 export async function onHost(
   mariadb: MariadbTree,
@@ -74,12 +85,9 @@ export async function onHost(
 ): Promise<void> {
   const root = path.join(directory, 'container');
   const pod = path.join(directory, 'pod');
-  for (const one of [root, pod]) await mkdir(one, { recursive: true });
+  await mkdir(pod, { recursive: true });
   const place: Place = {
-    program: async (argv) => {
-      const { stdout } = await run('unshare', containerOf(mariadb.tree, root, volume, argv), { deadline: soon() });
-      return stdout;
-    },
+    program: (argv) => containerRun(mariadb, root, volume, argv),
     shell: async (line) => (await run('sh', ['-c', `cd ${volume} && ${line}`], { deadline: soon() })).stdout,
     serving: async (use) => {
       const server = await HostPod.start(mariadb, pod, volume, SETTINGS);

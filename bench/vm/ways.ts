@@ -1,10 +1,12 @@
 /** The ways by which the load in a guest gets the image, and the host itself. Each is entered, used, and left. */
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SandboxGuest, Disk } from '../../src/dev/guest/sandbox-guest.js';
+import type { Disk, Tuning } from '../../src/dev/guest/guest-disk.js';
+import type { SandboxGuest } from '../../src/dev/guest/sandbox-guest.js';
 import type { MariadbTree } from '../../src/dev/workload/mariadb-tree.js';
 import { run } from '../../src/host/process/exec.js';
 import { Deadline } from '../../src/model/deadline.js';
+import type { Watched } from './meter.js';
 import { inGuest, onHost, type Place } from './place.js';
 import type { RawVolume } from './raw-volume.js';
 import { MOUNTS, type SharedDirectory } from './shared-directory.js';
@@ -35,20 +37,23 @@ const command = async (file: string, ...args: readonly string[]): Promise<void> 
   await run(file, args, { deadline: Deadline.after(MOUNT_MS) });
 };
 
-/** What a load does with a place. */
-export type Load = (place: Place) => Promise<void>;
+/** What a load does with a place; `watched` is where what it costs is read. */
+export type Load = (place: Place, watched: Watched) => Promise<void>;
 
-async function direct({ guest, volume }: Stage, as: Disk['as'], load: Load): Promise<void> {
-  const disk = await guest.plug({ device: await volume.bring(), readOnly: false, as });
-  await onDisk(guest, disk, load);
+/** @param tuning of a variant; the default as Kata has it */
+export async function direct({ guest, volume }: Stage, as: Disk['as'], load: Load, tuning?: Tuning): Promise<void> {
+  const device = await volume.bring();
+  const disk = await guest.plug({ device, readOnly: false, as, ...(tuning === undefined ? {} : { tuning }) });
+  await onDisk(guest, disk, (place) => load(place, { guest, device }));
   await volume.leave();
 }
 
 async function byHyperd({ guest, volume }: Stage, load: Load): Promise<void> {
-  await onDisk(guest, await guest.plugDrive(await volume.plug()), load);
+  // The node has no device of it.
+  await onDisk(guest, await guest.plugDrive(await volume.plug()), (place) => load(place, { guest, device: undefined }));
 }
 
-async function onDisk(guest: SandboxGuest, disk: string, load: Load): Promise<void> {
+async function onDisk(guest: SandboxGuest, disk: string, load: (place: Place) => Promise<void>): Promise<void> {
   await guest.sh(`mount -t ext4 ${disk} /volume`, MOUNT_MS);
   await inGuest(guest, '/volume', load);
   await guest.sh('umount /volume', MOUNT_MS);
@@ -56,9 +61,10 @@ async function onDisk(guest: SandboxGuest, disk: string, load: Load): Promise<vo
 }
 
 /** The node has it mounted while `use` runs; where that fails, it stays so until all of the bench is taken down. */
-export async function mounted(volume: RawVolume, at: string, use: () => Promise<void>): Promise<void> {
-  await command('mount', '-t', 'ext4', await volume.bring(), at);
-  await use();
+export async function mounted(volume: RawVolume, at: string, use: (device: string) => Promise<void>): Promise<void> {
+  const device = await volume.bring();
+  await command('mount', '-t', 'ext4', device, at);
+  await use(device);
   await unmount(at);
   await volume.leave();
 }
@@ -74,9 +80,9 @@ async function unmount(at: string): Promise<void> {
 }
 
 async function shares({ guest, volume, shared }: Stage, by: keyof typeof MOUNTS, load: Load): Promise<void> {
-  await mounted(volume, shared.volume, async () => {
+  await mounted(volume, shared.volume, async (device) => {
     await guest.sh(`mkdir -p /shared && ${MOUNTS[by]} /shared`, MOUNT_MS);
-    await inGuest(guest, '/shared/volume', load);
+    await inGuest(guest, '/shared/volume', (place) => load(place, { guest, device }));
     await guest.sh('umount /shared', MOUNT_MS);
   });
 }
@@ -94,8 +100,10 @@ export function through(stage: Stage, way: Way, load: Load): Promise<void> {
     case '(e) host mount, 9p':
       return shares(stage, '9p', load);
     case 'the host itself':
-      return mounted(stage.volume, stage.shared.volume, () =>
-        onHost(stage.mariadb, path.join(stage.directory, 'host'), stage.shared.volume, load),
+      return mounted(stage.volume, stage.shared.volume, (device) =>
+        onHost(stage.mariadb, path.join(stage.directory, 'host'), stage.shared.volume, (place) =>
+          load(place, { guest: undefined, device }),
+        ),
       );
   }
 }

@@ -3,7 +3,8 @@
  * the next one, on the other node, finds what was synced.
  */
 import { take, RUNTIMES } from '../guest/kata-runtimes.js';
-import type { Disk, SandboxGuest } from '../guest/sandbox-guest.js';
+import type { Disk } from '../guest/guest-disk.js';
+import type { SandboxGuest } from '../guest/sandbox-guest.js';
 import { Deadline } from '../../model/deadline.js';
 import type { Volume } from './demo-controller.js';
 import type { Attached, DemoNode } from './demo-node.js';

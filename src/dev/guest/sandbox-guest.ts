@@ -11,6 +11,7 @@ import type { Readable, Writable } from 'node:stream';
 import { orphanProof } from '../../host/process/orphan-proof.js';
 import { Deadline } from '../../model/deadline.js';
 import { QmpSession } from '../mapper/qmp.js';
+import { blockNodeOf, frontOf, type Disk } from './guest-disk.js';
 import { machine } from './machine.js';
 import type { GuestSystem } from './guest-system.js';
 import type { Plug } from './hyperd-plug.js';
@@ -29,13 +30,6 @@ const network = (port: number): readonly string[] => [
   ...['-device', 'virtio-net-pci,netdev=net0,romfile='],
 ];
 
-export interface Disk {
-  readonly device: string;
-  readonly readOnly: boolean;
-  /** As Kata's `block_device_driver` says. */
-  readonly as: 'virtio-blk' | 'virtio-scsi';
-}
-
 export interface GuestOptions {
   /** Kills it, at any time. */
   readonly signal?: AbortSignal;
@@ -48,13 +42,15 @@ export interface GuestOptions {
   readonly more?: readonly string[];
   /** Default: emulated. Never "kvm if it is there": it may be there and hang. */
   readonly accelerator?: 'tcg' | 'kvm';
+  /** Default: one. */
+  readonly cores?: number;
 }
 
 function wordsOf(options: GuestOptions): readonly string[] {
-  const { memoryMib = MEMORY_MIB, accelerator = 'tcg', programs, forward, more = [] } = options;
+  const { memoryMib = MEMORY_MIB, accelerator = 'tcg', cores = 1, programs, forward, more = [] } = options;
   const cpu = { tcg: 'max', kvm: 'host' }[accelerator];
   return [
-    ...['-accel', accelerator, '-cpu', cpu, '-smp', '1', '-m', String(memoryMib)],
+    ...['-accel', accelerator, '-cpu', cpu, '-smp', String(cores), '-m', String(memoryMib)],
     ...(programs === undefined ? [] : ['-drive', `file=${programs},if=virtio,format=raw,readonly=on`]),
     ...(forward === undefined ? [] : network(forward)),
     ...more,
@@ -160,14 +156,17 @@ export class SandboxGuest {
    * Plug a disk in as the runtimes do: `blockdev-add`, then `device_add`. Where the guest has it: `/dev/vda`,
    * `/dev/sda`.
    */
-  async plug({ device, readOnly, as }: Disk): Promise<string> {
+  async plug({ device, readOnly, as, tuning = {} }: Disk): Promise<string> {
     const name = `drive-${this.#disks++}`;
     const deadline = Deadline.after(COMMAND_MS);
-    const file = { driver: 'host_device', filename: device };
-    await this.#execute('blockdev-add', { 'node-name': name, driver: 'raw', 'read-only': readOnly, file }, deadline);
+    const { file: how, raw } = blockNodeOf(tuning);
+    const file = { driver: 'host_device', filename: device, ...how };
+    const node = { 'node-name': name, driver: 'raw', 'read-only': readOnly, file, ...raw };
+    await this.#execute('blockdev-add', node, deadline);
     const where =
       as === 'virtio-blk' ? { driver: 'virtio-blk-pci', bus: 'port0' } : { driver: 'scsi-hd', bus: 'scsi0.0' };
-    await this.#execute('device_add', { ...where, drive: name, id: `device-${name}`, 'share-rw': true }, deadline);
+    const front = { ...where, ...frontOf(tuning), drive: name, id: `device-${name}`, 'share-rw': true };
+    await this.#execute('device_add', front, deadline);
     const plugged = { device: `device-${name}`, blockNode: name };
     return this.#appears(as === 'virtio-blk' ? this.#firstBlk : 'sda', plugged);
   }
