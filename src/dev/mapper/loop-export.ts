@@ -6,14 +6,14 @@ import type { Deadline } from '../../model/deadline.js';
 import { settleAll } from '../../model/settle-all.js';
 import { locationId, requestedLocation } from '../../rbd/mapping/location-name.js';
 import type { ImageLocation, MapRequest } from '../../rbd/mapping/mapper.js';
-import { saysAbsent } from './qemu-messages.js';
+import { saysAbsent, saysNoObjects } from './qemu-messages.js';
 import { isRecord, QmpError, type QmpSession } from './qmp.js';
 
 /** Of everything that is ours in the daemon, one letter for its kind. */
 const NODE = 'n';
 const SECRET = 's';
 const PROBE = 'p';
-const OURS = new RegExp(`^[${NODE}${PROBE}][0-9a-f]{24}$`);
+const OURS = new RegExp(`^[${NODE}${SECRET}][0-9a-f]{24}$`);
 
 export interface ExportPlan {
   readonly request: MapRequest;
@@ -57,12 +57,9 @@ export async function dropOthers(
   deadline: Deadline,
 ): Promise<void> {
   const keep = new Set(live.map(locationId));
-  const [nodes, exports] = await settleAll(
-    session.execute('query-named-block-nodes', { flat: true }, deadline),
-    exportIds(session, deadline),
-  );
-  const names = records(nodes).map((node) => node['node-name']);
-  const found = [...names.filter((name) => typeof name === 'string'), ...exports].filter((name) => OURS.test(name));
+  // A key comes before its node and goes after it. To list the nodes reads the first bytes of each image from Ceph.
+  const all = await settleAll(objectNames(session, deadline), exportIds(session, deadline));
+  const found = all.flat().filter((name) => OURS.test(name));
   for (const id of new Set(found.map((name) => name.slice(1)))) {
     if (!keep.has(id)) await dropId(session, id, deadline);
   }
@@ -134,6 +131,17 @@ async function dropId(session: QmpSession, id: string, deadline: Deadline): Prom
 async function exportIds(session: QmpSession, deadline: Deadline): Promise<readonly string[]> {
   const exports = records(await session.execute('query-block-exports', {}, deadline));
   return exports.map((one) => one['id']).filter((id) => typeof id === 'string');
+}
+
+/** Keys among them. */
+async function objectNames(session: QmpSession, deadline: Deadline): Promise<readonly string[]> {
+  try {
+    const objects = records(await session.execute('qom-list', { path: '/objects' }, deadline));
+    return objects.map(({ name }) => name).filter((name) => typeof name === 'string');
+  } catch (error) {
+    if (error instanceof QmpError && saysNoObjects(error.message)) return [];
+    throw error;
+  }
 }
 
 /** True where it was there. */

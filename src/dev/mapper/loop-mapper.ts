@@ -26,7 +26,7 @@ import { StorageDaemon } from './storage-daemon.js';
 import { KeyedMutex } from '../../rbd/mapping/keyed-mutex.js';
 
 /** Far below what the kernel can do; each image costs the daemon some megabytes. */
-const LIMIT = 128;
+const LIMIT = 512;
 /** What an attempt whose time is over may still take to undo itself, ms. */
 const UNDO_MS = 3_000;
 /** One daemon, one monitor: operations of a mapper take turns. */

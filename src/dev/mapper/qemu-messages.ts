@@ -57,5 +57,8 @@ export function explainQemu(text: string, request: MapRequest, cause: unknown): 
 export const saysAbsent = (text: string): boolean =>
   /^Export '.*' is not found|^Failed to find node with node-name|^object '.*' not found|^Cannot find device/.test(text);
 
+/** qom-list of a daemon that was never given an object. */
+export const saysNoObjects = (text: string): boolean => /^Device '\/objects' not found/.test(text);
+
 /** block_resize of a node that was opened read-only. */
 export const saysReadOnly = (text: string): boolean => /is read-only/.test(text);
