@@ -23,7 +23,7 @@ import { Purges } from '../volume/controller/delete/purges.js';
 import { CHAIN_LIMITS } from '../volume/controller/flatten/chain-depth.js';
 import { Flattens } from '../volume/controller/flatten/flattens.js';
 import { PoolCapacity } from '../volume/controller/pool-capacity.js';
-import { CallLines } from '../volume/operation/call-lines.js';
+import { CallLines, CONTROLLER_WIDTHS } from '../volume/operation/call-lines.js';
 import type { EnteredStep } from '../volume/operation/operation-settings.js';
 import { Operations } from '../volume/operation/operations.js';
 import type { ControllerSteps } from '../volume/operation/steps.js';
@@ -69,7 +69,7 @@ export function makeControllerParts(dependencies: Dependencies, additions = NO_A
     'Ceph clients fenced by this controller, fences that it renewed, was done with, saw lapse, or could not make.',
     { what: FENCE_ENDS },
   );
-  const settings = { late: tellLate(log), children: false, turn: new CallLines().take };
+  const settings = { late: tellLate(log), children: false, turn: new CallLines({ widths: CONTROLLER_WIDTHS }).take };
   const observer = additions.stepObserver(log);
   // An expansion that a test ends is the node's, which has the same name.
   const entered = (at: EnteredStep): void => {

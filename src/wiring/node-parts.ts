@@ -28,6 +28,7 @@ import { NodeHolderRecords, type ThisNode } from '../volume/node/node-holder-rec
 import { Mappers } from '../volume/node/node-mappers.js';
 import type { VolumeKeys } from '../volume/node/users/volume-keys.js';
 import type { PublishParts } from '../volume/node/publish-volume.js';
+import { CallLines, NODE_STALL_MS, NODE_WIDTHS } from '../volume/operation/call-lines.js';
 import type { EnteredStep, OperationSettings } from '../volume/operation/operation-settings.js';
 import { Operations } from '../volume/operation/operations.js';
 import type { NodeSteps } from '../volume/operation/steps.js';
@@ -63,7 +64,9 @@ export interface NodeParts extends ThisNode {
 }
 
 function operationSettings(log: Logger, { stepObserver, operationMs }: Additions): OperationSettings {
-  const settings = { late: tellLate(log), ...(operationMs === undefined ? {} : { budgetMs: operationMs }) };
+  const lines = new CallLines({ widths: NODE_WIDTHS, stallMs: NODE_STALL_MS });
+  const told = { late: tellLate(log), turn: lines.take };
+  const settings = { ...told, ...(operationMs === undefined ? {} : { budgetMs: operationMs }) };
   const observer = stepObserver(log);
   if (observer !== undefined) return { ...settings, entered: observer };
   if (!log.isLevelEnabled('debug')) return settings;

@@ -17,6 +17,8 @@ const RETRY_MS = 60_000;
 
 /** By mark: why the module could not be loaded, and until when that is believed. */
 const refused = new Map<string, { readonly why: string; readonly until: number }>();
+/** By mark: what loads it now. Hundreds of stages that begin at once wait for the same one. */
+const loading = new Map<string, Promise<string | undefined>>();
 
 /**
  * Undefined where `mark` (a sysfs path that the module makes) exists, loading the module first where it does not; else
@@ -31,6 +33,12 @@ export async function whyNotModule(
   if (existsSync(mark)) return undefined;
   const before = refused.get(mark);
   if (before !== undefined && performance.now() < before.until) return before.why;
+  const asked = loading.get(mark) ?? load(exec, module, mark, options).finally(() => loading.delete(mark));
+  loading.set(mark, asked);
+  return asked;
+}
+
+async function load(exec: Exec, module: string, mark: string, options: readonly string[]): Promise<string | undefined> {
   let why = '';
   try {
     await exec('modprobe', [module, ...options], { deadline: Deadline.after(MODPROBE_MS) });

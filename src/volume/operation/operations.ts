@@ -7,7 +7,8 @@ import { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
 import { settledWithin, withinDeadline } from '../../model/time-limit.js';
 import type { WorkingOperation } from './await-work.js';
-import type { OperationSettings } from './operation-settings.js';
+import type { OperationSettings, TakeTurn } from './operation-settings.js';
+import { change, excludes, inTheWay, isSame, type What } from './same-request.js';
 import { ANSWER, START, type NodeSteps, type StepTable } from './steps.js';
 
 /** What an operation is allowed to say of itself while it runs. */
@@ -43,24 +44,10 @@ type OperationBody<Table extends StepTable, Op extends keyof Table, T> = (
   deadline: Deadline,
 ) => Promise<T>;
 
-interface What<Op extends string = string> {
-  readonly op: Op;
-  readonly fingerprint: string;
-  /**
-   * The part of the key that it is about (a node's share in a volume): it runs beside those of other parts. Undefined
-   * for all of it, beside which nothing runs.
-   */
-  readonly part?: string;
-  /** True where nobody asked for it: a caller waits a while for its end instead of being refused. */
-  readonly background?: boolean;
-  /** True where it may begin beside a child that an earlier one left: it is what that child waits for. */
-  readonly besideStraggler?: boolean;
-}
-
 interface Running extends What {
   readonly startedAt: number;
-  /** Its own. */
-  readonly deadline: Deadline;
+  /** Its own, from its turn on. */
+  deadline: Deadline;
   step: string;
   waiting: number;
   result: Promise<unknown>;
@@ -71,6 +58,8 @@ interface Ended extends What {
   readonly value: unknown;
 }
 
+/** The step of what waits for its turn, in answers alone. */
+const IN_LINE = 'in line';
 /** A caller with little time left may start what a retry will join. */
 const BUDGET_MS = 60_000;
 /** How long a success that nobody was there to hear is kept for the retry, in ms. */
@@ -180,7 +169,8 @@ export class Operations<Table extends StepTable = StepTable> {
   ): Running {
     const { op } = what;
     const startedAt = performance.now();
-    const own = Deadline.after(Math.max(deadline.remaining(), this.#settings.budgetMs ?? BUDGET_MS));
+    const budget = Math.max(deadline.remaining(), this.#settings.budgetMs ?? BUDGET_MS);
+    const own = Deadline.after(budget);
     const running: Running = { ...what, startedAt, deadline: own, step: START, waiting: 0, result: Promise.resolve() };
     change(this.#running, key, (all) => [...all, running]);
     const straggler = (): string | undefined => waitsFor(running);
@@ -199,9 +189,11 @@ export class Operations<Table extends StepTable = StepTable> {
     // An async call, so that a body that throws at once frees the key as well.
     const start = async (): Promise<T> => {
       enter(START);
-      const leave = this.#settings.turn === undefined ? undefined : await this.#settings.turn(key, op);
+      const leave = this.#settings.turn && (await inLine(running, this.#settings.turn(key, op)));
+      // Its time in line is none of its own.
+      running.deadline = Deadline.after(budget);
       try {
-        const value = await body({ step: enter, straggler, within }, own);
+        const value = await body({ step: enter, straggler, within }, running.deadline);
         enter(ANSWER);
         return value;
       } finally {
@@ -270,25 +262,17 @@ export class Operations<Table extends StepTable = StepTable> {
   }
 }
 
+/** What ends its turn, when that has come. */
+async function inLine(running: Running, turn: ReturnType<TakeTurn>): ReturnType<TakeTurn> {
+  running.step = IN_LINE;
+  const leave = await turn;
+  running.step = START;
+  return leave;
+}
+
 /** However it ends; who runs then is seen afresh. */
 async function outwait(running: Running | undefined, patience: Deadline): Promise<void> {
   if (running !== undefined) await settledWithin(running.result, patience.remaining());
-}
-
-const isSame = (one: What, other: What): boolean => one.op === other.op && one.fingerprint === other.fingerprint;
-
-/** May they not run beside each other? */
-const excludes = ({ part: one }: What, { part: other }: What): boolean =>
-  one === undefined || other === undefined || one === other;
-
-const inTheWay = <T extends What>(all: readonly T[] | undefined, what: What): T | undefined =>
-  all?.find((one) => excludes(one, what));
-
-/** Puts the key behind all others; a key of nothing is gone. */
-function change<T>(of: Map<string, readonly T[]>, key: string, next: (all: readonly T[]) => readonly T[]): void {
-  const all = next(of.get(key) ?? []);
-  of.delete(key);
-  if (all.length > 0) of.set(key, all);
 }
 
 /** The child that runs for it, the newest of several, for that is what it waits for now. */

@@ -29,6 +29,13 @@ it('a module is loaded once, with its options, where it was not', async () => {
   expect(exec.mock.calls.map(([file, args]) => [file, ...args])).toEqual([['modprobe', 'nbd', 'nbds_max=128']]);
 });
 
+it('a module that many ask for at once is loaded by one child', async () => {
+  const exec = modprobe(() => Promise.reject(new Error('not found')));
+  const all = await Promise.all(Array.from({ length: 500 }, () => whyNotModule(exec, 'rbd', mark)));
+  expect(new Set(all)).toEqual(new Set(['the kernel has no rbd (not found)']));
+  expect(exec).toHaveBeenCalledTimes(1);
+});
+
 it('a module that cannot be loaded is not tried at every call, and noticed when somebody loads it', async () => {
   vi.useFakeTimers({ toFake: ['performance'] });
   const exec = modprobe(() => Promise.reject(new Error('not found')));

@@ -10,14 +10,15 @@ import { createVolume } from '../../../../src/volume/controller/create/create-vo
 import { deleteVolume } from '../../../../src/volume/controller/delete/delete-volume.js';
 import { Purges } from '../../../../src/volume/controller/delete/purges.js';
 import { detachVolume } from '../../../../src/volume/controller/detach/detach-volume.js';
-import { CallLines } from '../../../../src/volume/operation/call-lines.js';
+import { CallLines, CONTROLLER_WIDTHS } from '../../../../src/volume/operation/call-lines.js';
 import { Operations } from '../../../../src/volume/operation/operations.js';
 import type { ControllerSteps } from '../../../../src/volume/operation/steps.js';
 import { creation, memoryCluster, noSecrets, place, raw, soon } from './memory-cluster.js';
 import { createParts, deleteParts, detachParts, now } from './use-case-parts.js';
 
 const cluster = memoryCluster();
-const lines = () => new Operations<ControllerSteps>({ children: false, turn: new CallLines().take });
+const lines = () =>
+  new Operations<ControllerSteps>({ children: false, turn: new CallLines({ widths: CONTROLLER_WIDTHS }).take });
 
 /** Calls of one operation of Ceph, each a turn of the event loop: how many there were at a time. */
 function watched(operation: 'rename' | 'blocklist' | 'cutTo'): () => number {

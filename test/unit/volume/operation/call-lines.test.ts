@@ -3,13 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { Deadline } from '../../../../src/model/deadline.js';
 import { Operations } from '../../../../src/volume/operation/operations.js';
 import type { ControllerSteps } from '../../../../src/volume/operation/steps.js';
-import { CallLines } from '../../../../src/volume/operation/call-lines.js';
+import { CallLines, CONTROLLER_WIDTHS } from '../../../../src/volume/operation/call-lines.js';
 
 const soon = (): Deadline => Deadline.after(60_000);
 
 /** A controller whose operations end when they are told to. */
-function controller(longest?: number) {
-  const operations = new Operations<ControllerSteps>({ children: false, turn: new CallLines(longest).take });
+function controller(longest = 1_000) {
+  const lines = new CallLines({ widths: CONTROLLER_WIDTHS, longest });
+  const operations = new Operations<ControllerSteps>({ children: false, turn: lines.take });
   const ends: (() => void)[] = [];
   const begun = { create: 0, delete: 0, attach: 0 };
   let running = 0;
