@@ -51,6 +51,12 @@ export async function footprintOf(driver: Driver): Promise<Footprint> {
   };
 }
 
+/** The most that a process has ever had resident, MiB. */
+export async function highestMiB(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmHWM:\s+(\d+)/m.exec(text)?.[1] ?? 0) / 1024;
+}
+
 /** One line of a curve. */
 export const describeFootprint = (what: string, { descriptors, entries, ...one }: Footprint): string =>
   `${what}: driver ${one.driverMiB} MiB, workers ${one.workersMiB} MiB, ${descriptors} open files, ` +
