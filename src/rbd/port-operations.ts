@@ -78,6 +78,7 @@ export const PORT_OPERATIONS: PortOperations = {
   interruptedRemovals: { at: 'pool', describe: ({ pool }) => `list interrupted removals of pool ${pool}` },
   finishInterruptedRemoval: { at: 'image', describe: ({ image }) => `finish the removal of image ${image}` },
   interruptedCreate: { at: 'image', describe: ({ image }) => `look for image ${image}` },
+  dropDeadEntry: { at: 'image', describe: ({ image }) => `free the name of image ${image}` },
   namedAt: { at: 'image', describe: ({ image }) => `look how old image ${image} is` },
   list: { at: 'pool', describe: ({ pool }) => `list images of pool ${pool}` },
 

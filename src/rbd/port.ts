@@ -77,15 +77,20 @@ export interface RbdPort extends SnapshotPort, DeletePort, ClonePort, DiffPort, 
   resize(at: ImageRef, sizeBytes: bigint, deadline: Deadline): Promise<void>;
   /**
    * The id of an image that has a name and never had a header, which nobody can open: it is being created just now, or
-   * that was cut short. `head` knows none; `remove` clears it away. Undefined where there is no such image, a whole
-   * one, or one that lost its header.
+   * that was cut short, or its removal was at its last step. `head` knows none; `dropDeadEntry` or `remove` clears it
+   * away. Undefined where there is no such image, a whole one, or one that lost its header.
    */
   interruptedCreate(at: ImageRef, deadline: Deadline): Promise<string | undefined>;
   /**
    * When the name of an image was written, ms since the epoch in whole seconds, by the clock of the client that wrote
-   * it. Undefined where there is no such name.
+   * it. Undefined where there is no such name, or the directory alone has it.
    */
   namedAt(at: ImageRef, deadline: Deadline): Promise<number | undefined>;
+  /**
+   * Free a name that the directory alone has, for this id: what a removal leaves that was cut short at its last step.
+   * No create is under way there, and one that begins meanwhile keeps its own. False where it is anything else.
+   */
+  dropDeadEntry(at: ImageRef, id: string, deadline: Deadline): Promise<boolean>;
   /** Up to `max` images by name, those after `after` ('' for the first), in the directory's own stable order. */
   list(at: PoolRef, after: string, max: number, deadline: Deadline): Promise<readonly NamedImage[]>;
 

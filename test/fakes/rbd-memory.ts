@@ -31,6 +31,7 @@ import { allSnapshotsOf, extentsOf, spanFactsOf } from './memory-diff.js';
 import { refuseLocked } from '../../src/rbd/image-lock.js';
 import { changeMetadata, cloneHeadOf, cloneOf, copyUp, cutLink, forgetClone, isEmpty } from './memory-clones.js';
 import { isUnwritten, parentExtents, parentOf, standAlone, trashSnapshot } from './memory-clones.js';
+import { MemoryNames, type MemoryHalf } from './memory-names.js';
 import { MemoryUsers, objectsOf } from './memory-users.js';
 
 export type { MemoryImage };
@@ -47,9 +48,7 @@ export class MemoryRbd implements RbdPort {
   readonly blocked = new Map<string, number>();
   /** Images, as `pool/namespace/image`, of which a removal that was cut short has left something. */
   readonly cutShort = new Set<string>();
-  /** When names were written, by `pool/namespace/image`, ms since the epoch. */
-  readonly named = new Map<string, number>();
-  readonly #halves = new Map<string, string | undefined>();
+  readonly names = new MemoryNames();
   /** False as while monitors elect. */
   settled = true;
   rightsMissing: BlocklistRight[] = [];
@@ -80,8 +79,8 @@ export class MemoryRbd implements RbdPort {
   }
 
   /** Take an image's header away behind the port's back, as if it had never had one or (`damaged`) lost it. */
-  halve(at: ImageRef, damaged = false): void {
-    this.#halves.set(imageSpec(at), damaged ? undefined : this.image(at)?.id);
+  halve(at: ImageRef, left: MemoryHalf = 'name'): void {
+    this.names.halve(imageSpec(at), this.#image(at).id, left);
     this.#pools.get(at.pool)?.get(at.namespace)?.images.delete(at.image);
   }
 
@@ -212,13 +211,14 @@ export class MemoryRbd implements RbdPort {
       .map((spec) => ({ name: spec.split('/').at(-1) ?? '', id: 'cut0cafe' })),
   );
 
-  namedAt = this.#operation('namedAt', (at) => (this.#isTaken(at) ? this.named.get(imageSpec(at)) : undefined));
+  namedAt = this.#operation('namedAt', (at) => (this.#isTaken(at) ? this.names.written.get(imageSpec(at)) : undefined));
 
-  interruptedCreate = this.#operation('interruptedCreate', (at) => this.#halves.get(imageSpec(at)));
+  interruptedCreate = this.#operation('interruptedCreate', (at) => this.names.idOfHalf(imageSpec(at)));
+  dropDeadEntry = this.#operation('dropDeadEntry', (at, id) => this.names.dropDead(imageSpec(at), id));
 
   remove = this.#operation('remove', (at) => {
     const images = this.#namespace(at)?.images;
-    if (this.#halves.delete(imageSpec(at))) return true;
+    if (this.names.dropHalf(imageSpec(at))) return true;
     const image = images?.get(at.image);
     if (image === undefined) return false;
     refuseUsed(at, image);
@@ -338,14 +338,12 @@ export class MemoryRbd implements RbdPort {
   #unblocked = (image: MemoryImage): readonly Watcher[] =>
     image.watchers.filter(({ address }) => !this.blocked.has(address));
 
-  #isTaken(at: ImageRef): boolean {
-    return this.#existing(at).images.has(at.image) || this.#halves.has(imageSpec(at));
-  }
+  #isTaken = (at: ImageRef): boolean => this.#existing(at).images.has(at.image) || this.names.isHalf(imageSpec(at));
 
   /** @throws BERTH_IMAGE_EXISTS */
   #takeName(at: ImageRef): void {
     if (this.#isTaken(at)) throw berthError('BERTH_IMAGE_EXISTS', { image: imageSpec(at) });
-    this.named.set(imageSpec(at), Math.floor(Date.now() / 1_000) * 1_000);
+    this.names.write(imageSpec(at));
   }
 
   /** @throws BERTH_POOL_NOT_FOUND */

@@ -31,12 +31,32 @@ export function describeInterruptedCreate(name: string, prepare: () => Promise<P
         expect(named).toBeLessThanOrEqual(after);
         expect(await port.head(at, soon())).toBeUndefined();
         await refused(port.createImage(at, spec(), soon()), 'BERTH_IMAGE_EXISTS');
+        expect(await port.dropDeadEntry(at, id, soon())).toBe(false);
         await port.remove(at, soon());
         expect(await port.interruptedCreate(at, soon())).toBeUndefined();
         await port.createImage(at, spec(), soon());
         expect(await port.remove(at, soon())).toBe(true);
       },
     );
+
+    it('frees a name that the directory alone has, of this id and no other; a whole image keeps its own', async () => {
+      const { port } = fixture;
+      const at = { ...fixture.at, image: 'half-gone' };
+      const id = await port.createImage(at, spec(), soon());
+      expect(await port.dropDeadEntry(at, id, soon())).toBe(false);
+      await fixture.halve({ ...at, id }, 'dead entry');
+      expect(await port.head(at, soon())).toBeUndefined();
+      expect(await port.namedAt(at, soon())).toBeUndefined();
+      await refused(port.createImage(at, spec(), soon()), 'BERTH_IMAGE_EXISTS');
+      expect(await port.interruptedCreate(at, soon())).toBe(id);
+      expect(await port.dropDeadEntry(at, 'f00dcafe', soon())).toBe(false);
+      expect(await port.dropDeadEntry(at, id, soon())).toBe(true);
+      expect(await port.interruptedCreate(at, soon())).toBeUndefined();
+      const next = await port.createImage(at, spec(), soon());
+      expect(await port.dropDeadEntry(at, id, soon())).toBe(false);
+      expect((await port.head(at, soon()))?.id).toBe(next);
+      await port.remove(at, soon());
+    });
 
     it('does not take an image that lost its header for one that never had any', async () => {
       const { port } = fixture;

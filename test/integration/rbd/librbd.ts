@@ -74,6 +74,10 @@ async function halve({ pool, namespace, image }: ImageRef, id: string, left: Hal
   if (left === 'all but the header') return;
   await rados('rm', `rbd_object_map.${id}`);
   if (left === 'entry') return;
+  if (left === 'dead entry') {
+    await rados('rm', `rbd_id.${image}`);
+    return;
+  }
   await rados('rmomapkey', 'rbd_directory', `name_${image}`);
   await rados('rmomapkey', 'rbd_directory', `id_${id}`);
 }

@@ -5,7 +5,7 @@ import { isBerthError } from '../../../src/model/errors.js';
 import type { ErrorCode } from '../../../src/model/errors.js';
 import type { ImageRef, NewImage, PoolRef, RbdPort } from '../../../src/rbd/port.js';
 
-export type Half = 'name' | 'entry' | 'all but the header';
+export type Half = 'name' | 'entry' | 'dead entry' | 'all but the header';
 
 /** A port, a place of its own to work in, and the hand of somebody else there. */
 export interface PortFixture {

@@ -32,7 +32,7 @@ const prepare = (): Promise<PortFixture> => {
       return Promise.resolve(() => Promise.resolve(void (image(one).locks = [])));
     },
     halve: (one, left) => {
-      port.halve(one, left === 'all but the header');
+      port.halve(one, left === 'all but the header' ? 'damaged' : left === 'dead entry' ? left : 'name');
       return Promise.resolve();
     },
     // It knows no halves: a name is an image's or it is not.

@@ -74,6 +74,7 @@ const DESCRIBED: Readonly<Record<PortOperation, readonly [said: string, ...other
   interruptedRemovals: ['list interrupted removals of pool p'],
   finishInterruptedRemoval: ['finish the removal of image i'],
   interruptedCreate: ['look for image i'],
+  dropDeadEntry: ['free the name of image i', '1234'],
   namedAt: ['look how old image i is'],
   list: ['list images of pool p', 'after', 9],
   setMetadata: ['set metadata of image id 1234', '1234', new Map()],

@@ -6,14 +6,12 @@ import type { NamedImage } from '../../port/delete-port.js';
 import type { ImageHead } from '../../port.js';
 import { Decoder, Encoder } from '../foreign/ceph-encoding.js';
 import { LOCKS, locksIn } from '../foreign/class-lock.js';
-import { CephErrno, check, ENOENT, unlessAbsent } from '../ceph-errors.js';
-import { withCells } from '../foreign/c-memory.js';
+import { CephErrno, ENOENT, unlessAbsent } from '../ceph-errors.js';
 import { featureNames } from '../../feature-bits.js';
 import {
   callClasses,
   mustEqual,
   mustExist,
-  readPage,
   removeEntries,
   setEntries,
   unlessChanged,
@@ -65,28 +63,6 @@ export async function unlessImageAbsent<T>(place: OpenPool, work: () => Promise<
   }
 }
 
-/**
- * The id where there is a name, and neither a header nor the object map that librbd makes after it: an image that has
- * the latter lost its header, and its data is still there to be saved by that id. Three operations.
- */
-export async function readInterruptedCreate(place: OpenPool, image: string): Promise<string | undefined> {
-  const id = await unlessAbsent(readImageId(place, image));
-  if (id === undefined || (await unlessAbsent(readHeader(place, id))) !== undefined) return undefined;
-  const { link, io } = place;
-  const hadHeader = (await unlessAbsent(readPage(link.ceph, io, `rbd_object_map.${id}`, '', 1))) !== undefined;
-  return hadHeader ? undefined : id;
-}
-
-/** ms since the epoch, by the clock of who wrote the name; undefined where there is none. One operation. */
-export const readNamedAt = (place: OpenPool, image: string): Promise<number | undefined> =>
-  unlessImageAbsent(place, () =>
-    withCells(2, async (cells) => {
-      const name = `rbd_id.${image}`;
-      check(await place.link.ceph.rados.stat.later(place.io, name, cells.at(0), cells.at(1)), `look at ${name}`);
-      return Number(cells.u64(1)) * 1_000;
-    }),
-  );
-
 /** What a header says instead of a pool where the image has no parent. */
 const NO_POOL = -1n;
 
@@ -119,7 +95,8 @@ export function snapshotContextIn(answer: Buffer = Buffer.alloc(0)): SnapshotCon
   return { sequence, ids: Array.from({ length: context.u32() }, () => context.u64()) };
 }
 
-const readHeader = async (place: OpenPool, id: string): Promise<ImageHead> => (await readHeaderAnd(place, id, [])).head;
+export const readHeader = async (place: OpenPool, id: string): Promise<ImageHead> =>
+  (await readHeaderAnd(place, id, [])).head;
 
 /** The head, the answer of {@link PARENT}, and what more class methods answer, in one operation. @throws CephErrno */
 export async function readHeaderAnd(

@@ -12,6 +12,7 @@ import { readDemands } from './client-demands.js';
 import { readHealth } from './connection/cluster-health.js';
 import type { Connections } from './connections.js';
 import { usersOf, watchersById } from './delete/image-users.js';
+import { dropDeadEntry, readInterruptedCreate, readNamedAt } from './delete/half-image.js';
 import { renameImage } from './delete/rename-image.js';
 import { cutTogether } from './group/cut-together.js';
 import { cloneOperations } from './clone/clone-operations.js';
@@ -22,8 +23,6 @@ import { CephErrno, ENOENT } from '../ceph-errors.js';
 import {
   exchangeMetadata,
   listRbdDirectory,
-  readInterruptedCreate,
-  readNamedAt,
   readHead,
   readHeadById,
   readNameById,
@@ -102,9 +101,7 @@ export function createOperations(connections: Connections): WorkerOperations {
     interruptedRemovals: (at, deadline) => onObject(at, 'rbd_trash', deadline, interruptedRemovals),
     finishInterruptedRemoval: (at, deadline) =>
       onImage(at, deadline, 'remove', (place) => finishInterruptedRemoval(place, at.image)),
-    interruptedCreate: (at, deadline) =>
-      onImage(at, deadline, 'look for', (place) => readInterruptedCreate(place, at.image)),
-    namedAt: (at, deadline) => onImage(at, deadline, 'look how old', (place) => readNamedAt(place, at.image)),
+    ...halfImageOperations(onImage),
     list: (at, after, max, deadline) => onObject(at, 'rbd_directory', deadline, (place) => list(place, after, max)),
 
     setMetadata: (at, id, entries, deadline) =>
@@ -127,6 +124,17 @@ export function createOperations(connections: Connections): WorkerOperations {
     ...monitorOperations(connections),
   };
 }
+
+/** For images of which only a name is there. */
+const halfImageOperations = (
+  onImage: OnImage,
+): Pick<WorkerOperations, 'interruptedCreate' | 'dropDeadEntry' | 'namedAt'> => ({
+  interruptedCreate: (at, deadline) =>
+    onImage(at, deadline, 'look for', (place) => readInterruptedCreate(place, at.image)),
+  dropDeadEntry: (at, id, deadline) =>
+    onImage(at, deadline, 'drop the entry of', (place) => dropDeadEntry(place, at.image, id)),
+  namedAt: (at, deadline) => onImage(at, deadline, 'look how old', (place) => readNamedAt(place, at.image)),
+});
 
 const watcherOperations = (
   onImage: OnImage,

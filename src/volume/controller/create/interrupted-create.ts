@@ -36,11 +36,11 @@ interface CutShort {
 }
 
 export class InterruptedCreates {
-  readonly #rbd: Pick<RbdPort, 'interruptedCreate' | 'namedAt' | 'remove'>;
+  readonly #rbd: Pick<RbdPort, 'interruptedCreate' | 'namedAt' | 'dropDeadEntry' | 'remove'>;
   readonly #log: Logger;
   readonly #seen = new Map<string, FirstSeen>();
 
-  constructor(rbd: Pick<RbdPort, 'interruptedCreate' | 'namedAt' | 'remove'>, log: Logger) {
+  constructor(rbd: Pick<RbdPort, 'interruptedCreate' | 'namedAt' | 'dropDeadEntry' | 'remove'>, log: Logger) {
     this.#rbd = rbd;
     this.#log = log;
   }
@@ -52,7 +52,7 @@ export class InterruptedCreates {
   async clear(at: ImageRef, deadline: Deadline): Promise<void> {
     const key = keyOf(at);
     const id = await this.#rbd.interruptedCreate(at, deadline);
-    if (id !== undefined) {
+    if (id !== undefined && !(await this.#rbd.dropDeadEntry(at, id, deadline))) {
       const age = await this.#age(at, id, deadline);
       if (age < UNDER_WAY_MS)
         throw berthError('BERTH_IMAGE_UNFINISHED', { image: at.image, age: Math.round(age / 1000) });

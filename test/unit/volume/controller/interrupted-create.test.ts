@@ -44,16 +44,16 @@ it('is cleared away and made anew when nobody can be making it any more', async 
 
 it('is cleared away by a controller that has just begun, where its name is old enough for any clock', async () => {
   const spec = 'rbd/berth-v';
-  const [key] = [...cluster.rbd.named.keys()].filter((one) => one.endsWith(spec));
-  cluster.rbd.named.set(key!, Date.now() - UNDER_WAY_MS - SKEW_MS + 5_000);
+  const [key] = [...cluster.rbd.names.written.keys()].filter((one) => one.endsWith(spec));
+  cluster.rbd.names.written.set(key!, Date.now() - UNDER_WAY_MS - SKEW_MS + 5_000);
   await expect(create()).rejects.toThrow(/since 8[45] s/);
   parts = createParts(cluster);
-  cluster.rbd.named.set(key!, Date.now() - UNDER_WAY_MS - SKEW_MS - 1_000);
+  cluster.rbd.names.written.set(key!, Date.now() - UNDER_WAY_MS - SKEW_MS - 1_000);
   expect(await create()).toMatchObject({ sizeBytes: GiB });
 });
 
 it('is left alone where its name is of a time that has not come', async () => {
-  for (const key of cluster.rbd.named.keys()) cluster.rbd.named.set(key, Date.now() + 1e9);
+  for (const key of cluster.rbd.names.written.keys()) cluster.rbd.names.written.set(key, Date.now() + 1e9);
   await expect(create()).rejects.toThrow(/since 0 s/);
 });
 
@@ -80,9 +80,16 @@ it('whose removal fails is tried again by the next call', async () => {
   expect(await create()).toMatchObject({ sizeBytes: GiB });
 });
 
+it('whose removal was cut short at its last step is gone at once', async () => {
+  await cluster.rbd.remove(cluster.at('berth-v'), soon());
+  await cluster.rbd.createImage(cluster.at('berth-v'), spec, soon());
+  cluster.rbd.halve(cluster.at('berth-v'), 'dead entry');
+  expect(await create()).toMatchObject({ sizeBytes: GiB });
+});
+
 it('is never cleared away where it had a header and lost it: its data may still be saved', async () => {
   await createVolume(parts, creation('w'), soon());
-  cluster.rbd.halve(cluster.at('berth-w'), true);
+  cluster.rbd.halve(cluster.at('berth-w'), 'damaged');
   for (let attempt = 0; attempt < 2; attempt += 1) {
     await expect(create('w')).rejects.toMatchObject({ code: 'BERTH_BUSY' });
     vi.advanceTimersByTime(UNDER_WAY_MS + 1);
