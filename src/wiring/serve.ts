@@ -11,6 +11,7 @@ import { packageVersion } from '../model/package-root.js';
 import { startServer } from '../csi/grpc-server.js';
 import { startAgent } from '../flexvolume/agent-server.js';
 import { watchChildren } from '../host/process/children.js';
+import { keepSpareChildren } from '../host/process/start/spare-children.js';
 import { refuseNewWork } from '../host/process/work-at-stop.js';
 import { createLog, type Logger } from '../observe/log.js';
 import { type Options } from '../options/options.js';
@@ -84,7 +85,10 @@ export async function serve(options: Options, additions: Additions): Promise<voi
       : await startAgent(flexvolumeEndpoint, flexUseCases(options, node, controller), log);
   const loops = await startLoops({ dependencies, controller, node, registration, readiness });
   void sayWhatIsWrong(dependencies, additions);
+  // A controller has hardly any child.
+  const endSpareChildren = node === undefined ? () => undefined : keepSpareChildren();
   await stopRequested(log);
+  endSpareChildren();
   refuseNewWork();
   const stopped = loops.stop();
   await Promise.all([server.drain(DRAIN_MS), agent?.drain(DRAIN_MS)]);

@@ -2,7 +2,6 @@
  * Runs a program with an argument array and a deadline, and always answers:
  * with its output or an error of the catalogue.
  */
-import { execa } from 'execa';
 import { once } from 'node:events';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
@@ -11,8 +10,9 @@ import { berthError } from '../../model/errors.js';
 import { ChildGate } from './child-gate.js';
 import { noteChild } from './children.js';
 import { confined, saysNotConfined, type Confinement } from './confine/confine.js';
-import { orphanProof, whyNotStarted } from './orphan-proof.js';
+import { whyNotStarted } from './orphan-proof.js';
 import { endGroup } from './signal-group.js';
+import { MAX_OUTPUT_CHARACTERS, startBound, startNew, type Outcome, type StartedChild } from './start/start-child.js';
 import { checkWorkMayBegin, wasCut } from './work-at-stop.js';
 import { readBounded, readProgress } from './work-output.js';
 
@@ -65,14 +65,7 @@ export type Exec = (file: string, args: readonly string[], options: ExecOptions)
 const ABANDON_MS = 900;
 /** How long after a child's exit its output may still come: a daemon that it left may hold the pipes for ever. */
 const PIPE_GRACE_MS = 500;
-/** Per stream. Not more: execa spends 0.15 s per MiB on the message of a failed child, and nobody sees that message. */
-const MAX_OUTPUT_CHARACTERS = 4 * 1024 * 1024;
 const STDERR_SHOWN = 400;
-/** What a child gets of our environment; ours may hold what children must not see. */
-const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LD_LIBRARY_PATH'];
-/** mkfs, blkid and mount live here, and not every way to become root puts it on the path. */
-const SYSTEM_PATH = '/usr/sbin:/sbin';
-
 /** Mounts, maps and their likes at a time: each is some programs and megabytes for some milliseconds. */
 const CHILDREN = 32;
 /** Checks and mkfs, which take what they need of memory and of time. */
@@ -101,92 +94,50 @@ async function runNow(
   if (budget === 0) throw late();
   const { work, confine } = options;
   if (work !== undefined && work.endsWhatIsBegun !== true) checkWorkMayBegin();
-  const child = start(
-    ...(confine === undefined ? orphanProof(file, args) : await confined(file, args, confine)),
-    options,
-  );
-  if (child.pid !== undefined) {
-    const noted = noteChild(child.pid, command, work !== undefined);
-    child.once('exit', noted.ended);
-    if (work?.progress !== undefined) readProgress(child.stdio[3] as Readable, work.progress, noted.progressed);
+  const tells = work?.progress !== undefined;
+  // Work is not ended for what it says, however much that is.
+  const how = { input: options.input, env: options.env, tells, isKept: work === undefined };
+  const child =
+    confine === undefined ? startBound(file, args, how) : startNew(...(await confined(file, args, confine)), how);
+  const { pid } = child.process;
+  if (pid !== undefined) {
+    const noted = noteChild(pid, command, work !== undefined);
+    child.process.once('exit', noted.ended);
+    if (work?.progress !== undefined) readProgress(child.process.stdio[3] as Readable, work.progress, noted.progressed);
   }
-  child.once('exit', () => setTimeout(() => dropPipes(child), PIPE_GRACE_MS).unref());
+  child.process.once('exit', () => setTimeout(() => dropPipes(child), PIPE_GRACE_MS).unref());
   const result = work === undefined ? await settleBy(child, budget) : await settleWork(child, options.deadline);
   if (result === undefined) throw late();
-  if (child.pid !== undefined && wasCut(child.pid) && result.exitCode !== 0)
-    throw berthError('BERTH_SHUTTING_DOWN', {});
+  if (pid !== undefined && wasCut(pid) && result.exitCode !== 0) throw berthError('BERTH_SHUTTING_DOWN', {});
   return answer(file, command, result, options.okCodes ?? [0]);
 }
 
-function start(file: string, args: readonly string[], options: ExecOptions) {
-  return execa(file, args, {
-    // Its own process group: a kill reaches what it started, and Ctrl-C on the driver does not reach half-done work.
-    detached: true,
-    cwd: '/',
-    env: { ...inheritedEnvironment(), ...options.env, LC_ALL: 'C' },
-    extendEnv: false,
-    stdio: [
-      options.input === undefined ? 'ignore' : 'pipe',
-      'pipe',
-      'pipe',
-      ...(options.work?.progress === undefined ? [] : ['pipe' as const]),
-    ],
-    ...(options.input === undefined ? {} : { input: options.input }),
-    // Work is not ended for what it says, however much that is.
-    buffer: options.work === undefined,
-    maxBuffer: MAX_OUTPUT_CHARACTERS,
-    reject: false,
-  });
-}
-
-type Child = ReturnType<typeof start>;
-
-/** What is needed of execa's answer. */
-interface Outcome {
-  readonly exitCode?: number | undefined;
-  readonly code?: string | undefined;
-  readonly signal?: NodeJS.Signals | undefined;
-  readonly isMaxBuffer: boolean;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function inheritedEnvironment(): Record<string, string> {
-  const environment: Record<string, string> = {};
-  for (const name of INHERITED) {
-    const value = process.env[name];
-    if (value !== undefined) environment[name] = value;
-  }
-  environment['PATH'] = `${environment['PATH'] ?? '/usr/bin:/bin'}:${SYSTEM_PATH}`;
-  return environment;
-}
-
 /** The child's outcome, or undefined where it had to be killed at its deadline, dead or not. */
-async function settleBy(child: Child, budget: number): Promise<Outcome | undefined> {
+async function settleBy(child: StartedChild, budget: number): Promise<Outcome | undefined> {
   const kill = new AbortController();
   const timer = setTimeout(() => kill.abort(), budget);
-  const outcome = await Promise.race([child, afterKill(child, kill.signal)]);
+  const outcome = await Promise.race([child.outcome, afterKill(child, kill.signal)]);
   clearTimeout(timer);
   return kill.signal.aborted ? undefined : outcome;
 }
 
 /** The outcome of a child that nobody hurries. */
-function settleWork(child: Child, deadline: Deadline): Promise<Outcome> {
-  const stdout = readBounded(child.stdout);
-  const stderr = readBounded(child.stderr);
-  const closed = [child.stdout, child.stderr].map((stream) => once(stream, 'close').catch(() => undefined));
+function settleWork({ process, stdout, stderr, outcome }: StartedChild, deadline: Deadline): Promise<Outcome> {
+  const said = readBounded(stdout);
+  const complained = readBounded(stderr);
+  const closed = [stdout, stderr].map((stream) => once(stream, 'close').catch(() => undefined));
   return deadline.standStill(async () => {
-    const { exitCode, code, signal, isMaxBuffer } = await child;
-    if (child.pid !== undefined) await Promise.all(closed);
-    return { exitCode, code, signal, isMaxBuffer, stdout: stdout(), stderr: stderr() };
+    const { exitCode, code, signal, isMaxBuffer } = await outcome;
+    if (process.pid !== undefined) await Promise.all(closed);
+    return { exitCode, code, signal, isMaxBuffer, stdout: said(), stderr: complained() };
   });
 }
 
 /** Kill the child's group once `signal` says so; resolves when nobody should wait for it any longer. */
-function afterKill(child: Child, signal: AbortSignal): Promise<undefined> {
+function afterKill(child: StartedChild, signal: AbortSignal): Promise<undefined> {
   return new Promise((resolve) => {
     signal.addEventListener('abort', () => {
-      endGroup(child.pid);
+      endGroup(child.process.pid);
       setTimeout(() => {
         abandon(child);
         resolve(undefined);
@@ -195,15 +146,15 @@ function afterKill(child: Child, signal: AbortSignal): Promise<undefined> {
   });
 }
 
-function dropPipes(child: Child): void {
-  for (const stream of child.stdio.slice(1)) stream?.destroy();
+function dropPipes({ process }: StartedChild): void {
+  for (const stream of process.stdio.slice(1)) stream?.destroy();
 }
 
-function abandon(child: Child): void {
+function abandon(child: StartedChild): void {
   dropPipes(child);
-  // Null where the child was started without input, whatever execa's type says.
-  child.stdin?.destroy();
-  child.unref();
+  // Null where the child was started without input, whatever the type says.
+  child.process.stdin?.destroy();
+  child.process.unref();
 }
 
 function answer(file: string, command: string, result: Outcome, okCodes: readonly number[]): ExecResult {

@@ -12,7 +12,7 @@ import { spawnSync } from 'node:child_process';
 const SCRIPT = '[ "$PPID" = "$1" ] && shift && exec "$@"';
 const SHELL = '/bin/sh';
 /** The script's own name, by which its words are told from the tool's. */
-const NAME = 'berth-exec';
+export const WRAPPER_NAME = 'berth-exec';
 const CHECK_MS = 5_000;
 
 let isPossible: boolean | undefined;
@@ -29,7 +29,7 @@ const wrap = (command: readonly string[]): [string, readonly string[]] => ['setp
 
 /** The last words of a setpriv that runs `command` bound to this process, after what else it is to set. */
 export const bindToParent = (command: readonly string[]): readonly string[] => [
-  ...['--pdeathsig', 'KILL', '--', SHELL, '-c', SCRIPT, NAME, String(process.pid)],
+  ...['--pdeathsig', 'KILL', '--', SHELL, '-c', SCRIPT, WRAPPER_NAME, String(process.pid)],
   ...command,
 ];
 
@@ -53,7 +53,7 @@ export function whyNotStarted(result: {
   readonly exitCode?: number | undefined;
   readonly stderr: string;
 }): string | undefined {
-  if (!result.stderr.startsWith(`${NAME}: `)) return undefined;
+  if (!result.stderr.startsWith(`${WRAPPER_NAME}: `)) return undefined;
   if (result.exitCode === 127) return 'ENOENT';
   return result.exitCode === 126 ? 'EACCES' : undefined;
 }

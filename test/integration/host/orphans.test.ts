@@ -8,6 +8,7 @@ import { findProcesses } from '../../../src/dev/processes.js';
 import { scratchDirectory } from '../ceph.js';
 
 const PARENT = path.resolve('test/fixtures/parents/runs.mjs');
+const STARTS_AHEAD = path.resolve('test/fixtures/parents/runs-spare.mjs');
 /** Nobody answers there (RFC 5737). */
 const SILENT_MONITOR = '192.0.2.1:6789';
 let serial = 0;
@@ -28,6 +29,21 @@ it.each([
   await expect.poll(() => running(program, mark), { timeout: 60_000 }).toHaveLength(1);
   killed.kill('SIGKILL');
   await expect.poll(() => running(program, mark), { timeout: 60_000 }).toEqual([]);
+});
+
+it('a child that was started ahead ends with it, and so do those that wait', async () => {
+  const mark = unique();
+  const killed = spawn(process.execPath, [STARTS_AHEAD, 'sleep', mark], { stdio: 'inherit' });
+  const waiting = async () => (await findProcesses(({ argv }) => argv.at(-1) === 'berth-exec')).map(({ pid }) => pid);
+  const isOfParent = async (pid: number) =>
+    (await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')).includes(`) S ${killed.pid} `);
+  await expect.poll(() => running('sleep', mark), { timeout: 60_000 }).toHaveLength(1);
+  const pids: number[] = [];
+  for (const pid of await waiting()) if (await isOfParent(pid)) pids.push(pid);
+  expect(pids).not.toEqual([]);
+  killed.kill('SIGKILL');
+  await expect.poll(() => running('sleep', mark), { timeout: 60_000 }).toEqual([]);
+  await expect.poll(async () => (await waiting()).filter((pid) => pids.includes(pid)), { timeout: 60_000 }).toEqual([]);
 });
 
 it('a daemon that a child left lives on', async () => {
