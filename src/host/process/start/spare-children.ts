@@ -10,8 +10,10 @@ import { childEnvironment } from './child-environment.js';
 
 /** Two pods that come at once: for each a map, an mkfs, a mount and a bind. A spare one has some hundred KiB. */
 const SPARE = 8;
-/** No child has been started for so long, ms, before one is started ahead: a call that runs is not held up by it. */
-const QUIET_MS = 50;
+/** No child has been started for so long, ms, before the first is started ahead: no call that runs is held up by it. */
+const QUIET_MS = 250;
+/** Until the next one, ms. */
+const NEXT_MS = 20;
 /** Until the next one where one did not live until it was taken, ms: the machine may be short of what it takes. */
 const DIED_MS = 30_000;
 /** What surely goes into the socket at once, bytes: so a command is there whole or not at all. */
@@ -104,9 +106,8 @@ class SpareChildren {
     clearTimeout(this.#timer);
     const before = childrenStarted();
     this.#timer = setTimeout(() => {
-      if (this.#ready.length >= SPARE) return;
-      if (childrenStarted() !== before || this.#startOne()) this.#fillAfter(QUIET_MS);
-      else this.#fillAfter(DIED_MS);
+      if (childrenStarted() !== before) this.#fillAfter(QUIET_MS);
+      else if (this.#ready.length < SPARE) this.#fillAfter(this.#startOne() ? NEXT_MS : DIED_MS);
     }, ms);
     this.#timer.unref();
   }
