@@ -7,6 +7,7 @@ import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectories } from '../host/make-directories.js';
 import { berthError } from '../model/errors.js';
+import { settleAll } from '../model/settle-all.js';
 import { newerVersion, VERSION, whyNotEntry, type JournalEntry } from './entry.js';
 
 const SUFFIX = '.json';
@@ -147,13 +148,14 @@ export class Journal {
     const draft = `${file}${DRAFT}`;
     try {
       const handle = await open(draft, 'w', 0o600);
-      try {
-        await handle.writeFile(`${JSON.stringify({ ...entry, sum: sumOf(entry) }, undefined, 2)}\n`);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await rename(draft, file);
+      const written = handle
+        .writeFile(`${JSON.stringify({ ...entry, sum: sumOf(entry) }, undefined, 2)}\n`)
+        .then(() => handle.sync());
+      // To close it tells nothing that the sync has not told.
+      await settleAll(
+        written.then(() => rename(draft, file)),
+        written.finally(() => handle.close()),
+      );
       await end();
     } catch (error) {
       await rm(draft, { force: true }).catch(() => undefined);

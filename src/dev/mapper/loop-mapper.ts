@@ -3,6 +3,7 @@
  */
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { settleAll } from '../../model/settle-all.js';
 import { pollUntil } from '../../model/time-limit.js';
 import type { Exec } from '../../host/process/exec.js';
 import { attachLoop, detachAtLastClose, detachLoop, refreshLoop } from './loop-device.js';
@@ -97,9 +98,12 @@ export class LoopMapper implements Mapper {
           if (users !== undefined) throw this.#mapError(request, `${dead}: ${users}`);
         }
         const live = mappings.filter((one) => one !== mapping).map((one) => one.location);
-        // What an earlier attempt left when its time was over, its own image's first of all.
-        await dropOthers(session, live, deadline);
-        return this.#mapAnew(session, request, deadline);
+        const [conf] = await settleAll(
+          writeClientConf(this.#stateDir, request.fsid, request.image.access),
+          // What an earlier attempt left when its time was over, its own image's first of all.
+          dropOthers(session, live, deadline),
+        );
+        return this.#mapAnew(session, request, conf, deadline);
       }),
     );
   }
@@ -171,13 +175,12 @@ export class LoopMapper implements Mapper {
     this.#log?.warn({ mapper: this.name }, 'volumes are mapped for development: slow, one process serves all of them');
   }
 
-  async #mapAnew(session: QmpSession, request: MapRequest, deadline: Deadline): Promise<Mapping> {
+  async #mapAnew(session: QmpSession, request: MapRequest, conf: string, deadline: Deadline): Promise<Mapping> {
     const location = requestedLocation(request);
     const file = await this.#exports.file(location);
     await removeExportFile(this.#exec, file, deadline);
     await writeFile(file, '', { mode: 0o600, flag: 'wx' });
     try {
-      const conf = await writeClientConf(this.#stateDir, request.fsid, request.image.access);
       await addExport(session, { request, file, conf }, deadline);
       const { readOnly } = request;
       const device = await attachLoop(this.#exec, { file, readOnly }, deadline);

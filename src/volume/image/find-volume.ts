@@ -1,6 +1,7 @@
 /** From a volume's handle to its image: where it points, and what Ceph has there. */
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
+import { settleAll } from '../../model/settle-all.js';
 import { parseVolumeId, type VolumeId } from '../../model/volume-id.js';
 import type { Clusters, Credentials, Role } from '../../rbd/clusters.js';
 import type { ImageHead, ImageRef, PoolRef, RbdPort } from '../../rbd/port.js';
@@ -74,4 +75,27 @@ export async function mustFindVolume(
   const found = await findVolume(lookup, volume, role, secrets, deadline);
   if (found === undefined) throw berthError('BERTH_VOLUME_NOT_FOUND', { volume });
   return found;
+}
+
+/** As {@link mustFindVolume}, while `ask` asks something else of the volume's place; an absent volume comes first. */
+export async function mustFindVolumeBeside<T>(
+  lookup: ImageLookup,
+  {
+    volume,
+    role,
+    secrets,
+  }: { readonly volume: string; readonly role: Role; readonly secrets: Credentials | undefined },
+  ask: (at: ImageRef) => Promise<T>,
+  deadline: Deadline,
+): Promise<readonly [FoundVolume, T]> {
+  const place = await locate(lookup.clusters, volume, role, secrets);
+  if (place === undefined) throw berthError('BERTH_VOLUME_NOT_FOUND', { volume });
+  const [head, answer] = await settleAll(
+    lookup.rbd.head(place.at, deadline).then((found) => {
+      if (found === undefined) throw berthError('BERTH_VOLUME_NOT_FOUND', { volume });
+      return found;
+    }),
+    ask(place.at),
+  );
+  return [{ volume, ...place, head }, answer];
 }

@@ -13,9 +13,9 @@ import type { Deadline } from '../../model/deadline.js';
 import { settleAll } from '../../model/settle-all.js';
 import type { Logger } from '../../observe/log.js';
 import type { Mapper } from '../../rbd/mapping/mapper.js';
-import type { RbdPort } from '../../rbd/port.js';
+import type { PoolRef, RbdPort } from '../../rbd/port.js';
 import { checkCapabilities } from '../image/capability-rules.js';
-import { mustFindVolume, type FoundVolume, type ImageLookup } from '../image/find-volume.js';
+import { mustFindVolumeBeside, type FoundVolume, type ImageLookup } from '../image/find-volume.js';
 import { isHalfGrown } from '../image/growth-record.js';
 import { mapSettingsOf, parseVolumeRecord, type VolumeRecord } from '../image/volume-record.js';
 import type { NodeOperation, Operations } from '../operation/operations.js';
@@ -105,15 +105,14 @@ export async function stageWithin(
   operation.step('look');
   const ownGrant = request.ownUser === true ? grantShown(request.right) : undefined;
   await parts.volumeKeys.take(parts.clusters, volume, ownGrant, deadline);
-  const found = await mustFindVolume(parts, volume, 'node', secrets, deadline);
+  const identify = ({ access }: PoolRef) => rbd.identify(access, deadline);
+  const asked = { volume, role: 'node', secrets } as const;
+  const [found, { fsid, instance }] = await mustFindVolumeBeside(parts, asked, identify, deadline);
   const before = await entryOfImage(parts, known, found, operation, deadline);
   const mending = confirmed === 'sick' && before !== undefined;
   holderRecordToTake(found.head, volume);
   const record = parseVolumeRecord(found.head.metadata, volume);
-  const [{ fsid, instance }, mapper] = await Promise.all([
-    rbd.identify(found.at.access, deadline),
-    mappers.forChoice(record?.shape.mounter ?? 'auto'),
-  ]);
+  const mapper = await mappers.forChoice(record?.shape.mounter ?? 'auto');
   const entry = intentOf(request, before, { found, record, fsid, mapper: mapper.name, mending, now: parts.now() });
   // librbd goes back to a snapshot only where no other client is at work.
   const goesBack = isHalfGrown(found) && !request.readOnly;

@@ -10,6 +10,7 @@ import type { JournalEntry } from '../../journal/entry.js';
 import type { Journal } from '../../journal/journal.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError, isBerthError } from '../../model/errors.js';
+import { settleAll } from '../../model/settle-all.js';
 import type { Logger } from '../../observe/log.js';
 import type { Mapper, Mapping } from '../../rbd/mapping/mapper.js';
 import { sweepRecords } from '../../sandbox/kata/direct-volume.js';
@@ -49,17 +50,27 @@ export async function takeDownRecorded(
   await refuseUnserved(mappers, entry, mapping, mounts);
   operation.step('write unstaging');
   // What is to be undone is in the journal already: without this line a crash leads to the same undoing, or to a stage
-  // that goes on from what is left.
-  await writeIfPossible(parts, entry.volume, () => journal.note({ ...entry, state: 'unstaging' }));
+  // that goes on from what is left. So the unmount need not wait for it.
+  const noting = writeIfPossible(parts, entry.volume, () => journal.note({ ...entry, state: 'unstaging' }));
   // Nobody else maps or unmaps a volume while this runs, and each act looks for itself at what it takes away.
   operation.step('unmount');
-  if (mapping === undefined) return unmountDead({ exec }, entry, entry.stagingPath, deadline);
-  if (entry.access === 'mount') await unmountStaged({ exec }, entry.stagingPath, mapping.device, deadline);
+  await settleAll(unmountRecorded({ exec }, entry, mapping, deadline), noting);
+  if (mapping === undefined) return;
   operation.step('unmap', mapping.device);
   const mapper = mappers.named(entry.mapper);
   if (entry.guest === undefined) return mapper.unmap(mapping, deadline);
   await sweepRecords(kataRecords, entry.volume);
   await unmapAfterGuest(mapper, mapping, deadline);
+}
+
+async function unmountRecorded(
+  parts: Pick<TakeDownParts, 'exec'>,
+  entry: JournalEntry,
+  mapping: Mapping | undefined,
+  deadline: Deadline,
+): Promise<void> {
+  if (mapping === undefined) await unmountDead(parts, entry, entry.stagingPath, deadline);
+  else if (entry.access === 'mount') await unmountStaged(parts, entry.stagingPath, mapping.device, deadline);
 }
 
 /**

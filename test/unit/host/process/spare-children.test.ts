@@ -27,6 +27,7 @@ describe('a spare child', execContract);
 
 describe('spare children', () => {
   it('become the program that is asked for, under the pid that they have', async () => {
+    await expect.poll(() => waiting().length - spareChildren(), { timeout: 60_000 }).toBe(0);
     const pids = waiting();
     const { stdout } = await run('sh', ['-c', 'echo $$ $PPID'], { deadline: soon() });
     const [pid, parent] = stdout.split(' ').map(Number);
@@ -34,7 +35,7 @@ describe('spare children', () => {
     expect(parent).toBe(process.pid);
   });
 
-  it('take empty words, spaces and quotes as they are, and give the program nothing but its three descriptors', async () => {
+  it('take empty words, spaces and quotes as they are, and leave the program three descriptors', async () => {
     const words = ['', ' a  b ', String.raw`\t\\`, `'"$(id)*`, '-n', 'ü€😀'];
     const { stdout } = await run('printf', ['[%s]', ...words], { deadline: soon() });
     expect(stdout).toBe(words.map((word) => `[${word}]`).join(''));
@@ -68,8 +69,9 @@ describe('spare children', () => {
 
   it('that has died is passed over, also before this process was told of its death', async () => {
     await ready(2);
+    await expect.poll(() => waiting().length, { timeout: 60_000 }).toBeGreaterThan(0);
+    // Nothing is awaited from here to the run.
     const before = spareChildren();
-    // Nothing is awaited from the kill to the run.
     const [first = NaN] = waiting();
     process.kill(first, 'SIGKILL');
     while (waiting().includes(first));
@@ -80,8 +82,12 @@ describe('spare children', () => {
 
   it('that dies is no ready one any more, and none follows it at once', async () => {
     await ready(2);
-    for (const pid of waiting()) process.kill(pid, 'SIGKILL');
-    await expect.poll(spareChildren).toBe(0);
+    // Again and again: who has just been forked does not look like one yet.
+    const left = () => {
+      for (const pid of waiting()) process.kill(pid, 'SIGKILL');
+      return spareChildren();
+    };
+    await expect.poll(left, { timeout: 60_000 }).toBe(0);
     expect((await run('echo', ['direct'], { deadline: soon() })).stdout).toBe('direct');
   });
 
@@ -90,7 +96,7 @@ describe('spare children', () => {
     await ready(8);
     await sleep(200);
     expect(spareChildren()).toBe(8);
-    expect(waiting()).toHaveLength(8);
+    await expect.poll(() => waiting().length, { timeout: 60_000 }).toBe(8);
     expect(childrenStarted()).toBe(before);
     expect(runningChildren()).toEqual([]);
   });
