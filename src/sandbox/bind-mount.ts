@@ -67,8 +67,7 @@ export async function isBoundBy(mount: Mount, volume: HostVolume): Promise<boole
 
 /**
  * Unmount the target and remove it; a target that is gone is a success. Only what is empty is removed, and never more
- * than one entry. `isOurs` is asked of every layer before it goes, with what mountinfo shows of it:
- * BERTH_TARGET_OCCUPIED where a mount of something else comes to light.
+ * than one entry. Errors of {@link unmountAllAt}; BERTH_TARGET_OCCUPIED where it is not empty.
  */
 export async function unbindAt(
   exec: Exec,
@@ -77,18 +76,32 @@ export async function unbindAt(
   step: BindStep<'unmount' | 'remove target'>,
   deadline: Deadline,
 ): Promise<void> {
+  await unmountAllAt(exec, target, isOurs, step, deadline);
+  step('remove target');
+  await removeTarget(target);
+}
+
+/**
+ * Unmount what is mounted at the target; nothing there is a success. `isOurs` is asked of every layer before it goes,
+ * with what mountinfo shows of it: BERTH_TARGET_OCCUPIED where a mount of something else comes to light.
+ */
+export async function unmountAllAt(
+  exec: Exec,
+  target: string,
+  isOurs: (mount: Mount) => Promise<boolean>,
+  step: BindStep<'unmount'>,
+  deadline: Deadline,
+): Promise<void> {
   for (let mount = await mountAt(target); mount !== undefined; mount = await mountAt(target)) {
     if (!(await isOurs(mount)))
       throw berthError('BERTH_TARGET_OCCUPIED', { path: target, what: 'a mount of something else' });
     step('unmount');
     await unmountSeen(exec, target, deadline);
   }
-  step('remove target');
-  await removeEmpty(target);
 }
 
 /** A directory or file of ours, as long as nothing is in it; gone already is a success. BERTH_TARGET_OCCUPIED. */
-async function removeEmpty(target: string): Promise<void> {
+export async function removeTarget(target: string): Promise<void> {
   // It is a directory as a rule, and the kernel says itself where it is not, or not empty.
   try {
     await rmdir(target);

@@ -16,7 +16,7 @@ import { writeClientConf } from './client-conf.js';
 import { lastingUsers } from '../../rbd/mapping/device-users.js';
 import { ExportDirectory } from './export-directory.js';
 import { locationName, requestedLocation, MAX_NAME_BYTES, sameLocation } from '../../rbd/mapping/location-name.js';
-import { addExport, dropExport, dropOthers, isExported, refreshSize } from './loop-export.js';
+import { addExport, dropExport, dropOthers, isExported, refreshSize, type ExportPlan } from './loop-export.js';
 import type { ImageLocation, Mapper, MapRequest, Mapping } from '../../rbd/mapping/mapper.js';
 import { whyNotLoop } from './loop-preflight.js';
 import { explainQemu, saysReadOnly } from './qemu-messages.js';
@@ -42,6 +42,8 @@ export interface LoopMapperOptions {
   /** Told once, at the first volume, that this is for development only. */
   readonly log?: Pick<Logger, 'warn'>;
 }
+
+type NewMapping = Pick<ExportPlan, 'request' | 'conf' | 'isOpen'>;
 
 export class LoopMapper implements Mapper {
   readonly name = 'loop';
@@ -81,7 +83,7 @@ export class LoopMapper implements Mapper {
     return this.#exports.mappings();
   }
 
-  async map(request: MapRequest, deadline: Deadline): Promise<Mapping> {
+  async map(request: MapRequest, deadline: Deadline, isOpen?: () => void): Promise<Mapping> {
     this.#warnOnce();
     const location = requestedLocation(request);
     if (Buffer.byteLength(locationName(location)) > MAX_NAME_BYTES) {
@@ -103,7 +105,7 @@ export class LoopMapper implements Mapper {
           // What an earlier attempt left when its time was over, its own image's first of all.
           dropOthers(session, live, deadline),
         );
-        return this.#mapAnew(session, request, conf, deadline);
+        return this.#mapAnew(session, { request, conf, isOpen }, deadline);
       }),
     );
   }
@@ -175,13 +177,13 @@ export class LoopMapper implements Mapper {
     this.#log?.warn({ mapper: this.name }, 'volumes are mapped for development: slow, one process serves all of them');
   }
 
-  async #mapAnew(session: QmpSession, request: MapRequest, conf: string, deadline: Deadline): Promise<Mapping> {
+  async #mapAnew(session: QmpSession, { request, conf, isOpen }: NewMapping, deadline: Deadline): Promise<Mapping> {
     const location = requestedLocation(request);
     const file = await this.#exports.file(location);
     await removeExportFile(this.#exec, file, deadline);
     await writeFile(file, '', { mode: 0o600, flag: 'wx' });
     try {
-      await addExport(session, { request, file, conf }, deadline);
+      await addExport(session, { request, file, conf, isOpen }, deadline);
       const { readOnly } = request;
       const device = await attachLoop(this.#exec, { file, readOnly }, deadline);
       return { mapper: this.name, location, device, readOnly };

@@ -9,8 +9,9 @@ import type { JournalEntry } from '../../journal/entry.js';
 import type { Journal } from '../../journal/journal.js';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError } from '../../model/errors.js';
+import { settleAll } from '../../model/settle-all.js';
 import type { Logger } from '../../observe/log.js';
-import { isBoundBy, unbindAt } from '../../sandbox/bind-mount.js';
+import { isBoundBy, removeTarget, unmountAllAt } from '../../sandbox/bind-mount.js';
 import { isGuard } from '../../sandbox/kata/guard.js';
 import type { KataRecords } from '../../sandbox/kata/kata-records.js';
 import type { NodeOperation, Operations } from '../operation/operations.js';
@@ -67,11 +68,18 @@ export async function unpublishWithin(
   const given = { volume, path, askedPaths: [askedPath, target?.asked ?? path], target };
   await removeFromSandbox(kataRecords, given, operation.step);
   const isOursNow = (mount: Mount) => isOurs(mappers, { volume, entry, path, mount }, deadline);
-  await unbindAt(exec, path, isOursNow, operation.step, deadline);
-  if (entry === undefined || target === undefined) return;
+  await unmountAllAt(exec, path, isOursNow, operation.step, deadline);
+  operation.step('remove target');
+  const removing = removeTarget(path);
+  if (entry === undefined || target === undefined) return removing;
+  // Nothing is mounted there any more, and an empty directory is removed by whoever comes again: neither waits.
   operation.step('write target');
   const targets = Object.fromEntries(Object.entries(entry.targets).filter(([other]) => other !== path));
-  await writeIfPossible(parts, volume, () => journal.note({ ...entry, targets, unpublished: now().toISOString() }));
+  const left = { ...entry, targets, unpublished: now().toISOString() };
+  await settleAll(
+    removing,
+    writeIfPossible(parts, volume, () => journal.note(left)),
+  );
 }
 
 interface SeenAtTarget {

@@ -7,12 +7,15 @@ export interface Footprint {
   /** Resident, of the driver and of its librbd workers. */
   readonly driverMiB: number;
   readonly workersMiB: number;
-  /** Open files of the driver. */
+  /** Open files of the driver, without those of children that wait for a command: there may be eight, or none just now. */
   readonly descriptors: number;
   /** Files and directories below its state directory, and the bytes of its journal. */
   readonly entries: number;
   readonly journalBytes: number;
 }
+
+/** Its output, its errors, and where its command comes from. */
+const FILES_OF_SPARE = 3;
 
 /** The processes that this one has started and that are alive: its workers, and tools at work. */
 export async function childrenOf(pid: number, program: RegExp): Promise<readonly number[]> {
@@ -40,12 +43,13 @@ export async function footprintOf(driver: Driver): Promise<Footprint> {
   // A controller has none.
   const files = await readdir(journal).catch(() => []);
   const sizes = await Promise.all(files.map(async (name) => (await stat(path.join(journal, name))).size));
+  const waiting = await childrenOf(pid, /\0berth-exec\0$/);
   // What the storage daemon of the mapper serves is a file system of its own, and not the driver's.
   const entries = await readdir(stateDir, { recursive: true }).catch(() => []);
   return {
     driverMiB: Math.round(await residentMiB(pid)),
     workersMiB: Math.round(workers.reduce((sum, one) => sum + one, 0)),
-    descriptors: (await readdir(`/proc/${pid}/fd`)).length,
+    descriptors: (await readdir(`/proc/${pid}/fd`)).length - waiting.length * FILES_OF_SPARE,
     entries: entries.length,
     journalBytes: sizes.reduce((sum, one) => sum + one, 0),
   };
