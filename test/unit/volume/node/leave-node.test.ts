@@ -73,6 +73,14 @@ describe('NodeUnpublish', () => {
     expect(written).toEqual([{ ...entry, targets: {}, unpublished: '2026-01-01T00:00:00.000Z' }]);
   });
 
+  it('a target that is not empty: its error is the answer, whatever the note beside it says', async () => {
+    await mkdir(path.join(directory, 'target', 'of-somebody'), { recursive: true });
+    await expect(unpublish()).rejects.toMatchObject({ code: 'BERTH_TARGET_OCCUPIED' });
+    // Nothing of this volume is mounted there: the same call comes to the same end without the target in the journal.
+    journal.read.mockResolvedValue(written.at(-1));
+    await expect(unpublish()).rejects.toMatchObject({ code: 'BERTH_TARGET_OCCUPIED' });
+  });
+
   it('the staging path: refused, for every pod stands on it', async () => {
     await expect(unpublish(entry.stagingPath)).rejects.toMatchObject({ code: 'BERTH_FIELD_INVALID' });
     expect(written).toEqual([]);
@@ -108,6 +116,19 @@ describe('NodeUnstage', () => {
     ...{ mapper: 'krbd', device: '/dev/rbd7', readOnly: false },
     location: { fsid: 'f', pool: 'rbd', namespace: '', image: 'v' },
   };
+
+  it('a disk that is slow to take the note: nothing is unmapped before it has', async () => {
+    mappers.mappingOf.mockResolvedValue(mapping);
+    let take = (): void => undefined;
+    journal.note.mockReturnValueOnce(new Promise((resolve) => (take = () => resolve(undefined))));
+    const unstaging = unstage();
+    await vi.waitFor(() => expect(journal.note).toHaveBeenCalled());
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(mapper.unmap).not.toHaveBeenCalled();
+    take();
+    await unstaging;
+    expect(mapper.unmap).toHaveBeenCalled();
+  });
 
   it('mapped: unmapped, the record given back, the journal forgets it', async () => {
     mappers.mappingOf.mockResolvedValue(mapping);
