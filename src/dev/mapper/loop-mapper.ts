@@ -43,8 +43,6 @@ export interface LoopMapperOptions {
   readonly log?: Pick<Logger, 'warn'>;
 }
 
-type NewMapping = Pick<ExportPlan, 'request' | 'conf' | 'isOpen'>;
-
 export class LoopMapper implements Mapper {
   readonly name = 'loop';
   /** It lists what it served from files in its own state directory. */
@@ -100,11 +98,9 @@ export class LoopMapper implements Mapper {
           if (users !== undefined) throw this.#mapError(request, `${dead}: ${users}`);
         }
         const live = mappings.filter((one) => one !== mapping).map((one) => one.location);
-        const [conf] = await settleAll(
-          writeClientConf(this.#stateDir, request.fsid, request.image.access),
-          // What an earlier attempt left when its time was over, its own image's first of all.
-          dropOthers(session, live, deadline),
-        );
+        // What an earlier attempt left when its time was over, its own image's first of all.
+        const dropping = dropOthers(session, live, deadline);
+        const [conf] = await settleAll(writeClientConf(this.#stateDir, request.fsid, request.image.access), dropping);
         return this.#mapAnew(session, { request, conf, isOpen }, deadline);
       }),
     );
@@ -177,13 +173,14 @@ export class LoopMapper implements Mapper {
     this.#log?.warn({ mapper: this.name }, 'volumes are mapped for development: slow, one process serves all of them');
   }
 
-  async #mapAnew(session: QmpSession, { request, conf, isOpen }: NewMapping, deadline: Deadline): Promise<Mapping> {
+  async #mapAnew(session: QmpSession, plan: Omit<ExportPlan, 'file'>, deadline: Deadline): Promise<Mapping> {
+    const { request } = plan;
     const location = requestedLocation(request);
     const file = await this.#exports.file(location);
     await removeExportFile(this.#exec, file, deadline);
     await writeFile(file, '', { mode: 0o600, flag: 'wx' });
     try {
-      await addExport(session, { request, file, conf, isOpen }, deadline);
+      await addExport(session, { ...plan, file }, deadline);
       const { readOnly } = request;
       const device = await attachLoop(this.#exec, { file, readOnly }, deadline);
       return { mapper: this.name, location, device, readOnly };
