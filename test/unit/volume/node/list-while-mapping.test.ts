@@ -31,7 +31,7 @@ it('a stranger on it is told when the map has ended, and never where the map its
   await expect(listing.watchers().listAgain?.(formatted, undefined, soon())).rejects.toBe(stranger);
 });
 
-it('a mapper that tells nothing, a reader, a volume that may be formatted: it is asked for behind the map', () => {
+it('a mapper that tells nothing, a reader, a volume that may be formatted: it is asked behind the map', () => {
   const listAgain = vi.fn(() => Promise.resolve([watcher]));
   const before = { watchers: [], listAgain };
   expect(listWhileMapping(formatted, before, soon()).watchers()).toBe(before);
