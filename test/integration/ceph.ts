@@ -43,7 +43,7 @@ async function removeImages(pool: string, namespace: string): Promise<void> {
   const list = async (): Promise<string[]> =>
     JSON.parse(await admin().rbd(['ls', ...at, '--format', 'json'], soon())) as string[];
   // What a driver had asked Ceph to remove may go by itself meanwhile, and is open while its purge is at it.
-  const gone = { okCodes: [0, constants.errno.ENOENT, constants.errno.EBUSY] };
+  const gone = { okCodes: [0, constants.errno.ENOENT, constants.errno.EBUSY, constants.errno.ESTALE] };
   const late = soon();
   for (let images = await list(); images.length > 0; images = await list()) {
     if (late.expired) throw new Error(`${pool}/${namespace}: somebody has images open: ${images.join(', ')}`);

@@ -69,7 +69,14 @@ const image = (name: string) => cluster.image(name)!;
 function cut(name: string, snapshot: string): void {
   const { snapshots, cuts } = image(name);
   snapshots.push(snapshot);
-  const one = { id: 100n + BigInt(cuts.size), name: snapshot, kind: 'user', sizeBytes: 1n, cloneCount: 0 } as const;
+  // Those of the cluster in memory are counted from one, by all tests of a process.
+  const one = {
+    id: 1_000_000n + BigInt(cuts.size),
+    name: snapshot,
+    kind: 'user',
+    sizeBytes: 1n,
+    cloneCount: 0,
+  } as const;
   cuts.set(snapshot, { ...one, createdAt: new Date(NOW) });
 }
 const registry = () => cluster.clusters.registry('c1', 'controller', soon());
