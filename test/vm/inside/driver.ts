@@ -9,6 +9,7 @@ import { ask, csiClient, type CsiClient } from '../../../src/dev/driver/csi-clie
 import { startDriver, type Driver, type DriverOptions } from '../../../src/dev/driver/start-driver.js';
 import { findProcesses } from '../../../src/dev/processes.js';
 import { CLUSTER_ID, writeSettings } from '../../../src/dev/settings.js';
+import { WRAPPER_NAME } from '../../../src/host/process/orphan-proof.js';
 import { pollUntil } from '../../../src/model/time-limit.js';
 import { Deadline } from '../../../src/model/deadline.js';
 import { accessAs, session } from './session.js';
@@ -82,11 +83,13 @@ export async function probe({ client }: Node, ms: number): Promise<boolean> {
   return (await ask<ProbeResponse__Output>((done) => client.identity.Probe({}, options, done))).ready?.value === true;
 }
 
-/** Command lines of the driver's children, but for the worker that speaks with Ceph. */
+/** A shell that waits for the words of a command: they would stand behind its name (spare-children.ts). */
+const isSpare = (argv: readonly string[]): boolean => argv.at(-1) === WRAPPER_NAME;
+
+/** Command lines of the driver's children, but for the worker that speaks with Ceph and shells that wait. */
 export async function childrenOf({ driver }: Node): Promise<readonly string[]> {
-  const all = await findProcesses(
-    ({ argv }) => !argv.some((argument) => argument.endsWith('/librbd/worker/worker.js')),
-  );
+  const isWorker = (argument: string): boolean => argument.endsWith('/librbd/worker/worker.js');
+  const all = await findProcesses(({ argv }) => !argv.some(isWorker) && !isSpare(argv));
   const parents = await Promise.all(all.map(({ pid }) => parentOf(pid)));
   return all.filter((_, index) => parents[index] === driver.pid).map(({ argv }) => argv.join(' '));
 }
