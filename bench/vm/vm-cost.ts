@@ -116,7 +116,8 @@ async function conditions(guest: SandboxGuest, options: VmOptions, volume: RawVo
   print(`\nA guest's disk: ${await guest.sh('uname -r')}, ${MEMORY_MIB} MiB, ${emulated}`);
   print(`  Ceph: ${delayMs === 0 ? 'answers at once' : `each request waits 0 to ${2 * delayMs} ms (ms_inject_delay)`}`);
   print(`  the volume: 1 GiB, ext4, mapped by ${await volume.mapper()}; QEMU's cache is the host's (cache=writeback,`);
-  print("  as Kata's default), flushed at each flush of the guest; no iothread, one queue; virtio-fs cache=auto;");
+  const served = tune ? 'iothread and queues as each variant says' : 'no iothread, one queue';
+  print(`  as Kata's default), flushed at each flush of the guest; ${served}; virtio-fs cache=auto;`);
   print('  9p cache=mmap, msize=512000');
   print(
     `  fio: ${FIO_MIB} MiB, direct=1, one job, one request at a time, ${amounts.seconds} s each; untar and git status:`,

@@ -73,13 +73,15 @@ export const LINK_OF = {
 } as const satisfies Readonly<Record<string, Link>>;
 export type BreakReason = keyof typeof LINK_OF;
 
-/** One link that does not hold. */
-export interface Break {
+interface Told<Reason> {
   readonly link: Link;
-  readonly reason: BreakReason;
-  /** What is wrong, then what to do. */
+  readonly reason: Reason;
+  /** What is wrong, or may come, then what to do. */
   readonly says: string;
 }
+
+/** One link that does not hold. */
+export type Break = Told<BreakReason>;
 
 export const broken = (reason: BreakReason, says: string): Break => ({ link: LINK_OF[reason], reason, says });
 
@@ -90,12 +92,7 @@ export const LINK_OF_WARNING = {
 export type WarningReason = keyof typeof LINK_OF_WARNING;
 
 /** Nothing is broken by it, and whoever reads it may still see to it. */
-export interface Warning {
-  readonly link: Link;
-  readonly reason: WarningReason;
-  /** What may come, then what to do. */
-  readonly says: string;
-}
+export type Warning = Told<WarningReason>;
 
 /** The first link first: what stands behind it may be whole as soon as that one is. */
 export const inOrder = (breaks: readonly Break[]): readonly Break[] =>

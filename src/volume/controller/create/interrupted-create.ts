@@ -17,6 +17,11 @@ export const UNDER_WAY_MS = 90_000;
  * and its tickets end.
  */
 export const SKEW_MS = 30_000;
+/**
+ * How much longer a copy may lie between its name and its link to what it stands on, in ms: librbd's clone is ten
+ * operations until then, each of which may take its 30 s.
+ */
+export const COPY_UNDER_WAY_MS = 300_000;
 /** How many are remembered: of those that nobody asks for again, the oldest are forgotten. */
 const MOST = 1_000;
 
@@ -53,7 +58,7 @@ export class InterruptedCreates {
     const key = keyOf(at);
     const id = await this.#rbd.interruptedCreate(at, deadline);
     if (id !== undefined && !(await this.#rbd.dropDeadEntry(at, id, deadline))) {
-      const age = await this.#age(at, id, deadline);
+      const age = await this.#age(at, id, SKEW_MS, deadline);
       if (age < UNDER_WAY_MS)
         throw berthError('BERTH_IMAGE_UNFINISHED', { image: at.image, age: Math.round(age / 1000) });
       this.#log.warn({ image: key, id }, 'clearing away an image whose create was cut short before it had a header');
@@ -64,11 +69,12 @@ export class InterruptedCreates {
 
   /**
    * Clears away an image that was to stand on `source`, and of which nothing is there but its shape. The caller has
-   * seen that nobody has it open. BERTH_COPY_UNFINISHED, for {@link UNDER_WAY_MS} of its age.
+   * seen that nobody has it open. BERTH_COPY_UNFINISHED, for {@link UNDER_WAY_MS} from when it was first seen so; of
+   * the age of its name it takes {@link COPY_UNDER_WAY_MS} more.
    */
   async clearCopy(at: ImageRef, id: string, { source, why }: CutShort, deadline: Deadline): Promise<void> {
     const key = keyOf(at);
-    const age = await this.#age(at, id, deadline);
+    const age = await this.#age(at, id, SKEW_MS + COPY_UNDER_WAY_MS, deadline);
     const { image } = at;
     if (age < UNDER_WAY_MS)
       throw berthError('BERTH_COPY_UNFINISHED', { image, source, age: Math.round(age / 1000), why });
@@ -80,12 +86,13 @@ export class InterruptedCreates {
   /**
    * How old it is at least, in ms: since it was first seen here with this id, or by when its name was written. The
    * latter outlives this process, so that controllers which are restarted again and again come to an end with it.
+   * @param allowanceMs taken off the age of the name
    */
-  async #age(at: ImageRef, id: string, deadline: Deadline): Promise<number> {
+  async #age(at: ImageRef, id: string, allowanceMs: number, deadline: Deadline): Promise<number> {
     const seenFor = this.#seenFor(keyOf(at), id);
     if (seenFor >= UNDER_WAY_MS) return seenFor;
     const named = await this.#rbd.namedAt(at, deadline);
-    return named === undefined ? seenFor : Math.max(seenFor, Date.now() - named - SKEW_MS);
+    return named === undefined ? seenFor : Math.max(seenFor, Date.now() - named - allowanceMs);
   }
 
   #seenFor(key: string, id: string): number {

@@ -4,7 +4,12 @@ import { HOLDER_KEY } from '../../../../src/attachment/holder-record.js';
 import { berthError, type ErrorCode } from '../../../../src/model/errors.js';
 import type { PortOperation } from '../../../../src/rbd/port-operations.js';
 import { createVolume } from '../../../../src/volume/controller/create/create-volume.js';
-import { UNDER_WAY_MS } from '../../../../src/volume/controller/create/interrupted-create.js';
+import { imageSpec } from '../../../../src/model/volume-id.js';
+import {
+  COPY_UNDER_WAY_MS,
+  SKEW_MS,
+  UNDER_WAY_MS,
+} from '../../../../src/volume/controller/create/interrupted-create.js';
 import { GUEST_KEY } from '../../../../src/volume/image/guest-mark.js';
 import { FILESYSTEM_KEY, formatProvenance, parseProvenance } from '../../../../src/volume/image/provenance.js';
 import { parseVolumeRecord, type ContentSource } from '../../../../src/volume/image/volume-record.js';
@@ -161,6 +166,19 @@ describe('an image of its name without a record', () => {
     } finally {
       clock.mockRestore();
     }
+    expect(cluster.image('berth-copy')?.id).not.toBe(image.id);
+  });
+
+  it('is made anew by a controller that has just begun, where its name is older than any clone takes', async () => {
+    const image = await halfMade();
+    image.standsOn!.isLinked = false;
+    const agedMs = (ms: number) => cluster.rbd.names.written.set(imageSpec(cluster.at('berth-copy')), Date.now() - ms);
+    const most = UNDER_WAY_MS + SKEW_MS + COPY_UNDER_WAY_MS;
+    agedMs(most - 60_000);
+    await refused(copy(snapshot), 'BERTH_COPY_UNFINISHED');
+    expect(cluster.image('berth-copy')).toBe(image);
+    agedMs(most);
+    await copy(snapshot);
     expect(cluster.image('berth-copy')?.id).not.toBe(image.id);
   });
 

@@ -23,7 +23,7 @@ async function halfMake(): Promise<void> {
 }
 
 beforeEach(async () => {
-  vi.useFakeTimers({ toFake: ['performance'] });
+  vi.useFakeTimers({ toFake: ['performance', 'Date'] });
   await halfMake();
 });
 afterEach(() => vi.useRealTimers());
@@ -46,7 +46,7 @@ it('is cleared away by a controller that has just begun, where its name is old e
   const spec = 'rbd/berth-v';
   const [key] = [...cluster.rbd.names.written.keys()].filter((one) => one.endsWith(spec));
   cluster.rbd.names.written.set(key!, Date.now() - UNDER_WAY_MS - SKEW_MS + 5_000);
-  await expect(create()).rejects.toThrow(/since 8[45] s/);
+  await expect(create()).rejects.toThrow(/since 85 s/);
   parts = createParts(cluster);
   cluster.rbd.names.written.set(key!, Date.now() - UNDER_WAY_MS - SKEW_MS - 1_000);
   expect(await create()).toMatchObject({ sizeBytes: GiB });
