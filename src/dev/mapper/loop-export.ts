@@ -21,8 +21,6 @@ export interface ExportPlan {
   readonly file: string;
   /** ceph.conf with the monitors. */
   readonly conf: string;
-  /** Called when the daemon has the image open. */
-  readonly isOpen?: (() => void) | undefined;
 }
 
 /** Is the image served by this daemon now? */
@@ -41,7 +39,6 @@ export async function addExport(session: QmpSession, plan: ExportPlan, deadline:
   await session.execute('object-add', { 'qom-type': 'secret', id: secret, format: 'base64', data }, deadline);
   const node = { ...nodeOptions(request, conf, secret), 'node-name': NODE + id, 'read-only': request.readOnly };
   await session.execute('blockdev-add', node, deadline);
-  plan.isOpen?.();
   const served = { type: 'fuse', id: NODE + id, 'node-name': NODE + id, mountpoint: file };
   await session.execute('block-export-add', { ...served, writable: !request.readOnly, growable: false }, deadline);
 }

@@ -81,7 +81,7 @@ export class LoopMapper implements Mapper {
     return this.#exports.mappings();
   }
 
-  async map(request: MapRequest, deadline: Deadline, isOpen?: () => void): Promise<Mapping> {
+  async map(request: MapRequest, deadline: Deadline): Promise<Mapping> {
     this.#warnOnce();
     const location = requestedLocation(request);
     if (Buffer.byteLength(locationName(location)) > MAX_NAME_BYTES) {
@@ -101,7 +101,7 @@ export class LoopMapper implements Mapper {
         // What an earlier attempt left when its time was over, its own image's first of all.
         const dropping = dropOthers(session, live, deadline);
         const [conf] = await settleAll(writeClientConf(this.#stateDir, request.fsid, request.image.access), dropping);
-        return this.#mapAnew(session, { request, conf, isOpen }, deadline);
+        return this.#mapAnew(session, { request, conf }, deadline);
       }),
     );
   }

@@ -70,10 +70,8 @@ export interface Mapper {
    * Map, or return the mapping that is already there; never a second one. Errors: BERTH_MAPPER_UNAVAILABLE,
    * BERTH_FEATURES_UNSUPPORTED, BERTH_MAP_FAILED, DEADLINE; after an error nothing of the attempt is left or the next
    * `find` sees it.
-   * @param isOpen called as soon as a client of this map has the image open, before there is a device; not called where
-   *   a mapping goes on, nor by a mapper that cannot tell
    */
-  map(request: MapRequest, deadline: Deadline, isOpen?: () => void): Promise<Mapping>;
+  map(request: MapRequest, deadline: Deadline): Promise<Mapping>;
   /**
    * Unmap; a mapping that is gone already is a success. BERTH_UNMAP_BUSY while something uses the device,
    * BERTH_UNMAP_FAILED, DEADLINE.

@@ -16,22 +16,20 @@ import type { Mappers } from './node-mappers.js';
 /**
  * A mapping left by an earlier life of the plugin may be of the other kind: it goes, unless somebody uses it
  * (BERTH_UNMAP_BUSY). Errors of the mapper.
- * @param isOpen as {@link Mapper.map} calls it
  */
 export async function mapAsAsked(
   mapper: Pick<Mapper, 'name' | 'map' | 'unmap'>,
   asked: MapRequest,
   operation: NodeOperation<'stage'>,
   deadline: Deadline,
-  isOpen?: () => void,
 ): Promise<Mapping> {
   operation.step('map', `by ${mapper.name}`);
-  const mapping = await mapper.map(asked, deadline, isOpen);
+  const mapping = await mapper.map(asked, deadline);
   if (mapping.readOnly === asked.readOnly) return mapping;
   operation.step('unmap other kind', mapping.device);
   await mapper.unmap(mapping, deadline);
   operation.step('map as asked');
-  return mapper.map(asked, deadline, isOpen);
+  return mapper.map(asked, deadline);
 }
 
 /**

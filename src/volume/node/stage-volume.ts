@@ -36,7 +36,6 @@ import { mountDevice, type FilesystemStagingParts } from './filesystem/stage-fil
 import { isMountedFrom } from './filesystem/staging-mount.js';
 import { recordRawUse } from './filesystem/write-provenance.js';
 import { announce, announceBeside } from './stage/announce-stage.js';
-import { listWhileMapping } from './stage/list-while-mapping.js';
 import { confirmStaged } from './stage/confirm-staged.js';
 import { isOtherImage } from './recovery/entry-image.js';
 import { leaveReplaced, refuseUnderOtherName } from './recovery/replaced-image.js';
@@ -192,14 +191,13 @@ async function mapAndMount(
   const { readOnly } = entry;
   const { features } = found.head;
   const asked = { image: found.at, fsid: entry.fsid, readOnly, features, ...mapSettingsOf(record) };
-  const listing = listWhileMapping(found, watchers, deadline);
-  const mapping = await mapAsAsked(mapper, asked, operation, deadline, listing.isOpen);
+  const mapping = await mapAsAsked(mapper, asked, operation, deadline);
   const isTypeAsked = access.kind === 'mount' && access.fsType !== undefined;
   const preparation = preparationOf(entry, { found, record }, { device: mapping.device, isTypeAsked });
   // What runs beside it belongs to its name: a caller that waits is told.
   operation.step('record clients', 'and read size and content');
   const [clients, inspection, size] = await settleAll(
-    recordClients(parts, mapping, { found, before: listing.watchers() }, deadline),
+    recordClients(parts, mapping, { found, before: watchers }, deadline),
     inspectMeanwhile(parts, entry, preparation, deadline),
     deviceSizeBytes(mapping.device),
   );
