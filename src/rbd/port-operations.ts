@@ -40,6 +40,7 @@ export const PORT_OPERATIONS: PortOperations = {
   nameById: { at: 'pool', describe: (_, id) => `look up the name of image id ${id}` },
   inspect: { at: 'image', describe: ({ image }) => `inspect image ${image}` },
   watchers: { at: 'image', describe: ({ image }) => `list watchers of ${image}` },
+  openAhead: { at: 'image', describe: ({ image }) => `open ${image}` },
   watchersById: { at: 'pool', describe: (_, id) => `list watchers of image id ${id}` },
   observeWatchers: { at: 'image', describe: ({ image }) => `list watchers of ${image}` },
   usersOf: { at: 'image', describe: ({ image }) => `look who uses ${image}` },

@@ -57,6 +57,11 @@ export interface RbdPort extends SnapshotPort, DeletePort, ClonePort, DiffPort, 
   /** Who watches it now; BERTH_IMAGE_NOT_FOUND. */
   watchers(at: ImageRef, deadline: Deadline): Promise<readonly Watcher[]>;
   /**
+   * Open the image for the next {@link watchers}, which takes one OSD operation then: for whoever waits for something
+   * else meanwhile. Nobody sees it open, and it is closed after ten seconds. BERTH_IMAGE_NOT_FOUND.
+   */
+  openAhead(at: ImageRef, deadline: Deadline): Promise<void>;
+  /**
    * As {@link watchers}, of the image with this id, for whoever expects nobody: two OSD operations then. Else it is
    * opened, and clients that have it open hear that its header has changed, and read it again.
    */

@@ -271,6 +271,8 @@ export class MemoryRbd implements RbdPort {
 
   watchers = this.#operation('watchers', (at) => this.#watching(at));
 
+  openAhead = this.#operation('openAhead', (at) => void this.#watching(at));
+
   watchersById = this.#operation('watchersById', (at, id) => this.#unblocked(this.#byId(at, id)));
 
   observeWatchers = this.#operation('observeWatchers', (at) => {

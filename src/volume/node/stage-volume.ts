@@ -57,7 +57,7 @@ export interface StageParts extends FilesystemStagingParts, VolumeLimit, Omit<Im
   readonly rbd: FilesystemStagingParts['rbd'] &
     SettleParts['rbd'] &
     NodeStrangerParts['rbd'] &
-    Pick<RbdPort, 'headById' | 'identify' | 'isEmpty' | 'compareAndSet'>;
+    Pick<RbdPort, 'headById' | 'identify' | 'isEmpty' | 'compareAndSet' | 'openAhead'>;
   /** By which Ceph users this node opens volumes. */
   readonly volumeKeys: Pick<VolumeKeys, 'take'>;
   readonly log: Logger;
@@ -190,6 +190,8 @@ async function mapAndMount(
 ): Promise<void> {
   const { readOnly } = entry;
   const { features } = found.head;
+  // Who has it open is asked when it is mapped, and an open takes as long as a map.
+  if (watchers.listAgain !== undefined) parts.rbd.openAhead(found.at, deadline).catch(() => undefined);
   const asked = { image: found.at, fsid: entry.fsid, readOnly, features, ...mapSettingsOf(record) };
   const mapping = await mapAsAsked(mapper, asked, operation, deadline);
   const isTypeAsked = access.kind === 'mount' && access.fsType !== undefined;

@@ -39,6 +39,24 @@ export function describeBlocklist(name: string, prepare: () => Promise<PortFixtu
       await refused(port.observeWatchers(absent, soon()), 'BERTH_IMAGE_NOT_FOUND');
     });
 
+    it('shows who came and who went since an image was opened ahead, which nobody sees', async () => {
+      const ahead = { ...at, image: 'ahead' };
+      await refused(port.openAhead(ahead, soon()), 'BERTH_IMAGE_NOT_FOUND');
+      await port.createImage(ahead, spec(), soon());
+      await Promise.all([port.openAhead(ahead, soon()), port.openAhead(ahead, soon())]);
+      expect(await port.watchers(ahead, soon())).toEqual([]);
+      await port.openAhead(ahead, soon());
+      const other = await fixture.watch(ahead);
+      expect((await port.watchers(ahead, soon())).map(({ address }) => address)).toEqual([other.address]);
+      await port.openAhead(ahead, soon());
+      await other.stop();
+      expect(await port.watchers(ahead, soon())).toEqual([]);
+      // Nobody asks any more: that it is open keeps nobody from removing it.
+      await port.openAhead(ahead, soon());
+      expect(await port.remove(ahead, soon())).toBe(true);
+      await refused(port.watchers(ahead, soon()), 'BERTH_IMAGE_NOT_FOUND');
+    });
+
     it('lists an instance for so long, whatever comes twice, and takes it off again, also twice', async () => {
       const { access } = at;
       const find = async () =>

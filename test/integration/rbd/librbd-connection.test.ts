@@ -21,10 +21,14 @@ const DEAF = '127.66.6.6:6789';
 
 let fixture: PortFixture;
 let fresh: Librbd | undefined;
-beforeAll(async () => void (fixture = await realFixture('connection')));
+beforeAll(async () => {
+  fixture = await realFixture('connection');
+  await fixture.port.createImage(ahead(), spec(), soon());
+});
 afterAll(() => fixture.close());
 afterEach(() => fresh?.close());
 const start = (...args: Parameters<typeof startLibrbd>): Librbd => (fresh = startLibrbd(...args));
+const ahead = () => ({ ...fixture.at, image: 'ahead' });
 const image = (access: ClusterAccess = fixture.at.access) => ({ ...fixture.at, access, image: 'anything' });
 
 describe('a user the cluster does not take', () => {
@@ -195,9 +199,13 @@ describe('a connection', () => {
     expect(all[0]!.fsid).toBe(cluster().fsid);
   });
 
-  it('that is idle is closed, and made again when it is needed', async () => {
+  it.each([
+    ['', () => Promise.resolve()],
+    [', with the image that was opened ahead for nobody', (port: Librbd) => port.openAhead(ahead(), soon())],
+  ])('that is idle is closed%s, and made again when it is needed', async (_, openAhead) => {
     const port = start({ idleMs: 150 });
     const first = await port.identify(fixture.at.access, soon());
+    await openAhead(port);
     const threads = () => readdirSync(`/proc/${port.workerPid()!}/task`).length;
     const busy = threads();
     for (const deadline = soon(60_000); threads() >= busy && !deadline.expired; ) {
@@ -205,6 +213,7 @@ describe('a connection', () => {
     }
     expect(threads()).toBeLessThan(busy);
     expect((await port.identify(fixture.at.access, soon())).instance).not.toBe(first.instance);
+    expect(await port.watchers(ahead(), soon())).toEqual([]);
   });
 
   it('survives that its idle time is over in the middle of many calls', async () => {

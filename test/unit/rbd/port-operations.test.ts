@@ -32,6 +32,7 @@ const DESCRIBED: Readonly<Record<PortOperation, readonly [said: string, ...other
   nameById: ['look up the name of image id 1234', '1234'],
   inspect: ['inspect image i'],
   watchers: ['list watchers of i'],
+  openAhead: ['open i'],
   watchersById: ['list watchers of image id 1234', '1234'],
   observeWatchers: ['list watchers of i'],
   usersOf: ['look who uses i', '1234'],

@@ -4,7 +4,7 @@ import type { Blocked, BlocklistRight } from '../../port.js';
 import { CephErrno, check } from '../ceph-errors.js';
 import type { ClusterConnection } from './cluster-connection.js';
 import { field, monAct, monText } from './mon-command.js';
-import { bareAddress } from './open-image.js';
+import { bareAddress } from './open/open-image.js';
 
 const { EACCES, EINVAL, EPERM } = constants.errno;
 

@@ -96,6 +96,8 @@ export class ClusterConnection {
   readonly writable = new Set<string>();
   readonly #pools = new Map<string, Promise<Ioctx>>();
   readonly #stale: Ioctx[] = [];
+  readonly #closing = new Set<Promise<unknown>>();
+  readonly #kept = new Set<() => Promise<void>>();
   #fsid: Promise<string> | undefined;
 
   constructor(ceph: CephLibraries, cluster: Cluster) {
@@ -148,9 +150,24 @@ export class ClusterConnection {
     throw refusalError('BERTH_POOL_NOT_FOUND', { pool: at.pool, cluster: at.access.cluster });
   }
 
+  /** A handle of this connection is being closed: who closes the connection waits for that. */
+  endsAfter(closing: Promise<unknown>): void {
+    this.#closing.add(closing);
+    const ended = (): boolean => this.#closing.delete(closing);
+    closing.then(ended, ended);
+  }
+
+  /** A handle of this connection that nobody uses now; `close` is called before the connection ends. */
+  keep(close: () => Promise<void>): { readonly release: () => void } {
+    this.#kept.add(close);
+    return { release: () => this.#kept.delete(close) };
+  }
+
   /** Shut down; only when nobody uses it any more, and nobody may afterwards. */
   async close(): Promise<void> {
     const { rados } = this.ceph;
+    await Promise.all([...this.#kept].map((close) => close()));
+    await Promise.allSettled(this.#closing);
     const opened = await Promise.allSettled(this.#pools.values());
     for (const pool of opened) if (pool.status === 'fulfilled') rados.closePool.now(pool.value);
     for (const io of this.#stale) rados.closePool.now(io);

@@ -4,7 +4,7 @@ import type { Image } from '../foreign/bindings.js';
 import { check, ECANCELED, refusalError } from '../ceph-errors.js';
 import { FAST_DIFF } from '../../feature-bits.js';
 import { readImageId } from './image-header.js';
-import { numberOf, parentOf, snapshotsOf, withImage, withSnapshot } from './open-image.js';
+import { numberOf, parentOf, snapshotsOf, withImage, withSnapshot } from './open/open-image.js';
 import { readSnapshots } from './snapshot/read-snapshots.js';
 import type { OpenPool } from './open-pool.js';
 import { specOf } from './open-pool.js';

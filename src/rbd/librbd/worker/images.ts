@@ -24,7 +24,8 @@ import { bytesAt, withCells } from '../foreign/c-memory.js';
 import { thisCall } from '../foreign/progress.js';
 import type { ClusterConnection } from './cluster-connection.js';
 import { field, monCommand } from './mon-command.js';
-import { clonesOf, groupOf, numberOf, parentOf, snapshotsOf, watchersOf, withImage } from './open-image.js';
+import { withOpened } from './open/open-ahead.js';
+import { clonesOf, groupOf, numberOf, parentOf, snapshotsOf, watchersOf, withImage } from './open/open-image.js';
 import { checkOtherPool, specOf } from './open-pool.js';
 import type { OpenPool } from './open-pool.js';
 import { refuseDataPool, refuseErasureCoded } from './pool-stats.js';
@@ -118,9 +119,9 @@ export async function inspect(place: OpenPool, name: string): Promise<ImageDetai
   });
 }
 
-/** The image is opened without a watch of our own. @throws CephErrno ENOENT */
+/** The image is opened without a watch of our own, or was ({@link openAhead}). @throws CephErrno ENOENT */
 export function listWatchers(place: OpenPool, name: string): Promise<Watcher[]> {
-  return withImage(place, name, 'read-only', (image) => watchersOf(place, image)).catch(async (error: unknown) => {
+  return withOpened(place, name, (image) => watchersOf(place, image)).catch(async (error: unknown) => {
     if (!(error instanceof CephErrno) || !error.is(ENOENT)) throw error;
     await place.link.checkPool(place.at);
     throw refusalError('BERTH_IMAGE_NOT_FOUND', { image: specOf(place.at, name) });

@@ -6,7 +6,7 @@ import type { ClusterConnection } from './cluster-connection.js';
 import { withCells } from '../foreign/c-memory.js';
 import { field, monCommand } from './mon-command.js';
 import { createObject, mustExist, write } from './object-operation.js';
-import { bareAddress } from './open-image.js';
+import { bareAddress } from './open/open-image.js';
 import type { OpenPool } from './open-pool.js';
 import type { WirePool } from '../worker-messages.js';
 

@@ -52,6 +52,7 @@ import {
   write,
 } from './object-operation.js';
 import type { ClusterConnection } from './cluster-connection.js';
+import { openAhead } from './open/open-ahead.js';
 import { withPool, specOf } from './open-pool.js';
 import type { OnImage, OnImageId, OpenPool } from './open-pool.js';
 import { identify, poolStats } from './pool-stats.js';
@@ -139,8 +140,9 @@ const halfImageOperations = (
 const watcherOperations = (
   onImage: OnImage,
   onImageId: OnImageId,
-): Pick<WorkerOperations, 'watchers' | 'watchersById' | 'observeWatchers'> => ({
+): Pick<WorkerOperations, 'watchers' | 'openAhead' | 'watchersById' | 'observeWatchers'> => ({
   watchers: (at, deadline) => onImage(at, deadline, 'list watchers of', (place) => listWatchers(place, at.image)),
+  openAhead: (at, deadline) => onImage(at, deadline, 'open', (place) => openAhead(place, at.image)),
   watchersById: (at, id, deadline) =>
     onImageId(at, id, deadline, 'list watchers of', (place) => watchersById(place, id)),
   observeWatchers: (at, deadline) =>

@@ -10,7 +10,7 @@ import { check, EROFS } from '../../ceph-errors.js';
 import type { Image } from '../../foreign/bindings.js';
 import { bytesAt, withCells } from '../../foreign/c-memory.js';
 import { unlessImageAbsent } from '../image-header.js';
-import { numberOf, watchersOf, withImage } from '../open-image.js';
+import { numberOf, watchersOf, withImage } from '../open/open-image.js';
 import type { OpenPool } from '../open-pool.js';
 import { DataObjects, readFirstByte } from './data-objects.js';
 import { objectsOn, periodOf } from './object-layout.js';

@@ -6,7 +6,7 @@ import { Decoder } from '../../foreign/ceph-encoding.js';
 import { poolName } from './clone-parent.js';
 import { header, rbdClass } from '../image-header.js';
 import { callClasses } from '../object-operation.js';
-import { numberOf } from '../open-image.js';
+import { numberOf } from '../open/open-image.js';
 import type { OpenPool } from '../open-pool.js';
 import { firstByteOf, type Layout } from './object-layout.js';
 

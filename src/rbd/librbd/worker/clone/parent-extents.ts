@@ -4,7 +4,7 @@ import type { ExtentBatch } from '../../../port/diff-port.js';
 import { ExtentList } from '../diff/extent-list.js';
 import { extentsIn, windowOf } from '../diff/read-extents.js';
 import { unlessImageAbsent } from '../image-header.js';
-import { numberOf, withImage } from '../open-image.js';
+import { numberOf, withImage } from '../open/open-image.js';
 import type { OpenPool } from '../open-pool.js';
 import { readClone } from './clone-parent.js';
 

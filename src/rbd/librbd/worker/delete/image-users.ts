@@ -7,7 +7,7 @@ import { bytesAt, withCells } from '../../foreign/c-memory.js';
 import { header, PARENT, parentSpecIn, rbdClass, SNAPSHOTS, snapshotContextIn } from '../image-header.js';
 import { listWatchers, refuseGrouped } from '../images.js';
 import { callClasses } from '../object-operation.js';
-import { watchersOf, withImage } from '../open-image.js';
+import { watchersOf, withImage } from '../open/open-image.js';
 import type { OpenPool } from '../open-pool.js';
 
 /**

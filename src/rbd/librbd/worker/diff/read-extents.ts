@@ -5,7 +5,7 @@ import { check, ECANCELED } from '../../ceph-errors.js';
 import type { Image } from '../../foreign/bindings.js';
 import { withCells } from '../../foreign/c-memory.js';
 import { readHeadById, unlessImageAbsent } from '../image-header.js';
-import { numberOf, withSnapshot } from '../open-image.js';
+import { numberOf, withSnapshot } from '../open/open-image.js';
 import type { OpenPool } from '../open-pool.js';
 import { ExtentList } from './extent-list.js';
 

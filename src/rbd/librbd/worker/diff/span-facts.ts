@@ -5,7 +5,7 @@ import { CephErrno, check, ENOENT } from '../../ceph-errors.js';
 import { Decoder, Encoder } from '../../foreign/ceph-encoding.js';
 import { header, rbdClass, unlessImageAbsent } from '../image-header.js';
 import { callClasses } from '../object-operation.js';
-import { numberOf, withSnapshot } from '../open-image.js';
+import { numberOf, withSnapshot } from '../open/open-image.js';
 import type { OpenPool } from '../open-pool.js';
 import { readSnapshots } from '../snapshot/read-snapshots.js';
 

@@ -9,7 +9,7 @@ import type { Image } from '../../foreign/bindings.js';
 import { withCells } from '../../foreign/c-memory.js';
 import type { ClusterConnection } from '../cluster-connection.js';
 import { readHeadById } from '../image-header.js';
-import { withImage } from '../open-image.js';
+import { withImage } from '../open/open-image.js';
 import { specOf } from '../open-pool.js';
 import type { OpenPool } from '../open-pool.js';
 import type { WireAccess } from '../../worker-messages.js';

@@ -7,7 +7,7 @@ import { withCells } from '../../foreign/c-memory.js';
 import { thisCall } from '../../foreign/progress.js';
 import type { WorkerOperation } from '../../worker-messages.js';
 import { readHead, readHeadById } from '../image-header.js';
-import { withImage, type ImageKey } from '../open-image.js';
+import { withImage, type ImageKey } from '../open/open-image.js';
 import { specOf } from '../open-pool.js';
 import type { OnImage, OnImageId, OpenPool } from '../open-pool.js';
 import { readSnapshotById, readSnapshots } from './read-snapshots.js';

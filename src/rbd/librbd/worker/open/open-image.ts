@@ -1,9 +1,9 @@
 /** Opens an image for the time of one operation and reads what only an open image tells. */
-import type { Watcher } from '../../port.js';
-import type { Image } from '../foreign/bindings.js';
-import { check, ENOENT, ERANGE } from '../ceph-errors.js';
-import { Cells, withCells } from '../foreign/c-memory.js';
-import type { OpenPool } from './open-pool.js';
+import type { Watcher } from '../../../port.js';
+import type { Image } from '../../foreign/bindings.js';
+import { check, ENOENT, ERANGE } from '../../ceph-errors.js';
+import { Cells, withCells } from '../../foreign/c-memory.js';
+import type { OpenPool } from '../open-pool.js';
 
 /** Read-only sets no watch; a writer has one, and others see it. */
 export type OpenMode = 'read-only' | 'read-write';
@@ -40,8 +40,15 @@ export async function withImage<T>(
     shared.users -= 1;
     const isLast = shared.users === 0;
     const image = await shared.image.catch(() => undefined);
-    if (isLast && image !== undefined) await place.link.ceph.rbd.close.later(image);
+    if (isLast && image !== undefined) await closeImage(place, image, mode);
   }
+}
+
+/** Nobody sees that an image is open read-only, so nobody waits until it is closed. */
+export async function closeImage({ link }: OpenPool, image: Image, mode: OpenMode): Promise<void> {
+  const closing = link.ceph.rbd.close.later(image);
+  if (mode === 'read-only') link.endsAfter(closing);
+  else await closing;
 }
 
 /**
@@ -74,7 +81,8 @@ function begin(place: OpenPool, which: ImageKey, mode: OpenMode, key: string): S
   return shared;
 }
 
-function openImage({ link, io }: OpenPool, which: ImageKey, mode: OpenMode): Promise<Image> {
+/** @throws CephErrno, ENOENT where there is no such image */
+export function openImage({ link, io }: OpenPool, which: ImageKey, mode: OpenMode): Promise<Image> {
   const { rbd } = link.ceph;
   const [byName, byId] = mode === 'read-only' ? [rbd.openReadOnly, rbd.openByIdReadOnly] : [rbd.open, rbd.openById];
   return withCells(1, async (cells) => {
