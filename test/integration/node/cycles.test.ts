@@ -76,8 +76,10 @@ it(`${CYCLES} cycles of stage, publish, unpublish and unstage: the driver is wha
   // Some sockets of the monitor and the storage daemon come and go.
   expect(end.descriptors).toBeLessThanOrEqual(warm.descriptors + LANES);
   if (CYCLES < LONG) return;
-  const [half] = curve.slice(Math.floor(curve.length / 2));
-  expect(end.driverMiB, 'since the half').toBeLessThan(half!.driverMiB * 1.1 + 5);
-  expect(end.driverMiB).toBeLessThan(warm.driverMiB + SLACK_MIB);
+  // V8 lets memory grow by half and gives it back: what is kept is what is left at the lowest points.
+  const lowest = (part: readonly Footprint[]): number => Math.min(...part.map(({ driverMiB }) => driverMiB));
+  const half = Math.floor(curve.length / 2);
+  expect(lowest(curve.slice(half)), 'since the half').toBeLessThan(lowest(curve.slice(0, half)) * 1.1 + 5);
+  expect(lowest(curve.slice(half))).toBeLessThan(warm.driverMiB + SLACK_MIB);
   expect(end.workersMiB).toBeLessThan(warm.workersMiB + SLACK_MIB);
 });
