@@ -22,12 +22,21 @@ export interface Mount {
 
 const MOUNTINFO = '/proc/self/mountinfo';
 
+/** What was read last, taken apart: a call looks several times, and a node with thousands of mounts changes seldom. */
+let last: { readonly text: string; readonly mounts: readonly Mount[] } = { text: '', mounts: [] };
+
 /**
  * All mounts, in the kernel's order. Read in place: the kernel has the table in memory, every call of a node looks into
- * it many times, and a way through libuv's threads takes up to two hundred times as long.
+ * it many times, and a way through libuv's threads takes up to two hundred times as long. A table of a large node is a
+ * megabyte: a call that waits for a child or for Ceph holds what it looked for, and not the table.
  */
 export const readMounts = (file = MOUNTINFO): Promise<readonly Mount[]> =>
-  Promise.resolve(parseMountinfo(readFileSync(file, 'utf8')));
+  Promise.resolve(mountsIn(readFileSync(file, 'utf8')));
+
+function mountsIn(text: string): readonly Mount[] {
+  if (text !== last.text) last = { text, mounts: parseMountinfo(text) };
+  return last.mounts;
+}
 
 /**
  * What `path` leads to, where something is mounted exactly there: the topmost of stacked mounts, none that is hidden.
@@ -35,7 +44,7 @@ export const readMounts = (file = MOUNTINFO): Promise<readonly Mount[]> =>
 export function mountAt(path: string, file = MOUNTINFO): Promise<Mount | undefined> {
   const text = readFileSync(file, 'utf8');
   // Most questions are about what is not there, and a busy node has thousands of mounts to take apart.
-  return Promise.resolve(mayMention(text, path) ? topmostAt(parseMountinfo(text), path) : undefined);
+  return Promise.resolve(mayMention(text, path) ? topmostAt(mountsIn(text), path) : undefined);
 }
 
 /** No character of it is ever written otherwise. */
@@ -46,11 +55,14 @@ const mayMention = (text: string, path: string): boolean => !PLAIN.test(path) ||
 export function parseMountinfo(text: string): readonly Mount[] {
   const mounts: Mount[] = [];
   for (const line of text.split('\n')) {
-    const mount = parseLine(line);
+    const mount = parseLine(ownText(line));
     if (mount !== undefined) mounts.push(mount);
   }
   return mounts;
 }
+
+/** V8 lets a part of a text keep all of it: five hundred calls, each with one mount, would keep five hundred tables. */
+const ownText = (part: string): string => Buffer.from(part).toString();
 
 /** {@link mountAt} on a table read before. */
 export function topmostAt(mounts: readonly Mount[], path: string): Mount | undefined {

@@ -2,7 +2,7 @@
  * NodePublish: give a staged volume to one pod, on the host or in its virtual machine. It asks Kubernetes for the pod's
  * RuntimeClass, and reaches Ceph only to mark the image of a volume that a guest is about to write to.
  */
-import { readMounts, topmostAt, type Mount } from '../../host/mount/mountinfo.js';
+import { readMounts, topmostAt } from '../../host/mount/mountinfo.js';
 import { refuseOtherGrant } from '../../attachment/decide-take.js';
 import type { NodeIdentity } from '../../attachment/node-identity.js';
 import { checkAbsolute, resolveTarget } from '../../host/mount/target-path.js';
@@ -28,7 +28,7 @@ import { publishToGuest, type PublishToGuestParts } from './guest/publish-to-gue
 import type { SandboxParameters } from '../image/parameters.js';
 import type { Credentials } from '../image/find-volume.js';
 import { isMountOf } from './filesystem/staging-mount.js';
-import { checkSecondTarget, liveAmong, refuseBesideGuest } from './target/published-targets.js';
+import { checkSecondTarget, liveAmong, refuseBesideGuest, type Targets } from './target/published-targets.js';
 
 export interface PublishVolume {
   readonly volume: string;
@@ -103,10 +103,9 @@ export async function publishWithin(
 ): Promise<void> {
   const { volume, stagingPath, targetPath, capability, readOnly, pod } = request;
   operation.step('look');
-  const { entry, mapping, mounts } = await mustBeStaged(parts, volume, stagingPath, deadline);
+  const { entry, mapping, live } = await mustBeStaged(parts, volume, stagingPath, deadline);
   // Also a repeated one: what its pod has is not to be trusted any more, or another call has overtaken this one.
   refuseOtherGrant(parts.self.node, entry, request.grant);
-  const live = liveAmong(mounts, entry);
   const wish = request.sandbox?.sandbox ?? entry.guest?.wish;
   const sandbox = await sandboxFor(parts, entry, live[targetPath], { pod, wish });
   refuseBesideGuest(volume, live, targetPath, sandbox);
@@ -118,13 +117,13 @@ export async function publishWithin(
   await publish[sandbox](parts, publishing, operation, deadline);
 }
 
-/** BERTH_NOT_STAGED */
+/** What it is staged by, and the targets that it has. BERTH_NOT_STAGED. */
 async function mustBeStaged(
   { journal, mappers }: Pick<PublishParts, 'journal' | 'mappers'>,
   volume: string,
   stagingPath: string,
   deadline: Deadline,
-): Promise<{ readonly entry: JournalEntry; readonly mapping: Mapping; readonly mounts: readonly Mount[] }> {
+): Promise<{ readonly entry: JournalEntry; readonly mapping: Mapping; readonly live: Targets }> {
   const entry = await journal.read(volume);
   const mapping = entry?.state === 'staged' ? await mappers.mappingOf(entry, deadline) : undefined;
   if (entry === undefined || mapping === undefined || entry.stagingPath !== stagingPath) {
@@ -138,7 +137,7 @@ async function mustBeStaged(
   if (isLost && !(entry.mending === true && staging === undefined)) {
     throw berthError('BERTH_NOT_STAGED', { volume, path: stagingPath });
   }
-  return { entry, mapping, mounts };
+  return { entry, mapping, live: liveAmong(mounts, entry) };
 }
 
 /** @param same what is published at this target already: its pod keeps what it has */

@@ -45,9 +45,7 @@ export async function takeDownRecorded(
 ): Promise<void> {
   const { journal, mappers, kataRecords, exec } = parts;
   const mapping = await mappers.mappingOf(entry, deadline);
-  const mounts = await readMounts();
-  refusePublished(entry, mapping, mounts);
-  await refuseUnserved(mappers, entry, mapping, mounts);
+  await refuseInUse(mappers, entry, mapping);
   operation.step('write unstaging');
   // What is to be undone is in the journal already: without this line a crash leads to the same undoing, or to a stage
   // that goes on from what is left. So the unmount need not wait for it.
@@ -61,6 +59,17 @@ export async function takeDownRecorded(
   if (entry.guest === undefined) return mapper.unmap(mapping, deadline);
   await sweepRecords(kataRecords, entry.volume);
   await unmapAfterGuest(mapper, mapping, deadline);
+}
+
+/** BERTH_VOLUME_IN_USE, BERTH_DEVICE_UNSERVED. */
+async function refuseInUse(
+  mappers: Pick<Mappers, 'named'>,
+  entry: JournalEntry,
+  mapping: Mapping | undefined,
+): Promise<void> {
+  const mounts = await readMounts();
+  refusePublished(entry, mapping, mounts);
+  await refuseUnserved(mappers, entry, mapping, mounts);
 }
 
 async function unmountRecorded(

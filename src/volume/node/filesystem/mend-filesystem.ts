@@ -44,11 +44,9 @@ export async function unmountSick(
   deadline: Deadline,
 ): Promise<boolean> {
   const { volume, stagingPath, readOnly } = entry;
-  const mounts = await readMounts();
-  const mount = topmostAt(mounts, stagingPath);
+  const { mount, pods } = await lookAt(stagingPath, mapping, Object.keys(live));
   if (mount === undefined) return entry.mending === true;
   const stopped = await whyFilesystemStopped(parts.exec, mount, readOnly, deadline);
-  const pods = await usersOf(mounts, mapping, stagingPath, Object.keys(live));
   if (pods.length > 0) {
     if (stopped === undefined) return false;
     throw berthError('BERTH_FILESYSTEM_STOPPED', { volume, why: stopped, who: pods.map(describe).join(', ') });
@@ -121,16 +119,17 @@ export async function whyStoppedAt(
   return mount && (await whyFilesystemStopped(exec, mount, readOnly, deadline));
 }
 
-/** Paths of the journal, and whatever else is a mount of the device here. */
-async function usersOf(
-  mounts: readonly Mount[],
-  mapping: Mapping,
+/** The staging mount, and where pods have it: the paths of the journal, and other mounts of the device here. */
+async function lookAt(
   stagingPath: string,
+  mapping: Mapping,
   live: readonly string[],
-): Promise<readonly string[]> {
+): Promise<{ readonly mount: Mount | undefined; readonly pods: readonly string[] }> {
   const number = await deviceNumber(mapping.device);
+  const mounts = await readMounts();
   const isOther = ({ device, target }: Mount): boolean => device === number && target !== stagingPath;
-  return [...new Set([...live, ...mounts.filter(isOther).map(({ target }) => target)])];
+  const pods = [...new Set([...live, ...mounts.filter(isOther).map(({ target }) => target)])];
+  return { mount: topmostAt(mounts, stagingPath), pods };
 }
 
 function describe(target: string): string {

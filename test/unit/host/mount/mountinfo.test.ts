@@ -2,6 +2,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import v8 from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   mountAt,
@@ -10,6 +12,7 @@ import {
   parseMountinfo,
   readMounts,
   topmostAt,
+  type Mount,
 } from '../../../../src/host/mount/mountinfo.js';
 
 const line = (id: number, parent: number, target: string, rest = '- ext4 /dev/vda rw') =>
@@ -141,5 +144,46 @@ describe('mountAt', () => {
     expect(await Promise.all(['/pods', '/pods/a/b', '/pods/with', '8:1', '/pods/b'].map(found))).toEqual(
       Array.from({ length: 5 }, () => undefined),
     );
+  });
+
+  it('keeps nothing of a table but the one mount: 500 pods that end at once on a large node look at 500 tables', async () => {
+    v8.setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const directory = await mkdtemp(path.join(tmpdir(), 'berth-mountinfo-'));
+    onTestFinished(() => rm(directory, { recursive: true }));
+    const file = path.join(directory, 'mountinfo');
+    const target = (n: number): string =>
+      `/var/lib/kubelet/pods/8f6e5a54-${n}/volumes/kubernetes.io~csi/pvc-${n}/mount`;
+    const lines = [line(1, 0, '/'), ...Array.from({ length: 1_500 }, (_, n) => line(n + 2, 1, target(n)))];
+    const look = async (n: number): Promise<Mount | undefined> => {
+      await writeFile(file, lines.slice(0, 1_000 + n).join('\n'));
+      return mountAt(target(n), file);
+    };
+    await look(0);
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    const kept: (Mount | undefined)[] = [];
+    for (let n = 0; n < 100; n += 1) kept.push(await look(n));
+    collect();
+    expect(kept.every((mount) => mount !== undefined)).toBe(true);
+    // A hundred tables are 15 MB of text, and three times as much taken apart.
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(5e6);
+  });
+
+  it('sees each change, also back to what was there before', async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), 'berth-mountinfo-'));
+    onTestFinished(() => rm(directory, { recursive: true }));
+    const file = path.join(directory, 'mountinfo');
+    const [before, after] = [`${line(1, 0, '/')}\n${line(2, 1, '/a')}`, line(1, 0, '/')];
+    for (const [text, id] of [
+      [before, 2],
+      [after, undefined],
+      [before, 2],
+      [before, 2],
+    ] as const) {
+      await writeFile(file, text);
+      expect((await mountAt('/a', file))?.id).toBe(id);
+      expect(await readMounts(file)).toHaveLength(id === undefined ? 1 : 2);
+    }
   });
 });
