@@ -57,8 +57,8 @@ export interface RbdPort extends SnapshotPort, DeletePort, ClonePort, DiffPort, 
   /** Who watches it now; BERTH_IMAGE_NOT_FOUND. */
   watchers(at: ImageRef, deadline: Deadline): Promise<readonly Watcher[]>;
   /**
-   * Open the image for the next {@link watchers}, which takes one OSD operation then: for whoever waits for something
-   * else meanwhile. Nobody sees it open, and it is closed after ten seconds. BERTH_IMAGE_NOT_FOUND.
+   * Open the image for the next {@link watchers} and {@link isEmpty}, which wait for no open then: for whoever waits
+   * for something else meanwhile. Nobody sees it open, and it is closed after ten seconds. BERTH_IMAGE_NOT_FOUND.
    */
   openAhead(at: ImageRef, deadline: Deadline): Promise<void>;
   /**

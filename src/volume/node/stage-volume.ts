@@ -190,7 +190,7 @@ async function mapAndMount(
 ): Promise<void> {
   const { readOnly } = entry;
   const { features } = found.head;
-  // Who has it open is asked when it is mapped, and an open takes as long as a map.
+  // Who has it open is asked when it is mapped, and whether it is empty: an open takes as long as a map.
   if (watchers.listAgain !== undefined) parts.rbd.openAhead(found.at, deadline).catch(() => undefined);
   const asked = { image: found.at, fsid: entry.fsid, readOnly, features, ...mapSettingsOf(record) };
   const mapping = await mapAsAsked(mapper, asked, operation, deadline);

@@ -47,10 +47,20 @@ export function describeBlocklist(name: string, prepare: () => Promise<PortFixtu
       expect(await port.watchers(ahead, soon())).toEqual([]);
       await port.openAhead(ahead, soon());
       const other = await fixture.watch(ahead);
+      const [isEmpty, , again] = await Promise.all([
+        port.isEmpty(ahead, soon()),
+        port.watchers(ahead, soon()),
+        port.isEmpty(ahead, soon()),
+      ]);
+      expect([isEmpty, again]).toEqual([true, true]);
+      await port.openAhead(ahead, soon());
       expect((await port.watchers(ahead, soon())).map(({ address }) => address)).toEqual([other.address]);
       await port.openAhead(ahead, soon());
       await other.stop();
       expect(await port.watchers(ahead, soon())).toEqual([]);
+      await port.openAhead(ahead, soon());
+      await fixture.write(ahead);
+      expect(await Promise.all([port.watchers(ahead, soon()), port.isEmpty(ahead, soon())])).toEqual([[], false]);
       // Nobody asks any more: that it is open keeps nobody from removing it.
       await port.openAhead(ahead, soon());
       expect(await port.remove(ahead, soon())).toBe(true);

@@ -4,6 +4,7 @@ import type { Image } from '../foreign/bindings.js';
 import { check, ECANCELED, refusalError } from '../ceph-errors.js';
 import { FAST_DIFF } from '../../feature-bits.js';
 import { readImageId } from './image-header.js';
+import { withOpened } from './open/open-ahead.js';
 import { numberOf, parentOf, snapshotsOf, withImage, withSnapshot } from './open/open-image.js';
 import { readSnapshots } from './snapshot/read-snapshots.js';
 import type { OpenPool } from './open-pool.js';
@@ -17,7 +18,7 @@ const WINDOW_BYTES = 16n * 1024n ** 3n;
  * takes too long
  */
 export async function isEmpty(place: OpenPool, name: string): Promise<boolean> {
-  const isBare = await withImage(place, name, 'read-only', async (image) => {
+  const isBare = await withOpened(place, name, async (image) => {
     if (!(await isUntouched(place, name, image, 'and its parent'))) return false;
     return (await snapshotsOf(place, image)).length > 0 ? 'but for snapshots' : true;
   });

@@ -146,7 +146,7 @@ describe('mountAt', () => {
     );
   });
 
-  it('keeps nothing of a table but the one mount: 500 pods that end at once on a large node look at 500 tables', async () => {
+  it('keeps nothing of a table but the mount: 500 pods that end at once look at 500 large tables', async () => {
     v8.setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
     const directory = await mkdtemp(path.join(tmpdir(), 'berth-mountinfo-'));

@@ -6,51 +6,74 @@ import type { Image } from '../../foreign/bindings.js';
 import { closeImage, openImage, withImage } from './open-image.js';
 import type { OpenPool } from '../open-pool.js';
 
-/** How long one waits for its question, ms: a map that takes longer is late by more than an open. */
+/** How long one waits for its first question, ms: a map that takes longer is late by more than an open. */
 const KEPT_MS = 10_000;
 
-/** By pool and name. Whoever takes one closes it. */
-const ahead = new Map<string, { readonly take: () => Promise<Image | undefined> }>();
+/** An image that was opened ahead; closed when its last user has ended and no other one can come. */
+class Ahead {
+  readonly #place: OpenPool;
+  readonly #key: string;
+  readonly #timer: NodeJS.Timeout;
+  readonly #kept: { readonly release: () => void };
+  readonly opened: Promise<Image>;
+  #users = 0;
+  #isClosed = false;
+
+  constructor(place: OpenPool, name: string) {
+    this.#place = place;
+    this.#key = keyOf(place, name);
+    this.opened = openImage(place, name, 'read-only');
+    this.#timer = setTimeout(() => void this.end(), KEPT_MS);
+    this.#timer.unref();
+    this.#kept = place.link.keep(() => this.end());
+    ahead.set(this.#key, this);
+  }
+
+  /** Undefined where it could not be opened. */
+  async use<T>(work: (image: Image) => Promise<T>): Promise<T | undefined> {
+    this.#users += 1;
+    try {
+      const image = await this.opened.catch(() => undefined);
+      return image === undefined ? undefined : await work(image);
+    } finally {
+      this.#users -= 1;
+      await this.end();
+    }
+  }
+
+  /** Nobody finds it from now on. */
+  async end(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#kept.release();
+    if (ahead.get(this.#key) === this) ahead.delete(this.#key);
+    if (this.#users > 0 || this.#isClosed) return;
+    this.#isClosed = true;
+    const image = await this.opened.catch(() => undefined);
+    if (image !== undefined) await closeImage(this.#place, image, 'read-only');
+  }
+}
+
+/** By pool and name. */
+const ahead = new Map<string, Ahead>();
 
 const keyOf = ({ io }: OpenPool, name: string): string => `${io}/${name}`;
 
 /** Open it for the next {@link withOpened}. @throws CephErrno, ENOENT where there is no such image */
 export async function openAhead(place: OpenPool, name: string): Promise<void> {
   const key = keyOf(place, name);
-  if (ahead.has(key)) return;
-  const opening = openImage(place, name, 'read-only');
-  const drop = async (): Promise<void> => {
-    const image = await take();
-    if (image !== undefined) await closeImage(place, image, 'read-only');
-  };
-  const kept = place.link.keep(drop);
-  const timer = setTimeout(() => void drop(), KEPT_MS);
-  timer.unref();
-  const take = (): Promise<Image | undefined> => {
-    clearTimeout(timer);
-    kept.release();
-    ahead.delete(key);
-    return opening.catch(() => undefined);
-  };
-  ahead.set(key, { take });
-  try {
-    await opening;
-  } catch (error) {
-    await take();
+  await ahead.get(key)?.end();
+  const one = new Ahead(place, name);
+  await one.opened.catch(async (error: unknown) => {
+    await one.end();
     throw error;
-  }
+  });
 }
 
 /**
- * As withImage, read-only, by the image that was opened ahead where there is one. For what is read from Ceph when it is
- * asked: an open image remembers what its header was.
+ * As withImage, read-only, by the image that was opened ahead where there is one, together with who comes before the
+ * first of them has ended: from then on its header may be another one.
  */
 export async function withOpened<T>(place: OpenPool, name: string, work: (image: Image) => Promise<T>): Promise<T> {
-  const image = await ahead.get(keyOf(place, name))?.take();
-  if (image === undefined) return withImage(place, name, 'read-only', work);
-  try {
-    return await work(image);
-  } finally {
-    await closeImage(place, image, 'read-only');
-  }
+  const answer = await ahead.get(keyOf(place, name))?.use(async (image) => ({ is: await work(image) }));
+  return answer === undefined ? withImage(place, name, 'read-only', work) : answer.is;
 }
