@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ask, csiClient, type CsiClient } from '../src/dev/driver/csi-client.js';
 import type { ImageRef } from '../src/rbd/port.js';
 import { ByHand } from './by-hand.js';
+import { leastCost } from './least-cost.js';
 import { figure, median, ms, print, times } from './figures.js';
 import { MiB, type BenchCluster, type Running } from './bench-cluster.js';
 
@@ -61,6 +62,7 @@ export async function nodeCost(site: BenchCluster, rounds: number): Promise<void
       for (const who of round % 2 === 0 ? turns : [...turns].reverse()) await lives[who](round, clock(spent[who]));
     }
     report(spent, rounds);
+    await leastCost(site, client, await createFor(site, client, 'least-cost'));
   } finally {
     for (const hand of hands) await hand.stop();
     await close(running, client);

@@ -159,8 +159,8 @@ export async function listCost(site: BenchCluster, images: number): Promise<void
     figure('time against the bare walk', times(ours / bare), { text: 'at most 1.30', met: ours / bare <= 1.3 });
     let now = 0;
     const known = new ForeignImages(() => now);
-    await list(known);
-    now = 120_000;
+    // A foreign image is remembered once it was read twice, two minutes apart.
+    for (now = 0; now < 240_000; now += 120_000) await list(known);
     figure('ListVolumes, all of them foreign and known', rate((images * 1000) / (await list(known))));
   } finally {
     await rbd.close();

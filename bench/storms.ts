@@ -54,14 +54,18 @@ async function registerReaders(site: BenchCluster): Promise<void> {
   }
 }
 
+/** Something is broken where a call is still refused then, ms: a slow machine makes a hundred a second. */
+const PATIENCE_MS = 120_000;
+
 /** As a sidecar does: what is refused is repeated, with pauses that grow. */
 async function patiently(call: () => Promise<void>): Promise<void> {
+  const patience = Deadline.after(PATIENCE_MS);
   for (let pause = 100; ; pause = Math.min(2 * pause, 5_000)) {
     try {
       await call();
       return;
     } catch (error) {
-      if (pause >= 5_000) throw error;
+      if (patience.expired) throw error;
       await sleep(pause * (0.5 + Math.random()));
     }
   }
