@@ -61,6 +61,12 @@ export function describeBlocklist(name: string, prepare: () => Promise<PortFixtu
       await port.openAhead(ahead, soon());
       await fixture.write(ahead);
       expect(await Promise.all([port.watchers(ahead, soon()), port.isEmpty(ahead, soon())])).toEqual([[], false]);
+      await port.openAhead(ahead, soon());
+      // Another image has the name by now.
+      await port.rename(ahead, (await port.head(ahead, soon()))!.id, 'gone-ahead', soon());
+      await port.createImage(ahead, spec(), soon());
+      expect(await port.isEmpty(ahead, soon())).toBe(true);
+      await port.openAhead(ahead, soon());
       // Nobody asks any more: that it is open keeps nobody from removing it.
       await port.openAhead(ahead, soon());
       expect(await port.remove(ahead, soon())).toBe(true);

@@ -203,7 +203,7 @@ describe('a connection', () => {
     ['', () => Promise.resolve()],
     [', with the image that was opened ahead for nobody', (port: Librbd) => port.openAhead(ahead(), soon())],
   ])('that is idle is closed%s, and made again when it is needed', async (_, openAhead) => {
-    const port = start({ idleMs: 150 });
+    const port = start({ idleMs: 1_000 });
     const first = await port.identify(fixture.at.access, soon());
     await openAhead(port);
     const threads = () => readdirSync(`/proc/${port.workerPid()!}/task`).length;

@@ -125,11 +125,13 @@ async function lookAt(
   mapping: Mapping,
   live: readonly string[],
 ): Promise<{ readonly mount: Mount | undefined; readonly pods: readonly string[] }> {
-  const number = await deviceNumber(mapping.device);
   const mounts = await readMounts();
+  const mount = topmostAt(mounts, stagingPath);
+  if (mount === undefined) return { mount, pods: [] };
+  const number = await deviceNumber(mapping.device);
   const isOther = ({ device, target }: Mount): boolean => device === number && target !== stagingPath;
   const pods = [...new Set([...live, ...mounts.filter(isOther).map(({ target }) => target)])];
-  return { mount: topmostAt(mounts, stagingPath), pods };
+  return { mount, pods };
 }
 
 function describe(target: string): string {

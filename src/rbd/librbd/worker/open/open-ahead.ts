@@ -3,6 +3,7 @@
  * takes as well.
  */
 import type { Image } from '../../foreign/bindings.js';
+import { readImageId } from '../image-header.js';
 import { closeImage, openImage, withImage } from './open-image.js';
 import type { OpenPool } from '../open-pool.js';
 
@@ -15,6 +16,7 @@ class Ahead {
   readonly #key: string;
   readonly #timer: NodeJS.Timeout;
   readonly #kept: { readonly release: () => void };
+  readonly id: Promise<string>;
   readonly opened: Promise<Image>;
   #users = 0;
   #isClosed = false;
@@ -22,19 +24,21 @@ class Ahead {
   constructor(place: OpenPool, name: string) {
     this.#place = place;
     this.#key = keyOf(place, name);
-    this.opened = openImage(place, name, 'read-only');
+    this.id = readImageId(place, name);
+    this.opened = this.id.then((id) => openImage(place, { id }, 'read-only'));
     this.#timer = setTimeout(() => void this.end(), KEPT_MS);
     this.#timer.unref();
     this.#kept = place.link.keep(() => this.end());
     ahead.set(this.#key, this);
   }
 
-  /** Undefined where it could not be opened. */
-  async use<T>(work: (image: Image) => Promise<T>): Promise<T | undefined> {
+  /** Undefined where it could not be opened, or is not what has the name now: somebody may have given it away. */
+  async use<T>(isNamed: () => Promise<string>, work: (image: Image) => Promise<T>): Promise<T | undefined> {
     this.#users += 1;
     try {
       const image = await this.opened.catch(() => undefined);
-      return image === undefined ? undefined : await work(image);
+      const isIt = image !== undefined && (await this.id) === (await isNamed());
+      return isIt ? await work(image) : undefined;
     } finally {
       this.#users -= 1;
       await this.end();
@@ -71,9 +75,10 @@ export async function openAhead(place: OpenPool, name: string): Promise<void> {
 
 /**
  * As withImage, read-only, by the image that was opened ahead where there is one, together with who comes before the
- * first of them has ended: from then on its header may be another one.
+ * first of them has ended: from then on its header may be another one. One OSD operation for its name.
  */
 export async function withOpened<T>(place: OpenPool, name: string, work: (image: Image) => Promise<T>): Promise<T> {
-  const answer = await ahead.get(keyOf(place, name))?.use(async (image) => ({ is: await work(image) }));
+  const isNamed = (): Promise<string> => readImageId(place, name);
+  const answer = await ahead.get(keyOf(place, name))?.use(isNamed, async (image) => ({ is: await work(image) }));
   return answer === undefined ? withImage(place, name, 'read-only', work) : answer.is;
 }

@@ -44,7 +44,10 @@ export async function withImage<T>(
   }
 }
 
-/** Nobody sees that an image is open read-only, so nobody waits until it is closed. */
+/**
+ * Nobody sees that an image is open read-only, so nobody waits until it is closed: that asks nothing of Ceph, so it
+ * takes no thread for long.
+ */
 export async function closeImage({ link }: OpenPool, image: Image, mode: OpenMode): Promise<void> {
   const closing = link.ceph.rbd.close.later(image);
   if (mode === 'read-only') link.endsAfter(closing);
