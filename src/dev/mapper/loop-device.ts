@@ -28,8 +28,11 @@ const DELETED = ' (deleted)';
 const UNMOUNTED = '/';
 /** How often somebody else may be quicker to take the device that the kernel named as free. */
 const ATTEMPTS = 5;
-/** How long the last user of a device may take to close it; udev and blkid look at devices that change. */
-const CLOSE_MS = 2_000;
+/**
+ * How long the last user of a device may take to close it, ms: udev and blkid look at devices that change, and the
+ * kernel closes what was mounted in a thread of its own, late on a starved machine.
+ */
+const CLOSE_MS = 15_000;
 
 /** Every loop device that has a file, ours or not; no child, no I/O. */
 export function findLoops(sysfs = SYSFS): Promise<readonly LoopDevice[]> {
