@@ -197,7 +197,10 @@ async function measure(site: BenchCluster): Promise<void> {
     await site.bare({ namespace: 'full', prefix: 'many-', count: SCALE.many, concurrency: 32 });
     if (values.scale) await listCost(site, SCALE.many);
     await storms(site, SCALE);
-    return idleLoad(site);
+    await idleLoad(site);
+    if (!values.scale) return;
+    await deleteCost(site, DELETES);
+    return nodeCost(site, SCALE.stages);
   }
   if (values.node) return nodeCost(site, SCALE.stages);
   if (values.flexvolume) return flexvolume(site);
