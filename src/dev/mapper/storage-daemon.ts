@@ -52,15 +52,26 @@ export class StorageDaemon {
    * undefined where none runs. BERTH_MAPPER_UNAVAILABLE, DEADLINE.
    */
   async connect(deadline: Deadline): Promise<QmpSession | undefined> {
+    const session = await this.#tryConnect(deadline);
+    if (session instanceof QmpSession) return session;
+    const pid = await this.pid();
+    if (pid === undefined) return undefined;
+    // It writes its pid when it listens already, and may have begun since the first try.
+    const again = await this.#tryConnect(deadline);
+    if (again instanceof QmpSession) return again;
+    if ((await this.pid()) !== pid) return undefined;
+    const why = `${ALREADY_RUNNING} ${this.socketPath} (pid ${pid})`;
+    throw berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: 'loop', why }, again);
+  }
+
+  /** Or why nobody answers there. */
+  async #tryConnect(deadline: Deadline): Promise<QmpSession | Error> {
     try {
       return await QmpSession.connect(this.socketPath, deadline);
     } catch (error) {
       // QmpError: it went away in the middle of the greeting.
-      if (!isErrno(error, 'ENOENT', 'ECONNREFUSED', 'ECONNRESET') && !(error instanceof QmpError)) throw error;
-      const pid = await this.pid();
-      if (pid === undefined) return undefined;
-      const why = `${ALREADY_RUNNING} ${this.socketPath} (pid ${pid})`;
-      throw berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: 'loop', why }, error);
+      if (isErrno(error, 'ENOENT', 'ECONNREFUSED', 'ECONNRESET') || error instanceof QmpError) return error as Error;
+      throw error;
     }
   }
 
