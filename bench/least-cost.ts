@@ -6,34 +6,25 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ask, type CsiClient } from '../src/dev/driver/csi-client.js';
 import { Journal } from '../src/journal/journal.js';
-import type { JournalEntry } from '../src/journal/entry.js';
 import { Deadline } from '../src/model/deadline.js';
 import { createLog } from '../src/observe/log.js';
 import { createLibrbd } from '../src/rbd/librbd/driver/librbd.js';
 import type { ImageRef } from '../src/rbd/port.js';
 import { figure, median, ms, print } from './figures.js';
+import { stagedEntry } from './staged-entry.js';
 import type { BenchCluster } from './bench-cluster.js';
 
 const ROUNDS = 50;
 const PATIENCE_MS = 60_000;
 const KEY = 'bench.least-cost';
 
-const ENTRY: JournalEntry = {
-  version: 1,
+const ENTRY = stagedEntry({
   volume: 'dev/hyper/node/least-cost',
   fsid: '5a4e3d2c-0000-4000-8000-000000000001',
   stagingPath: '/var/lib/kubelet/plugins/kubernetes.io/csi/rbd.csi.berth.dev/least-cost/globalmount',
-  state: 'staged',
-  mode: 'SINGLE_NODE_WRITER',
-  access: 'mount',
-  readOnly: false,
-  fsType: 'ext4',
-  flagsDigest: '',
   mapper: 'loop',
-  holdsRecord: false,
   targets: {},
-  since: '2026-01-01T00:00:00.000Z',
-};
+});
 
 async function eachMs(work: (round: number) => Promise<unknown>): Promise<number> {
   const times: number[] = [];

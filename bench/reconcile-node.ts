@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { run } from '../src/host/process/exec.js';
 import { parseMountinfo } from '../src/host/mount/mountinfo.js';
-import type { JournalEntry } from '../src/journal/entry.js';
 import { Journal } from '../src/journal/journal.js';
 import { Deadline } from '../src/model/deadline.js';
 import { createLog } from '../src/observe/log.js';
@@ -17,6 +16,7 @@ import { decide } from '../src/reconcile/decide-round.js';
 import { NodeGatherer } from '../src/reconcile/gather-node.js';
 import { Operations } from '../src/volume/operation/operations.js';
 import { median } from './figures.js';
+import { stagedEntry } from './staged-entry.js';
 
 export interface Cost {
   readonly mounts: number;
@@ -62,23 +62,8 @@ async function lay(directory: string, journal: Journal, index: number): Promise<
   for (const one of [staging, target, ...others]) await mkdir(one, { recursive: true });
   const data = JSON.stringify({ driverName: DRIVER, volumeHandle: volume });
   for (const one of [stage, path.dirname(target)]) await writeFile(path.join(one, 'vol_data.json'), data);
-  const entry: JournalEntry = {
-    version: 1,
-    volume,
-    fsid: FSID,
-    stagingPath: staging,
-    state: 'staged',
-    mode: 'SINGLE_NODE_WRITER',
-    access: 'mount',
-    readOnly: false,
-    fsType: 'ext4',
-    flagsDigest: '',
-    mapper: 'krbd',
-    holdsRecord: false,
-    targets: { [target]: { readOnly: false, mode: 'SINGLE_NODE_WRITER' } },
-    since: new Date().toISOString(),
-  };
-  await journal.write(entry);
+  const targets = { [target]: { readOnly: false, mode: 'SINGLE_NODE_WRITER' } } as const;
+  await journal.write(stagedEntry({ volume, fsid: FSID, stagingPath: staging, mapper: 'krbd', targets }));
   const device = path.join(directory, 'sys/bus/rbd/devices', String(index));
   const attributes = { cluster_fsid: FSID, pool: 'hyper', pool_ns: '', name: image, current_snap: '-', major: '252' };
   const all = { ...attributes, minor: String(index * 16), client_addr: '10.0.0.1:0/1' };
