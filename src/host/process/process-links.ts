@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
+import { isErrno } from '../errno.js';
 
 /** An open descriptor. */
 export interface Descriptor {
@@ -67,11 +68,13 @@ function linksOf(procRoot: string, pid: number): ProcessLinks {
   };
 }
 
+/** Who may not read one link of a process may read none of them (fs/proc/base.c, proc_fd_access_allowed). */
 function* descriptorsOf(directory: string): Generator<Descriptor> {
   for (const name of list(directory)) {
     const file = `${directory}/${name}`;
-    const target = link(file);
-    if (target !== undefined) yield { file, target };
+    const target = linkUnlessDenied(file);
+    if (target === 'denied') return;
+    if (target !== undefined) yield { file, target: target.is };
   }
 }
 
@@ -81,6 +84,14 @@ function list(directory: string): readonly string[] {
     return readdirSync(directory);
   } catch {
     return [];
+  }
+}
+
+function linkUnlessDenied(file: string): { readonly is: string } | 'denied' | undefined {
+  try {
+    return { is: readlinkSync(file) };
+  } catch (error) {
+    return isErrno(error, 'EACCES', 'EPERM') ? 'denied' : undefined;
   }
 }
 

@@ -7,7 +7,7 @@ export interface Footprint {
   /** Resident, of the driver and of its librbd workers. */
   readonly driverMiB: number;
   readonly workersMiB: number;
-  /** Open files of the driver, without those of children that wait for a command: there may be eight, or none. */
+  /** Open files of the driver, without those of children that wait for a command: there may be many, or none. */
   readonly descriptors: number;
   /** Files and directories below its state directory, and the bytes of its journal. */
   readonly entries: number;

@@ -8,12 +8,18 @@ import { childrenStarted } from '../children.js';
 import { orphanProof, WRAPPER_NAME } from '../orphan-proof.js';
 import { childEnvironment } from './child-environment.js';
 
-/** Two pods that come at once: for each a map, an mkfs, a mount and a bind. A spare one has some hundred KiB. */
-const SPARE = 8;
-/** No child has been started for so long, ms, before the first is started ahead: no call that runs is held up by it. */
-const QUIET_MS = 250;
+/**
+ * Six pods that come at once: for each a map, an mkfs, a mount and a bind. Or two that come, go and come again: eleven
+ * each. A spare one has 200 KiB.
+ */
+const SPARE = 24;
+/**
+ * No child has been started for so long, ms, before the first is started ahead: longer than a call takes to its end as
+ * a rule. One that comes meanwhile waits for one fork at most.
+ */
+const QUIET_MS = 100;
 /** Until the next one, ms. */
-const NEXT_MS = 20;
+const NEXT_MS = 10;
 /** Until the next one where one did not live until it was taken, ms: the machine may be short of what it takes. */
 const DIED_MS = 30_000;
 /** What surely goes into the socket at once, bytes: so a command is there whole or not at all. */

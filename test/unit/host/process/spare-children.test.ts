@@ -91,19 +91,19 @@ describe('spare children', () => {
     expect((await run('echo', ['direct'], { deadline: soon() })).stdout).toBe('direct');
   });
 
-  it('are started where nobody starts another child, count for nobody, and are no more than eight', async () => {
+  it('are started where nobody starts another child, count for nobody, and are no more than are kept', async () => {
     const before = childrenStarted();
-    await ready(8);
+    await ready(24);
     await sleep(200);
-    expect(spareChildren()).toBe(8);
-    await expect.poll(() => waiting().length, { timeout: 60_000 }).toBe(8);
+    expect(spareChildren()).toBe(24);
+    await expect.poll(() => waiting().length, { timeout: 60_000 }).toBe(24);
     expect(childrenStarted()).toBe(before);
     expect(runningChildren()).toEqual([]);
   });
 
   it('a storm empties them, and whoever comes then starts by himself', async () => {
     await ready(3);
-    const answers = Array.from({ length: 20 }, (_, n) => run('echo', [String(n)], { deadline: soon() }));
+    const answers = Array.from({ length: 30 }, (_, n) => run('echo', [String(n)], { deadline: soon() }));
     expect(spareChildren()).toBe(0);
     expect((await Promise.all(answers)).map(({ stdout }) => Number(stdout))).toEqual([...answers.keys()]);
   });
