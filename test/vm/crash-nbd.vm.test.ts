@@ -5,7 +5,7 @@ import { crashCases } from '../crash/planned-cases.js';
 import { describeCrashes } from './inside/crash-cases.js';
 
 const STEPS = [
-  /^stage:(map|device size|mkfs|mount|write staged|undo map|unmap other kind)$/,
+  /^stage:(map|record clients|device size|mkfs|mount|write staged|undo map|unmap other kind)$/,
   /^(publish:bind|expand:device size|unstage:unmap.*)$/,
 ];
 const ops = ['stage', 'publish', 'expand', 'unstage'] as const;

@@ -1,5 +1,5 @@
 /** The ceph.conf that the storage daemon's librbd reads: the monitors and limits, never a key, nothing of /etc/ceph. */
-import { chmod, rename, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ClusterAccess } from '../../rbd/port.js';
 import { byAddress } from '../../rbd/resolve-monitors.js';
@@ -12,6 +12,9 @@ const MOUNT_TIMEOUT_S = 10;
  * development whose cluster was killed lets go of its mounts at last.
  */
 const OSD_TIMEOUT_S = 600;
+
+/** Of this process, several of which may be written at a time. */
+let drafts = 0;
 
 /** Write it (0600, in one piece) and return its path; one file for each cluster, monitors as they are today. */
 export async function writeClientConf(directory: string, fsid: string, access: ClusterAccess): Promise<string> {
@@ -30,8 +33,10 @@ export async function writeClientConf(directory: string, fsid: string, access: C
     `rados_mon_op_timeout = ${MOUNT_TIMEOUT_S}`,
     `rados_osd_op_timeout = ${OSD_TIMEOUT_S}`,
   ];
-  const draft = `${file}.${process.pid}`;
-  await writeFile(draft, `${lines.join('\n')}\n`, { mode: 0o600 });
+  const text = `${lines.join('\n')}\n`;
+  if ((await readFile(file, 'utf8').catch(() => undefined)) === text) return file;
+  const draft = `${file}.${process.pid}.${(drafts += 1)}`;
+  await writeFile(draft, text, { mode: 0o600 });
   await chmod(draft, 0o600);
   await rename(draft, file);
   return file;

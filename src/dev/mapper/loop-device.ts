@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Deadline } from '../../model/deadline.js';
 import { berthError, isBerthError } from '../../model/errors.js';
 import { setDeviceReadOnly } from '../../host/device/block-device.js';
-import { listDirectory, readAttribute } from '../../host/device/kernel-attribute.js';
+import { blockSizeBytes, listDirectory, readAttribute } from '../../host/device/kernel-attribute.js';
 import { pollUntil } from '../../model/time-limit.js';
 import { isErrno } from '../../host/errno.js';
 import type { Exec, ExecResult } from '../../host/process/exec.js';
@@ -98,6 +98,22 @@ export async function detachAtLastClose(exec: Exec, device: string, deadline: De
 /** Take over the file's new size (losetup -c); BERTH_COMMAND_FAILED, DEADLINE. */
 export async function refreshLoop(exec: Exec, device: string, deadline: Deadline): Promise<void> {
   await exec('losetup', ['--set-capacity', device], { deadline });
+}
+
+/** Wait until the file has its new size (bytes), and show it. BERTH_COMMAND_FAILED, DEADLINE. */
+export async function growLoop(
+  exec: Exec,
+  { device, file, size }: { readonly device: string; readonly file: string; readonly size: bigint },
+  deadline: Deadline,
+): Promise<void> {
+  const shows = (bytes: bigint | undefined): true | undefined => (bytes === size ? true : undefined);
+  // In a child, for a call of ours to a FUSE file could hang beyond any deadline; its attributes are cached for up to
+  // 1.5 s.
+  const served = async () => BigInt((await exec('stat', ['-c', '%s', file], { deadline })).stdout);
+  await pollUntil(async () => shows(await served()), `waiting for ${file} to grow`, deadline);
+  await refreshLoop(exec, device, deadline);
+  const shown = () => Promise.resolve(shows(blockSizeBytes('/sys', path.basename(device))));
+  await pollUntil(shown, `waiting for ${device} to grow`, deadline);
 }
 
 /** losetup: another process took the device between finding and using it. */

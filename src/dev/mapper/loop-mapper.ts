@@ -2,18 +2,14 @@
  * The loop-device Ceph: images through librbd in one qemu-storage-daemon, FUSE and a loop device; for development only.
  */
 import { writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import { settleAll } from '../../model/settle-all.js';
-import { pollUntil } from '../../model/time-limit.js';
 import type { Exec } from '../../host/process/exec.js';
-import { attachLoop, detachAtLastClose, detachLoop, refreshLoop } from './loop-device.js';
+import { attachLoop, detachAtLastClose, detachLoop, growLoop } from './loop-device.js';
 import type { Logger } from '../../observe/log.js';
 import { Deadline } from '../../model/deadline.js';
 import { berthError, isBerthError } from '../../model/errors.js';
 import { imageSpec, type ImageSpec } from '../../model/volume-id.js';
-import { blockSizeBytes } from '../../host/device/kernel-attribute.js';
 import { writeClientConf } from './client-conf.js';
-import { lastingUsers } from '../../rbd/mapping/device-users.js';
 import { ExportDirectory } from './export-directory.js';
 import { locationName, requestedLocation, MAX_NAME_BYTES, sameLocation } from '../../rbd/mapping/location-name.js';
 import { addExport, dropExport, dropOthers, isExported, refreshSize, type ExportPlan } from './loop-export.js';
@@ -22,7 +18,8 @@ import { whyNotLoop } from './loop-preflight.js';
 import { explainQemu, saysReadOnly } from './qemu-messages.js';
 import { QmpError, type QmpSession } from './qmp.js';
 import { KERNEL_ROOTS } from '../../rbd/mapping/roots.js';
-import { cleanUpAfterDeath, dropStaleLoop, removeExportFile } from './stale-exports.js';
+import { cleanUpAfterDeath, dropStaleLoop, freeLoop, removeExportFile } from './stale-exports.js';
+import { Sessions } from './sessions.js';
 import { StorageDaemon } from './storage-daemon.js';
 import { KeyedMutex } from '../../rbd/mapping/keyed-mutex.js';
 
@@ -54,6 +51,9 @@ export class LoopMapper implements Mapper {
   readonly #turns = new KeyedMutex();
   readonly #log: Pick<Logger, 'warn'> | undefined;
   #hasWarned = false;
+  readonly #sessions: Sessions;
+  /** Nothing of an earlier attempt is in the daemon, as far as this process knows. */
+  #isTidy = false;
 
   constructor({ exec, stateDir, runtimeDir = '/run/berth', log }: LoopMapperOptions) {
     this.#log = log;
@@ -61,6 +61,7 @@ export class LoopMapper implements Mapper {
     this.#stateDir = stateDir;
     this.#exports = new ExportDirectory(stateDir);
     this.#daemon = new StorageDaemon({ exec, stateDir, runtimeDir, procRoot: KERNEL_ROOTS.proc });
+    this.#sessions = new Sessions(this.#daemon, (deadline) => this.#prepareDaemon(deadline));
   }
 
   whyNot(): Promise<string | undefined> {
@@ -74,7 +75,7 @@ export class LoopMapper implements Mapper {
   async find(location: ImageLocation, deadline: Deadline): Promise<Mapping | undefined> {
     const mapping = await this.#mappingOf(location);
     if (mapping !== undefined || !(await this.#exports.hasFile(location))) return mapping;
-    return this.#turns.run(TURN, deadline, () => this.#closeUnlessMapped(location, deadline));
+    return this.#turns.run(TURN, deadline, () => this.#tidily(() => this.#closeUnlessMapped(location, deadline)));
   }
 
   async list(): Promise<readonly Mapping[]> {
@@ -87,27 +88,18 @@ export class LoopMapper implements Mapper {
     if (Buffer.byteLength(locationName(location)) > MAX_NAME_BYTES) {
       throw this.#mapError(request, 'pool, namespace and image names are too long for one file name');
     }
-    return this.#turns.run(TURN, deadline, () =>
-      this.#inSession(deadline, async (session) => {
-        const mappings = await this.#exports.mappings();
-        const mapping = mappings.find((one) => sameLocation(one.location, location));
-        if (mapping !== undefined) {
-          if (await isExported(session, location, deadline)) return mapping;
-          const users = await dropStaleLoop(this.#exec, mapping.device, deadline);
-          const dead = `its storage daemon has died, and its old device ${mapping.device} is still in use`;
-          if (users !== undefined) throw this.#mapError(request, `${dead}: ${users}`);
-        }
-        const live = mappings.filter((one) => one !== mapping).map((one) => one.location);
-        // What an earlier attempt left when its time was over, its own image's first of all.
-        const dropping = dropOthers(session, live, deadline);
-        const [conf] = await settleAll(writeClientConf(this.#stateDir, request.fsid, request.image.access), dropping);
-        return this.#mapAnew(session, { request, conf }, deadline);
-      }),
-    );
+    const writing = (): Promise<string> => writeClientConf(this.#stateDir, request.fsid, request.image.access);
+    // While it is waited for leave. The directory is there for certain only where it was before.
+    const early = this.#isTidy ? writing() : undefined;
+    early?.catch(() => undefined);
+    // Not in its turn: a cluster that is silent would keep all others waiting.
+    await request.mayOpen;
+    const conf = (): Promise<string> => early ?? writing();
+    return this.#turns.run(TURN, deadline, () => this.#tidily(() => this.#map({ request, conf }, location, deadline)));
   }
 
   async unmap(mapping: Mapping, deadline: Deadline): Promise<void> {
-    await this.#turns.run(TURN, deadline, () => this.#unmap(mapping, deadline));
+    await this.#turns.run(TURN, deadline, () => this.#tidily(() => this.#unmap(mapping, deadline)));
   }
 
   /**
@@ -116,8 +108,9 @@ export class LoopMapper implements Mapper {
    */
   async cutOff({ device, location }: Mapping, deadline: Deadline): Promise<void> {
     await this.#turns.run(TURN, deadline, async () => {
+      this.#isTidy = false;
       if ((await this.#mappingOf(location))?.device === device) await detachAtLastClose(this.#exec, device, deadline);
-      const session = await this.#daemon.connect(deadline);
+      const session = await this.#sessions.connect(deadline);
       try {
         if (session !== undefined) await dropExport(session, location, deadline);
       } catch (error) {
@@ -135,18 +128,10 @@ export class LoopMapper implements Mapper {
 
   async resized(mapping: Mapping, sizeBytes: bigint, deadline: Deadline): Promise<void> {
     const { location, device } = mapping;
-    const name = path.basename(device);
     const file = await this.#exports.file(location);
     const size = await this.#turns.run(TURN, deadline, () => this.#takeSizeOver(location, deadline));
     if (size < sizeBytes) throw this.#mapError({ image: location }, `the image has only ${size} of ${sizeBytes} bytes`);
-    const shows = (bytes: bigint | undefined): true | undefined => (bytes === size ? true : undefined);
-    // In a child, for a call of ours to a FUSE file could hang beyond any deadline; its attributes are cached for up to
-    // 1.5 s.
-    const served = async () => BigInt((await this.#exec('stat', ['-c', '%s', file], { deadline })).stdout);
-    await pollUntil(async () => shows(await served()), `waiting for ${file} to grow`, deadline);
-    await refreshLoop(this.#exec, device, deadline);
-    const shown = () => Promise.resolve(shows(blockSizeBytes(KERNEL_ROOTS.sys, name)));
-    await pollUntil(shown, `waiting for ${device} to grow`, deadline);
+    await growLoop(this.#exec, { device, file, size }, deadline);
   }
 
   /**
@@ -156,7 +141,7 @@ export class LoopMapper implements Mapper {
   async stop(deadline: Deadline): Promise<void> {
     await this.#turns.run(TURN, deadline, async () => {
       for (const mapping of await this.#exports.mappings()) await this.#unmap(mapping, deadline);
-      const session = await this.#daemon.connect(deadline);
+      const session = await this.#sessions.connect(deadline);
       if (session === undefined) return;
       try {
         await dropOthers(session, [], deadline);
@@ -173,6 +158,43 @@ export class LoopMapper implements Mapper {
     this.#log?.warn({ mapper: this.name }, 'volumes are mapped for development: slow, one process serves all of them');
   }
 
+  async #map(
+    { request, conf: writing }: { readonly request: MapRequest; readonly conf: () => Promise<string> },
+    location: ImageLocation,
+    deadline: Deadline,
+  ): Promise<Mapping> {
+    return this.#sessions.run(deadline, async (session) => {
+      const mappings = await this.#exports.mappings();
+      const mapping = mappings.find((one) => sameLocation(one.location, location));
+      if (mapping !== undefined) {
+        if (await isExported(session, location, deadline)) return mapping;
+        const users = await dropStaleLoop(this.#exec, mapping.device, deadline);
+        const dead = `its storage daemon has died, and its old device ${mapping.device} is still in use`;
+        if (users !== undefined) throw this.#mapError(request, `${dead}: ${users}`);
+      }
+      const live = mappings.filter((one) => one !== mapping).map((one) => one.location);
+      const [conf] = await settleAll(writing(), this.#tidyUp(session, live, deadline));
+      return this.#mapAnew(session, { request, conf }, deadline);
+    });
+  }
+
+  /** What an earlier attempt left when its time was over, its own image's first of all. */
+  async #tidyUp(session: QmpSession, live: readonly ImageLocation[], deadline: Deadline): Promise<void> {
+    if (this.#isTidy) return;
+    await dropOthers(session, live, deadline);
+    this.#isTidy = true;
+  }
+
+  /** After a failure the daemon is looked through before the next map. */
+  async #tidily<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      this.#isTidy = false;
+      throw error;
+    }
+  }
+
   async #mapAnew(session: QmpSession, plan: Omit<ExportPlan, 'file'>, deadline: Deadline): Promise<Mapping> {
     const { request } = plan;
     const location = requestedLocation(request);
@@ -181,7 +203,8 @@ export class LoopMapper implements Mapper {
     await writeFile(file, '', { mode: 0o600, flag: 'wx' });
     try {
       await addExport(session, { ...plan, file }, deadline);
-      const { readOnly } = request;
+      const { readOnly, opened } = request;
+      opened?.();
       const device = await attachLoop(this.#exec, { file, readOnly }, deadline);
       return { mapper: this.name, location, device, readOnly };
     } catch (error) {
@@ -200,8 +223,8 @@ export class LoopMapper implements Mapper {
     // While this one waited for its turn, another may have mapped it.
     const mapping = await this.#mappingOf(location);
     if (mapping !== undefined) return mapping;
-    const session = await this.#daemon.connect(deadline);
-    if (session !== undefined) await this.#use(session, () => dropExport(session, location, deadline));
+    const session = await this.#sessions.connect(deadline);
+    if (session !== undefined) await this.#sessions.use(session, () => dropExport(session, location, deadline));
     return undefined;
   }
 
@@ -223,43 +246,32 @@ export class LoopMapper implements Mapper {
     const current = await this.#mappingOf(location);
     if (current !== undefined && current.device !== device) return;
     // The daemon greets while the device is looked at.
-    const connecting = this.#daemon.connect(deadline);
+    const connecting = this.#sessions.connect(deadline);
     connecting.catch(() => undefined);
     try {
-      if (current !== undefined) await this.#free(device, image, deadline);
+      if (current !== undefined) await freeLoop(this.#exec, device, image, deadline);
     } catch (error) {
       void connecting.then((session) => session?.close()).catch(() => undefined);
       throw error;
     }
     const session = await connecting;
     try {
-      if (session !== undefined) await dropExport(session, location, deadline);
+      if (session !== undefined) {
+        await dropExport(session, location, deadline);
+        this.#sessions.keep(session);
+      }
     } catch (error) {
+      session?.close();
       if (error instanceof QmpError)
         throw berthError('BERTH_UNMAP_FAILED', { device, image, why: error.message }, error);
       throw error;
-    } finally {
-      session?.close();
     }
     await removeExportFile(this.#exec, await this.#exports.file(location), deadline);
   }
 
-  /** BERTH_UNMAP_BUSY while something uses the device. */
-  async #free(device: string, image: string, deadline: Deadline): Promise<void> {
-    // losetup -d of a device in use answers 0 and detaches it later, behind everybody's back.
-    const who = await lastingUsers(device, KERNEL_ROOTS, deadline);
-    if (who !== undefined) throw berthError('BERTH_UNMAP_BUSY', { device, image, who });
-    try {
-      await detachLoop(this.#exec, device, deadline);
-    } catch (error) {
-      if (!isBerthError(error, 'BERTH_DEVICE_BUSY')) throw error;
-      throw berthError('BERTH_UNMAP_BUSY', { device, image, who: 'somebody opened it just now' }, error);
-    }
-  }
-
   async #takeSizeOver(location: ImageLocation, deadline: Deadline): Promise<bigint> {
     const readOnly = 'a read-only device of the loop mapper keeps its size until it is mapped again';
-    return this.#inSession(deadline, async (session) => {
+    return this.#sessions.run(deadline, async (session) => {
       try {
         return await refreshSize(session, location, deadline);
       } catch (error) {
@@ -269,29 +281,10 @@ export class LoopMapper implements Mapper {
     });
   }
 
-  /** Run `job` with the daemon to itself, starting it where none runs. */
-  async #inSession<T>(deadline: Deadline, job: (session: QmpSession) => Promise<T>): Promise<T> {
-    const session = (await this.#daemon.connect(deadline)) ?? (await this.#startDaemon(deadline));
-    return this.#use(session, () => job(session));
-  }
-
-  /** What the daemon refuses is BERTH_MAPPER_UNAVAILABLE; the session is closed in any case. */
-  async #use<T>(session: QmpSession, job: () => Promise<T>): Promise<T> {
-    try {
-      return await job();
-    } catch (error) {
-      if (!(error instanceof QmpError)) throw error;
-      const why = `storage daemon: ${error.message}`;
-      throw berthError('BERTH_MAPPER_UNAVAILABLE', { mapper: this.name, why }, error);
-    } finally {
-      session.close();
-    }
-  }
-
-  async #startDaemon(deadline: Deadline): Promise<QmpSession> {
+  async #prepareDaemon(deadline: Deadline): Promise<void> {
+    this.#isTidy = false;
     await this.#exports.prepare();
     await cleanUpAfterDeath(this.#exec, this.#exports, deadline);
-    return this.#daemon.start(deadline);
   }
 
   #mapError(request: { readonly image: ImageSpec }, why: string, cause?: unknown) {

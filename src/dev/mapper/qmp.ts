@@ -25,6 +25,8 @@ export const isRecord = (value: unknown): value is Readonly<Record<string, unkno
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 export class QmpSession {
+  /** ms, of the clock that never goes back. */
+  readonly begunAt = performance.now();
   readonly #socket: Socket;
   readonly #answers = new Map<number, Waiting>();
   readonly #events: QmpEvent[] = [];
@@ -94,6 +96,22 @@ export class QmpSession {
       check();
     });
     await this.#orClose(withinDeadline(arrived, `the storage daemon's ${name}`, deadline));
+  }
+
+  /** Did the daemon go away, or was it closed? */
+  get hasEnded(): boolean {
+    return this.#ended !== undefined;
+  }
+
+  /** It keeps no process alive until its next use. */
+  rest(): void {
+    this.#socket.unref();
+  }
+
+  /** What came while nobody waited for anything is forgotten. */
+  wake(): void {
+    this.#events.length = 0;
+    this.#socket.ref();
   }
 
   close(): void {

@@ -1,10 +1,14 @@
-/** What a storage daemon leaves when it is killed: loop devices and mounts that answer every access with an error. */
+/**
+ * Taking away what stands on a storage daemon's exports: loop devices and mounts, also those of one that was killed,
+ * which answer every access with an error.
+ */
 import path from 'node:path';
 import type { Exec } from '../../host/process/exec.js';
 import { detachLoop } from './loop-device.js';
 import { mountAt } from '../../host/mount/mountinfo.js';
 import { unmount } from '../../host/mount/mount.js';
 import type { Deadline } from '../../model/deadline.js';
+import { berthError, isBerthError } from '../../model/errors.js';
 import { listDirectory } from '../../host/device/kernel-attribute.js';
 import { unlinkIfThere } from '../../host/unlink-if-there.js';
 import { lastingUsers } from '../../rbd/mapping/device-users.js';
@@ -16,6 +20,19 @@ export async function dropStaleLoop(exec: Exec, device: string, deadline: Deadli
   const users = await lastingUsers(device, KERNEL_ROOTS, deadline);
   if (users === undefined) await detachLoop(exec, device, deadline);
   return users;
+}
+
+/** Detach the device of an image that is unmapped. BERTH_UNMAP_BUSY while something uses it. */
+export async function freeLoop(exec: Exec, device: string, image: string, deadline: Deadline): Promise<void> {
+  // losetup -d of a device in use answers 0 and detaches it later, behind everybody's back.
+  const who = await lastingUsers(device, KERNEL_ROOTS, deadline);
+  if (who !== undefined) throw berthError('BERTH_UNMAP_BUSY', { device, image, who });
+  try {
+    await detachLoop(exec, device, deadline);
+  } catch (error) {
+    if (!isBerthError(error, 'BERTH_DEVICE_BUSY')) throw error;
+    throw berthError('BERTH_UNMAP_BUSY', { device, image, who: 'somebody opened it just now' }, error);
+  }
 }
 
 /** Unmount and remove an export's file, whether or not something is still mounted on it. */

@@ -44,6 +44,16 @@ export interface MapRequest {
    * for the cluster, however long, as Ceph's clients do.
    */
   readonly ioTimeoutSeconds: number;
+  /**
+   * The image may be opened, and a device of it used or taken away, once this has resolved: what needs neither is done
+   * before. Its rejection is the map's. Other images do not wait for it. Absent where the image may be opened at once.
+   */
+  readonly mayOpen?: Promise<unknown>;
+  /**
+   * Called once the mapper's client has the image open and Ceph counts it among the watchers, where that is known
+   * before the device is there. Not called where a mapping that is there already is answered.
+   */
+  readonly opened?: () => void;
 }
 
 export interface Mapper {

@@ -60,6 +60,17 @@ export function parseProvenance(home: Pick<ImageHead, 'id' | 'fsid' | 'metadata'
   throw unreadableError(`state ${String(value.state)}`);
 }
 
+/**
+ * Does its record say so? False for one that cannot be understood: {@link parseProvenance} tells whoever acts on it.
+ */
+export function wasNeverFormatted({ head, volume }: { readonly head: ImageHead; readonly volume: string }): boolean {
+  try {
+    return parseProvenance(head, volume).state === 'never';
+  } catch {
+    return false;
+  }
+}
+
 export type FormatDecision =
   | { readonly act: 'mount'; readonly type: FilesystemType }
   /** Begin: record the intent under a new uuid, then mkfs. */

@@ -45,6 +45,8 @@ export interface StrangerQuestion {
   readonly ownOf: (watchers: readonly Watcher[], record: HolderRecord | undefined) => OwnClients;
   /** Called once with the strangers, before they are given time to go: whom of them nobody will miss is shut out. */
   readonly shutOut?: (strangers: readonly Watcher[]) => Promise<void>;
+  /** Called where there are strangers, who are given time to go. */
+  readonly waited?: (() => void) | undefined;
 }
 
 /**
@@ -70,7 +72,10 @@ export async function refuseStrangers(
       ? await rbd.watchersById(at, found.head.id, deadline)
       : await rbd.watchers(at, deadline);
   let strangers = strangersAmong(watchers, holderRecordToTake(found.head, volume));
-  if (strangers.length > 0) await question.shutOut?.(strangers);
+  if (strangers.length > 0) {
+    question.waited?.();
+    await question.shutOut?.(strangers);
+  }
   // From here on: however long the monitor took, whoever was shut out is looked for once more.
   const patience = deadline.within(PATIENCE_MS);
   while (strangers.length > 0) {

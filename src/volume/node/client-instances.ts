@@ -27,18 +27,23 @@ export interface ClientParts extends WatcherParts {
   readonly mappers: Pick<Mappers, 'named'>;
 }
 
+/** An image that a mapper has open and whose device is not there yet. */
+export type OpenImage = Pick<Mapping, 'mapper' | 'readOnly'>;
+
 /** What is known of an image's watchers when it is about to be mapped. */
 export interface WatchersBefore {
   /** Who watched; undefined where that need not be known, or could not be. */
   readonly watchers: readonly Watcher[] | undefined;
   /**
    * Lists them again once the image is mapped, and refuses it where a stranger came (BERTH_VOLUME_IN_USE); not there
-   * where nobody is asked to be alone. `kernel` is the mapping's client, where the kernel tells it.
+   * where nobody is asked to be alone. `kernel` is the mapping's client, where the kernel tells it; `waited` is called
+   * where a stranger was there and is given time to go.
    */
   readonly listAgain?: (
     found: FoundVolume,
     kernel: ClientInstance | undefined,
     deadline: Deadline,
+    waited?: () => void,
   ) => Promise<readonly Watcher[]>;
 }
 
@@ -97,10 +102,10 @@ export async function refuseStrangersBefore(
   const isComplete = mapper.clientOf !== undefined || (mapping?.goesOn === true && isSeen(watchers));
   return {
     watchers,
-    listAgain: (found, kernel, deadline) => {
+    listAgain: (found, kernel, deadline, waited) => {
       const clients = kernel === undefined ? known : [...known, kernel];
       const ownOf = () => ({ clients, unnamed: isComplete ? 0 : 1 }) as const;
-      return refuseStrangers(parts, { ...asked, found, expects: 'own clients', ownOf }, deadline);
+      return refuseStrangers(parts, { ...asked, found, expects: 'own clients', ownOf, waited }, deadline);
     },
   };
 }
@@ -154,12 +159,12 @@ function recordedClients({ head, volume }: FoundVolume, self: NodeIdentity): rea
  */
 export async function clientsOf(
   { rbd, self, mappers, log }: ClientParts,
-  mapping: Mapping,
+  mapping: Mapping | OpenImage,
   { found, before }: { readonly found: FoundVolume; readonly before: WatchersBefore },
   deadline: Deadline,
 ): Promise<readonly ClientInstance[]> {
   const mapper = mappers.named(mapping.mapper);
-  const kernel = await mapper.clientOf?.(mapping);
+  const kernel = 'device' in mapping ? await mapper.clientOf?.(mapping) : undefined;
   // Neither the kernel nor librbd watches what it opens read-only.
   const again = mapping.readOnly ? undefined : await before.listAgain?.(found, kernel, deadline);
   if (mapper.clientOf !== undefined) return kernel === undefined ? [] : [kernel];

@@ -8,7 +8,7 @@ import type { Deadline } from '../../model/deadline.js';
 import type { Mapper, Mapping, MapRequest } from '../../rbd/mapping/mapper.js';
 import type { FoundVolume } from '../image/find-volume.js';
 import type { NodeOperation, Operation } from '../operation/operations.js';
-import { clientsOf, type ClientParts, type WatchersBefore } from './client-instances.js';
+import { clientsOf, type ClientParts, type OpenImage, type WatchersBefore } from './client-instances.js';
 import { unmountStaged } from './filesystem/staging-mount.js';
 import type { NodeHolderRecords } from './node-holder-records.js';
 import type { Mappers } from './node-mappers.js';
@@ -23,13 +23,17 @@ export async function mapAsAsked(
   operation: NodeOperation<'stage'>,
   deadline: Deadline,
 ): Promise<Mapping> {
-  operation.step('map', `by ${mapper.name}`);
   const mapping = await mapper.map(asked, deadline);
   if (mapping.readOnly === asked.readOnly) return mapping;
+  await asked.mayOpen;
   operation.step('unmap other kind', mapping.device);
   await mapper.unmap(mapping, deadline);
   operation.step('map as asked');
   return mapper.map(asked, deadline);
+}
+
+export interface RecordClientsParts extends ClientParts {
+  readonly holderRecords: Pick<NodeHolderRecords, 'recordStaged'>;
 }
 
 /**
@@ -37,8 +41,8 @@ export async function mapAsAsked(
  * meanwhile, BERTH_VOLUME_IN_USE where a stranger opened the image meanwhile ({@link WatchersBefore.listAgain}).
  */
 export async function recordClients(
-  parts: ClientParts & { readonly holderRecords: Pick<NodeHolderRecords, 'recordStaged'> },
-  mapping: Mapping,
+  parts: RecordClientsParts,
+  mapping: Mapping | OpenImage,
   { found, before }: { readonly found: FoundVolume; readonly before: WatchersBefore },
   deadline: Deadline,
 ): Promise<readonly string[]> {

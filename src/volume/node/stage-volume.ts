@@ -12,12 +12,12 @@ import { asksReadOnly, type Capability } from '../../model/capability.js';
 import type { Deadline } from '../../model/deadline.js';
 import { settleAll } from '../../model/settle-all.js';
 import type { Logger } from '../../observe/log.js';
-import type { Mapper } from '../../rbd/mapping/mapper.js';
 import type { PoolRef, RbdPort } from '../../rbd/port.js';
 import { checkCapabilities } from '../image/capability-rules.js';
 import { mustFindVolumeBeside, type FoundVolume, type ImageLookup } from '../image/find-volume.js';
 import { isHalfGrown } from '../image/growth-record.js';
-import { mapSettingsOf, parseVolumeRecord, type VolumeRecord } from '../image/volume-record.js';
+import { wasNeverFormatted } from '../image/provenance.js';
+import { parseVolumeRecord } from '../image/volume-record.js';
 import type { NodeOperation, Operations } from '../operation/operations.js';
 import type { NodeSteps } from '../operation/steps.js';
 import { withUndo, type UndoStack } from '../operation/undo-stack.js';
@@ -29,18 +29,24 @@ import {
   type PresentUseQuestion,
   type WatchersBefore,
 } from './client-instances.js';
-import { inspectDevice, type DeviceInspection, type Preparation } from './filesystem/inspect-device.js';
+import {
+  inspectDevice,
+  type DeviceInspection,
+  type InspectionParts,
+  type Preparation,
+} from './filesystem/inspect-device.js';
 import { mended } from './filesystem/mend-filesystem.js';
-import { settleGrowth, type SettleParts } from './filesystem/settle-growth.js';
+import type { SettleParts } from './filesystem/settle-growth.js';
 import { mountDevice, type FilesystemStagingParts } from './filesystem/stage-filesystem.js';
 import { isMountedFrom } from './filesystem/staging-mount.js';
 import { recordRawUse } from './filesystem/write-provenance.js';
 import { announce, announceBeside } from './stage/announce-stage.js';
 import { confirmStaged } from './stage/confirm-staged.js';
+import { takeAndMap, type ImageToTake } from './stage/take-and-map.js';
 import { isOtherImage } from './recovery/entry-image.js';
 import { leaveReplaced, refuseUnderOtherName } from './recovery/replaced-image.js';
 import { entryToStage } from './journal-faults.js';
-import { mapAsAsked, recordClients, unmountAndUnmap } from './map-image.js';
+import { unmountAndUnmap } from './map-image.js';
 import type { NodeHolderRecords } from './node-holder-records.js';
 import type { Mappers } from './node-mappers.js';
 import { grantShown, intentOf, isOfNoUse, preparationOf, type StageVolume } from './stage-decisions.js';
@@ -133,11 +139,9 @@ export async function stageWithin(
   if (!isClean) await announce(parts, entry, operation);
   await withUndo({ what: 'stage', volume, operation, log }, async (undo) => {
     pushUndos(undo, parts, entry, found);
-    operation.step('take holder record');
-    const held = { ...found, head: await parts.holderRecords.take(found, entry, request.right, deadline) };
-    const taken = await settleGrowth(parts, { found: held, readOnly: entry.readOnly }, operation, deadline);
-    const { access } = request.capability;
-    await mapAndMount(parts, { entry, found: taken, record, mapper, access, watchers }, operation, deadline);
+    const { right, capability } = request;
+    const taking = { entry, found, right, record, mapper, before: watchers, isNew: mayBeNew(entry, found) };
+    await mapAndMount(parts, { ...taking, access: capability.access }, operation, deadline);
   });
 }
 
@@ -155,14 +159,8 @@ async function entryOfImage(
   return undefined;
 }
 
-interface Staging {
-  readonly entry: JournalEntry;
-  /** With the holder record as this node has taken it. */
-  readonly found: FoundVolume;
-  readonly record: VolumeRecord | undefined;
-  readonly mapper: Mapper;
+interface Staging extends ImageToTake {
   readonly access: Capability['access'];
-  readonly watchers: WatchersBefore;
 }
 
 /**
@@ -181,26 +179,23 @@ async function listWatchers(
   return refuseStrangersBefore(parts, mapper, { found, secrets, ...present }, deadline);
 }
 
-/** The acts of a stage that is announced and whose holder record is taken, up to its confirmation in the journal. */
+/** The acts of a stage that is announced, from the holder record up to its confirmation in the journal. */
 async function mapAndMount(
   parts: Omit<StageParts, 'operations'>,
-  { entry, found, record, mapper, access, watchers }: Staging,
+  staging: Staging,
   operation: NodeOperation<'stage'>,
   deadline: Deadline,
 ): Promise<void> {
+  const { entry, record, mapper, access } = staging;
   const { readOnly } = entry;
-  const { features } = found.head;
-  // Who has it open is asked when it is mapped, and whether it is empty: an open takes as long as a map.
-  if (watchers.listAgain !== undefined) parts.rbd.openAhead(found.at, deadline).catch(() => undefined);
-  const asked = { image: found.at, fsid: entry.fsid, readOnly, features, ...mapSettingsOf(record) };
-  const mapping = await mapAsAsked(mapper, asked, operation, deadline);
+  const { found, mapping, early } = await takeAndMap(parts, staging, operation, deadline);
   const isTypeAsked = access.kind === 'mount' && access.fsType !== undefined;
   const preparation = preparationOf(entry, { found, record }, { device: mapping.device, isTypeAsked });
   // What runs beside it belongs to its name: a caller that waits is told.
   operation.step('record clients', 'and read size and content');
   const [clients, inspection, size] = await settleAll(
-    recordClients(parts, mapping, { found, before: watchers }, deadline),
-    inspectMeanwhile(parts, entry, preparation, deadline),
+    early.clients(mapping),
+    inspectMeanwhile({ exec: parts.exec, rbd: early }, entry, preparation, deadline),
     deviceSizeBytes(mapping.device),
   );
   operation.step('device size');
@@ -210,8 +205,8 @@ async function mapAndMount(
   let filesystem: Pick<JournalEntry, 'fsType'> = {};
   if (access.kind === 'mount') {
     const { stagingPath, guest } = entry;
-    const staging = { preparation, inspection, stagingPath, guest, flags: access.mountFlags };
-    filesystem = { fsType: await mountDevice(parts, staging, mapping, operation, deadline) };
+    const mounting = { preparation, inspection, stagingPath, guest, flags: access.mountFlags };
+    filesystem = { fsType: await mountDevice(parts, mounting, mapping, operation, deadline) };
   } else if (!readOnly) await recordRawUse(parts, found, operation, deadline);
   operation.step('write staged');
   const mapped = { mapper: mapping.mapper, device: mapping.device, readOnly, clients };
@@ -240,17 +235,24 @@ function pushUndos(
   );
 }
 
+/** Is it to get its first filesystem? */
+const mayBeNew = (entry: JournalEntry, found: FoundVolume): boolean =>
+  asksForFilesystem(entry) && !entry.readOnly && wasNeverFormatted(found);
+
+/** For this node's own kernel: no guest has a part in it. */
+const asksForFilesystem = ({ access, guest }: JournalEntry): boolean => access === 'mount' && guest === undefined;
+
 /**
  * What is on the device may be read while it is written down who maps it; undefined where the device is not simply ours
  * to read.
  */
 async function inspectMeanwhile(
-  parts: Pick<StageParts, 'exec' | 'rbd'>,
-  { access, guest, stagingPath }: JournalEntry,
+  parts: InspectionParts,
+  entry: JournalEntry,
   preparation: Preparation,
   deadline: Deadline,
 ): Promise<DeviceInspection | undefined> {
-  if (access !== 'mount' || guest !== undefined) return undefined;
-  if (await isMountedFrom(stagingPath, preparation.device)) return undefined;
+  if (!asksForFilesystem(entry)) return undefined;
+  if (await isMountedFrom(entry.stagingPath, preparation.device)) return undefined;
   return inspectDevice(parts, preparation, deadline);
 }

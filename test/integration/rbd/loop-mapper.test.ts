@@ -7,6 +7,7 @@ import { run } from '../../../src/host/process/exec.js';
 import { findLoops } from '../../../src/dev/mapper/loop-device.js';
 import { Secret } from '../../../src/model/secret.js';
 import { LoopMapper } from '../../../src/dev/mapper/loop-mapper.js';
+import { refusal } from '../../fakes/refusal.js';
 import { cluster, scratchDirectory } from '../ceph.js';
 import {
   cleanUpAfterwards,
@@ -49,6 +50,30 @@ describe('mapping', () => {
     expect(await mapper.find(location(name), soon())).toBeUndefined();
     expect(await remains(stateDir)).toEqual([]);
     expect(await watchers(name)).toBe(0);
+  });
+
+  it('opens nothing before it may, and says that the image is open before its device is there', async () => {
+    const name = await image();
+    const mayNot = request(name, { mayOpen: refusal('not yours') });
+    await expect(mapper.map(mayNot, soon())).rejects.toThrow('not yours');
+    expect(await mapper.find(location(name), soon())).toBeUndefined();
+    expect(await remains(stateDir)).toEqual([]);
+    let allow: () => void = () => undefined;
+    const mayOpen = new Promise<void>((resolve) => (allow = resolve));
+    let seen: Promise<readonly [number, boolean]> | undefined;
+    const opened = (): void => {
+      const isMapped = findLoops().then((loops) => loops.some(({ file }) => file.includes(name)));
+      seen = Promise.all([watchers(name), isMapped]);
+    };
+    const mapping = mapper.map(request(name, { mayOpen, opened }), soon());
+    expect(await watchers(name)).toBe(0);
+    allow();
+    await mapping;
+    expect(await seen).toEqual([1, false]);
+    seen = undefined;
+    await mapper.map(request(name, { opened }), soon());
+    expect(seen).toBeUndefined();
+    await mapper.unmap(await mapping, soon());
   });
 
   it('gives one mapping to two who ask at the same time, and the same to a third', async () => {

@@ -81,14 +81,15 @@ export class KrbdMapper implements Mapper {
   async map(request: MapRequest, deadline: Deadline): Promise<Mapping> {
     const location = requestedLocation(request);
     return this.#mutex.run(locationName(location), deadline, async () => {
+      // A device that is there is asked only when it may be used; nothing else needs the image.
+      const checked = this.#device(location) === undefined ? await this.#check(request, deadline) : undefined;
+      await request.mayOpen;
       const present = this.#device(location);
       if (present !== undefined && (await this.#isAlive(present, request, deadline)))
         return this.#usable(present, deadline);
-      await checkKrbdRequest(this.#exec, this.#roots.sys, this.#kernelRelease, request);
-      const demands = await this.#demands?.of(request.image.access, deadline);
-      if (demands !== undefined) checkDemands(demands, this.#kernelRelease);
+      const { v2Only } = checked ?? (await this.#check(request, deadline));
       try {
-        await this.#runMap(request, demands?.v2Only === true, deadline);
+        await this.#runMap(request, v2Only, deadline);
       } catch (error) {
         // Failed, killed or late, and the kernel may have mapped nevertheless (2 of 17 kills did): adopted then.
         const device = this.#device(location);
@@ -145,6 +146,14 @@ export class KrbdMapper implements Mapper {
 
   #device(location: ImageLocation): KrbdDevice | undefined {
     return findKrbdDevice(this.#roots.sys, location);
+  }
+
+  /** Can this kernel map it? And how it is to reach the monitors. Errors of {@link checkKrbdRequest} and demands. */
+  async #check(request: MapRequest, deadline: Deadline): Promise<{ readonly v2Only: boolean }> {
+    await checkKrbdRequest(this.#exec, this.#roots.sys, this.#kernelRelease, request);
+    const demands = await this.#demands?.of(request.image.access, deadline);
+    if (demands !== undefined) checkDemands(demands, this.#kernelRelease);
+    return { v2Only: demands?.v2Only === true };
   }
 
   async #runMap(request: MapRequest, v2Only: boolean, deadline: Deadline): Promise<void> {

@@ -81,6 +81,8 @@ export class NbdMapper implements Mapper {
 
   async map(request: MapRequest, deadline: Deadline): Promise<Mapping> {
     const location = requestedLocation(request);
+    // Before the search: a cluster that is silent would keep all others waiting.
+    await request.mayOpen;
     // First the image, so that nobody unmaps it meanwhile, then the search for a free device.
     return this.#mutex.run(locationName(location), deadline, () =>
       this.#mutex.run(MAPPING, deadline, () => this.#mapOnce(location, request, deadline)),

@@ -27,7 +27,7 @@ export async function announce(
 /**
  * As {@link announce}, for a volume of which the journal knows nothing, while it is still asked whether the stage may
  * be (`asking`): the disk takes as long as the cluster. Where it may not, nothing was done that the entry announces,
- * and it goes again. The error of `asking` comes first.
+ * and it goes again. The error of `asking` comes first, and that of the staging path second.
  */
 export async function announceBeside(
   parts: AnnounceParts,
@@ -35,11 +35,14 @@ export async function announceBeside(
   asking: Promise<unknown>,
   operation: NodeOperation<'stage'>,
 ): Promise<void> {
-  const [asked, announced] = await Promise.allSettled([asking, announce(parts, entry, operation)]);
-  if (asked.status === 'fulfilled' && announced.status === 'fulfilled') return;
-  if (announced.status === 'fulfilled') {
+  operation.step('write intent');
+  const making = isMountedHere(entry) ? makeStagingDirectory(entry.stagingPath) : Promise.resolve();
+  const [written, ...others] = await Promise.allSettled([parts.journal.write(entry), asking, making]);
+  const refused = [...others, written].find((one) => one.status === 'rejected');
+  if (refused === undefined) return;
+  if (written.status === 'fulfilled') {
     operation.step('undo journal');
     await writeIfPossible(parts, entry.volume, () => parts.journal.remove(entry.volume));
   }
-  throw asked.status === 'rejected' ? asked.reason : (announced as PromiseRejectedResult).reason;
+  throw refused.reason;
 }

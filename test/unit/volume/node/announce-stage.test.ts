@@ -56,6 +56,13 @@ it('goes again where the stage is refused, early or late', async () => {
   expect(log.warn).not.toHaveBeenCalled();
 });
 
+it('goes again where the staging path cannot be made', async () => {
+  await writeFile(path.join(directory, 'stage'), 'a file');
+  await expect(announced(Promise.resolve())).rejects.toMatchObject({ code: 'BERTH_TARGET_OCCUPIED' });
+  await expect(announced(Promise.reject(inUse))).rejects.toBe(inUse);
+  expect(await readdir(path.join(directory, 'journal'))).toEqual([]);
+});
+
 it('that cannot be written is an error, after the refusal where there is one', async () => {
   await rm(path.join(directory, 'journal'), { recursive: true });
   await expect(announced(Promise.resolve())).rejects.toMatchObject({ code: 'BERTH_JOURNAL_WRITE_FAILED' });

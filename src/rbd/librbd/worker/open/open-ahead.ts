@@ -2,6 +2,7 @@
  * Images that are opened read-only before anybody asks about them: an open takes 10 ms, which the map of the image
  * takes as well.
  */
+import { settleAll } from '../../../../model/settle-all.js';
 import type { Image } from '../../foreign/bindings.js';
 import { readImageId } from '../image-header.js';
 import { closeImage, openImage, withImage } from './open-image.js';
@@ -37,8 +38,12 @@ class Ahead {
     this.#users += 1;
     try {
       const image = await this.opened.catch(() => undefined);
-      const isIt = image !== undefined && (await this.id) === (await isNamed());
-      return isIt ? await work(image) : undefined;
+      if (image === undefined) return undefined;
+      // At the same time: what was asked of another image than the name means by now is no answer, nor is its error.
+      const [named, [asked]] = await settleAll(isNamed(), Promise.allSettled([work(image)]));
+      if (named !== (await this.id)) return undefined;
+      if (asked.status === 'rejected') throw asked.reason;
+      return asked.value;
     } finally {
       this.#users -= 1;
       await this.end();

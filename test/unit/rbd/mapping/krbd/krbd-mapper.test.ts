@@ -1,10 +1,12 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Deadline } from '../../../../../src/model/deadline.js';
 import { berthError } from '../../../../../src/model/errors.js';
 import { KrbdMapper, type KrbdMapperOptions } from '../../../../../src/rbd/mapping/krbd/krbd-mapper.js';
 import { requestedLocation } from '../../../../../src/rbd/mapping/location-name.js';
+import { refusal } from '../../../../fakes/refusal.js';
 import { kernelFixture, KEY, mapRequest, type KernelFixture } from '../kernel-fixture.js';
 
 let kernel: KernelFixture;
@@ -58,6 +60,19 @@ describe('map', () => {
     await expect(krbd().map(mapRequest(), soon(300))).rejects.toMatchObject({ code: 'BERTH_DEADLINE' });
     expect(await readdir(path.join(kernel.directory, 'run/keys'))).toEqual([]);
     expect(await krbd().list()).toEqual([]);
+  });
+
+  it('runs nothing before the image may be opened, and nothing at all where it may not', async () => {
+    let allow: () => void = () => undefined;
+    const mayOpen = new Promise<void>((resolve) => (allow = resolve));
+    const mapping = krbd().map(mapRequest({ mayOpen }), soon());
+    await sleep(50);
+    expect(await mapsOf()).toBe(0);
+    allow();
+    await mapping;
+    expect(await mapsOf()).toBe(1);
+    await expect(krbd().map(mapRequest({ mayOpen: refusal('not yours') }, 'j'), soon())).rejects.toThrow('not yours');
+    expect(await mapsOf()).toBe(1);
   });
 
   it('maps once for two who ask at the same time, and not at all where it is mapped', async () => {

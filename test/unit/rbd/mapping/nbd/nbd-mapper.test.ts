@@ -5,6 +5,7 @@ import { Deadline } from '../../../../../src/model/deadline.js';
 import { requestedLocation } from '../../../../../src/rbd/mapping/location-name.js';
 import type { NbdKernel } from '../../../../../src/rbd/mapping/nbd/nbd-kernel.js';
 import { NbdMapper } from '../../../../../src/rbd/mapping/nbd/nbd-mapper.js';
+import { refusal } from '../../../../fakes/refusal.js';
 import { FSID, kernelFixture, KEY, mapRequest, type KernelFixture } from '../kernel-fixture.js';
 
 /** How long a dead daemon's successor is waited for, s. */
@@ -44,6 +45,17 @@ describe('map', () => {
     expect(call).not.toContain(KEY);
     expect(await kernel.read('sys/key-mode')).toBe('600');
     expect((await kernel.calls()).join()).not.toContain('list-mapped');
+  });
+
+  it('starts no daemon before the image may be opened, neither the first nor a new one', async () => {
+    const mayOpen = () => refusal('not yours');
+    const daemons = async () => (await kernel.calls()).filter((call) => / (map|attach) /.test(call)).length;
+    await expect(nbd().map(mapRequest({ mayOpen: mayOpen() }), soon())).rejects.toThrow('not yours');
+    expect(await daemons()).toBe(0);
+    await nbd().map(mapRequest(), soon());
+    await kernel.write('proc/4242/cmdline', 'bash\0');
+    await expect(nbd().map(mapRequest({ mayOpen: mayOpen() }), soon())).rejects.toThrow('not yours');
+    expect(await daemons()).toBe(1);
   });
 
   it('serves by a daemon whose I/O has no limit: only connecting has one', async () => {
