@@ -24,7 +24,8 @@ export class Sessions {
 
   /** With the running daemon, undefined where none runs; the caller's to close or {@link keep}. Errors as its own. */
   async connect(deadline: Deadline): Promise<QmpSession | undefined> {
-    return this.#take() ?? this.#daemon.connect(deadline);
+    const kept = this.#take();
+    return kept !== undefined && (await isAnswered(kept, deadline)) ? kept : this.#daemon.connect(deadline);
   }
 
   /** For the next one; the caller has no use for it any more. */
@@ -72,5 +73,17 @@ export class Sessions {
     if (kept?.session.hasEnded !== false) return undefined;
     kept.session.wake();
     return kept.session;
+  }
+}
+
+/** A daemon that was killed may be gone before its sockets are closed. DEADLINE. */
+async function isAnswered(session: QmpSession, deadline: Deadline): Promise<boolean> {
+  try {
+    await session.execute('query-version', {}, deadline);
+    return true;
+  } catch (error) {
+    session.close();
+    if (error instanceof QmpError) return false;
+    throw error;
   }
 }

@@ -11,6 +11,7 @@ interface FakeSession {
   hasEnded: boolean;
   rest: () => void;
   wake: () => void;
+  execute: () => Promise<unknown>;
   close: () => void;
 }
 
@@ -24,6 +25,7 @@ function fresh(): QmpSession {
     hasEnded: false,
     rest: () => undefined,
     wake: () => undefined,
+    execute: () => Promise.resolve(),
     close: () => (session.hasEnded = true),
   };
   made.push(session);
@@ -64,6 +66,10 @@ it('that has ended meanwhile is not given to anybody', async () => {
   made[0]!.hasEnded = true;
   await all.run(soon(), () => Promise.resolve());
   expect(made).toHaveLength(2);
+  // Its end is there already, and nobody has been told yet.
+  made[1]!.execute = () => Promise.reject(new QmpError('the connection was closed'));
+  await all.run(soon(), () => Promise.resolve());
+  expect(made).toHaveLength(3);
 });
 
 it('in which anything failed is closed, with what the daemon said', async () => {
