@@ -3,6 +3,7 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { settleAll } from '../../model/settle-all.js';
+import { unlinkIfThere } from '../../host/unlink-if-there.js';
 import type { Exec } from '../../host/process/exec.js';
 import { attachLoop, detachAtLastClose, detachLoop, growLoop } from './loop-device.js';
 import type { Logger } from '../../observe/log.js';
@@ -15,6 +16,7 @@ import { locationName, requestedLocation, MAX_NAME_BYTES, sameLocation } from '.
 import { addExport, dropExport, dropOthers, isExported, refreshSize, type ExportPlan } from './loop-export.js';
 import type { ImageLocation, Mapper, MapRequest, Mapping } from '../../rbd/mapping/mapper.js';
 import { whyNotLoop } from './loop-preflight.js';
+import { mayOpenNow } from './may-open.js';
 import { explainQemu, saysReadOnly } from './qemu-messages.js';
 import { QmpError, type QmpSession } from './qmp.js';
 import { KERNEL_ROOTS } from '../../rbd/mapping/roots.js';
@@ -85,17 +87,14 @@ export class LoopMapper implements Mapper {
   async map(request: MapRequest, deadline: Deadline): Promise<Mapping> {
     this.#warnOnce();
     const location = requestedLocation(request);
-    if (Buffer.byteLength(locationName(location)) > MAX_NAME_BYTES) {
+    if (Buffer.byteLength(locationName(location)) > MAX_NAME_BYTES)
       throw this.#mapError(request, 'pool, namespace and image names are too long for one file name');
+    for (;;) {
+      const map = (): Promise<Mapping | undefined> => this.#map(request, location, deadline);
+      const mapping = await this.#turns.run(TURN, deadline, () => this.#tidily(map));
+      if (mapping !== undefined) return mapping;
+      await request.mayOpen;
     }
-    const writing = (): Promise<string> => writeClientConf(this.#stateDir, request.fsid, request.image.access);
-    // While it is waited for leave. The directory is there for certain only where it was before.
-    const early = this.#isTidy ? writing() : undefined;
-    early?.catch(() => undefined);
-    // Not in its turn: a cluster that is silent would keep all others waiting.
-    await request.mayOpen;
-    const conf = (): Promise<string> => early ?? writing();
-    return this.#turns.run(TURN, deadline, () => this.#tidily(() => this.#map({ request, conf }, location, deadline)));
   }
 
   async unmap(mapping: Mapping, deadline: Deadline): Promise<void> {
@@ -158,22 +157,21 @@ export class LoopMapper implements Mapper {
     this.#log?.warn({ mapper: this.name }, 'volumes are mapped for development: slow, one process serves all of them');
   }
 
-  async #map(
-    { request, conf: writing }: { readonly request: MapRequest; readonly conf: () => Promise<string> },
-    location: ImageLocation,
-    deadline: Deadline,
-  ): Promise<Mapping> {
+  /** Undefined where it is not known yet whether the image may be opened: that is not waited for in a turn. */
+  async #map(request: MapRequest, location: ImageLocation, deadline: Deadline): Promise<Mapping | undefined> {
     return this.#sessions.run(deadline, async (session) => {
       const mappings = await this.#exports.mappings();
       const mapping = mappings.find((one) => sameLocation(one.location, location));
       if (mapping !== undefined) {
+        if (!(await mayOpenNow(request))) return undefined;
         if (await isExported(session, location, deadline)) return mapping;
         const users = await dropStaleLoop(this.#exec, mapping.device, deadline);
         const dead = `its storage daemon has died, and its old device ${mapping.device} is still in use`;
         if (users !== undefined) throw this.#mapError(request, `${dead}: ${users}`);
       }
       const live = mappings.filter((one) => one !== mapping).map((one) => one.location);
-      const [conf] = await settleAll(writing(), this.#tidyUp(session, live, deadline));
+      const writing = writeClientConf(this.#stateDir, request.fsid, request.image.access);
+      const [conf] = await settleAll(writing, this.#tidyUp(session, live, deadline));
       return this.#mapAnew(session, { request, conf }, deadline);
     });
   }
@@ -195,13 +193,22 @@ export class LoopMapper implements Mapper {
     }
   }
 
-  async #mapAnew(session: QmpSession, plan: Omit<ExportPlan, 'file'>, deadline: Deadline): Promise<Mapping> {
+  /** Undefined as {@link #map}. */
+  async #mapAnew(
+    session: QmpSession,
+    plan: Omit<ExportPlan, 'file'>,
+    deadline: Deadline,
+  ): Promise<Mapping | undefined> {
     const { request } = plan;
     const location = requestedLocation(request);
     const file = await this.#exports.file(location);
     await removeExportFile(this.#exec, file, deadline);
     await writeFile(file, '', { mode: 0o600, flag: 'wx' });
     try {
+      if (!(await mayOpenNow(request))) {
+        await unlinkIfThere(file);
+        return undefined;
+      }
       await addExport(session, { ...plan, file }, deadline);
       const { readOnly, opened } = request;
       opened?.();

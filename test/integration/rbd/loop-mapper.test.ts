@@ -66,6 +66,9 @@ describe('mapping', () => {
       seen = Promise.all([watchers(name), isMapped]);
     };
     const mapping = mapper.map(request(name, { mayOpen, opened }), soon());
+    // Nobody else waits for its leave.
+    const other = await image();
+    await mapper.unmap(await mapper.map(request(other), soon()), soon());
     expect(await watchers(name)).toBe(0);
     allow();
     await mapping;
