@@ -27,7 +27,7 @@ export interface OpenedImage {
 export interface OnceOpen {
   /** For {@link MapRequest.opened}. */
   readonly opened: () => void;
-  /** Addresses of the clients, once the holder record names them; errors of {@link recordClients}. */
+  /** Addresses of the clients, once the holder record names them; asked before `isEmpty`. Errors as recordClients. */
   readonly clients: (mapping: Mapping) => Promise<readonly string[]>;
   /** As the port's; asked again where the early question has failed, or a stranger had the image open meanwhile. */
   readonly isEmpty: (at: ImageRef, deadline: Deadline) => Promise<boolean>;
@@ -60,12 +60,13 @@ export function onceOpen(
       emptiness = isNew ? taking.then(({ at }) => parts.rbd.isEmpty(at, deadline)) : undefined;
       emptiness?.catch(() => undefined);
     },
-    clients: (mapping) => clients ?? record(mapping),
+    clients: (mapping) => (clients ??= record(mapping)),
     isEmpty: async (at, time) => {
       const early = await emptiness?.catch(() => undefined);
+      const answer = early ?? (await parts.rbd.isEmpty(at, time));
       await clients?.catch(() => undefined);
       // A stranger who went again may have written before he did.
-      return early === undefined || hasWaited ? parts.rbd.isEmpty(at, time) : early;
+      return answer && hasWaited ? parts.rbd.isEmpty(at, time) : answer;
     },
     settled: async () => {
       await clients?.catch(() => undefined);

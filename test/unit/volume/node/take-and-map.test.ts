@@ -173,6 +173,17 @@ describe('an image that was opened', () => {
     expect(await early.isEmpty(found.at, soon())).toBe(false);
   });
 
+  it('by the kernel is asked again as well, whose clients are listed beside the question', async () => {
+    isStrange = true;
+    let answers = 0;
+    isEmpty = () => Promise.resolve((answers += 1) === 1);
+    const running = begin({ isNew: true, mapper: { clientOf: () => Promise.resolve(undefined) } });
+    allow();
+    const { early } = await running;
+    const [, is] = await Promise.all([early.clients(MAPPING), early.isEmpty(found.at, soon())]);
+    expect([is, answers]).toEqual([false, 2]);
+  });
+
   it('by the kernel is asked when its device is there, which tells the client', async () => {
     const clientOf = () => Promise.resolve({ address: ADDRESS, client: 'client.1' });
     const running = begin({ mapper: { clientOf } });
