@@ -42,17 +42,32 @@ export async function footprintOf(driver: Driver): Promise<Footprint> {
   const journal = path.join(stateDir, 'journal');
   // A controller has none.
   const files = await readdir(journal).catch(() => []);
-  const sizes = await Promise.all(files.map(async (name) => (await stat(path.join(journal, name))).size));
-  const waiting = await childrenOf(pid, /\0berth-exec\0$/);
+  // Entries come and go while their sizes are read.
+  const sizeOf = (name: string): Promise<number> =>
+    stat(path.join(journal, name)).then(
+      ({ size }) => size,
+      () => 0,
+    );
+  const sizes = await Promise.all(files.map(sizeOf));
   // What the storage daemon of the mapper serves is a file system of its own, and not the driver's.
   const entries = await readdir(stateDir, { recursive: true }).catch(() => []);
   return {
     driverMiB: Math.round(await residentMiB(pid)),
     workersMiB: Math.round(workers.reduce((sum, one) => sum + one, 0)),
-    descriptors: (await readdir(`/proc/${pid}/fd`)).length - waiting.length * FILES_OF_SPARE,
+    descriptors: await descriptorsOf(pid),
     entries: entries.length,
     journalBytes: sizes.reduce((sum, one) => sum + one, 0),
   };
+}
+
+/** Counted anew where a child began to wait, or was given its command, while they were counted. */
+async function descriptorsOf(pid: number): Promise<number> {
+  const waiting = async (): Promise<number> => (await childrenOf(pid, /\0berth-exec\0$/)).length;
+  for (;;) {
+    const before = await waiting();
+    const all = (await readdir(`/proc/${pid}/fd`)).length;
+    if ((await waiting()) === before) return all - before * FILES_OF_SPARE;
+  }
 }
 
 /** The most that a process has ever had resident, MiB. */
