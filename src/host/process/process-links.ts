@@ -72,9 +72,14 @@ function linksOf(procRoot: string, pid: number): ProcessLinks {
 function* descriptorsOf(directory: string): Generator<Descriptor> {
   for (const name of list(directory)) {
     const file = `${directory}/${name}`;
-    const target = linkUnlessDenied(file);
-    if (target === 'denied') return;
-    if (target !== undefined) yield { file, target: target.is };
+    let target: string;
+    try {
+      target = readlinkSync(file);
+    } catch (error) {
+      if (isErrno(error, 'EACCES', 'EPERM')) return;
+      continue;
+    }
+    yield { file, target };
   }
 }
 
@@ -84,14 +89,6 @@ function list(directory: string): readonly string[] {
     return readdirSync(directory);
   } catch {
     return [];
-  }
-}
-
-function linkUnlessDenied(file: string): { readonly is: string } | 'denied' | undefined {
-  try {
-    return { is: readlinkSync(file) };
-  } catch (error) {
-    return isErrno(error, 'EACCES', 'EPERM') ? 'denied' : undefined;
   }
 }
 

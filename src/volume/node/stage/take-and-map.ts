@@ -30,6 +30,7 @@ export interface ImageToTake {
   readonly right: Right;
   readonly record: VolumeRecord | undefined;
   readonly mapper: Mapper;
+  /** Who had it open, and how that is asked again. */
   readonly before: WatchersBefore;
   /** It is to get its first filesystem. */
   readonly isNew: boolean;

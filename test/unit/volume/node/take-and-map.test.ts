@@ -56,8 +56,7 @@ const parts = () => {
     refuse = reject;
   });
   const holderRecords = { take: () => taken, recordStaged: () => recordStaged() };
-  const watchers = note('list watchers', [{ address: ADDRESS, client: 1n }]);
-  const rbd = { watchers, isEmpty: () => isEmpty(), openAhead: note('open ahead', undefined) };
+  const rbd = { isEmpty: () => isEmpty(), openAhead: note('open ahead', undefined) };
   const log = { warn: vi.fn() };
   return { rbd, holderRecords, mappers, log, self: nodeNamed('a') } as unknown as TakeAndMapParts;
 };
@@ -80,7 +79,8 @@ function begin(more: { readonly isNew?: boolean; readonly mapper?: Partial<Mappe
   return running;
 }
 
-const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
+/** All that needs no more than promises has happened. */
+const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('a stage that takes the record and maps', () => {
   it('has the mapper make itself ready meanwhile, and opens the image only when the record is taken', async () => {
